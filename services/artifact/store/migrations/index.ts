@@ -1,0 +1,4 @@
+import { M0001Outbox } from './0001-outbox.ts'
+
+/** In order. A migration that has been released is never changed. */
+export const MIGRATIONS = [M0001Outbox]

@@ -1,0 +1,74 @@
+// Clients of the sister services.
+import type { DescService } from '@bufbuild/protobuf'
+import { Code, ConnectError, createClient, type Client, type Interceptor } from '@connectrpc/connect'
+import { createGrpcTransport } from '@connectrpc/connect-node'
+import { ModelkeepError, type Reason } from './errors.ts'
+import { reasonOf } from './fault.ts'
+
+export interface SisterOptions {
+  /** The sister's name, for errors. */
+  name: string
+  /** `http://host:port` or `https://…`. */
+  address: string
+  /** This service's own token. */
+  token: string
+  /** Longest wait for an answer. Default 10 s. */
+  timeoutMs?: number
+}
+
+export function sisterClient<S extends DescService>(service: S, options: SisterOptions): Client<S> {
+  const transport = createGrpcTransport({
+    baseUrl: options.address,
+    interceptors: [translateAnswer(options.name), authorize(options.token)],
+    acceptCompression: [],
+    defaultTimeoutMs: options.timeoutMs ?? 10_000,
+    pingIntervalMs: 20_000,
+  })
+  return createClient(service, transport)
+}
+
+function authorize(token: string): Interceptor {
+  return (next) => (request) => {
+    request.header.set('authorization', `Bearer ${token}`)
+    return next(request)
+  }
+}
+
+/** What a sister says of the request is passed on under the same reason. What it says of this service itself, and its
+ * silence, are not the caller's doing. */
+function translateAnswer(name: string): Interceptor {
+  return (next) => async (request) => {
+    try {
+      return await next(request)
+    } catch (error) {
+      if (request.signal.aborted) throw error
+      const answer = reasonOf(error)
+      if (answer && !BETWEEN_SERVICES.includes(answer.reason)) {
+        throw new ModelkeepError(answer.reason as Reason, ConnectError.from(error).rawMessage, answer.metadata)
+      }
+      if (!answer && !SILENCE.includes(ConnectError.from(error).code))
+        throw new Error(`${name} answered unexpectedly`, { cause: error })
+      const message = `the ${name} service is not available; try again`
+      throw new ModelkeepError('DEPENDENCY_UNAVAILABLE', message, { dependency: name }, [], { cause: error })
+    }
+  }
+}
+
+const BETWEEN_SERVICES = [
+  'PERMISSION_DENIED',
+  'TOKEN_INVALID',
+  'TOKEN_EXPIRED',
+  'INTERNAL',
+  'DEPENDENCY_UNAVAILABLE',
+  'OVERLOADED',
+  'FIELD_INVALID',
+]
+const SILENCE: Code[] = [
+  Code.Unavailable,
+  Code.DeadlineExceeded,
+  Code.Canceled,
+  Code.Unknown,
+  Code.Aborted,
+  Code.ResourceExhausted,
+  Code.Internal,
+]

@@ -1,0 +1,47 @@
+// The one error of Modelkeep. Reasons and their meaning: proto/modelkeep/common/v1/error_reason.proto.
+import type { ErrorReason } from '#gen/modelkeep/common/v1/error_reason_pb.ts'
+
+export type Reason = Exclude<keyof typeof ErrorReason, 'UNSPECIFIED'>
+
+export interface Violation {
+  /** Path of the field in the request, for example `facts.metrics[2].name`. */
+  field: string
+  /** What the field must be, for example `must be finite`. */
+  rule: string
+}
+
+export class ModelkeepError extends Error {
+  override name = 'ModelkeepError'
+  readonly reason: Reason
+  /** Everything in the message that varies, as documented at the reason. */
+  readonly metadata: Record<string, string>
+  readonly violations: Violation[]
+
+  constructor(
+    reason: Reason,
+    message: string,
+    metadata: Record<string, string> = {},
+    violations: Violation[] = [],
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+    this.reason = reason
+    this.metadata = metadata
+    this.violations = violations
+  }
+}
+
+export function fail(reason: Reason, message: string, metadata: Record<string, string> = {}): never {
+  throw new ModelkeepError(reason, message, metadata)
+}
+
+/** Bad input: `field` names the request field, `rule` completes the sentence «field …». */
+export function failField(field: string, rule: string): never {
+  throw new ModelkeepError('FIELD_INVALID', `${field} ${rule}`, { field, rule }, [{ field, rule }])
+}
+
+/** Input over a documented limit. `unit` is plural, for example `labels`. */
+export function failLimit(field: string, limit: number, unit: string): never {
+  const rule = `must have at most ${limit} ${unit}`
+  throw new ModelkeepError('LIMIT_EXCEEDED', `${field} ${rule}`, { field, limit: String(limit) }, [{ field, rule }])
+}

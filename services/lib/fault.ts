@@ -1,0 +1,82 @@
+// From thrown things to what a caller may see: code, ErrorInfo, BadRequest. Causes stay in the log.
+import { Code, ConnectError } from '@connectrpc/connect'
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '#gen/google/rpc/error_details_pb.ts'
+import { ModelkeepError, type Reason } from './errors.ts'
+
+const DOMAIN = 'modelkeep'
+const RETRY_AFTER_SECONDS = 1n
+
+const CODES = {
+  FIELD_INVALID: Code.InvalidArgument,
+  LIMIT_EXCEEDED: Code.InvalidArgument,
+  TOKEN_INVALID: Code.Unauthenticated,
+  TOKEN_EXPIRED: Code.Unauthenticated,
+  PERMISSION_DENIED: Code.PermissionDenied,
+  REQUEST_ID_REUSED: Code.AlreadyExists,
+  ETAG_MISMATCH: Code.Aborted,
+  CONFLICT: Code.Aborted,
+  OVERLOADED: Code.ResourceExhausted,
+  DEPENDENCY_UNAVAILABLE: Code.Unavailable,
+  INTERNAL: Code.Internal,
+  NAMESPACE_NOT_FOUND: Code.NotFound,
+  NAMESPACE_EXISTS: Code.AlreadyExists,
+  NAMESPACE_NOT_EMPTY: Code.FailedPrecondition,
+  MODEL_NOT_FOUND: Code.NotFound,
+  MODEL_EXISTS: Code.AlreadyExists,
+  MODEL_ARCHIVED: Code.FailedPrecondition,
+  MODEL_IN_USE: Code.FailedPrecondition,
+  VERSION_NOT_FOUND: Code.NotFound,
+  VERSION_EXISTS: Code.AlreadyExists,
+  SEMVER_EXISTS: Code.AlreadyExists,
+  VERSION_IN_USE: Code.FailedPrecondition,
+  ALIAS_NOT_FOUND: Code.NotFound,
+  ALIAS_MOVED: Code.Aborted,
+  TOKEN_NOT_FOUND: Code.NotFound,
+  LAST_ADMIN: Code.FailedPrecondition,
+  BLOB_NOT_FOUND: Code.NotFound,
+  BLOB_CORRUPT: Code.DataLoss,
+  RANGE_INVALID: Code.OutOfRange,
+  UPLOAD_NOT_FOUND: Code.NotFound,
+  UPLOAD_CLOSED: Code.FailedPrecondition,
+  UPLOAD_BUSY: Code.Aborted,
+  PARTS_MISSING: Code.FailedPrecondition,
+  DIGEST_MISMATCH: Code.InvalidArgument,
+  SIZE_MISMATCH: Code.InvalidArgument,
+  STREAM_INVALID: Code.InvalidArgument,
+  STREAM_IDLE: Code.DeadlineExceeded,
+  STORE_FULL: Code.ResourceExhausted,
+  MANIFEST_NOT_FOUND: Code.NotFound,
+  BLOB_MISSING: Code.FailedPrecondition,
+  EVENT_NOT_FOUND: Code.NotFound,
+  SEQUENCE_GAP: Code.FailedPrecondition,
+  EVENT_ALTERED: Code.FailedPrecondition,
+} satisfies Record<Reason, Code>
+
+/** `aborted`: the call's signal, where the caller is gone or its deadline is over. */
+export function toConnectError(error: unknown, aborted?: AbortSignal): ConnectError {
+  if (aborted?.aborted && !(error instanceof ModelkeepError)) return ConnectError.from(aborted.reason, Code.Canceled)
+  if (error instanceof ConnectError) return error
+  if (error instanceof ModelkeepError) return present(error)
+  return present(new ModelkeepError('INTERNAL', 'something went wrong in the service'))
+}
+
+function present(error: ModelkeepError): ConnectError {
+  const { reason, metadata, violations } = error
+  const refused = new ConnectError(error.message, CODES[reason])
+  refused.details.push({ desc: ErrorInfoSchema, value: { reason, domain: DOMAIN, metadata } })
+  if (violations.length > 0) {
+    const fieldViolations = violations.map(({ field, rule }) => ({ field, description: rule, reason }))
+    refused.details.push({ desc: BadRequestSchema, value: { fieldViolations } })
+  }
+  if (reason === 'OVERLOADED') {
+    refused.details.push({ desc: RetryInfoSchema, value: { retryDelay: { seconds: RETRY_AFTER_SECONDS } } })
+  }
+  return refused
+}
+
+/** The reason a Modelkeep service gave, seen from a client of it; undefined for other errors. */
+export function reasonOf(error: unknown): { reason: string; metadata: Record<string, string> } | undefined {
+  if (!(error instanceof ConnectError)) return undefined
+  const info = error.findDetails(ErrorInfoSchema).find(({ domain }) => domain === DOMAIN)
+  return info && { reason: info.reason, metadata: info.metadata }
+}

@@ -1,0 +1,121 @@
+// The gate: decides before the first byte of the body is read. Everything is refused unless a rule allows it.
+import { getOption, hasOption, type DescMethod } from '@bufbuild/protobuf'
+import type { HandlerContext } from '@connectrpc/connect'
+import { randomUUID } from 'node:crypto'
+import { access as accessOption, Permission } from '#gen/modelkeep/common/v1/access_pb.ts'
+import {
+  Access,
+  accessKey,
+  holdsAnywhere,
+  isPlatformAdmin,
+  NOBODY,
+  permissionName,
+  requestIdKey,
+  traceIdKey,
+} from './caller.ts'
+import type { Caller } from './caller.ts'
+import { fail, ModelkeepError } from './errors.ts'
+import { toConnectError } from './fault.ts'
+import type { Logger } from './log.ts'
+
+/** Finds out whom a bearer token stands for. Throws TOKEN_INVALID or TOKEN_EXPIRED. */
+export type Authenticate = (token: string, signal: AbortSignal) => Promise<Caller>
+
+export interface Denial {
+  caller: Caller
+  /** `modelkeep.metadata.v1.ModelService/CreateModel`. */
+  method: string
+  permission: string
+  /** Empty when the call was refused before it named one. */
+  namespace: string
+  requestId: string
+}
+
+/** Keeps a denial of a known caller as an event. */
+export type RecordDenial = (denial: Denial) => Promise<void>
+
+export interface GateOptions {
+  authenticate: Authenticate
+  recordDenial: RecordDenial
+  logger: Logger
+}
+
+/** Services that anybody may ask, as load balancers and `grpcurl` do. */
+const PUBLIC_SERVICES = [
+  'grpc.health.v1.Health',
+  'grpc.reflection.v1.ServerReflection',
+  'grpc.reflection.v1alpha.ServerReflection',
+]
+
+export function createGate(options: GateOptions): (context: HandlerContext) => Promise<void> {
+  return async (context) => {
+    const requestId = readRequestId(context.requestHeader.get('x-request-id'))
+    context.values.set(requestIdKey, requestId)
+    context.values.set(traceIdKey, readTraceId(context.requestHeader.get('traceparent')))
+    context.responseHeader.set('x-request-id', requestId)
+    if (PUBLIC_SERVICES.includes(context.service.typeName)) return
+    let caller = NOBODY
+    try {
+      caller = await options.authenticate(bearerToken(context.requestHeader), context.signal)
+      context.values.set(accessKey, admit(context.method, caller))
+    } catch (error) {
+      const method = methodName(context.method)
+      if (error instanceof ModelkeepError && error.reason === 'PERMISSION_DENIED') {
+        const permission = error.metadata['permission'] ?? ''
+        await options.recordDenial({ caller, method, permission, namespace: '', requestId })
+      }
+      const refused = toConnectError(error)
+      options.logger.warn({ requestId, method, principal: caller.principal, code: refused.code, error }, 'refused')
+      throw refused
+    }
+  }
+}
+
+/** The first of the two checks: does the caller hold the permission anywhere? */
+function admit(method: DescMethod, caller: Caller): Access {
+  const rule = hasOption(method, accessOption) ? getOption(method, accessOption) : undefined
+  const permission = rule?.permission ?? Permission.UNSPECIFIED
+  if (!mayCall(caller, permission, rule?.services ?? [])) {
+    const name = permissionName(permission)
+    fail('PERMISSION_DENIED', `the ${name} permission is needed for ${methodName(method)}`, { permission: name })
+  }
+  return new Access(caller, permission)
+}
+
+function mayCall(caller: Caller, permission: Permission, services: string[]): boolean {
+  switch (permission) {
+    case Permission.SERVICE:
+      return caller.service !== '' && services.includes(caller.service)
+    case Permission.AUTHENTICATED:
+      return caller.method !== 'none'
+    case Permission.PLATFORM:
+      return isPlatformAdmin(caller)
+    case Permission.READ:
+    case Permission.WRITE:
+    case Permission.ADMINISTER:
+      return holdsAnywhere(caller, permission)
+    default:
+      return false
+  }
+}
+
+function bearerToken(header: Headers): string {
+  const [scheme, token, ...rest] = (header.get('authorization') ?? '').split(' ')
+  if (scheme?.toLowerCase() !== 'bearer' || !token || rest.length > 0) {
+    fail('TOKEN_INVALID', 'a bearer token is needed: authorization: Bearer mk_…')
+  }
+  return token
+}
+
+/** A caller's own id is kept when it is harmless, so that logs of both sides meet. */
+function readRequestId(header: string | null): string {
+  return header && /^[A-Za-z0-9._-]{1,64}$/.test(header) ? header : randomUUID()
+}
+
+function readTraceId(header: string | null): string {
+  return header?.match(/^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/)?.[1] ?? ''
+}
+
+export function methodName(method: DescMethod): string {
+  return `${method.parent.typeName}/${method.name}`
+}

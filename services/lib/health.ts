@@ -1,0 +1,50 @@
+// grpc.health.v1: whether the process can do its work, for load balancers, Kubernetes and grpc_health_probe.
+import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Health, HealthCheckResponse_ServingStatus as Status } from '#gen/health/v1/health_pb.ts'
+
+export interface HealthOptions {
+  /** Full names of the services in this process. The empty name stands for all of them. */
+  services: string[]
+  /** Rejects or returns false while the process cannot do its work. */
+  check: () => Promise<boolean>
+  /** Aborted when the process begins to drain. */
+  draining: AbortSignal
+}
+
+const WATCH_EVERY_MS = 2_000
+const CHECK_WITHIN_MS = 5_000
+
+export function healthRoutes(options: HealthOptions): (router: ConnectRouter) => void {
+  const known = ['', ...options.services]
+  return (router) => {
+    router.service(Health, {
+      async check({ service }) {
+        if (!known.includes(service)) throw new ConnectError('unknown service', Code.NotFound)
+        return { status: await healthStatus(options) }
+      },
+      async list() {
+        const status = await healthStatus(options)
+        return { statuses: Object.fromEntries(known.map((service) => [service, { status }])) }
+      },
+      async *watch({ service }, context) {
+        let last: Status | undefined
+        const signal = AbortSignal.any([context.signal, options.draining])
+        while (!context.signal.aborted) {
+          const status = known.includes(service) ? await healthStatus(options) : Status.SERVICE_UNKNOWN
+          if (status !== last) yield { status }
+          last = status
+          if (options.draining.aborted) return
+          await sleep(WATCH_EVERY_MS, undefined, { signal }).catch(() => undefined)
+        }
+      },
+    })
+  }
+}
+
+export async function healthStatus({ check, draining }: HealthOptions): Promise<Status> {
+  if (draining.aborted) return Status.NOT_SERVING
+  const timeout = sleep(CHECK_WITHIN_MS, false, { ref: false })
+  const healthy = await Promise.race([check().catch(() => false), timeout])
+  return healthy ? Status.SERVING : Status.NOT_SERVING
+}

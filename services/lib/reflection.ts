@@ -1,0 +1,98 @@
+// grpc.reflection.v1 and v1alpha: the contract itself, for grpcurl and other tools that come without protos.
+import { toBinary, type DescFile, type DescService } from '@bufbuild/protobuf'
+import { createFileRegistry, type FileRegistry } from '@bufbuild/protobuf'
+import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
+import { create } from '@bufbuild/protobuf'
+import { Code, type ConnectRouter } from '@connectrpc/connect'
+import { ServerReflection } from '#gen/grpc/reflection/v1/reflection_pb.ts'
+import { ServerReflection as ServerReflectionAlpha } from '#gen/grpc/reflection/v1alpha/reflection_pb.ts'
+
+export function reflectionRoutes(services: DescService[]): (router: ConnectRouter) => void {
+  const files = withImports(services.map((service) => service.file))
+  const contract: Contract = { files, registry: registryOf(files), services }
+  return (router) => {
+    for (const service of [ServerReflection, ServerReflectionAlpha]) {
+      router.service(service as typeof ServerReflection, {
+        async *serverReflectionInfo(requests) {
+          for await (const originalRequest of requests) {
+            yield {
+              validHost: originalRequest.host,
+              originalRequest,
+              messageResponse: answer(originalRequest.messageRequest, contract),
+            }
+          }
+        },
+      })
+    }
+  }
+}
+
+interface Contract {
+  files: DescFile[]
+  registry: FileRegistry
+  services: DescService[]
+}
+
+type Question =
+  | { case: 'fileByFilename' | 'fileContainingSymbol' | 'listServices' | 'allExtensionNumbersOfType'; value: string }
+  | { case: 'fileContainingExtension'; value: { containingType: string; extensionNumber: number } }
+  | { case: undefined; value?: undefined }
+
+function answer(question: Question, { files, registry, services }: Contract) {
+  switch (question.case) {
+    case 'listServices': {
+      const service = services.map(({ typeName: name }) => ({ name }))
+      return { case: 'listServicesResponse' as const, value: { service } }
+    }
+    case 'fileByFilename':
+      return describe(files.find((file) => file.proto.name === question.value))
+    case 'fileContainingSymbol':
+      return describe(findFile(registry, question.value))
+    case 'fileContainingExtension': {
+      const { containingType, extensionNumber } = question.value
+      const type = registry.getMessage(containingType)
+      return describe(type && registry.getExtensionFor(type, extensionNumber)?.file)
+    }
+    case 'allExtensionNumbersOfType': {
+      const numbers = [...registry].flatMap((found) =>
+        found.kind === 'extension' && found.extendee.typeName === question.value ? [found.number] : [],
+      )
+      const value = { baseTypeName: question.value, extensionNumber: numbers }
+      return { case: 'allExtensionNumbersResponse' as const, value }
+    }
+    default:
+      return refuse(Code.InvalidArgument, 'the request asks nothing')
+  }
+}
+
+/** A type by its full name, or a method, field or enum value by its owner's. */
+function findFile(registry: FileRegistry, symbol: string): DescFile | undefined {
+  const owner = symbol.slice(0, Math.max(0, symbol.lastIndexOf('.')))
+  return (registry.get(symbol) ?? registry.get(owner))?.file
+}
+
+function describe(file: DescFile | undefined) {
+  if (!file) return refuse(Code.NotFound, 'not part of this server')
+  const fileDescriptorProto = withImports([file]).map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto))
+  return { case: 'fileDescriptorResponse' as const, value: { fileDescriptorProto } }
+}
+
+function refuse(errorCode: Code, errorMessage: string) {
+  return { case: 'errorResponse' as const, value: { errorCode, errorMessage } }
+}
+
+function withImports(files: DescFile[]): DescFile[] {
+  const found = new Map<string, DescFile>()
+  const visit = (file: DescFile): void => {
+    if (found.has(file.name)) return
+    found.set(file.name, file)
+    file.dependencies.forEach(visit)
+  }
+  files.forEach(visit)
+  return [...found.values()]
+}
+
+function registryOf(files: DescFile[]): FileRegistry {
+  const set = create(FileDescriptorSetSchema, { file: files.toReversed().map(({ proto }) => proto) })
+  return createFileRegistry(set)
+}

@@ -1,0 +1,80 @@
+// Carries events from a service's outbox to the audit log: in sequence, again and again until the log has them.
+import { create } from '@bufbuild/protobuf'
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { AppendEventsRequestSchema, type AppendEventsRequest } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
+import type { Event } from '#gen/modelkeep/audit/v1/event_pb.ts'
+import type { Logger } from './log.ts'
+
+export interface OutboxReader {
+  claim(sender: string, seconds: number): Promise<number | undefined>
+  read(after: number, limit: number): Promise<Event[]>
+  markSent(sequence: number): Promise<void>
+  release(sender: string): Promise<void>
+}
+
+export interface Relay {
+  /** Call after a commit: sends without waiting for the next look. */
+  wake(): void
+  /** Sends what is there, as far as that succeeds, and ends. */
+  stop(): Promise<void>
+}
+
+const BATCH = 256
+/** The next look when nobody wakes the relay: other replicas' commits, and retries. */
+const LOOK_EVERY_MS = 500
+/** How long a killed replica can keep the others from sending. */
+const CLAIM_SECONDS = 5
+
+export function startRelay(
+  outbox: OutboxReader,
+  append: (request: AppendEventsRequest) => Promise<unknown>,
+  logger: Logger,
+): Relay {
+  const sender = randomUUID()
+  const stopping = new AbortController()
+  let wakeUp = new AbortController()
+  let failing = false
+
+  const sendAll = async (): Promise<void> => {
+    let sent = await outbox.claim(sender, CLAIM_SECONDS)
+    while (sent !== undefined) {
+      const events = await outbox.read(sent, BATCH)
+      if (events.length === 0) return
+      await append(create(AppendEventsRequestSchema, { events }))
+      await outbox.markSent(Number(events.at(-1)!.sequence))
+      sent = await outbox.claim(sender, CLAIM_SECONDS)
+    }
+  }
+
+  const attempt = async (): Promise<void> => {
+    try {
+      await sendAll()
+      if (failing) logger.info('events are sent again')
+      failing = false
+    } catch (error) {
+      if (!failing) logger.warn({ error }, 'events cannot be sent at present; they are kept and sent later')
+      failing = true
+    }
+  }
+
+  const run = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      wakeUp = new AbortController()
+      await attempt()
+      const signal = AbortSignal.any([stopping.signal, wakeUp.signal])
+      await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined)
+    }
+    await attempt()
+    await outbox.release(sender).catch(() => undefined)
+  }
+  const running = run()
+
+  return {
+    wake: () => wakeUp.abort(),
+    stop: async () => {
+      stopping.abort()
+      await running
+    },
+  }
+}

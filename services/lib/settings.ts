@@ -1,0 +1,69 @@
+// The settings every service has.
+import { readFileSync } from 'node:fs'
+import { SERVICE_TOKEN_PREFIX, type TrustedServices } from './authenticate.ts'
+import { EnvReader } from './env.ts'
+
+export const SERVICE_NAMES = ['metadata', 'artifact', 'audit'] as const
+export type ServiceName = (typeof SERVICE_NAMES)[number]
+
+export interface CommonSettings {
+  host: string
+  port: number
+  logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
+  /** How long calls in flight may take to end after a stop was asked for. */
+  drainSeconds: number
+  databaseUrl: string
+  databasePoolSize: number
+  /** This service's own token, shown to its sisters. */
+  serviceToken: string
+  trustedServices: TrustedServices
+}
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const
+const MIN_TOKEN_LENGTH = 40
+
+export function readCommonSettings(env: EnvReader, defaultPort: number): CommonSettings {
+  return {
+    host: env.string('HOST', '127.0.0.1'),
+    port: env.integer('PORT', defaultPort, { min: 0, max: 65_535 }),
+    logLevel: env.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
+    drainSeconds: env.integer('DRAIN_SECONDS', 30, { min: 0, max: 3600 }),
+    databaseUrl: readDatabaseUrl(env),
+    databasePoolSize: env.integer('DATABASE_POOL_SIZE', 10, { min: 2, max: 200 }),
+    serviceToken: readServiceToken(env),
+    trustedServices: readTrustedServices(env),
+  }
+}
+
+export function readDatabaseUrl(env: EnvReader): string {
+  const url = env.secret('DATABASE_URL', readText)
+  if (url !== '' && !/^postgres(ql)?:\/\//.test(url))
+    env.problem('DATABASE_URL must be a URL that begins with postgresql://')
+  return url
+}
+
+export function readText(path: string): string {
+  return readFileSync(path, 'utf8')
+}
+
+function readServiceToken(env: EnvReader): string {
+  const token = env.secret('SERVICE_TOKEN', readText)
+  if (token !== '' && (!token.startsWith(SERVICE_TOKEN_PREFIX) || token.length < MIN_TOKEN_LENGTH)) {
+    env.problem(
+      `SERVICE_TOKEN must begin with ${SERVICE_TOKEN_PREFIX} and have at least ${MIN_TOKEN_LENGTH} characters`,
+    )
+  }
+  return token
+}
+
+/** `TRUSTED_SERVICES=artifact=<SHA-256 of its token in hex>,audit=<…>`. */
+function readTrustedServices(env: EnvReader): TrustedServices {
+  const trusted = new Map<string, string>()
+  for (const entry of env.string('TRUSTED_SERVICES').split(',').filter(Boolean)) {
+    const [name = '', hash = ''] = entry.trim().split('=')
+    if (!(SERVICE_NAMES as readonly string[]).includes(name) || !/^[0-9a-f]{64}$/.test(hash)) {
+      env.problem('TRUSTED_SERVICES must look like artifact=<SHA-256 of its SERVICE_TOKEN in hex>,audit=<…>')
+    } else trusted.set(hash, name)
+  }
+  return trusted
+}

@@ -1,0 +1,61 @@
+// The one way a service opens its schema of the database.
+import { Migrator, type Migration } from '@mikro-orm/migrations'
+import { MikroORM, type EntityManager, type Options } from '@mikro-orm/postgresql'
+import { translateFault } from './faults.ts'
+
+export type Database = MikroORM
+export type { EntityManager }
+
+export interface DatabaseOptions {
+  /** `postgresql://user:password@host:port/database?sslmode=…`. */
+  url: string
+  /** The service's schema. */
+  schema: string
+  /** Role taken on by every connection, so that the service has no more rights than it needs. */
+  role?: string
+  /** Most connections held at a time. Default 10. */
+  poolSize?: number
+  entities: NonNullable<Options['entities']>
+  migrations: (new (...args: ConstructorParameters<typeof Migration>) => Migration)[]
+}
+
+export function openDatabase(options: DatabaseOptions): Database {
+  const settings = [`search_path=${options.schema}`, 'TimeZone=UTC']
+  if (options.role) settings.push(`role=${options.role}`)
+  return new MikroORM({
+    clientUrl: options.url,
+    schema: options.schema,
+    entities: options.entities,
+    extensions: [Migrator],
+    pool: { min: 0, max: options.poolSize ?? 10 },
+    driverOptions: { options: settings.map((setting) => `-c ${setting}`).join(' ') },
+    migrations: {
+      migrationsList: options.migrations.map((migration) => ({ name: migration.name, class: migration })),
+      schema: options.schema,
+      tableName: 'migration',
+      allOrNothing: true,
+      snapshot: false,
+    },
+    forceUtcTimezone: true,
+    allowGlobalContext: false,
+    discovery: { warnWhenNoEntities: false },
+    logger: () => {},
+  })
+}
+
+/** Runs `work` in one transaction on a fork of its own; the database's refusals come out as
+ * `ModelkeepError`s. A cancelled call cancels its SQL. */
+export async function inTransaction<T>(
+  database: Database,
+  signal: AbortSignal | undefined,
+  work: (em: EntityManager) => Promise<T>,
+): Promise<T> {
+  const em = forkFor(database, signal)
+  return em.transactional((tx) => work(tx as EntityManager)).catch(translateFault)
+}
+
+/** A fork for reads outside a transaction. */
+export function forkFor(database: Database, signal?: AbortSignal): EntityManager {
+  const options = signal ? { signal, inflightQueryAbortStrategy: 'cancel query' as const } : {}
+  return database.em.fork(options)
+}

@@ -1,0 +1,46 @@
+// The database's refusals as Modelkeep's errors. What is not listed stays what it is: a fault, logged and told as INTERNAL.
+import { DriverException } from '@mikro-orm/core'
+import { ModelkeepError } from '../errors.ts'
+
+/** SQLSTATEs after which the same transaction may succeed: serialization failure, deadlock, lock not
+ * available. */
+const RETRYABLE = ['40001', '40P01', '55P03']
+
+/** Connection lost or refused, server starting up or shutting down, too many connections. */
+const UNAVAILABLE = ['08000', '08001', '08003', '08004', '08006', '57P01', '57P02', '57P03', '53300']
+const UNREACHABLE = ['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN']
+
+/** Disk full, out of memory. */
+const EXHAUSTED = ['53100', '53200']
+
+export function translateFault(error: unknown): never {
+  const code = codeOf(error)
+  if (RETRYABLE.includes(code)) {
+    throw new ModelkeepError('CONFLICT', 'another transaction got in the way; try again', {}, [], { cause: error })
+  }
+  if (UNAVAILABLE.includes(code) || UNREACHABLE.includes(code) || EXHAUSTED.includes(code) || isLostConnection(error)) {
+    const metadata = { dependency: 'database' }
+    throw new ModelkeepError('DEPENDENCY_UNAVAILABLE', 'the database is not available', metadata, [], { cause: error })
+  }
+  throw error
+}
+
+/** The name of the violated unique constraint; undefined for any other error. */
+export function violatedConstraint(error: unknown): string | undefined {
+  if (codeOf(error) !== '23505') return undefined
+  return (error as { constraint?: string }).constraint
+}
+
+function codeOf(error: unknown): string {
+  return String((error as { code?: unknown } | undefined)?.code ?? '')
+}
+
+function isLostConnection(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    (error instanceof DriverException || error.constructor === Error) &&
+    /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/.test(
+      error.message,
+    )
+  )
+}

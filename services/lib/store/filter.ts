@@ -1,0 +1,126 @@
+// Filter trees as SQL conditions. Fields come from a fixed table; values are always parameters.
+import { sql, type RawBuilder } from 'kysely'
+import { failField } from '../errors.ts'
+import type { Filter, FilterValue, Operator } from '../filter.ts'
+
+export type Condition = RawBuilder<boolean>
+
+/** How a field is filtered: given the path below it (`labels.team` → `['team']`), operator and value. */
+export type FilterField = (path: string[], operator: Operator, value: FilterValue) => Condition
+
+/** Fields by their name in the filter. A name with a dot (`source.commit`) is looked up before its first part. */
+export type FilterFields = Record<string, FilterField>
+
+export function toCondition(filter: Filter, fields: FilterFields): Condition {
+  if (filter.kind === 'not') return sql<boolean>`(${toCondition(filter.operand, fields)}) is not true`
+  if (filter.kind === 'restriction') return restriction(filter.field, filter.operator, filter.value, fields)
+  const operands = filter.operands.map((operand) => sql`(${toCondition(operand, fields)})`)
+  return sql<boolean>`${sql.join(operands, filter.kind === 'and' ? sql` and ` : sql` or `)}`
+}
+
+/** Whether a condition on `name` stands anywhere in the filter. */
+export function mentions(filter: Filter | undefined, name: string): boolean {
+  if (filter === undefined) return false
+  if (filter.kind === 'restriction') return filter.field[0] === name
+  if (filter.kind === 'not') return mentions(filter.operand, name)
+  return filter.operands.some((operand) => mentions(operand, name))
+}
+
+function restriction(path: string[], operator: Operator, value: FilterValue, fields: FilterFields): Condition {
+  for (const length of [2, 1]) {
+    const name = path.slice(0, length).join('.')
+    if (path.length >= length && Object.hasOwn(fields, name)) return fields[name]!(path.slice(length), operator, value)
+  }
+  failField('filter', `knows no field «${path.join('.')}»; there are ${Object.keys(fields).join(', ')}`)
+}
+
+/** A text column. `:` finds a part of the text, without case. */
+export function textField(column: RawBuilder<unknown>): FilterField {
+  return (path, operator, value) => {
+    noPath(path)
+    if (operator === ':') return sql<boolean>`strpos(lower(${column}), lower(${value.text})) > 0`
+    return compare(column, operator, sql`${value.text}`)
+  }
+}
+
+/** A number column. */
+export function numberField(column: RawBuilder<unknown>): FilterField {
+  return (path, operator, value) => {
+    noPath(path)
+    return compare(column, operator, sql`${parseNumber(value)}::float8`)
+  }
+}
+
+/** A time column; the value is RFC 3339. */
+export function timeField(column: RawBuilder<unknown>): FilterField {
+  return (path, operator, value) => {
+    noPath(path)
+    if (
+      !/^\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?$/.test(value.text) ||
+      Number.isNaN(Date.parse(value.text))
+    ) {
+      failField('filter', `has «${value.text}» where a time like 2026-11-23T04:00:00Z is needed`)
+    }
+    return compare(column, operator, sql`${value.text}::timestamptz`)
+  }
+}
+
+/** A column of one of several words, kept as such. */
+export function wordField(column: RawBuilder<unknown>, words: readonly string[]): FilterField {
+  return (path, operator, value) => {
+    noPath(path)
+    if (operator !== '=' && operator !== '!=') failField('filter', 'compares words by = and != only')
+    const word = value.text.toUpperCase()
+    if (!words.includes(word)) failField('filter', `has «${value.text}» where one of ${words.join(', ')} is needed`)
+    return compare(column, operator, sql`${word}`)
+  }
+}
+
+/** A JSONB object of texts, `labels.team = core`. `labels:team` and `labels.team:*` ask whether the key is there. */
+export function labelsField(column: RawBuilder<unknown>): FilterField {
+  return (path, operator, value) => {
+    if (path.length === 0 && operator === ':') return sql<boolean>`${column} ? ${value.text}`
+    const key = onePath(path)
+    if (operator === ':' && value.text === '*') return sql<boolean>`${column} ? ${key}`
+    const label = sql`${column} ->> ${key}`
+    if (operator === ':') return sql<boolean>`strpos(lower(${label}), lower(${value.text})) > 0`
+    return compare(sql`(${label})`, operator, sql`${value.text}`)
+  }
+}
+
+export function compare(left: RawBuilder<unknown>, operator: Operator, right: RawBuilder<unknown>): Condition {
+  switch (operator) {
+    case '=':
+      return sql<boolean>`${left} = ${right}`
+    case '!=':
+      return sql<boolean>`${left} is distinct from ${right}`
+    case '<':
+      return sql<boolean>`${left} < ${right}`
+    case '<=':
+      return sql<boolean>`${left} <= ${right}`
+    case '>':
+      return sql<boolean>`${left} > ${right}`
+    case '>=':
+      return sql<boolean>`${left} >= ${right}`
+    default:
+      failField('filter', 'does not know : on this field')
+  }
+}
+
+export function parseNumber(value: FilterValue): number {
+  const number = Number(value.text)
+  if (value.quoted || value.text.trim() === '' || !Number.isFinite(number)) {
+    failField('filter', `has «${value.text}» where a number is needed`)
+  }
+  return number
+}
+
+/** The rest of a path as one key: `labels.app.kubernetes.io/name` has the key `app.kubernetes.io/name`. */
+export function onePath(path: string[]): string {
+  if (path.length === 0) failField('filter', 'needs a name after the dot')
+  return path.join('.')
+}
+
+function noPath(path: string[]): void {
+  if (path.length > 0) failField('filter', `knows nothing below a field at «${path.join('.')}»`)
+}

@@ -1,0 +1,125 @@
+// Request ids: the same id with the same content returns the first answer.
+import { fromBinary, toBinary, toJson, type DescMessage, type MessageShape } from '@bufbuild/protobuf'
+import type { HandlerContext } from '@connectrpc/connect'
+import { defineEntity, p } from '@mikro-orm/postgresql'
+import canonicalize from 'canonicalize'
+import { createHash } from 'node:crypto'
+import { accessOf } from '../caller.ts'
+import { fail, failField } from '../errors.ts'
+import { isUuid } from '../ids.ts'
+import { inTransaction, type Database, type EntityManager } from './database.ts'
+import { createTimeColumn } from './time.ts'
+
+const AnsweredRequestSchema = defineEntity({
+  name: 'AnsweredRequest',
+  tableName: 'answered_request',
+  properties: {
+    principal: p.text().primary(),
+    requestId: p.uuid().primary(),
+    contentHash: p.blob(),
+    answer: p.blob().nullable(),
+    createTime: createTimeColumn(),
+  },
+  indexes: [{ name: 'answered_request_create_time_index', properties: ['createTime'] }],
+})
+export class AnsweredRequest extends AnsweredRequestSchema.class {}
+AnsweredRequestSchema.setClass(AnsweredRequest)
+
+export const REQUESTS_SQL: string[] = [
+  `create table answered_request (
+    principal text not null,
+    request_id uuid not null,
+    content_hash bytea not null,
+    answer bytea null,
+    create_time timestamptz(6) not null default now(),
+    constraint answered_request_pkey primary key (principal, request_id)
+  )`,
+  `create index answered_request_create_time_index on answered_request (create_time)`,
+]
+
+/** How long a repeated request finds its first answer. */
+const KEPT_HOURS = 48
+
+interface Once<I extends DescMessage, O extends DescMessage> {
+  context: HandlerContext
+  request: MessageShape<I> & { requestId: string }
+  input: I
+  output: O
+}
+
+/** Runs `work` in a transaction, once per request id: a repeat gets the first answer, and while the first is still
+ * running, waits for it. Without a request id it just runs. */
+export async function answerOnce<I extends DescMessage, O extends DescMessage>(
+  database: Database,
+  once: Once<I, O>,
+  work: (em: EntityManager) => Promise<MessageShape<O>>,
+): Promise<MessageShape<O>> {
+  const { context, request, output } = once
+  if (request.requestId === '') return inTransaction(database, context.signal, work)
+  const id = parseRequestId(request.requestId)
+  const { principal } = accessOf(context).caller
+  const hash = contentHash(once)
+  return inTransaction(database, context.signal, async (em) => {
+    const first = await em.execute<unknown[]>(
+      `insert into answered_request (principal, request_id, content_hash) values (?, ?, ?)
+        on conflict do nothing returning 1`,
+      [principal, id, hash],
+    )
+    if (first.length === 0) return recall(em, principal, id, hash, output)
+    const answer = await work(em)
+    await em.flush()
+    await em.execute('update answered_request set answer = ? where principal = ? and request_id = ?', [
+      Buffer.from(toBinary(output, answer)),
+      principal,
+      id,
+    ])
+    return answer
+  })
+}
+
+/** The first answer, where there is one; for handlers that must look before they do anything outside. */
+export async function findAnswer<I extends DescMessage, O extends DescMessage>(
+  em: EntityManager,
+  once: Once<I, O>,
+): Promise<MessageShape<O> | undefined> {
+  if (once.request.requestId === '') return undefined
+  const id = parseRequestId(once.request.requestId)
+  const { principal } = accessOf(once.context).caller
+  const known = await em.execute<unknown[]>('select 1 from answered_request where principal = ? and request_id = ?', [
+    principal,
+    id,
+  ])
+  return known.length === 0 ? undefined : recall(em, principal, id, contentHash(once), once.output)
+}
+
+export async function forgetOldRequests(em: EntityManager): Promise<void> {
+  await em.execute('delete from answered_request where create_time < now() - make_interval(hours => ?)', [KEPT_HOURS])
+}
+
+async function recall<O extends DescMessage>(
+  em: EntityManager,
+  principal: string,
+  id: string,
+  hash: Buffer,
+  output: O,
+): Promise<MessageShape<O>> {
+  const [row] = await em.execute<{ content_hash: Buffer; answer: Buffer | null }[]>(
+    'select content_hash, answer from answered_request where principal = ? and request_id = ?',
+    [principal, id],
+  )
+  if (!row?.answer || !row.content_hash.equals(hash)) {
+    fail('REQUEST_ID_REUSED', 'this request_id was used before with other content', { request_id: id })
+  }
+  return fromBinary(output, row.answer)
+}
+
+/** Over canonical JSON: clients may send the entries of a map in another order each time. */
+function contentHash<I extends DescMessage, O extends DescMessage>(once: Once<I, O>): Buffer {
+  const content = canonicalize(toJson(once.input, once.request)) ?? ''
+  return createHash('sha256').update(once.input.typeName).update(content).digest()
+}
+
+function parseRequestId(id: string): string {
+  if (!isUuid(id)) failField('request_id', 'must be a UUID')
+  return id.toLowerCase()
+}

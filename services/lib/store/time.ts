@@ -1,0 +1,25 @@
+// Time as the database keeps it: `timestamptz(6)`, by the database's clock, in UTC with microseconds. It stays a
+// text until it is presented, because a JavaScript `Date` would lose the microseconds.
+import { create } from '@bufbuild/protobuf'
+import { TimestampSchema, type Timestamp } from '@bufbuild/protobuf/wkt'
+import { p } from '@mikro-orm/postgresql'
+
+/** A `timestamptz(6)` column read and written as PostgreSQL's own text. */
+export const timeColumn = () => p.string().columnType('timestamptz(6)')
+
+/** Set by the database when the row is made, unless given: `now()`, the transaction's time. */
+export const createTimeColumn = () => timeColumn().defaultRaw('now()')
+
+/** `2026-11-23 04:57:12.595123+00` as a Timestamp. */
+export function toTimestamp(text: string): Timestamp {
+  const [, whole, fraction] = /^(\d{4,}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.(\d+))?\+00$/.exec(text) ?? []
+  if (whole === undefined) throw new Error(`not a time in UTC: ${text}`)
+  const seconds = BigInt(Date.parse(`${whole.replace(' ', 'T')}Z`) / 1000)
+  return create(TimestampSchema, { seconds, nanos: Number((fraction ?? '').padEnd(9, '0')) })
+}
+
+/** A Timestamp as PostgreSQL reads it; below a microsecond is cut off. */
+export function fromTimestamp(time: Timestamp): string {
+  const whole = new Date(Number(time.seconds) * 1000).toISOString().slice(0, 19)
+  return `${whole}.${String(Math.floor(time.nanos / 1000)).padStart(6, '0')}Z`
+}

@@ -1,0 +1,48 @@
+// `npm run migrate -- metadata|artifact|audit|all`: brings a service's schema up to date, as the schema's owner, and ends.
+import { ConfigError, EnvReader, processEnvironment } from '#lib/env.ts'
+import { readDatabaseUrl, SERVICE_NAMES, type ServiceName } from '#lib/settings.ts'
+import type { Database } from '#lib/store/database.ts'
+import { openOwnedStore as openArtifact } from './artifact/store/orm.ts'
+import { openOwnedStore as openAudit } from './audit/store/orm.ts'
+import { openOwnedStore as openMetadata } from './metadata/store/orm.ts'
+
+const OPEN: Record<ServiceName, (options: { url: string }) => Database> = {
+  metadata: openMetadata,
+  artifact: openArtifact,
+  audit: openAudit,
+}
+
+/** Any number of processes may migrate at the same time: they wait for one another. Returns what was applied. */
+export async function migrate(service: ServiceName, url: string): Promise<string[]> {
+  const database = OPEN[service]({ url })
+  try {
+    return await database.em.fork().transactional(async (em) => {
+      // The lock lives in this transaction; the migrations run in their own, on other connections.
+      await em.execute('select pg_advisory_xact_lock(hashtext(?))', [`modelkeep:${service}`])
+      await database.em.fork().execute(`create schema if not exists ${service}`)
+      const applied = await database.migrator.up()
+      return applied.map(({ name }) => name)
+    })
+  } finally {
+    await database.close(true)
+  }
+}
+
+async function main(choice: string | undefined): Promise<void> {
+  const names = SERVICE_NAMES.filter((name) => choice === 'all' || choice === name)
+  if (names.length === 0) throw new ConfigError([`say which: ${SERVICE_NAMES.join(', ')} or all`])
+  const env = new EnvReader(processEnvironment())
+  const url = readDatabaseUrl(env)
+  env.check()
+  for (const name of names) {
+    const applied = await migrate(name, url)
+    console.log(applied.length > 0 ? `${name}: applied ${applied.join(', ')}` : `${name}: up to date`)
+  }
+}
+
+if (import.meta.main) {
+  await main(process.argv[2]).catch((error: unknown) => {
+    console.error(error instanceof ConfigError ? error.message : error)
+    process.exitCode = 1
+  })
+}

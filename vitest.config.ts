@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    globalSetup: ['test/support/global-setup.ts'],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    maxWorkers: 2,
+    projects: [
+      { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      { extends: true, test: { name: 'service', include: ['test/service/**/*.test.ts'] } },
+      { extends: true, test: { name: 'suite', include: ['test/suite/**/*.test.ts'], testTimeout: 180_000 } },
+    ],
+  },
+})
