@@ -117,7 +117,7 @@ function launch(
   child.once('exit', () => process.off('exit', end))
   return new Promise((resolve, reject) => {
     const lines: string[] = []
-    createInterface({ input: child.stderr! }).on('line', (line) => {
+    createInterface({ input: child.stderr }).on('line', (line) => {
       options.onLog?.(line)
       if (lines.length < 50) lines.push(line)
       if (READY.test(line)) resolve(child)

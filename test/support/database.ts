@@ -16,14 +16,14 @@ export async function createDatabase(): Promise<TestDatabase> {
   await runSql(server, `create database ${name} template ${TEMPLATE}`)
   const url = new URL(server)
   url.pathname = name
-  return { url: url.href, drop: () => runSql(server, `drop database ${name} with (force)`) }
+  return { url: url.href, drop: async () => void (await runSql(server, `drop database ${name} with (force)`)) }
 }
 
-/** One statement on a connection of its own. */
-export async function runSql<T extends object[] = object[]>(url: string, statement: string): Promise<void & T> {
+/** One statement on a connection of its own; its rows. */
+export async function runSql(url: string, statement: string, parameters: unknown[] = []): Promise<object[]> {
   const orm = new MikroORM({ clientUrl: url, entities: [], discovery: { warnWhenNoEntities: false } })
   try {
-    return (await orm.em.fork().execute(statement)) as never
+    return await orm.em.fork().execute<object[]>(statement, parameters)
   } finally {
     await orm.close(true)
   }

@@ -19,6 +19,9 @@ export interface DatabaseOptions {
   migrations: (new (...args: ConstructorParameters<typeof Migration>) => Migration)[]
 }
 
+/** Services may share a database, each with a schema of its own. */
+const SCHEMAS = ['metadata', 'artifact', 'audit', 'public']
+
 export function openDatabase(options: DatabaseOptions): Database {
   const settings = [`search_path=${options.schema}`, 'TimeZone=UTC']
   if (options.role) settings.push(`role=${options.role}`)
@@ -36,6 +39,11 @@ export function openDatabase(options: DatabaseOptions): Database {
       allOrNothing: true,
       snapshot: false,
     },
+    schemaGenerator: {
+      ignoreTriggers: true,
+      ignoreSchema: SCHEMAS.filter((schema) => schema !== options.schema),
+      skipTables: [`${options.schema}.migration`, 'migration'],
+    },
     forceUtcTimezone: true,
     allowGlobalContext: false,
     discovery: { warnWhenNoEntities: false },
@@ -51,7 +59,7 @@ export async function inTransaction<T>(
   work: (em: EntityManager) => Promise<T>,
 ): Promise<T> {
   const em = forkFor(database, signal)
-  return em.transactional((tx) => work(tx as EntityManager)).catch(translateFault)
+  return em.transactional((tx) => work(tx)).catch(translateFault)
 }
 
 /** A fork for reads outside a transaction. */

@@ -32,7 +32,8 @@ export function violatedConstraint(error: unknown): string | undefined {
 }
 
 function codeOf(error: unknown): string {
-  return String((error as { code?: unknown } | undefined)?.code ?? '')
+  const code = (error as { code?: unknown } | undefined)?.code
+  return typeof code === 'string' ? code : ''
 }
 
 function isLostConnection(error: unknown): boolean {

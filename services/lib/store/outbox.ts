@@ -33,8 +33,8 @@ const OutboxCounterSchema = defineEntity({
   tableName: 'outbox_counter',
   properties: {
     id: p.integer().primary().autoincrement(false).default(1),
-    lastSequence: p.bigint('number').default(0),
-    sentSequence: p.bigint('number').default(0),
+    lastSequence: p.bigint('number').defaultRaw('0'),
+    sentSequence: p.bigint('number').defaultRaw('0'),
     sender: p.text().nullable(),
     senderUntil: p.string().columnType('timestamptz(6)').nullable(),
   },
