@@ -2,6 +2,7 @@
 import { Code, ConnectError } from '@connectrpc/connect'
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '#gen/google/rpc/error_details_pb.ts'
 import { ModelkeepError, type Reason } from './errors.ts'
+import { asModelkeepError } from './store/faults.ts'
 
 const DOMAIN = 'modelkeep'
 const RETRY_AFTER_SECONDS = 1n
@@ -57,6 +58,8 @@ export function toConnectError(error: unknown, aborted?: AbortSignal): ConnectEr
   if (aborted?.aborted && !(error instanceof ModelkeepError)) return ConnectError.from(aborted.reason, Code.Canceled)
   if (error instanceof ConnectError) return error
   if (error instanceof ModelkeepError) return present(error)
+  const refusal = asModelkeepError(error)
+  if (refusal) return present(refusal)
   return present(new ModelkeepError('INTERNAL', 'something went wrong in the service'))
 }
 

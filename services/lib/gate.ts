@@ -62,13 +62,23 @@ export function createGate(options: GateOptions): (context: HandlerContext) => P
       const method = methodName(context.method)
       if (error instanceof ModelkeepError && error.reason === 'PERMISSION_DENIED') {
         const permission = error.metadata['permission'] ?? ''
-        await options.recordDenial({ caller, method, permission, namespace: '', requestId })
+        await keepDenial(options, { caller, method, permission, namespace: '', requestId })
       }
       const refused = toConnectError(error)
       options.logger.warn({ requestId, method, principal: caller.principal, code: refused.code, error }, 'refused')
       throw refused
     }
   }
+}
+
+/** A denial stands whether or not it can be recorded at present. */
+export async function keepDenial(
+  { recordDenial, logger }: Pick<GateOptions, 'recordDenial' | 'logger'>,
+  denial: Denial,
+): Promise<void> {
+  await recordDenial(denial).catch((error: unknown) => {
+    logger.error({ error, requestId: denial.requestId, method: denial.method }, 'a denial could not be recorded')
+  })
 }
 
 /** The first of the two checks: does the caller hold the permission anywhere? */

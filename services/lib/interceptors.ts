@@ -4,7 +4,7 @@ import { Permission } from '#gen/modelkeep/common/v1/access_pb.ts'
 import { accessKey, requestIdKey, type Access } from './caller.ts'
 import { ModelkeepError } from './errors.ts'
 import { toConnectError } from './fault.ts'
-import { methodName, type RecordDenial } from './gate.ts'
+import { keepDenial, methodName, type RecordDenial } from './gate.ts'
 import type { Logger } from './log.ts'
 
 type Answer = UnaryResponse | StreamResponse
@@ -52,7 +52,7 @@ function translate(logger: Logger, recordDenial: RecordDenial): Interceptor {
         const refused = toConnectError(error, request.signal)
         if (error instanceof ModelkeepError && error.reason === 'PERMISSION_DENIED') {
           const permission = error.metadata['permission'] ?? ''
-          await recordDenial({ caller, method, permission, namespace, requestId })
+          await keepDenial({ recordDenial, logger }, { caller, method, permission, namespace, requestId })
         }
         if (refused.code === Code.Internal) logger.error({ requestId, method, error }, 'fault')
         throw refused

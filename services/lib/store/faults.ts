@@ -1,5 +1,4 @@
 // The database's refusals as Modelkeep's errors. What is not listed stays what it is: a fault, logged and told as INTERNAL.
-import { DriverException } from '@mikro-orm/core'
 import { ModelkeepError } from '../errors.ts'
 
 /** SQLSTATEs after which the same transaction may succeed: serialization failure, deadlock, lock not
@@ -13,16 +12,25 @@ const UNREACHABLE = ['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'ENOTFO
 /** Disk full, out of memory. */
 const EXHAUSTED = ['53100', '53200']
 
+/** What the driver says, without a code, when a connection breaks or none can be had in time. */
+const LOST_CONNECTION =
+  /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Cannot use a pool after calling end)/
+
 export function translateFault(error: unknown): never {
+  throw asModelkeepError(error) ?? error
+}
+
+/** Undefined for what is no refusal of the database. */
+export function asModelkeepError(error: unknown): ModelkeepError | undefined {
   const code = codeOf(error)
   if (RETRYABLE.includes(code)) {
-    throw new ModelkeepError('CONFLICT', 'another transaction got in the way; try again', {}, [], { cause: error })
+    return new ModelkeepError('CONFLICT', 'another transaction got in the way; try again', {}, [], { cause: error })
   }
   if (UNAVAILABLE.includes(code) || UNREACHABLE.includes(code) || EXHAUSTED.includes(code) || isLostConnection(error)) {
     const metadata = { dependency: 'database' }
-    throw new ModelkeepError('DEPENDENCY_UNAVAILABLE', 'the database is not available', metadata, [], { cause: error })
+    return new ModelkeepError('DEPENDENCY_UNAVAILABLE', 'the database is not available', metadata, [], { cause: error })
   }
-  throw error
+  return undefined
 }
 
 /** The name of the violated unique constraint; undefined for any other error. */
@@ -37,11 +45,5 @@ function codeOf(error: unknown): string {
 }
 
 function isLostConnection(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    (error instanceof DriverException || error.constructor === Error) &&
-    /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/.test(
-      error.message,
-    )
-  )
+  return error instanceof Error && LOST_CONNECTION.test(error.message)
 }
