@@ -23,3 +23,9 @@ export function fromTimestamp(time: Timestamp): string {
   const whole = new Date(Number(time.seconds) * 1000).toISOString().slice(0, 19)
   return `${whole}.${String(Math.floor(time.nanos / 1000)).padStart(6, '0')}Z`
 }
+
+/** PostgreSQL's text of a time as RFC 3339: `2026-11-23T04:57:12.595123Z`. */
+export function rfc3339(text: string): string {
+  const [whole = '', fraction = ''] = text.replace(' ', 'T').replace('+00', '').split('.')
+  return `${whole}.${fraction.padEnd(6, '0')}Z`
+}

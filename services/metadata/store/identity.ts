@@ -5,7 +5,8 @@ import type { LookUpToken } from '#lib/authenticate.ts'
 import { fail } from '#lib/errors.ts'
 import { forkFor, type Database, type EntityManager } from '#lib/store/database.ts'
 import { translateFault } from '#lib/store/faults.ts'
-import { createTimeColumn, timeColumn } from '#lib/store/time.ts'
+import { createTimeColumn, rfc3339, timeColumn } from '#lib/store/time.ts'
+import type { RoleWord } from '../domain/identity.ts'
 
 const TokenSchema = defineEntity({
   name: 'Token',
@@ -44,9 +45,6 @@ const RoleBindingSchema = defineEntity({
 export class RoleBinding extends RoleBindingSchema.class {}
 RoleBindingSchema.setClass(RoleBinding)
 
-/** A role as it is stored. */
-export type RoleWord = Exclude<keyof typeof Role, 'UNSPECIFIED'>
-
 export interface TokenRow {
   id: string
   principal: string
@@ -56,32 +54,32 @@ export interface TokenRow {
   revoke_time: string | null
 }
 
+export interface RoleRow {
+  id: string
+  principal: string
+  namespace: string
+  role: RoleWord
+  create_time: string
+}
+
 export interface FoundToken {
   token: TokenRow
   expired: boolean
-  roles: { namespace: string; role: RoleWord; create_time: string }[]
+  roles: RoleRow[]
 }
-
-/** Everything but the hash. */
-export const TOKEN_COLUMNS = 'id, principal, description, create_time, expire_time, revoke_time'
 
 /** Unknown and revoked tokens are undefined; expired ones are not. The same one query for all. */
 export async function findToken(em: EntityManager, tokenHash: Buffer): Promise<FoundToken | undefined> {
-  const rows = await em.execute<
-    (TokenRow & { expired: boolean; namespace: string | null; role: RoleWord; given: string })[]
-  >(
-    `select t.id, t.principal, t.description, t.create_time, t.expire_time, t.revoke_time,
-        t.expire_time <= now() as expired, b.namespace, b.role, b.create_time as given
-      from token t left join role_binding b on b.principal = t.principal
-      where t.token_hash = ? order by b.namespace`,
+  const [found] = await em.execute<(TokenRow & { expired: boolean; roles: RoleRow[] })[]>(
+    `select id, principal, description, create_time, expire_time, revoke_time, expire_time <= now() as expired,
+        (select coalesce(jsonb_agg(to_jsonb(b) || jsonb_build_object('create_time', b.create_time::text)
+            order by namespace), '[]')
+          from role_binding b where b.principal = token.principal) as roles
+      from token where token_hash = ?`,
     [tokenHash],
   )
-  const [first] = rows
-  if (!first || first.revoke_time !== null) return undefined
-  const roles = rows.flatMap(({ namespace, role, given }) =>
-    namespace === null ? [] : [{ namespace, role, create_time: given }],
-  )
-  return { token: first, expired: first.expired, roles }
+  if (!found || found.revoke_time !== null) return undefined
+  return { token: found, expired: found.expired, roles: found.roles }
 }
 
 /** How the metadata service itself finds out who calls: always fresh. */
@@ -99,10 +97,4 @@ export function lookUpToken(database: Database): LookUpToken {
       roles: new Map(roles.map(({ namespace, role }): [string, Role] => [namespace, Role[role]])),
     }
   }
-}
-
-/** PostgreSQL's text of a time as people and programs outside write it. */
-export function rfc3339(time: string): string {
-  const [whole = '', fraction = ''] = time.replace(' ', 'T').replace('+00', '').split('.')
-  return `${whole}.${fraction.padEnd(6, '0')}Z`
 }

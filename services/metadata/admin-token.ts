@@ -1,0 +1,61 @@
+// `npm run admin-token`: makes a token for an administrator of the installation, who may then make all others.
+import { EnvReader, processEnvironment } from '#lib/env.ts'
+import { readDatabaseUrl } from '#lib/settings.ts'
+import { inTransaction, type Database } from '#lib/store/database.ts'
+import { emitAs } from '#lib/store/outbox.ts'
+import { rfc3339 } from '#lib/store/time.ts'
+import { parsePrincipal } from './domain/identity.ts'
+import { openStore } from './store/orm.ts'
+import { findRole, lockIdentity, putRole } from './store/roles.ts'
+import { insertToken, timeAfter } from './store/tokens.ts'
+
+const ACTOR = 'service:metadata'
+const REASON = 'administrator made at the server itself'
+
+export interface AdminTokenOptions {
+  /** Whom the token stands for. Default `admin`. */
+  principal?: string
+  /** How long it works. Default 365. */
+  days?: number
+}
+
+/** Gives the principal the role ADMIN on `*`, where it lacks it, and returns the secret of a new token. */
+export async function createAdminToken(database: Database, options: AdminTokenOptions = {}): Promise<string> {
+  const principal = parsePrincipal(options.principal ?? 'admin')
+  return inTransaction(database, undefined, async (em) => {
+    await lockIdentity(em)
+    const before = await findRole(em, principal, '*')
+    if (before?.role !== 'ADMIN') {
+      const { id, namespace, role } = await putRole(em, principal, '*', 'ADMIN')
+      const resource = { type: 'role', id, namespace: '', name: principal }
+      const details = { principal, namespace, role, ...(before ? { before: before.role } : {}) }
+      emitAs(em, ACTOR, { type: 'role.granted.v1', resource, reason: REASON, details })
+    }
+    const expireTime = await timeAfter(em, options.days ?? 365)
+    const { token, secret } = await insertToken(em, { principal, description: REASON, expireTime })
+    const resource = { type: 'token', id: token.id, namespace: '', name: principal }
+    const details = { principal, expire_time: rfc3339(token.expire_time) }
+    emitAs(em, ACTOR, { type: 'token.created.v1', resource, reason: REASON, details })
+    return secret
+  })
+}
+
+async function main(principal: string | undefined): Promise<void> {
+  const env = new EnvReader(processEnvironment())
+  const url = readDatabaseUrl(env)
+  env.check()
+  const database = openStore({ url })
+  try {
+    console.log(await createAdminToken(database, principal ? { principal } : {}))
+    console.error('This is the only time the token is shown. It works for 365 days.')
+  } finally {
+    await database.close(true)
+  }
+}
+
+if (import.meta.main) {
+  await main(process.argv[2]).catch((error: unknown) => {
+    console.error(error instanceof Error ? error.message : error)
+    process.exitCode = 1
+  })
+}

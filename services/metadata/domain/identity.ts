@@ -1,0 +1,66 @@
+// What tokens and roles may be called.
+import { failField, failLimit } from '#lib/errors.ts'
+
+const PRINCIPAL = /^[a-z0-9][a-z0-9._@-]{0,127}$/
+const NAMESPACE = /^[a-z0-9][a-z0-9-]{0,62}$/
+const MAX_DESCRIPTION_CHARACTERS = 255
+const MAX_REASON_BYTES = 2048
+
+export const ROLES = ['READER', 'CONTRIBUTOR', 'ADMIN'] as const
+export type RoleWord = (typeof ROLES)[number]
+
+export function isPrincipal(text: string): boolean {
+  return PRINCIPAL.test(text)
+}
+
+export function parsePrincipal(text: string): string {
+  if (!isPrincipal(text)) {
+    failField('principal', 'must be 1 to 128 of a-z, 0-9, «.», «_», «@», «-», and begin with a letter or digit')
+  }
+  return text
+}
+
+/** A namespace's name, `*` for all; `default` where it is empty. */
+export function parseScope(text: string): string {
+  const name = text || 'default'
+  if (name !== '*' && !NAMESPACE.test(name)) {
+    failField('namespace', 'must be `*`, or 1 to 63 of a-z, 0-9, «-», and begin with a letter or digit')
+  }
+  return name
+}
+
+/** `role` is the number of `Role` in the request. */
+export function parseRole(role: number): RoleWord {
+  return ROLES[role - 1] ?? failField('role', 'must be READER, CONTRIBUTOR or ADMIN')
+}
+
+export function parseTokenDescription(text: string): string {
+  if ([...text].length > MAX_DESCRIPTION_CHARACTERS) failLimit('description', MAX_DESCRIPTION_CHARACTERS, 'characters')
+  return parseStorable(text, 'description')
+}
+
+export function parseReason(text: string): string {
+  if (Buffer.byteLength(text) > MAX_REASON_BYTES) failLimit('reason', MAX_REASON_BYTES, 'bytes')
+  return parseStorable(text, 'reason')
+}
+
+/** PostgreSQL keeps every text but those with U+0000 and halves of surrogate pairs. */
+function parseStorable(text: string, field: string): string {
+  if (text.includes('\0') || !text.isWellFormed()) failField(field, 'must be text without the character U+0000')
+  return text
+}
+
+/** Within the years that RFC 3339 can write, and with nanoseconds that are part of one second. */
+export function parseTime<T extends { seconds: bigint; nanos: number }>(time: T | undefined, field: string): T {
+  if (time === undefined) failField(field, 'is required')
+  const inRange = time.seconds >= -62_135_596_800n && time.seconds <= 253_402_300_799n
+  if (!inRange || time.nanos < 0 || time.nanos > 999_999_999) {
+    failField(field, 'must be a time from the year 1 to the year 9999')
+  }
+  return time
+}
+
+export function parseTokenHash(hash: Uint8Array): Buffer {
+  if (hash.length !== 32) failField('token_sha256', 'must be the 32 bytes of a SHA-256')
+  return Buffer.from(hash)
+}
