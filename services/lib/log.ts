@@ -9,6 +9,7 @@ export function createLogger(service: string, level: string): Logger {
       level,
       base: { service },
       messageKey: 'message',
+      errorKey: 'error',
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
       redact: ['authorization', '*.authorization', 'token', 'secret', 'password'],

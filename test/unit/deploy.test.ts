@@ -77,13 +77,23 @@ function composeEnvironment(name: string): Record<string, string> {
   const { services } = parse(readFileSync('deploy/compose.yaml', 'utf8'), { merge: true }) as Compose
   const entries = Object.entries(services[name]!.environment!)
   return Object.fromEntries(
-    entries.map(([key, value]) => [key, String(value).replace(/\$\{(\w+)\}/g, (_all, secret: string) => SECRETS[secret]!)]),
+    entries.map(([key, value]) => [
+      key,
+      String(value).replace(/\$\{(\w+)\}/g, (_all, secret: string) => SECRETS[secret]!),
+    ]),
   )
 }
 
 /** `@scope/name` or `name` of every import from a package. */
 function importedPackages(source: string): string[] {
-  const specifiers = [...source.matchAll(/(?:from|import|import\() ?'([^'.#][^']*)'/g)].map(([, specifier]) => specifier!)
+  const specifiers = [...source.matchAll(/(?:from|import|import\() ?'([^'.#][^']*)'/g)].map(
+    ([, specifier]) => specifier!,
+  )
   const packages = specifiers.filter((specifier) => !specifier.startsWith('node:'))
-  return packages.map((specifier) => specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/'))
+  return packages.map((specifier) =>
+    specifier
+      .split('/')
+      .slice(0, specifier.startsWith('@') ? 2 : 1)
+      .join('/'),
+  )
 }
