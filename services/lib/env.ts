@@ -42,7 +42,9 @@ export class EnvReader {
     const file = this.#environment[`${name}_FILE`]
     if (!file) return this.string(name, fallback)
     try {
-      return read(file).trim()
+      const value = read(file).trim()
+      if (value === '') this.problem(`${name}_FILE names an empty file`)
+      return value
     } catch {
       this.problem(`${name}_FILE names a file that cannot be read`)
       return ''
@@ -52,7 +54,7 @@ export class EnvReader {
   integer(name: string, fallback: number, range: { min: number; max: number }): number {
     const text = this.string(name, String(fallback))
     const value = Number(text)
-    if (Number.isInteger(value) && value >= range.min && value <= range.max) return value
+    if (/^-?\d+$/.test(text) && value >= range.min && value <= range.max) return value
     this.problem(`${name} must be a whole number from ${range.min} to ${range.max}`)
     return fallback
   }

@@ -20,7 +20,7 @@ const MAX_RESTRICTIONS = 100
 type Token = { kind: 'text' | 'quoted' | 'sign'; text: string; at: number }
 
 const TOKEN =
-  /\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(<=|>=|!=|=|<|>|:|\(|\)|\.|-(?![\d.]))|([^\s"'()<>=!:.]+(?:\.\d+(?![^\s"'()<>=!:.]))?))/y
+  /\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(<=|>=|!=|=|<|>|:|\(|\)|\.|-(?![\d.]))|([^\s"'()<>=!:.]+))/y
 
 /** Undefined for an empty filter. */
 export function parseFilter(text: string): Filter | undefined {
@@ -33,6 +33,9 @@ export function parseFilter(text: string): Filter | undefined {
 
 function tokenize(text: string): Token[] {
   const tokens: Token[] = []
+  // No database keeps U+0000, and no encoding half a surrogate pair.
+  const unreadable = /\0|\p{Surrogate}/u.exec(text)
+  if (unreadable) failField('filter', `has something unreadable at character ${unreadable.index + 1}`)
   const end = text.trimEnd().length
   TOKEN.lastIndex = 0
   while (TOKEN.lastIndex < end) {

@@ -73,7 +73,9 @@ function findFile(registry: FileRegistry, symbol: string): DescFile | undefined 
 
 function describe(file: DescFile | undefined) {
   if (!file) return refuse(Code.NotFound, 'not part of this server')
-  const fileDescriptorProto = withImports([file]).map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto))
+  // Clients take the first for what they asked after.
+  const files = withImports([file]).toReversed()
+  const fileDescriptorProto = files.map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto))
   return { case: 'fileDescriptorResponse' as const, value: { fileDescriptorProto } }
 }
 
@@ -81,18 +83,19 @@ function refuse(errorCode: Code, errorMessage: string) {
   return { case: 'errorResponse' as const, value: { errorCode, errorMessage } }
 }
 
+/** Every file after those it imports. */
 function withImports(files: DescFile[]): DescFile[] {
-  const found = new Map<string, DescFile>()
+  const found = new Set<DescFile>()
   const visit = (file: DescFile): void => {
-    if (found.has(file.name)) return
-    found.set(file.name, file)
+    if (found.has(file)) return
     file.dependencies.forEach(visit)
+    found.add(file)
   }
   files.forEach(visit)
-  return [...found.values()]
+  return [...found]
 }
 
 function registryOf(files: DescFile[]): FileRegistry {
-  const set = create(FileDescriptorSetSchema, { file: files.toReversed().map(({ proto }) => proto) })
+  const set = create(FileDescriptorSetSchema, { file: files.map(({ proto }) => proto) })
   return createFileRegistry(set)
 }

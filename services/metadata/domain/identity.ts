@@ -35,7 +35,8 @@ export function parseRole(role: number): RoleWord {
 }
 
 export function parseTokenDescription(text: string): string {
-  if ([...text].length > MAX_DESCRIPTION_CHARACTERS) failLimit('description', MAX_DESCRIPTION_CHARACTERS, 'characters')
+  if (Array.from(text).length > MAX_DESCRIPTION_CHARACTERS)
+    failLimit('description', MAX_DESCRIPTION_CHARACTERS, 'characters')
   return parseStorable(text, 'description')
 }
 

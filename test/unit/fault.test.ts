@@ -1,0 +1,80 @@
+import { Code, ConnectError } from '@connectrpc/connect'
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '../../gen/google/rpc/error_details_pb.ts'
+import { ErrorReason } from '../../gen/modelkeep/common/v1/error_reason_pb.ts'
+import { fail, failField, failLimit, ModelkeepError, type Reason } from '../../services/lib/errors.ts'
+import { reasonOf, toConnectError } from '../../services/lib/fault.ts'
+
+const REASONS = Object.keys(ErrorReason).filter(
+  (name) => Number.isNaN(Number(name)) && name !== 'UNSPECIFIED',
+) as Reason[]
+const contract = readFileSync(new URL('../../proto/modelkeep/common/v1/error_reason.proto', import.meta.url), 'utf8')
+
+function thrownBy(work: () => unknown): ConnectError {
+  try {
+    work()
+  } catch (error) {
+    return toConnectError(error)
+  }
+  throw new Error('nothing was thrown')
+}
+
+test.each(REASONS)('%s has the code its comment promises, and says why', (reason) => {
+  const refused = thrownBy(() => fail(reason, 'a whole sentence', { field: 'x' }))
+  const info = refused.findDetails(ErrorInfoSchema)
+  expect(info).toMatchObject([{ reason, domain: 'modelkeep', metadata: { field: 'x' } }])
+  const comment = new RegExp(`((?: +//.*\\n)+) +ERROR_REASON_${reason} =`).exec(contract)![1]!
+  const snake = Code[refused.code].replaceAll(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase()
+  expect(comment).toContain(snake)
+  expect(refused.findDetails(BadRequestSchema)).toEqual([])
+  expect(refused.findDetails(RetryInfoSchema)).toHaveLength(reason === 'OVERLOADED' ? 1 : 0)
+  expect(reasonOf(refused)).toEqual({ reason, metadata: { field: 'x' } })
+})
+
+test('bad input names field and rule, for people and for programs', () => {
+  const refused = thrownBy(() => failField('facts.metrics[2].name', 'must not be empty'))
+  expect(refused.rawMessage).toBe('facts.metrics[2].name must not be empty')
+  expect(refused.code).toBe(Code.InvalidArgument)
+  expect(refused.findDetails(BadRequestSchema)).toMatchObject([
+    {
+      fieldViolations: [{ field: 'facts.metrics[2].name', description: 'must not be empty', reason: 'FIELD_INVALID' }],
+    },
+  ])
+  const over = thrownBy(() => failLimit('labels', 64, 'labels'))
+  expect(over.rawMessage).toBe('labels must have at most 64 labels')
+  expect(reasonOf(over)).toEqual({ reason: 'LIMIT_EXCEEDED', metadata: { field: 'labels', limit: '64' } })
+  expect(over.findDetails(BadRequestSchema)).toHaveLength(1)
+})
+
+test('nothing internal leaves the service', () => {
+  const inner = new Error('relation "token" does not exist at 10.0.0.7, password hunter2')
+  for (const thrown of [
+    inner,
+    'a text',
+    undefined,
+    new ModelkeepError('INTERNAL', 'held back', {}, [], { cause: inner }),
+  ]) {
+    const refused = toConnectError(thrown)
+    expect(refused.code).toBe(Code.Internal)
+    const info = refused.findDetails(ErrorInfoSchema)
+    expect(JSON.stringify([refused.message, info, refused.cause])).not.toMatch(/hunter2|10\.0\.0\.7|relation/)
+    expect(reasonOf(refused)?.reason).toBe('INTERNAL')
+  }
+})
+
+test('a caller who is gone gets CANCELED, one who is too late DEADLINE_EXCEEDED, and a refusal stays a refusal', () => {
+  const gone = AbortSignal.abort(new ConnectError('gone', Code.Canceled))
+  const late = AbortSignal.abort(new ConnectError('late', Code.DeadlineExceeded))
+  expect(toConnectError(new Error('query cancelled'), gone).code).toBe(Code.Canceled)
+  expect(toConnectError(new Error('query cancelled'), late).code).toBe(Code.DeadlineExceeded)
+  expect(toConnectError(new ModelkeepError('MODEL_EXISTS', 'taken'), late).code).toBe(Code.AlreadyExists)
+})
+
+test('what is no answer of Modelkeep has no reason', () => {
+  expect(reasonOf(new Error('x'))).toBeUndefined()
+  expect(reasonOf(new ConnectError('x', Code.NotFound))).toBeUndefined()
+  const foreign = new ConnectError('x', Code.NotFound)
+  foreign.details.push({ desc: ErrorInfoSchema, value: { reason: 'GONE', domain: 'example.org', metadata: {} } })
+  expect(reasonOf(foreign)).toBeUndefined()
+})

@@ -1,0 +1,75 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { hashToken } from '../../services/lib/authenticate.ts'
+import { ConfigError, EnvReader, type Environment } from '../../services/lib/env.ts'
+import { readCommonSettings } from '../../services/lib/settings.ts'
+
+const hash = hashToken('mks_artifact').toString('hex')
+const GOOD = {
+  DATABASE_URL: 'postgresql://user:password@db:5432/modelkeep',
+  SERVICE_TOKEN: `mks_${'x'.repeat(43)}`,
+  TRUSTED_SERVICES: `artifact=${hash}`,
+}
+
+function read(environment: Environment) {
+  const env = new EnvReader(environment)
+  const settings = readCommonSettings(env, 7701)
+  env.check()
+  return settings
+}
+
+function problemsOf(environment: Environment): string[] {
+  try {
+    read(environment)
+    return []
+  } catch (error) {
+    return (error as ConfigError).problems
+  }
+}
+
+test('three settings are needed, the rest has defaults', () => {
+  expect(read(GOOD)).toEqual({
+    host: '127.0.0.1',
+    port: 7701,
+    logLevel: 'info',
+    drainSeconds: 30,
+    databaseUrl: GOOD.DATABASE_URL,
+    databasePoolSize: 10,
+    serviceToken: GOOD.SERVICE_TOKEN,
+    trustedServices: new Map([[hash, 'artifact']]),
+  })
+})
+
+test('an empty environment tells all that is missing at once', () => {
+  expect(problemsOf({})).toEqual(['DATABASE_URL is missing', 'SERVICE_TOKEN is missing', 'TRUSTED_SERVICES is missing'])
+})
+
+test('a wrong environment tells all that is wrong at once, and no secret with it', () => {
+  const secret = 'short-and-secret'
+  const problems = problemsOf({
+    HOST: '',
+    PORT: '65536',
+    LOG_LEVEL: 'loud',
+    DRAIN_SECONDS: '-1',
+    DATABASE_URL: 'mysql://user:pa55word@db',
+    DATABASE_POOL_SIZE: '1',
+    SERVICE_TOKEN: secret,
+    TRUSTED_SERVICES: `artifact=${hash},console=${hash},audit=abc`,
+  })
+  const settings = ['PORT', 'LOG_LEVEL', 'DRAIN_SECONDS', 'DATABASE_URL', 'DATABASE_POOL_SIZE', 'SERVICE_TOKEN']
+  for (const name of [...settings, 'TRUSTED_SERVICES']) expect(problems.join('\n')).toContain(`${name} must`)
+  expect(problems.join('\n')).not.toContain(secret)
+  expect(problems.join('\n')).not.toContain('pa55word')
+})
+
+test('secrets may lie in files', () => {
+  const path = join(mkdtempSync(join(tmpdir(), 'modelkeep-settings-')), 'token')
+  writeFileSync(path, `${GOOD.SERVICE_TOKEN}\n`)
+  const { SERVICE_TOKEN: serviceToken, ...rest } = GOOD
+  expect(read({ ...rest, SERVICE_TOKEN_FILE: path }).serviceToken).toBe(serviceToken)
+  expect(problemsOf({ ...rest, SERVICE_TOKEN_FILE: `${path}.gone` })).toEqual([
+    'SERVICE_TOKEN_FILE names a file that cannot be read',
+  ])
+})
