@@ -43,7 +43,7 @@ export interface Served {
 export function adapterOptions(serving: Serving) {
   const cutOff = new AbortController()
   const options = {
-    routes(router) {
+    routes: (router: ConnectRouter) => {
       serving.routes(router)
       healthRoutes({
         services: serving.services.map(({ typeName }) => typeName),

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { array, assert, constantFrom, oneof, pre, property, string } from 'fast-check'
 import { expect, test } from 'vitest'
 import { ModelkeepError } from '../../services/lib/errors.ts'
 import { parseFilter, type Filter } from '../../services/lib/filter.ts'
@@ -95,39 +95,37 @@ test('nesting, length and the number of conditions are limited', () => {
   expect(() => parseFilter(`a = ${'é'.repeat(1023)}`)).toThrow('at most 2048 bytes')
 })
 
-const pieces = fc.constantFrom(
-  ...[
-    'a',
-    'AND',
-    'OR',
-    'NOT',
-    '-',
-    '(',
-    ')',
-    '=',
-    '!=',
-    '<',
-    '<=',
-    ':',
-    '.',
-    '"',
-    "'",
-    '\\',
-    ' ',
-    '0.5',
-    '*',
-    '!',
-    '\0',
-  ],
+const pieces = constantFrom(
+  'a',
+  'AND',
+  'OR',
+  'NOT',
+  '-',
+  '(',
+  ')',
+  '=',
+  '!=',
+  '<',
+  '<=',
+  ':',
+  '.',
+  '"',
+  "'",
+  '\\',
+  ' ',
+  '0.5',
+  '*',
+  '!',
+  '\0',
 )
 
 test('whatever the text, the answer is a tree or a refusal', () => {
-  const text = fc.oneof(
-    fc.string({ unit: 'binary', maxLength: 200 }),
-    fc.array(pieces, { maxLength: 60 }).map((all) => all.join('')),
+  const text = oneof(
+    string({ unit: 'binary', maxLength: 200 }),
+    array(pieces, { maxLength: 60 }).map((all) => all.join('')),
   )
-  fc.assert(
-    fc.property(text, (filter) => {
+  assert(
+    property(text, (filter) => {
       try {
         parseFilter(filter)
       } catch (error) {
@@ -140,9 +138,9 @@ test('whatever the text, the answer is a tree or a refusal', () => {
 })
 
 test('every quoted text comes out as it went in', () => {
-  fc.assert(
-    fc.property(fc.string({ maxLength: 100 }), (text) => {
-      fc.pre(!text.includes('\n') && !text.includes('\0'))
+  assert(
+    property(string({ maxLength: 100 }), (text) => {
+      pre(!text.includes('\n') && !text.includes('\0'))
       const quoted = `"${text.replaceAll(/["\\]/g, String.raw`\$&`)}"`
       expect(parseFilter(`a = ${quoted}`)).toMatchObject({ value: { text, quoted: true } })
     }),

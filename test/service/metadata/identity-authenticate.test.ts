@@ -1,0 +1,145 @@
+import { createClient, createRouterTransport } from '@connectrpc/connect'
+import { timestampFromMs } from '@bufbuild/protobuf/wkt'
+import { afterAll, expect, test } from 'vitest'
+import { IdentityService } from '../../../gen/modelkeep/metadata/v1/identity_service_pb.ts'
+import { Role } from '../../../gen/modelkeep/metadata/v1/identity_pb.ts'
+import { askMetadata, createAuthenticate, hashToken } from '../../../services/lib/authenticate.ts'
+import { adapterOptions, serve } from '../../../services/lib/serve.ts'
+import { sisterClient } from '../../../services/lib/clients.ts'
+import { createAdminToken } from '../../../services/metadata/admin-token.ts'
+import { ARTIFACT_TOKEN, openIdentity } from '../../support/identity.ts'
+import { refusalOf } from '../../support/refusal.ts'
+
+const identity = await openIdentity()
+afterAll(() => identity.close())
+const { admin } = identity
+const artifact = identity.as(ARTIFACT_TOKEN)
+
+const ask = (secret: string) => artifact.authenticateToken({ tokenSha256: new Uint8Array(hashToken(secret)) })
+
+test('a sister learns whom a token stands for, and with which roles', async () => {
+  const { id, secret } = await identity.newToken('alice')
+  await admin.grantRole({ principal: 'alice', role: Role.CONTRIBUTOR })
+  await admin.grantRole({ principal: 'alice', namespace: '*', role: Role.READER })
+  const { token, roles } = await ask(secret)
+  expect(token).toMatchObject({ id, principal: 'alice' })
+  expect(roles).toEqual(
+    (await admin.listRoles({ namespace: '*' })).bindings
+      .filter(isAlice)
+      .concat((await admin.listRoles({})).bindings.filter(isAlice)),
+  )
+})
+
+const isAlice = ({ principal }: { principal: string }) => principal === 'alice'
+
+test('unknown, revoked and expired tokens open nothing, and only the expired is told from the others', async () => {
+  const revoked = await identity.newToken('revoked')
+  await admin.revokeToken({ id: revoked.id })
+  const expired = await identity.newToken('expired')
+  await identity.expire('expired')
+  const unknown = await refusalOf(ask('mk_unknown'))
+  expect(unknown).toMatchObject({ code: 'NotFound', reason: 'TOKEN_NOT_FOUND', metadata: {} })
+  expect(await refusalOf(ask(revoked.secret))).toEqual(unknown)
+  expect(await refusalOf(ask(expired.secret))).toMatchObject({
+    code: 'NotFound',
+    reason: 'TOKEN_NOT_FOUND',
+    metadata: { expire_time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/) as string },
+  })
+  await identity.newToken('both')
+  const both = await identity.newToken('both')
+  await admin.revokeToken({ id: both.id })
+  await identity.expire('both')
+  expect(await refusalOf(ask(both.secret))).toEqual(unknown)
+})
+
+test('a hash that is none is refused', async () => {
+  for (const length of [0, 31, 33]) {
+    const refused = refusalOf(artifact.authenticateToken({ tokenSha256: new Uint8Array(length) }))
+    expect(await refused).toMatchObject({ fields: ['token_sha256'] })
+  }
+})
+
+test('only sister services may ask: administrators, and people who guess, may not', async () => {
+  expect(await refusalOf(admin.authenticateToken({ tokenSha256: new Uint8Array(32) }))).toMatchObject({
+    code: 'PermissionDenied',
+    metadata: { permission: 'SERVICE' },
+  })
+  for (const token of ['mks_guess', `${ARTIFACT_TOKEN}x`, 'mks_']) {
+    expect(await refusalOf(identity.as(token).whoAmI({}))).toMatchObject({ reason: 'TOKEN_INVALID' })
+  }
+})
+
+test('a sister service has no token of its own to show and no roles', async () => {
+  const who = await artifact.whoAmI({})
+  expect(who).toMatchObject({ principal: 'service:artifact', roles: [] })
+  expect(who.token).toBeUndefined()
+  expect(await refusalOf(artifact.listTokens({}))).toMatchObject({ code: 'PermissionDenied' })
+})
+
+test('an expired token is UNAUTHENTICATED with its time, at the metadata service', async () => {
+  const { secret } = await identity.newToken('short')
+  await identity.expire('short')
+  expect(await refusalOf(identity.as(secret).whoAmI({}))).toMatchObject({
+    code: 'Unauthenticated',
+    reason: 'TOKEN_EXPIRED',
+    metadata: { expire_time: expect.stringMatching(/Z$/) as string },
+  })
+})
+
+test('a token that lives a second is over after it', async () => {
+  const { secret } = await admin.createToken({ principal: 'brief', expireTime: timestampFromMs(Date.now() + 1000) })
+  const brief = identity.as(secret)
+  await brief.whoAmI({})
+  await expect
+    .poll(() => refusalOf(brief.whoAmI({})).catch(() => undefined), { timeout: 10_000 })
+    .toMatchObject({ reason: 'TOKEN_EXPIRED' })
+})
+
+test('a sister refuses what the metadata service refuses, in the same words', async () => {
+  const served = await serve(identity.serving, { host: '127.0.0.1', port: 0 })
+  try {
+    const address = `http://127.0.0.1:${served.port}`
+    const client = sisterClient(IdentityService, { name: 'metadata', address, token: ARTIFACT_TOKEN })
+    const sister = { ...identity.serving, authenticate: createAuthenticate(new Map(), askMetadata(client)) }
+    const { options } = adapterOptions(sister)
+    const as = (token: string) => {
+      const authorize = (next: never) => (request: { header: Headers }) => {
+        request.header.set('authorization', `Bearer ${token}`)
+        return (next as (request: unknown) => unknown)(request)
+      }
+      const transport = { interceptors: [authorize as never] }
+      return createClient(IdentityService, createRouterTransport(options.routes, { router: options, transport }))
+    }
+    const alive = await identity.newToken('alive')
+    expect((await as(alive.secret).whoAmI({})).principal).toBe('alive')
+    const over = await identity.newToken('over')
+    await identity.expire('over')
+    expect(await refusalOf(as(over.secret).whoAmI({}))).toMatchObject({
+      code: 'Unauthenticated',
+      reason: 'TOKEN_EXPIRED',
+      metadata: { expire_time: expect.stringMatching(/Z$/) as string },
+    })
+    expect(await refusalOf(as('mk_unknown').whoAmI({}))).toMatchObject({
+      code: 'Unauthenticated',
+      reason: 'TOKEN_INVALID',
+    })
+    await admin.revokeToken({ id: alive.id })
+    await expect
+      .poll(() => refusalOf(as(alive.secret).whoAmI({})).catch(() => undefined), { timeout: 10_000, interval: 250 })
+      .toMatchObject({ reason: 'TOKEN_INVALID' })
+  } finally {
+    await served.close(1000)
+  }
+})
+
+test('the first administrator is made at the server itself, with events, and again without a second role', async () => {
+  const before = (await identity.events()).length
+  const secret = await createAdminToken(identity.database, { principal: 'root', days: 2 })
+  const who = await identity.as(secret).whoAmI({})
+  expect(who).toMatchObject({ principal: 'root', roles: [{ namespace: '*', role: Role.ADMIN }] })
+  await createAdminToken(identity.database, { principal: 'root' })
+  const events = (await identity.events()).slice(before)
+  expect(events.map(({ type }) => type)).toEqual(['role.granted.v1', 'token.created.v1', 'token.created.v1'])
+  expect(events[0]).toMatchObject({ actor: { principal: 'service:metadata', method: 'service' } })
+  await expect(createAdminToken(identity.database, { principal: 'No Body' })).rejects.toThrow('principal')
+})
