@@ -31,7 +31,10 @@ export function openDatabase(options: DatabaseOptions): Database {
     entities: options.entities,
     extensions: [Migrator],
     pool: { min: 0, max: options.poolSize ?? 10 },
-    driverOptions: { options: settings.map((setting) => `-c ${setting}`).join(' ') },
+    driverOptions: {
+      options: settings.map((setting) => `-c ${setting}`).join(' '),
+      onPoolCreated: (pool: ConnectionPool) => pool.on('connect', giveBackWhenBroken),
+    },
     migrations: {
       migrationsList: options.migrations.map((migration) => ({ name: migration.name, class: migration })),
       schema: options.schema,
@@ -50,6 +53,32 @@ export function openDatabase(options: DatabaseOptions): Database {
     logger: () => {},
   })
 }
+
+/** What is used of `pg`, which brings no types. */
+interface ConnectionPool {
+  on(event: 'connect', take: (client: PooledConnection) => void): void
+}
+interface PooledConnection {
+  once(event: 'end', take: () => void): void
+  release(broken: boolean): void
+}
+
+/** A connection that breaks in a transaction is given back by nobody, because the rollback fails first: without this,
+ * every one would cost the pool a place until the process has no connections at all. */
+function giveBackWhenBroken(client: PooledConnection): void {
+  client.once('end', () =>
+    setTimeout(() => {
+      try {
+        client.release(true)
+      } catch {
+        // It was given back by its holder, or was idle.
+      }
+    }, GIVE_BACK_AFTER_MS).unref(),
+  )
+}
+
+/** Time for a holder that does give it back: twice would be an error there. */
+const GIVE_BACK_AFTER_MS = 500
 
 /** Runs `work` in one transaction on a fork of its own; the database's refusals come out as
  * `ModelkeepError`s. A cancelled call cancels its SQL. */
