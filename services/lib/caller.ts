@@ -80,6 +80,9 @@ export class Access {
 }
 
 export const accessKey = createContextKey<Access>(new Access(NOBODY, Permission.UNSPECIFIED))
+/** Asks again whom the call's token stands for, and throws where it stands for nobody who may make this call: for
+ * streams that outlive a token. */
+export const renewAccessKey = createContextKey<() => Promise<Access>>(() => Promise.reject(new Error('no gate')))
 export const requestIdKey = createContextKey<string>('')
 export const traceIdKey = createContextKey<string>('')
 

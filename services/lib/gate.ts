@@ -10,6 +10,7 @@ import {
   isPlatformAdmin,
   NOBODY,
   permissionName,
+  renewAccessKey,
   requestIdKey,
   traceIdKey,
 } from './caller.ts'
@@ -56,8 +57,12 @@ export function createGate(options: GateOptions): (context: HandlerContext) => P
     if (PUBLIC_SERVICES.includes(context.service.typeName)) return
     let caller = NOBODY
     try {
-      caller = await options.authenticate(bearerToken(context.requestHeader), context.signal)
+      const token = bearerToken(context.requestHeader)
+      caller = await options.authenticate(token, context.signal)
       context.values.set(accessKey, admit(context.method, caller))
+      context.values.set(renewAccessKey, async () =>
+        admit(context.method, await options.authenticate(token, context.signal)),
+      )
     } catch (error) {
       const method = methodName(context.method)
       if (error instanceof ModelkeepError && error.reason === 'PERMISSION_DENIED') {

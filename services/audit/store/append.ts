@@ -1,0 +1,59 @@
+// Writing the log: under the lock of its head row, so that indexes are contiguous and follow commit order, whatever
+// the number of replicas.
+import { sql } from 'kysely'
+import type { EntityManager } from '#lib/store/database.ts'
+import type { NewEvent, StoredEvent } from '../domain/event.ts'
+import { encodeLeaf, hashLeaf } from '../domain/leaf.ts'
+
+/** The log, as its locked head row says. */
+export interface LockedLog {
+  size: number
+  producer: string
+  /** What the producer is to send next. */
+  nextSequence: number
+  /** By the database's clock, RFC 3339 with microseconds. */
+  now: string
+}
+
+export async function lockLog(em: EntityManager, producer: string): Promise<LockedLog> {
+  const [head] = await em.execute<{ size: string }[]>('select size from log_head for update')
+  // A statement of its own: it must see what the holder of the lock before has committed.
+  const [row] = await em.execute<{ next_sequence: string; now: string }[]>(
+    `select coalesce((select next_sequence from producer where name = ?), 1) as next_sequence,
+      to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as now`,
+    [producer],
+  )
+  return { size: Number(head!.size), producer, nextSequence: Number(row!.next_sequence), now: row!.now }
+}
+
+export async function findStored(em: EntityManager, ids: string[]): Promise<Map<string, StoredEvent>> {
+  const { rows } = await sql<{ event_id: string; index: string; leaf: Buffer }>`
+    select event_id, index, leaf from entry where event_id = any(${ids}::uuid[])`.execute(em.getKysely())
+  return new Map(rows.map((row) => [row.event_id, { index: Number(row.index), leaf: row.leaf }]))
+}
+
+/** Adds the producer's next events; the first one's index is the log's size so far. */
+export async function appendToLog(em: EntityManager, log: LockedLog, events: NewEvent[]): Promise<void> {
+  const leaves = events.map(({ canonical }) => encodeLeaf(canonical, log.now))
+  const column = <K extends keyof NewEvent>(key: K): NewEvent[K][] => events.map((event) => event[key])
+  const kysely = em.getKysely()
+  await sql`
+    insert into entry (index, event_id, producer, sequence, type, actor, outcome, namespace, resource_type, resource_id,
+      resource_name, resource_digest, reason, request_id, occur_time, record_time, leaf, leaf_hash)
+    select ${log.size}::bigint + position - 1, event_id, ${log.producer}, sequence, type, actor, outcome, namespace,
+      resource_type, resource_id, resource_name, resource_digest, reason, request_id, occur_time,
+      ${log.now}::timestamptz, convert_to(leaf, 'UTF8'), leaf_hash
+    from unnest(${column('id')}::uuid[], ${column('sequence')}::bigint[], ${column('type')}::text[],
+      ${column('actor')}::text[], ${column('outcome')}::text[], ${column('namespace')}::text[],
+      ${column('resourceType')}::text[], ${column('resourceId')}::text[], ${column('resourceName')}::text[],
+      ${column('resourceDigest')}::text[], ${column('reason')}::text[], ${column('requestId')}::text[],
+      ${column('occurTime')}::timestamptz[], ${leaves}::text[], ${leaves.map(hashLeaf)}::bytea[])
+      with ordinality as fresh (event_id, sequence, type, actor, outcome, namespace, resource_type, resource_id,
+        resource_name, resource_digest, reason, request_id, occur_time, leaf, leaf_hash, position)`.execute(kysely)
+  await em.execute('update log_head set size = ?', [log.size + events.length])
+  await em.execute(
+    `insert into producer (name, next_sequence) values (?, ?)
+      on conflict (name) do update set next_sequence = excluded.next_sequence`,
+    [log.producer, log.nextSequence + events.length],
+  )
+}

@@ -1,0 +1,53 @@
+// What a filter over the log may name.
+import { sql, type RawBuilder } from 'kysely'
+import { failField } from '#lib/errors.ts'
+import { parseFilter } from '#lib/filter.ts'
+import {
+  compare,
+  textField,
+  timeField,
+  toCondition,
+  wordField,
+  type Condition,
+  type FilterField,
+  type FilterFields,
+} from '#lib/store/filter.ts'
+
+const FIELDS: FilterFields = {
+  index: indexField,
+  type: textField(sql`type`),
+  producer: exactField(sql`producer`),
+  actor: exactField(sql`actor`),
+  outcome: wordField(sql`outcome`, ['SUCCEEDED', 'DENIED']),
+  reason: textField(sql`reason`),
+  request_id: exactField(sql`request_id`),
+  occur_time: timeField(sql`occur_time`),
+  record_time: timeField(sql`record_time`),
+  namespace: exactField(sql`namespace`),
+  'resource.type': exactField(sql`resource_type`),
+  'resource.id': exactField(sql`resource_id`),
+  'resource.name': textField(sql`resource_name`),
+  'resource.digest': exactField(sql`resource_digest`),
+}
+
+export function parseEntryFilter(text: string): Condition | undefined {
+  const filter = parseFilter(text)
+  return filter && toCondition(filter, FIELDS)
+}
+
+/** A text column that is compared, never searched. */
+function exactField(column: RawBuilder<unknown>): FilterField {
+  const field = textField(column)
+  return (path, operator, value) =>
+    operator === ':' ? compare(column, operator, sql`${value.text}`) : field(path, operator, value)
+}
+
+function indexField(
+  path: string[],
+  operator: Parameters<FilterField>[1],
+  value: Parameters<FilterField>[2],
+): Condition {
+  if (path.length > 0) failField('filter', `knows nothing below a field at «${path.join('.')}»`)
+  if (!/^\d{1,15}$/.test(value.text)) failField('filter', `has «${value.text}» where a whole number is needed`)
+  return compare(sql`index`, operator, sql`${value.text}::bigint`)
+}

@@ -1,0 +1,93 @@
+// Reading the log. A page costs the same wherever it begins, and what the caller may not see is left out in SQL.
+import { sql, type RawBuilder } from 'kysely'
+import type { EntityManager } from '#lib/store/database.ts'
+import type { Condition } from '#lib/store/filter.ts'
+
+/** The namespaces a caller may read; `all` includes what belongs to no namespace. */
+export type Readable = 'all' | string[]
+
+export interface EntryRow {
+  index: number
+  leaf: Buffer
+}
+
+export interface EntryQuery {
+  readable: Readable
+  filter: Condition | undefined
+  /** Indexes from here on. */
+  from?: number
+  /** Indexes below this. */
+  below?: number
+  order: 'asc' | 'desc'
+  limit: number
+}
+
+/** Leaves of one answer, which holds each twice: as bytes and as an event. gRPC clients take 4 MiB at most. */
+const MAX_LEAF_BYTES = 1_500_000
+
+export async function readLogSize(em: EntityManager): Promise<number> {
+  const [head] = await em.execute<{ size: string }[]>('select size from log_head')
+  return Number(head!.size)
+}
+
+/** The entries in order, and how many of them, from the first on, make one answer: at least one, where there is any.
+ * There may be fewer than asked for, although there are more. */
+export async function readEntries(
+  em: EntityManager,
+  query: EntryQuery,
+  signal?: AbortSignal,
+): Promise<{ rows: EntryRow[]; fitting: number }> {
+  const order = query.order === 'asc' ? sql`asc` : sql`desc`
+  const { rows: found } = await sql<{ index: string; leaf: Buffer }>`
+    select index, leaf from (
+      select index, leaf, sum(octet_length(leaf)) over (order by index ${order}) - octet_length(leaf) as bytes_before
+      from (${selectEntries(query, order)}) as wanted
+    ) as measured where bytes_before <= ${MAX_LEAF_BYTES} order by index ${order}`.execute(
+    em.getKysely(),
+    signal && { signal, inflightQueryAbortStrategy: 'cancel query' },
+  )
+  const rows = found.map(({ index, leaf }) => ({ index: Number(index), leaf }))
+  let bytes = 0
+  const tooMuch = rows.findIndex(({ leaf }) => (bytes += leaf.length) > MAX_LEAF_BYTES)
+  return { rows, fitting: tooMuch === -1 ? rows.length : Math.max(1, tooMuch) }
+}
+
+export async function findEntry(
+  em: EntityManager,
+  entry: { index: number } | { eventId: string },
+  readable: Readable,
+): Promise<EntryRow | undefined> {
+  const condition = 'index' in entry ? sql`index = ${entry.index}` : sql`event_id = ${entry.eventId}::uuid`
+  const { rows } = await sql<{ index: string; leaf: Buffer }>`
+    select index, leaf from entry where ${condition}
+      and (${readable === 'all'} or namespace = any(${readable === 'all' ? [] : readable}::text[]))`.execute(
+    em.getKysely(),
+  )
+  return rows[0] && { index: Number(rows[0].index), leaf: rows[0].leaf }
+}
+
+/** Several namespaces are read one by one, each along its index, and merged: in one condition they would be gathered
+ * and sorted as a whole for every page. */
+function selectEntries(query: EntryQuery, order: RawBuilder<unknown>): RawBuilder<unknown> {
+  const { readable } = query
+  if (readable === 'all') return selectWhere(conditions(query), query, order)
+  if (readable.length === 1) {
+    return selectWhere([sql<boolean>`namespace = ${readable[0]}`, ...conditions(query)], query, order)
+  }
+  const inOne = selectWhere([sql<boolean>`namespace = readable.name`, ...conditions(query)], query, order)
+  return sql`select found.index, found.leaf from unnest(${readable}::text[]) as readable (name)
+    cross join lateral (${inOne}) as found order by found.index ${order} limit ${query.limit}`
+}
+
+function selectWhere(where: Condition[], query: EntryQuery, order: RawBuilder<unknown>): RawBuilder<unknown> {
+  const condition = where.length === 0 ? sql`true` : sql.join(where, sql` and `)
+  return sql`select index, leaf from entry where ${condition} order by index ${order} limit ${query.limit}`
+}
+
+function conditions({ from, below, filter }: EntryQuery): Condition[] {
+  return [
+    ...(from === undefined ? [] : [sql<boolean>`index >= ${from}`]),
+    ...(below === undefined ? [] : [sql<boolean>`index < ${below}`]),
+    ...(filter === undefined ? [] : [sql<boolean>`(${filter})`]),
+  ]
+}

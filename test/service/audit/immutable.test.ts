@@ -1,0 +1,68 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { makeEvents, startAudit } from '../../support/audit.ts'
+import { createDatabase, runSql } from '../../support/database.ts'
+
+const database = await createDatabase()
+beforeAll(async () => {
+  const audit = await startAudit(database.url)
+  await audit.ingest.appendEvents({ events: makeEvents(1, 3) })
+  await audit.close()
+})
+afterAll(() => database.drop())
+
+const asRole = (statement: string) => runSql(database.url, `set role modelkeep_audit; ${statement}`)
+const asOwner = (statement: string) => runSql(database.url, statement)
+
+test.each([
+  'update audit.entry set leaf = leaf',
+  `update audit.entry set reason = 'another' where index = 0`,
+  'delete from audit.entry',
+  'truncate audit.entry',
+  'insert into audit.log_head (id, size) values (1, 0)',
+  'delete from audit.log_head',
+  'truncate audit.log_head',
+  'delete from audit.producer',
+  'truncate audit.producer',
+  'drop table audit.entry',
+  'alter table audit.entry disable trigger all',
+  'alter table audit.entry add column extra text',
+  'drop trigger entry_immutable on audit.entry',
+  'create or replace function audit.log_immutable() returns trigger language plpgsql as $$ begin return old; end $$',
+  'create table audit.other ()',
+  'select * from metadata.outbox',
+  'select * from artifact.outbox',
+])('the role of the service may not: %s', async (statement) => {
+  await expect(asRole(statement)).rejects.toThrow(/permission denied|must be owner/)
+})
+
+test.each([
+  'update audit.entry set leaf = leaf',
+  `update audit.entry set reason = 'another' where index = 0`,
+  'delete from audit.entry where index = 2',
+  'truncate audit.entry',
+  'truncate audit.entry cascade',
+  'delete from audit.log_head',
+  'truncate audit.log_head',
+  'delete from audit.producer',
+  'truncate audit.producer',
+])('the owner is stopped at: %s', async (statement) => {
+  await expect(asOwner(statement)).rejects.toThrow('the log is only ever added to')
+})
+
+test.each([
+  ['update audit.log_head set size = size - 1', 'the log never shrinks'],
+  ['update audit.producer set next_sequence = 1', 'a producer never counts back'],
+  [`update audit.producer set name = 'other'`, 'a producer never counts back'],
+])('neither role nor owner may count back: %s', async (statement, message) => {
+  await expect(asRole(statement)).rejects.toThrow(message)
+  await expect(asOwner(statement)).rejects.toThrow(message)
+})
+
+test('the log is as it was', async () => {
+  const [row] = (await runSql(
+    database.url,
+    `select (select count(*) from audit.entry) as count, (select size from audit.log_head) as size,
+      (select next_sequence from audit.producer) as next`,
+  )) as { count: string; size: string; next: string }[]
+  expect(row).toEqual({ count: '3', size: '3', next: '4' })
+})

@@ -1,0 +1,97 @@
+// The audit service on a real database and real sockets, and events to send to it.
+import { create, type DescService, type MessageInitShape } from '@bufbuild/protobuf'
+import { timestampFromDate } from '@bufbuild/protobuf/wkt'
+import { createClient, type Client, type Interceptor } from '@connectrpc/connect'
+import { createGrpcTransport } from '@connectrpc/connect-node'
+import { v7 as uuidv7 } from 'uuid'
+import { EventSchema, Outcome, type Event } from '#gen/modelkeep/audit/v1/event_pb.ts'
+import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
+import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
+import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
+import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
+import { hashToken } from '#lib/authenticate.ts'
+import { sisterClient } from '#lib/clients.ts'
+import { createLogger } from '#lib/log.ts'
+import { serve } from '#lib/serve.ts'
+import { auditService } from '../../services/audit/service.ts'
+import { openStore } from '../../services/audit/store/orm.ts'
+import { startIdentitySister, type IdentitySister } from './identity-sister.ts'
+
+export const METADATA_TOKEN = `mks_metadata_${'m'.repeat(40)}`
+export const ARTIFACT_TOKEN = `mks_artifact_${'a'.repeat(40)}`
+/** Reads everything. */
+export const PLATFORM_TOKEN = 'mk_platform'
+
+export interface RunningAudit {
+  address: string
+  sister: IdentitySister
+  draining: AbortController
+  client<S extends DescService>(service: S, token: string): Client<S>
+  ingest: Client<typeof IngestService>
+  log: Client<typeof LogService>
+  close(): Promise<void>
+}
+
+export async function startAudit(databaseUrl: string): Promise<RunningAudit> {
+  const sister = await startIdentitySister({ [PLATFORM_TOKEN]: { principal: 'root', roles: { '*': Role.READER } } })
+  const logger = createLogger('audit', 'silent')
+  const draining = new AbortController()
+  const identity = sisterClient(IdentityService, { name: 'metadata', address: sister.address, token: 'mks_audit' })
+  const trustedServices = new Map(
+    [
+      [METADATA_TOKEN, 'metadata'],
+      [ARTIFACT_TOKEN, 'artifact'],
+    ].map(([token, name]): [string, string] => [hashToken(token!).toString('hex'), name!]),
+  )
+  const database = openStore({ url: databaseUrl })
+  const service = auditService({ database, logger, draining: draining.signal, trustedServices, identity })
+  const served = await serve({ ...service, logger, draining: draining.signal }, { host: '127.0.0.1', port: 0 })
+  const address = `http://127.0.0.1:${served.port}`
+  const client = <S extends DescService>(service: S, token: string): Client<S> =>
+    createClient(service, createGrpcTransport({ baseUrl: address, interceptors: [bearer(token)] }))
+  return {
+    address,
+    sister,
+    draining,
+    client,
+    ingest: client(IngestService, METADATA_TOKEN),
+    log: client(LogService, PLATFORM_TOKEN),
+    async close() {
+      draining.abort()
+      await served.close(200)
+      await service.close()
+      await sister.close()
+    },
+  }
+}
+
+function bearer(token: string): Interceptor {
+  return (next) => (request) => {
+    request.header.set('authorization', `Bearer ${token}`)
+    return next(request)
+  }
+}
+
+type EventInit = Exclude<MessageInitShape<typeof EventSchema>, Event>
+
+/** An event as the metadata service sends them. */
+export function makeEvent(sequence: number, init: EventInit = {}): Event {
+  const event: EventInit = {
+    id: uuidv7(),
+    producer: 'metadata',
+    sequence: BigInt(sequence),
+    type: 'version.created.v1',
+    occurTime: timestampFromDate(new Date()),
+    actor: { principal: 'alice', method: 'token', credentialId: '0191d3a0-0000-7000-8000-000000000000' },
+    resource: { type: 'version', id: uuidv7(), namespace: 'fraud', name: `fraud/scorer:${sequence}` },
+    reason: 'a better recall',
+    outcome: Outcome.SUCCEEDED,
+    requestId: 'r-1',
+  }
+  return create(EventSchema, { ...event, ...init })
+}
+
+/** `count` events from `first` on. */
+export function makeEvents(first: number, count: number, init: EventInit = {}): Event[] {
+  return Array.from({ length: count }, (_, position) => makeEvent(first + position, init))
+}
