@@ -55,13 +55,7 @@ export function numberField(column: RawBuilder<unknown>): FilterField {
 export function timeField(column: RawBuilder<unknown>): FilterField {
   return (path, operator, value) => {
     noPath(path)
-    if (
-      !/^\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?$/.test(value.text) ||
-      Number.isNaN(Date.parse(value.text))
-    ) {
-      failField('filter', `has «${value.text}» where a time like 2026-11-23T04:00:00Z is needed`)
-    }
-    return compare(column, operator, sql`${value.text}::timestamptz`)
+    return compare(column, operator, sql`${parseTime(value.text)}::timestamptz`)
   }
 }
 
@@ -113,6 +107,22 @@ export function parseNumber(value: FilterValue): number {
     failField('filter', `has «${value.text}» where a number is needed`)
   }
   return number
+}
+
+const TIME = /^(\d{4}-\d\d-\d\d)(?:(T\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d))?$/
+
+/** In UTC with microseconds, as every database reads it. A day alone means its beginning. */
+function parseTime(text: string): string {
+  const [, day = '', clock = 'T00:00:00', fraction = '', zone = 'Z'] = TIME.exec(text) ?? []
+  const midnight = new Date(`${day}T00:00:00Z`)
+  const time = new Date(`${day}${clock}${zone}`)
+  // JavaScript takes the 30th of February for the 2nd of March.
+  const isReal = !Number.isNaN(time.getTime()) && midnight.toISOString().startsWith(day)
+  const utc = isReal ? time.toISOString() : ''
+  if (!/^(?!0000)\d{4}-/.test(utc)) {
+    failField('filter', `has «${text}» where a time like 2026-11-23T04:00:00Z is needed`)
+  }
+  return `${utc.slice(0, 19)}.${fraction.slice(0, 6).padEnd(6, '0')}Z`
 }
 
 /** The rest of a path as one key: `labels.app.kubernetes.io/name` has the key `app.kubernetes.io/name`. */

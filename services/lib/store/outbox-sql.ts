@@ -38,6 +38,9 @@ export const OUTBOX_SQL: string[] = [
     deferrable initially deferred for each row execute function outbox_number()`,
   `create function outbox_immutable() returns trigger language plpgsql as $$
     begin
+      if tg_op = 'TRUNCATE' then
+        raise exception 'the outbox is never emptied';
+      end if;
       if tg_op = 'UPDATE' and old.sequence is null and new.sequence is not null
         and (new.event_id, new.transaction, new.resource_id, new.event, new.occur_time)
           is not distinct from (old.event_id, old.transaction, old.resource_id, old.event, old.occur_time) then
@@ -50,6 +53,8 @@ export const OUTBOX_SQL: string[] = [
     end $$`,
   `create trigger outbox_immutable before update or delete on outbox
     for each row execute function outbox_immutable()`,
+  `create trigger outbox_untruncated before truncate on outbox
+    for each statement execute function outbox_immutable()`,
   `create function require_event() returns trigger language plpgsql as $$
     declare resource text;
     begin

@@ -115,7 +115,7 @@ async function recall<O extends DescMessage>(
 
 /** Over canonical JSON: clients may send the entries of a map in another order each time. */
 function contentHash<I extends DescMessage, O extends DescMessage>(once: Once<I, O>): Buffer {
-  const content = canonicalize(toJson(once.input, once.request)) ?? ''
+  const content = canonicalize(toJson(once.input, { ...once.request, requestId: '' })) ?? ''
   return createHash('sha256').update(once.input.typeName).update(content).digest()
 }
 
