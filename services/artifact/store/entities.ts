@@ -1,4 +1,19 @@
 import { OUTBOX_ENTITIES } from '#lib/store/outbox.ts'
 import { AnsweredRequest } from '#lib/store/requests.ts'
+import { Blob, NamespaceBlob } from './blob.ts'
+import { DoomedObject } from './doomed-object.ts'
+import { Manifest, ManifestBlob, ManifestHold } from './manifest.ts'
+import { Upload, UploadPart } from './upload.ts'
 
-export const ENTITIES = [...OUTBOX_ENTITIES, AnsweredRequest]
+export const ENTITIES = [
+  ...OUTBOX_ENTITIES,
+  AnsweredRequest,
+  Blob,
+  NamespaceBlob,
+  Upload,
+  UploadPart,
+  Manifest,
+  ManifestBlob,
+  ManifestHold,
+  DoomedObject,
+]

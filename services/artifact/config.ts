@@ -1,0 +1,86 @@
+import { isAbsolute } from 'node:path'
+import { EnvReader, type Environment } from '#lib/env.ts'
+import { readCommonSettings, readText, type CommonSettings } from '#lib/settings.ts'
+import type { ArtifactLimits } from './service.ts'
+import type { S3Options } from './store/s3.ts'
+
+export type StoreSettings = { kind: 's3'; s3: S3Options } | { kind: 'directory'; path: string }
+
+export interface ArtifactSettings extends CommonSettings {
+  /** Where the metadata service is, which knows the tokens. */
+  metadataAddress: string
+  /** Where the audit service is, which keeps the events. */
+  auditAddress: string
+  store: StoreSettings
+  limits: ArtifactLimits
+}
+
+const DEFAULT_PORT = 7702
+const MIB = 1024 * 1024
+const S3_SETTINGS = [
+  'S3_ENDPOINT',
+  'S3_BUCKET',
+  'S3_REGION',
+  'S3_ACCESS_KEY',
+  'S3_ACCESS_KEY_FILE',
+  'S3_SECRET_KEY',
+  'S3_SECRET_KEY_FILE',
+]
+const DIRECTORY_SETTINGS = ['STORE_DIRECTORY']
+const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
+
+export function readArtifactSettings(environment: Environment): ArtifactSettings {
+  const env = new EnvReader(environment)
+  const settings = {
+    ...readCommonSettings(env, DEFAULT_PORT),
+    metadataAddress: env.url('METADATA_ADDRESS', ['http', 'https']),
+    auditAddress: env.url('AUDIT_ADDRESS', ['http', 'https']),
+    store: readStore(env),
+    limits: readArtifactLimits(env),
+  }
+  env.check()
+  return settings
+}
+
+export function readArtifactLimits(env: EnvReader): ArtifactLimits {
+  return {
+    uploadMemoryBytes: env.integer('UPLOAD_MEMORY_MIB', 256, { min: 32, max: 1_048_576 }) * MIB,
+    streamIdleSeconds: env.integer('STREAM_IDLE_SECONDS', 30, { min: 1, max: 3600 }),
+    // MinIO forgets unfinished uploads a day after they began, unless it is told otherwise.
+    uploadExpireSeconds: env.integer('UPLOAD_EXPIRE_HOURS', 20, { min: 1, max: 24 * 30 }) * 3600,
+  }
+}
+
+function readStore(env: EnvReader): StoreSettings {
+  if (env.oneOf('STORE', ['s3', 'directory'], 's3') === 'directory') {
+    refuse(env, S3_SETTINGS, 'directory')
+    const path = env.string('STORE_DIRECTORY')
+    if (path !== '' && !isAbsolute(path)) env.problem('STORE_DIRECTORY must be an absolute path')
+    return { kind: 'directory', path }
+  }
+  refuse(env, DIRECTORY_SETTINGS, 's3')
+  return { kind: 's3', s3: readS3(env) }
+}
+
+function readS3(env: EnvReader): S3Options {
+  const endpoint = env.url('S3_ENDPOINT', ['http', 'https'])
+  const { pathname, search, username } = URL.canParse(endpoint) ? new URL(endpoint) : new URL('http://none')
+  if (pathname !== '/' || search !== '' || username !== '') {
+    env.problem('S3_ENDPOINT must have nothing but a scheme, a host and a port')
+  }
+  const bucket = env.string('S3_BUCKET')
+  if (bucket !== '' && !BUCKET.test(bucket)) env.problem('S3_BUCKET must be 3 to 63 lower-case letters, digits, . or -')
+  return {
+    endpoint,
+    bucket,
+    region: env.string('S3_REGION', 'us-east-1'),
+    accessKey: env.secret('S3_ACCESS_KEY', readText),
+    secretKey: env.secret('S3_SECRET_KEY', readText),
+  }
+}
+
+function refuse(env: EnvReader, names: string[], store: string): void {
+  for (const name of names) {
+    if (env.string(name, '') !== '') env.problem(`${name} does not belong to STORE=${store}`)
+  }
+}

@@ -1,0 +1,22 @@
+// A range of a blob's bytes.
+import { fail, failField } from '#lib/errors.ts'
+
+export interface Range {
+  offset: number
+  /** Past the last byte. */
+  end: number
+}
+
+/** A length of 0 means to the end, and so does one that reaches past it. */
+export function parseRange(request: { offset: bigint; length: bigint }, sizeBytes: number): Range {
+  const { offset, length } = request
+  if (offset < 0n) failField('offset', 'must not be negative')
+  if (length < 0n) failField('length', 'must not be negative')
+  if (offset > BigInt(sizeBytes)) {
+    const metadata = { offset: String(offset), size: String(sizeBytes) }
+    fail('RANGE_INVALID', `offset ${offset} is past the end of the blob, which has ${sizeBytes} bytes`, metadata)
+  }
+  const left = BigInt(sizeBytes) - offset
+  const taken = length === 0n || length > left ? left : length
+  return { offset: Number(offset), end: Number(offset + taken) }
+}

@@ -1,0 +1,36 @@
+import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
+import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
+import { sisterClient } from '#lib/clients.ts'
+import type { Environment } from '#lib/env.ts'
+import { createLogger } from '#lib/log.ts'
+import { runUntilSignal } from '#lib/service.ts'
+import { readArtifactSettings, type StoreSettings } from './config.ts'
+import { artifactService } from './service.ts'
+import type { ByteStore } from './store/byte-store.ts'
+import { DirectoryStore } from './store/directory.ts'
+import { openStore } from './store/orm.ts'
+import { S3Store } from './store/s3.ts'
+
+export async function runArtifact(environment: Environment): Promise<void> {
+  const settings = readArtifactSettings(environment)
+  const logger = createLogger('artifact', settings.logLevel)
+  const draining = new AbortController()
+  const bytes = openBytes(settings.store)
+  await bytes.check().catch((error: unknown) => logger.warn({ error }, 'the store cannot be used at present'))
+  const token = settings.serviceToken
+  const service = artifactService({
+    database: openStore({ url: settings.databaseUrl, poolSize: settings.databasePoolSize }),
+    bytes,
+    logger,
+    draining: draining.signal,
+    trustedServices: settings.trustedServices,
+    identity: sisterClient(IdentityService, { name: 'metadata', address: settings.metadataAddress, token }),
+    ingest: sisterClient(IngestService, { name: 'audit', address: settings.auditAddress, token }),
+    limits: settings.limits,
+  })
+  await runUntilSignal(service, { ...settings, name: 'artifact', logger, draining })
+}
+
+function openBytes(store: StoreSettings): ByteStore {
+  return store.kind === 's3' ? new S3Store(store.s3) : new DirectoryStore(store.path)
+}

@@ -1,0 +1,21 @@
+// What the handlers work with.
+import type { Relay } from '#lib/relay.ts'
+import type { Database } from '#lib/store/database.ts'
+import type { ByteBudget } from '../domain/byte-budget.ts'
+import type { ByteStore } from '../store/byte-store.ts'
+import type { Janitor } from '../store/janitor.ts'
+
+export interface Backend {
+  database: Database
+  bytes: ByteStore
+  /** The memory that uploads share. */
+  budget: ByteBudget
+  relay: Relay
+  janitor: Janitor
+  streamIdleSeconds: number
+  uploadExpireSeconds: number
+  /** Aborted when the service closes: work that outlives its call ends on it. */
+  closing: AbortSignal
+  /** Work that `close` waits for. */
+  running: Set<Promise<unknown>>
+}

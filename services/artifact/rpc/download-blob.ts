@@ -1,0 +1,53 @@
+import { create } from '@bufbuild/protobuf'
+import type { HandlerContext } from '@connectrpc/connect'
+import {
+  DownloadBlobResponseSchema,
+  type DownloadBlobRequest,
+  type DownloadBlobResponse,
+} from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { fail } from '#lib/errors.ts'
+import { parseRange } from '../domain/range.ts'
+import { enclosingParts, verifyParts } from '../domain/verified-parts.ts'
+import type { StoredBlob } from '../store/blob.ts'
+import { isByteStoreProblem } from '../store/byte-store.ts'
+import type { Backend } from './backend.ts'
+import { requireBlob } from './blobs.ts'
+import { presentBlob } from './present.ts'
+
+export async function* downloadBlob(
+  backend: Backend,
+  request: DownloadBlobRequest,
+  context: HandlerContext,
+): AsyncGenerator<DownloadBlobResponse> {
+  const blob = await requireBlob(backend, request, context)
+  const range = parseRange(request, blob.sizeBytes)
+  const length = BigInt(range.end - range.offset)
+  const header = { blob: presentBlob(blob), offset: BigInt(range.offset), length }
+  yield create(DownloadBlobResponseSchema, { message: { case: 'header', value: header } })
+  if (length === 0n) return
+  const enclosing = enclosingParts(range, blob)
+  const source = readObject(backend, blob, enclosing.offset, enclosing.end - enclosing.offset, context.signal)
+  for await (const value of verifyParts(source, range, blob, (part) => failCorrupt(blob, part))) {
+    yield create(DownloadBlobResponseSchema, { message: { case: 'chunk', value } })
+  }
+}
+
+async function* readObject(
+  { bytes }: Backend,
+  blob: StoredBlob,
+  offset: number,
+  length: number,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* bytes.read(blob.objectKey, offset, length, signal)
+  } catch (error) {
+    if (isByteStoreProblem(error, 'object gone')) failCorrupt(blob, 1)
+    throw error
+  }
+}
+
+function failCorrupt({ digest }: StoredBlob, part: number): never {
+  const message = `part ${part} of blob ${digest} no longer matches what was stored; it is not served`
+  fail('BLOB_CORRUPT', message, { digest, part: String(part) })
+}

@@ -1,0 +1,127 @@
+import type { HandlerContext } from '@connectrpc/connect'
+import type {
+  CreateManifestRequest,
+  GetManifestRequest,
+  ReleaseManifestRequest,
+  RetainManifestRequest,
+} from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
+import { accessOf, DEFAULT_NAMESPACE } from '#lib/caller.ts'
+import { fail, failField } from '#lib/errors.ts'
+import { parseDigest, parseUuid } from '#lib/ids.ts'
+import { forkFor, inTransaction } from '#lib/store/database.ts'
+import { emit } from '#lib/store/outbox.ts'
+import { parseFiles, writeManifest, type CanonicalManifest, type File } from '../domain/manifest.ts'
+import { PartBuffer } from '../domain/part-buffer.ts'
+import { findBlob, findBlobSizes } from '../store/blob.ts'
+import { addManifest, holdManifest, Manifest, releaseManifest as releaseHold } from '../store/manifest.ts'
+import type { Backend } from './backend.ts'
+import { presentManifest } from './present.ts'
+import { storeBlob } from './store-blob.ts'
+
+const MAX_NAMED = 10
+
+export async function createManifest(backend: Backend, request: CreateManifestRequest, context: HandlerContext) {
+  const namespace = request.namespace || DEFAULT_NAMESPACE
+  accessOf(context).require(namespace)
+  const manifest = writeManifest(parseFiles(request.files))
+  const key = { namespace, digest: manifest.digest }
+  const em = forkFor(backend.database, context.signal)
+  let stored = await em.findOne(Manifest, key)
+  if (!stored) {
+    await checkBlobs(backend, namespace, manifest.files, context.signal)
+    await storeConfig(backend, namespace, manifest.config, context)
+    await commitManifest(backend, namespace, manifest, context)
+    stored = await em.findOneOrFail(Manifest, key)
+  }
+  return { manifest: presentManifest(stored) }
+}
+
+export async function getManifest({ database }: Backend, request: GetManifestRequest, context: HandlerContext) {
+  const namespace = request.namespace || DEFAULT_NAMESPACE
+  accessOf(context).require(namespace)
+  const digest = parseDigest(request.digest, 'digest')
+  const manifest = await forkFor(database, context.signal).findOne(Manifest, { namespace, digest })
+  return { manifest: presentManifest(manifest ?? failUnknown(namespace, digest)) }
+}
+
+export async function retainManifest({ database }: Backend, request: RetainManifestRequest, context: HandlerContext) {
+  const hold = parseHold(request)
+  const manifest = await inTransaction(database, context.signal, (em) => holdManifest(em, hold))
+  const { totalSizeBytes, fileCount } = manifest ?? failUnknown(hold.namespace, hold.digest)
+  return { totalSizeBytes, fileCount }
+}
+
+export async function releaseManifest({ database }: Backend, request: ReleaseManifestRequest, context: HandlerContext) {
+  const hold = parseHold(request)
+  await inTransaction(database, context.signal, (em) => releaseHold(em, hold))
+  return {}
+}
+
+function parseHold(request: { namespace: string; digest: string; versionId: string }) {
+  if (request.namespace === '') failField('namespace', 'must not be empty')
+  const digest = parseDigest(request.digest, 'digest')
+  return { namespace: request.namespace, digest, versionId: parseUuid(request.versionId, 'version_id') }
+}
+
+async function checkBlobs({ database }: Backend, namespace: string, files: File[], signal: AbortSignal): Promise<void> {
+  const digests = [...new Set(files.map(({ digest }) => digest))]
+  const sizes = await findBlobSizes(forkFor(database, signal), namespace, digests)
+  const missing = digests.filter((digest) => !sizes.has(digest))
+  if (missing.length > 0) {
+    const named = missing.slice(0, MAX_NAMED)
+    const message = `namespace «${namespace}» lacks ${missing.length} of the blobs: ${named.join(', ')}`
+    fail('BLOB_MISSING', message, { missing: named.join(',') })
+  }
+  for (const { path, digest, sizeBytes } of files) {
+    const actual = sizes.get(digest)!
+    if (actual === sizeBytes) continue
+    const metadata = { expected: String(sizeBytes), actual: String(actual), digest }
+    fail('SIZE_MISMATCH', `the file «${path}» has ${actual} bytes, not ${sizeBytes}`, metadata)
+  }
+}
+
+/** The model config is a blob of the namespace like any other. */
+async function storeConfig(
+  backend: Backend,
+  namespace: string,
+  { digest, content }: CanonicalManifest['config'],
+  context: HandlerContext,
+): Promise<void> {
+  if (await findBlob(forkFor(backend.database, context.signal), namespace, digest)) return
+  const part = new PartBuffer()
+  part.add(content)
+  const giveBack = await backend.budget.take(content.length)
+  try {
+    const parts = (async function* () {
+      yield part.finish()
+    })()
+    await storeBlob(backend, context, { namespace, digest, sizeBytes: content.length }, parts)
+  } finally {
+    giveBack()
+  }
+}
+
+async function commitManifest(
+  { database, relay }: Backend,
+  namespace: string,
+  manifest: CanonicalManifest,
+  context: HandlerContext,
+): Promise<void> {
+  const { digest, content, config, files, totalSizeBytes } = manifest
+  const fileCount = files.length
+  const blobDigests = [config.digest, ...files.map((file) => file.digest)]
+  await inTransaction(database, context.signal, async (em) => {
+    if (!(await addManifest(em, { namespace, digest, content, totalSizeBytes, fileCount, blobDigests }))) return
+    emit(em, context, {
+      type: 'manifest.created.v1',
+      resource: { type: 'manifest', id: digest, namespace, name: `${namespace}/${digest}`, digest },
+      afterDigest: digest,
+      details: { totalSizeBytes: String(totalSizeBytes), fileCount },
+    })
+  })
+  relay.wake()
+}
+
+function failUnknown(namespace: string, digest: string): never {
+  fail('MANIFEST_NOT_FOUND', `namespace «${namespace}» has no manifest ${digest}`, { digest })
+}

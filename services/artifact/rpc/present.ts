@@ -1,0 +1,52 @@
+import { create } from '@bufbuild/protobuf'
+import { BlobSchema, type Blob } from '#gen/modelkeep/artifact/v1/blob_pb.ts'
+import { ManifestSchema, type Manifest } from '#gen/modelkeep/artifact/v1/manifest_pb.ts'
+import { UploadSchema, UploadState, type Upload } from '#gen/modelkeep/artifact/v1/upload_pb.ts'
+import { toTimestamp } from '#lib/store/time.ts'
+import { partCountOf } from '../domain/blob.ts'
+import { readManifest } from '../domain/manifest.ts'
+import type { StoredBlob } from '../store/blob.ts'
+import type { Manifest as StoredManifest } from '../store/manifest.ts'
+import type { Upload as StoredUpload, UploadPart as StoredPart } from '../store/upload.ts'
+
+const SHA256_BYTES = 32
+
+export function presentBlob(blob: StoredBlob): Blob {
+  const partSha256s: Uint8Array[] = []
+  for (let from = 0; from < blob.partSha256s.length; from += SHA256_BYTES) {
+    partSha256s.push(blob.partSha256s.subarray(from, from + SHA256_BYTES))
+  }
+  return create(BlobSchema, {
+    digest: blob.digest,
+    sizeBytes: BigInt(blob.sizeBytes),
+    createTime: toTimestamp(blob.createTime),
+    partSizeBytes: BigInt(partSha256s.length > 1 ? blob.partSizeBytes : 0),
+    partSha256s,
+  })
+}
+
+export function presentUpload(upload: StoredUpload, parts: StoredPart[]): Upload {
+  return create(UploadSchema, {
+    id: upload.id,
+    namespace: upload.namespace,
+    digest: upload.digest,
+    sizeBytes: BigInt(upload.sizeBytes),
+    partSizeBytes: BigInt(upload.partSizeBytes),
+    partCount: partCountOf(upload.sizeBytes, upload.partSizeBytes),
+    parts: parts.map(({ number, sizeBytes, sha256 }) => ({ number, sizeBytes: BigInt(sizeBytes), sha256 })),
+    state: UploadState[upload.state],
+    createTime: toTimestamp(upload.createTime),
+    expireTime: toTimestamp(upload.expireTime),
+  })
+}
+
+export function presentManifest(manifest: StoredManifest): Manifest {
+  const content = Buffer.from(manifest.content)
+  return create(ManifestSchema, {
+    digest: manifest.digest,
+    files: readManifest(content).map((file) => ({ ...file, sizeBytes: BigInt(file.sizeBytes) })),
+    totalSizeBytes: manifest.totalSizeBytes,
+    content,
+    createTime: toTimestamp(manifest.createTime),
+  })
+}

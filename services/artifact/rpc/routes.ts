@@ -1,0 +1,36 @@
+import type { ConnectRouter } from '@connectrpc/connect'
+import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
+import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
+import type { Backend } from './backend.ts'
+import { findMissingBlobs, getBlob } from './blobs.ts'
+import { completeUpload } from './complete-upload.ts'
+import { downloadBlob } from './download-blob.ts'
+import { createManifest, getManifest, releaseManifest, retainManifest } from './manifests.ts'
+import { uploadBlob } from './upload-blob.ts'
+import { abortUpload, getUpload, startUpload } from './uploads.ts'
+import { writePart } from './write-part.ts'
+
+export function artifactRoutes(backend: Backend): (router: ConnectRouter) => void {
+  return (router) => {
+    router.service(BlobService, {
+      findMissingBlobs: (request, context) => findMissingBlobs(backend, request, context),
+      getBlob: (request, context) => getBlob(backend, request, context),
+      uploadBlob: (requests, context) => uploadBlob(backend, requests, context),
+      downloadBlob: (request, context) => downloadBlob(backend, request, context),
+    })
+    router.service(UploadService, {
+      startUpload: (request, context) => startUpload(backend, request, context),
+      writePart: (requests, context) => writePart(backend, requests, context),
+      getUpload: (request, context) => getUpload(backend, request, context),
+      completeUpload: (request, context) => completeUpload(backend, request, context),
+      abortUpload: (request, context) => abortUpload(backend, request, context),
+    })
+    router.service(ManifestService, {
+      createManifest: (request, context) => createManifest(backend, request, context),
+      getManifest: (request, context) => getManifest(backend, request, context),
+      retainManifest: (request, context) => retainManifest(backend, request, context),
+      releaseManifest: (request, context) => releaseManifest(backend, request, context),
+    })
+  }
+}

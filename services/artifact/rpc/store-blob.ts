@@ -1,0 +1,130 @@
+// The simple lane: one blob from one source of bytes, verified before it exists, and nothing left if that fails.
+import type { HandlerContext } from '@connectrpc/connect'
+import { accessOf } from '#lib/caller.ts'
+import { fail } from '#lib/errors.ts'
+import { forkFor, inTransaction } from '#lib/store/database.ts'
+import { emit } from '#lib/store/outbox.ts'
+import type { EntityManager } from '#lib/store/database.ts'
+import { partSizeOf } from '../domain/blob.ts'
+import { addBlob, findBlob, type BlobInit, type StoredBlob } from '../store/blob.ts'
+import { newObjectKey, type Bytes, type StoredPart } from '../store/byte-store.ts'
+import {
+  extendUpload,
+  finishSimpleUpload,
+  giveUpSimpleUpload,
+  insertUpload,
+  setStoreUpload,
+} from '../store/upload-state.ts'
+import type { Backend } from './backend.ts'
+
+export interface AnnouncedBlob {
+  namespace: string
+  digest: string
+  sizeBytes: number
+}
+
+/** How long a part may take before what was stored counts as left behind. */
+const EXPIRE_SECONDS = 3600
+
+interface SimpleUpload {
+  id: string
+  objectKey: string
+  sizeBytes: number
+  partSizeBytes: number
+}
+
+/** `parts`: all bytes in parts of `partSizeOf` the size; it throws before the last one unless the whole has the announced
+ * size and digest. */
+export async function storeBlob(
+  backend: Backend,
+  context: HandlerContext,
+  blob: AnnouncedBlob,
+  parts: AsyncIterable<Bytes>,
+): Promise<StoredBlob> {
+  const { database, relay } = backend
+  const upload = await beginSimpleUpload(backend, context, blob)
+  try {
+    const partSha256s = await storeParts(backend, upload, parts)
+    await inTransaction(database, context.signal, async (em) => {
+      if (!(await finishSimpleUpload(em, upload.id))) {
+        fail('UPLOAD_CLOSED', 'the upload took too long', { upload: upload.id, state: 'EXPIRED' })
+      }
+      await commitBlob(em, context, { ...blob, ...upload, partSha256s })
+    })
+  } catch (error) {
+    await giveUpSimpleUpload(forkFor(database), upload.id).catch(() => undefined)
+    backend.janitor.wake()
+    throw error
+  }
+  relay.wake()
+  return (await findBlob(forkFor(database, context.signal), blob.namespace, blob.digest))!
+}
+
+/** Makes verified bytes the blob of a namespace, with the event of it. */
+export async function commitBlob(em: EntityManager, context: HandlerContext, blob: BlobInit): Promise<void> {
+  if (!(await addBlob(em, blob))) return
+  const { namespace, digest, sizeBytes } = blob
+  emit(em, context, {
+    type: 'blob.committed.v1',
+    resource: { type: 'blob', id: digest, namespace, name: `${namespace}/${digest}`, digest },
+    afterDigest: digest,
+    details: { sizeBytes: String(sizeBytes) },
+  })
+}
+
+async function beginSimpleUpload(
+  { database }: Backend,
+  context: HandlerContext,
+  blob: AnnouncedBlob,
+): Promise<SimpleUpload> {
+  const upload = { sizeBytes: blob.sizeBytes, partSizeBytes: partSizeOf(blob.sizeBytes), objectKey: newObjectKey() }
+  const id = await insertUpload(forkFor(database, context.signal), {
+    ...blob,
+    ...upload,
+    principal: accessOf(context).caller.principal,
+    resumable: false,
+    expireSeconds: EXPIRE_SECONDS,
+  })
+  return { id: id!, ...upload }
+}
+
+/** Returns the SHA-256 of every part. */
+async function storeParts(backend: Backend, upload: SimpleUpload, parts: AsyncIterable<Bytes>): Promise<Buffer> {
+  if (upload.sizeBytes > upload.partSizeBytes) return storeManyParts(backend, upload, parts)
+  for await (const part of parts) {
+    await backend.bytes.put(upload.objectKey, part)
+    return part.sha256
+  }
+  throw new Error('there was no part')
+}
+
+/** While one part goes to the store, the next one comes in. */
+async function storeManyParts(
+  { database, bytes }: Backend,
+  { id, objectKey: key, partSizeBytes }: SimpleUpload,
+  parts: AsyncIterable<Bytes>,
+): Promise<Buffer> {
+  const uploadId = await bytes.begin(key)
+  await setStoreUpload(forkFor(database), id, uploadId)
+  const stored: StoredPart[] = []
+  const sha256s: Buffer[] = []
+  let storing: Promise<void> | undefined
+  try {
+    for await (const part of parts) {
+      await storing
+      const number = sha256s.push(part.sha256)
+      const { length } = part
+      const offset = (number - 1) * partSizeBytes
+      storing = bytes.putPart({ ...part, key, uploadId, number, offset }).then((etag) => {
+        stored.push({ number, length, etag })
+      })
+      storing.catch(() => undefined)
+      await extendUpload(forkFor(database), id, EXPIRE_SECONDS)
+    }
+    await storing
+  } finally {
+    await storing?.catch(() => undefined)
+  }
+  await bytes.complete(key, uploadId, stored)
+  return Buffer.concat(sha256s)
+}

@@ -1,0 +1,72 @@
+import type { HandlerContext } from '@connectrpc/connect'
+import { createHash } from 'node:crypto'
+import type { UploadBlobHeader, UploadBlobRequest } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { accessOf, DEFAULT_NAMESPACE } from '#lib/caller.ts'
+import { parseDigest } from '#lib/ids.ts'
+import { forkFor } from '#lib/store/database.ts'
+import { parseBlobSize, partSizeOf } from '../domain/blob.ts'
+import { PartBuffer } from '../domain/part-buffer.ts'
+import { findBlob } from '../store/blob.ts'
+import type { Bytes } from '../store/byte-store.ts'
+import type { Backend } from './backend.ts'
+import { presentBlob } from './present.ts'
+import { failDigest, failSize, receive } from './receive.ts'
+import { storeBlob, type AnnouncedBlob } from './store-blob.ts'
+
+export async function uploadBlob(
+  backend: Backend,
+  requests: AsyncIterable<UploadBlobRequest>,
+  context: HandlerContext,
+) {
+  const { header, chunks } = await receive(requests, backend.streamIdleSeconds)
+  const blob = parseHeader(header, context)
+  const known = await findBlob(forkFor(backend.database, context.signal), blob.namespace, blob.digest)
+  if (known) {
+    if (known.sizeBytes !== blob.sizeBytes) failSize(blob.sizeBytes, known.sizeBytes, false)
+    return { blob: presentBlob(known), existed: true }
+  }
+  // One part is on its way to the store while the next one comes in.
+  const giveBack = await backend.budget.take(Math.min(blob.sizeBytes, 2 * partSizeOf(blob.sizeBytes)))
+  try {
+    return { blob: presentBlob(await storeBlob(backend, context, blob, splitParts(chunks, blob))), existed: false }
+  } finally {
+    giveBack()
+  }
+}
+
+function parseHeader(header: UploadBlobHeader, context: HandlerContext): AnnouncedBlob {
+  const namespace = header.namespace || DEFAULT_NAMESPACE
+  accessOf(context).require(namespace)
+  return {
+    namespace,
+    digest: parseDigest(header.digest, 'header.digest'),
+    sizeBytes: parseBlobSize(header.sizeBytes, 'header.size_bytes'),
+  }
+}
+
+/** Cuts the stream into parts. The last part comes only after the whole has proved to be what was announced. */
+async function* splitParts(chunks: AsyncIterable<Uint8Array>, blob: AnnouncedBlob): AsyncGenerator<Bytes> {
+  const partSize = partSizeOf(blob.sizeBytes)
+  const whole = blob.sizeBytes > partSize ? createHash('sha256') : undefined
+  let part = new PartBuffer()
+  let received = 0
+  for await (const chunk of chunks) {
+    received += chunk.length
+    if (received > blob.sizeBytes) failSize(blob.sizeBytes, received, true)
+    whole?.update(chunk)
+    for (let rest = chunk; rest.length > 0;) {
+      if (part.length === partSize) {
+        yield part.finish()
+        part = new PartBuffer()
+      }
+      const piece = rest.subarray(0, partSize - part.length)
+      part.add(piece)
+      rest = rest.subarray(piece.length)
+    }
+  }
+  if (received < blob.sizeBytes) failSize(blob.sizeBytes, received, false)
+  const last = part.finish()
+  const digest = `sha256:${(whole?.digest() ?? last.sha256).toString('hex')}`
+  if (digest !== blob.digest) failDigest(blob.digest, digest)
+  yield last
+}

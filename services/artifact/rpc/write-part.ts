@@ -1,0 +1,75 @@
+import type { HandlerContext } from '@connectrpc/connect'
+import type { WritePartHeader, WritePartRequest } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
+import { failField } from '#lib/errors.ts'
+import { forkFor, inTransaction } from '#lib/store/database.ts'
+import { partCountOf, partLengthOf } from '../domain/blob.ts'
+import { PartBuffer } from '../domain/part-buffer.ts'
+import { isByteStoreProblem, type Bytes } from '../store/byte-store.ts'
+import { closeUpload, recordPart } from '../store/upload-state.ts'
+import { Upload } from '../store/upload.ts'
+import type { Backend } from './backend.ts'
+import { failDigest, failSize, receive } from './receive.ts'
+import { failClosed, requireUpload } from './uploads.ts'
+
+export async function writePart(backend: Backend, requests: AsyncIterable<WritePartRequest>, context: HandlerContext) {
+  const { header, chunks } = await receive(requests, backend.streamIdleSeconds)
+  const upload = await requireUpload(backend.database, header.uploadId, 'header.upload_id', context)
+  checkHeader(header, upload)
+  if (upload.state !== 'OPEN' || upload.storeUploadId === null) failClosed(upload.id, upload.state)
+  const { number } = header
+  const length = partLengthOf(upload.sizeBytes, upload.partSizeBytes, number)
+  const giveBack = await backend.budget.take(length)
+  try {
+    const part = await readPart(chunks, length, header.sha256)
+    const etag = await storePart(backend, upload, number, part)
+    await keepPart(backend, upload, { number, sizeBytes: length, sha256: part.sha256, etag })
+    return { part: { number, sizeBytes: BigInt(length), sha256: part.sha256 } }
+  } finally {
+    giveBack()
+  }
+}
+
+function checkHeader({ number, sha256 }: WritePartHeader, { sizeBytes, partSizeBytes }: Upload): void {
+  const count = partCountOf(sizeBytes, partSizeBytes)
+  if (number < 1 || number > count) failField('header.number', `must be 1 to ${count}`)
+  if (sha256.length !== 32) failField('header.sha256', 'must have 32 bytes')
+}
+
+async function readPart(chunks: AsyncIterable<Uint8Array>, length: number, announced: Uint8Array): Promise<Bytes> {
+  const buffer = new PartBuffer()
+  for await (const chunk of chunks) {
+    if (buffer.length + chunk.length > length) failSize(length, buffer.length + chunk.length, true)
+    buffer.add(chunk)
+  }
+  const part = buffer.finish()
+  if (part.length < length) failSize(length, part.length, false)
+  if (!part.sha256.equals(announced)) {
+    failDigest(`sha256:${Buffer.from(announced).toString('hex')}`, `sha256:${part.sha256.toString('hex')}`)
+  }
+  return part
+}
+
+async function storePart(backend: Backend, upload: Upload, number: number, part: Bytes): Promise<string> {
+  const { objectKey: key, partSizeBytes, storeUploadId } = upload
+  try {
+    const offset = (number - 1) * partSizeBytes
+    return await backend.bytes.putPart({ ...part, key, uploadId: storeUploadId!, number, offset })
+  } catch (error) {
+    if (!isByteStoreProblem(error, 'upload gone')) throw error
+    // Completed or swept by another call; or forgotten by the store, as S3 servers do with what is unfinished for long.
+    await closeUpload(forkFor(backend.database), upload.id, 'EXPIRED')
+    return failClosedNow(backend, upload.id)
+  }
+}
+
+async function keepPart(backend: Backend, upload: Upload, part: Parameters<typeof recordPart>[2]): Promise<void> {
+  const kept = await inTransaction(backend.database, undefined, (em) =>
+    recordPart(em, upload.id, part, backend.uploadExpireSeconds),
+  )
+  if (!kept) await failClosedNow(backend, upload.id)
+}
+
+async function failClosedNow({ database }: Backend, id: string): Promise<never> {
+  const upload = await forkFor(database).findOne(Upload, { id })
+  failClosed(id, upload?.state ?? 'EXPIRED')
+}

@@ -1,0 +1,79 @@
+import type { Client } from '@connectrpc/connect'
+import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
+import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
+import type { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
+import type { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
+import { askMetadata, createAuthenticate, type TrustedServices } from '#lib/authenticate.ts'
+import type { Logger } from '#lib/log.ts'
+import { startRelay } from '#lib/relay.ts'
+import type { Service } from '#lib/service.ts'
+import { forkFor, type Database } from '#lib/store/database.ts'
+import { outboxReader, recordDenial } from '#lib/store/outbox.ts'
+import { ByteBudget } from './domain/byte-budget.ts'
+import type { Backend } from './rpc/backend.ts'
+import { artifactRoutes } from './rpc/routes.ts'
+import type { ByteStore } from './store/byte-store.ts'
+import { startJanitor } from './store/janitor.ts'
+
+export interface ArtifactDeps {
+  database: Database
+  /** Where the bytes lie. */
+  bytes: ByteStore
+  logger: Logger
+  draining: AbortSignal
+  trustedServices: TrustedServices
+  /** The metadata service, which knows the tokens. */
+  identity: Client<typeof IdentityService>
+  /** The audit service, which keeps the events. */
+  ingest: Client<typeof IngestService>
+  limits: ArtifactLimits
+}
+
+export interface ArtifactLimits {
+  /** Memory that all uploads share. */
+  uploadMemoryBytes: number
+  /** How long an upload's stream may be silent. */
+  streamIdleSeconds: number
+  /** How long an upload without a new part is kept. */
+  uploadExpireSeconds: number
+  /** How often what is not needed is looked for. Default 30 s. */
+  sweepEveryMs?: number
+  /** How long an upload waits for memory. Default 5 s. */
+  patienceMs?: number
+}
+
+/** Blobs, uploads and manifests. */
+export function artifactService(deps: ArtifactDeps): Service {
+  const { database, bytes, logger, limits } = deps
+  const relay = startRelay(outboxReader(database, 'artifact'), (request) => deps.ingest.appendEvents(request), logger)
+  const janitor = startJanitor({ database, bytes, logger, everyMs: limits.sweepEveryMs ?? 30_000 })
+  const closing = new AbortController()
+  const backend: Backend = {
+    ...limits,
+    database,
+    bytes,
+    relay,
+    janitor,
+    budget: new ByteBudget(limits.uploadMemoryBytes, limits.patienceMs ?? 5_000),
+    closing: closing.signal,
+    running: new Set(),
+  }
+  return {
+    services: [BlobService, UploadService, ManifestService],
+    routes: artifactRoutes(backend),
+    authenticate: createAuthenticate(deps.trustedServices, askMetadata(deps.identity)),
+    recordDenial: (denial) => recordDenial(database, denial),
+    check: async () => {
+      await Promise.all([forkFor(database).execute('select 1'), bytes.check()])
+      return true
+    },
+    close: async () => {
+      closing.abort()
+      await Promise.allSettled(backend.running)
+      await Promise.all([janitor.stop(), relay.stop()])
+      await bytes.close()
+      await database.close(true)
+    },
+  }
+}

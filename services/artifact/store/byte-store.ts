@@ -1,0 +1,85 @@
+// Where bytes lie. Two kinds: an S3 server, and a directory for one process on one machine.
+import { randomUUID } from 'node:crypto'
+import { ModelkeepError } from '#lib/errors.ts'
+
+/** Keys come from `newObjectKey` alone; nothing that a caller sent is ever part of one. */
+export interface ByteStore {
+  /** Begins an object that is written in parts. Returns the store's own name of the unfinished object. */
+  begin(key: string): Promise<string>
+  /** Stores one part, or puts it in the place of one with the same number. Returns what `complete` needs of it. */
+  putPart(part: PartToPut): Promise<string>
+  /** Makes the object of its parts. Never to be called twice at once for one key. */
+  complete(key: string, uploadId: string, parts: StoredPart[]): Promise<void>
+  /** Removes the parts of an unfinished object, if there are any; without `uploadId`, of whatever was begun for the key. */
+  abort(key: string, uploadId: string | null): Promise<void>
+  /** Stores an object that consists of one part. */
+  put(key: string, bytes: Bytes): Promise<void>
+  /** `length` bytes from `offset`, which must lie inside the object. Ends early where the object does. */
+  read(key: string, offset: number, length: number, signal?: AbortSignal): AsyncIterable<Uint8Array>
+  /** The size of a whole object; undefined where there is none. */
+  stat(key: string): Promise<number | undefined>
+  /** Removes a whole object, if it is there. */
+  remove(key: string): Promise<void>
+  /** Rejects while the store cannot be used. */
+  check(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface Bytes {
+  chunks: Uint8Array[]
+  /** Of all chunks together. */
+  length: number
+  sha256: Buffer
+}
+
+export interface PartToPut extends Bytes {
+  key: string
+  uploadId: string
+  /** From 1. */
+  number: number
+  /** Where in the object it begins. */
+  offset: number
+}
+
+export interface StoredPart {
+  number: number
+  length: number
+  etag: string
+}
+
+/** What a store says of its content, other than that it is full or out of reach. */
+export class ByteStoreError extends Error {
+  override name = 'ByteStoreError'
+  readonly problem: 'object gone' | 'upload gone' | 'part stale'
+
+  constructor(problem: ByteStoreError['problem'], options?: ErrorOptions) {
+    super(`the store says: ${problem}`, options)
+    this.problem = problem
+  }
+}
+
+export function isByteStoreProblem(error: unknown, problem: ByteStoreError['problem']): boolean {
+  return error instanceof ByteStoreError && error.problem === problem
+}
+
+const KEY = /^objects\/[0-9a-f]{2}\/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+export function newObjectKey(): string {
+  const id = randomUUID()
+  return `objects/${id.slice(0, 2)}/${id}`
+}
+
+export function checkObjectKey(key: string): string {
+  if (!KEY.test(key)) throw new Error('not a key of this store')
+  return key
+}
+
+export function storeFull(cause: unknown): ModelkeepError {
+  const message = 'the store has no room for these bytes; nothing was stored'
+  return new ModelkeepError('STORE_FULL', message, {}, [], { cause })
+}
+
+export function storeUnavailable(cause: unknown): ModelkeepError {
+  const message = 'the store is not available; try again'
+  return new ModelkeepError('DEPENDENCY_UNAVAILABLE', message, { dependency: 'store' }, [], { cause })
+}

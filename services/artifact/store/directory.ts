@@ -1,0 +1,175 @@
+// Objects as files below one directory, for one process on one machine. An unfinished object is one file that its
+// parts are written into; it becomes an object by a rename, after its bytes are safe on the disk.
+import { constants } from 'node:fs'
+import { access, mkdir, open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import {
+  ByteStoreError,
+  checkObjectKey,
+  storeFull,
+  storeUnavailable,
+  type Bytes,
+  type ByteStore,
+  type PartToPut,
+  type StoredPart,
+} from './byte-store.ts'
+
+/** Below a power of two, so that a read becomes one message as it is. */
+const READ_BYTES = 1024 * 1024 - 64
+const FULL = ['ENOSPC', 'EDQUOT', 'EFBIG']
+
+export class DirectoryStore implements ByteStore {
+  readonly #root: string
+  /** One after the other for each object, so that no late part reaches into a finished one. */
+  readonly #last = new Map<string, Promise<unknown>>()
+
+  constructor(root: string) {
+    this.#root = root
+  }
+
+  begin(key: string): Promise<string> {
+    return this.#inTurn(key, async () => {
+      const path = this.#unfinished(key)
+      await mkdir(dirname(path), { recursive: true })
+      await (await open(path, 'a')).close()
+      return 'unfinished'
+    })
+  }
+
+  putPart(part: PartToPut): Promise<string> {
+    return this.#inTurn(part.key, async () => {
+      const file = await open(this.#unfinished(part.key), 'r+').catch(throwAs('ENOENT', 'upload gone'))
+      await using _closing = file
+      await writeAll(file, part.chunks, part.offset)
+      await file.datasync()
+      return part.sha256.toString('hex')
+    })
+  }
+
+  complete(key: string, _uploadId: string, parts: StoredPart[]): Promise<void> {
+    const size = parts.reduce((sum, { length }) => sum + length, 0)
+    return this.#inTurn(key, async () => {
+      const file = await open(this.#unfinished(key), 'r+').catch(throwAs('ENOENT', 'upload gone'))
+      {
+        await using _closing = file
+        if ((await file.stat()).size !== size) throw new ByteStoreError('part stale')
+        await file.sync()
+      }
+      await this.#publish(key)
+    })
+  }
+
+  abort(key: string): Promise<void> {
+    return this.#inTurn(key, () => rm(this.#unfinished(key), { force: true }))
+  }
+
+  put(key: string, bytes: Bytes): Promise<void> {
+    return this.#inTurn(key, async () => {
+      const path = this.#unfinished(key)
+      try {
+        await mkdir(dirname(path), { recursive: true })
+        {
+          await using file = await open(path, 'w')
+          await writeAll(file, bytes.chunks, 0)
+          await file.sync()
+        }
+        await this.#publish(key)
+      } catch (error) {
+        await rm(path, { force: true })
+        throw error
+      }
+    })
+  }
+
+  async *read(key: string, offset: number, length: number, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    await using file = await open(this.#object(key), 'r').catch(throwAs('ENOENT', 'object gone')).catch(translate)
+    const end = offset + length
+    for (let position = offset; position < end;) {
+      signal?.throwIfAborted()
+      const buffer = Buffer.allocUnsafeSlow(Math.min(READ_BYTES, end - position))
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, position).catch(translate)
+      if (bytesRead === 0) return
+      position += bytesRead
+      yield buffer.subarray(0, bytesRead)
+    }
+  }
+
+  stat(key: string): Promise<number | undefined> {
+    return stat(this.#object(key)).then(
+      ({ size }) => size,
+      (error: unknown) => (codeOf(error) === 'ENOENT' ? undefined : translate(error)),
+    )
+  }
+
+  remove(key: string): Promise<void> {
+    return this.#inTurn(key, () => rm(this.#object(key), { force: true }))
+  }
+
+  async check(): Promise<void> {
+    await mkdir(this.#root, { recursive: true, mode: 0o700 })
+    await access(this.#root, constants.R_OK | constants.W_OK | constants.X_OK)
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#last.values())
+  }
+
+  async #publish(key: string): Promise<void> {
+    const path = this.#object(key)
+    await mkdir(dirname(path), { recursive: true })
+    await rename(this.#unfinished(key), path)
+    await syncDirectory(dirname(path))
+    await syncDirectory(dirname(dirname(path)))
+  }
+
+  #object(key: string): string {
+    return join(this.#root, checkObjectKey(key))
+  }
+
+  #unfinished(key: string): string {
+    return join(this.#root, 'unfinished', checkObjectKey(key).slice('objects/xx/'.length))
+  }
+
+  #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const turn = (this.#last.get(key) ?? Promise.resolve()).then(work, work)
+    this.#last.set(key, turn)
+    const leave = (): void => {
+      if (this.#last.get(key) === turn) this.#last.delete(key)
+    }
+    turn.then(leave, leave)
+    return turn.catch(translate)
+  }
+}
+
+async function writeAll(file: FileHandle, chunks: Uint8Array[], offset: number): Promise<void> {
+  let position = offset
+  for (const chunk of chunks) {
+    for (let written = 0; written < chunk.length;) {
+      const { bytesWritten } = await file.write(chunk, written, chunk.length - written, position)
+      written += bytesWritten
+      position += bytesWritten
+    }
+  }
+}
+
+/** So that a rename survives a loss of power. */
+async function syncDirectory(path: string): Promise<void> {
+  await using directory = await open(path, 'r')
+  await directory.sync()
+}
+
+function throwAs(code: string, problem: ByteStoreError['problem']): (error: unknown) => never {
+  return (error) => {
+    throw codeOf(error) === code ? new ByteStoreError(problem, { cause: error }) : error
+  }
+}
+
+function translate(error: unknown): never {
+  if (error instanceof ByteStoreError) throw error
+  if (FULL.includes(codeOf(error))) throw storeFull(error)
+  throw storeUnavailable(error)
+}
+
+function codeOf(error: unknown): string {
+  return String((error as { code?: unknown } | undefined)?.code ?? '')
+}

@@ -1,0 +1,204 @@
+// Objects in a bucket of an S3 server, through the low-level calls of the `minio` client alone: its `putObject` joins
+// unfinished uploads of the same key and buffers without bound.
+import { Client } from 'minio'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Readable } from 'node:stream'
+import {
+  checkObjectKey,
+  isByteStoreProblem,
+  type Bytes,
+  type ByteStore,
+  type PartToPut,
+  type StoredPart,
+} from './byte-store.ts'
+import { hasCode, mayRepeat, translateS3Fault } from './s3-faults.ts'
+import { SILENCE_MS, createTransport } from './s3-transport.ts'
+
+export interface S3Options {
+  /** `http://host:port` or `https://…`. */
+  endpoint: string
+  bucket: string
+  region: string
+  accessKey: string
+  secretKey: string
+}
+
+const ATTEMPTS = 3
+const FIRST_PAUSE_MS = 100
+
+export class S3Store implements ByteStore {
+  readonly #client: Client
+  readonly #bucket: string
+  readonly #region: string
+  readonly #closeTransport: () => void
+  #bucketIsThere: Promise<void> | undefined
+
+  constructor(options: S3Options) {
+    const url = new URL(options.endpoint)
+    const { transport, agent, close } = createTransport(url.protocol === 'https:')
+    this.#client = new Client({
+      endPoint: url.hostname,
+      ...(url.port ? { port: Number(url.port) } : {}),
+      useSSL: url.protocol === 'https:',
+      region: options.region,
+      accessKey: options.accessKey,
+      secretKey: options.secretKey,
+      transport,
+      transportAgent: agent,
+      retryOptions: { disableRetry: true },
+    })
+    // The store compares every body with this hash, with TLS too.
+    this.#client.enableSHA256 = true
+    this.#bucket = options.bucket
+    this.#region = options.region
+    this.#closeTransport = close
+  }
+
+  begin(key: string): Promise<string> {
+    return this.#call(() => this.#client.initiateNewMultipartUpload(this.#bucket, checkObjectKey(key), {}))
+  }
+
+  putPart(part: PartToPut): Promise<string> {
+    const query = `partNumber=${part.number}&uploadId=${encodeURIComponent(part.uploadId)}`
+    return this.#call(() => this.#send(part.key, part, query))
+  }
+
+  async complete(key: string, uploadId: string, parts: StoredPart[]): Promise<void> {
+    const etags = parts.map(({ number, etag }) => ({ part: number, etag }))
+    // Not repeated: what became of a failed attempt is looked up by the caller.
+    await this.#client
+      .completeMultipartUpload(this.#bucket, checkObjectKey(key), uploadId, etags)
+      .catch(translateS3Fault)
+  }
+
+  async abort(key: string, uploadId: string | null): Promise<void> {
+    checkObjectKey(key)
+    const find = () => this.#call(() => this.#client.findUploadId(this.#bucket, key))
+    for (let id = uploadId ?? (await find()); id; id = await find()) {
+      const found = id
+      await this.#call(() => this.#client.abortMultipartUpload(this.#bucket, key, found)).catch(passGone('upload gone'))
+    }
+  }
+
+  async put(key: string, bytes: Bytes): Promise<void> {
+    await this.#call(() => this.#send(key, bytes, ''))
+  }
+
+  async *read(key: string, offset: number, length: number, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    if (length === 0) return
+    const stream = await this.#call(() =>
+      this.#client.getPartialObject(this.#bucket, checkObjectKey(key), offset, length),
+    )
+    const stop = (): void => void stream.destroy()
+    signal?.addEventListener('abort', stop, { once: true })
+    try {
+      signal?.throwIfAborted()
+      const bytes = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
+      for (;;) {
+        const next = await withinSilence(bytes.next())
+        if (next.done) return
+        yield next.value
+      }
+    } catch (error) {
+      signal?.throwIfAborted()
+      translateS3Fault(error)
+    } finally {
+      signal?.removeEventListener('abort', stop)
+      stream.destroy()
+    }
+  }
+
+  async stat(key: string): Promise<number | undefined> {
+    try {
+      const { size } = await this.#call(() => this.#client.statObject(this.#bucket, checkObjectKey(key)))
+      return size
+    } catch (error) {
+      if (isByteStoreProblem(error, 'object gone')) return undefined
+      throw error
+    }
+  }
+
+  async remove(key: string): Promise<void> {
+    await this.#call(() => this.#client.removeObject(this.#bucket, checkObjectKey(key))).catch(passGone('object gone'))
+  }
+
+  async check(): Promise<void> {
+    if (await this.#client.bucketExists(this.#bucket).catch(translateS3Fault)) return
+    await this.#makeBucket().catch(translateS3Fault)
+  }
+
+  async close(): Promise<void> {
+    this.#closeTransport()
+  }
+
+  async #send(key: string, bytes: Bytes, query: string): Promise<string> {
+    const answer = await this.#client.makeRequestStreamAsync(
+      {
+        method: 'PUT',
+        bucketName: this.#bucket,
+        objectName: checkObjectKey(key),
+        ...(query ? { query } : {}),
+        headers: { 'content-length': String(bytes.length), 'content-type': 'application/octet-stream' },
+      },
+      toBody(bytes.chunks),
+      bytes.sha256.toString('hex'),
+      [200],
+      this.#region,
+    )
+    answer.resume()
+    return (answer.headers.etag ?? '').replace(/^"|"$/g, '')
+  }
+
+  /** Repeats what a lost connection or an overtaxed server may have kept from happening. */
+  async #call<T>(work: () => Promise<T>): Promise<T> {
+    this.#bucketIsThere ??= this.check()
+    await this.#bucketIsThere.catch((error: unknown) => {
+      this.#bucketIsThere = undefined
+      throw error
+    })
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await work()
+      } catch (error) {
+        if (attempt === ATTEMPTS || !mayRepeat(error)) translateS3Fault(error)
+        await sleep(FIRST_PAUSE_MS * 2 ** (attempt - 1) * (1 + Math.random()))
+      }
+    }
+  }
+
+  async #makeBucket(): Promise<void> {
+    await this.#client.makeBucket(this.#bucket, this.#region).catch((error: unknown) => {
+      // Another replica was faster.
+      if (!hasCode(error, ['BucketAlreadyOwnedByYou', 'BucketAlreadyExists'])) throw error
+    })
+  }
+}
+
+/** A new stream for each attempt. */
+function toBody(chunks: Uint8Array[]): Buffer | Readable {
+  const [first] = chunks
+  if (!first) return Buffer.alloc(0)
+  if (chunks.length > 1) return Readable.from(chunks, { objectMode: false })
+  return Buffer.from(first.buffer, first.byteOffset, first.byteLength)
+}
+
+async function withinSilence<T>(next: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const silence = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(
+      () => reject(Object.assign(new Error('the store fell silent'), { code: 'ETIMEDOUT' })),
+      SILENCE_MS,
+    )
+  })
+  try {
+    return await Promise.race([next, silence])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function passGone(problem: 'object gone' | 'upload gone'): (error: unknown) => void {
+  return (error) => {
+    if (!isByteStoreProblem(error, problem)) throw error
+  }
+}
