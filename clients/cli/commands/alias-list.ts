@@ -1,0 +1,51 @@
+// alias list and history.
+import { AliasMoveSchema, AliasSchema } from '#gen/modelkeep/metadata/v1/alias_pb.ts'
+import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
+import type { Context } from '../context.ts'
+import { jsonOf, shortDigest, table, time } from '../output.ts'
+import { readLimit, takePages, tellMore, type LimitOptions } from '../pages.ts'
+import { parseModelRef, parseRef } from '../refs.ts'
+import { unary } from '../registry.ts'
+
+export async function listAliases(context: Context, text: string): Promise<void> {
+  const { output } = context
+  const registry = context.registry()
+  const model = parseModelRef(text, context.namespace)
+  const { items } = await takePages(Infinity, async (page) => {
+    const answer = await registry.metadata(AliasService).listAliases({ model, ...page }, unary(registry))
+    return { items: answer.aliases, nextPageToken: answer.nextPageToken }
+  })
+  if (output.json) return output.document({ aliases: items.map((alias) => jsonOf(AliasSchema, alias)) })
+  const rows = items.map(({ name, number, digest, mover, moveTime, reason }) => [
+    name,
+    String(number),
+    shortDigest(digest),
+    time(moveTime),
+    mover,
+    reason,
+  ])
+  output.write(rows.length > 0 ? table(['ALIAS', 'VERSION', 'DIGEST', 'MOVED', 'BY', 'WHY'], rows) : 'no aliases')
+}
+
+export async function listAliasMoves(context: Context, text: string, options: LimitOptions): Promise<void> {
+  const { output } = context
+  const registry = context.registry()
+  const ref = parseRef(text, context.namespace)
+  const name = 'id' in ref || ref.selector?.case !== 'alias' ? '' : ref.selector.value
+  const model = parseModelRef(name === '' ? text : text.slice(0, text.indexOf('@')), context.namespace)
+  const { items, hasMore } = await takePages(readLimit(options), async (page) => {
+    const answer = await registry.metadata(AliasService).listAliasMoves({ model, name, ...page }, unary(registry))
+    return { items: answer.moves, nextPageToken: answer.nextPageToken }
+  })
+  if (output.json) return output.document({ moves: items.map((move) => jsonOf(AliasMoveSchema, move)), hasMore })
+  const rows = items.map(({ name: alias, fromNumber, toNumber, mover, moveTime, reason }) => [
+    time(moveTime),
+    alias,
+    fromNumber === 0 ? '–' : String(fromNumber),
+    toNumber === 0 ? 'removed' : String(toNumber),
+    mover,
+    reason,
+  ])
+  output.write(rows.length > 0 ? table(['WHEN', 'ALIAS', 'FROM', 'TO', 'BY', 'WHY'], rows) : 'never moved')
+  tellMore(context, hasMore)
+}

@@ -1,0 +1,124 @@
+// push: hash, send what is missing, register, and move aliases if asked. Safe to run again after any mishap.
+import { equals } from '@bufbuild/protobuf'
+import { readFile } from 'node:fs/promises'
+import { VersionFactsSchema, type VersionFacts } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
+import { VersionSchema, type Version } from '#gen/modelkeep/metadata/v1/version_pb.ts'
+import { Complaint, complainUsage } from '../complaint.ts'
+import type { Context } from '../context.ts'
+import { splitPair } from '../facts.ts'
+import { bytes, facts as factLines, jsonOf, versionName } from '../output.ts'
+import { openProgress } from '../progress.ts'
+import { findMissing, sendBlobs, type Sent } from '../push/blobs.ts'
+import { readFacts, type FactOptions } from '../push/facts.ts'
+import { findFiles, hashFiles, type HashedFile } from '../push/files.ts'
+import { createManifest, createVersion, findModel, findOrCreateModel } from '../push/register.ts'
+import { parseRef } from '../refs.ts'
+import { moveAlias } from './alias-move.ts'
+
+interface PushOptions extends FactOptions {
+  semver?: string
+  description?: string
+  card?: string
+  label?: string[]
+  alias?: string[]
+  reason?: string
+  create: boolean
+}
+
+export async function push(context: Context, path: string, model: string, options: PushOptions): Promise<void> {
+  const target = parseTarget(model, context.namespace)
+  const texts = await readTexts(options)
+  const files = await findFiles(path)
+  const facts = await readFacts(context, path, options)
+  const registry = context.registry()
+  if (!options.create && !(await findModel(registry, target.namespace, target.model))) {
+    const message = `there is no model ${target.namespace}/${target.model}`
+    throw new Complaint('notFound', message, { hint: `Make it with: modelkeep model create ${model}` })
+  }
+  const hashed = await hash(context, files)
+  const sent = await send(context, target.namespace, hashed)
+  const digest = await createManifest(registry, target.namespace, hashed)
+  const { id, namespace, name } = await findOrCreateModel(registry, target.namespace, target.model)
+  const asked = { model: { ref: { case: 'id' as const, value: id } }, manifestDigest: digest, facts, ...texts }
+  const { version, created } = await createVersion(registry, asked)
+  const moved = []
+  for (const alias of options.alias ?? []) {
+    const reason = options.reason ?? `pushed as version ${version.number}`
+    moved.push(await moveAlias(context, { namespace, model: name, alias }, version.number, { reason }))
+  }
+  report(context, { version, created, sent, facts, aliases: moved.map(({ name: alias }) => alias) })
+}
+
+function parseTarget(text: string, defaultNamespace: string): { namespace: string; model: string } {
+  const ref = parseRef(text, defaultNamespace)
+  if ('id' in ref) complainUsage('push needs the name of a model, not a UUID')
+  if (ref.selector) {
+    complainUsage(
+      `«${text}»: the registry gives the number; push to the model: ${ref.model}`,
+      'An alias is set with --alias.',
+    )
+  }
+  return ref
+}
+
+async function readTexts({ semver, description, card, label }: PushOptions) {
+  return {
+    semver: semver ?? '',
+    description: description ?? '',
+    modelCard: card ? await readFile(card, 'utf8') : '',
+    labels: Object.fromEntries((label ?? []).map((text) => splitPair(text, '--label'))),
+  }
+}
+
+async function hash(context: Context, files: Awaited<ReturnType<typeof findFiles>>): Promise<HashedFile[]> {
+  const total = files.reduce((sum, { size }) => sum + size, 0)
+  const progress = await openProgress('hashing', total, context.output.json)
+  try {
+    return await hashFiles(files, progress, context.signal)
+  } finally {
+    progress.close()
+  }
+}
+
+async function send(context: Context, namespace: string, files: HashedFile[]): Promise<Sent> {
+  const registry = context.registry()
+  const missing = await findMissing(registry, namespace, files)
+  const total = files.reduce((sum, { size }) => sum + size, 0)
+  const lacking = missing.reduce((sum, { size }) => sum + size, 0)
+  const progress = await openProgress('sending', lacking, context.output.json)
+  try {
+    const sentBytes = await sendBlobs(registry, namespace, missing, progress)
+    return { sentBytes, existingBytes: total - sentBytes }
+  } finally {
+    progress.close()
+  }
+}
+
+interface Outcome {
+  version: Version
+  created: boolean
+  sent: Sent
+  facts: VersionFacts
+  aliases: string[]
+}
+
+function report(context: Context, { version, created, sent, facts, aliases }: Outcome): void {
+  const { output } = context
+  if (output.json) return output.document({ version: jsonOf(VersionSchema, version), created, ...sent, aliases })
+  output.write(created ? `pushed ${versionName(version)}` : `already there as ${versionName(version)}`)
+  const { sentBytes, existingBytes } = sent
+  output.write(
+    factLines([
+      ['id', version.id],
+      ['digest', version.digest],
+      ['files', `${version.fileCount}, ${bytes(version.sizeBytes)}`],
+      ['sent', `${bytes(sentBytes)}${existingBytes > 0 ? `, ${bytes(existingBytes)} were there already` : ''}`],
+      ['aliases', aliases.join(', ')],
+    ]),
+  )
+  if (!created && !equals(VersionFactsSchema, facts, version.facts ?? facts)) {
+    context.note(
+      'The facts given now differ from those it was registered with. Facts never change; see: modelkeep show',
+    )
+  }
+}

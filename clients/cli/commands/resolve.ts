@@ -1,0 +1,24 @@
+// resolve: which version a reference points at, now or at a past time.
+import { timestampFromDate } from '@bufbuild/protobuf/wkt'
+import { VersionSchema, type Version } from '#gen/modelkeep/metadata/v1/version_pb.ts'
+import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
+import type { Context } from '../context.ts'
+import { parseTime } from '../facts.ts'
+import { jsonOf, versionName } from '../output.ts'
+import { parseVersionRef } from '../refs.ts'
+import { unary } from '../registry.ts'
+
+export async function resolve(context: Context, text: string, { at }: { at?: string }): Promise<void> {
+  const { output } = context
+  const version = await resolveRef(context, text, at === undefined ? undefined : parseTime(at, '--at'))
+  if (output.json) return output.document(jsonOf(VersionSchema, version))
+  output.write(`${versionName(version)} ${version.digest}`)
+}
+
+export async function resolveRef(context: Context, text: string, at?: Date): Promise<Version> {
+  const ref = parseVersionRef(text, context.namespace)
+  const registry = context.registry()
+  const request = { ref, ...(at && { atTime: timestampFromDate(at) }) }
+  const { version } = await registry.metadata(VersionService).resolveVersion(request, unary(registry))
+  return version!
+}

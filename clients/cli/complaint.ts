@@ -1,0 +1,36 @@
+// The one error the command makes itself: what is wrong, what to try next, and the exit code.
+
+/** What the exit code says. Documented in `modelkeep --help` and the README; never renumbered. */
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  notFound: 3,
+  denied: 4,
+  conflict: 5,
+  unavailable: 6,
+  integrity: 7,
+  interrupted: 130,
+} as const
+
+export type ExitName = keyof typeof EXIT
+
+export class Complaint extends Error {
+  override name = 'Complaint'
+  readonly exit: ExitName
+  /** The next thing to try, as a whole sentence or a command. */
+  readonly hint: string | undefined
+  /** For programs, where it is not an error of a service. */
+  readonly reason: string
+
+  constructor(exit: ExitName, message: string, options: ErrorOptions & { hint?: string; reason?: string } = {}) {
+    super(message, options)
+    this.exit = exit
+    this.hint = options.hint
+    this.reason = options.reason ?? `CLI_${exit.toUpperCase()}`
+  }
+}
+
+export function complainUsage(message: string, hint?: string): never {
+  throw new Complaint('usage', message, hint === undefined ? {} : { hint })
+}

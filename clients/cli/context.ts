@@ -1,0 +1,63 @@
+// What a command gets to work with, and how it ends. The heavy modules are loaded only when a command really runs.
+import type { Command } from 'commander'
+import { EXIT } from './complaint.ts'
+import type { Output } from './output.ts'
+import type { Registry } from './registry.ts'
+import { environment, readSettings, type GlobalOptions } from './settings.ts'
+
+export interface Context {
+  output: Output
+  /** Where references without a namespace look. */
+  namespace: string
+  /** Aborted by Ctrl-C. */
+  signal: AbortSignal
+  /** Finds the server and its token; complains where there is none. */
+  registry(): Registry
+  /** A word to people, on stderr; not with `--json`. */
+  note(text: string): void
+}
+
+type Action<A extends unknown[]> = (context: Context, ...args: A) => Promise<void>
+
+/** Makes a commander action of a command that is loaded when it is called. */
+export function lazily<A extends unknown[]>(load: () => Promise<Action<A>>): (...call: unknown[]) => Promise<void> {
+  return async (...call) => {
+    const command = call.at(-1) as Command
+    const options = command.optsWithGlobals<GlobalOptions>()
+    const context = await openContext(options)
+    const action = await load()
+    await action(context, ...([...call.slice(0, -2), options] as A))
+  }
+}
+
+async function openContext(options: GlobalOptions): Promise<Context> {
+  const [{ openOutput }, { openRegistry }] = await Promise.all([import('./output.ts'), import('./registry.ts')])
+  const output = openOutput(options.json ?? false)
+  const signal = interrupted()
+  let registry: Registry | undefined
+  return {
+    output,
+    namespace: options.namespace ?? (environment()['MODELKEEP_NAMESPACE'] || 'default'),
+    signal,
+    registry: () => (registry ??= openRegistry(readSettings(options, environment()), signal)),
+    note: (text) => void (output.json || process.stderr.write(`${text}\n`)),
+  }
+}
+
+/** The first Ctrl-C lets the command clean up, the second ends it at once. */
+function interrupted(): AbortSignal {
+  const controller = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(EXIT.interrupted)
+      controller.abort(new Interrupted())
+      setTimeout(() => process.exit(EXIT.interrupted), 2_000).unref()
+    })
+  }
+  return controller.signal
+}
+
+export class Interrupted extends Error {
+  override name = 'Interrupted'
+  override message = 'interrupted; run the same command again to go on where it stopped'
+}

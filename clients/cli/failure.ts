@@ -1,0 +1,106 @@
+// What went wrong, in words, with an exit code and the next thing to try.
+import { Code, ConnectError } from '@connectrpc/connect'
+import { BadRequestSchema } from '#gen/google/rpc/error_details_pb.ts'
+import { reasonOf } from '#lib/fault.ts'
+import { Complaint, type ExitName } from './complaint.ts'
+
+export interface Failure {
+  exit: ExitName
+  message: string
+  hint: string | undefined
+  reason: string
+  metadata: Record<string, string>
+}
+
+const EXITS: Partial<Record<Code, ExitName>> = {
+  [Code.InvalidArgument]: 'usage',
+  [Code.NotFound]: 'notFound',
+  [Code.PermissionDenied]: 'denied',
+  [Code.Unauthenticated]: 'denied',
+  [Code.AlreadyExists]: 'conflict',
+  [Code.Aborted]: 'conflict',
+  [Code.FailedPrecondition]: 'conflict',
+  [Code.Unavailable]: 'unavailable',
+  [Code.DeadlineExceeded]: 'unavailable',
+  [Code.ResourceExhausted]: 'unavailable',
+  [Code.DataLoss]: 'integrity',
+}
+const INTEGRITY = ['DIGEST_MISMATCH', 'SIZE_MISMATCH', 'BLOB_CORRUPT']
+
+type Metadata = Record<string, string>
+const HINTS: Record<string, (metadata: Metadata) => string> = {
+  TOKEN_INVALID: () => 'Check MODELKEEP_TOKEN, or ask an administrator for a token: modelkeep token create',
+  TOKEN_EXPIRED: () => 'Ask an administrator for a new token: modelkeep token create',
+  PERMISSION_DENIED: ({ namespace, permission }) =>
+    `See your roles with: modelkeep whoami${namespace ? ` (${permission} on ${namespace} is needed)` : ''}`,
+  NAMESPACE_NOT_FOUND: ({ namespace }) => `Make it with: modelkeep namespace create ${namespace ?? '<name>'}`,
+  MODEL_NOT_FOUND: () => 'See what there is with: modelkeep list',
+  MODEL_ARCHIVED: ({ model }) => `Make it active again with: modelkeep model unarchive ${quote(model)}`,
+  MODEL_IN_USE: ({ model }) => `Archive it and remove its aliases first: modelkeep alias list ${quote(model)}`,
+  VERSION_NOT_FOUND: ({ version, model }) =>
+    `See its versions with: modelkeep list ${quote(model ?? version?.split(/[:@]/)[0])}`,
+  ALIAS_NOT_FOUND: ({ model }) => `See its aliases with: modelkeep alias list ${quote(model)}`,
+  VERSION_IN_USE: () => 'Move or remove its aliases first: modelkeep alias list <model>',
+  ETAG_MISMATCH: () => 'Somebody changed it meanwhile. Look at it and run the command again.',
+  CONFLICT: () => 'Somebody else was at it. Run the command again.',
+  SEMVER_EXISTS: ({ number }) => `Version ${number} has this semver; choose another.`,
+  OVERLOADED: () => 'Wait a moment and run the command again.',
+  DEPENDENCY_UNAVAILABLE: () => 'Wait a moment and run the command again; see: modelkeep status',
+  INTERNAL: () => "The service's log has more.",
+}
+
+export function explain(error: unknown): Failure {
+  if (error instanceof Complaint) {
+    return { exit: error.exit, message: error.message, hint: error.hint, reason: error.reason, metadata: {} }
+  }
+  if (!(error instanceof ConnectError)) return explainLocal(error)
+  const answer = reasonOf(error)
+  if (!answer) return explainUnknown(error)
+  const { reason, metadata } = answer
+  const exit = INTEGRITY.includes(reason) ? 'integrity' : (EXITS[error.code] ?? 'failed')
+  return { exit, message: messageOf(error), hint: HINTS[reason]?.(metadata), reason, metadata }
+}
+
+function messageOf(error: ConnectError): string {
+  const violations = error.findDetails(BadRequestSchema).flatMap(({ fieldViolations }) => fieldViolations)
+  if (violations.length < 2) return error.rawMessage
+  return violations.map(({ field, description }) => `${field} ${description}`).join('; ')
+}
+
+const SILENT = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'ECONNRESET']
+
+function explainUnknown(error: ConnectError): Failure {
+  const cause = error.cause as (NodeJS.ErrnoException & { errors?: NodeJS.ErrnoException[] }) | undefined
+  const silence = cause?.errors?.[0] ?? cause
+  if (silence?.code && SILENT.includes(silence.code)) {
+    const message = `no Modelkeep server answers (${silence.message})`
+    return { exit: 'unavailable', message, hint: 'Start one with: npm start', reason: silence.code, metadata: {} }
+  }
+  const exit = EXITS[error.code] ?? 'failed'
+  const hint =
+    exit === 'unavailable' || error.code === Code.Internal || error.code === Code.Unknown
+      ? 'Is it a Modelkeep server? See: modelkeep status'
+      : undefined
+  return { exit, message: error.rawMessage || Code[error.code], hint, reason: Code[error.code], metadata: {} }
+}
+
+const FILE_PROBLEMS: Record<string, string> = {
+  ENOENT: 'there is no such file or directory',
+  EACCES: 'you may not read or write it',
+  EPERM: 'you may not do that',
+  ENOSPC: 'the disk is full',
+  EROFS: 'the file system is read-only',
+  ENOTDIR: 'part of the path is a file',
+}
+
+function explainLocal(error: unknown): Failure {
+  const { code, path, message } = error as NodeJS.ErrnoException
+  const problem = code && FILE_PROBLEMS[code]
+  const text = problem && path ? `${path}: ${problem}` : (message ?? String(error))
+  return { exit: 'failed', message: text, hint: undefined, reason: code ?? 'CLI_FAILED', metadata: {} }
+}
+
+function quote(text: string | undefined): string {
+  if (!text) return '<model>'
+  return /^[\w./@:-]+$/.test(text) ? text : `'${text}'`
+}

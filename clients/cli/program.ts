@@ -1,0 +1,90 @@
+// The command line as a whole: global options, groups of commands, and how a failure is told.
+import { Command, CommanderError } from 'commander'
+import { Complaint, EXIT } from './complaint.ts'
+import { addAccessCommands } from './program/access.ts'
+import { addAliasCommands } from './program/alias.ts'
+import { addBrowseCommands } from './program/browse.ts'
+import { addModelCommands } from './program/model.ts'
+import { addTransferCommands } from './program/transfer.ts'
+
+const HELP = `
+References:
+  [namespace/]model    a model; the namespace is «default» unless -n says otherwise
+  vad:2  vad:1.2.0     a version by number or semver
+  vad@production       a version by alias; vad@latest is the highest number
+  vad@sha256:<hex>     a version by digest
+  0199f3c2-…           a model or version by UUID
+
+Server and token, the first that is given:
+  --address, --token
+  MODELKEEP_ADDRESS, or MODELKEEP_METADATA_ADDRESS, MODELKEEP_ARTIFACT_ADDRESS and MODELKEEP_AUDIT_ADDRESS
+  MODELKEEP_TOKEN, or MODELKEEP_TOKEN_FILE
+  the server that «npm start» runs here (MODELKEEP_DATA, or .modelkeep in this clone)
+
+Exit codes:
+  0 done          1 failed       2 wrong use     3 not found            4 denied
+  5 conflict      6 unavailable  7 bytes are not what they should be    130 interrupted
+
+Examples:
+  modelkeep push model.onnx vad --param sample_rate=16000 --metric f1=0.93
+  modelkeep alias set vad@production 2 --reason "better on noisy calls"
+  modelkeep pull vad@production ./out
+  modelkeep log vad`
+
+export function buildProgram(): Command {
+  const program = new Command('modelkeep')
+    .description('A model registry you can prove: push, find, promote and pull models, and see who did what.')
+    .version('0.1.0')
+    .option(
+      '-n, --namespace <name>',
+      'namespace of references that name none (default: MODELKEEP_NAMESPACE or «default»)',
+    )
+    .option('--address <url>', 'address of the server')
+    .option('--token <token>', 'API token; better kept in MODELKEEP_TOKEN_FILE')
+    .option('--json', 'print JSON for programs')
+    .addHelpText('after', HELP)
+    .showHelpAfterError('(see modelkeep --help)')
+    .exitOverride()
+  addTransferCommands(program)
+  addBrowseCommands(program)
+  addAliasCommands(program)
+  addModelCommands(program)
+  addAccessCommands(program)
+  return program
+}
+
+/** Runs one command line; the exit code comes back. */
+export async function runCommand(argv: string[]): Promise<number> {
+  endQuietlyOnClosedPipe()
+  try {
+    await buildProgram().parseAsync(argv)
+    return EXIT.ok
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+    return tell(error, argv.includes('--json'))
+  }
+}
+
+async function tell(error: unknown, json: boolean): Promise<number> {
+  const { Interrupted } = await import('./context.ts')
+  const interruption = [error, (error as Error).cause].find((cause) => cause instanceof Interrupted)
+  if (interruption) {
+    process.stderr.write(`modelkeep: ${interruption.message}\n`)
+    return EXIT.interrupted
+  }
+  const { explain } = await import('./failure.ts')
+  const { exit, message, hint, reason, metadata } = explain(error)
+  if (json)
+    process.stderr.write(`${JSON.stringify({ error: { reason, message, hint, metadata, exit: EXIT[exit] } })}\n`)
+  else process.stderr.write(`modelkeep: ${message}\n${hint ? `  ${hint}\n` : ''}`)
+  if (process.env['MODELKEEP_DEBUG'] && !(error instanceof Complaint)) console.error(error)
+  return EXIT[exit]
+}
+
+/** `modelkeep log | head` is no failure. */
+function endQuietlyOnClosedPipe(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(EXIT.ok)
+    throw error
+  })
+}

@@ -1,0 +1,43 @@
+// push and pull.
+import { Option, type Command } from 'commander'
+import { lazily } from '../context.ts'
+import { collect } from './collect.ts'
+
+export function addTransferCommands(program: Command): void {
+  program
+    .command('push <path> <model>')
+    .description('store a file or directory as the next version of a model; sends only what the registry lacks')
+    .option('--source <url@commit>', 'repository and commit it was made from (default: the git work tree of <path>)')
+    .option('--no-git', 'do not look for a git work tree')
+    .option('--param <name=value>', 'training parameter: number, true/false, JSON, else text; repeatable', collect)
+    .option('--metric <name=value[,dataset=…,split=…]>', 'measured result; repeatable', collect)
+    .option(
+      '--dataset <name=…,digest=…,uri=…,role=…>',
+      'data it was made with; role is train, validation or test; repeatable',
+      collect,
+    )
+    .option(
+      '--parent <relation=ref>',
+      'version it was derived from: fine-tuned, distilled, quantized or merged; repeatable',
+      collect,
+    )
+    .option('--run <id=…,uri=…,framework=…,framework-version=…,start=…,end=…>', 'the training run')
+    .option('--dependency <name==version>', 'package needed to run it; repeatable', collect)
+    .option('--signature <file>', 'JSON file with inputs and outputs')
+    .option('--license <name>', 'SPDX expression or name')
+    .option('--semver <version>', 'semantic version, unique in the model')
+    .option('--description <text>', 'what is new in this version')
+    .option('--card <file>', 'model card, a Markdown file')
+    .option('--label <name=value>', 'label; repeatable', collect)
+    .option('--alias <name>', 'point this alias at the new version afterwards; repeatable', collect)
+    .option('--reason <text>', 'why the alias moves')
+    .option('--no-create', 'fail when the model does not exist')
+    .addOption(new Option('--create', 'make the model when it does not exist').default(true))
+    .action(lazily(async () => (await import('../commands/push.ts')).push))
+
+  program
+    .command('pull <ref> <directory>')
+    .description('fetch a version into a directory, verified, all or nothing; goes on where an earlier pull stopped')
+    .option('--force', 'replace what is in the directory')
+    .action(lazily(async () => (await import('../commands/pull.ts')).pull))
+}

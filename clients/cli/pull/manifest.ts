@@ -1,0 +1,63 @@
+// What a version consists of, believed only after its bytes were compared with the version's digest.
+import { createHash } from 'node:crypto'
+import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
+import type { Version } from '#gen/modelkeep/metadata/v1/version_pb.ts'
+import { Complaint } from '../complaint.ts'
+import { findListProblem } from '../paths.ts'
+import { unary, type Registry } from '../registry.ts'
+
+/** Where ModelPack keeps a layer's path. */
+const PATH_ANNOTATION = 'org.cncf.model.filepath'
+const DIGEST = /^sha256:[0-9a-f]{64}$/
+const TIMEOUT_MS = 120_000
+
+export interface RemoteFile {
+  path: string
+  digest: string
+  size: number
+}
+
+export async function fetchManifest(registry: Registry, version: Version): Promise<RemoteFile[]> {
+  const request = { namespace: version.namespace, digest: version.digest }
+  const { manifest } = await registry.artifact(ManifestService).getManifest(request, unary(registry, TIMEOUT_MS))
+  return readManifest(manifest?.content ?? new Uint8Array(), version.digest)
+}
+
+/** The files that the manifest's bytes list. What the server says about them elsewhere does not count. */
+export function readManifest(content: Uint8Array, expected: string): RemoteFile[] {
+  const actual = `sha256:${createHash('sha256').update(content).digest('hex')}`
+  if (actual !== expected) distrust(`the manifest has the digest ${actual}, not ${expected}`)
+  const files = readLayers(content)
+  const problem = findListProblem(files.map(({ path }) => path))
+  if (problem) distrust(`the manifest is dangerous: ${problem}`)
+  return files
+}
+
+interface Layer {
+  digest?: unknown
+  size?: unknown
+  annotations?: Record<string, unknown>
+}
+
+function readLayers(content: Uint8Array): RemoteFile[] {
+  let layers: unknown
+  try {
+    ;({ layers } = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(content)) as { layers?: unknown })
+  } catch {
+    distrust('the manifest is not JSON')
+  }
+  if (!Array.isArray(layers) || layers.length === 0) distrust('the manifest lists no files')
+  return (layers as (Layer | null)[]).map((layer) => {
+    const path = layer?.annotations?.[PATH_ANNOTATION]
+    const { digest, size } = layer ?? {}
+    if (typeof path !== 'string') distrust(`a layer of the manifest has no annotation ${PATH_ANNOTATION}`)
+    if (typeof digest !== 'string' || !DIGEST.test(digest)) distrust(`«${path}» has no SHA-256 digest`)
+    if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) distrust(`«${path}» has no size`)
+    return { path, digest, size }
+  })
+}
+
+export function distrust(message: string): never {
+  const hint = 'Nothing was put in place. Tell whoever runs the registry.'
+  throw new Complaint('integrity', message, { hint, reason: 'CLI_INTEGRITY' })
+}

@@ -1,0 +1,112 @@
+// The directory beside the target in which a pull collects the files, until all are there.
+import { constants } from 'node:fs'
+import { chmod, lstat, mkdir, open, readdir, rm, type FileHandle } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { Complaint } from '../complaint.ts'
+import { isRunning } from '../settings.ts'
+
+export interface Places {
+  target: string
+  /** Beside the target, named by the version, so that the same pull finds what an earlier one left. */
+  partial: string
+  lock: string
+}
+
+export function placesFor(directory: string, digest: string): Places {
+  const target = resolve(directory)
+  const partial = join(dirname(target), `${basename(target)}.modelkeep-partial-${digest.slice(7, 23)}`)
+  return { target, partial, lock: `${partial}.lock` }
+}
+
+/** Two pulls of one version into one place would spoil each other's files. A dead process holds nothing. */
+export async function lockPartial({ target, lock }: Places): Promise<AsyncDisposable> {
+  await mkdir(dirname(target), { recursive: true })
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await using file = await open(lock, 'wx')
+      await file.writeFile(String(process.pid))
+      return { [Symbol.asyncDispose]: () => rm(lock, { force: true }) }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+    const holder = await readHolder(lock)
+    if (attempt > 3 || (holder && isRunning(holder))) {
+      throw new Complaint('conflict', `another pull into ${target} is under way (process ${holder ?? 'unknown'})`)
+    }
+    await rm(lock, { force: true })
+  }
+}
+
+async function readHolder(lock: string): Promise<number | undefined> {
+  try {
+    await using file = await open(lock, 'r')
+    return Number(await file.readFile('utf8')) || undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Makes it, or takes the one an earlier pull of the same user left. */
+export async function openPartial({ partial }: Places): Promise<void> {
+  await mkdir(partial, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
+  const found = await lstat(partial)
+  if (!found.isDirectory() || (process.getuid && found.uid !== process.getuid())) {
+    throw new Complaint('conflict', `${partial} is in the way`, { hint: 'Remove it and run the command again.' })
+  }
+}
+
+/** A file below the partial directory for reading and writing; what an earlier pull wrote is kept. Links are not followed. */
+export async function openBelow(root: string, path: string): Promise<FileHandle> {
+  const segments = path.split('/')
+  let directory = root
+  for (const segment of segments.slice(0, -1)) {
+    directory = join(directory, segment)
+    await mkdir(directory).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error
+    })
+    if (!(await lstat(directory)).isDirectory()) throw new Complaint('conflict', `${directory} is in the way`)
+  }
+  const flags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0)
+  return open(join(root, path), flags, 0o666)
+}
+
+/** All files and links below, and the directories too, those deepest last. */
+export async function listBelow(root: string): Promise<{ files: string[]; directories: string[] }> {
+  const entries = await readdir(root, { recursive: true, withFileTypes: true })
+  const files: string[] = []
+  const directories: string[] = []
+  for (const entry of entries) {
+    const path = join(entry.parentPath, entry.name)
+      .slice(root.length + 1)
+      .replaceAll('\\', '/')
+    if (entry.isDirectory()) directories.push(path)
+    else files.push(path)
+  }
+  return { files, directories }
+}
+
+/** Removes what the version does not have, and makes the rest last: contents first, then the names. */
+export async function settlePartial(root: string, paths: Set<string>): Promise<void> {
+  const { files, directories } = await listBelow(root)
+  for (const file of files) if (!paths.has(file)) await rm(join(root, file), { force: true })
+  const needed = new Set([...paths].flatMap((path) => ancestors(path)))
+  for (const directory of directories.toReversed()) {
+    if (needed.has(directory)) await syncDirectory(join(root, directory))
+    else await rm(join(root, directory), { recursive: true, force: true })
+  }
+  await chmod(root, 0o777 & ~process.umask())
+  await syncDirectory(root)
+}
+
+function ancestors(path: string): string[] {
+  const segments = path.split('/')
+  return segments.slice(1).map((_, index) => segments.slice(0, index + 1).join('/'))
+}
+
+export async function syncDirectory(directory: string): Promise<void> {
+  if (process.platform === 'win32') return
+  await using handle = await open(directory, 'r')
+  await handle.sync()
+}

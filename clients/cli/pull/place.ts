@@ -1,0 +1,61 @@
+// The target of a pull: looked at before anything is fetched, and put in place at once when all is there.
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { lstat, readdir, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Complaint } from '../complaint.ts'
+import type { RemoteFile } from './manifest.ts'
+import { listBelow, syncDirectory, type Places } from './partial.ts'
+
+export type Standing = 'free' | 'same' | 'other'
+
+/** Whether the target is free, holds exactly these files, or something else. */
+export async function lookAt(target: string, files: RemoteFile[]): Promise<Standing> {
+  const found = await lstat(target).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+  if (!found) return 'free'
+  if (!found.isDirectory()) throw new Complaint('conflict', `${target} is not a directory`)
+  if ((await readdir(target)).length === 0) return 'free'
+  return (await holdsExactly(target, files)) ? 'same' : 'other'
+}
+
+async function holdsExactly(target: string, files: RemoteFile[]): Promise<boolean> {
+  const present = (await listBelow(target)).files
+  const wanted = new Set(files.map(({ path }) => path))
+  if (present.length !== wanted.size || !present.every((path) => wanted.has(path))) return false
+  for (const { path, size, digest } of files) {
+    const found = await lstat(join(target, path))
+    if (!found.isFile() || found.size !== size) return false
+    const hash = createHash('sha256')
+    for await (const chunk of createReadStream(join(target, path))) hash.update(chunk as Buffer)
+    if (`sha256:${hash.digest('hex')}` !== digest) return false
+  }
+  return true
+}
+
+export function refuseOther(target: string): never {
+  const hint = 'Choose another directory, or replace what is in it: --force'
+  throw new Complaint('conflict', `${target} holds something else`, { hint, reason: 'CLI_TARGET_NOT_EMPTY' })
+}
+
+/** One rename puts the whole version in place. With `force`, what was there steps aside first and is removed last. */
+export async function putInPlace({ target, partial }: Places, force: boolean): Promise<void> {
+  const aside = `${partial}-old`
+  if (force) {
+    await rm(aside, { recursive: true, force: true })
+    await rename(target, aside).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error
+    })
+  }
+  try {
+    await rename(partial, target)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOTEMPTY' || code === 'EEXIST') refuseOther(target)
+    throw error
+  }
+  await syncDirectory(dirname(target))
+  if (force) await rm(aside, { recursive: true, force: true })
+}

@@ -1,0 +1,79 @@
+// Sends what the registry lacks: small files in one stream each, large ones in parts.
+import { open } from 'node:fs/promises'
+import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { forEach } from '../pool.ts'
+import type { Progress } from '../progress.ts'
+import { unary, type Registry } from '../registry.ts'
+import { retry } from '../retry.ts'
+import { readChunks } from './chunks.ts'
+import { refuseChanged, type HashedFile } from './files.ts'
+import { sendParts } from './parts.ts'
+
+/** Up to here a blob goes in one stream: what is lost with a connection is soon sent again. */
+const SMALL_BYTES = 16 * 1024 * 1024
+const AT_ONCE = 4
+const BATCH = 1_000
+
+export interface Sent {
+  sentBytes: number
+  existingBytes: number
+}
+
+/** The blobs among `files` that the namespace lacks, each once. */
+export async function findMissing(registry: Registry, namespace: string, files: HashedFile[]): Promise<HashedFile[]> {
+  const byDigest = new Map(files.map((file) => [file.digest, file]))
+  const digests = [...byDigest.keys()]
+  const missing: HashedFile[] = []
+  for (let at = 0; at < digests.length; at += BATCH) {
+    const request = { namespace, digests: digests.slice(at, at + BATCH) }
+    const { missingDigests } = await registry.artifact(BlobService).findMissingBlobs(request, unary(registry))
+    missing.push(...missingDigests.flatMap((digest) => byDigest.get(digest) ?? []))
+  }
+  return missing
+}
+
+/** Sends them; how many bytes really went over the line comes back. */
+export async function sendBlobs(
+  registry: Registry,
+  namespace: string,
+  files: HashedFile[],
+  progress: Progress,
+): Promise<number> {
+  let sent = 0
+  const small = files.filter(({ size }) => size <= SMALL_BYTES)
+  await forEach(small, AT_ONCE, registry.signal, async (file, signal) => {
+    sent += await sendWhole({ ...registry, signal }, namespace, file, progress)
+  })
+  for (const file of files.filter(({ size }) => size > SMALL_BYTES)) {
+    sent += await sendParts(registry, namespace, file, progress)
+    await refuseChanged(file)
+  }
+  return sent
+}
+
+async function sendWhole(registry: Registry, namespace: string, file: HashedFile, progress: Progress): Promise<number> {
+  progress.begin(file.path, file.size)
+  await using handle = await open(file.file)
+  const { existed } = await retry({ signal: registry.signal }, async () => {
+    let counted = 0
+    const messages = async function* () {
+      const header = { namespace, digest: file.digest, sizeBytes: BigInt(file.size) }
+      yield { message: { case: 'header' as const, value: header } }
+      for await (const chunk of readChunks(handle, 0, file.size)) {
+        counted += chunk.length
+        progress.advance(file.path, chunk.length)
+        yield { message: { case: 'chunk' as const, value: chunk } }
+      }
+    }
+    try {
+      return await registry.artifact(BlobService).uploadBlob(messages(), { signal: registry.signal })
+    } catch (error) {
+      progress.advance(file.path, -counted)
+      await refuseChanged(file)
+      throw error
+    }
+  })
+  progress.end(file.path)
+  await refuseChanged(file)
+  return existed ? 0 : file.size
+}

@@ -1,0 +1,99 @@
+// The files of a push: found, checked, and hashed without ever holding one whole.
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { lstat, readdir, realpath, stat } from 'node:fs/promises'
+import { basename, join, resolve, sep } from 'node:path'
+import { Complaint } from '../complaint.ts'
+import { findListProblem } from '../paths.ts'
+import type { Progress } from '../progress.ts'
+
+const READ_BYTES = 1024 * 1024
+const MAX_FILES = 100_000
+
+export interface LocalFile {
+  /** On this machine. */
+  file: string
+  /** In the version. */
+  path: string
+  size: number
+  /** Tells whether the file is still the one that was hashed. */
+  stamp: string
+}
+
+export interface HashedFile extends LocalFile {
+  digest: string
+}
+
+/** One file, or all files below a directory in the order of their paths; `.git` is left out. */
+export async function findFiles(path: string): Promise<LocalFile[]> {
+  const root = resolve(path)
+  const { isDirectory } = await stat(root).then((found) => ({ isDirectory: found.isDirectory() }))
+  const files = isDirectory
+    ? await walk(await realpath(root), '')
+    : [await describe(root, basename(root).normalize('NFC'))]
+  if (files.length === 0) throw new Complaint('usage', `${path} has no files in it`)
+  if (files.length > MAX_FILES) throw new Complaint('usage', `${path} has more than ${MAX_FILES} files`)
+  const problem = findListProblem(files.map((file) => file.path))
+  if (problem)
+    throw new Complaint('usage', problem, { hint: 'Rename the file: such a name is not safe on every system.' })
+  return files.sort((a, b) => (a.path < b.path ? -1 : 1))
+}
+
+async function walk(root: string, below: string): Promise<LocalFile[]> {
+  const found: LocalFile[] = []
+  for (const entry of await readdir(join(root, below), { withFileTypes: true })) {
+    if (entry.name === '.git') continue
+    const path = below === '' ? entry.name : `${below}/${entry.name}`
+    const file = join(root, path)
+    if (entry.isDirectory()) found.push(...(await walk(root, path)))
+    else if (entry.isSymbolicLink()) found.push(await follow(root, file, path))
+    else found.push(await describe(file, path.normalize('NFC')))
+  }
+  return found
+}
+
+/** A link counts as the file it leads to, when that is in the directory too. */
+async function follow(root: string, link: string, path: string): Promise<LocalFile> {
+  const target = await realpath(link).catch(() => undefined)
+  if (target === undefined) throw new Complaint('usage', `${link} is a link that leads nowhere`)
+  if (!target.startsWith(root + sep)) {
+    const hint = 'Copy the directory with its links followed first: cp -rL <directory> <copy>'
+    throw new Complaint('usage', `${link} is a link that leads out of the directory`, { hint })
+  }
+  if ((await stat(target)).isDirectory()) throw new Complaint('usage', `${link} is a link to a directory`)
+  return describe(target, path.normalize('NFC'))
+}
+
+async function describe(file: string, path: string): Promise<LocalFile> {
+  const found = await stat(file)
+  if (!found.isFile()) throw new Complaint('usage', `${file} is neither a file nor a directory`)
+  return { file, path, size: found.size, stamp: await stampOf(file) }
+}
+
+async function stampOf(file: string): Promise<string> {
+  const { size, mtimeNs, ctimeNs, ino } = await lstat(file, { bigint: true })
+  return `${size} ${mtimeNs} ${ctimeNs} ${ino}`
+}
+
+/** Complains when the file is no longer the one that was looked at first. */
+export async function refuseChanged({ file, stamp }: LocalFile): Promise<void> {
+  if ((await stampOf(file).catch(() => '')) === stamp) return
+  const hint = 'Nothing was registered. Run the command again when nobody writes to it any more.'
+  throw new Complaint('failed', `${file} changed while it was being read`, { hint, reason: 'CLI_FILE_CHANGED' })
+}
+
+export async function hashFiles(files: LocalFile[], progress: Progress, signal: AbortSignal): Promise<HashedFile[]> {
+  const hashed: HashedFile[] = []
+  for (const file of files) {
+    progress.begin(file.path, file.size)
+    const hash = createHash('sha256')
+    for await (const chunk of createReadStream(file.file, { highWaterMark: READ_BYTES, signal })) {
+      hash.update(chunk as Buffer)
+      progress.advance(file.path, (chunk as Buffer).length)
+    }
+    await refuseChanged(file)
+    progress.end(file.path)
+    hashed.push({ ...file, digest: `sha256:${hash.digest('hex')}` })
+  }
+  return hashed
+}

@@ -1,0 +1,99 @@
+// From stored bytes to a version: the model, the manifest, the version, each of which may be there from an earlier try.
+import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
+import { createHash } from 'node:crypto'
+import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
+import type { Model } from '#gen/modelkeep/metadata/v1/model_pb.ts'
+import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
+import type { Version } from '#gen/modelkeep/metadata/v1/version_pb.ts'
+import { CreateVersionRequestSchema, VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
+import { reasonOf } from '#lib/fault.ts'
+import { unary, type Registry } from '../registry.ts'
+import { modelRef } from '../refs.ts'
+import type { HashedFile } from './files.ts'
+
+/** Hashing and writing a manifest of 100,000 files takes its time. */
+const MANIFEST_TIMEOUT_MS = 120_000
+
+export async function findModel(registry: Registry, namespace: string, name: string): Promise<Model | undefined> {
+  try {
+    const request = { model: modelRef(namespace, name) }
+    return (await registry.metadata(ModelService).getModel(request, unary(registry))).model
+  } catch (error) {
+    if (reasonOf(error)?.reason === 'MODEL_NOT_FOUND') return undefined
+    throw error
+  }
+}
+
+/** The model, made when it is not there. Another push may make it at the same time. */
+export async function findOrCreateModel(registry: Registry, namespace: string, name: string): Promise<Model> {
+  const found = await findModel(registry, namespace, name)
+  if (found) return found
+  try {
+    const created = await registry.metadata(ModelService).createModel({ namespace, name }, unary(registry))
+    return created.model!
+  } catch (error) {
+    const existing = reasonOf(error)?.reason === 'MODEL_EXISTS' && (await findModel(registry, namespace, name))
+    if (existing) return existing
+    throw error
+  }
+}
+
+export async function createManifest(registry: Registry, namespace: string, files: HashedFile[]): Promise<string> {
+  const listed = files.map(({ path, digest, size }) => ({ path, digest, sizeBytes: BigInt(size) }))
+  const options = unary(registry, MANIFEST_TIMEOUT_MS)
+  const { manifest } = await registry.artifact(ManifestService).createManifest({ namespace, files: listed }, options)
+  return manifest!.digest
+}
+
+export type NewVersion = MessageInitShape<typeof CreateVersionRequestSchema>
+
+/** `created` is false when the model had these bytes as a version already. */
+export async function createVersion(
+  registry: Registry,
+  asked: NewVersion,
+): Promise<{ version: Version; created: boolean }> {
+  const versions = registry.metadata(VersionService)
+  for (let salt = ''; ;) {
+    try {
+      const { version } = await versions.createVersion(
+        { ...asked, requestId: requestIdOf(asked, salt) },
+        unary(registry),
+      )
+      if (await isThere(registry, version!.id)) return { version: version!, created: true }
+      // The answer to the same push of earlier today, and that version has been deleted since: this one is another.
+      salt = version!.id
+    } catch (error) {
+      const answer = reasonOf(error)
+      if (answer?.reason !== 'VERSION_EXISTS') throw error
+      const ref = { case: 'id' as const, value: answer.metadata['id'] ?? '' }
+      const { version } = await versions.resolveVersion({ ref: { ref } }, unary(registry))
+      return { version: version!, created: false }
+    }
+  }
+}
+
+async function isThere(registry: Registry, id: string): Promise<boolean> {
+  try {
+    const ref = { case: 'id' as const, value: id }
+    await registry.metadata(VersionService).resolveVersion({ ref: { ref } }, unary(registry))
+    return true
+  } catch (error) {
+    if (reasonOf(error)?.reason === 'VERSION_NOT_FOUND') return false
+    throw error
+  }
+}
+
+/** The same push has the same id, so that it can be repeated after any mishap and happens once. */
+export function requestIdOf(asked: NewVersion, salt: string): string {
+  const labels = Object.fromEntries(Object.entries(asked.labels ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)))
+  const content = toBinary(CreateVersionRequestSchema, create(CreateVersionRequestSchema, { ...asked, labels }))
+  const hex = createHash('sha256').update('modelkeep push').update(salt).update(content).digest('hex')
+  const variant = ((Number.parseInt(hex[16]!, 16) & 0x3) | 0x8).toString(16)
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `8${hex.slice(13, 16)}`,
+    variant + hex.slice(17, 20),
+    hex.slice(20, 32),
+  ].join('-')
+}

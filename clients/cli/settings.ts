@@ -1,0 +1,124 @@
+// Which server to talk to, and with which token: options, then environment, then the server started in this clone.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Complaint, complainUsage } from './complaint.ts'
+
+export interface Addresses {
+  metadata: string
+  artifact: string
+  audit: string
+}
+
+export interface Settings {
+  addresses: Addresses
+  token: string
+  /** Where the address came from, for people. */
+  origin: string
+}
+
+export interface GlobalOptions {
+  address?: string
+  token?: string
+  namespace?: string
+  json?: boolean
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+const NOT_RUNNING = 'Start one in this directory with: npm start'
+
+export function environment(): Environment {
+  return process.env
+}
+
+export function readSettings(options: GlobalOptions, env: Environment): Settings {
+  const embedded = findEmbedded(env)
+  const { addresses, origin } = readAddresses(options, env, embedded)
+  return { addresses, origin, token: readToken(options, env, addresses, embedded) }
+}
+
+function readAddresses(options: GlobalOptions, env: Environment, embedded: Embedded): Omit<Settings, 'token'> {
+  if (options.address) return { addresses: everywhere(parseAddress(options.address, '--address')), origin: '--address' }
+  if (env['MODELKEEP_ADDRESS']) {
+    const address = parseAddress(env['MODELKEEP_ADDRESS'], 'MODELKEEP_ADDRESS')
+    return { addresses: everywhere(address), origin: 'MODELKEEP_ADDRESS' }
+  }
+  const names = ['METADATA', 'ARTIFACT', 'AUDIT'].map((name) => `MODELKEEP_${name}_ADDRESS`)
+  if (names.some((name) => env[name])) {
+    const [metadata, artifact, audit] = names.map((name) => {
+      if (!env[name]) complainUsage(`${name} is missing`, `Set all three: ${names.join(', ')}.`)
+      return parseAddress(env[name], name)
+    }) as [string, string, string]
+    return { addresses: { metadata, artifact, audit }, origin: 'MODELKEEP_…_ADDRESS' }
+  }
+  if (embedded.address) return { addresses: everywhere(embedded.address), origin: embedded.directory }
+  const message = embedded.stopped
+    ? `the Modelkeep server of ${embedded.directory} is not running`
+    : `no Modelkeep server is known: nothing in ${embedded.directory}, no MODELKEEP_ADDRESS and no --address`
+  throw new Complaint('unavailable', message, { hint: NOT_RUNNING })
+}
+
+function readToken(options: GlobalOptions, env: Environment, addresses: Addresses, embedded: Embedded): string {
+  if (options.token) return options.token.trim()
+  if (env['MODELKEEP_TOKEN']) return env['MODELKEEP_TOKEN'].trim()
+  const file = env['MODELKEEP_TOKEN_FILE']
+  if (file) return readTokenFile(file)
+  // The admin token of this clone is for the server of this clone, and for no other.
+  const isEmbedded = Object.values(addresses).every((address) => address === embedded.address)
+  if (isEmbedded) return readTokenFile(join(embedded.directory, 'admin-token'))
+  throw new Complaint('denied', 'no token is known', {
+    hint: 'Set MODELKEEP_TOKEN or MODELKEEP_TOKEN_FILE; an administrator makes tokens with: modelkeep token create',
+  })
+}
+
+function readTokenFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim()
+  } catch (error) {
+    const hint = 'Set MODELKEEP_TOKEN, or MODELKEEP_TOKEN_FILE to a file that you may read.'
+    throw new Complaint('denied', `the token file ${file} cannot be read: ${(error as Error).message}`, { hint })
+  }
+}
+
+interface Embedded {
+  directory: string
+  /** Undefined when no server runs there. */
+  address?: string
+  /** A server has run there. */
+  stopped?: boolean
+}
+
+function findEmbedded(env: Environment): Embedded {
+  const directory = env['MODELKEEP_DATA'] || join(import.meta.dirname, '..', '..', '.modelkeep')
+  try {
+    const { address, pid } = JSON.parse(readFileSync(join(directory, 'server.json'), 'utf8')) as Record<string, unknown>
+    if (typeof address !== 'string' || typeof pid !== 'number') return { directory }
+    return isRunning(pid) ? { directory, address: parseAddress(address, 'server.json') } : { directory, stopped: true }
+  } catch (error) {
+    if (error instanceof Complaint) throw error
+    return { directory }
+  }
+}
+
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+function everywhere(address: string): Addresses {
+  return { metadata: address, artifact: address, audit: address }
+}
+
+/** `http://host:port`, `https://…`, or `host:port` for http. */
+export function parseAddress(text: string, where: string): string {
+  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`
+  const parsed = URL.canParse(url) ? new URL(url) : undefined
+  if (!parsed || !['http:', 'https:'].includes(parsed.protocol) || parsed.pathname !== '/' || parsed.username) {
+    complainUsage(`${where} «${text}» is not an address`, 'Write it like http://localhost:7700.')
+  }
+  return parsed.origin
+}
