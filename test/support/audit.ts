@@ -7,15 +7,12 @@ import { v7 as uuidv7 } from 'uuid'
 import { EventSchema, Outcome, type Event } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
-import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
-import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { hashToken } from '#lib/authenticate.ts'
-import { sisterClient } from '#lib/clients.ts'
 import { createLogger } from '#lib/log.ts'
 import { serve } from '#lib/serve.ts'
 import { auditService } from '../../services/audit/service.ts'
 import { openStore } from '../../services/audit/store/orm.ts'
-import { startIdentitySister, type IdentitySister } from './identity-sister.ts'
+import { startIdentitySister, type KnownPrincipal } from './identity-sister.ts'
 
 export const METADATA_TOKEN = `mks_metadata_${'m'.repeat(40)}`
 export const ARTIFACT_TOKEN = `mks_artifact_${'a'.repeat(40)}`
@@ -24,7 +21,8 @@ export const PLATFORM_TOKEN = 'mk_platform'
 
 export interface RunningAudit {
   address: string
-  sister: IdentitySister
+  /** Whom the metadata service knows; may be changed at any time. */
+  known: KnownPrincipal[]
   draining: AbortController
   client<S extends DescService>(service: S, token: string): Client<S>
   ingest: Client<typeof IngestService>
@@ -33,10 +31,10 @@ export interface RunningAudit {
 }
 
 export async function startAudit(databaseUrl: string): Promise<RunningAudit> {
-  const sister = await startIdentitySister({ [PLATFORM_TOKEN]: { principal: 'root', roles: { '*': Role.READER } } })
+  const known: KnownPrincipal[] = [{ token: PLATFORM_TOKEN, principal: 'root', roles: { '*': 'READER' } }]
+  const sister = await startIdentitySister(known)
   const logger = createLogger('audit', 'silent')
   const draining = new AbortController()
-  const identity = sisterClient(IdentityService, { name: 'metadata', address: sister.address, token: 'mks_audit' })
   const trustedServices = new Map(
     [
       [METADATA_TOKEN, 'metadata'],
@@ -44,14 +42,20 @@ export async function startAudit(databaseUrl: string): Promise<RunningAudit> {
     ].map(([token, name]): [string, string] => [hashToken(token!).toString('hex'), name!]),
   )
   const database = openStore({ url: databaseUrl })
-  const service = auditService({ database, logger, draining: draining.signal, trustedServices, identity })
+  const service = auditService({
+    database,
+    logger,
+    draining: draining.signal,
+    trustedServices,
+    identity: sister.identity,
+  })
   const served = await serve({ ...service, logger, draining: draining.signal }, { host: '127.0.0.1', port: 0 })
   const address = `http://127.0.0.1:${served.port}`
   const client = <S extends DescService>(service: S, token: string): Client<S> =>
     createClient(service, createGrpcTransport({ baseUrl: address, interceptors: [bearer(token)] }))
   return {
     address,
-    sister,
+    known,
     draining,
     client,
     ingest: client(IngestService, METADATA_TOKEN),

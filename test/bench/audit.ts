@@ -1,0 +1,100 @@
+// `node test/bench/audit.ts`: appends 100,000 events through gRPC and times reads at 1,000 and at 100,000.
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
+import { migrate } from '../../services/migrate.ts'
+import { startPostgres } from '../../services/standalone/postgres.ts'
+import { makeEvent, startAudit, type RunningAudit } from '../support/audit.ts'
+
+const BATCH = 256
+const SIZES = [1_000, 100_000]
+
+const directory = await mkdtemp(join(tmpdir(), 'modelkeep-bench-'))
+await chmod(directory, 0o755)
+const postgres = await startPostgres({ directory: join(directory, 'postgres') })
+const url = postgres.url('postgres')
+try {
+  await migrate('audit', url)
+  const audit = await startAudit(url)
+  let appended = 0
+  for (const size of SIZES) {
+    appended = await append(audit, appended, size)
+    await measureReads(audit, size)
+  }
+  await audit.close()
+} finally {
+  await postgres.stop()
+  await rm(directory, { recursive: true, force: true })
+}
+
+/** 1,000 models in 10 namespaces, 100 people. */
+function event(sequence: number) {
+  const namespace = `team-${sequence % 10}`
+  return makeEvent(sequence, {
+    type: sequence % 5 === 0 ? 'alias.moved.v1' : 'version.created.v1',
+    actor: { principal: `person-${sequence % 100}`, method: 'token', credentialId: 'c' },
+    resource: { type: 'version', id: `id-${sequence}`, namespace, name: `${namespace}/model-${sequence % 1000}:7` },
+    details: { note: 'x'.repeat(400) },
+  })
+}
+
+async function append(audit: RunningAudit, from: number, to: number): Promise<number> {
+  const batches = []
+  for (let first = from + 1; first <= to; first += BATCH) {
+    batches.push(Array.from({ length: Math.min(BATCH, to - first + 1) }, (_, at) => event(first + at)))
+  }
+  const began = performance.now()
+  for (const events of batches) await audit.ingest.appendEvents({ events })
+  const seconds = (performance.now() - began) / 1000
+  console.log(`append ${to - from} events in batches of ${BATCH}: ${Math.round((to - from) / seconds)}/s`)
+  return to
+}
+
+type Ask = Parameters<RunningAudit['log']['listEntries']>[0]
+
+async function measureReads(audit: RunningAudit, size: number): Promise<void> {
+  const asks: [string, Ask][] = [
+    ['first page of 50', {}],
+    [`page ${size / 100}`, { pageToken: await walk(audit, size / 100) }],
+    ['one namespace', { filter: 'namespace = team-3' }],
+    ['one resource', { filter: 'resource.name = "team-7/model-7:7"' }],
+    [
+      'one model by prefix',
+      { filter: 'resource.name >= "team-7/model-7:" AND resource.name < "team-7/model-7;" AND namespace = team-7' },
+    ],
+    ['one actor', { filter: 'actor = person-42' }],
+    ['one type', { filter: 'type = alias.moved.v1' }],
+    ['a type that never was', { filter: 'type = nothing.v1' }],
+    ['part of a name, rare', { filter: 'resource.name:"model-77:"' }],
+  ]
+  audit.known.push({
+    token: 'mk_some',
+    principal: 'some',
+    roles: { 'team-1': 'READER', 'team-2': 'READER', 'team-none': 'READER' },
+  })
+  const some = audit.client(LogService, 'mk_some')
+  const measured: [string, Ask, typeof some][] = [
+    ...asks.map(([name, ask]): [string, Ask, typeof some] => [name, ask, audit.log]),
+    ['all that a reader of three namespaces sees', {}, some],
+    ['the same, one actor', { filter: 'actor = person-42' }, some],
+    ['the same, the oldest first', { orderBy: 'index' }, some],
+  ]
+  for (const [name, request, log] of measured) {
+    const times = []
+    for (let round = 0; round < 20; round += 1) {
+      const began = performance.now()
+      await log.listEntries(request)
+      times.push(performance.now() - began)
+    }
+    const median = times.sort((one, other) => one - other)[10]!
+    console.log(`${String(size).padStart(7)} entries, ${name}: ${median.toFixed(1)} ms`)
+  }
+}
+
+/** The token of page `page`. */
+async function walk({ log }: RunningAudit, page: number): Promise<string> {
+  let pageToken = ''
+  for (let at = 1; at < page; at += 1) pageToken = (await log.listEntries({ pageToken })).nextPageToken
+  return pageToken
+}

@@ -1,0 +1,125 @@
+import { Code, ConnectError } from '@connectrpc/connect'
+import { afterAll, afterEach, expect, test, vi } from 'vitest'
+import { LogService, type WatchEntriesResponse } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
+import { makeEvents, startAudit } from '../../support/audit.ts'
+import { createDatabase } from '../../support/database.ts'
+import { refusalOf } from '../../support/refusal.ts'
+
+const database = await createDatabase()
+const audit = await startAudit(database.url)
+const other = await startAudit(database.url)
+const { ingest, log } = audit
+afterAll(async () => {
+  await audit.close()
+  await other.close()
+  await database.drop()
+})
+
+const stops: AbortController[] = []
+afterEach(() => {
+  for (const stop of stops.splice(0)) stop.abort()
+})
+
+/** Everything a watch has sent so far, and how it ended. */
+function watch(client: typeof log, request: { fromIndex?: bigint; filter?: string }) {
+  const stop = new AbortController()
+  stops.push(stop)
+  const seen: WatchEntriesResponse[] = []
+  const read = async () => {
+    for await (const message of client.watchEntries(request, { signal: stop.signal })) seen.push(message)
+  }
+  const ended = read().then(
+    () => 'answered',
+    (error: unknown) => Code[ConnectError.from(error).code],
+  )
+  return {
+    seen,
+    ended,
+    indexes: () => seen.flatMap(({ entries }) => entries.map(({ index }) => Number(index))),
+    next: () => Number(seen.at(-1)?.nextIndex ?? -1),
+  }
+}
+
+let sequence = 1
+async function append(count: number, init: Parameters<typeof makeEvents>[2] = {}): Promise<number[]> {
+  const events = makeEvents(sequence, Math.min(count, 256), init)
+  sequence += events.length
+  const { indexes } = await ingest.appendEvents({ events })
+  const rest = count > events.length ? await append(count - events.length, init) : []
+  return [...indexes.map(Number), ...rest]
+}
+
+test('sends history first, then what comes, also from another replica, without gap or repeat', async () => {
+  const history = await append(600)
+  const here = watch(log, {})
+  const there = watch(other.log, {})
+  await vi.waitFor(() => expect(here.indexes()).toEqual(history), 10_000)
+  const live = [...(await append(1)), ...(await append(2))]
+  for (const { indexes, next } of [here, there]) {
+    await vi.waitFor(() => expect(indexes()).toEqual([...history, ...live]), 10_000)
+    expect(next()).toBe(603)
+  }
+  for (const { entries } of here.seen) expect(entries.length).toBeLessThanOrEqual(256)
+})
+
+test('goes on from next_index after a broken stream, and waits for an index that does not exist yet', async () => {
+  const first = watch(log, { fromIndex: 500n })
+  await vi.waitFor(() => expect(first.next()).toBe(603), 10_000)
+  expect(first.indexes()[0]).toBe(500)
+  stops.pop()!.abort()
+  await first.ended
+  const second = watch(log, { fromIndex: BigInt(first.next()) })
+  const future = watch(log, { fromIndex: 605n })
+  await vi.waitFor(() => expect(future.next()).toBe(605), 10_000)
+  expect(await append(4)).toEqual([603, 604, 605, 606])
+  await vi.waitFor(() => expect(second.indexes()).toEqual([603, 604, 605, 606]), 10_000)
+  await vi.waitFor(() => expect(future.indexes()).toEqual([605, 606]), 10_000)
+})
+
+test('a filter that finds nothing still moves next_index on, in signs of life', async () => {
+  const quiet = watch(log, { filter: 'type = nothing.ever.v1' })
+  await vi.waitFor(() => expect(quiet.next()).toBe(607), 10_000)
+  await append(5)
+  const some = watch(log, { filter: 'type = alias.moved.v1', fromIndex: 607n })
+  await vi.waitFor(() => expect(some.next()).toBe(612), 10_000)
+  const [moved] = await append(1, { type: 'alias.moved.v1' })
+  await vi.waitFor(() => expect(some.indexes()).toEqual([moved]), 10_000)
+  await vi.waitFor(() => expect(quiet.next()).toBe(613), 10_000)
+  expect(quiet.indexes()).toEqual([])
+  expect(quiet.seen.length).toBeGreaterThan(1)
+})
+
+test('sends only what the caller may read, and ends soon after its token was revoked', async () => {
+  audit.known.push({ token: 'mk_vision', principal: 'v', roles: { vision: 'READER' } })
+  const vision = watch(audit.client(LogService, 'mk_vision'), {})
+  await append(3)
+  const shown = await append(2, { resource: { type: 'model', id: 'm', namespace: 'vision', name: 'vision/m' } })
+  await append(3)
+  await vi.waitFor(() => expect(vision.indexes()).toEqual(shown), 10_000)
+  audit.known.pop()
+  expect(await vision.ended).toBe('Unauthenticated')
+})
+
+test('refuses what it cannot begin with', async () => {
+  const first = async (request: { fromIndex?: bigint; filter?: string }) => {
+    for await (const message of log.watchEntries(request)) return message
+  }
+  expect((await refusalOf(first({ fromIndex: -1n }))).fields).toEqual(['from_index'])
+  expect((await refusalOf(first({ filter: 'colour = red' }))).fields).toEqual(['filter'])
+})
+
+test('a consumer that does not read holds up nobody', async () => {
+  const slow = log.watchEntries({})[Symbol.asyncIterator]()
+  await slow.next()
+  const quick = watch(log, { fromIndex: 621n })
+  const more = await append(600)
+  await vi.waitFor(() => expect(quick.indexes()).toEqual(more), 10_000)
+  await slow.return?.()
+})
+
+test('ends as UNAVAILABLE when the process drains, so that watchers go elsewhere', async () => {
+  const ending = watch(other.log, {})
+  await vi.waitFor(() => expect(ending.seen.length).toBeGreaterThan(0), 10_000)
+  other.draining.abort()
+  expect(await ending.ended).toBe('Unavailable')
+})
