@@ -87,3 +87,13 @@ export async function listNamespaces(
     [...values, page.limit],
   )
 }
+
+/** Returns those that were there. */
+export async function removeRolesOn(
+  em: EntityManager,
+  namespace: string,
+): Promise<{ id: string; principal: string; namespace: string; role: string }[]> {
+  return em.execute('delete from role_binding where namespace = ? returning id, principal, namespace, role', [
+    namespace,
+  ])
+}

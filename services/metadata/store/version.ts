@@ -24,6 +24,8 @@ const VersionSchema = defineEntity({
     description: p.text(),
     labels: p.json<Record<string, string>>(),
     modelCard: p.text(),
+    /** About how large the version is in an answer. */
+    messageBytes: p.integer(),
     creator: p.text(),
     createTime: createTimeColumn(),
     updateTime: createTimeColumn(),

@@ -68,6 +68,7 @@ const VERSION_SQL = [
     description text not null,
     labels jsonb not null,
     model_card text not null,
+    message_bytes int not null,
     creator text not null,
     create_time timestamptz(6) not null default now(),
     update_time timestamptz(6) not null default now(),

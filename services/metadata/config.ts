@@ -1,0 +1,22 @@
+import { EnvReader, type Environment } from '#lib/env.ts'
+import { readCommonSettings, type CommonSettings } from '#lib/settings.ts'
+
+export interface MetadataSettings extends CommonSettings {
+  /** Where the artifact service is, which keeps the bytes. */
+  artifactAddress: string
+  /** Where the audit service is, which keeps the events. */
+  auditAddress: string
+}
+
+const DEFAULT_PORT = 7701
+
+export function readMetadataSettings(environment: Environment): MetadataSettings {
+  const env = new EnvReader(environment)
+  const settings = {
+    ...readCommonSettings(env, DEFAULT_PORT),
+    artifactAddress: env.url('ARTIFACT_ADDRESS', ['http', 'https']),
+    auditAddress: env.url('AUDIT_ADDRESS', ['http', 'https']),
+  }
+  env.check()
+  return settings
+}

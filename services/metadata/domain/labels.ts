@@ -1,0 +1,17 @@
+import { failField, failLimit } from '#lib/errors.ts'
+import { parseLine, parseRequiredLine } from './text.ts'
+
+const MAX_LABELS = 64
+const MAX_KEY_CHARACTERS = 63
+const MAX_VALUE_CHARACTERS = 255
+
+export function parseLabels(labels: Record<string, string>, field = 'labels'): Record<string, string> {
+  const entries = Object.entries(labels)
+  if (entries.length > MAX_LABELS) failLimit(field, MAX_LABELS, 'labels')
+  for (const [key, value] of entries) {
+    if (key === '') failField(field, 'must not have an empty key')
+    parseRequiredLine(key, `${field} (a key)`, MAX_KEY_CHARACTERS)
+    parseLine(value, `${field}["${key}"]`, MAX_VALUE_CHARACTERS)
+  }
+  return labels
+}

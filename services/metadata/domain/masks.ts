@@ -1,0 +1,17 @@
+import { failField } from '#lib/errors.ts'
+
+/** The fields an update changes: at least one, all of them known. */
+export function parseMask<const Field extends string>(
+  mask: { paths: string[] } | undefined,
+  known: readonly Field[],
+): Set<Field> {
+  const paths = mask?.paths ?? []
+  if (paths.length === 0) failField('update_mask', `is required: any of ${known.join(', ')}`)
+  return new Set(
+    paths.map((path) => {
+      const field = known.find((name) => name === path)
+      if (field === undefined) failField('update_mask', `must hold only ${known.join(', ')}`)
+      return field
+    }),
+  )
+}

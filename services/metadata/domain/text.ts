@@ -1,0 +1,42 @@
+import { failField, failLimit } from '#lib/errors.ts'
+
+export const MAX_DESCRIPTION_BYTES = 65_536
+export const MAX_REASON_BYTES = 2048
+export const MAX_FILTER_BYTES = 2048
+
+/** Text of several lines: Markdown, a reason. Limited in bytes of UTF-8. */
+export function parseText(text: string, field: string, maxBytes: number): string {
+  if (Buffer.byteLength(text) > maxBytes) failLimit(field, maxBytes, 'bytes')
+  if (text.includes('\0') || !text.isWellFormed()) failField(field, 'must be Unicode text without NUL')
+  return text
+}
+
+/** Text of one line, limited in characters. */
+export function parseLine(text: string, field: string, maxCharacters: number): string {
+  if (countCharacters(text) > maxCharacters) failLimit(field, maxCharacters, 'characters')
+  // oxlint-disable-next-line no-control-regex
+  if (/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(text) || !text.isWellFormed()) {
+    failField(field, 'must be one line of Unicode text without control characters')
+  }
+  return text
+}
+
+/** Like `parseLine`, and not empty. */
+export function parseRequiredLine(text: string, field: string, maxCharacters: number): string {
+  if (text === '') failField(field, 'is required')
+  return parseLine(text, field, maxCharacters)
+}
+
+export function parseReason(reason: string): string {
+  return parseText(reason, 'reason', MAX_REASON_BYTES)
+}
+
+export function parseDescription(description: string): string {
+  return parseText(description, 'description', MAX_DESCRIPTION_BYTES)
+}
+
+function countCharacters(text: string): number {
+  let count = 0
+  for (const _ of text) count += 1
+  return count
+}

@@ -1,0 +1,25 @@
+import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
+import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
+import { sisterClient } from '#lib/clients.ts'
+import type { Environment } from '#lib/env.ts'
+import { createLogger } from '#lib/log.ts'
+import { runUntilSignal } from '#lib/service.ts'
+import { readMetadataSettings } from './config.ts'
+import { metadataService } from './service.ts'
+import { openStore } from './store/orm.ts'
+
+export async function runMetadata(environment: Environment): Promise<void> {
+  const settings = readMetadataSettings(environment)
+  const logger = createLogger('metadata', settings.logLevel)
+  const draining = new AbortController()
+  const token = settings.serviceToken
+  const service = metadataService({
+    database: openStore({ url: settings.databaseUrl, poolSize: settings.databasePoolSize }),
+    logger,
+    draining: draining.signal,
+    trustedServices: settings.trustedServices,
+    manifests: sisterClient(ManifestService, { name: 'artifact', address: settings.artifactAddress, token }),
+    ingest: sisterClient(IngestService, { name: 'audit', address: settings.auditAddress, token }),
+  })
+  await runUntilSignal(service, { ...settings, name: 'metadata', logger, draining })
+}

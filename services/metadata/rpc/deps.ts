@@ -1,0 +1,13 @@
+import type { Client } from '@connectrpc/connect'
+import type { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
+import type { Database } from '#lib/store/database.ts'
+
+export interface RegistryDeps {
+  database: Database
+  /** Of the sister service artifact. */
+  manifests: Pick<Client<typeof ManifestService>, 'retainManifest'>
+  /** Told after every commit that leaves events to be sent. */
+  relay: { wake(): void }
+  /** Told when manifests are to be let go. */
+  releases: { wake(): void }
+}

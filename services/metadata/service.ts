@@ -1,0 +1,73 @@
+import type { Client } from '@connectrpc/connect'
+import type { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
+import type { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
+import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
+import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
+import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
+import { NamespaceService } from '#gen/modelkeep/metadata/v1/namespace_service_pb.ts'
+import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
+import { createAuthenticate, type TrustedServices } from '#lib/authenticate.ts'
+import type { Logger } from '#lib/log.ts'
+import { startRelay } from '#lib/relay.ts'
+import type { Service } from '#lib/service.ts'
+import { forkFor, type Database } from '#lib/store/database.ts'
+import { outboxReader, recordDenial } from '#lib/store/outbox.ts'
+import { forgetOldRequests } from '#lib/store/requests.ts'
+import { repeat } from './background.ts'
+import { startReleases } from './releases.ts'
+import { aliasRoutes } from './rpc/aliases.ts'
+import { identityRoutes } from './rpc/identity.ts'
+import { modelRoutes } from './rpc/models.ts'
+import { namespaceRoutes } from './rpc/namespaces.ts'
+import { versionRoutes } from './rpc/versions.ts'
+import { lookUpToken } from './store/identity.ts'
+
+export interface MetadataDeps {
+  database: Database
+  logger: Logger
+  draining: AbortSignal
+  trustedServices: TrustedServices
+  /** The artifact service, which keeps the bytes of versions. */
+  manifests: Client<typeof ManifestService>
+  /** The audit service, which keeps the events. */
+  ingest: Client<typeof IngestService>
+}
+
+const FORGET_EVERY_MS = 10 * 60_000
+
+/** Namespaces, models, versions, aliases, tokens and roles. */
+export function metadataService(deps: MetadataDeps): Service {
+  const { database, logger, manifests, ingest } = deps
+  const relay = startRelay(outboxReader(database, 'metadata'), (request) => ingest.appendEvents(request), logger)
+  const releases = startReleases({ database, manifests, logger })
+  const forgetting = repeat(
+    'forgetting of old requests',
+    FORGET_EVERY_MS,
+    () => forgetOldRequests(forkFor(database)),
+    logger,
+  )
+  const registry = { database, manifests, relay, releases }
+  return {
+    services: [NamespaceService, ModelService, VersionService, AliasService, IdentityService],
+    routes(router) {
+      router.service(NamespaceService, namespaceRoutes(registry))
+      router.service(ModelService, modelRoutes(registry))
+      router.service(VersionService, versionRoutes(registry))
+      router.service(AliasService, aliasRoutes(registry))
+      router.service(IdentityService, identityRoutes({ database, relay }))
+    },
+    authenticate: createAuthenticate(deps.trustedServices, lookUpToken(database)),
+    async recordDenial(denial) {
+      await recordDenial(database, denial)
+      relay.wake()
+    },
+    async check() {
+      await forkFor(database).execute('select 1')
+      return true
+    },
+    async close() {
+      await Promise.all([relay.stop(), releases.stop(), forgetting.stop()])
+      await database.close(true)
+    },
+  }
+}

@@ -1,0 +1,24 @@
+// Pages that stay below what gRPC clients take by default, however large their rows are.
+import { sql, type RawBuilder } from 'kysely'
+import type { Page } from '#lib/pages.ts'
+
+/** Of the rows of one answer; the usual limit of a message is 4 MiB. */
+const ANSWER_BYTES = 3_000_000
+
+/** The part of `keys` that goes into one answer, and one row more where there is one.
+ * `keys`: a query of `id`, `sort_key` and `bytes`, in order and limited. */
+export function withinBudget(keys: RawBuilder<unknown>, descending: boolean): RawBuilder<unknown> {
+  const order = descending ? sql`sort_key desc, id desc` : sql`sort_key, id`
+  return sql`(
+    select id, sort_key, ordinal, fetched from (
+      select id, sort_key, bytes, row_number() over ordered as ordinal, count(*) over () as fetched,
+        sum(bytes) over (ordered rows unbounded preceding) as total
+      from (${keys}) as fetched_keys window ordered as (order by ${order})
+    ) as counted_keys where ordinal <= 2 or total - bytes < ${ANSWER_BYTES}::int
+  )`
+}
+
+/** The page as it is when the budget has cut it. */
+export function shortened(page: Page, rows: { fetched: string }[]): Page {
+  return Number(rows[0]?.fetched ?? 0) > rows.length ? { ...page, size: rows.length - 1 } : page
+}

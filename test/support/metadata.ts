@@ -1,0 +1,187 @@
+// The metadata service on a real database, with the real gate and interceptors, called in memory.
+import type { DescService } from '@bufbuild/protobuf'
+import { createClient, createRouterTransport, type Client } from '@connectrpc/connect'
+import { randomBytes } from 'node:crypto'
+import { pino } from 'pino'
+import { expect } from 'vitest'
+import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
+import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
+import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
+import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
+import { NamespaceService } from '#gen/modelkeep/metadata/v1/namespace_service_pb.ts'
+import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
+import { adapterOptions } from '#lib/serve.ts'
+import type { Service } from '#lib/service.ts'
+import { timestampFromMs } from '@bufbuild/protobuf/wkt'
+import { createAdminToken } from '../../services/metadata/admin-token.ts'
+import { metadataService } from '../../services/metadata/service.ts'
+import { openStore } from '../../services/metadata/store/orm.ts'
+import { createDatabase, runSql } from './database.ts'
+import { startSisters, type Sisters } from './sisters.ts'
+
+export interface Clients {
+  namespaces: Client<typeof NamespaceService>
+  models: Client<typeof ModelService>
+  versions: Client<typeof VersionService>
+  aliases: Client<typeof AliasService>
+  identity: Client<typeof IdentityService>
+}
+
+export interface OutboxEvent {
+  type: string
+  reason?: string
+  outcome: string
+  actor: { principal: string; method: string }
+  resource: { type: string; id: string; namespace?: string; name: string; digest?: string }
+  beforeDigest?: string
+  afterDigest?: string
+  details?: Record<string, unknown>
+}
+
+export interface Metadata {
+  url: string
+  sisters: Sisters
+  admin: Clients
+  adminToken: string
+  /** Clients of a second replica on the same database. */
+  replica: Clients
+  /** Clients of a new principal with these roles. */
+  member(roles: Record<string, keyof typeof Role>): Promise<Clients & { principal: string }>
+  /** What `work` leaves in the outbox. */
+  eventsOf(work: () => Promise<unknown>): Promise<OutboxEvent[]>
+  sql<Row extends object>(statement: string): Promise<Row[]>
+  logs: string[]
+  close(): Promise<void>
+}
+
+export async function startMetadata(): Promise<Metadata> {
+  const database = await createDatabase()
+  const sisters = await startSisters()
+  const logs: string[] = []
+  const services = [1, 2].map(() => openService(database.url, sisters, logs))
+  const [first, second] = services as [Running, Running]
+  const adminToken = await createAdminToken(openedFor(first))
+  const admin = first.as(adminToken)
+  const sql = async <Row extends object>(statement: string): Promise<Row[]> =>
+    (await runSql(database.url, statement)) as Row[]
+  const events = async () =>
+    sql<{ sequence: string; event: OutboxEvent }>('select sequence, event from metadata.outbox order by sequence')
+  let members = 0
+  return {
+    url: database.url,
+    sisters,
+    admin,
+    adminToken,
+    replica: second.as(adminToken),
+    async member(roles) {
+      const principal = `member-${(members += 1)}`
+      for (const [namespace, role] of Object.entries(roles)) {
+        await admin.identity.grantRole({ principal, namespace, role: Role[role] })
+      }
+      const { secret } = await admin.identity.createToken({
+        principal,
+        expireTime: timestampFromMs(Date.now() + 3_600_000),
+      })
+      return { principal, ...first.as(secret) }
+    },
+    async eventsOf(work) {
+      const before = (await events()).length
+      await work()
+      return (await events()).slice(before).map(({ event }) => event)
+    },
+    sql,
+    logs,
+    async close() {
+      for (const { service } of services) await service.close()
+      await sisters.close()
+      await database.drop()
+    },
+  }
+}
+
+interface Running {
+  service: Service
+  database: ReturnType<typeof openStore>
+  as(token: string): Clients
+}
+
+function openedFor({ database }: Running) {
+  return database
+}
+
+function openService(url: string, sisters: Sisters, logs: string[]): Running {
+  const database = openStore({ url, poolSize: 10 })
+  const logger = pino({}, { write: (line: string) => void logs.push(line) })
+  const draining = new AbortController().signal
+  const deps = { database, logger, draining, trustedServices: new Map<string, string>(), ...sisters.clients() }
+  const service = metadataService(deps)
+  const { options } = adapterOptions({ ...service, logger, draining })
+  return {
+    service,
+    database,
+    as(token) {
+      const transport = createRouterTransport(options.routes, {
+        router: options,
+        transport: {
+          interceptors: [
+            (next) => (request) => {
+              request.header.set('authorization', `Bearer ${token}`)
+              return next(request)
+            },
+          ],
+        },
+      })
+      const client = <S extends DescService>(desc: S): Client<S> => createClient(desc, transport)
+      return {
+        namespaces: client(NamespaceService),
+        models: client(ModelService),
+        versions: client(VersionService),
+        aliases: client(AliasService),
+        identity: client(IdentityService),
+      }
+    },
+  }
+}
+
+/** A digest that nobody else has. */
+export function newDigest(): string {
+  return `sha256:${randomBytes(32).toString('hex')}`
+}
+
+export function byName(
+  model: string,
+  namespace = '',
+): { ref: { case: 'name'; value: { namespace: string; model: string } } } {
+  return { ref: { case: 'name', value: { namespace, model } } }
+}
+
+export function byId(id: string): { ref: { case: 'id'; value: string } } {
+  return { ref: { case: 'id', value: id } }
+}
+
+export function numbered(model: string, number: number, namespace = '') {
+  return { ref: { case: 'name' as const, value: { namespace, model, number } } }
+}
+
+type Selector = { case: 'number'; value: number } | { case: 'alias' | 'semver' | 'digest'; value: string }
+
+export function selected(model: string, selector: Selector, namespace = '') {
+  return { ref: { case: 'name' as const, value: { namespace, model, selector } } }
+}
+
+let names = 0
+/** A name that no other test has. */
+export function newName(prefix = 'model'): string {
+  return `${prefix}-${(names += 1)}`
+}
+
+/** A model with `count` versions; returns the versions' digests. */
+export async function makeModel(clients: Clients, name: string, count = 0, namespace = ''): Promise<string[]> {
+  await clients.models.createModel({ name, namespace })
+  const digests = Array.from({ length: count }, newDigest)
+  for (const [index, manifestDigest] of digests.entries()) {
+    const { version } = await clients.versions.createVersion({ model: byName(name, namespace), manifestDigest })
+    expect(version!.number).toBe(index + 1)
+  }
+  return digests
+}

@@ -1,0 +1,93 @@
+// The metadata service's sisters on a real socket: an artifact service that has every manifest but those told missing,
+// and an audit service that takes every event. Whoever tests more than the metadata service uses the real ones.
+import { connectNodeAdapter } from '@connectrpc/connect-node'
+import { createServer } from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
+import type { Event } from '#gen/modelkeep/audit/v1/event_pb.ts'
+import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
+import { sisterClient } from '#lib/clients.ts'
+import { ModelkeepError } from '#lib/errors.ts'
+import { toConnectError } from '#lib/fault.ts'
+
+export const MANIFEST_BYTES = 2_345_678n
+export const MANIFEST_FILES = 3
+
+export interface Sisters {
+  address: string
+  /** Digests of manifests that are not there. */
+  missing: Set<string>
+  /** Digests by the id of the version that retains them. */
+  retained: Map<string, string>
+  /** Every call so far: `retain <version id>`, `release <version id>`. */
+  calls: string[]
+  /** Whether the artifact service answers. */
+  artifactDown: boolean
+  /** Runs while a retention is being answered. */
+  onRetain: (versionId: string) => Promise<void> | void
+  /** What the audit service has got. */
+  events: Event[]
+  clients(): { manifests: ReturnType<typeof manifestClient>; ingest: ReturnType<typeof ingestClient> }
+  close(): Promise<void>
+}
+
+export async function startSisters(): Promise<Sisters> {
+  const state = {
+    missing: new Set<string>(),
+    retained: new Map<string, string>(),
+    calls: [] as string[],
+    artifactDown: false,
+    onRetain: (() => {}) as Sisters['onRetain'],
+    events: [] as Event[],
+  }
+  const server = createServer(connectNodeAdapter({ routes: (router) => void routeSisters(router, state) }))
+  const sessions = new Set<{ destroy(): void }>()
+  server.on('session', (session) => sessions.add(session))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return Object.assign(state, {
+    address,
+    clients: () => ({ manifests: manifestClient(address), ingest: ingestClient(address) }),
+    close: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve())
+        for (const session of sessions) session.destroy()
+      }),
+  })
+}
+
+type State = Pick<Sisters, 'missing' | 'retained' | 'calls' | 'artifactDown' | 'onRetain' | 'events'>
+type Router = Parameters<Parameters<typeof connectNodeAdapter>[0]['routes']>[0]
+
+function routeSisters(router: Router, state: State): void {
+  router.service(ManifestService, {
+    async retainManifest({ digest, versionId }) {
+      state.calls.push(`retain ${versionId}`)
+      if (state.artifactDown) throw refusal('DEPENDENCY_UNAVAILABLE')
+      if (state.missing.has(digest)) throw refusal('MANIFEST_NOT_FOUND', { digest })
+      state.retained.set(versionId, digest)
+      await state.onRetain(versionId)
+      return { totalSizeBytes: MANIFEST_BYTES, fileCount: MANIFEST_FILES }
+    },
+    releaseManifest({ versionId }) {
+      state.calls.push(`release ${versionId}`)
+      if (state.artifactDown) throw refusal('DEPENDENCY_UNAVAILABLE')
+      state.retained.delete(versionId)
+      return {}
+    },
+  })
+  router.service(IngestService, {
+    appendEvents({ events }) {
+      state.events.push(...events)
+      return { indexes: [], nextSequence: (events.at(-1)?.sequence ?? 0n) + 1n }
+    },
+  })
+}
+
+function refusal(reason: 'DEPENDENCY_UNAVAILABLE' | 'MANIFEST_NOT_FOUND', metadata: Record<string, string> = {}) {
+  return toConnectError(new ModelkeepError(reason, 'the sister refuses', metadata))
+}
+
+const TOKEN = `mks_${'s'.repeat(43)}`
+const manifestClient = (address: string) => sisterClient(ManifestService, { name: 'artifact', address, token: TOKEN })
+const ingestClient = (address: string) => sisterClient(IngestService, { name: 'audit', address, token: TOKEN })
