@@ -151,9 +151,9 @@ function mutations(input: DescMessage, depth: number): Hostile[] {
     hostileValues(field, depth).map(({ value, what }) => {
       const request = create(input)
       const view = reflect(input, request)
-      if (field.fieldKind === 'list') view.get(field).add(value as never)
-      else if (field.fieldKind === 'map') view.get(field).set(value as never, '' as never)
-      else view.set(field, value as never)
+      if (field.fieldKind === 'list') view.get(field).add(value)
+      else if (field.fieldKind === 'map') view.get(field).set(value as string, '')
+      else view.set(field, value)
       return { request, what: `${field.name} ${what}` }
     }),
   )

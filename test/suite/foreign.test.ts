@@ -26,7 +26,7 @@ interface Writer {
 }
 type Upload = (metadata: Metadata, done: (error: ServiceError | null, answer: unknown) => void) => Writer
 
-function grpcJs<T>(service: string, address: string): T {
+function grpcJs(service: string, address: string): unknown {
   const [, area] = service.split('.')
   const file = `modelkeep/${area}/v1/${service
     .split('.')
@@ -40,7 +40,7 @@ function grpcJs<T>(service: string, address: string): T {
     .reduce<unknown>((node, key) => (node as Record<string, unknown>)[key], root) as new (
     ...args: [string, unknown]
   ) => Client
-  return new Constructor(address.replace('http://', ''), credentials.createInsecure()) as T
+  return new Constructor(address.replace('http://', ''), credentials.createInsecure())
 }
 
 function authorized(): Metadata {
@@ -50,17 +50,18 @@ function authorized(): Metadata {
 }
 
 test('grpc-js resolves a version and streams its bytes', async () => {
-  const versions = grpcJs<{ resolveVersion: Call }>(
-    'modelkeep.metadata.v1.VersionService',
-    suite.processes.metadata.address,
-  )
+  const versions = grpcJs('modelkeep.metadata.v1.VersionService', suite.processes.metadata.address) as {
+    resolveVersion: Call
+  }
   const answer = await new Promise<{ version: { number: number; state: string } }>((resolve, reject) =>
     versions.resolveVersion({ ref: { name: { model: 'vad', alias: 'latest' } } }, authorized(), (error, value) =>
       error ? reject(error) : resolve(value as never),
     ),
   )
   expect(answer.version).toMatchObject({ number: 1, state: 'VERSION_STATE_READY' })
-  const blobs = grpcJs<{ downloadBlob: Stream }>('modelkeep.artifact.v1.BlobService', suite.processes.artifact.address)
+  const blobs = grpcJs('modelkeep.artifact.v1.BlobService', suite.processes.artifact.address) as {
+    downloadBlob: Stream
+  }
   const chunks: Buffer[] = []
   for await (const { chunk } of blobs.downloadBlob({ digest: digestOf(bytes) }, authorized()))
     if (chunk) chunks.push(chunk)
@@ -68,7 +69,7 @@ test('grpc-js resolves a version and streams its bytes', async () => {
 })
 
 test('grpc-js uploads a blob, and reads reason and field of a refusal', async () => {
-  const blobs = grpcJs<{ uploadBlob: Upload }>('modelkeep.artifact.v1.BlobService', suite.processes.artifact.address)
+  const blobs = grpcJs('modelkeep.artifact.v1.BlobService', suite.processes.artifact.address) as { uploadBlob: Upload }
   const send = (digest: string) =>
     new Promise<unknown>((resolve, reject) => {
       const stream = blobs.uploadBlob(authorized(), (error, value) => (error ? reject(error) : resolve(value)))
