@@ -22,6 +22,11 @@ const MAX_STREAMS = 256
 const SESSION_MEMORY_MEGABYTES = 256
 const HTTP2_PREFACE = 'PRI'
 
+/** How long a connection may take to say which protocol it speaks, and an HTTP/1.1 request to send its headers. */
+const FIRST_BYTES_MS = 60_000
+/** Connections whose other end vanished without a word are found out after so long. */
+const KEEP_ALIVE_MS = 60_000
+
 /** One or several services as something that can be served, or called in memory in a test. */
 export interface Serving extends GateOptions {
   services: DescService[]
@@ -64,7 +69,12 @@ export function adapterOptions(serving: Serving) {
 export async function serve(serving: Serving, address: { host: string; port: number }): Promise<Served> {
   const { options, cutOff } = adapterOptions(serving)
   const handler = connectNodeAdapter({ ...options, fallback: answerProbe(serving) })
-  const http1 = createHttpServer({ requestTimeout: 0, headersTimeout: 60_000, keepAliveTimeout: 75_000 }, handler)
+  const http1 = createHttpServer(
+    { requestTimeout: 0, headersTimeout: FIRST_BYTES_MS, keepAliveTimeout: 75_000 },
+    handler,
+  )
+  // It listens on no port of its own, and without this would never look after slow headers.
+  http1.emit('listening')
   const http2 = createHttp2Server(
     {
       settings: { initialWindowSize: STREAM_WINDOW, maxConcurrentStreams: MAX_STREAMS },
@@ -79,7 +89,7 @@ export async function serve(serving: Serving, address: { host: string; port: num
     session.once('close', () => sessions.delete(session))
   })
   const sockets = new Set<Socket>()
-  const tcp = createTcpServer({ pauseOnConnect: false, noDelay: true }, (socket) => {
+  const tcp = createTcpServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
     socket.on('error', () => socket.destroy())
@@ -110,21 +120,22 @@ export async function serve(serving: Serving, address: { host: string; port: num
 
 /** The first three bytes tell HTTP/2 from HTTP/1.1. */
 function routeByPreface(socket: Socket, hand: (isHttp2: boolean) => void): void {
-  socket.setTimeout(60_000, () => socket.destroy())
+  let head = Buffer.alloc(0)
   const look = (): void => {
-    const head = socket.read() as Buffer | null
-    if (head === null) return
-    if (head.length < HTTP2_PREFACE.length && HTTP2_PREFACE.startsWith(head.toString('latin1'))) {
-      socket.unshift(head)
-      socket.once('readable', look)
-      return
-    }
+    const more = socket.read() as Buffer | null
+    if (more === null) return
+    head = Buffer.concat([head, more])
+    if (head.length < HTTP2_PREFACE.length && HTTP2_PREFACE.startsWith(head.toString('latin1'))) return
+    socket.off('readable', look)
+    socket.off('timeout', giveUp)
     socket.setTimeout(0)
-    socket.removeAllListeners('timeout')
     socket.unshift(head)
     hand(head.toString('latin1', 0, HTTP2_PREFACE.length) === HTTP2_PREFACE)
   }
-  socket.once('readable', look)
+  const giveUp = (): void => void socket.destroy()
+  socket.setTimeout(FIRST_BYTES_MS)
+  socket.on('timeout', giveUp)
+  socket.on('readable', look)
 }
 
 /** `GET /healthz` for probes that speak HTTP only. */

@@ -1,10 +1,10 @@
 // IdentityService on a real database, with the real gate and interceptors, called in memory.
 import { createClient, createRouterTransport, type Client } from '@connectrpc/connect'
 import { timestampFromMs } from '@bufbuild/protobuf/wkt'
-import { pino } from 'pino'
 import type { Role } from '../../gen/modelkeep/metadata/v1/identity_pb.ts'
 import { IdentityService } from '../../gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { createAuthenticate, hashToken } from '../../services/lib/authenticate.ts'
+import { createLogger } from '../../services/lib/log.ts'
 import { adapterOptions, type Serving } from '../../services/lib/serve.ts'
 import type { Database } from '../../services/lib/store/database.ts'
 import { recordDenial } from '../../services/lib/store/outbox.ts'
@@ -65,7 +65,7 @@ export async function openIdentity(): Promise<Identity> {
     recordDenial: (denial) => recordDenial(database, denial),
     check: async () => true,
     draining: new AbortController().signal,
-    logger: pino({}, { write: (line: string) => void logs.push(line) }),
+    logger: createLogger('metadata', 'info', { write: (line: string) => void logs.push(line) }),
   }
   const as = (token: string) => identityClient(serving, token)
   const adminToken = await createAdminToken(database)

@@ -66,6 +66,18 @@ test('the secret and its hash are nowhere but in the answer and the one column',
   expect(identity.logs.join('\n')).not.toContain(hash.toString('hex'))
 })
 
+test('when the database fails, neither answer nor log has the hash', async () => {
+  const table = 'alter table metadata.token'
+  await runSql(identity.url, `${table} add constraint poison check (principal <> 'poison') not valid`)
+  const refused = await refusalOf(admin.createToken({ principal: 'poison', expireTime: inDays(1) }))
+  await runSql(identity.url, `${table} drop constraint poison`)
+  expect(refused).toMatchObject({ code: 'Internal', reason: 'INTERNAL' })
+  const log = identity.logs.at(-2)!
+  expect(log).toContain('23514')
+  expect(log).toContain('violates check constraint')
+  expect(log).not.toMatch(/[0-9a-f]{48}|"data":|mk_|Failing row/)
+})
+
 /** Every row of every table of every schema, as text. */
 async function dumpDatabase(): Promise<string> {
   const tables = (await runSql(

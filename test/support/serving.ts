@@ -1,0 +1,68 @@
+// A server without a database: callers by token, and whatever routes a test mounts.
+import { createClient, type Client } from '@connectrpc/connect'
+import { createGrpcTransport } from '@connectrpc/connect-node'
+import type { DescService } from '@bufbuild/protobuf'
+import { Role } from '../../gen/modelkeep/metadata/v1/identity_pb.ts'
+import type { Caller } from '../../services/lib/caller.ts'
+import { fail } from '../../services/lib/errors.ts'
+import type { Denial } from '../../services/lib/gate.ts'
+import { createLogger } from '../../services/lib/log.ts'
+import type { Serving } from '../../services/lib/serve.ts'
+
+/** Callers by token: an administrator of all, a reader of `default`, one without a role, and the sisters. */
+export const CALLERS: Record<string, Caller> = {
+  mk_admin: person('admin', [['*', Role.ADMIN]]),
+  mk_reader: person('reader', [['default', Role.READER]]),
+  mk_contributor: person('contributor', [['default', Role.CONTRIBUTOR]]),
+  mk_owner: person('owner', [['default', Role.ADMIN]]),
+  mk_nobody: person('nobody', []),
+  mks_metadata: sister('metadata'),
+  mks_artifact: sister('artifact'),
+  mks_audit: sister('audit'),
+}
+
+function person(principal: string, roles: [string, Role][]): Caller {
+  return { principal, method: 'token', credentialId: `id-${principal}`, service: '', roles: new Map(roles) }
+}
+
+function sister(service: string): Caller {
+  return { principal: `service:${service}`, method: 'service', credentialId: '', service, roles: new Map() }
+}
+
+export interface StubServing extends Serving {
+  denials: Denial[]
+  logs: string[]
+  drain: AbortController
+}
+
+export function stubServing(services: DescService[], routes: Serving['routes']): StubServing {
+  const denials: Denial[] = []
+  const logs: string[] = []
+  const drain = new AbortController()
+  return {
+    services,
+    routes,
+    authenticate: async (token) => CALLERS[token] ?? fail('TOKEN_INVALID', 'the token is unknown or revoked'),
+    recordDenial: async (denial) => void denials.push(denial),
+    check: async () => true,
+    draining: drain.signal,
+    drain,
+    logger: createLogger('stub', 'info', { write: (line: string) => void logs.push(line) }),
+    denials,
+    logs,
+  }
+}
+
+/** A client over real HTTP/2. */
+export function grpcClient<S extends DescService>(service: S, port: number, token = ''): Client<S> {
+  const transport = createGrpcTransport({
+    baseUrl: `http://127.0.0.1:${port}`,
+    interceptors: [
+      (next) => (request) => {
+        if (token !== '') request.header.set('authorization', `Bearer ${token}`)
+        return next(request)
+      },
+    ],
+  })
+  return createClient(service, transport)
+}
