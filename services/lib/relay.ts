@@ -1,9 +1,9 @@
 // Carries events from a service's outbox to the audit log: in sequence, again and again until the log has them.
-import { create } from '@bufbuild/protobuf'
+import { create, toBinary } from '@bufbuild/protobuf'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppendEventsRequestSchema, type AppendEventsRequest } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
-import type { Event } from '#gen/modelkeep/audit/v1/event_pb.ts'
+import { EventSchema, type Event } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import type { Logger } from './log.ts'
 
 export interface OutboxReader {
@@ -21,6 +21,8 @@ export interface Relay {
 }
 
 const BATCH = 256
+/** Half of what the log takes in one message; a single event is far smaller. */
+const BATCH_BYTES = 2 * 1024 * 1024
 /** The next look when nobody wakes the relay: other replicas' commits, and retries. */
 const LOOK_EVERY_MS = 500
 /** How long a killed replica can keep the others from sending. */
@@ -39,7 +41,7 @@ export function startRelay(
   const sendAll = async (): Promise<void> => {
     let sent = await outbox.claim(sender, CLAIM_SECONDS)
     while (sent !== undefined) {
-      const events = await outbox.read(sent, BATCH)
+      const events = fitOneMessage(await outbox.read(sent, BATCH))
       if (events.length === 0) return
       await append(create(AppendEventsRequestSchema, { events }))
       await outbox.markSent(Number(events.at(-1)!.sequence))
@@ -77,4 +79,11 @@ export function startRelay(
       await running
     },
   }
+}
+
+/** As many of the events, from the first on, as one message holds. */
+function fitOneMessage(events: Event[]): Event[] {
+  let bytes = 0
+  const tooMuch = events.findIndex((event) => (bytes += toBinary(EventSchema, event).length) > BATCH_BYTES)
+  return tooMuch > 0 ? events.slice(0, tooMuch) : events
 }

@@ -68,11 +68,7 @@ async function measureReads(audit: RunningAudit, size: number): Promise<void> {
     ['a type that never was', { filter: 'type = nothing.v1' }],
     ['part of a name, rare', { filter: 'resource.name:"model-77:"' }],
   ]
-  audit.known.push({
-    token: 'mk_some',
-    principal: 'some',
-    roles: { 'team-1': 'READER', 'team-2': 'READER', 'team-none': 'READER' },
-  })
+  audit.known.set('mk_some', { principal: 'some', roles: { 'team-1': 1, 'team-2': 1, 'team-none': 1 } })
   const some = audit.client(LogService, 'mk_some')
   const measured: [string, Ask, typeof some][] = [
     ...asks.map(([name, ask]): [string, Ask, typeof some] => [name, ask, audit.log]),

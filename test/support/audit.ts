@@ -7,12 +7,15 @@ import { v7 as uuidv7 } from 'uuid'
 import { EventSchema, Outcome, type Event } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
+import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
+import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { hashToken } from '#lib/authenticate.ts'
+import { sisterClient } from '#lib/clients.ts'
 import { createLogger } from '#lib/log.ts'
 import { serve } from '#lib/serve.ts'
 import { auditService } from '../../services/audit/service.ts'
 import { openStore } from '../../services/audit/store/orm.ts'
-import { startIdentitySister, type KnownPrincipal } from './identity-sister.ts'
+import { startIdentitySister, type KnownCaller } from './identity-sister.ts'
 
 export const METADATA_TOKEN = `mks_metadata_${'m'.repeat(40)}`
 export const ARTIFACT_TOKEN = `mks_artifact_${'a'.repeat(40)}`
@@ -21,8 +24,8 @@ export const PLATFORM_TOKEN = 'mk_platform'
 
 export interface RunningAudit {
   address: string
-  /** Whom the metadata service knows; may be changed at any time. */
-  known: KnownPrincipal[]
+  /** Whom the metadata service knows, by token; may be changed at any time. */
+  known: Map<string, KnownCaller>
   draining: AbortController
   client<S extends DescService>(service: S, token: string): Client<S>
   ingest: Client<typeof IngestService>
@@ -31,8 +34,8 @@ export interface RunningAudit {
 }
 
 export async function startAudit(databaseUrl: string): Promise<RunningAudit> {
-  const known: KnownPrincipal[] = [{ token: PLATFORM_TOKEN, principal: 'root', roles: { '*': 'READER' } }]
-  const sister = await startIdentitySister(known)
+  const sister = await startIdentitySister({ [PLATFORM_TOKEN]: { principal: 'root', roles: { '*': Role.READER } } })
+  const identity = sisterClient(IdentityService, { name: 'metadata', address: sister.address, token: 'mks_audit' })
   const logger = createLogger('audit', 'silent')
   const draining = new AbortController()
   const trustedServices = new Map(
@@ -47,7 +50,7 @@ export async function startAudit(databaseUrl: string): Promise<RunningAudit> {
     logger,
     draining: draining.signal,
     trustedServices,
-    identity: sister.identity,
+    identity,
   })
   const served = await serve({ ...service, logger, draining: draining.signal }, { host: '127.0.0.1', port: 0 })
   const address = `http://127.0.0.1:${served.port}`
@@ -55,7 +58,7 @@ export async function startAudit(databaseUrl: string): Promise<RunningAudit> {
     createClient(service, createGrpcTransport({ baseUrl: address, interceptors: [bearer(token)] }))
   return {
     address,
-    known,
+    known: sister.callers,
     draining,
     client,
     ingest: client(IngestService, METADATA_TOKEN),

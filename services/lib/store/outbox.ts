@@ -45,6 +45,9 @@ OutboxCounterSchema.setClass(OutboxCounter)
 
 export const OUTBOX_ENTITIES = [Outbox, OutboxCounter]
 
+/** The log's limit, less producer, sequence and time, which are added when the event is sent. */
+const MAX_EVENT_BYTES = 59_000
+
 export interface EventInit {
   /** For example `version.created.v1`. */
   type: string
@@ -108,7 +111,10 @@ export async function recordDenial(database: Database, denial: Denial): Promise<
 function write(em: EntityManager, event: Event): void {
   event.id = uuidv7()
   const resource: Resource = event.resource!
-  em.persist(em.create(Outbox, { eventId: event.id, resourceId: resource.id, event: toJson(EventSchema, event) }))
+  const json = toJson(EventSchema, event)
+  // What the log does not take would hold up all events after it: better that this change fails.
+  if (Buffer.byteLength(JSON.stringify(json)) > MAX_EVENT_BYTES) throw new Error(`the event ${event.type} is too large`)
+  em.persist(em.create(Outbox, { eventId: event.id, resourceId: resource.id, event: json }))
 }
 
 /** The relay's view of a service's outbox. */

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Outcome, type LogEntry } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
+import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { makeEvent, startAudit } from '../../support/audit.ts'
 import { createDatabase } from '../../support/database.ts'
 import { refusalOf } from '../../support/refusal.ts'
@@ -35,11 +36,9 @@ const EVENTS = Array.from({ length: 30 }, (_, at) => {
 })
 beforeAll(() => ingest.appendEvents({ events: EVENTS }))
 
-audit.known.push(
-  { token: 'mk_fraud', principal: 'f', roles: { fraud: 'READER' } },
-  { token: 'mk_both', principal: 'b', roles: { fraud: 'ADMIN', vision: 'CONTRIBUTOR' } },
-  { token: 'mk_nothing', principal: 'n', roles: {} },
-)
+audit.known.set('mk_fraud', { principal: 'f', roles: { fraud: Role.READER } })
+audit.known.set('mk_both', { principal: 'b', roles: { fraud: Role.ADMIN, vision: Role.CONTRIBUTOR } })
+audit.known.set('mk_nothing', { principal: 'n', roles: {} })
 const fraud = audit.client(LogService, 'mk_fraud')
 const both = audit.client(LogService, 'mk_both')
 

@@ -1,6 +1,7 @@
 import { Code, ConnectError } from '@connectrpc/connect'
 import { afterAll, afterEach, expect, test, vi } from 'vitest'
 import { LogService, type WatchEntriesResponse } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
+import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { makeEvents, startAudit } from '../../support/audit.ts'
 import { createDatabase } from '../../support/database.ts'
 import { refusalOf } from '../../support/refusal.ts'
@@ -90,13 +91,13 @@ test('a filter that finds nothing still moves next_index on, in signs of life', 
 })
 
 test('sends only what the caller may read, and ends soon after its token was revoked', async () => {
-  audit.known.push({ token: 'mk_vision', principal: 'v', roles: { vision: 'READER' } })
+  audit.known.set('mk_vision', { principal: 'v', roles: { vision: Role.READER } })
   const vision = watch(audit.client(LogService, 'mk_vision'), {})
   await append(3)
   const shown = await append(2, { resource: { type: 'model', id: 'm', namespace: 'vision', name: 'vision/m' } })
   await append(3)
   await vi.waitFor(() => expect(vision.indexes()).toEqual(shown), 10_000)
-  audit.known.pop()
+  audit.known.delete('mk_vision')
   expect(await vision.ended).toBe('Unauthenticated')
 })
 
