@@ -40,7 +40,7 @@ export async function startSisters(): Promise<Sisters> {
     onRetain: (() => {}) as Sisters['onRetain'],
     events: [] as Event[],
   }
-  const server = createServer(connectNodeAdapter({ routes: (router) => void routeSisters(router, state) }))
+  const server = createServer(connectNodeAdapter({ routes: (router) => routeSisters(router, state) }))
   const sessions = new Set<{ destroy(): void }>()
   server.on('session', (session) => sessions.add(session))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
