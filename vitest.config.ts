@@ -8,8 +8,19 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
-      { extends: true, test: { name: 'service', include: ['test/service/**/*.test.ts'] } },
-      { extends: true, test: { name: 'suite', include: ['test/suite/**/*.test.ts'], testTimeout: 180_000 } },
+      {
+        extends: true,
+        test: { name: 'service', include: ['test/service/**/*.test.ts'], globalSetup: ['test/support/minio-setup.ts'] },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'suite',
+          include: ['test/suite/**/*.test.ts'],
+          globalSetup: ['test/support/minio-setup.ts'],
+          testTimeout: 180_000,
+        },
+      },
     ],
   },
 })

@@ -55,17 +55,29 @@ export interface BlobInit {
 
 /** The blob if the namespace has it. */
 export async function findBlob(em: EntityManager, namespace: string, digest: string): Promise<StoredBlob | undefined> {
-  const held = await em.findOne(NamespaceBlob, { namespace, blob: digest }, { populate: ['blob'] })
-  if (!held) return undefined
-  const { sizeBytes, partSizeBytes, partSha256s, objectKey } = held.blob
-  return {
-    digest,
-    sizeBytes,
-    partSizeBytes,
-    partSha256s: Buffer.from(partSha256s),
-    objectKey,
-    createTime: held.createTime,
-  }
+  const [row] = await em.execute<BlobRow[]>(
+    `select blob.size_bytes, blob.part_size_bytes, blob.part_sha256s, blob.object_key, held.create_time
+      from namespace_blob held join blob using (digest) where held.namespace = ? and held.digest = ?`,
+    [namespace, digest],
+  )
+  return (
+    row && {
+      digest,
+      sizeBytes: Number(row.size_bytes),
+      partSizeBytes: Number(row.part_size_bytes),
+      partSha256s: row.part_sha256s,
+      objectKey: row.object_key,
+      createTime: row.create_time,
+    }
+  )
+}
+
+interface BlobRow {
+  size_bytes: string
+  part_size_bytes: string
+  part_sha256s: Buffer
+  object_key: string
+  create_time: string
 }
 
 /** The sizes of those of the digests that the namespace has. */

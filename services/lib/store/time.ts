@@ -5,7 +5,7 @@ import { TimestampSchema, type Timestamp } from '@bufbuild/protobuf/wkt'
 import { p } from '@mikro-orm/postgresql'
 
 /** A `timestamptz(6)` column read and written as PostgreSQL's own text. */
-export const timeColumn = () => p.string().columnType('timestamptz(6)')
+export const timeColumn = () => p.string().columnType('timestamptz(6)').runtimeType('string')
 
 /** Set by the database when the row is made, unless given: `now()`, the transaction's time. */
 export const createTimeColumn = () => timeColumn().defaultRaw('now()')

@@ -1,0 +1,162 @@
+// The artifact service on a real socket with a real database, on a store of either kind.
+import { createClient, type Client } from '@connectrpc/connect'
+import { createGrpcTransport } from '@connectrpc/connect-node'
+import type { DescService } from '@bufbuild/protobuf'
+import { createHash } from 'node:crypto'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pino, stdSerializers } from 'pino'
+import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
+import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
+import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
+import { sisterClient } from '#lib/clients.ts'
+import { serve } from '#lib/serve.ts'
+import { artifactService, type ArtifactLimits } from '../../services/artifact/service.ts'
+import type { ByteStore } from '../../services/artifact/store/byte-store.ts'
+import { DirectoryStore } from '../../services/artifact/store/directory.ts'
+import { openStore } from '../../services/artifact/store/orm.ts'
+import { S3Store } from '../../services/artifact/store/s3.ts'
+import { createDatabase, runSql, type TestDatabase } from './database.ts'
+import { startIdentitySister } from './identity-sister.ts'
+import { createBucket } from './minio.ts'
+
+export const MIB = 1024 * 1024
+export const CHUNK_BYTES = MIB - 64
+export const METADATA_TOKEN = 'mks_metadata-0000000000000000000000000000000000000'
+
+/** Where the bytes of a test lie. */
+export interface TestStore {
+  open(): ByteStore
+  /** Keys of whole objects. */
+  listObjects(): Promise<string[]>
+  /** Those of the keys that were begun and neither completed nor given up. */
+  listUnfinished(keys: string[]): Promise<string[]>
+  drop(): Promise<void>
+}
+
+export const STORES: [string, () => Promise<TestStore>][] = [
+  ['S3', createS3Store],
+  ['a directory', createDirectoryStore],
+]
+
+async function createS3Store(): Promise<TestStore> {
+  const bucket = await createBucket()
+  return { ...bucket, open: () => new S3Store(bucket.options) }
+}
+
+async function createDirectoryStore(): Promise<TestStore> {
+  const root = await mkdtemp(join(tmpdir(), 'modelkeep-store-'))
+  const list = async (folder: string): Promise<string[]> => {
+    const found = await readdir(join(root, folder), { recursive: true, withFileTypes: true }).catch(() => [])
+    return found.filter((entry) => entry.isFile()).map(({ name }) => name)
+  }
+  return {
+    open: () => new DirectoryStore(root),
+    listObjects: async () => (await list('objects')).map((name) => `objects/${name.slice(0, 2)}/${name}`),
+    listUnfinished: async (keys) => {
+      const names = await list('unfinished')
+      return keys.filter((key) => names.includes(key.slice('objects/xx/'.length)))
+    },
+    drop: () => rm(root, { recursive: true, force: true }),
+  }
+}
+
+export interface Replica {
+  address: string
+  client<S extends DescService>(service: S, token?: string): Client<S>
+  stop(): Promise<void>
+}
+
+export interface TestArtifact extends Replica {
+  database: TestDatabase
+  /** One more process's worth of service on the same database and store. */
+  addReplica(options?: ReplicaOptions): Promise<Replica>
+  /** One statement on the database; the service's schema is `artifact`. */
+  sql<T extends object>(statement: string): Promise<T[]>
+}
+
+export interface ReplicaOptions {
+  limits?: Partial<ArtifactLimits>
+  bytes?: ByteStore
+}
+
+const LIMITS: ArtifactLimits = {
+  uploadMemoryBytes: 256 * MIB,
+  streamIdleSeconds: 30,
+  uploadExpireSeconds: 3600,
+  sweepEveryMs: 200,
+}
+
+/** Tokens: `alice` and `bob` contribute to `default`, `reader` reads it, `carol` contributes to `other`. */
+export async function startArtifact(store: TestStore, options: ReplicaOptions = {}): Promise<TestArtifact> {
+  const database = await createDatabase()
+  const sister = await startIdentitySister({
+    alice: { principal: 'alice', roles: { default: Role.CONTRIBUTOR, other: Role.READER } },
+    bob: { principal: 'bob', roles: { default: Role.CONTRIBUTOR } },
+    reader: { principal: 'reader', roles: { default: Role.READER } },
+    carol: { principal: 'carol', roles: { other: Role.CONTRIBUTOR } },
+  })
+  const addReplica = (replica: ReplicaOptions = {}) => startReplica(database.url, sister.address, store, replica)
+  const first = await addReplica(options)
+  return {
+    ...first,
+    database,
+    addReplica,
+    sql: (statement) => runSql(database.url, statement) as never,
+    async stop() {
+      await first.stop()
+      await sister.close()
+      await database.drop()
+      await store.drop()
+    },
+  }
+}
+
+async function startReplica(
+  databaseUrl: string,
+  metadataAddress: string,
+  store: TestStore,
+  { limits, bytes }: ReplicaOptions,
+): Promise<Replica> {
+  const logger = pino({
+    level: process.env['TEST_LOG_LEVEL'] ?? 'silent',
+    serializers: { error: stdSerializers.errWithCause },
+  })
+  const draining = new AbortController()
+  const sister = { token: 'mks_artifact', timeoutMs: 2_000 }
+  const service = artifactService({
+    database: openStore({ url: databaseUrl }),
+    bytes: bytes ?? store.open(),
+    logger,
+    draining: draining.signal,
+    trustedServices: new Map([[createHash('sha256').update(METADATA_TOKEN).digest('hex'), 'metadata']]),
+    identity: sisterClient(IdentityService, { ...sister, name: 'metadata', address: metadataAddress }),
+    ingest: sisterClient(IngestService, { ...sister, name: 'audit', address: metadataAddress }),
+    limits: { ...LIMITS, ...limits },
+  })
+  const served = await serve({ ...service, logger, draining: draining.signal }, { host: '127.0.0.1', port: 0 })
+  const address = `http://127.0.0.1:${served.port}`
+  return {
+    address,
+    client: (descriptor, token = 'alice') => createClient(descriptor, transportTo(address, token)),
+    async stop() {
+      draining.abort()
+      await served.close(0)
+      await service.close()
+    },
+  }
+}
+
+function transportTo(baseUrl: string, token: string) {
+  return createGrpcTransport({
+    baseUrl,
+    acceptCompression: [],
+    interceptors: [
+      (next) => (request) => {
+        request.header.set('authorization', `Bearer ${token}`)
+        return next(request)
+      },
+    ],
+  })
+}

@@ -1,0 +1,105 @@
+// A real MinIO server: the one that MODELKEEP_TEST_S3_ENDPOINT names, a container, a binary that is there, or one
+// built from source. Where none of these is possible, the tests that need it fail.
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { dockerIsThere } from './docker.ts'
+import { goTool } from './go-tool.ts'
+
+export interface S3Access {
+  endpoint: string
+  region: string
+  accessKey: string
+  secretKey: string
+}
+
+export interface MinioServer {
+  access: S3Access
+  stop(): Promise<void>
+}
+
+const KEYS = { region: 'us-east-1', accessKey: 'modelkeep', secretKey: 'modelkeep-test' }
+const ROOT = { MINIO_ROOT_USER: KEYS.accessKey, MINIO_ROOT_PASSWORD: KEYS.secretKey, MINIO_BROWSER: 'off' }
+
+export async function startMinio(): Promise<MinioServer> {
+  const endpoint = process.env['MODELKEEP_TEST_S3_ENDPOINT']
+  if (endpoint) return { access: givenAccess(endpoint), stop: async () => {} }
+  if (await dockerIsThere()) return startContainer()
+  return startBinary(await goTool('minio', 'github.com/minio/minio@latest'))
+}
+
+function givenAccess(endpoint: string): S3Access {
+  const accessKey = process.env['MODELKEEP_TEST_S3_ACCESS_KEY'] ?? ''
+  const secretKey = process.env['MODELKEEP_TEST_S3_SECRET_KEY'] ?? ''
+  if (!accessKey || !secretKey) {
+    throw new Error('MODELKEEP_TEST_S3_ENDPOINT needs MODELKEEP_TEST_S3_ACCESS_KEY and MODELKEEP_TEST_S3_SECRET_KEY')
+  }
+  return { endpoint, region: process.env['MODELKEEP_TEST_S3_REGION'] ?? KEYS.region, accessKey, secretKey }
+}
+
+async function startContainer(): Promise<MinioServer> {
+  const { GenericContainer, Wait } = await import('testcontainers')
+  const container = await new GenericContainer('minio/minio')
+    .withEnvironment(ROOT)
+    .withCommand(['server', '/data'])
+    .withExposedPorts(9000)
+    .withWaitStrategy(Wait.forHttp('/minio/health/live', 9000))
+    .start()
+  const endpoint = `http://${container.getHost()}:${container.getMappedPort(9000)}`
+  return { access: { endpoint, ...KEYS }, stop: async () => void (await container.stop()) }
+}
+
+async function startBinary(path: string): Promise<MinioServer> {
+  const data = await mkdtemp(join(tmpdir(), 'modelkeep-minio-'))
+  const port = await findFreePort()
+  const address = `127.0.0.1:${port}`
+  const child = spawn(path, ['server', '--quiet', '--address', address, data], {
+    env: { ...process.env, ...ROOT, MINIO_UPDATE: 'off' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let complaint = ''
+  child.stderr.on('data', (text: Buffer) => (complaint = (complaint + text.toString()).slice(-4000)))
+  const stop = async () => {
+    await stopChild(child)
+    await rm(data, { recursive: true, force: true })
+  }
+  try {
+    await waitUntilLive(`http://${address}/minio/health/live`, child)
+  } catch (cause) {
+    await stop()
+    throw new Error(`MinIO did not start: ${complaint}`, { cause })
+  }
+  return { access: { endpoint: `http://${address}`, ...KEYS }, stop }
+}
+
+async function waitUntilLive(url: string, child: ChildProcess): Promise<void> {
+  for (let waited = 0; waited < 30_000; waited += 50) {
+    if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`)
+    const answer = await fetch(url).catch(() => undefined)
+    if (answer?.ok) return
+    await sleep(50)
+  }
+  throw new Error('it did not answer within 30 seconds')
+}
+
+async function stopChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = new Promise((resolve) => child.once('exit', resolve))
+  child.kill('SIGTERM')
+  const timer = setTimeout(() => child.kill('SIGKILL'), 5_000)
+  await ended
+  clearTimeout(timer)
+}
+
+function findFreePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+}

@@ -1,0 +1,65 @@
+import { Client } from 'minio'
+import { randomUUID } from 'node:crypto'
+import { inject } from 'vitest'
+import type { S3Options } from '../../services/artifact/store/s3.ts'
+import type { S3Access } from './minio-server.ts'
+
+export interface TestBucket {
+  options: S3Options
+  client: Client
+  /** Keys of whole objects. */
+  listObjects(): Promise<string[]>
+  /** Keys of objects that were begun and neither completed nor given up. */
+  listUnfinished(keys: string[]): Promise<string[]>
+  drop(): Promise<void>
+}
+
+/** A bucket of its own on the MinIO server of the run. */
+export async function createBucket(): Promise<TestBucket> {
+  const answer = await fetch(inject('minioDesk'))
+  const text = await answer.text()
+  if (!answer.ok) throw new Error(text)
+  const options = { ...(JSON.parse(text) as S3Access), bucket: `test-${randomUUID()}` }
+  const url = new URL(options.endpoint)
+  const client = new Client({
+    endPoint: url.hostname,
+    port: Number(url.port || (url.protocol === 'https:' ? 443 : 80)),
+    useSSL: url.protocol === 'https:',
+    ...options,
+  })
+  await client.makeBucket(options.bucket, options.region)
+  const listObjects = () => readKeys(client.listObjectsV2(options.bucket, '', true))
+  return {
+    options,
+    client,
+    listObjects,
+    // MinIO lists unfinished objects by their whole key only.
+    listUnfinished: async (keys) => {
+      const found = await Promise.all(keys.map((key) => client.findUploadId(options.bucket, key)))
+      return keys.filter((_key, index) => found[index] !== undefined)
+    },
+    drop: async () => {
+      await client.removeObjects(options.bucket, await listObjects())
+      await client.removeBucket(options.bucket)
+    },
+  }
+}
+
+/** The settings of an artifact service that keeps its bytes in a bucket of its own. */
+export async function minioSettings(): Promise<Record<string, string>> {
+  const { options } = await createBucket()
+  return {
+    STORE: 's3',
+    S3_ENDPOINT: options.endpoint,
+    S3_REGION: options.region,
+    S3_BUCKET: options.bucket,
+    S3_ACCESS_KEY: options.accessKey,
+    S3_SECRET_KEY: options.secretKey,
+  }
+}
+
+async function readKeys(stream: AsyncIterable<unknown>): Promise<string[]> {
+  const keys: string[] = []
+  for await (const item of stream) keys.push((item as { name: string }).name)
+  return keys
+}

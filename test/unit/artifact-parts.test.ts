@@ -1,0 +1,148 @@
+import { createHash } from 'node:crypto'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { MAX_BLOB_BYTES, partCountOf, partLengthOf, partSizeOf } from '../../services/artifact/domain/blob.ts'
+import { ByteBudget } from '../../services/artifact/domain/byte-budget.ts'
+import { PartBuffer } from '../../services/artifact/domain/part-buffer.ts'
+import { enclosingParts, verifyParts } from '../../services/artifact/domain/verified-parts.ts'
+
+const MIB = 1024 * 1024
+
+test.each([
+  [0, 16, 0],
+  [1, 16, 1],
+  [16 * MIB, 16, 1],
+  [16 * MIB + 1, 16, 2],
+  [9500 * 16 * MIB, 16, 9500],
+  [9500 * 16 * MIB + 1, 17, 8942],
+  [MAX_BLOB_BYTES, 552, 9498],
+])('a blob of %d bytes has parts of %d MiB, %d of them', (size, partMib, count) => {
+  expect(partSizeOf(size)).toBe(partMib * MIB)
+  expect(partCountOf(size, partSizeOf(size))).toBe(count)
+})
+
+test('parts are never more than 10,000, and together are the whole', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: MAX_BLOB_BYTES }), (size) => {
+      const partSize = partSizeOf(size)
+      const count = partCountOf(size, partSize)
+      expect(count).toBeLessThanOrEqual(9500)
+      const last = partLengthOf(size, partSize, count)
+      expect(last).toBeGreaterThan(0)
+      expect((count - 1) * partSize + last).toBe(size)
+    }),
+  )
+})
+
+test('a part is the same however finely it was cut, and holds little more memory than its bytes', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 200_000 }), { maxLength: 40 }), (lengths) => {
+      const buffer = new PartBuffer()
+      const chunks = lengths.map((length, index) => Buffer.alloc(length, index))
+      for (const chunk of chunks) buffer.add(chunk)
+      const part = buffer.finish()
+      const whole = Buffer.concat(chunks)
+      expect(Buffer.concat(part.chunks).equals(whole)).toBe(true)
+      expect(part.length).toBe(whole.length)
+      expect(part.sha256).toEqual(createHash('sha256').update(whole).digest())
+      const held = part.chunks.filter((chunk) => chunk.length < 64 * 1024)
+      expect(held.length).toBeLessThanOrEqual(1)
+    }),
+  )
+})
+
+test('any range of any parts comes out as asked, in messages of at most 1 MiB', async () => {
+  const blob = fc.integer({ min: 1, max: 3_000_000 }).chain((size) =>
+    fc.record({
+      size: fc.constant(size),
+      partSize: fc.integer({ min: 100_000, max: 2_000_000 }),
+      offset: fc.integer({ min: 0, max: size - 1 }),
+      length: fc.integer({ min: 1, max: size }),
+      piece: fc.integer({ min: 1000, max: 2_000_000 }),
+    }),
+  )
+  await fc.assert(
+    fc.asyncProperty(blob, async ({ size, partSize, offset, length, piece }) => {
+      const { bytes, parts } = makeBlob(size, partSize)
+      const range = { offset, end: Math.min(size, offset + length) }
+      const messages = await collect(verifyParts(cut(bytes, enclosingParts(range, parts), piece), range, parts, fail))
+      expect(Buffer.concat(messages).equals(bytes.subarray(range.offset, range.end))).toBe(true)
+      expect(messages.every((message) => message.length > 0 && message.length < MIB)).toBe(true)
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test('nothing of the last message of a bad part leaves, wherever in the part the bad byte is', async () => {
+  for (const bad of [0, 1_200_000, 1_999_999]) {
+    const { bytes, parts } = makeBlob(5_000_000, 2_000_000)
+    bytes[2_000_000 + bad]! ^= 1
+    const messages: Uint8Array[] = []
+    const corrupt: number[] = []
+    const onCorrupt = (part: number): never => {
+      corrupt.push(part)
+      throw new Error('corrupt')
+    }
+    const range = { offset: 10, end: 5_000_000 }
+    const source = cut(bytes, { offset: 0, end: 5_000_000 }, 65_536)
+    await expect(collect(verifyParts(source, range, parts, onCorrupt), messages)).rejects.toThrow('corrupt')
+    expect(corrupt).toEqual([2])
+    const received = Buffer.concat(messages).length + 10
+    expect(received).toBeGreaterThanOrEqual(2_000_000)
+    expect(received).toBeLessThan(4_000_000)
+  }
+})
+
+test('a source that ends early is corrupt', async () => {
+  const { bytes, parts } = makeBlob(5_000_000, 2_000_000)
+  const range = { offset: 0, end: 5_000_000 }
+  const source = cut(bytes, { offset: 0, end: 4_999_999 }, 65_536)
+  await expect(collect(verifyParts(source, range, parts, fail))).rejects.toThrow('part 3')
+})
+
+test('who finds no room waits in line, and is turned away after a while', async () => {
+  const budget = new ByteBudget(100, 50)
+  const first = await budget.take(60)
+  const order: string[] = []
+  const large = budget.take(80).then((giveBack) => (order.push('large'), giveBack))
+  const small = budget.take(10).then((giveBack) => (order.push('small'), giveBack))
+  first()
+  const giveBack = await large
+  await small
+  expect(order).toEqual(['large', 'small'])
+  await expect(budget.take(80)).rejects.toMatchObject({ reason: 'OVERLOADED' })
+  giveBack()
+  giveBack()
+  expect(budget.used).toBe(10)
+  const whole = budget.take(1_000)
+  ;(await small)()
+  ;(await whole)()
+  expect(budget.used).toBe(0)
+})
+
+function makeBlob(sizeBytes: number, partSizeBytes: number) {
+  const bytes = Buffer.alloc(sizeBytes)
+  for (let at = 0; at < sizeBytes; at += 997) bytes[at] = at % 251
+  const hashes: Buffer[] = []
+  for (let at = 0; at < sizeBytes; at += partSizeBytes) {
+    hashes.push(
+      createHash('sha256')
+        .update(bytes.subarray(at, at + partSizeBytes))
+        .digest(),
+    )
+  }
+  return { bytes, parts: { sizeBytes, partSizeBytes, partSha256s: Buffer.concat(hashes) } }
+}
+
+async function* cut(bytes: Buffer, range: { offset: number; end: number }, piece: number) {
+  for (let at = range.offset; at < range.end; at += piece) yield bytes.subarray(at, Math.min(range.end, at + piece))
+}
+
+async function collect(messages: AsyncIterable<Uint8Array>, into: Uint8Array[] = []): Promise<Uint8Array[]> {
+  for await (const message of messages) into.push(message)
+  return into
+}
+
+function fail(part: number): never {
+  throw new Error(`part ${part}`)
+}
