@@ -24,13 +24,13 @@ export interface Registry {
   /** How many versions each model was filled with. */
   counts: Record<string, number>
   /** A model of so many versions, the middle one of them in production. */
-  fill(model: string, count: number): Promise<void>
-  create(model: string): Promise<unknown>
-  resolve(model: string, selector: Selector): Promise<unknown>
-  list(model: string, orderBy: string, pageToken: string, pageSize: number): Promise<unknown>
+  fill: (model: string, count: number) => Promise<void>
+  create: (model: string) => Promise<unknown>
+  resolve: (model: string, selector: Selector) => Promise<unknown>
+  list: (model: string, orderBy: string, pageToken: string, pageSize: number) => Promise<unknown>
   /** The token of the page that begins after so many versions. */
-  tokenAt(model: string, orderBy: string, skipped: number): Promise<string>
-  close(): Promise<void>
+  tokenAt: (model: string, orderBy: string, skipped: number) => Promise<string>
+  close: () => Promise<void>
 }
 
 export async function openRegistry(directory: string): Promise<Registry> {

@@ -126,7 +126,7 @@ export async function listModels(
     const beyond = order.descending ? sql`<` : sql`>`
     conditions.push(sql`(${column}, m.id) ${beyond} (${key}::${type}, ${id}::uuid)`)
   }
-  const keys = sql`select m.id, ${column} as sort_key, octet_length(m.description) + pg_column_size(m.labels) as bytes
+  const keys = sql`select m.id, ${column} as sort_key, octet_length(m.description) + octet_length(m.labels::text) as bytes
     from model m where ${sql.join(conditions, sql` and `)}
     order by ${column} ${direction}, m.id ${direction} limit ${page.size + 1}`
   const { rows } = await sql<ModelRow & { sort_key: string; fetched: string }>`

@@ -62,11 +62,11 @@ const VersionMetricSchema = defineEntity({
   indexes: [
     { name: 'version_metric_version_id_name_index', properties: ['version', 'name'] },
     {
-      name: 'version_metric_model_id_name_leading_value_version_id_index',
+      name: 'version_metric_model_id_name_main_value_version_id_index',
       properties: ['modelId', 'name', 'main', 'value', 'version'],
     },
     {
-      name: 'version_metric_name_leading_value_version_id_index',
+      name: 'version_metric_name_main_value_version_id_index',
       properties: ['name', 'main', 'value', 'version'],
     },
   ],

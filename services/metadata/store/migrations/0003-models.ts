@@ -94,9 +94,9 @@ const VERSION_SQL = [
     constraint version_metric_version_id_foreign foreign key (version_id) references version (id) on delete cascade
   )`,
   'create index version_metric_version_id_name_index on version_metric (version_id, name)',
-  `create index version_metric_model_id_name_leading_value_version_id_index
+  `create index version_metric_model_id_name_main_value_version_id_index
     on version_metric (model_id, name, main, value, version_id)`,
-  `create index version_metric_name_leading_value_version_id_index
+  `create index version_metric_name_main_value_version_id_index
     on version_metric (name, main, value, version_id)`,
   `create table version_parent (
     version_id uuid not null,
