@@ -42,7 +42,10 @@ export function stubServing(services: DescService[], routes: Serving['routes']):
   return {
     services,
     routes,
-    authenticate: async (token) => CALLERS[token] ?? fail('TOKEN_INVALID', 'the token is unknown or revoked'),
+    authenticate: async (token) => {
+      if (!Object.hasOwn(CALLERS, token)) fail('TOKEN_INVALID', 'the token is unknown or revoked')
+      return CALLERS[token]!
+    },
     recordDenial: async (denial) => void denials.push(denial),
     check: async () => true,
     draining: drain.signal,

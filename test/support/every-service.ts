@@ -1,0 +1,40 @@
+// Every RPC service in the generated contracts, found by looking at the folder: a new one cannot be forgotten.
+import type { DescMethod, DescService } from '@bufbuild/protobuf'
+import { getOption, hasOption } from '@bufbuild/protobuf'
+import { globSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { access, Permission } from '../../gen/modelkeep/common/v1/access_pb.ts'
+import { permissionName } from '../../services/lib/caller.ts'
+
+const GEN = fileURLToPath(new URL('../../gen/modelkeep/', import.meta.url))
+
+function isService(value: unknown): value is DescService {
+  return (value as { kind?: string } | null)?.kind === 'service'
+}
+
+export const SERVICES: DescService[] = []
+for (const path of globSync('**/*_service_pb.ts', { cwd: GEN }).toSorted()) {
+  const module = (await import(`${GEN}${path}`)) as Record<string, unknown>
+  SERVICES.push(...Object.values(module).filter(isService))
+}
+
+export const METHODS: DescMethod[] = SERVICES.flatMap((service) => service.methods)
+
+export interface Rule {
+  permission: Permission
+  /** For example `READ`. */
+  name: string
+  audited: boolean
+  services: string[]
+}
+
+export function ruleOf(method: DescMethod): Rule {
+  const declared = hasOption(method, access) ? getOption(method, access) : undefined
+  const permission = declared?.permission ?? Permission.UNSPECIFIED
+  const { audited = false, services = [] } = declared ?? {}
+  return { permission, name: permissionName(permission), audited, services }
+}
+
+export function pathOf(method: DescMethod): string {
+  return `/${method.parent.typeName}/${method.name}`
+}
