@@ -1,22 +1,36 @@
-// `npm run service -- metadata|artifact|audit`: one service as its own process.
+// `npm run service -- metadata|artifact|audit`: one service as a process of its own, configured by the environment.
 import { ConfigError, processEnvironment, type Environment } from '#lib/env.ts'
 import { SERVICE_NAMES, type ServiceName } from '#lib/settings.ts'
 
-const RUN: Record<ServiceName, (environment: Environment) => Promise<void>> = {
-  metadata: async (environment) => (await import('./metadata/main.ts')).runMetadata(environment),
-  artifact: async (environment) => (await import('./artifact/main.ts')).runArtifact(environment),
-  audit: async (environment) => (await import('./audit/main.ts')).runAudit(environment),
+type Run = (environment: Environment) => Promise<void>
+
+/** Each loads what it needs and nothing else. */
+const LOAD: Record<ServiceName, () => Promise<Run>> = {
+  metadata: async () => (await import('./metadata/main.ts')).runMetadata,
+  artifact: async () => (await import('./artifact/main.ts')).runArtifact,
+  audit: async () => (await import('./audit/main.ts')).runAudit,
 }
 
-const USAGE_EXIT = 2
-
-const name = SERVICE_NAMES.find((candidate) => candidate === process.argv[2])
-if (name === undefined) {
-  console.error(`say which service: npm run service -- ${SERVICE_NAMES.join('|')}`)
-  process.exitCode = USAGE_EXIT
-} else {
-  await RUN[name](processEnvironment()).catch((error: unknown) => {
-    console.error(error instanceof ConfigError ? `${name}: ${error.message}` : error)
-    process.exitCode = 1
-  })
+async function main(args: string[]): Promise<number> {
+  const name = SERVICE_NAMES.find((known) => args.length === 1 && known === args[0])
+  if (!name) {
+    console.error(`usage: npm run service -- ${SERVICE_NAMES.join('|')}`)
+    return 2
+  }
+  try {
+    const run = await LOAD[name]()
+    await run(processEnvironment())
+    return 0
+  } catch (error) {
+    console.error(error instanceof ConfigError ? `${name}: ${error.message}` : explain(name, error))
+    return 1
+  }
 }
+
+function explain(name: string, error: unknown): unknown {
+  const { code, address, port } = error as { code?: string; address?: string; port?: number }
+  return code === 'EADDRINUSE' ? `${name}: the address ${address}:${port} is in use; set PORT to another` : error
+}
+
+// What a failed start has begun would keep the process alive.
+process.exit(await main(process.argv.slice(2)))

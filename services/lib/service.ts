@@ -1,6 +1,7 @@
 // What a Modelkeep service is to the process that runs it.
 import type { DescService } from '@bufbuild/protobuf'
 import type { ConnectRouter } from '@connectrpc/connect'
+import { once } from 'node:events'
 import type { Authenticate, RecordDenial } from './gate.ts'
 import type { Logger } from './log.ts'
 import { serve } from './serve.ts'
@@ -27,20 +28,40 @@ export interface ProcessOptions {
   draining: AbortController
 }
 
-/** Serves until SIGTERM or SIGINT, then drains. Signals are handled here and nowhere else. */
+/** npm passes on the Ctrl-C that its child gets from the terminal too: one stop comes as two signals. */
+const SAME_STOP_MS = 1_000
+
+let stop: AbortController | undefined
+
+/** Aborted by SIGTERM or SIGINT, with the signal's name as the reason; another one later ends the process at once.
+ * Signals are handled here and nowhere else, from the first call on. */
+export function stopSignal(): AbortSignal {
+  if (stop) return stop.signal
+  const controller = (stop = new AbortController())
+  let since = Infinity
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(name, () => {
+      if (performance.now() - since > SAME_STOP_MS) process.exit(1)
+      since = Math.min(since, performance.now())
+      controller.abort(name)
+    })
+  }
+  return controller.signal
+}
+
+/** Serves until SIGTERM or SIGINT, then drains. */
 export async function runUntilSignal(
   service: Service,
   options: ProcessOptions,
   onServing: (port: number) => Promise<void> | void = () => {},
 ): Promise<void> {
   const { logger, draining } = options
+  const signal = stopSignal()
   const served = await serve({ ...service, logger, draining: draining.signal }, options)
   logger.info({ host: options.host, port: served.port }, 'serving')
   await onServing(served.port)
-  const signal = await new Promise<string>((resolve) => {
-    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name))
-  })
-  logger.info({ signal }, 'draining')
+  if (!signal.aborted) await once(signal, 'abort')
+  logger.info({ signal: signal.reason as unknown }, 'draining')
   draining.abort()
   await served.close(options.drainSeconds * 1000)
   await service.close()

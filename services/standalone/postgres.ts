@@ -1,7 +1,7 @@
 // A real PostgreSQL server as a child process, from the binaries that npm brings.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chown, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { chown, lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -23,6 +23,8 @@ export interface PostgresOptions {
   settings?: Record<string, string>
   /** Takes every line the server logs. */
   onLog?: (line: string) => void
+  /** Called when the server ends although nobody stopped it. */
+  onCrash?: () => void
 }
 
 const SUPERUSER = 'modelkeep'
@@ -34,9 +36,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   const home = await clusterDirectory(options.directory, user)
   const data = join(home, 'data')
   const passwordFile = join(home, 'password')
-  if (!(await exists(join(data, 'PG_VERSION'))) || !(await exists(passwordFile))) {
-    await createCluster(join(bin, 'initdb'), home, user)
-  }
+  if (!(await exists(data))) await createCluster(join(bin, 'initdb'), home, user)
   const password = await readFile(passwordFile, 'utf8')
   await stopLeftover(data)
   for (let attempt = 1; ; attempt += 1) {
@@ -44,7 +44,10 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
     try {
       const child = await launch(join(bin, 'postgres'), data, port, user, options)
       const url = (database: string) => `postgresql://${SUPERUSER}:${password}@127.0.0.1:${port}/${database}`
-      return { pid: child.pid!, url, stop: () => stop(child) }
+      const crashed = (): void => options.onCrash?.()
+      child.once('exit', crashed)
+      const end = (): Promise<void> => stop(child.off('exit', crashed))
+      return { pid: child.pid!, url, stop: end }
     } catch (error) {
       if (attempt === 5 || !/address already in use/i.test(String(error))) throw error
     }
@@ -55,7 +58,6 @@ async function createCluster(initdb: string, home: string, user: ServerUser): Pr
   const fresh = join(home, 'data.new')
   const password = join(home, 'password')
   await rm(fresh, { recursive: true, force: true })
-  await rm(join(home, 'data'), { recursive: true, force: true })
   await mkdir(fresh, { recursive: true, mode: 0o700 })
   await writeFile(password, randomBytes(24).toString('hex'), { mode: 0o600 })
   if (user) {
@@ -144,7 +146,8 @@ function run(command: string, args: string[], user: ServerUser): Promise<void> {
   })
 }
 
-async function freePort(): Promise<number> {
+/** A port of the loopback address that nobody uses at present. */
+export async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
@@ -152,9 +155,10 @@ async function freePort(): Promise<number> {
   return port
 }
 
+/** Whatever cannot be looked at is there: a cluster is never made in the place of one that cannot be read. */
 async function exists(path: string): Promise<boolean> {
-  return readFile(path).then(
+  return lstat(path).then(
     () => true,
-    () => false,
+    (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
   )
 }

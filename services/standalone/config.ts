@@ -1,0 +1,56 @@
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { EnvReader, type Environment } from '#lib/env.ts'
+import { readArtifactLimits } from '../artifact/config.ts'
+import type { ArtifactLimits } from '../artifact/service.ts'
+
+export interface StandaloneSettings {
+  /** Keeps everything: database, bytes, admin token. Absolute. */
+  directory: string
+  host: string
+  /** 0 takes any that is free. */
+  port: number
+  logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
+  drainSeconds: number
+  limits: ArtifactLimits
+}
+
+export const USAGE = `usage: npm start -- [--data DIRECTORY] [--host HOST] [--port PORT]
+
+  --data   keeps everything; default MODELKEEP_DATA, or .modelkeep in this clone
+  --host   address to listen on; default 127.0.0.1, this machine only
+  --port   default 7700; 0 takes any that is free`
+
+const DEFAULT_DIRECTORY = join(import.meta.dirname, '..', '..', '.modelkeep')
+
+/** What `npm start` does not understand. */
+export class UsageError extends Error {
+  override name = 'UsageError'
+}
+
+/** Throws a UsageError or a ConfigError. Undefined: help was asked for. */
+export function readStandaloneSettings(args: string[], environment: Environment): StandaloneSettings | undefined {
+  const { data, host, port, help } = readArguments(args)
+  if (help) return undefined
+  const env = new EnvReader({ ...environment, ...(port === undefined ? {} : { '--port': port }) })
+  const settings = {
+    directory: resolve(data || env.string('MODELKEEP_DATA', DEFAULT_DIRECTORY)),
+    host: host || '127.0.0.1',
+    port: env.integer('--port', 7700, { min: 0, max: 65_535 }),
+    logLevel: env.oneOf('LOG_LEVEL', ['trace', 'debug', 'info', 'warn', 'error'], 'warn'),
+    drainSeconds: env.integer('DRAIN_SECONDS', 10, { min: 0, max: 3600 }),
+    limits: readArtifactLimits(env),
+  }
+  env.check()
+  return settings
+}
+
+function readArguments(args: string[]) {
+  const text = { type: 'string' } as const
+  try {
+    return parseArgs({ args, options: { data: text, host: text, port: text, help: { type: 'boolean', short: 'h' } } })
+      .values
+  } catch (error) {
+    throw new UsageError((error as Error).message, { cause: error })
+  }
+}

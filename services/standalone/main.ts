@@ -1,0 +1,118 @@
+// `npm start`: everything in one process, on an embedded PostgreSQL and a directory.
+import { ConfigError, processEnvironment } from '#lib/env.ts'
+import { createLogger } from '#lib/log.ts'
+import { runUntilSignal, stopSignal, type Service } from '#lib/service.ts'
+import { prepareAdminToken } from './admin-token.ts'
+import { readStandaloneSettings, USAGE, UsageError, type StandaloneSettings } from './config.ts'
+import { openDataDirectory, type DataDirectory } from './data-directory.ts'
+import { prepareDatabase } from './database.ts'
+import { startPostgres, type Postgres } from './postgres.ts'
+import { openStandalone } from './service.ts'
+
+/** The last lines of PostgreSQL's log, for the message when it crashes. */
+const KEPT_LINES = 10
+
+export async function runStandalone(settings: StandaloneSettings): Promise<void> {
+  const stop = stopSignal()
+  const data = openDataDirectory(settings.directory)
+  try {
+    const postgres = await startDatabase(settings, data)
+    try {
+      await runOn(postgres, settings, data, stop)
+    } finally {
+      await postgres.stop()
+    }
+  } finally {
+    data.release()
+  }
+}
+
+async function runOn(
+  postgres: Postgres,
+  settings: StandaloneSettings,
+  data: DataDirectory,
+  stop: AbortSignal,
+): Promise<void> {
+  const databaseUrl = await prepareDatabase(postgres)
+  const token = await prepareAdminToken(databaseUrl, data.adminToken)
+  if (stop.aborted) return
+  const { host, port, drainSeconds, logLevel, limits } = settings
+  const draining = new AbortController()
+  const logger = createLogger('modelkeep', logLevel)
+  const service = await openStandalone({
+    databaseUrl,
+    objects: data.objects,
+    logLevel,
+    draining: draining.signal,
+    limits,
+  })
+  const process = { name: 'modelkeep', host, port, drainSeconds, logger, draining }
+  await runUntilSignal(service, process, (taken) => {
+    const address = `http://${reachable(host)}:${taken}`
+    data.announce(address)
+    welcome(address, settings, data, token)
+  }).catch((error: unknown) => giveUp(error, service, settings))
+}
+
+async function startDatabase({ logLevel }: StandaloneSettings, data: DataDirectory): Promise<Postgres> {
+  const logger = createLogger('postgres', logLevel)
+  const lines: string[] = []
+  return startPostgres({
+    directory: data.postgres,
+    onLog(line) {
+      logger.debug(line)
+      if (lines.push(line) > KEPT_LINES) lines.shift()
+    },
+    onCrash() {
+      console.error(`PostgreSQL has ended unexpectedly, and Modelkeep with it. What was acknowledged is safe: start it
+again with npm start. PostgreSQL's last words:\n${lines.map((line) => `  ${line}`).join('\n')}`)
+      data.release()
+      process.exit(1)
+    },
+  })
+}
+
+/** An address that cannot be listened on is told in plain words; all that was opened is closed. */
+async function giveUp(error: unknown, service: Service, { host, port }: StandaloneSettings): Promise<never> {
+  const { code, syscall } = error as NodeJS.ErrnoException
+  if (syscall !== 'listen') throw error
+  await service.close()
+  const why = code === 'EADDRINUSE' ? 'is in use: choose another with --port' : `cannot be listened on (${code})`
+  throw new ConfigError([`the address ${host}:${port} ${why}`])
+}
+
+/** Where clients on this machine find a server that listens on `host`. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1'
+  if (host === '::') return '[::1]'
+  return host.includes(':') ? `[${host}]` : host
+}
+
+function welcome(address: string, { directory }: StandaloneSettings, data: DataDirectory, token: string): void {
+  const isDead = token === 'dead'
+  console.log(`Modelkeep is running at ${address}
+
+  data         ${directory}
+  admin token  ${data.adminToken}${isDead ? ' (works no more: remove the file and start again)' : ''}
+  try          npx modelkeep push MODEL-FILE my-model
+
+Ctrl-C stops it; everything is kept.`)
+}
+
+async function main(args: string[]): Promise<number> {
+  try {
+    const settings = readStandaloneSettings(args, processEnvironment())
+    if (!settings) console.log(USAGE)
+    else await runStandalone(settings)
+    return 0
+  } catch (error) {
+    if (error instanceof UsageError) {
+      console.error(`${error.message}\n\n${USAGE}`)
+      return 2
+    }
+    console.error(error instanceof ConfigError ? error.problems.join('\n') : error)
+    return 1
+  }
+}
+
+if (import.meta.main) process.exit(await main(process.argv.slice(2)))

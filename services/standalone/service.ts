@@ -1,0 +1,99 @@
+// The three services as one. They talk to one another as always, through clients and sockets: on an address of their
+// own, so that calls in flight can end after the public one was closed.
+import { randomBytes } from 'node:crypto'
+import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
+import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
+import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
+import { createAuthenticate, hashToken, SERVICE_TOKEN_PREFIX } from '#lib/authenticate.ts'
+import { sisterClient } from '#lib/clients.ts'
+import { createLogger } from '#lib/log.ts'
+import { serve } from '#lib/serve.ts'
+import type { Service } from '#lib/service.ts'
+import { SERVICE_NAMES, type ServiceName } from '#lib/settings.ts'
+import { artifactService, type ArtifactLimits } from '../artifact/service.ts'
+import { DirectoryStore } from '../artifact/store/directory.ts'
+import { openStore as openArtifact } from '../artifact/store/orm.ts'
+import { auditService } from '../audit/service.ts'
+import { openStore as openAudit } from '../audit/store/orm.ts'
+import { metadataService } from '../metadata/service.ts'
+import { lookUpToken } from '../metadata/store/identity.ts'
+import { openStore as openMetadata } from '../metadata/store/orm.ts'
+import { freePort } from './postgres.ts'
+
+export interface StandaloneDeps {
+  databaseUrl: string
+  /** Where the bytes lie. */
+  objects: string
+  logLevel: string
+  draining: AbortSignal
+  limits: ArtifactLimits
+}
+
+const INNER_HOST = '127.0.0.1'
+/** Calls between services that are still in flight when all else has ended. */
+const INNER_GRACE_MS = 1_000
+
+export async function openStandalone(deps: StandaloneDeps): Promise<Service> {
+  const { databaseUrl: url, draining, limits } = deps
+  const port = await freePort()
+  const tokens = makeTokens()
+  const trustedServices = new Map(SERVICE_NAMES.map((name) => [hashToken(tokens[name]).toString('hex'), name]))
+  const sister = (from: ServiceName, to: ServiceName) => ({
+    name: to,
+    address: `http://${INNER_HOST}:${port}`,
+    token: tokens[from],
+  })
+  const common = (name: ServiceName) => ({ logger: createLogger(name, deps.logLevel), draining, trustedServices })
+  const registry = openMetadata({ url })
+  const metadata = metadataService({
+    ...common('metadata'),
+    database: registry,
+    manifests: sisterClient(ManifestService, sister('metadata', 'artifact')),
+    ingest: sisterClient(IngestService, sister('metadata', 'audit')),
+  })
+  const artifact = artifactService({
+    ...common('artifact'),
+    database: openArtifact({ url }),
+    bytes: new DirectoryStore(deps.objects),
+    identity: sisterClient(IdentityService, sister('artifact', 'metadata')),
+    ingest: sisterClient(IngestService, sister('artifact', 'audit')),
+    limits,
+  })
+  const audit = auditService({
+    ...common('audit'),
+    database: openAudit({ url }),
+    identity: sisterClient(IdentityService, sister('audit', 'metadata')),
+  })
+  const authenticate = createAuthenticate(trustedServices, lookUpToken(registry))
+  const one = { ...combine({ metadata, artifact, audit }), authenticate }
+  const logger = createLogger('inner', deps.logLevel)
+  const inner = await serve({ ...one, logger, draining }, { host: INNER_HOST, port })
+  return {
+    ...one,
+    async close() {
+      // These send their last events.
+      await Promise.all([artifact.close(), metadata.close()])
+      await inner.close(INNER_GRACE_MS)
+      await audit.close()
+    },
+  }
+}
+
+/** Made anew at every start, and never written down. */
+function makeTokens(): Record<ServiceName, string> {
+  const token = (): string => `${SERVICE_TOKEN_PREFIX}${randomBytes(32).toString('base64url')}`
+  return { metadata: token(), artifact: token(), audit: token() }
+}
+
+function combine(parts: Record<ServiceName, Service>): Omit<Service, 'authenticate' | 'close'> {
+  const all = Object.values(parts)
+  return {
+    services: all.flatMap(({ services }) => services),
+    routes: (router) => all.forEach(({ routes }) => routes(router)),
+    recordDenial(denial) {
+      const name = SERVICE_NAMES.find((candidate) => denial.method.startsWith(`modelkeep.${candidate}.`))
+      return name ? parts[name].recordDenial(denial) : Promise.resolve()
+    },
+    check: async () => (await Promise.all(all.map(({ check }) => check()))).every(Boolean),
+  }
+}
