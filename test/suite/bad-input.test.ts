@@ -1,6 +1,14 @@
 // Every RPC of every service against hostile values in every field: the answer is a reasoned refusal or a success, never a
 // fault, and a refused call writes nothing.
-import { create, ScalarType, type DescField, type DescMessage, type DescMethod, type Message } from '@bufbuild/protobuf'
+import {
+  create,
+  getOption,
+  ScalarType,
+  type DescField,
+  type DescMessage,
+  type DescMethod,
+  type Message,
+} from '@bufbuild/protobuf'
 import { reflect } from '@bufbuild/protobuf/reflect'
 import { Code, ConnectError } from '@connectrpc/connect'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -10,11 +18,13 @@ import { ManifestService } from '../../gen/modelkeep/artifact/v1/manifest_servic
 import { UploadService } from '../../gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { IngestService } from '../../gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { LogService } from '../../gen/modelkeep/audit/v1/log_service_pb.ts'
+import { access } from '../../gen/modelkeep/common/v1/access_pb.ts'
 import { AliasService } from '../../gen/modelkeep/metadata/v1/alias_service_pb.ts'
 import { IdentityService } from '../../gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { ModelService } from '../../gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { NamespaceService } from '../../gen/modelkeep/metadata/v1/namespace_service_pb.ts'
 import { VersionService } from '../../gen/modelkeep/metadata/v1/version_service_pb.ts'
+import type { ServiceName } from '../../services/lib/settings.ts'
 import { runSql } from '../support/database.ts'
 import { createModel, createVersion } from '../support/journey.ts'
 import { minioSettings } from '../support/minio.ts'
@@ -107,7 +117,7 @@ function assertReasoned(error: ConnectError, what: string): void {
 }
 
 async function call(method: DescMethod, request: Message): Promise<ConnectError | undefined> {
-  const client = suite.client(method.parent as typeof LogService) as unknown as Record<
+  const client = suite.client(method.parent as typeof LogService, callerOf(method)) as unknown as Record<
     string,
     (input: Message, options: { timeoutMs: number }) => unknown
   >
@@ -120,6 +130,12 @@ async function call(method: DescMethod, request: Message): Promise<ConnectError 
   } catch (error) {
     return ConnectError.from(error)
   }
+}
+
+/** RPCs between the services are tried with the token of a service that may call them. */
+function callerOf(method: DescMethod): { token?: string } {
+  const [service] = getOption(method, access).services
+  return service ? { token: suite.serviceTokens[service as ServiceName] } : {}
 }
 
 /** How many events were written so far: every governed change has one. */

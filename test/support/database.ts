@@ -19,12 +19,17 @@ export async function createDatabase(): Promise<TestDatabase> {
   return { url: url.href, drop: async () => void (await runSql(server, `drop database ${name} with (force)`)) }
 }
 
-/** One statement on a connection of its own; its rows. */
+const opened = new Map<string, MikroORM>()
+
+/** One statement; its rows. */
 export async function runSql(url: string, statement: string, parameters: unknown[] = []): Promise<object[]> {
-  const orm = new MikroORM({ clientUrl: url, entities: [], discovery: { warnWhenNoEntities: false } })
-  try {
-    return await orm.em.fork().execute<object[]>(statement, parameters)
-  } finally {
-    await orm.close(true)
-  }
+  const orm =
+    opened.get(url) ?? new MikroORM({ clientUrl: url, entities: [], discovery: { warnWhenNoEntities: false } })
+  opened.set(url, orm)
+  return orm.em.fork().execute<object[]>(statement, parameters)
+}
+
+export async function closeSql(url: string): Promise<void> {
+  await opened.get(url)?.close(true)
+  opened.delete(url)
 }

@@ -7,7 +7,7 @@ import type { TestProject } from 'vitest/node'
 import { SERVICE_NAMES } from '../../services/lib/settings.ts'
 import { migrate } from '../../services/migrate.ts'
 import { startPostgres } from '../../services/standalone/postgres.ts'
-import { runSql, TEMPLATE } from './database.ts'
+import { closeSql, runSql, TEMPLATE } from './database.ts'
 import { dockerIsThere } from './docker.ts'
 
 declare module 'vitest' {
@@ -30,6 +30,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
 async function makeTemplate(url: string): Promise<void> {
   await runSql(url, `drop database if exists ${TEMPLATE}`)
   await runSql(url, `create database ${TEMPLATE}`)
+  await closeSql(url)
   const template = new URL(url)
   template.pathname = TEMPLATE
   for (const name of SERVICE_NAMES) await migrate(name, template.href)

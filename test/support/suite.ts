@@ -24,6 +24,7 @@ export interface RunningProcess {
 export interface Suite {
   databaseUrl: string
   adminToken: string
+  serviceTokens: Record<ServiceName, string>
   processes: Record<ServiceName, RunningProcess>
   client<S extends DescService>(service: S, options?: { token?: string; address?: string }): Client<S>
   /** Kills without warning. */
@@ -71,6 +72,7 @@ export async function startSuite(store: Record<string, string>): Promise<Suite> 
   return {
     databaseUrl: database.url,
     adminToken,
+    serviceTokens: { metadata: tokens[0]!, artifact: tokens[1]!, audit: tokens[2]! },
     processes,
     environment,
     client(service, options = {}) {
@@ -86,6 +88,9 @@ export async function startSuite(store: Record<string, string>): Promise<Suite> 
       return replica
     },
     async stop() {
+      for (const { logs } of [...Object.values(processes), ...replicas]) {
+        for (const line of logs.filter((entry) => entry.includes('"message":"fault"'))) console.error(line)
+      }
       await Promise.all([...Object.values(processes), ...replicas].map((running) => running.kill()))
       await database.drop()
     },
