@@ -15,6 +15,7 @@ export interface Context {
   registry(): Registry
   /** A word to people, on stderr; not with `--json`. */
   note(text: string): void
+  close(): void
 }
 
 type Action<A extends unknown[]> = (context: Context, ...args: A) => Promise<void>
@@ -25,8 +26,12 @@ export function lazily<A extends unknown[]>(load: () => Promise<Action<A>>): (..
     const command = call.at(-1) as Command
     const options = command.optsWithGlobals<GlobalOptions>()
     const context = await openContext(options)
-    const action = await load()
-    await action(context, ...([...call.slice(0, -2), options] as A))
+    try {
+      const action = await load()
+      await action(context, ...([...call.slice(0, -2), options] as A))
+    } finally {
+      context.close()
+    }
   }
 }
 
@@ -41,6 +46,7 @@ async function openContext(options: GlobalOptions): Promise<Context> {
     signal,
     registry: () => (registry ??= openRegistry(readSettings(options, environment()), signal)),
     note: (text) => void (output.json || process.stderr.write(`${text}\n`)),
+    close: () => registry?.close(),
   }
 }
 

@@ -19,14 +19,17 @@ export interface Registry {
   metadata: <S extends DescService>(service: S) => Client<S>
   artifact: <S extends DescService>(service: S) => Client<S>
   audit: <S extends DescService>(service: S) => Client<S>
+  /** Without it a stream given up half-way would keep the process alive. */
+  close: () => void
 }
 
 export function openRegistry(settings: Settings, signal: AbortSignal): Registry {
   const transports = new Map<string, Transport>()
+  const sessions: WideSessionManager[] = []
   const clientFor = (part: keyof Addresses) => {
     return <S extends DescService>(service: S): Client<S> => {
       const address = settings.addresses[part]
-      const transport = transports.get(address) ?? openTransport(address, settings, signal)
+      const transport = transports.get(address) ?? openTransport(sessions, address, settings, signal)
       transports.set(address, transport)
       return createClient(service, transport)
     }
@@ -37,13 +40,21 @@ export function openRegistry(settings: Settings, signal: AbortSignal): Registry 
     metadata: clientFor('metadata'),
     artifact: clientFor('artifact'),
     audit: clientFor('audit'),
+    close: () => sessions.forEach((session) => session.abort()),
   }
 }
 
-function openTransport(address: string, settings: Settings, signal: AbortSignal): Transport {
+function openTransport(
+  sessions: WideSessionManager[],
+  address: string,
+  settings: Settings,
+  signal: AbortSignal,
+): Transport {
+  const sessionManager = new WideSessionManager(address)
+  sessions.push(sessionManager)
   return createGrpcTransport({
     baseUrl: address,
-    sessionManager: new WideSessionManager(address),
+    sessionManager,
     interceptors: [retryUnary(signal), authorize(settings.token)],
     acceptCompression: [],
     readMaxBytes: MAX_MESSAGE_BYTES,

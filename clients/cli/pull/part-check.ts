@@ -64,7 +64,8 @@ export class PartCheck {
     const expected = this.#digests[Math.ceil(offset / this.#partSize) - 1]!
     if (this.#part && Buffer.compare(this.#part.digest(), expected) !== 0) {
       this.#position.offset = this.#goodOffset
-      this.#position.hash = this.#goodHash
+      this.#position.hash = this.#goodHash.copy()
+      this.#part = createHash('sha256')
       return false
     }
     this.#part = createHash('sha256')

@@ -1,0 +1,200 @@
+// What a pull does when the server, the line or the disk cannot be trusted.
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { runCli } from '../support/cli.ts'
+import { startFakeRegistry, type FakeRegistry } from '../support/fake-registry.ts'
+
+const bytes = randomBytes(300_000)
+let directory: string
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'modelkeep-cli-'))
+})
+
+afterEach(async () => {
+  await rm(directory, { recursive: true, force: true })
+})
+
+function pull(registry: FakeRegistry, ...more: string[]) {
+  const environment = { MODELKEEP_ADDRESS: registry.address, MODELKEEP_TOKEN: 'mk_fake' }
+  return runCli(['pull', 'vad:1', join(directory, 'out'), ...more], environment)
+}
+
+describe('a manifest that must never be sent', () => {
+  test.each([
+    '../escape',
+    '/etc/modelkeep-escape',
+    'a/../../escape',
+    'a//b',
+    './a',
+    'C:\\escape',
+    'a\\..\\b',
+    'nul\u0000byte',
+    'con',
+    'x/aux.txt',
+    'trailing./x',
+  ])('is refused: %j', async (path) => {
+    await using registry = await startFakeRegistry([{ path, bytes }])
+    const { code, err } = await pull(registry)
+    expect(err).toContain('the manifest is dangerous')
+    expect(code).toBe(7)
+    expect(await readdir(directory)).toEqual([])
+  })
+
+  test('is refused when two paths differ in case only', async () => {
+    await using registry = await startFakeRegistry([
+      { path: 'Model.bin', bytes },
+      { path: 'model.bin', bytes },
+    ])
+    expect((await pull(registry)).code).toBe(7)
+    expect(await readdir(directory)).toEqual([])
+  })
+
+  test('is refused when a file is also a directory', async () => {
+    await using registry = await startFakeRegistry([
+      { path: 'a', bytes },
+      { path: 'a/b', bytes },
+    ])
+    expect((await pull(registry)).code).toBe(7)
+  })
+
+  test('is refused when its bytes do not have the digest of the version', async () => {
+    await using registry = await startFakeRegistry([{ path: 'a', bytes }], { digest: `sha256:${'0'.repeat(64)}` })
+    const { code, err } = await pull(registry)
+    expect(err).toContain('the manifest has the digest')
+    expect(code).toBe(7)
+    expect(await readdir(directory)).toEqual([])
+  })
+})
+
+test('a pull of an honest server gives the files, and a second one finds them', async () => {
+  await using registry = await startFakeRegistry([
+    { path: 'deep/er/model.bin', bytes },
+    { path: 'empty', bytes: Buffer.alloc(0) },
+  ])
+  const first = await pull(registry)
+  expect(first.err).toBe('')
+  expect(first.code).toBe(0)
+  expect(await readFile(join(directory, 'out/deep/er/model.bin'))).toEqual(bytes)
+  expect(await readFile(join(directory, 'out/empty'))).toHaveLength(0)
+  expect(await readdir(directory)).toEqual(['out'])
+  const sent = registry.sent()
+  const second = await pull(registry)
+  expect(second.out).toContain('already')
+  expect(second.code).toBe(0)
+  expect(registry.sent()).toBe(sent)
+})
+
+test('wrong bytes are never put in place', async () => {
+  const corrupt = (chunk: Buffer, offset: number): Buffer => (offset === 0 ? Buffer.alloc(chunk.length) : chunk)
+  await using registry = await startFakeRegistry([{ path: 'a', bytes }], { corrupt })
+  const { code, err } = await pull(registry)
+  expect(err).toContain('wrong bytes')
+  expect(code).toBe(7)
+  expect(existsSync(join(directory, 'out'))).toBe(false)
+})
+
+test('one bad part on the way is fetched again alone', async () => {
+  let spoiled = false
+  const corrupt = (chunk: Buffer, offset: number): Buffer => {
+    if (spoiled || offset < 128 * 1024) return chunk
+    spoiled = true
+    return Buffer.alloc(chunk.length)
+  }
+  await using registry = await startFakeRegistry([{ path: 'a', bytes }], { corrupt })
+  expect((await pull(registry)).code).toBe(0)
+  expect(await readFile(join(directory, 'out/a'))).toEqual(bytes)
+})
+
+test('a connection that breaks again and again is taken up where it broke', async () => {
+  let chunks = 0
+  const cutBefore = (): boolean => {
+    chunks += 1
+    return chunks % 7 === 0
+  }
+  await using registry = await startFakeRegistry([{ path: 'a', bytes }], { cutBefore })
+  const { code, err } = await pull(registry)
+  expect(err).toBe('')
+  expect(code).toBe(0)
+  expect(await readFile(join(directory, 'out/a'))).toEqual(bytes)
+})
+
+test('a stream that ends early without an error is gone on with', async () => {
+  await using registry = await startFakeRegistry([{ path: 'a', bytes }], { endAfter: 100_000 })
+  expect((await pull(registry)).code).toBe(0)
+  expect(await readFile(join(directory, 'out/a'))).toEqual(bytes)
+})
+
+describe('what an earlier pull left', () => {
+  async function leave(registry: FakeRegistry, content: Buffer): Promise<string> {
+    const partial = join(directory, `out.modelkeep-partial-${registry.digest.slice(7, 23)}`)
+    await mkdir(partial, { mode: 0o700 })
+    await writeFile(join(partial, 'a'), content)
+    return partial
+  }
+
+  test('is not fetched again', async () => {
+    await using registry = await startFakeRegistry([{ path: 'a', bytes }])
+    await leave(registry, bytes.subarray(0, 200_000))
+    expect((await pull(registry, '--json')).code).toBe(0)
+    expect(registry.sent()).toBe(100_000)
+    expect(await readFile(join(directory, 'out/a'))).toEqual(bytes)
+  })
+
+  test('is fetched again from the first wrong part on', async () => {
+    await using registry = await startFakeRegistry([{ path: 'a', bytes }])
+    const spoiled = Buffer.from(bytes.subarray(0, 280_000))
+    spoiled[100_000]! ^= 1
+    await leave(registry, spoiled)
+    expect((await pull(registry)).code).toBe(0)
+    expect(registry.sent()).toBe(300_000 - 64 * 1024)
+    expect(await readFile(join(directory, 'out/a'))).toEqual(bytes)
+  })
+
+  test('is fetched again wholly where only the whole has a digest', async () => {
+    const small = bytes.subarray(0, 50_000)
+    await using registry = await startFakeRegistry([{ path: 'a', bytes: small }])
+    await leave(registry, Buffer.alloc(30_000))
+    expect((await pull(registry)).code).toBe(0)
+    expect(await readFile(join(directory, 'out/a'))).toEqual(small)
+  })
+
+  test('is removed where the version does not have it', async () => {
+    await using registry = await startFakeRegistry([{ path: 'a', bytes }])
+    const partial = await leave(registry, bytes)
+    await mkdir(join(partial, 'x/y'), { recursive: true })
+    await writeFile(join(partial, 'x/y/foreign'), 'foreign')
+    expect((await pull(registry)).code).toBe(0)
+    expect(await readdir(join(directory, 'out'))).toEqual(['a'])
+  })
+
+  test('is not followed where it is a link', async () => {
+    await using registry = await startFakeRegistry([{ path: 'd/a', bytes }])
+    const partial = join(directory, `out.modelkeep-partial-${registry.digest.slice(7, 23)}`)
+    const elsewhere = join(directory, 'elsewhere')
+    await mkdir(partial, { mode: 0o700 })
+    await mkdir(elsewhere)
+    await symlink(elsewhere, join(partial, 'd'))
+    expect((await pull(registry)).code).toBe(5)
+    expect(await readdir(elsewhere)).toEqual([])
+  })
+})
+
+describe('a directory that is not empty', () => {
+  test('is left alone, and replaced with --force', async () => {
+    await using registry = await startFakeRegistry([{ path: 'a', bytes }])
+    await mkdir(join(directory, 'out'))
+    await writeFile(join(directory, 'out/mine'), 'mine')
+    const refused = await pull(registry)
+    expect(refused.code).toBe(5)
+    expect(refused.err).toContain('--force')
+    expect(await readdir(directory)).toEqual(['out'])
+    expect((await pull(registry, '--force')).code).toBe(0)
+    expect(await readdir(join(directory, 'out'))).toEqual(['a'])
+    expect(await readdir(directory)).toEqual(['out'])
+  })
+})

@@ -1,0 +1,34 @@
+// Runs the `modelkeep` command as a user does: a process of its own.
+import { spawn, type ChildProcess } from 'node:child_process'
+import { join } from 'node:path'
+
+const COMMAND = join(import.meta.dirname, '..', '..', 'clients', 'cli', 'modelkeep.ts')
+
+export interface Ended {
+  code: number | null
+  out: string
+  err: string
+}
+
+export interface Running {
+  process: ChildProcess
+  ended: Promise<Ended>
+}
+
+export function startCli(args: string[], environment: Record<string, string> = {}, cwd?: string): Running {
+  const { PATH, HOME } = process.env
+  // Nothing of the machine's own Modelkeep settings may leak in.
+  const env = { PATH, HOME, NO_COLOR: '1', MODELKEEP_DATA: '/nonexistent', ...environment }
+  const child = spawn(process.execPath, [COMMAND, ...args], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+  const ended: Ended = { code: null, out: '', err: '' }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (ended.out += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (ended.err += text))
+  return {
+    process: child,
+    ended: new Promise((resolve) => child.once('close', (code) => resolve({ ...ended, code }))),
+  }
+}
+
+export function runCli(args: string[], environment: Record<string, string> = {}, cwd?: string): Promise<Ended> {
+  return startCli(args, environment, cwd).ended
+}

@@ -1,0 +1,111 @@
+// A server that answers a pull with whatever a test wants, lies included. For what a true Modelkeep never does.
+import { connectNodeAdapter } from '@connectrpc/connect-node'
+import { createHash } from 'node:crypto'
+import { createServer } from 'node:http2'
+import type { AddressInfo, Socket } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
+import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
+import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
+
+export interface FakeFile {
+  path: string
+  bytes: Buffer
+}
+
+export interface Lies {
+  /** What the version's digest is said to be. */
+  digest?: string
+  /** Other bytes than the digest promises. */
+  corrupt?: (chunk: Buffer, offset: number) => Buffer
+  /** Whether to cut the connection before this chunk, once what was sent before has left. */
+  cutBefore?: () => boolean
+  /** Ends each stream after so many bytes, as if all were there. */
+  endAfter?: number
+}
+
+export interface FakeRegistry extends AsyncDisposable {
+  address: string
+  digest: string
+  /** Bytes sent in downloads. */
+  sent: () => number
+}
+
+const PART = 64 * 1024
+const CHUNK = 16 * 1024
+
+export function sha256(bytes: Uint8Array): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+}
+
+export function manifestOf(files: FakeFile[]): Buffer {
+  const layers = files.map(({ path, bytes }) => ({
+    mediaType: 'application/vnd.cncf.model.weight.v1.raw',
+    digest: sha256(bytes),
+    size: bytes.length,
+    annotations: { 'org.cncf.model.filepath': path },
+  }))
+  return Buffer.from(JSON.stringify({ schemaVersion: 2, layers }))
+}
+
+export async function startFakeRegistry(files: FakeFile[], lies: Lies = {}): Promise<FakeRegistry> {
+  const content = manifestOf(files)
+  const digest = lies.digest ?? sha256(content)
+  const blobs = new Map(files.map(({ bytes }) => [sha256(bytes), bytes]))
+  const sockets = new Set<Socket>()
+  let sent = 0
+  const describe = (name: string) => {
+    const bytes = blobs.get(name)!
+    const parts = Array.from({ length: Math.ceil(bytes.length / PART) }, (_, index) =>
+      createHash('sha256')
+        .update(bytes.subarray(index * PART, (index + 1) * PART))
+        .digest(),
+    )
+    const isOne = parts.length < 2
+    const partSizeBytes = isOne ? 0n : BigInt(PART)
+    return { digest: name, sizeBytes: BigInt(bytes.length), partSizeBytes, partSha256s: isOne ? [] : parts }
+  }
+  const handler = connectNodeAdapter({
+    routes(router) {
+      router.rpc(VersionService.method.resolveVersion, () => ({
+        version: { id: '0199aaaa-0000-7000-8000-000000000001', namespace: 'default', model: 'vad', number: 1, digest },
+      }))
+      router.rpc(ManifestService.method.getManifest, () => ({ manifest: { digest, content } }))
+      router.rpc(BlobService.method.getBlob, (request) => ({ blob: describe(request.digest) }))
+      router.rpc(BlobService.method.downloadBlob, async function* (request) {
+        const bytes = blobs.get(request.digest)!
+        const offset = Number(request.offset)
+        const header = { blob: describe(request.digest), offset: request.offset, length: BigInt(bytes.length - offset) }
+        yield { message: { case: 'header' as const, value: header } }
+        for (let at = offset; at < Math.min(bytes.length, offset + (lies.endAfter ?? Infinity)); at += CHUNK) {
+          const chunk = Buffer.from(bytes.subarray(at, at + CHUNK))
+          if (lies.cutBefore?.()) {
+            await setTimeout(20)
+            for (const socket of sockets) socket.destroy()
+          }
+          sent += chunk.length
+          yield { message: { case: 'chunk' as const, value: lies.corrupt?.(chunk, at) ?? chunk } }
+        }
+      })
+    },
+  })
+  const server = createServer(handler)
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  return {
+    address: `http://127.0.0.1:${port}`,
+    digest,
+    sent: () => sent,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      // Not waited for: a stream that the client gave up keeps Node's HTTP/2 server from ever saying that it has closed.
+      server.close()
+    },
+  }
+}
