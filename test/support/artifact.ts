@@ -3,7 +3,7 @@ import { createClient, type Client } from '@connectrpc/connect'
 import { createGrpcTransport } from '@connectrpc/connect-node'
 import type { DescService } from '@bufbuild/protobuf'
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino, stdSerializers } from 'pino'
@@ -32,6 +32,8 @@ export interface TestStore {
   listObjects(): Promise<string[]>
   /** Those of the keys that were begun and neither completed nor given up. */
   listUnfinished(keys: string[]): Promise<string[]>
+  /** Puts other bytes in the place of an object's, behind the service's back. */
+  overwrite(key: string, bytes: Buffer): Promise<void>
   drop(): Promise<void>
 }
 
@@ -42,7 +44,11 @@ export const STORES: [string, () => Promise<TestStore>][] = [
 
 async function createS3Store(): Promise<TestStore> {
   const bucket = await createBucket()
-  return { ...bucket, open: () => new S3Store(bucket.options) }
+  return {
+    ...bucket,
+    open: () => new S3Store(bucket.options),
+    overwrite: async (key, bytes) => void (await bucket.client.putObject(bucket.options.bucket, key, bytes)),
+  }
 }
 
 async function createDirectoryStore(): Promise<TestStore> {
@@ -58,6 +64,7 @@ async function createDirectoryStore(): Promise<TestStore> {
       const names = await list('unfinished')
       return keys.filter((key) => names.includes(key.slice('objects/xx/'.length)))
     },
+    overwrite: (key, bytes) => writeFile(join(root, key), bytes),
     drop: () => rm(root, { recursive: true, force: true }),
   }
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { MAX_BLOB_BYTES, partCountOf, partLengthOf, partSizeOf } from '../../services/artifact/domain/blob.ts'
 import { ByteBudget } from '../../services/artifact/domain/byte-budget.ts'

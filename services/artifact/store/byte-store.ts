@@ -83,3 +83,9 @@ export function storeUnavailable(cause: unknown): ModelkeepError {
   const message = 'the store is not available; try again'
   return new ModelkeepError('DEPENDENCY_UNAVAILABLE', message, { dependency: 'store' }, [], { cause })
 }
+
+/** Of an error of Node or of S3; empty where it has none. */
+export function codeOf(error: unknown): string {
+  const { code } = (error ?? {}) as { code?: unknown }
+  return typeof code === 'string' ? code : ''
+}

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import {
   ByteStoreError,
   checkObjectKey,
+  codeOf,
   storeFull,
   storeUnavailable,
   type Bytes,
@@ -168,8 +169,4 @@ function translate(error: unknown): never {
   if (error instanceof ByteStoreError) throw error
   if (FULL.includes(codeOf(error))) throw storeFull(error)
   throw storeUnavailable(error)
-}
-
-function codeOf(error: unknown): string {
-  return String((error as { code?: unknown } | undefined)?.code ?? '')
 }

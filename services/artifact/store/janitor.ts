@@ -61,9 +61,8 @@ export function startJanitor(options: JanitorOptions): Janitor {
 /** One round of a janitor. */
 export async function sweep({ database, bytes }: JanitorOptions, stopping?: AbortSignal): Promise<void> {
   await expireUploads(database)
-  while (!stopping?.aborted) {
-    const doomed = await claimDoomed(database)
-    if (doomed.length === 0) break
+  const claim = async () => (stopping?.aborted ? [] : claimDoomed(database))
+  for (let doomed = await claim(); doomed.length > 0; doomed = await claim()) {
     for (const object of doomed) await removeDoomed(database, bytes, object)
   }
   await forgetClosedUploads(database)

@@ -1,6 +1,6 @@
 // An S3 server's refusals as the store's own.
 import { ModelkeepError } from '#lib/errors.ts'
-import { ByteStoreError, storeFull, storeUnavailable } from './byte-store.ts'
+import { ByteStoreError, codeOf, storeFull, storeUnavailable } from './byte-store.ts'
 
 const FULL = [
   'XMinioStorageFull',
@@ -32,8 +32,4 @@ export function mayRepeat(error: unknown): boolean {
 
 export function hasCode(error: unknown, codes: string[]): boolean {
   return codes.includes(codeOf(error))
-}
-
-function codeOf(error: unknown): string {
-  return String((error as { code?: unknown } | undefined)?.code ?? '')
 }

@@ -1,0 +1,154 @@
+import { afterAll, describe, expect, test } from 'vitest'
+import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { UploadState } from '#gen/modelkeep/artifact/v1/upload_pb.ts'
+import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
+import { MIB, startArtifact, STORES } from '../../support/artifact.ts'
+import { blobMessages, digestOf, download, makeBytes, startUpload, writePart } from '../../support/bytes.ts'
+import { refusalOf } from '../../support/refusal.ts'
+
+describe.each(STORES)('races and recovery on %s', async (_kind, createStore) => {
+  const store = await createStore()
+  const bytesOfStore = store.open()
+  const artifact = await startArtifact(store, { bytes: bytesOfStore })
+  // A directory belongs to one process, and so to one object in it.
+  const replica = await artifact.addReplica({ bytes: unclosed(bytesOfStore) })
+  afterAll(async () => {
+    await replica.stop()
+    await artifact.stop()
+  })
+  const alice = artifact.client(UploadService)
+  const blobs = artifact.client(BlobService)
+
+  test('the same blob from many clients at once is stored once', async () => {
+    const bytes = makeBytes(18 * MIB, 'raced')
+    const before = await store.listObjects()
+    const clients = ['alice', 'bob', 'alice', 'bob', 'alice'].map((token, index) =>
+      (index % 2 ? artifact : replica).client(BlobService, token),
+    )
+    const simple = clients.map((client) => client.uploadBlob(blobMessages(bytes)))
+    const carol = replica.client(BlobService, 'carol').uploadBlob(blobMessages(bytes, { namespace: 'other' }))
+    const bob = replica.client(UploadService, 'bob')
+    const resumable = startUpload(bob, bytes).then(async (upload) => {
+      await Promise.all([1, 2].map((number) => writePart(bob, upload, bytes, number)))
+      return bob.completeUpload({ uploadId: upload.id })
+    })
+    for (const { blob } of await Promise.all([...simple, carol, resumable])) expect(blob!.digest).toBe(digestOf(bytes))
+    await expect.poll(() => artifact.sql('select * from artifact.doomed_object')).toEqual([])
+    expect(await store.listObjects()).toHaveLength(before.length + 1)
+    expect((await download(blobs, { digest: digestOf(bytes) })).equals(bytes)).toBe(true)
+    const events = await artifact.sql(`select * from artifact.outbox where resource_id = '${digestOf(bytes)}'`)
+    expect(events).toHaveLength(2)
+  })
+
+  test('of several calls that complete one upload, one does it and the others are told', async () => {
+    const bytes = makeBytes(40 * MIB, 'completed at once')
+    const upload = await startUpload(alice, bytes)
+    await Promise.all([1, 2, 3].map((number) => writePart(alice, upload, bytes, number)))
+    const other = replica.client(UploadService)
+    const calls = [alice, other, alice, other].map((client) => client.completeUpload({ uploadId: upload.id }))
+    const results = await Promise.allSettled(calls)
+    const refused = results.filter((result) => result.status === 'rejected')
+    expect(results.length - refused.length).toBeGreaterThanOrEqual(1)
+    for (const { reason } of refused) {
+      expect(await refusalOf(Promise.reject(reason as Error))).toMatchObject({ code: 'Aborted', reason: 'UPLOAD_BUSY' })
+    }
+    expect((await alice.completeUpload({ uploadId: upload.id })).blob!.digest).toBe(digestOf(bytes))
+    expect((await download(blobs, { digest: digestOf(bytes) })).equals(bytes)).toBe(true)
+  })
+
+  test('an upload whose completing process died can be completed again, wherever it died', async () => {
+    for (const died of ['before the store put it together', 'after']) {
+      const bytes = makeBytes(20 * MIB, `died ${died}`)
+      const upload = await startUpload(alice, bytes)
+      await Promise.all([1, 2].map((number) => writePart(alice, upload, bytes, number)))
+      if (died === 'after') await putTogether(upload.id)
+      await artifact.sql(
+        `update artifact.upload set state = 'COMPLETING', epoch = 7, lease_until = now() + interval '1 hour'
+          where id = '${upload.id}'`,
+      )
+      for (const call of [
+        () => alice.completeUpload({ uploadId: upload.id }),
+        () => alice.abortUpload({ uploadId: upload.id }),
+      ]) {
+        expect(await refusalOf(call())).toMatchObject({ code: 'Aborted', reason: 'UPLOAD_BUSY' })
+      }
+      expect(await refusalOf(writePart(alice, upload, bytes, 1))).toMatchObject({
+        reason: 'UPLOAD_CLOSED',
+        metadata: { state: 'COMPLETING' },
+      })
+      expect((await startUpload(alice, bytes)).state).toBe(UploadState.COMPLETING)
+      await artifact.sql(`update artifact.upload set lease_until = now() where id = '${upload.id}'`)
+      expect((await alice.completeUpload({ uploadId: upload.id })).blob!.digest).toBe(digestOf(bytes))
+      expect((await download(blobs, { digest: digestOf(bytes) })).equals(bytes)).toBe(true)
+    }
+  })
+
+  test('an upload that lost to another one of the same blob completes with that blob, and leaves nothing', async () => {
+    const bytes = makeBytes(17 * MIB, 'lost')
+    const upload = await startUpload(alice, bytes)
+    await writePart(alice, upload, bytes, 1)
+    await blobs.uploadBlob(blobMessages(bytes))
+    const objects = await store.listObjects()
+    const [row] = await artifact.sql<{ object_key: string }>(
+      `select object_key from artifact.upload where id = '${upload.id}'`,
+    )
+    expect((await alice.completeUpload({ uploadId: upload.id })).blob!.digest).toBe(digestOf(bytes))
+    await expect.poll(() => store.listUnfinished([row!.object_key])).toEqual([])
+    expect(await store.listObjects()).toEqual(objects)
+  })
+
+  test('what a killed process left behind is swept: unfinished uploads and objects that never became blobs', async () => {
+    const bytes = makeBytes(17 * MIB, 'left behind')
+    const before = await store.listObjects()
+    const upload = await startUpload(alice, bytes)
+    await writePart(alice, upload, bytes, 1)
+    const key = `objects/aa/aaaaaaaa-0000-4000-8000-00000000000${_kind === 'S3' ? 1 : 2}`
+    await artifact.sql(
+      `insert into artifact.upload (id, namespace, principal, digest, size_bytes, part_size_bytes, resumable, object_key, expire_time)
+        values (gen_random_uuid(), 'default', 'alice', '${digestOf(bytes)}', 3, 16777216, false, '${key}', now() + interval '1 hour')`,
+    )
+    await bytesOfStore.put(key, { chunks: [Buffer.from('abc')], length: 3, sha256: shaOfAbc() })
+    const [row] = await artifact.sql<{ object_key: string }>(
+      `select object_key from artifact.upload where id = '${upload.id}'`,
+    )
+    expect(await store.listObjects()).toHaveLength(before.length + 1)
+    await artifact.sql(`update artifact.upload set expire_time = now() where state = 'OPEN'`)
+    await expect.poll(() => store.listObjects()).toEqual(before)
+    await expect.poll(() => store.listUnfinished([row!.object_key])).toEqual([])
+    expect((await alice.getUpload({ uploadId: upload.id })).upload!.state).toBe(UploadState.EXPIRED)
+    for (const call of [
+      () => writePart(alice, upload, bytes, 2),
+      () => alice.completeUpload({ uploadId: upload.id }),
+      () => alice.abortUpload({ uploadId: upload.id }),
+    ]) {
+      expect(await refusalOf(call())).toMatchObject({ reason: 'UPLOAD_CLOSED', metadata: { state: 'EXPIRED' } })
+    }
+  })
+
+  /** What a process does that dies between the store's answer and the row. */
+  async function putTogether(id: string): Promise<void> {
+    const [upload] = await artifact.sql<{ object_key: string; store_upload_id: string }>(
+      `select object_key, store_upload_id from artifact.upload where id = '${id}'`,
+    )
+    const parts = await artifact.sql<{ number: number; size_bytes: string; etag: string }>(
+      `select number, size_bytes, etag from artifact.upload_part where upload_id = '${id}' order by number`,
+    )
+    const stored = parts.map(({ number, size_bytes, etag }) => ({ number, length: Number(size_bytes), etag }))
+    await bytesOfStore.complete(upload!.object_key, upload!.store_upload_id, stored)
+  }
+})
+
+function shaOfAbc(): Buffer {
+  return Buffer.from('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', 'hex')
+}
+
+/** The same store for two services in one process; the first one closes it. */
+function unclosed<T extends object>(store: T): T {
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === 'close') return async () => {}
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}
