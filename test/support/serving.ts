@@ -9,12 +9,14 @@ import type { Denial } from '../../services/lib/gate.ts'
 import { createLogger } from '../../services/lib/log.ts'
 import type { Serving } from '../../services/lib/serve.ts'
 
-/** Callers by token: an administrator of all, a reader of `default`, one without a role, and the sisters. */
+/** Callers by token: an administrator of all, members of `default`, an administrator of
+ * `elsewhere`, one without a role, and the sisters. */
 export const CALLERS: Record<string, Caller> = {
   mk_admin: person('admin', [['*', Role.ADMIN]]),
   mk_reader: person('reader', [['default', Role.READER]]),
   mk_contributor: person('contributor', [['default', Role.CONTRIBUTOR]]),
   mk_owner: person('owner', [['default', Role.ADMIN]]),
+  mk_elsewhere: person('elsewhere', [['elsewhere', Role.ADMIN]]),
   mk_nobody: person('nobody', []),
   mks_metadata: sister('metadata'),
   mks_artifact: sister('artifact'),
@@ -22,7 +24,13 @@ export const CALLERS: Record<string, Caller> = {
 }
 
 function person(principal: string, roles: [string, Role][]): Caller {
-  return { principal, method: 'token', credentialId: `id-${principal}`, service: '', roles: new Map(roles) }
+  return {
+    principal,
+    method: 'token',
+    credentialId: '01900000-0000-7000-8000-000000000000',
+    service: '',
+    roles: new Map(roles),
+  }
 }
 
 function sister(service: string): Caller {

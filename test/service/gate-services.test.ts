@@ -1,0 +1,191 @@
+// The real services: what their handlers let out to callers whose role is elsewhere, and what bad input does to them.
+import type { DescMethod, DescService } from '@bufbuild/protobuf'
+import { ConnectError, type Client } from '@connectrpc/connect'
+import { createHash, randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { BlobService } from '../../gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { ManifestService } from '../../gen/modelkeep/artifact/v1/manifest_service_pb.ts'
+import { AliasService } from '../../gen/modelkeep/metadata/v1/alias_service_pb.ts'
+import { ModelService } from '../../gen/modelkeep/metadata/v1/model_service_pb.ts'
+import { VersionService } from '../../gen/modelkeep/metadata/v1/version_service_pb.ts'
+import { startAllServices, type AllServices } from '../support/all-services.ts'
+import { runSql } from '../support/database.ts'
+import { METHODS, ruleOf } from '../support/every-service.ts'
+import { refusalOf } from '../support/refusal.ts'
+import { fillRequest, type Filling } from '../support/requests.ts'
+
+const BYTES = Buffer.from('the bytes of a model that nobody elsewhere may see')
+const DIGEST = `sha256:${createHash('sha256').update(BYTES).digest('hex')}`
+const SECRET = 'hidden-from-elsewhere'
+
+let all: AllServices
+let strings: Record<string, string>
+beforeAll(async () => {
+  all = await startAllServices()
+  const blobs = all.client(BlobService, 'mk_admin')
+  async function* upload() {
+    yield { message: { case: 'header' as const, value: { digest: DIGEST, sizeBytes: BigInt(BYTES.length) } } }
+    yield { message: { case: 'chunk' as const, value: BYTES } }
+  }
+  await blobs.uploadBlob(upload())
+  const files = [{ path: `${SECRET}.onnx`, digest: DIGEST, sizeBytes: BigInt(BYTES.length) }]
+  const { manifest } = await all.client(ManifestService, 'mk_admin').createManifest({ files })
+  const { model } = await all.client(ModelService, 'mk_admin').createModel({ name: SECRET, description: SECRET })
+  const named = { ref: { case: 'name' as const, value: { model: SECRET } } }
+  const { version } = await all
+    .client(VersionService, 'mk_admin')
+    .createVersion({ model: named, manifestDigest: manifest!.digest })
+  await all
+    .client(AliasService, 'mk_admin')
+    .setAliases({ model: named, targets: [{ name: 'production', target: { case: 'number', value: 1 } }] })
+  strings = {
+    namespace: 'default',
+    model: SECRET,
+    alias: 'production',
+    digest: DIGEST,
+    manifest_digest: manifest!.digest,
+    id: model!.id,
+    version_id: version!.id,
+    upload_id: randomUUID(),
+    principal: 'somebody',
+    request_id: '',
+    filter: '',
+    order_by: '',
+    page_token: '',
+    etag: '',
+    semver: '1.0.0',
+    path: 'a.onnx',
+    media_type: '',
+  }
+})
+afterAll(() => all.close())
+
+type AnyClient = Record<string, (input: unknown, options: object) => unknown>
+type Outcome = { answer: string } | { code: string; reason: string; message: string }
+
+/** Calls a method of whatever kind; of a stream the first message. */
+async function call(method: DescMethod, request: object, token: string): Promise<Outcome> {
+  const client: Client<DescService> = all.client(method.parent, token)
+  const run = (client as unknown as AnyClient)[method.localName]!
+  const leaving = AbortSignal.timeout(2_000)
+  async function* once() {
+    yield request
+  }
+  const fromClient = method.methodKind === 'client_streaming' || method.methodKind === 'bidi_streaming'
+  try {
+    const answer = run(fromClient ? once() : request, { signal: leaving })
+    return { answer: show(method.methodKind === 'server_streaming' ? await first(answer) : await answer) }
+  } catch (error) {
+    if (leaving.aborted) return { answer: 'nothing within two seconds' }
+    const { code, reason } = await refusalOf(Promise.reject(ConnectError.from(error)))
+    return { code, reason, message: ConnectError.from(error).rawMessage }
+  }
+}
+
+async function first(answers: unknown): Promise<unknown> {
+  for await (const answer of answers as AsyncIterable<unknown>) return answer
+  return undefined
+}
+
+function show(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) => (typeof part === 'bigint' ? String(part) : part)) ?? ''
+}
+
+const real = METHODS.map((method): [string, DescMethod] => [`${method.parent.name}/${method.name}`, method])
+
+/** They answer with what the caller may see, which is nothing here. */
+const FILTERED = ['NamespaceService/ListNamespaces', 'ModelService/ListModels', 'VersionService/ListVersions']
+const FILTERED_LOG = ['LogService/ListEntries', 'LogService/WatchEntries']
+
+describe('a caller whose role is elsewhere', () => {
+  const tied = real.filter(([, method]) => ['READ', 'WRITE', 'ADMINISTER'].includes(ruleOf(method).name))
+
+  const plausible = (): Filling => ({
+    strings,
+    string: ({ name }) => (name === 'name' ? SECRET : 'x'),
+    number: 1,
+    bytes: BYTES,
+    leaveOut: ['facts', 'at_time'],
+  })
+
+  test.each(tied)('learns nothing and changes nothing by %s', async (name, method) => {
+    const variants = [strings, { ...strings, namespace: '' }, { ...strings, namespace: '*' }]
+    for (const variant of variants) {
+      const request = fillRequest(method.input, { ...plausible(), strings: variant })
+      const outcome = await call(method, request, 'mk_elsewhere')
+      expect(show(outcome)).not.toContain(`${SECRET}.onnx`)
+      if ('answer' in outcome) {
+        expect([...FILTERED, ...FILTERED_LOG]).toContain(name)
+        expect(outcome.answer).not.toContain(SECRET)
+      } else expect(['PermissionDenied', 'NotFound', 'InvalidArgument']).toContain(outcome.code)
+    }
+  })
+
+  test('was refused by its role, not by chance, wherever a namespace is named', async () => {
+    const codes: Record<string, string> = {}
+    for (const [name, method] of tied) {
+      const outcome = await call(method, fillRequest(method.input, plausible()), 'mk_elsewhere')
+      codes[name] = 'code' in outcome ? outcome.code : 'answered'
+    }
+    const byChance = Object.entries(codes).filter(([, code]) => code === 'InvalidArgument')
+    expect(byChance.map(([name]) => name)).toEqual([])
+  })
+
+  test('left no trace but denials', async () => {
+    for (const schema of ['metadata', 'artifact']) {
+      const rows = (await runSql(
+        all.url,
+        `select event ->> 'type' as type from ${schema}.outbox where event #>> '{actor,principal}' = 'elsewhere'`,
+      )) as { type: string }[]
+      expect(new Set(rows.map(({ type }) => type)).size).toBeLessThanOrEqual(1)
+      for (const { type } of rows) expect(type).toBe('access.denied.v1')
+    }
+  })
+})
+
+/** Answers that would mean a fault of ours. */
+const FAULTS = ['Internal', 'Unknown', 'DataLoss', 'Unavailable']
+const ID = '01900000-0000-7000-8000-000000000000'
+
+const STRANGE: [string, Partial<Filling>][] = [
+  ['nothing', { string: () => '', number: 0, bytes: Buffer.alloc(0) }],
+  ['NUL', { string: () => '\0', number: -1 }],
+  ['quotes', { string: () => `'"; drop table model; --` }],
+  ['wildcards', { string: () => `%_\\*?$1` }],
+  ['dots', { string: () => '../../../etc/passwd' }],
+  ['a word', { string: () => 'x', number: 2_147_483_647 }],
+  ['least numbers', { string: () => 'x', number: -2_147_483_648 }],
+  ['an id', { string: () => ID, number: 1 }],
+  ['a digest', { string: () => `sha256:${'0'.repeat(64)}`, number: 1 }],
+  ['bidirectional text', { string: () => '\u202e\u0000\u{1f5dd}\ufffd', number: 1.5 }],
+  ['long texts', { string: () => 'x'.repeat(70_000), number: 1 }],
+  ['a star', { string: () => '*', number: 1000 }],
+]
+
+describe('strange input by an administrator is refused or answered, never a fault', () => {
+  const mine = real.filter(([, method]) => !['SERVICE'].includes(ruleOf(method).name))
+
+  test.each(mine)(
+    '%s',
+    async (_name, method) => {
+      for (const [what, change] of STRANGE) {
+        const filling = { strings: {}, string: () => '', number: 1, bytes: Buffer.from('x'), ...change }
+        for (const kept of [{}, strings]) {
+          const request = fillRequest(method.input, { ...filling, strings: kept })
+          const outcome = await call(method, request, 'mk_admin')
+          if ('code' in outcome) expect(FAULTS, `${what}: ${show(outcome)}`).not.toContain(outcome.code)
+        }
+      }
+    },
+    60_000,
+  )
+
+  const services = real.filter(([, method]) => ruleOf(method).name === 'SERVICE')
+  test.each(services)('%s, from a sister', async (_name, method) => {
+    for (const [what, change] of STRANGE) {
+      const filling = { string: () => '', number: 1, bytes: Buffer.from('x'), ...change, strings: {} }
+      const outcome = await call(method, fillRequest(method.input, filling), `mks_${ruleOf(method).services[0]}`)
+      if ('code' in outcome) expect(FAULTS, `${what}: ${show(outcome)}`).not.toContain(outcome.code)
+    }
+  })
+})

@@ -1,0 +1,87 @@
+// The real services on one port and one database, for the callers of `CALLERS`.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { DescService } from '@bufbuild/protobuf'
+import type { Client } from '@connectrpc/connect'
+import { ManifestService } from '../../gen/modelkeep/artifact/v1/manifest_service_pb.ts'
+import { IngestService } from '../../gen/modelkeep/audit/v1/ingest_service_pb.ts'
+import { IdentityService } from '../../gen/modelkeep/metadata/v1/identity_service_pb.ts'
+import { sisterClient } from '../../services/lib/clients.ts'
+import { serve } from '../../services/lib/serve.ts'
+import type { Service } from '../../services/lib/service.ts'
+import { readArtifactLimits } from '../../services/artifact/config.ts'
+import { artifactService } from '../../services/artifact/service.ts'
+import { DirectoryStore } from '../../services/artifact/store/directory.ts'
+import { openStore as openArtifact } from '../../services/artifact/store/orm.ts'
+import { auditService } from '../../services/audit/service.ts'
+import { openStore as openAudit } from '../../services/audit/store/orm.ts'
+import { EnvReader } from '../../services/lib/env.ts'
+import { createAdminToken } from '../../services/metadata/admin-token.ts'
+import { metadataService } from '../../services/metadata/service.ts'
+import { openStore as openMetadata } from '../../services/metadata/store/orm.ts'
+import { createDatabase } from './database.ts'
+import { grpcClient, stubServing, type StubServing } from './serving.ts'
+
+export interface AllServices {
+  url: string
+  serving: StubServing
+  client<S extends DescService>(service: S, token: string): Client<S>
+  close(): Promise<void>
+}
+
+export async function startAllServices(): Promise<AllServices> {
+  const testDatabase = await createDatabase()
+  const { url } = testDatabase
+  const folder = await mkdtemp(join(tmpdir(), 'modelkeep-all-'))
+  const port = await freePort()
+  const address = `http://127.0.0.1:${port}`
+  const sister = <S extends DescService>(service: S, name: string, caller: string) =>
+    sisterClient(service, { name, address, token: `mks_${caller}` })
+  const serving = stubServing([], (router) => services.forEach(({ routes }) => routes(router)))
+  const common = { logger: serving.logger, draining: serving.draining, trustedServices: new Map<string, string>() }
+  const metadata = openMetadata({ url })
+  await createAdminToken(metadata)
+  const services: Service[] = [
+    metadataService({
+      ...common,
+      database: metadata,
+      manifests: sister(ManifestService, 'artifact', 'metadata'),
+      ingest: sister(IngestService, 'audit', 'metadata'),
+    }),
+    artifactService({
+      ...common,
+      database: openArtifact({ url }),
+      bytes: new DirectoryStore(folder),
+      identity: sister(IdentityService, 'metadata', 'artifact'),
+      ingest: sister(IngestService, 'audit', 'artifact'),
+      limits: readArtifactLimits(new EnvReader({})),
+    }),
+    auditService({ ...common, database: openAudit({ url }), identity: sister(IdentityService, 'metadata', 'audit') }),
+  ]
+  serving.services = services.flatMap((service) => service.services)
+  const served = await serve(serving, { host: '127.0.0.1', port })
+  return {
+    url,
+    serving,
+    client: (service, token) => grpcClient(service, port, token),
+    async close() {
+      serving.drain.abort()
+      // The last events still go to the log.
+      for (const service of services) await service.close()
+      await served.close(0)
+      await testDatabase.drop()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
