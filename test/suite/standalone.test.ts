@@ -1,0 +1,257 @@
+// `npm start` as users run it: a process of its own on a directory of its own.
+import { Code, ConnectError, createClient, type Interceptor, type Transport } from '@connectrpc/connect'
+import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node'
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { randomBytes } from 'node:crypto'
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, expect, test, vi } from 'vitest'
+import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
+import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
+import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
+
+const REPOSITORY = resolve(import.meta.dirname, '..', '..')
+const NOBODY = 65_534
+const isRoot = process.getuid?.() === 0
+
+const home = await mkdtemp(join(tmpdir(), 'modelkeep-standalone-'))
+await chmod(home, 0o755)
+const running = new Set<ChildProcess>()
+afterAll(async () => {
+  for (const child of running) await end(child, 'SIGTERM')
+  await rm(home, { recursive: true, force: true })
+})
+
+interface Started {
+  child: ChildProcess
+  /** What it said to people. */
+  said: () => string
+  /** What it logged. */
+  logged: () => string
+  exit: Promise<number | null>
+}
+
+function launch(directory: string, options: { user?: number; args?: string[] } = {}): Started {
+  const args = ['services/standalone/main.ts', '--data', directory, ...(options.args ?? ['--port', '0'])]
+  const child = spawn(process.execPath, args, {
+    cwd: REPOSITORY,
+    env: { PATH: process.env['PATH'], HOME: directory },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(options.user === undefined ? {} : { uid: options.user, gid: options.user }),
+  })
+  running.add(child)
+  const texts = { said: '', logged: '' }
+  child.stdout.on('data', (chunk: Buffer) => (texts.said += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (texts.logged += chunk.toString()))
+  const exit = once(child, 'exit').then(([code]) => {
+    running.delete(child)
+    return code as number | null
+  })
+  return { child, said: () => texts.said, logged: () => texts.logged, exit }
+}
+
+/** Starts, and waits until it serves. */
+async function start(directory: string, options: Parameters<typeof launch>[1] = {}) {
+  const started = launch(directory, options)
+  const read = async () => JSON.parse(await readFile(join(directory, 'server.json'), 'utf8')) as { address: string }
+  await vi.waitFor(
+    async () => {
+      if (started.child.exitCode !== null) throw new Error(`it ended: ${started.logged()}`)
+      expect(await read()).toMatchObject({ pid: started.child.pid })
+    },
+    { timeout: 60_000, interval: 50 },
+  )
+  const { address } = await read()
+  const token = (await readFile(join(directory, 'admin-token'), 'utf8')).trim()
+  const interceptors = [bearer(token)]
+  return { ...started, address, token, transport: createGrpcTransport({ baseUrl: address, interceptors }) }
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const exit = once(child, 'exit')
+  child.kill(signal)
+  await exit
+}
+
+function bearer(token: string): Interceptor {
+  return (next) => (request) => {
+    request.header.set('authorization', `Bearer ${token}`)
+    return next(request)
+  }
+}
+
+async function clusterOf(directory: string): Promise<number> {
+  return Number((await readFile(join(directory, 'postgres', 'data', 'postmaster.pid'), 'utf8')).split('\n')[0])
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const directory = join(home, 'data')
+
+test('starts with nothing, says where things are, and speaks every protocol on one address', async () => {
+  const server = await start(directory)
+  const tokenFile = join(directory, 'admin-token')
+  await vi.waitFor(() => expect(server.said()).toContain(server.address))
+  expect(server.said()).toContain(tokenFile)
+  expect(server.said()).toContain('npx modelkeep push')
+  expect((await stat(tokenFile)).mode & 0o777).toBe(0o600)
+  expect((await stat(directory)).mode & 0o777).toBe(isRoot ? 0o711 : 0o700)
+  const options = { baseUrl: server.address, interceptors: [bearer(server.token)] }
+  const transports: Transport[] = [
+    createGrpcTransport(options),
+    createGrpcWebTransport({ ...options, httpVersion: '1.1' }),
+    createConnectTransport({ ...options, httpVersion: '1.1', useBinaryFormat: false }),
+    createConnectTransport({ ...options, httpVersion: '2' }),
+  ]
+  for (const transport of transports) {
+    const { principal, roles } = await createClient(IdentityService, transport).whoAmI({})
+    expect([principal, roles.map(({ namespace }) => namespace)]).toEqual(['admin', ['*']])
+  }
+  await createClient(ModelService, transports[0]!).createModel({ name: 'scorer' })
+  const log = createClient(LogService, transports[0]!)
+  const types = async () => (await log.listEntries({ orderBy: 'index' })).entries.map(({ event }) => event!.type)
+  await vi.waitFor(async () => expect(await types()).toContain('model.created.v1'), 10_000)
+  expect(await (await fetch(`${server.address}/healthz`)).text()).toBe('serving\n')
+  expect(server.logged()).toBe('')
+})
+
+test('says no to callers without a token, and keeps denials where they belong', async () => {
+  const { address, token } = JSON.parse(await readFile(join(directory, 'server.json'), 'utf8')) as Record<
+    string,
+    string
+  >
+  const ask = (service: string, authorization?: string) =>
+    fetch(`${address}/modelkeep.${service}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...(authorization ? { authorization } : {}) },
+      body: '{}',
+    })
+  expect(token).toBeUndefined()
+  for (const service of ['metadata.v1.IdentityService/WhoAmI', 'audit.v1.LogService/ListEntries']) {
+    expect((await ask(service)).status).toBe(401)
+    expect((await ask(service, 'Bearer mk_wrong')).status).toBe(401)
+    expect((await ask(service, 'Bearer mks_wrong')).status).toBe(401)
+  }
+  const admin = `Bearer ${(await readFile(join(directory, 'admin-token'), 'utf8')).trim()}`
+  expect((await ask('audit.v1.IngestService/AppendEvents', admin)).status).toBe(403)
+  expect((await ask('metadata.v1.IdentityService/AuthenticateToken', admin)).status).toBe(403)
+})
+
+test('refuses to start twice on one directory, and on an address in use', async () => {
+  const second = launch(directory)
+  expect(await second.exit).toBe(1)
+  expect(second.logged()).toMatch(/Modelkeep is running on .* already, as process \d+/)
+  const taken = createServer()
+  await new Promise<void>((listening) => taken.listen(0, '127.0.0.1', listening))
+  const { port } = taken.address() as AddressInfo
+  const other = join(home, 'other')
+  const refused = launch(other, { args: ['--port', String(port)] })
+  expect(await refused.exit).toBe(1)
+  expect(refused.logged()).toContain(`127.0.0.1:${port} is in use`)
+  await new Promise((closed) => taken.close(closed))
+  await expect(stat(join(other, 'server.json'))).rejects.toThrow('ENOENT')
+  await expect(stat(join(other, 'lock'))).rejects.toThrow('ENOENT')
+})
+
+/** The command, which finds server and token by itself. */
+const modelkeep = (...args: string[]) =>
+  promisify(execFile)(process.execPath, ['clients/cli/modelkeep.ts', ...args], {
+    cwd: REPOSITORY,
+    env: { PATH: process.env['PATH'], MODELKEEP_DATA: directory },
+  })
+
+test('keeps everything when it is killed, and starts again beside what that left', async () => {
+  const bytes = randomBytes(3_000_000)
+  await writeFile(join(home, 'weights.bin'), bytes)
+  await modelkeep('push', join(home, 'weights.bin'), 'vad')
+  const [child] = running
+  const first = await clusterOf(directory)
+  await end(child!, 'SIGKILL')
+  const server = await start(directory)
+  expect(await clusterOf(directory)).not.toBe(first)
+  expect(isAlive(first)).toBe(false)
+  const { models } = await createClient(ModelService, server.transport).listModels({})
+  expect(models.map(({ name }) => name).toSorted()).toEqual(['scorer', 'vad'])
+  await modelkeep('pull', 'vad:1', join(home, 'pulled'))
+  expect((await readFile(join(home, 'pulled', 'weights.bin'))).equals(bytes)).toBe(true)
+})
+
+test('drains when it is told to stop: watchers are sent on, PostgreSQL ends, nothing is left lying about', async () => {
+  const [child] = running
+  await end(child!, 'SIGKILL')
+  const server = await start(directory)
+  const postgres = await clusterOf(directory)
+  let seen = 0
+  const watch = async () => {
+    for await (const message of createClient(LogService, server.transport).watchEntries({}))
+      seen += message.entries.length
+  }
+  const watched = watch().catch((error: unknown) => Code[ConnectError.from(error).code])
+  await vi.waitFor(() => expect(seen).toBeGreaterThan(2), 10_000)
+  server.child.kill('SIGINT')
+  server.child.kill('SIGINT')
+  expect(await watched).toBe('Unavailable')
+  expect(await server.exit).toBe(0)
+  expect(isAlive(postgres)).toBe(false)
+  for (const name of ['server.json', 'lock']) await expect(stat(join(directory, name))).rejects.toThrow('ENOENT')
+})
+
+test('ends with a clear message when PostgreSQL dies', async () => {
+  const server = await start(directory)
+  process.kill(await clusterOf(directory), 'SIGKILL')
+  expect(await server.exit).toBe(1)
+  expect(server.logged()).toContain('PostgreSQL has ended unexpectedly')
+  await expect(stat(join(directory, 'server.json'))).rejects.toThrow('ENOENT')
+  const again = await start(directory)
+  expect((await createClient(ModelService, again.transport).listModels({})).models.length).toBe(2)
+  await end(again.child, 'SIGTERM')
+})
+
+test('works below a directory that is closed to others', async () => {
+  const closed = join(home, 'closed')
+  await mkdir(closed, { mode: 0o700 })
+  const below = join(closed, 'deep', 'data')
+  const server = await start(below)
+  await createClient(ModelService, server.transport).createModel({ name: 'scorer' })
+  await end(server.child, 'SIGTERM')
+  const again = await start(below)
+  expect((await createClient(ModelService, again.transport).listModels({})).models.length).toBe(1)
+  await end(again.child, 'SIGTERM')
+})
+
+test('works as an ordinary user', async ({ skip }) => {
+  if (!isRoot) skip('every test in this file already runs as one')
+  const wall = await closedTo(NOBODY, process.execPath, REPOSITORY)
+  if (wall) skip(`an ordinary user cannot reach ${wall}, above this checkout`)
+  const own = join(home, 'own')
+  await mkdir(own, { mode: 0o700 })
+  await chown(own, NOBODY, NOBODY)
+  const server = await start(join(own, 'data'), { user: NOBODY })
+  expect((await stat(join(own, 'data'))).mode & 0o777).toBe(0o700)
+  expect((await stat(join(own, 'data', 'admin-token'))).uid).toBe(NOBODY)
+  await createClient(ModelService, server.transport).createModel({ name: 'scorer' })
+  server.child.kill('SIGTERM')
+  expect(await server.exit).toBe(0)
+})
+
+/** The first directory above `paths` that others may not pass. */
+async function closedTo(user: number, ...paths: string[]): Promise<string | undefined> {
+  for (const path of paths) {
+    for (let at = path; at !== dirname(at); at = dirname(at)) {
+      const { mode, uid } = await stat(at)
+      if (uid !== user && !(mode & 0o001)) return at
+    }
+  }
+}
