@@ -82,6 +82,7 @@ export async function startFakeRegistry(files: FakeFile[], lies: Lies = {}): Pro
           if (lies.cutBefore?.()) {
             await setTimeout(20)
             for (const socket of sockets) socket.destroy()
+            return
           }
           sent += chunk.length
           yield { message: { case: 'chunk' as const, value: lies.corrupt?.(chunk, at) ?? chunk } }
