@@ -25,15 +25,20 @@ interface Owner {
 
 /** Makes the directory where there is none, and takes it. Throws a ConfigError while another process has it. */
 export function openDataDirectory(path: string): DataDirectory {
-  const isRoot = process.getuid?.() === 0
-  // PostgreSQL, which does not run as root, must be able to pass.
-  if (mkdirSync(path, { recursive: true }) !== undefined) chmodSync(path, isRoot ? 0o711 : 0o700)
   const lock = join(path, 'lock')
   const server = join(path, 'server.json')
-  takeLock(lock, path)
-  rmSync(server, { force: true })
   const objects = join(path, 'objects')
-  mkdirSync(objects, { recursive: true, mode: 0o700 })
+  try {
+    // PostgreSQL, which does not run as root, must be able to pass.
+    const mode = process.getuid?.() === 0 ? 0o711 : 0o700
+    if (mkdirSync(path, { recursive: true }) !== undefined) chmodSync(path, mode)
+    takeLock(lock, path)
+    rmSync(server, { force: true })
+    mkdirSync(objects, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    if (error instanceof ConfigError) throw error
+    throw new ConfigError([`${path} cannot be used (${(error as Error).message}); choose another with --data`])
+  }
   return {
     adminToken: join(path, 'admin-token'),
     objects,

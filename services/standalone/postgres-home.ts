@@ -1,8 +1,8 @@
 // Where PostgreSQL's binaries and cluster lie, and as whom the server runs. PostgreSQL refuses to run
 // as root; a server run by root's hand under another user must be able to reach both, which a
 // checkout below a 0700 home does not allow.
-import { createHash } from 'node:crypto'
-import { chown, cp, lstat, mkdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { chown, cp, lstat, mkdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { createRequire } from 'node:module'
 
@@ -13,8 +13,11 @@ export type ServerUser = { uid: number; gid: number } | undefined
 const SHARED_BINARIES = '/var/tmp'
 const SHARED_CLUSTERS = '/var/lib/modelkeep'
 
-export async function serverUser(): Promise<ServerUser> {
+/** `cluster`: where it lies, if it exists. It stays with the user who made it. */
+export async function serverUser(cluster: string): Promise<ServerUser> {
   if (process.getuid?.() !== 0) return undefined
+  const known = await stat(cluster).catch(() => undefined)
+  if (known && known.uid !== 0) return { uid: known.uid, gid: known.gid }
   const users = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'))
   const found = users.find(([name]) => name === 'postgres') ?? users.find(([name]) => name === 'nobody')
   return { uid: Number(found?.[2] ?? 65_534), gid: Number(found?.[3] ?? 65_534) }
@@ -23,12 +26,10 @@ export async function serverUser(): Promise<ServerUser> {
 /** The folder of `initdb` and `postgres`, in a place the server's user can reach. */
 export async function reachableBinaries(user: ServerUser): Promise<string> {
   const folder = packageFolder()
-  if (await canReach(folder, user)) {
-    await linkLibraries(folder)
-    return join(folder, 'native', 'bin')
-  }
+  if ((await canReach(folder, user)) && (await linkLibraries(folder))) return join(folder, 'native', 'bin')
   const { version } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as { version: string }
-  const copy = join(SHARED_BINARIES, `modelkeep-postgres-${version}-${process.platform}-${process.arch}`)
+  const name = `modelkeep-postgres-${version}-${process.platform}-${process.arch}-${process.getuid?.() ?? 0}`
+  const copy = join(SHARED_BINARIES, name)
   const known = await lstat(copy).catch(() => undefined)
   if (known && (!known.isDirectory() || known.uid !== process.getuid!() || known.mode & 0o022)) {
     throw new Error(`${copy} belongs to somebody else; remove it`)
@@ -36,7 +37,8 @@ export async function reachableBinaries(user: ServerUser): Promise<string> {
   if (!known) {
     const fresh = `${copy}.${process.pid}`
     await rm(fresh, { recursive: true, force: true })
-    await cp(join(folder, 'native'), join(fresh, 'native'), { recursive: true })
+    // Links as they are: made absolute, they would lead back to where nobody can go.
+    await cp(join(folder, 'native'), join(fresh, 'native'), { recursive: true, verbatimSymlinks: true })
     await linkLibraries(fresh)
     await rename(fresh, copy).catch(() => rm(fresh, { recursive: true, force: true }))
   }
@@ -46,16 +48,22 @@ export async function reachableBinaries(user: ServerUser): Promise<string> {
 /** The folder of the cluster: the one asked for or, where the server's user cannot reach it, one that
  * stands for it, with a link to it in the place asked for. */
 export async function clusterDirectory(asked: string, user: ServerUser): Promise<string> {
+  const linked = await readlink(asked).catch(() => undefined)
+  if (linked !== undefined) {
+    if (await stat(linked).catch(() => undefined)) return linked
+    throw new Error(`the database of ${asked} is gone: it was in ${linked}`)
+  }
   await mkdir(dirname(asked), { recursive: true })
   if (await canReach(dirname(asked), user)) {
     await mkdir(asked, { recursive: true, mode: 0o700 })
     if (user) await chown(asked, user.uid, user.gid)
     return asked
   }
-  const home = join(SHARED_CLUSTERS, createHash('sha256').update(asked).digest('hex').slice(0, 16))
+  // Never the same one twice: whoever removes the place asked for means to begin anew.
+  const home = join(SHARED_CLUSTERS, randomUUID())
   await mkdir(home, { recursive: true, mode: 0o711 })
   if (user) await chown(home, user.uid, user.gid)
-  await symlink(home, asked).catch(ignoreExisting)
+  await symlink(home, asked)
   return home
 }
 
@@ -82,15 +90,17 @@ async function canReach(folder: string, user: ServerUser): Promise<boolean> {
 }
 
 /** The package lists the links its shared libraries need; its install script, which may not have run,
- * would make them. */
-async function linkLibraries(folder: string): Promise<void> {
+ * would make them. False where they are missing and may not be made. */
+async function linkLibraries(folder: string): Promise<boolean> {
   const list = await readFile(join(folder, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]')
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
     const link = join(folder, target)
-    await symlink(relative(dirname(link), join(folder, source)), link).catch(ignoreExisting)
+    const code = await symlink(relative(dirname(link), join(folder, source)), link).then(
+      () => 'EEXIST',
+      (error: NodeJS.ErrnoException) => error.code ?? '',
+    )
+    if (['EACCES', 'EPERM', 'EROFS'].includes(code)) return false
+    if (code !== 'EEXIST') throw new Error(`${link} cannot be made: ${code}`)
   }
-}
-
-function ignoreExisting(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EEXIST') throw error
+  return true
 }

@@ -31,7 +31,7 @@ const SUPERUSER = 'modelkeep'
 const READY = /database system is ready to accept connections/
 
 export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
-  const user = await serverUser()
+  const user = await serverUser(options.directory)
   const bin = await reachableBinaries(user)
   const home = await clusterDirectory(options.directory, user)
   const data = join(home, 'data')

@@ -4,7 +4,7 @@ import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } f
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { randomBytes } from 'node:crypto'
-import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, mkdtemp, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -229,6 +229,14 @@ test('works below a directory that is closed to others', async () => {
   const again = await start(below)
   expect((await createClient(ModelService, again.transport).listModels({})).models.length).toBe(1)
   await end(again.child, 'SIGTERM')
+  const elsewhere = await readlink(join(below, 'postgres')).catch(() => undefined)
+  await rm(below, { recursive: true })
+  const anew = await start(below)
+  expect((await createClient(ModelService, anew.transport).listModels({})).models).toEqual([])
+  await end(anew.child, 'SIGTERM')
+  for (const place of [elsewhere, await readlink(join(below, 'postgres')).catch(() => undefined)]) {
+    if (place) await rm(place, { recursive: true })
+  }
 })
 
 test('works as an ordinary user', async ({ skip }) => {
@@ -244,6 +252,19 @@ test('works as an ordinary user', async ({ skip }) => {
   await createClient(ModelService, server.transport).createModel({ name: 'scorer' })
   server.child.kill('SIGTERM')
   expect(await server.exit).toBe(0)
+  const asRoot = await start(join(own, 'data'))
+  expect((await createClient(ModelService, asRoot.transport).listModels({})).models.length).toBe(1)
+  await end(asRoot.child, 'SIGTERM')
+  const again = await start(join(own, 'data'), { user: NOBODY })
+  await end(again.child, 'SIGTERM')
+})
+
+test('says plainly when the directory cannot be used', async () => {
+  const file = join(home, 'a-file')
+  await writeFile(file, '')
+  const started = launch(file)
+  expect(await started.exit).toBe(1)
+  expect(started.logged()).toMatch(/a-file cannot be used .* choose another with --data/)
 })
 
 /** The first directory above `paths` that others may not pass. */
