@@ -63,10 +63,16 @@ export async function startAllServices(): Promise<AllServices> {
   ]
   serving.services = services.flatMap((service) => service.services)
   const served = await serve(serving, { host: '127.0.0.1', port })
+  const clients = new Map<string, unknown>()
   return {
     url,
     serving,
-    client: (service, token) => grpcClient(service, port, token),
+    client<S extends DescService>(service: S, token: string): Client<S> {
+      const key = `${service.typeName} ${token}`
+      const client = clients.get(key) ?? grpcClient(service, port, token)
+      clients.set(key, client)
+      return client as Client<S>
+    },
     async close() {
       serving.drain.abort()
       // The last events still go to the log.

@@ -1,6 +1,7 @@
 import type { HandlerContext } from '@connectrpc/connect'
 import type { ListEntriesRequest } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import { accessOf } from '#lib/caller.ts'
+import { failField } from '#lib/errors.ts'
 import { cutPage, parsePage } from '#lib/pages.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { parseOrder } from '../domain/entry.ts'
@@ -15,6 +16,7 @@ export async function listEntries({ database }: LogDeps, request: ListEntriesReq
   const filter = parseEntryFilter(request.filter)
   const page = parsePage(request, ['ListEntries', request.filter, order], ['number'])
   const last = page.after?.[0] as number | undefined
+  if (last !== undefined && !Number.isSafeInteger(last)) failField('page_token', 'must come from an answer')
   const range = last === undefined ? {} : order === 'asc' ? { from: last + 1 } : { below: last }
   const em = forkFor(database, context.signal)
   const query = { readable, filter, order, limit: page.size + 1, ...range }

@@ -1,20 +1,17 @@
 // What tokens and roles may be called.
-import { failField, failLimit } from '#lib/errors.ts'
+import { failField } from '#lib/errors.ts'
+import { DEFAULT_NAMESPACE } from './names.ts'
+import { parseLine } from './text.ts'
 
 const PRINCIPAL = /^[a-z0-9][a-z0-9._@-]{0,127}$/
 const NAMESPACE = /^[a-z0-9][a-z0-9-]{0,62}$/
 const MAX_DESCRIPTION_CHARACTERS = 255
-const MAX_REASON_BYTES = 2048
 
 export const ROLES = ['READER', 'CONTRIBUTOR', 'ADMIN'] as const
 export type RoleWord = (typeof ROLES)[number]
 
-export function isPrincipal(text: string): boolean {
-  return PRINCIPAL.test(text)
-}
-
 export function parsePrincipal(text: string): string {
-  if (!isPrincipal(text)) {
+  if (!PRINCIPAL.test(text)) {
     failField('principal', 'must be 1 to 128 of a-z, 0-9, «.», «_», «@», «-», and begin with a letter or digit')
   }
   return text
@@ -22,7 +19,7 @@ export function parsePrincipal(text: string): string {
 
 /** A namespace's name, `*` for all; `default` where it is empty. */
 export function parseScope(text: string): string {
-  const name = text || 'default'
+  const name = text || DEFAULT_NAMESPACE
   if (name !== '*' && !NAMESPACE.test(name)) {
     failField('namespace', 'must be `*`, or 1 to 63 of a-z, 0-9, «-», and begin with a letter or digit')
   }
@@ -35,20 +32,7 @@ export function parseRole(role: number): RoleWord {
 }
 
 export function parseTokenDescription(text: string): string {
-  if (Array.from(text).length > MAX_DESCRIPTION_CHARACTERS)
-    failLimit('description', MAX_DESCRIPTION_CHARACTERS, 'characters')
-  return parseStorable(text, 'description')
-}
-
-export function parseReason(text: string): string {
-  if (Buffer.byteLength(text) > MAX_REASON_BYTES) failLimit('reason', MAX_REASON_BYTES, 'bytes')
-  return parseStorable(text, 'reason')
-}
-
-/** PostgreSQL keeps every text but those with U+0000 and halves of surrogate pairs. */
-function parseStorable(text: string, field: string): string {
-  if (text.includes('\0') || !text.isWellFormed()) failField(field, 'must be text without the character U+0000')
-  return text
+  return parseLine(text, 'description', MAX_DESCRIPTION_CHARACTERS)
 }
 
 /** Within the years that RFC 3339 can write, and with nanoseconds that are part of one second. */

@@ -10,16 +10,18 @@ import {
   type RevokeRoleRequest,
 } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { accessOf, ALL_NAMESPACES } from '#lib/caller.ts'
-import { fail, failField } from '#lib/errors.ts'
+import { fail } from '#lib/errors.ts'
 import { cutPage, parsePage } from '#lib/pages.ts'
 import { forkFor, type EntityManager } from '#lib/store/database.ts'
 import { translateFault } from '#lib/store/faults.ts'
 import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
-import { isPrincipal, parsePrincipal, parseReason, parseRole, parseScope } from '../domain/identity.ts'
+import { parsePrincipal, parseRole, parseScope } from '../domain/identity.ts'
+import { parseReason } from '../domain/text.ts'
 import type { RoleRow } from '../store/identity.ts'
 import * as roles from '../store/roles.ts'
 import type { IdentityDeps } from './identity.ts'
+import { checkKeys, isTextKey } from './page-keys.ts'
 import { presentBinding } from './present-identity.ts'
 
 export async function grantRole(deps: IdentityDeps, request: GrantRoleRequest, context: HandlerContext) {
@@ -68,9 +70,8 @@ export async function revokeRole(deps: IdentityDeps, request: RevokeRoleRequest,
 export async function listRoles({ database }: IdentityDeps, request: ListRolesRequest, context: HandlerContext) {
   const namespace = parseScope(request.namespace)
   requireScope(context, namespace)
-  const page = parsePage(request, ['ListRoles', namespace], ['string'])
+  const page = checkKeys(parsePage(request, ['ListRoles', namespace], ['string']), [isTextKey])
   const after = page.after && String(page.after[0])
-  if (after !== undefined && !isPrincipal(after)) failField('page_token', 'must come from an answer')
   const em = forkFor(database, context.signal)
   const question = { namespace, after, limit: page.size + 1 }
   const found = await roles.listRoles(em, question).catch(translateFault)

@@ -10,17 +10,19 @@ import {
   type RevokeTokenRequest,
 } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { fail, failField } from '#lib/errors.ts'
-import { isUuid, parseUuid } from '#lib/ids.ts'
+import { parseUuid } from '#lib/ids.ts'
 import { cutPage, parsePage } from '#lib/pages.ts'
 import { forkFor, type EntityManager } from '#lib/store/database.ts'
 import { translateFault } from '#lib/store/faults.ts'
 import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
 import { fromTimestamp, rfc3339 } from '#lib/store/time.ts'
-import { parsePrincipal, parseReason, parseTime, parseTokenDescription } from '../domain/identity.ts'
+import { parsePrincipal, parseTime, parseTokenDescription } from '../domain/identity.ts'
+import { parseReason } from '../domain/text.ts'
 import { lockIdentity, requireAdmin } from '../store/roles.ts'
 import * as tokens from '../store/tokens.ts'
 import type { IdentityDeps } from './identity.ts'
+import { checkKeys, isIdKey } from './page-keys.ts'
 import { presentToken } from './present-identity.ts'
 
 export async function createToken(deps: IdentityDeps, request: CreateTokenRequest, context: HandlerContext) {
@@ -52,9 +54,8 @@ async function checkExpiry(em: EntityManager, expireTime: string): Promise<void>
 
 export async function listTokens({ database }: IdentityDeps, request: ListTokensRequest, context: HandlerContext) {
   const principal = request.principal === '' ? '' : parsePrincipal(request.principal)
-  const page = parsePage(request, ['ListTokens', principal], ['string'])
+  const page = checkKeys(parsePage(request, ['ListTokens', principal], ['string']), [isIdKey])
   const before = page.after && String(page.after[0])
-  if (before !== undefined && !isUuid(before)) failField('page_token', 'must come from an answer')
   const em = forkFor(database, context.signal)
   const question = { principal, before, limit: page.size + 1 }
   const { rows, nextPageToken } = cutPage(
