@@ -9,7 +9,8 @@ const FULL = [
   'InsufficientStorage',
   'InsufficientCapacity',
 ]
-const OBJECT_GONE = ['NoSuchKey', 'NotFound']
+/** InvalidRange: the object is there, but shorter than it was. */
+const OBJECT_GONE = ['NoSuchKey', 'NotFound', 'InvalidRange']
 const UPLOAD_GONE = ['NoSuchUpload']
 const PART_STALE = ['InvalidPart', 'InvalidPartOrder']
 const LOST_CONNECTION = ['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN']

@@ -1,0 +1,212 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
+import { newObjectKey } from '../../../services/artifact/store/byte-store.ts'
+import { DirectoryStore } from '../../../services/artifact/store/directory.ts'
+import { S3Store } from '../../../services/artifact/store/s3.ts'
+import { MIB, startArtifact, STORES, type TestStore } from '../../support/artifact.ts'
+import { blobMessages, digestOf, download, makeBytes, sha256, startUpload, writePart } from '../../support/bytes.ts'
+import { refuse, startFakeS3 } from '../../support/fake-s3.ts'
+import { createBucket } from '../../support/minio.ts'
+import { refusalOf } from '../../support/refusal.ts'
+
+const bytesOf = (content: Buffer) => ({ chunks: [content], length: content.length, sha256: sha256(content) })
+
+describe.each(STORES)('%s as a store', async (kind, createStore) => {
+  const place = await createStore()
+  const store = place.open()
+  afterAll(async () => {
+    await store.close()
+    await place.drop()
+  })
+
+  test('gives up what was begun, however often, whether or not it is there', async () => {
+    const key = newObjectKey()
+    const uploadId = await store.begin(key)
+    const part = { ...bytesOf(makeBytes(100, 'part')), key, uploadId, number: 1, offset: 0 }
+    await store.putPart(part)
+    await store.abort(key, uploadId)
+    await store.abort(key, uploadId)
+    await store.abort(newObjectKey(), null)
+    await store.remove(newObjectKey())
+    await expect(store.putPart(part)).rejects.toMatchObject({ problem: 'upload gone' })
+    await expect(store.complete(key, uploadId, [{ number: 1, length: 100, etag: 'x' }])).rejects.toMatchObject({
+      problem: 'upload gone',
+    })
+    expect(await store.stat(key)).toBeUndefined()
+  })
+
+  test('gives up what was begun by a process that died before it could write the name down', async () => {
+    const key = newObjectKey()
+    await store.begin(key)
+    expect(await place.listUnfinished([key])).toEqual([key])
+    await store.abort(key, null)
+    expect(await place.listUnfinished([key])).toEqual([])
+  })
+
+  test('reads a range as it is, and stops when it is told to', async () => {
+    const key = newObjectKey()
+    const content = makeBytes(5 * MIB, kind)
+    await store.put(key, bytesOf(content))
+    expect(await store.stat(key)).toBe(content.length)
+    const read: Uint8Array[] = []
+    for await (const bytes of store.read(key, 100, 3 * MIB)) read.push(bytes)
+    expect(Buffer.concat(read).equals(content.subarray(100, 100 + 3 * MIB))).toBe(true)
+    const stop = new AbortController()
+    const stopped = async () => {
+      for await (const _bytes of store.read(key, 0, content.length, stop.signal)) stop.abort()
+    }
+    await expect(stopped()).rejects.toThrow('aborted')
+    await expect(store.read(newObjectKey(), 0, 1)[Symbol.asyncIterator]().next()).rejects.toMatchObject({
+      problem: 'object gone',
+    })
+  })
+
+  test.each(['../../etc/passwd', '/etc/passwd', 'objects/ab/../../x', 'objects/ab/x', ''])(
+    'has no key like %j',
+    async (key) => {
+      const nothing = bytesOf(Buffer.alloc(0))
+      for (const call of [
+        async () => store.begin(key),
+        async () => store.put(key, nothing),
+        async () => store.stat(key),
+        async () => store.remove(key),
+        async () => store.abort(key, null),
+      ]) {
+        await expect(call()).rejects.toThrow()
+      }
+    },
+  )
+})
+
+describe('an S3 server out of order', () => {
+  test('that is not there is said to be unavailable, and the service not healthy', async () => {
+    const options = {
+      endpoint: 'http://127.0.0.1:1',
+      bucket: 'bucket',
+      region: 'us-east-1',
+      accessKey: 'a',
+      secretKey: 'b',
+    }
+    const bucket = await createBucket()
+    const working = new S3Store(bucket.options)
+    const artifact = await startArtifact(emptyStore(() => working))
+    const cut = await artifact.addReplica({ bytes: new S3Store(options) })
+    const bytes = makeBytes(17 * MIB, 'unreachable')
+    await artifact.client(BlobService).uploadBlob(blobMessages(bytes))
+    const [blobs, uploads] = [cut.client(BlobService), cut.client(UploadService)]
+    const other = makeBytes(3, 'other')
+    for (const call of [
+      () => blobs.uploadBlob(blobMessages(other)),
+      () => startUpload(uploads, other),
+      () => download(blobs, { digest: digestOf(bytes) }),
+    ]) {
+      expect(await refusalOf(call())).toMatchObject({
+        code: 'Unavailable',
+        reason: 'DEPENDENCY_UNAVAILABLE',
+        metadata: { dependency: 'store' },
+      })
+    }
+    expect((await fetch(`${cut.address}/healthz`)).status).toBe(503)
+    expect((await fetch(`${artifact.address}/healthz`)).status).toBe(200)
+    await cut.stop()
+    await artifact.stop()
+    await bucket.drop()
+  })
+
+  test.each([
+    [507, 'XMinioStorageFull', 'STORE_FULL'],
+    [403, 'QuotaExceeded', 'STORE_FULL'],
+    [403, 'AccessDenied', 'DEPENDENCY_UNAVAILABLE'],
+    [404, 'NoSuchBucket', 'DEPENDENCY_UNAVAILABLE'],
+    [503, 'SlowDown', 'DEPENDENCY_UNAVAILABLE'],
+  ])('that answers %d %s is %s', async (status, code, reason) => {
+    const fake = await startFakeS3()
+    fake.answer = refuse(status, code)
+    await expect(fake.store.put(newObjectKey(), bytesOf(Buffer.from('x')))).rejects.toMatchObject({ reason })
+    await fake.close()
+  })
+
+  test('is asked again after a lost connection or a moment of overload', async () => {
+    const fake = await startFakeS3()
+    const answers: (typeof fake.answer)[] = [
+      (request) => request.socket.destroy(),
+      refuse(503, 'SlowDown'),
+      (_request, response) => response.writeHead(200, { etag: '"e"' }).end(),
+    ]
+    fake.answer = (request, response) => answers.shift()!(request, response)
+    const content = makeBytes(200_000, 'again')
+    const chunks = [content.subarray(0, 100_000), content.subarray(100_000)]
+    const part = { ...bytesOf(content), chunks, key: newObjectKey(), uploadId: 'id', number: 2, offset: 0 }
+    expect(await fake.store.putPart(part)).toBe('e')
+    expect(fake.requests).toHaveLength(3)
+    await fake.close()
+  })
+
+  test('is never asked twice to complete the same object', async () => {
+    const fake = await startFakeS3()
+    fake.answer = (request) => request.socket.destroy()
+    const complete = fake.store.complete(newObjectKey(), 'id', [{ number: 1, length: 3, etag: 'e' }])
+    await expect(complete).rejects.toMatchObject({ reason: 'DEPENDENCY_UNAVAILABLE' })
+    expect(fake.requests).toHaveLength(1)
+    await fake.close()
+  })
+
+  test('refuses a part whose bytes are not what was signed', async () => {
+    const bucket = await createBucket()
+    const store = new S3Store(bucket.options)
+    const key = newObjectKey()
+    const content = makeBytes(1000, 'signed')
+    const bad = { chunks: [content], length: content.length, sha256: sha256(Buffer.from('other')) }
+    await expect(store.put(key, bad)).rejects.toMatchObject({ reason: 'DEPENDENCY_UNAVAILABLE' })
+    expect(await bucket.listObjects()).toEqual([])
+    await bucket.drop()
+  })
+
+  test('gets its bucket when there is none', async () => {
+    const { options, client, drop } = await createBucket()
+    const bucket = `${options.bucket.slice(0, 40)}-new`
+    const stores = [1, 2, 3].map(() => new S3Store({ ...options, bucket }))
+    await Promise.all(stores.map((store) => store.put(newObjectKey(), bytesOf(Buffer.from('x')))))
+    expect(await client.bucketExists(bucket)).toBe(true)
+    await drop()
+  })
+})
+
+describe('a full directory', () => {
+  test('takes nothing, leaves nothing, and takes again when there is room', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'modelkeep-small-'))
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', root])
+    const artifact = await startArtifact(emptyStore(() => new DirectoryStore(root)))
+    try {
+      const [blobs, uploads] = [artifact.client(BlobService), artifact.client(UploadService)]
+      const full = { code: 'ResourceExhausted', reason: 'STORE_FULL' }
+      for (const size of [15, 40]) {
+        await writeFile(join(root, 'filler'), Buffer.alloc(12 * MIB))
+        expect(await refusalOf(blobs.uploadBlob(blobMessages(makeBytes(size * MIB, 'full'))))).toMatchObject(full)
+        await expect.poll(() => readdir(join(root, 'unfinished'))).toEqual([])
+      }
+      const bytes = makeBytes(15 * MIB, 'resumed when there is room')
+      const upload = await startUpload(uploads, bytes)
+      expect(await refusalOf(writePart(uploads, upload, bytes, 1))).toMatchObject(full)
+      await rm(join(root, 'filler'))
+      await writePart(uploads, upload, bytes, 1)
+      await uploads.completeUpload({ uploadId: upload.id })
+      expect((await download(blobs, { digest: digestOf(bytes) })).equals(bytes)).toBe(true)
+    } finally {
+      await artifact.stop()
+      execFileSync('umount', [root])
+      await rm(root, { recursive: true })
+    }
+  })
+})
+
+/** A store of which the test looks after itself. */
+function emptyStore(open: TestStore['open']): TestStore {
+  const none = async () => []
+  return { open, listObjects: none, listUnfinished: none, overwrite: async () => {}, drop: async () => {} }
+}

@@ -1,0 +1,95 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { readArtifactSettings } from '../../services/artifact/config.ts'
+import { ConfigError, type Environment } from '../../services/lib/env.ts'
+
+const COMMON = {
+  DATABASE_URL: 'postgresql://modelkeep@db/modelkeep',
+  SERVICE_TOKEN: `mks_${'x'.repeat(40)}`,
+  TRUSTED_SERVICES: `metadata=${'0'.repeat(64)}`,
+  METADATA_ADDRESS: 'http://metadata:7701',
+  AUDIT_ADDRESS: 'http://audit:7703',
+}
+const S3 = { S3_ENDPOINT: 'http://minio:9000', S3_BUCKET: 'models', S3_ACCESS_KEY: 'key', S3_SECRET_KEY: 'secret' }
+
+function problemsOf(environment: Environment): string[] {
+  try {
+    readArtifactSettings(environment)
+    return []
+  } catch (error) {
+    return (error as ConfigError).problems
+  }
+}
+
+test('an S3 store is the default', () => {
+  expect(readArtifactSettings({ ...COMMON, ...S3 })).toMatchObject({
+    port: 7702,
+    metadataAddress: 'http://metadata:7701',
+    auditAddress: 'http://audit:7703',
+    store: {
+      kind: 's3',
+      s3: {
+        endpoint: 'http://minio:9000',
+        bucket: 'models',
+        region: 'us-east-1',
+        accessKey: 'key',
+        secretKey: 'secret',
+      },
+    },
+    limits: { uploadMemoryBytes: 256 * 1024 * 1024, streamIdleSeconds: 30, uploadExpireSeconds: 72_000 },
+  })
+})
+
+test('a directory is a store too', () => {
+  const settings = readArtifactSettings({ ...COMMON, STORE: 'directory', STORE_DIRECTORY: '/var/lib/modelkeep' })
+  expect(settings.store).toEqual({ kind: 'directory', path: '/var/lib/modelkeep' })
+})
+
+test('keys come from files, as container secrets do', () => {
+  const path = join(mkdtempSync(join(tmpdir(), 'modelkeep-config-')), 'secret')
+  writeFileSync(path, 'from a file\n')
+  const { S3_SECRET_KEY: _secret, ...rest } = S3
+  const settings = readArtifactSettings({ ...COMMON, ...rest, S3_SECRET_KEY_FILE: path })
+  expect(settings.store).toMatchObject({ s3: { secretKey: 'from a file' } })
+})
+
+test('all problems are told at once', () => {
+  const problems = problemsOf({
+    STORE: 'tape',
+    UPLOAD_MEMORY_MIB: '1',
+    STREAM_IDLE_SECONDS: 'x',
+    UPLOAD_EXPIRE_HOURS: '0',
+  })
+  const names = [
+    'DATABASE_URL',
+    'METADATA_ADDRESS',
+    'AUDIT_ADDRESS',
+    'STORE must be',
+    'UPLOAD_MEMORY_MIB',
+    'STREAM_IDLE_SECONDS',
+    'UPLOAD_EXPIRE_HOURS',
+  ]
+  for (const name of names) expect(problems.join('\n')).toContain(name)
+})
+
+test.each([
+  ['STORE_DIRECTORY', { ...S3, STORE_DIRECTORY: '/x' }],
+  ['S3_BUCKET', { STORE: 'directory', STORE_DIRECTORY: '/x', S3_BUCKET: 'models' }],
+  ['S3_SECRET_KEY_FILE', { STORE: 'directory', STORE_DIRECTORY: '/x', S3_SECRET_KEY_FILE: '/run/secrets/key' }],
+])('%s is a problem with the other store', (name, settings) => {
+  const store = 'STORE' in settings ? 'directory' : 's3'
+  expect(problemsOf({ ...COMMON, ...settings })).toEqual([`${name} does not belong to STORE=${store}`])
+})
+
+test.each([
+  [{ ...S3, S3_ENDPOINT: 'minio:9000' }, 'S3_ENDPOINT must be a URL'],
+  [{ ...S3, S3_ENDPOINT: 'http://minio:9000/models' }, 'S3_ENDPOINT must have nothing but'],
+  [{ ...S3, S3_BUCKET: 'My Models' }, 'S3_BUCKET must be'],
+  [{ ...S3, S3_BUCKET: '' }, 'S3_BUCKET is missing'],
+  [{ STORE: 'directory', STORE_DIRECTORY: 'models' }, 'STORE_DIRECTORY must be an absolute path'],
+  [{ STORE: 'directory' }, 'STORE_DIRECTORY is missing'],
+])('settings %# are refused: %s', (settings, problem) => {
+  expect(problemsOf({ ...COMMON, ...settings }).join('\n')).toContain(problem)
+})
