@@ -8,6 +8,7 @@ type Item<K extends keyof Facts> = NonNullable<Facts[K]> extends (infer T)[] ? T
 
 const DATASET_ROLES = { train: 1, validation: 2, test: 3 } as const
 const RELATIONS = { 'fine-tuned': 1, distilled: 2, quantized: 3, merged: 4 } as const
+const TIME = /^(\d{4}-\d\d-\d\d)([T ]\d\d:\d\d:\d\d)?(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)?$/i
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/
 
 /** `key=value`; only the first `=` divides. */
@@ -51,7 +52,7 @@ export function parseDataset(text: string): Item<'datasets'> {
 }
 
 /** `id=…,uri=…,framework=…,framework-version=…,start=<time>,end=<time>`. */
-export function parseRun(text: string): { fields: Item<'run'>; start?: Date; end?: Date } {
+export function parseRun(text: string): { fields: Item<'run'>; start?: Time; end?: Time } {
   const names = ['id', 'uri', 'framework', 'framework-version', 'start', 'end']
   const {
     'framework-version': frameworkVersion,
@@ -103,13 +104,20 @@ export function parseSignature(json: string, file: string): JsonObject {
   complainUsage(`--signature ${file} must be an object with inputs and outputs`)
 }
 
-/** RFC 3339, or a date (then its first instant in UTC). */
-export function parseTime(text: string, option: string): Date {
-  const time = new Date(text)
-  if (!/^\d{4}-\d\d-\d\d/.test(text) || Number.isNaN(time.getTime())) {
+/** To the microsecond, as the registry has it. */
+export interface Time {
+  seconds: bigint
+  nanos: number
+}
+
+/** RFC 3339; a date alone is its first instant, and a time without a zone is in UTC, as the command prints them. */
+export function parseTime(text: string, option: string): Time {
+  const [, date, clock = 'T00:00:00', fraction = '', zone = 'Z'] = TIME.exec(text) ?? []
+  const milliseconds = Date.parse(`${date}${clock.replace(' ', 'T')}${zone.toUpperCase()}`)
+  if (Number.isNaN(milliseconds)) {
     complainUsage(`${option} «${text}» is not a time`, 'Write it like 2026-11-23T05:40:00Z.')
   }
-  return time
+  return { seconds: BigInt(milliseconds / 1000), nanos: Number(fraction.padEnd(9, '0')) }
 }
 
 function splitFields(text: string): string[] {

@@ -1,6 +1,6 @@
 // Which server to talk to, and with which token: options, then environment, then the server started in this clone.
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { Complaint, complainUsage } from './complaint.ts'
 
 export interface Addresses {
@@ -89,7 +89,7 @@ interface Embedded {
 }
 
 function findEmbedded(env: Environment): Embedded {
-  const directory = env['MODELKEEP_DATA'] || join(import.meta.dirname, '..', '..', '.modelkeep')
+  const directory = resolve(env['MODELKEEP_DATA'] || join(import.meta.dirname, '..', '..', '.modelkeep'))
   try {
     const { address, pid } = JSON.parse(readFileSync(join(directory, 'server.json'), 'utf8')) as Record<string, unknown>
     if (typeof address !== 'string' || typeof pid !== 'number') return { directory }

@@ -1,4 +1,5 @@
 // log: who did what, when and why.
+import type { JsonObject } from '@bufbuild/protobuf'
 import { Code, ConnectError } from '@connectrpc/connect'
 import { LogEntrySchema, Outcome, type LogEntry } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
@@ -120,7 +121,7 @@ function entryJson(entry: LogEntry) {
 const HEAD = ['WHEN', 'WHO', 'WHAT', 'ON', 'WHY']
 
 function entryRow({ event }: LogEntry): string[] {
-  const what = (event?.type ?? '').replace(/\.v\d+$/, '').replaceAll('.', ' ')
+  const what = (event?.type ?? '').replace(/\.v\d+$/, '').replaceAll('.', ' ') + moveText(event?.details)
   return [
     time(event?.occurTime),
     event?.actor?.principal || 'nobody',
@@ -128,4 +129,10 @@ function entryRow({ event }: LogEntry): string[] {
     event?.resource?.name || event?.resource?.id || '',
     event?.reason ?? '',
   ]
+}
+
+/** From where to where an alias moved. */
+function moveText({ from, to }: JsonObject = {}): string {
+  if (typeof from !== 'number' || typeof to !== 'number') return ''
+  return ` ${from || 'nothing'} → ${to || 'nothing'}`
 }

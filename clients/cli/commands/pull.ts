@@ -53,7 +53,8 @@ async function fetchAll(context: Context, version: Version, files: RemoteFile[],
     await forEach(files, AT_ONCE, context.signal, async (file, signal) => {
       await using handle = await openBelow(places.partial, file.path)
       const job = { namespace: version.namespace, file, handle, progress }
-      received += await download({ ...registry, signal }, job)
+      const count = await download({ ...registry, signal }, job)
+      received += count
     })
   } finally {
     progress.close()

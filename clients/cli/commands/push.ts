@@ -9,7 +9,7 @@ import { splitPair } from '../facts.ts'
 import { bytes, facts as factLines, jsonOf, versionName } from '../output.ts'
 import { openProgress } from '../progress.ts'
 import { findMissing, sendBlobs, type Sent } from '../push/blobs.ts'
-import { readFacts, type FactOptions } from '../push/facts.ts'
+import { FACT_OPTIONS, readFacts, type FactOptions } from '../push/facts.ts'
 import { findFiles, hashFiles, type HashedFile } from '../push/files.ts'
 import { createManifest, createVersion, findModel, findOrCreateModel } from '../push/register.ts'
 import { parseRef } from '../refs.ts'
@@ -46,7 +46,8 @@ export async function push(context: Context, path: string, model: string, option
     const reason = options.reason ?? `pushed as version ${version.number}`
     moved.push(await moveAlias(context, { namespace, model: name, alias }, version.number, { reason }))
   }
-  report(context, { version, created, sent, facts, aliases: moved.map(({ name: alias }) => alias) })
+  const hasOptions = FACT_OPTIONS.some((name) => options[name] !== undefined)
+  report(context, { version, created, sent, facts, hasOptions, aliases: moved.map(({ name: alias }) => alias) })
 }
 
 function parseTarget(text: string, defaultNamespace: string): { namespace: string; model: string } {
@@ -99,10 +100,12 @@ interface Outcome {
   created: boolean
   sent: Sent
   facts: VersionFacts
+  /** Facts were given, not only found. */
+  hasOptions: boolean
   aliases: string[]
 }
 
-function report(context: Context, { version, created, sent, facts, aliases }: Outcome): void {
+function report(context: Context, { version, created, sent, facts, hasOptions, aliases }: Outcome): void {
   const { output } = context
   if (output.json) return output.document({ version: jsonOf(VersionSchema, version), created, ...sent, aliases })
   output.write(created ? `pushed ${versionName(version)}` : `already there as ${versionName(version)}`)
@@ -116,7 +119,7 @@ function report(context: Context, { version, created, sent, facts, aliases }: Ou
       ['aliases', aliases.join(', ')],
     ]),
   )
-  if (!created && !equals(VersionFactsSchema, facts, version.facts ?? facts)) {
+  if (!created && hasOptions && !equals(VersionFactsSchema, facts, version.facts ?? facts)) {
     context.note(
       'The facts given now differ from those it was registered with. Facts never change; see: modelkeep show',
     )

@@ -1,9 +1,10 @@
 // resolve: which version a reference points at, now or at a past time.
-import { timestampFromDate } from '@bufbuild/protobuf/wkt'
+import { create } from '@bufbuild/protobuf'
+import { TimestampSchema } from '@bufbuild/protobuf/wkt'
 import { VersionSchema, type Version } from '#gen/modelkeep/metadata/v1/version_pb.ts'
 import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
 import type { Context } from '../context.ts'
-import { parseTime } from '../facts.ts'
+import { parseTime, type Time } from '../facts.ts'
 import { jsonOf, versionName } from '../output.ts'
 import { parseVersionRef } from '../refs.ts'
 import { unary } from '../registry.ts'
@@ -15,10 +16,10 @@ export async function resolve(context: Context, text: string, { at }: { at?: str
   output.write(`${versionName(version)} ${version.digest}`)
 }
 
-export async function resolveRef(context: Context, text: string, at?: Date): Promise<Version> {
+export async function resolveRef(context: Context, text: string, at?: Time): Promise<Version> {
   const ref = parseVersionRef(text, context.namespace)
   const registry = context.registry()
-  const request = { ref, ...(at && { atTime: timestampFromDate(at) }) }
+  const request = { ref, ...(at && { atTime: create(TimestampSchema, at) }) }
   const { version } = await registry.metadata(VersionService).resolveVersion(request, unary(registry))
   return version!
 }

@@ -42,7 +42,8 @@ export async function sendBlobs(
   let sent = 0
   const small = files.filter(({ size }) => size <= SMALL_BYTES)
   await forEach(small, AT_ONCE, registry.signal, async (file, signal) => {
-    sent += await sendWhole({ ...registry, signal }, namespace, file, progress)
+    const count = await sendWhole({ ...registry, signal }, namespace, file, progress)
+    sent += count
   })
   for (const file of files.filter(({ size }) => size > SMALL_BYTES)) {
     sent += await sendParts(registry, namespace, file, progress)

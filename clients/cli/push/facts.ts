@@ -1,6 +1,6 @@
 // The facts of the new version: options, files they name, versions they refer to, and the git work tree.
 import { create, fromJson, type MessageInitShape } from '@bufbuild/protobuf'
-import { timestampFromDate, ValueSchema } from '@bufbuild/protobuf/wkt'
+import { TimestampSchema, ValueSchema } from '@bufbuild/protobuf/wkt'
 import { readFile } from 'node:fs/promises'
 import {
   DatasetSchema,
@@ -42,6 +42,18 @@ export interface FactOptions {
   license?: string
 }
 
+export const FACT_OPTIONS = [
+  'source',
+  'param',
+  'metric',
+  'dataset',
+  'parent',
+  'run',
+  'dependency',
+  'signature',
+  'license',
+] as const satisfies (keyof FactOptions)[]
+
 /** Everything that can be wrong with the options is found before the first byte is sent. */
 export async function readFacts(context: Context, path: string, options: FactOptions): Promise<VersionFacts> {
   const source = options.source ? parseSource(options.source) : options.git ? await findGitSource(path) : undefined
@@ -65,8 +77,8 @@ function readRun(text: string): NonNullable<MessageInitShape<typeof VersionFacts
   const { fields, start, end } = parseRun(text)
   return {
     ...fields,
-    ...(start && { startTime: timestampFromDate(start) }),
-    ...(end && { endTime: timestampFromDate(end) }),
+    ...(start && { startTime: create(TimestampSchema, start) }),
+    ...(end && { endTime: create(TimestampSchema, end) }),
   }
 }
 

@@ -37,7 +37,8 @@ export async function sendParts(
       const missing = missingParts(upload)
       if (round === 1) progress.advance(file.path, file.size - missing.reduce((sum, { size }) => sum + size, 0))
       await forEach(missing, AT_ONCE, registry.signal, async (part, signal) => {
-        sent += await sendPart({ ...registry, signal }, upload, part, { file, handle, progress })
+        await sendPart({ ...registry, signal }, upload, part, { file, handle, progress })
+        sent += part.size
       })
       await refuseChanged(file)
       await completeUpload(registry, upload)
@@ -83,7 +84,7 @@ interface Reading {
   progress: Progress
 }
 
-async function sendPart(registry: Registry, upload: Upload, part: Part, reading: Reading): Promise<number> {
+async function sendPart(registry: Registry, upload: Upload, part: Part, reading: Reading): Promise<void> {
   const { file, handle, progress } = reading
   const { number, offset, size } = part
   const sha256 = await hashRange(handle, offset, size)
@@ -101,10 +102,10 @@ async function sendPart(registry: Registry, upload: Upload, part: Part, reading:
       await registry.artifact(UploadService).writePart(messages(), { signal: registry.signal })
     } catch (error) {
       progress.advance(file.path, -counted)
+      await refuseChanged(file)
       throw error
     }
   })
-  return size
 }
 
 async function completeUpload(registry: Registry, { id }: Upload): Promise<void> {
