@@ -15,8 +15,13 @@ const KEPT_LINES = 10
 export async function runStandalone(settings: StandaloneSettings): Promise<void> {
   const stop = stopSignal()
   const data = openDataDirectory(settings.directory)
+  stop.addEventListener('abort', () => console.log('stopping …'))
   try {
-    const postgres = await startDatabase(settings, data)
+    const postgres = await startDatabase(settings, data).catch((error: unknown) => {
+      // Ctrl-C reaches what makes the database, too.
+      if (!stop.aborted) throw error
+    })
+    if (!postgres) return
     try {
       await runOn(postgres, settings, data, stop)
     } finally {

@@ -1,102 +1,28 @@
 // `npm start` as users run it: a process of its own on a directory of its own.
-import { Code, ConnectError, createClient, type Interceptor, type Transport } from '@connectrpc/connect'
+import { Code, ConnectError, createClient, type Transport } from '@connectrpc/connect'
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node'
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chmod, chown, mkdir, mkdtemp, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, expect, test, vi } from 'vitest'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
+import { bearer, clusterOf, end, isAlive, launch, REPOSITORY, running, start } from '../support/standalone.ts'
 
-const REPOSITORY = resolve(import.meta.dirname, '..', '..')
 const NOBODY = 65_534
 const isRoot = process.getuid?.() === 0
 
 const home = await mkdtemp(join(tmpdir(), 'modelkeep-standalone-'))
 await chmod(home, 0o755)
-const running = new Set<ChildProcess>()
 afterAll(async () => {
   for (const child of running) await end(child, 'SIGTERM')
   await rm(home, { recursive: true, force: true })
 })
-
-interface Started {
-  child: ChildProcess
-  /** What it said to people. */
-  said: () => string
-  /** What it logged. */
-  logged: () => string
-  exit: Promise<number | null>
-}
-
-function launch(directory: string, options: { user?: number; args?: string[] } = {}): Started {
-  const args = ['services/standalone/main.ts', '--data', directory, ...(options.args ?? ['--port', '0'])]
-  const child = spawn(process.execPath, args, {
-    cwd: REPOSITORY,
-    env: { PATH: process.env['PATH'], HOME: directory },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    ...(options.user === undefined ? {} : { uid: options.user, gid: options.user }),
-  })
-  running.add(child)
-  const texts = { said: '', logged: '' }
-  child.stdout.on('data', (chunk: Buffer) => (texts.said += chunk.toString()))
-  child.stderr.on('data', (chunk: Buffer) => (texts.logged += chunk.toString()))
-  const exit = once(child, 'exit').then(([code]) => {
-    running.delete(child)
-    return code as number | null
-  })
-  return { child, said: () => texts.said, logged: () => texts.logged, exit }
-}
-
-/** Starts, and waits until it serves. */
-async function start(directory: string, options: Parameters<typeof launch>[1] = {}) {
-  const started = launch(directory, options)
-  const read = async () => JSON.parse(await readFile(join(directory, 'server.json'), 'utf8')) as { address: string }
-  await vi.waitFor(
-    async () => {
-      if (started.child.exitCode !== null) throw new Error(`it ended: ${started.logged()}`)
-      expect(await read()).toMatchObject({ pid: started.child.pid })
-    },
-    { timeout: 60_000, interval: 50 },
-  )
-  const { address } = await read()
-  const token = (await readFile(join(directory, 'admin-token'), 'utf8')).trim()
-  const interceptors = [bearer(token)]
-  return { ...started, address, token, transport: createGrpcTransport({ baseUrl: address, interceptors }) }
-}
-
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const exit = once(child, 'exit')
-  child.kill(signal)
-  await exit
-}
-
-function bearer(token: string): Interceptor {
-  return (next) => (request) => {
-    request.header.set('authorization', `Bearer ${token}`)
-    return next(request)
-  }
-}
-
-async function clusterOf(directory: string): Promise<number> {
-  return Number((await readFile(join(directory, 'postgres', 'data', 'postmaster.pid'), 'utf8')).split('\n')[0])
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}
 
 const directory = join(home, 'data')
 
@@ -128,25 +54,28 @@ test('starts with nothing, says where things are, and speaks every protocol on o
 })
 
 test('says no to callers without a token, and keeps denials where they belong', async () => {
-  const { address, token } = JSON.parse(await readFile(join(directory, 'server.json'), 'utf8')) as Record<
-    string,
-    string
-  >
+  const { address } = JSON.parse(await readFile(join(directory, 'server.json'), 'utf8')) as { address: string }
   const ask = (service: string, authorization?: string) =>
     fetch(`${address}/modelkeep.${service}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...(authorization ? { authorization } : {}) },
       body: '{}',
     })
-  expect(token).toBeUndefined()
   for (const service of ['metadata.v1.IdentityService/WhoAmI', 'audit.v1.LogService/ListEntries']) {
     expect((await ask(service)).status).toBe(401)
     expect((await ask(service, 'Bearer mk_wrong')).status).toBe(401)
     expect((await ask(service, 'Bearer mks_wrong')).status).toBe(401)
   }
-  const admin = `Bearer ${(await readFile(join(directory, 'admin-token'), 'utf8')).trim()}`
+  const token = (await readFile(join(directory, 'admin-token'), 'utf8')).trim()
+  const admin = `Bearer ${token}`
   expect((await ask('audit.v1.IngestService/AppendEvents', admin)).status).toBe(403)
   expect((await ask('metadata.v1.IdentityService/AuthenticateToken', admin)).status).toBe(403)
+  const log = createClient(LogService, createGrpcTransport({ baseUrl: address, interceptors: [bearer(token)] }))
+  const producers = async () => {
+    const { entries } = await log.listEntries({ filter: 'type = access.denied.v1' })
+    return entries.map(({ event }) => event!.producer).toSorted()
+  }
+  await vi.waitFor(async () => expect(await producers()).toEqual(['audit', 'metadata']), 10_000)
 })
 
 test('refuses to start twice on one directory, and on an address in use', async () => {
