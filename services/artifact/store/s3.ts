@@ -6,6 +6,7 @@ import { Readable } from 'node:stream'
 import {
   checkObjectKey,
   isByteStoreProblem,
+  storeUnavailable,
   type Bytes,
   type ByteStore,
   type PartToPut,
@@ -32,6 +33,7 @@ export class S3Store implements ByteStore {
   readonly #region: string
   readonly #closeTransport: () => void
   #bucketIsThere: Promise<void> | undefined
+  #bucketWasSeen = false
 
   constructor(options: S3Options) {
     const url = new URL(options.endpoint)
@@ -123,8 +125,11 @@ export class S3Store implements ByteStore {
   }
 
   async check(): Promise<void> {
-    if (await this.#client.bucketExists(this.#bucket).catch(translateS3Fault)) return
-    await this.#makeBucket().catch(translateS3Fault)
+    const exists = await this.#client.bucketExists(this.#bucket).catch(translateS3Fault)
+    // A bucket that was there and is gone took its objects along: that is not repaired by an empty one.
+    if (!exists && this.#bucketWasSeen) throw storeUnavailable(new Error(`the bucket ${this.#bucket} is gone`))
+    if (!exists) await this.#makeBucket().catch(translateS3Fault)
+    this.#bucketWasSeen = true
   }
 
   async close(): Promise<void> {

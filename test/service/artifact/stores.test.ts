@@ -168,12 +168,12 @@ describe('an S3 server out of order', () => {
   })
 
   test('gets its bucket when there is none', async () => {
-    const { options, client, drop } = await createBucket()
-    const bucket = `${options.bucket.slice(0, 40)}-new`
-    const stores = [1, 2, 3].map(() => new S3Store({ ...options, bucket }))
+    const known = await createBucket()
+    const bucket = `${known.options.bucket.slice(0, 40)}-new`
+    const stores = [1, 2, 3].map(() => new S3Store({ ...known.options, bucket }))
     await Promise.all(stores.map((store) => store.put(newObjectKey(), bytesOf(Buffer.from('x')))))
-    expect(await client.bucketExists(bucket)).toBe(true)
-    await drop()
+    expect(await known.client.bucketExists(bucket)).toBe(true)
+    await known.drop()
   })
 })
 
