@@ -11,7 +11,7 @@ interface Measure {
   /** Calls in one round. */
   calls: number
   concurrency: number
-  call(model: string, turn: number): Promise<unknown>
+  call: (model: string, turn: number) => Promise<unknown>
 }
 
 interface Figure {

@@ -36,7 +36,7 @@ function amongField(rows: RawBuilder<unknown>, column: RawBuilder<unknown>): Fil
 }
 
 const metricField: FilterField = (path, operator, value) => {
-  const named = sql`select from version_metric f where f.version_id = v.id and f.name = ${metricName(path, value)}`
+  const named = sql`select from version_metric f where f.version_id = v.id and f.name = ${metricName(path, operator, value)}`
   if (operator === ':') {
     if (path.length > 0 && value.text !== '*') failField('filter', 'knows : on a metric only as metrics.<name>:*')
     return sql<boolean>`exists (${named})`
@@ -47,8 +47,8 @@ const metricField: FilterField = (path, operator, value) => {
 }
 
 /** `metrics.f1 > 0.9`, or `metrics:f1`. */
-function metricName(path: string[], value: FilterValue): string {
-  return path.length === 0 ? value.text : onePath(path)
+function metricName(path: string[], operator: Operator, value: FilterValue): string {
+  return path.length === 0 && operator === ':' ? value.text : onePath(path)
 }
 
 /** Numbers compare as numbers with a bare number; everything else as text. */

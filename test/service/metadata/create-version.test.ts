@@ -1,0 +1,280 @@
+import { fromJson, type JsonValue } from '@bufbuild/protobuf'
+import { ValueSchema } from '@bufbuild/protobuf/wkt'
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeEach, expect, test, vi } from 'vitest'
+import { DatasetRole, ParentRelation } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
+import { VersionState } from '#gen/modelkeep/metadata/v1/version_pb.ts'
+import { byId, byName, makeModel, newDigest, newName, startMetadata } from '../../support/metadata.ts'
+import { refusalOf } from '../../support/refusal.ts'
+import { MANIFEST_BYTES, MANIFEST_FILES } from '../../support/sisters.ts'
+
+const metadata = await startMetadata()
+afterAll(() => metadata.close())
+const { admin, sisters } = metadata
+
+beforeEach(() => {
+  sisters.artifactDown = false
+  sisters.onRetain = () => {}
+})
+
+const value = (json: JsonValue) => fromJson(ValueSchema, json)
+
+const FACTS = {
+  source: { repository: 'https://git.example/scorer', commit: 'abc123', path: 'train', dirty: true },
+  run: {
+    id: 'run-7',
+    uri: 'https://mlflow.example/7',
+    startTime: { seconds: 1_700_000_000n, nanos: 123_456_000 },
+    endTime: { seconds: 1_700_000_500n, nanos: 0 },
+    framework: 'pytorch',
+    frameworkVersion: '2.9.1',
+  },
+  parameters: [
+    { name: 'depth', value: value(12) },
+    { name: 'rate', value: value(1e-5) },
+    { name: 'kind', value: value('gbm') },
+    { name: 'warm', value: value(false) },
+    { name: 'layers', value: value({ sizes: [64, 32], act: 'relu' }) },
+  ],
+  metrics: [
+    { name: 'f1', value: 0.93, dataset: 'holdout', split: 'test' },
+    { name: 'f1', value: 0.99, dataset: 'holdout', split: 'train' },
+    { name: 'loss', value: -1.5e-7 },
+  ],
+  datasets: [{ name: 'holdout', uri: 's3://data', digest: 'sha256:ab', role: DatasetRole.TEST }],
+  signature: {
+    inputs: [{ name: 'x', dataType: 'float32', shape: [-1n, 512n] }],
+    outputs: [{ dataType: 'float32', shape: [] }],
+  },
+  dependencies: [{ name: 'numpy', version: '>=2' }],
+  license: 'Apache-2.0 OR MIT',
+}
+
+test('a version keeps every fact that was given, and is READY', async () => {
+  const name = newName()
+  await makeModel(admin, name)
+  const manifestDigest = newDigest()
+  const notes = { description: '# First', labels: { team: 'core' }, modelCard: 'for all' }
+  const request = { model: byName(name), manifestDigest, semver: '1.2.0-rc.1', facts: FACTS, ...notes }
+  let answer: Awaited<ReturnType<typeof admin.versions.createVersion>> | undefined
+  const [event, ...none] = await metadata.eventsOf(async () => {
+    answer = await admin.versions.createVersion(request)
+  })
+  const version = answer!.version!
+  expect(version).toMatchObject({
+    namespace: 'default',
+    model: name,
+    number: 1,
+    semver: '1.2.0-rc.1',
+    digest: manifestDigest,
+    sizeBytes: MANIFEST_BYTES,
+    fileCount: MANIFEST_FILES,
+    state: VersionState.READY,
+    creator: 'admin',
+    ...notes,
+    aliases: [],
+    etag: '1',
+  })
+  expect(version.facts).toMatchObject(FACTS)
+  expect((await admin.versions.resolveVersion({ ref: byId(version.id) })).version).toEqual(version)
+  expect(none).toEqual([])
+  expect(event).toMatchObject({
+    type: 'version.created.v1',
+    resource: { type: 'version', id: version.id, name: `default/${name}:1`, digest: manifestDigest },
+    details: { number: 1, semver: '1.2.0-rc.1', digest: manifestDigest, source_commit: 'abc123', source_dirty: true },
+  })
+  expect(event!.afterDigest).toMatch(/^sha256:/)
+  expect(sisters.retained.get(version.id)).toBe(manifestDigest)
+})
+
+test('eight concurrent calls on two replicas get the numbers 1 to 8, in order of creation', async () => {
+  const name = newName()
+  await makeModel(admin, name)
+  const answers = await Promise.all(
+    Array.from({ length: 8 }, (_, index) => {
+      const { versions } = index % 2 === 0 ? admin : metadata.replica
+      return versions.createVersion({ model: byName(name), manifestDigest: newDigest() })
+    }),
+  )
+  const versions = answers.map(({ version }) => version!).sort((a, b) => a.number - b.number)
+  expect(versions.map(({ number }) => number)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+  const times = versions.map(({ createTime }) => createTime!.seconds * 1_000_000_000n + BigInt(createTime!.nanos))
+  expect(times).toEqual(times.toSorted((a, b) => (a < b ? -1 : 1)))
+})
+
+test('a number is never given twice, not even after its version is deleted', async () => {
+  const name = newName()
+  const [, digest] = await makeModel(admin, name, 2)
+  const ref = { ref: { case: 'name' as const, value: { model: name, number: 2 } } }
+  await admin.versions.deleteVersion({ version: ref })
+  const { version } = await admin.versions.createVersion({ model: byName(name), manifestDigest: digest! })
+  expect(version!.number).toBe(3)
+  expect((await admin.models.getModel({ model: byName(name) })).model!.latestNumber).toBe(3)
+})
+
+test('a refused call takes no number', async () => {
+  const name = newName()
+  const [digest] = await makeModel(admin, name, 1)
+  await refusalOf(admin.versions.createVersion({ model: byName(name), manifestDigest: digest! }))
+  const { version } = await admin.versions.createVersion({ model: byName(name), manifestDigest: newDigest() })
+  expect(version!.number).toBe(2)
+})
+
+test('the same bytes and the same semver come once in a model, and again in another', async () => {
+  const [name, other] = [newName(), newName()]
+  await makeModel(admin, name)
+  await makeModel(admin, other)
+  const request = { manifestDigest: newDigest(), semver: '1.0.0' }
+  const { version } = await admin.versions.createVersion({ model: byName(name), ...request })
+  expect(await refusalOf(admin.versions.createVersion({ model: byName(name), ...request }))).toMatchObject({
+    code: 'AlreadyExists',
+    reason: 'VERSION_EXISTS',
+    metadata: { number: '1', id: version!.id },
+  })
+  const semver = { model: byName(name), manifestDigest: newDigest(), semver: '1.0.0' }
+  expect(await refusalOf(admin.versions.createVersion(semver))).toMatchObject({
+    code: 'AlreadyExists',
+    reason: 'SEMVER_EXISTS',
+    metadata: { semver: '1.0.0', number: '1' },
+  })
+  await admin.versions.createVersion({ model: byName(other), ...request })
+})
+
+test('of two calls with the same bytes one wins, and the other one holds nothing', async () => {
+  const name = newName()
+  await makeModel(admin, name)
+  const request = { model: byName(name), manifestDigest: newDigest() }
+  const answers = await Promise.allSettled([
+    admin.versions.createVersion(request),
+    metadata.replica.versions.createVersion(request),
+  ])
+  expect(answers.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+  await vi.waitFor(() => expect(retentionsOf(request.manifestDigest)).toBe(1))
+  await expectNoNotes()
+})
+
+test('a manifest that is not there makes no version', async () => {
+  const name = newName()
+  await makeModel(admin, name)
+  const manifestDigest = newDigest()
+  sisters.missing.add(manifestDigest)
+  const refused = await refusalOf(admin.versions.createVersion({ model: byName(name), manifestDigest }))
+  expect(refused).toMatchObject({
+    code: 'NotFound',
+    reason: 'MANIFEST_NOT_FOUND',
+    metadata: { digest: manifestDigest },
+  })
+  expect((await admin.versions.listVersions({ model: byName(name) })).versions).toEqual([])
+  await expectNoNotes()
+})
+
+test('parents must be there and readable', async () => {
+  const [name, secret] = [newName(), newName('secret')]
+  await makeModel(admin, name, 1)
+  await admin.namespaces.createNamespace({ name: secret })
+  await makeModel(admin, 'hidden', 1, secret)
+  const { versions: hidden } = await admin.versions.listVersions({ model: byName('hidden', secret) })
+  const member = await metadata.member({ default: 'CONTRIBUTOR' })
+  const create = (versionId: string, clients = admin) =>
+    clients.versions.createVersion({
+      model: byName(name),
+      manifestDigest: newDigest(),
+      facts: { parents: [{ versionId, relation: ParentRelation.FINE_TUNED }] },
+    })
+  const unknown = randomUUID()
+  const absent = await refusalOf(create(unknown))
+  expect(absent).toMatchObject({ code: 'NotFound', reason: 'VERSION_NOT_FOUND', metadata: { version: unknown } })
+  const [{ id }] = hidden as [(typeof hidden)[0]]
+  expect(await refusalOf(create(id, member))).toEqual({
+    ...absent,
+    message: absent.message.replace(unknown, id),
+    metadata: { version: id },
+  })
+  const { version } = await create(id.toUpperCase())
+  expect(version!.facts!.parents).toMatchObject([{ versionId: id, relation: ParentRelation.FINE_TUNED }])
+})
+
+test('a repeated request gets the first answer and retains nothing more', async () => {
+  const name = newName()
+  await makeModel(admin, name)
+  const request = { model: byName(name), manifestDigest: newDigest(), facts: FACTS, requestId: randomUUID() }
+  const answers = await Promise.all(
+    [admin, metadata.replica, admin].map(({ versions }) => versions.createVersion(request)),
+  )
+  const [first] = answers
+  for (const answer of answers) expect(answer).toEqual(first)
+  await vi.waitFor(() => expect(retentionsOf(request.manifestDigest)).toBe(1))
+  const calls = sisters.calls.length
+  await admin.models.archiveModel({ model: byName(name) })
+  expect(await admin.versions.createVersion(request)).toEqual(first)
+  expect(sisters.calls.slice(calls).filter((call) => call.startsWith('retain'))).toEqual([])
+  expect(await refusalOf(admin.versions.createVersion({ ...request, semver: '1.0.0' }))).toMatchObject({
+    reason: 'REQUEST_ID_REUSED',
+  })
+  await expectNoNotes()
+})
+
+test('what was retained is let go when the model is archived in between', async () => {
+  const name = newName()
+  await makeModel(admin, name)
+  const manifestDigest = newDigest()
+  sisters.onRetain = async () => {
+    await metadata.replica.models.archiveModel({ model: byName(name) })
+  }
+  const refused = await refusalOf(admin.versions.createVersion({ model: byName(name), manifestDigest }))
+  expect(refused.reason).toBe('MODEL_ARCHIVED')
+  await vi.waitFor(() => expect(retentionsOf(manifestDigest)).toBe(0))
+  await expectNoNotes()
+})
+
+test('a sister that does not answer is told, and asked to let go once it answers again', async () => {
+  const name = newName()
+  await makeModel(admin, name, 1)
+  sisters.artifactDown = true
+  const request = { model: byName(name), manifestDigest: newDigest() }
+  expect(await refusalOf(admin.versions.createVersion(request))).toMatchObject({
+    code: 'Unavailable',
+    reason: 'DEPENDENCY_UNAVAILABLE',
+    metadata: { dependency: 'artifact' },
+  })
+  const { version } = await admin.versions.resolveVersion({
+    ref: { ref: { case: 'name', value: { model: name, selector: { case: 'number', value: 1 } } } },
+  })
+  await admin.versions.deleteVersion({ version: byId(version!.id) })
+  await vi.waitFor(() => expect(sisters.calls).toContain(`release ${version!.id}`))
+  expect(sisters.retained.has(version!.id)).toBe(true)
+  sisters.artifactDown = false
+  await vi.waitFor(() => expect(sisters.retained.has(version!.id)).toBe(false), { timeout: 20_000 })
+  await expectNoNotes()
+})
+
+test('a note left by a process that died is worked off when it falls due', async () => {
+  const [id, digest] = [randomUUID(), newDigest()]
+  sisters.retained.set(id, digest)
+  await metadata.sql(`insert into metadata.manifest_release (version_id, namespace, digest, due_time)
+    values ('${id}', 'default', '${digest}', now())`)
+  await vi.waitFor(() => expect(sisters.retained.has(id)).toBe(false), { timeout: 20_000 })
+})
+
+test('a version whose retention is already being let go is not written', async () => {
+  const name = newName()
+  await makeModel(admin, name)
+  const manifestDigest = newDigest()
+  sisters.onRetain = async (id) => {
+    await metadata.sql(`update metadata.manifest_release set attempts = 1 where version_id = '${id}'`)
+  }
+  const refused = await refusalOf(admin.versions.createVersion({ model: byName(name), manifestDigest }))
+  expect(refused).toMatchObject({ code: 'Aborted', reason: 'CONFLICT' })
+  expect((await admin.versions.listVersions({ model: byName(name) })).versions).toEqual([])
+})
+
+function retentionsOf(digest: string): number {
+  return [...sisters.retained.values()].filter((retained) => retained === digest).length
+}
+
+async function expectNoNotes(): Promise<void> {
+  await vi.waitFor(
+    async () => expect(await metadata.sql('select * from metadata.manifest_release where attempts = 0')).toEqual([]),
+    { timeout: 20_000 },
+  )
+}

@@ -1,0 +1,60 @@
+// No change of what is governed without its event: not even for somebody with the service's own rights in SQL.
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { byName, makeModel, startMetadata } from '../../support/metadata.ts'
+
+const metadata = await startMetadata()
+afterAll(() => metadata.close())
+const { admin, sisters } = metadata
+
+beforeAll(async () => {
+  await makeModel(admin, 'm', 2)
+  const target = { name: 'production', target: { case: 'number' as const, value: 1 } }
+  await admin.aliases.setAliases({ model: byName('m'), targets: [target] })
+})
+
+const asService = (statement: string) =>
+  metadata.sql(`set role modelkeep_metadata; set search_path to metadata; ${statement}`)
+
+test.each([
+  `insert into metadata.namespace (name, id, description) values ('x', gen_random_uuid(), '')`,
+  `update metadata.namespace set description = 'x'`,
+  `delete from metadata.namespace where name = 'default'`,
+  `update metadata.model set owner = 'x'`,
+  `update metadata.model set state = 'ARCHIVED'`,
+  `update metadata.version set description = 'x' where number = 2`,
+  `update metadata.version set digest = 'x' where number = 2`,
+  `delete from metadata.version where number = 2`,
+  `update metadata.alias set number = 2`,
+  `delete from metadata.alias`,
+  `insert into metadata.alias_move (id, alias_id, model_id, name, from_number, to_number, mover, move_time, reason)
+    values (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'x', 0, 1, 'x', now(), '')`,
+])('refuses: %s', async (statement) => {
+  await expect(asService(statement)).rejects.toThrow(/without an audit event|violates foreign key/)
+})
+
+test.each([
+  'update metadata.alias_move set to_number = 2',
+  'delete from metadata.alias_move',
+  'delete from metadata.tombstone',
+])('history cannot be changed by the service at all: %s', async (statement) => {
+  await expect(asService(statement)).rejects.toThrow('permission denied')
+})
+
+test('what was refused has changed nothing', async () => {
+  const { model } = await admin.models.getModel({ model: byName('m') })
+  expect(model).toMatchObject({ owner: 'admin', aliases: [{ name: 'production', number: 1 }] })
+  expect((await admin.versions.listVersions({ model: byName('m') })).versions).toHaveLength(2)
+})
+
+test('every event reaches the audit service once, in sequence, also from two replicas', async () => {
+  await Promise.all(
+    [admin, metadata.replica, admin, metadata.replica].map(({ models }, index) =>
+      models.updateModel({ model: byName('m'), updateMask: { paths: ['owner'] }, owner: `o${index}` }),
+    ),
+  )
+  const [row] = await metadata.sql<{ last_sequence: string }>('select last_sequence from metadata.outbox_counter')
+  await vi.waitFor(() => expect(sisters.events.length).toBeGreaterThanOrEqual(Number(row!.last_sequence)))
+  const sequences = [...new Set(sisters.events.map(({ sequence }) => Number(sequence)))]
+  expect(sequences).toEqual(Array.from({ length: Number(row!.last_sequence) }, (_, index) => index + 1))
+  expect(sisters.events.every(({ producer }) => producer === 'metadata')).toBe(true)
+})
