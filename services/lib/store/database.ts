@@ -33,7 +33,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     pool: { min: 0, max: options.poolSize ?? 10 },
     driverOptions: {
       options: settings.map((setting) => `-c ${setting}`).join(' '),
-      onPoolCreated: (pool: ConnectionPool) => pool.on('connect', giveBackWhenBroken),
+      onPoolCreated: preparePool,
     },
     migrations: {
       migrationsList: options.migrations.map((migration) => ({ name: migration.name, class: migration })),
@@ -56,11 +56,19 @@ export function openDatabase(options: DatabaseOptions): Database {
 
 /** What is used of `pg`, which brings no types. */
 interface ConnectionPool {
+  options: object
   on(event: 'connect', take: (client: PooledConnection) => void): void
 }
 interface PooledConnection {
   once(event: 'end', take: () => void): void
   release(broken: boolean): void
+}
+
+/** A statement is cancelled over a connection of its own, which is made with the enumerable options only. It must not
+ * take on the service's role: only the user who opened a session may cancel what it does. */
+function preparePool(pool: ConnectionPool): void {
+  Object.defineProperty(pool.options, 'options', { enumerable: false })
+  pool.on('connect', giveBackWhenBroken)
 }
 
 /** A connection that breaks in a transaction is given back by nobody, because the rollback fails first: without this,
@@ -87,6 +95,7 @@ export async function inTransaction<T>(
   signal: AbortSignal | undefined,
   work: (em: EntityManager) => Promise<T>,
 ): Promise<T> {
+  signal?.throwIfAborted()
   const em = forkFor(database, signal)
   return em.transactional((tx) => work(tx)).catch(translateFault)
 }

@@ -1,0 +1,134 @@
+// What a service makes of its sisters' answers and of their silence.
+import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { Code, ConnectError } from '@connectrpc/connect'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { LogService } from '../../gen/modelkeep/audit/v1/log_service_pb.ts'
+import { ManifestService } from '../../gen/modelkeep/artifact/v1/manifest_service_pb.ts'
+import { sisterClient } from '../../services/lib/clients.ts'
+import { accessOf } from '../../services/lib/caller.ts'
+import { fail, failField, ModelkeepError } from '../../services/lib/errors.ts'
+import { toConnectError } from '../../services/lib/fault.ts'
+import { serve, type Served } from '../../services/lib/serve.ts'
+import { stubServing } from '../support/serving.ts'
+
+let answer: () => unknown
+const serving = stubServing([ManifestService, LogService], (router) => {
+  router.service(ManifestService, {
+    getManifest(_request, context) {
+      accessOf(context).namespaces()
+      return answer() as never
+    },
+  })
+  router.service(LogService, {
+    async *watchEntries(_request, context) {
+      accessOf(context).namespaces()
+      yield { nextIndex: 7n }
+      yield (await answer()) as never
+    },
+  })
+})
+let served: Served
+beforeAll(async () => {
+  served = await serve(serving, { host: '127.0.0.1', port: 0 })
+})
+afterAll(() => served.close(0))
+
+const clientFor = (token = 'mk_admin', port = served.port, timeoutMs = 5_000) =>
+  sisterClient(ManifestService, { name: 'artifact', address: `http://127.0.0.1:${port}`, token, timeoutMs })
+
+async function errorOf(call: Promise<unknown>): Promise<unknown> {
+  return call.then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+}
+
+const UNAVAILABLE = { name: 'ModelkeepError', reason: 'DEPENDENCY_UNAVAILABLE', metadata: { dependency: 'artifact' } }
+
+test('an answer is an answer', async () => {
+  answer = () => ({ manifest: { digest: 'sha256:x' } })
+  expect((await clientFor().getManifest({})).manifest?.digest).toBe('sha256:x')
+})
+
+test('what the sister says of the request is passed on, word for word', async () => {
+  answer = () => fail('MANIFEST_NOT_FOUND', 'there is no such manifest', { digest: 'sha256:x' })
+  const error = await errorOf(clientFor().getManifest({}))
+  expect(error).toMatchObject({
+    name: 'ModelkeepError',
+    reason: 'MANIFEST_NOT_FOUND',
+    message: 'there is no such manifest',
+    metadata: { digest: 'sha256:x' },
+  })
+  expect(toConnectError(error).code).toBe(Code.NotFound)
+})
+
+test('what the sister says of this service is not the caller’s doing', async () => {
+  for (const refuse of [
+    () => fail('PERMISSION_DENIED', 'no'),
+    () => fail('INTERNAL', 'secret detail'),
+    () => failField('digest', 'must be a digest'),
+    () => {
+      throw new Error('secret detail')
+    },
+    () => {
+      throw new ConnectError('gone', Code.Unavailable)
+    },
+  ]) {
+    answer = refuse
+    const error = await errorOf(clientFor().getManifest({}))
+    expect(error).toMatchObject(UNAVAILABLE)
+    expect((error as ModelkeepError).message).not.toContain('secret')
+  }
+  answer = () => ({})
+  expect(await errorOf(clientFor('mks_wrong').getManifest({}))).toMatchObject(UNAVAILABLE)
+})
+
+test('an RPC that the sister does not have is a fault, and told as one', async () => {
+  const error = await errorOf(clientFor('mks_metadata').retainManifest({}))
+  expect(error).toBeInstanceOf(Error)
+  expect(error).not.toBeInstanceOf(ModelkeepError)
+  expect(toConnectError(error).code).toBe(Code.Internal)
+})
+
+test('a sister that is not there, or does not answer, is unavailable', async () => {
+  const silent = createServer().listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  const { port } = silent.address() as AddressInfo
+  expect(await errorOf(clientFor('mk_admin', port, 200).getManifest({}))).toMatchObject(UNAVAILABLE)
+  await new Promise((resolve) => {
+    silent.close(resolve)
+    silent.emit('close')
+  })
+  expect(await errorOf(clientFor('mk_admin', 1, 2_000).getManifest({}))).toMatchObject(UNAVAILABLE)
+})
+
+test('a caller who leaves is told nothing of the sister', async () => {
+  answer = () => new Promise(() => {})
+  const leaving = new AbortController()
+  const call = errorOf(clientFor().getManifest({}, { signal: leaving.signal }))
+  leaving.abort()
+  const error = await call
+  expect(error).not.toBeInstanceOf(ModelkeepError)
+  expect(toConnectError(error, leaving.signal).code).toBe(Code.Canceled)
+})
+
+test('a stream that breaks in the middle is translated too', async () => {
+  const client = sisterClient(LogService, {
+    name: 'audit',
+    address: `http://127.0.0.1:${served.port}`,
+    token: 'mk_admin',
+  })
+  const read = async (): Promise<bigint[]> => {
+    const seen: bigint[] = []
+    for await (const { nextIndex } of client.watchEntries({})) seen.push(nextIndex)
+    return seen
+  }
+  answer = () => ({ nextIndex: 8n })
+  expect(await read()).toEqual([7n, 8n])
+  answer = () => fail('EVENT_NOT_FOUND', 'gone')
+  expect(await errorOf(read())).toMatchObject({ name: 'ModelkeepError', reason: 'EVENT_NOT_FOUND' })
+  answer = () => fail('INTERNAL', 'broken')
+  expect(await errorOf(read())).toMatchObject({ reason: 'DEPENDENCY_UNAVAILABLE', metadata: { dependency: 'audit' } })
+})
