@@ -1,10 +1,14 @@
-// Which file paths a version may have; checked before a push, and again before anything of a pull touches the disk.
+// Which file paths a version may have: the rules of ManifestFile.path, checked before a push, and again before anything
+// of a pull touches the disk.
 
 const MAX_PATH_BYTES = 1024
 const MAX_SEGMENT_BYTES = 255
-// oxlint-disable-next-line no-control-regex
-const FORBIDDEN = /[\u0000-\u001f\u007f<>:"|?*\\]/
-const RESERVED = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\..*)?$/i
+const CONTROL = /[\p{Cc}\u2028\u2029]/u
+/** Characters that change the direction of what is shown, and so disguise a name. */
+const BIDI_CONTROL = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u
+const FORBIDDEN = /[<>:"|?*\\]/
+/** Reserved by Windows with any extension. */
+const RESERVED = /^(con|prn|aux|nul|com[1-9¹²³]|lpt[1-9¹²³]) *(\.|$)/i
 
 /** What is wrong with a path, as the end of the sentence «the path … »; undefined for a good one. */
 export function findPathProblem(path: string): string | undefined {
@@ -14,7 +18,8 @@ export function findPathProblem(path: string): string | undefined {
   for (const segment of path.split('/')) {
     if (segment === '') return 'begins or ends with a slash, or has two in a row'
     if (segment === '.' || segment === '..') return `has a «${segment}» in it`
-    if (FORBIDDEN.test(segment)) return 'has a control character or one of <>:"|?*\\ in it'
+    if (CONTROL.test(segment) || BIDI_CONTROL.test(segment)) return 'has a control character in it'
+    if (FORBIDDEN.test(segment)) return 'has one of <>:"|?*\\ in it'
     if (RESERVED.test(segment)) return `has the reserved name «${segment}» in it`
     if (/[. ]$/.test(segment)) return 'has a part that ends in a dot or space'
     if (Buffer.byteLength(segment) > MAX_SEGMENT_BYTES) return `has a part of more than ${MAX_SEGMENT_BYTES} bytes`
@@ -28,25 +33,21 @@ export function findListProblem(paths: string[]): string | undefined {
   for (const path of paths) {
     const problem = findPathProblem(path)
     if (problem) return `the path «${path}» ${problem}`
-    const twin = files.get(fold(path))
+    const twin = files.get(foldPath(path))
     if (twin !== undefined) return `the paths «${twin}» and «${path}» are the same without case`
-    files.set(fold(path), path)
+    files.set(foldPath(path), path)
   }
-  const directories = new Map<string, string>()
   for (const path of paths) {
     const segments = path.split('/')
     for (let length = 1; length < segments.length; length += 1) {
       const directory = segments.slice(0, length).join('/')
-      const known = directories.get(fold(directory))
-      if (files.has(fold(directory))) return `the path «${directory}» is a file and a directory`
-      if (known !== undefined && known !== directory)
-        return `the directories «${known}» and «${directory}» are the same without case`
-      directories.set(fold(directory), directory)
+      if (files.has(foldPath(directory))) return `the path «${directory}» is a file and a directory`
     }
   }
   return undefined
 }
 
-function fold(path: string): string {
-  return path.normalize('NFC').toLowerCase()
+/** Equal for paths that a disk without case would take for the same. */
+export function foldPath(path: string): string {
+  return path.toUpperCase().toLowerCase().normalize('NFC')
 }

@@ -183,7 +183,7 @@ describe('push', () => {
     expect(both.map(({ version }) => version.number)).toEqual([1, 1])
     const files = await Promise.all([1, 2, 3].map((name) => write(`race-${name}.bin`, randomBytes(10_000))))
     const others = await Promise.all(files.map((file) => json<Pushed>('push', file, 'race')))
-    expect(others.map(({ version }) => version.number).toSorted()).toEqual([2, 3, 4])
+    expect(others.map(({ version }) => version.number).toSorted((a, b) => a - b)).toEqual([2, 3, 4])
   })
 
   test('of a version that was deleted makes a new one', async () => {

@@ -31,7 +31,10 @@ export async function pull(
   await using _lock = await lockPartial(places)
   await openPartial(places)
   const receivedBytes = await fetchAll(context, version, files, places)
-  await settlePartial(places.partial, new Set(files.map(({ path }) => path)))
+  await settlePartial(
+    places.partial,
+    files.map(({ path }) => path),
+  )
   context.signal.throwIfAborted()
   await putInPlace(places, standing === 'other')
   report(context, { version, places, receivedBytes, changed: true })

@@ -38,9 +38,9 @@ export async function push(context: Context, path: string, model: string, option
   const hashed = await hash(context, files)
   const sent = await send(context, target.namespace, hashed)
   const digest = await createManifest(registry, target.namespace, hashed)
-  const { id, namespace, name } = await findOrCreateModel(registry, target.namespace, target.model)
-  const asked = { model: { ref: { case: 'id' as const, value: id } }, manifestDigest: digest, facts, ...texts }
-  const { version, created } = await createVersion(registry, asked)
+  const owner = await findOrCreateModel(registry, target.namespace, target.model)
+  const { version, created } = await createVersion(registry, owner, { manifestDigest: digest, facts, ...texts })
+  const { namespace, model: name } = version
   const moved = []
   for (const alias of options.alias ?? []) {
     const reason = options.reason ?? `pushed as version ${version.number}`

@@ -14,7 +14,8 @@ import {
 } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
 import { time, word } from '../output.ts'
 
-export function factRows(facts: VersionFacts | undefined): [string, string][] {
+/** `parents`: their names, by UUID, as far as the caller may know them. */
+export function factRows(facts: VersionFacts | undefined, parents: Map<string, string>): [string, string][] {
   if (!facts) return []
   return [
     ['source', facts.source ? sourceText(facts.source) : ''],
@@ -30,7 +31,8 @@ export function factRows(facts: VersionFacts | undefined): [string, string][] {
     ...rows(
       'parent',
       facts.parents,
-      ({ versionId, relation }) => `${word(ParentRelationSchema, relation)} from ${versionId}`,
+      ({ versionId, relation }) =>
+        `${word(ParentRelationSchema, relation)} from ${parents.get(versionId) ?? versionId}`,
     ),
     ...rows('input', facts.signature?.inputs ?? [], tensorText),
     ...rows('output', facts.signature?.outputs ?? [], tensorText),

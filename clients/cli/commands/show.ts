@@ -9,10 +9,12 @@ import { reasonOf } from '#lib/fault.ts'
 import type { Context } from '../context.ts'
 import { bytes, facts, jsonOf, plain, shortDigest, table, time, versionName, word } from '../output.ts'
 import { parseModelRef, parseRef, parseVersionRef } from '../refs.ts'
-import { unary } from '../registry.ts'
+import { forEach } from '../pool.ts'
+import { unary, type Registry } from '../registry.ts'
 import { factRows } from './show-facts.ts'
 
 const FILES_SHOWN = 50
+const PARENTS_AT_ONCE = 8
 
 export async function show(context: Context, text: string): Promise<void> {
   const ref = parseRef(text, context.namespace)
@@ -69,11 +71,26 @@ async function showVersion(context: Context, text: string): Promise<void> {
       files: files.map((file) => jsonOf(ManifestFileSchema, file)),
     })
   }
-  output.write(facts([...versionRows(version!), ...factRows(version!.facts)]))
+  const parents = await parentNames(registry, version!)
+  output.write(facts([...versionRows(version!), ...factRows(version!.facts, parents)]))
   const rows = files.slice(0, FILES_SHOWN).map((file) => [file.path, bytes(file.sizeBytes), shortDigest(file.digest)])
   output.write(`\n${table(['FILE', 'SIZE', 'DIGEST'], rows)}`)
   if (files.length > FILES_SHOWN) output.write(`… and ${files.length - FILES_SHOWN} more`)
   for (const words of [version!.description, version!.modelCard]) if (words) output.write(`\n${plain(words)}`)
+}
+
+/** Parents are kept by UUID; people know them by name. */
+async function parentNames(registry: Registry, { facts: known }: Version): Promise<Map<string, string>> {
+  const names = new Map<string, string>()
+  await forEach(known?.parents ?? [], PARENTS_AT_ONCE, registry.signal, async ({ versionId }) => {
+    const ref = { case: 'id' as const, value: versionId }
+    const found = await registry
+      .metadata(VersionService)
+      .resolveVersion({ ref: { ref } }, unary(registry))
+      .catch(() => {})
+    if (found?.version) names.set(versionId, versionName(found.version))
+  })
+  return names
 }
 
 function versionRows(version: Version): [string, string][] {

@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import { chmod, lstat, mkdir, open, readdir, rm, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Complaint } from '../complaint.ts'
+import { foldPath } from '../paths.ts'
 import { isRunning } from '../settings.ts'
 
 export interface Places {
@@ -88,12 +89,13 @@ export async function listBelow(root: string): Promise<{ files: string[]; direct
 }
 
 /** Removes what the version does not have, and makes the rest last: contents first, then the names. */
-export async function settlePartial(root: string, paths: Set<string>): Promise<void> {
+export async function settlePartial(root: string, paths: string[]): Promise<void> {
   const { files, directories } = await listBelow(root)
-  for (const file of files) if (!paths.has(file)) await rm(join(root, file), { force: true })
-  const needed = new Set([...paths].flatMap((path) => ancestors(path)))
+  const wanted = new Set(paths.map(foldPath))
+  for (const file of files) if (!wanted.has(foldPath(file))) await rm(join(root, file), { force: true })
+  const needed = new Set([...wanted].flatMap((path) => ancestors(path)))
   for (const directory of directories.toReversed()) {
-    if (needed.has(directory)) await syncDirectory(join(root, directory))
+    if (needed.has(foldPath(directory))) await syncDirectory(join(root, directory))
     else await rm(join(root, directory), { recursive: true, force: true })
   }
   await chmod(root, 0o777 & ~process.umask())

@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs'
 import { lstat, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Complaint } from '../complaint.ts'
+import { foldPath } from '../paths.ts'
 import type { RemoteFile } from './manifest.ts'
 import { listBelow, syncDirectory, type Places } from './partial.ts'
 
@@ -23,8 +24,8 @@ export async function lookAt(target: string, files: RemoteFile[]): Promise<Stand
 
 async function holdsExactly(target: string, files: RemoteFile[]): Promise<boolean> {
   const present = (await listBelow(target)).files
-  const wanted = new Set(files.map(({ path }) => path))
-  if (present.length !== wanted.size || !present.every((path) => wanted.has(path))) return false
+  const wanted = new Set(files.map(({ path }) => foldPath(path)))
+  if (present.length !== wanted.size || !present.every((path) => wanted.has(foldPath(path)))) return false
   for (const { path, size, digest } of files) {
     const found = await lstat(join(target, path))
     if (!found.isFile() || found.size !== size) return false

@@ -4,11 +4,16 @@ import { createHash } from 'node:crypto'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import type { Model } from '#gen/modelkeep/metadata/v1/model_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
+import type { VersionFacts } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
 import type { Version } from '#gen/modelkeep/metadata/v1/version_pb.ts'
-import { CreateVersionRequestSchema, VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
+import {
+  CreateVersionRequestSchema,
+  VersionService,
+  type CreateVersionRequest,
+} from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
 import { reasonOf } from '#lib/fault.ts'
 import { unary, type Registry } from '../registry.ts'
-import { modelRef } from '../refs.ts'
+import { modelRef, type VersionRef } from '../refs.ts'
 import type { HashedFile } from './files.ts'
 
 /** Hashing and writing a manifest of 100,000 files takes its time. */
@@ -45,46 +50,51 @@ export async function createManifest(registry: Registry, namespace: string, file
   return manifest!.digest
 }
 
-export type NewVersion = MessageInitShape<typeof CreateVersionRequestSchema>
+export type NewVersion = Pick<
+  CreateVersionRequest,
+  'manifestDigest' | 'semver' | 'description' | 'labels' | 'modelCard'
+> & { facts: VersionFacts }
 
 /** `created` is false when the model had these bytes as a version already. */
 export async function createVersion(
   registry: Registry,
+  { id, namespace, name }: Model,
   asked: NewVersion,
 ): Promise<{ version: Version; created: boolean }> {
-  const versions = registry.metadata(VersionService)
+  const selector = { case: 'digest' as const, value: asked.manifestDigest }
+  const present = await findVersion(registry, { case: 'name', value: { namespace, model: name, selector } })
+  if (present) return { version: present, created: false }
+  const request = { ...asked, model: { ref: { case: 'id' as const, value: id } } }
   for (let salt = ''; ;) {
     try {
-      const { version } = await versions.createVersion(
-        { ...asked, requestId: requestIdOf(asked, salt) },
-        unary(registry),
-      )
-      if (await isThere(registry, version!.id)) return { version: version!, created: true }
+      const repeatable = { ...request, requestId: requestIdOf(request, salt) }
+      const { version } = await registry.metadata(VersionService).createVersion(repeatable, unary(registry))
+      const stored = await findVersion(registry, { case: 'id', value: version!.id })
+      if (stored) return { version: stored, created: true }
       // The answer to the same push of earlier today, and that version has been deleted since: this one is another.
       salt = version!.id
     } catch (error) {
       const answer = reasonOf(error)
       if (answer?.reason !== 'VERSION_EXISTS') throw error
-      const ref = { case: 'id' as const, value: answer.metadata['id'] ?? '' }
-      const { version } = await versions.resolveVersion({ ref: { ref } }, unary(registry))
-      return { version: version!, created: false }
+      const version = await findVersion(registry, { case: 'id', value: answer.metadata['id'] ?? '' })
+      if (!version) throw error
+      return { version, created: false }
     }
   }
 }
 
-async function isThere(registry: Registry, id: string): Promise<boolean> {
+async function findVersion(registry: Registry, ref: NonNullable<VersionRef['ref']>): Promise<Version | undefined> {
   try {
-    const ref = { case: 'id' as const, value: id }
-    await registry.metadata(VersionService).resolveVersion({ ref: { ref } }, unary(registry))
-    return true
+    const { version } = await registry.metadata(VersionService).resolveVersion({ ref: { ref } }, unary(registry))
+    return version
   } catch (error) {
-    if (reasonOf(error)?.reason === 'VERSION_NOT_FOUND') return false
+    if (reasonOf(error)?.reason === 'VERSION_NOT_FOUND') return undefined
     throw error
   }
 }
 
 /** The same push has the same id, so that it can be repeated after any mishap and happens once. */
-export function requestIdOf(asked: NewVersion, salt: string): string {
+export function requestIdOf(asked: MessageInitShape<typeof CreateVersionRequestSchema>, salt: string): string {
   const labels = Object.fromEntries(Object.entries(asked.labels ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)))
   const content = toBinary(CreateVersionRequestSchema, create(CreateVersionRequestSchema, { ...asked, labels }))
   const hex = createHash('sha256').update('modelkeep push').update(salt).update(content).digest('hex')

@@ -1,0 +1,85 @@
+import { array, assert, constantFrom, oneof, property, string } from 'fast-check'
+import { join, resolve, sep } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { parsePath } from '../../services/artifact/domain/path.ts'
+import { findListProblem, findPathProblem } from '../../clients/cli/paths.ts'
+
+describe('a path is refused', () => {
+  test.each([
+    '',
+    '/a',
+    'a/',
+    'a//b',
+    '.',
+    '..',
+    '../a',
+    'a/../b',
+    'a/./b',
+    'a\\b',
+    'C:/a',
+    'a:stream',
+    'a\u0000b',
+    'a\nb',
+    'a\u007fb',
+    'a?b',
+    'a*',
+    'CON',
+    'nul.txt',
+    'x/LPT1.log/y',
+    'a.',
+    'a ',
+    'a /b',
+    'e\u0301',
+    '\ud800',
+    'a\u202eb',
+    'a\u0085b',
+    'x'.repeat(256),
+    `${'x'.repeat(200)}/`.repeat(6),
+  ])('%j', (path) => {
+    expect(findPathProblem(path)).toBeTypeOf('string')
+  })
+})
+
+test.each(['model.onnx', 'a/b/c', '.hidden', 'a..b', 'console/x', 'é', '模型/权重.bin', '-rf', 'a b'])(
+  '%j is fine',
+  (path) => {
+    expect(findPathProblem(path)).toBeUndefined()
+  },
+)
+
+test('whatever passes stays below the target', () => {
+  const root = resolve('target')
+  const piece = oneof(constantFrom('..', '.', '', '/', '\\', 'a', 'C:', '~'), string({ maxLength: 4, unit: 'binary' }))
+  assert(
+    property(array(piece, { maxLength: 6 }), (pieces) => {
+      const path = pieces.join('/')
+      if (findPathProblem(path) === undefined) expect(join(root, path).startsWith(root + sep)).toBe(true)
+    }),
+    { numRuns: 2_000 },
+  )
+})
+
+test('a list is refused where two paths meet on some disk', () => {
+  expect(findListProblem(['a', 'b/c', 'b/d'])).toBeUndefined()
+  expect(findListProblem(['A', 'a'])).toContain('without case')
+  expect(findListProblem(['a', 'a'])).toContain('without case')
+  expect(findListProblem(['a', 'A/b'])).toContain('a file and a directory')
+  expect(findListProblem(['D/a', 'd/b'])).toBeUndefined()
+  expect(findListProblem(['ok', '../x'])).toContain('../x')
+})
+
+test('the server’s rules are the same', () => {
+  const piece = oneof(
+    constantFrom('..', '', '\\', 'con', 'COM1.x', 'a.', '\u202e'),
+    string({ maxLength: 3, unit: 'binary' }),
+  )
+  assert(
+    property(array(piece, { minLength: 1, maxLength: 3 }), (pieces) => {
+      const path = pieces.join('/')
+      const isRefused = findPathProblem(path) !== undefined
+      if (isRefused) expect(() => parsePath(path, 'path')).toThrow()
+      else expect(parsePath(path, 'path')).toBe(path)
+    }),
+    { numRuns: 2_000 },
+  )
+})
