@@ -46,10 +46,7 @@ describe('what is printed', () => {
   test('text of others cannot steer the terminal', () => {
     const nasty = 'a\u001b[2Jb\u0007c\u202ed\r\ne'
     expect(table(['X'], [[nasty]])).toBe('X\nab c d e')
-    expect(plain(`${nasty}
-2`)).toBe('ab c d 
-e
-2')
+    expect(plain(`${nasty}\n2`)).toBe('ab c d \ne\n2')
   })
 
   test('sizes, times and digests are short', () => {
