@@ -109,7 +109,7 @@ afterAll(() => served.close(0))
 type Call = (request: { text: string }) => Promise<{ text: string }>
 
 function callerOf(token: string): Record<string, Call> {
-  return grpcClient(things, served.port, token) as Record<string, Call>
+  return grpcClient(things, served.port, token)
 }
 
 async function readAll(answers: unknown): Promise<unknown[]> {
