@@ -131,7 +131,7 @@ async function startReplica(
     serializers: { error: stdSerializers.errWithCause },
   })
   const draining = new AbortController()
-  const sister = { token: 'mks_artifact', timeoutMs: 2_000 }
+  const sister = { token: 'mks_artifact' }
   const service = artifactService({
     database: openStore({ url: databaseUrl }),
     bytes: bytes ?? store.open(),

@@ -1,9 +1,10 @@
 import type { HandlerContext } from '@connectrpc/connect'
 import type { FindMissingBlobsRequest, GetBlobRequest } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
-import { accessOf, DEFAULT_NAMESPACE } from '#lib/caller.ts'
+import { accessOf } from '#lib/caller.ts'
 import { fail, failField, failLimit } from '#lib/errors.ts'
 import { parseDigest } from '#lib/ids.ts'
 import { forkFor } from '#lib/store/database.ts'
+import { parseNamespace } from '../domain/namespace.ts'
 import { findBlob, findBlobSizes, type StoredBlob } from '../store/blob.ts'
 import type { Backend } from './backend.ts'
 import { presentBlob } from './present.ts'
@@ -11,7 +12,7 @@ import { presentBlob } from './present.ts'
 const MAX_DIGESTS = 1000
 
 export async function findMissingBlobs(backend: Backend, request: FindMissingBlobsRequest, context: HandlerContext) {
-  const namespace = request.namespace || DEFAULT_NAMESPACE
+  const namespace = parseNamespace(request.namespace, 'namespace')
   accessOf(context).require(namespace)
   if (request.digests.length === 0) failField('digests', 'must not be empty')
   if (request.digests.length > MAX_DIGESTS) failLimit('digests', MAX_DIGESTS, 'digests')
@@ -30,7 +31,7 @@ export async function requireBlob(
   request: { namespace: string; digest: string },
   context: HandlerContext,
 ): Promise<StoredBlob> {
-  const namespace = request.namespace || DEFAULT_NAMESPACE
+  const namespace = parseNamespace(request.namespace, 'namespace')
   accessOf(context).require(namespace)
   const digest = parseDigest(request.digest, 'digest')
   const blob = await findBlob(forkFor(backend.database, context.signal), namespace, digest)

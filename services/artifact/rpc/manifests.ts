@@ -5,12 +5,13 @@ import type {
   ReleaseManifestRequest,
   RetainManifestRequest,
 } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
-import { accessOf, DEFAULT_NAMESPACE } from '#lib/caller.ts'
+import { accessOf } from '#lib/caller.ts'
 import { fail, failField } from '#lib/errors.ts'
 import { parseDigest, parseUuid } from '#lib/ids.ts'
 import { forkFor, inTransaction } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
 import { parseFiles, writeManifest, type CanonicalManifest, type File } from '../domain/manifest.ts'
+import { parseNamespace } from '../domain/namespace.ts'
 import { PartBuffer } from '../domain/part-buffer.ts'
 import { findBlob, findBlobSizes } from '../store/blob.ts'
 import { addManifest, holdManifest, Manifest, releaseManifest as releaseHold } from '../store/manifest.ts'
@@ -21,7 +22,7 @@ import { storeBlob } from './store-blob.ts'
 const MAX_NAMED = 10
 
 export async function createManifest(backend: Backend, request: CreateManifestRequest, context: HandlerContext) {
-  const namespace = request.namespace || DEFAULT_NAMESPACE
+  const namespace = parseNamespace(request.namespace, 'namespace')
   accessOf(context).require(namespace)
   const manifest = writeManifest(parseFiles(request.files))
   const key = { namespace, digest: manifest.digest }
@@ -37,7 +38,7 @@ export async function createManifest(backend: Backend, request: CreateManifestRe
 }
 
 export async function getManifest({ database }: Backend, request: GetManifestRequest, context: HandlerContext) {
-  const namespace = request.namespace || DEFAULT_NAMESPACE
+  const namespace = parseNamespace(request.namespace, 'namespace')
   accessOf(context).require(namespace)
   const digest = parseDigest(request.digest, 'digest')
   const manifest = await forkFor(database, context.signal).findOne(Manifest, { namespace, digest })
@@ -60,7 +61,11 @@ export async function releaseManifest({ database }: Backend, request: ReleaseMan
 function parseHold(request: { namespace: string; digest: string; versionId: string }) {
   if (request.namespace === '') failField('namespace', 'must not be empty')
   const digest = parseDigest(request.digest, 'digest')
-  return { namespace: request.namespace, digest, versionId: parseUuid(request.versionId, 'version_id') }
+  return {
+    namespace: parseNamespace(request.namespace, 'namespace'),
+    digest,
+    versionId: parseUuid(request.versionId, 'version_id'),
+  }
 }
 
 async function checkBlobs({ database }: Backend, namespace: string, files: File[], signal: AbortSignal): Promise<void> {

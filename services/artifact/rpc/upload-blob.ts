@@ -1,10 +1,11 @@
 import type { HandlerContext } from '@connectrpc/connect'
 import { createHash } from 'node:crypto'
 import type { UploadBlobHeader, UploadBlobRequest } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
-import { accessOf, DEFAULT_NAMESPACE } from '#lib/caller.ts'
+import { accessOf } from '#lib/caller.ts'
 import { parseDigest } from '#lib/ids.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { parseBlobSize, partSizeOf } from '../domain/blob.ts'
+import { parseNamespace } from '../domain/namespace.ts'
 import { PartBuffer } from '../domain/part-buffer.ts'
 import { findBlob } from '../store/blob.ts'
 import type { Bytes } from '../store/byte-store.ts'
@@ -35,7 +36,7 @@ export async function uploadBlob(
 }
 
 function parseHeader(header: UploadBlobHeader, context: HandlerContext): AnnouncedBlob {
-  const namespace = header.namespace || DEFAULT_NAMESPACE
+  const namespace = parseNamespace(header.namespace, 'header.namespace')
   accessOf(context).require(namespace)
   return {
     namespace,

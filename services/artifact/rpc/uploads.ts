@@ -4,11 +4,12 @@ import type {
   GetUploadRequest,
   StartUploadRequest,
 } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
-import { accessOf, DEFAULT_NAMESPACE } from '#lib/caller.ts'
+import { accessOf } from '#lib/caller.ts'
 import { fail } from '#lib/errors.ts'
 import { parseDigest, parseUuid } from '#lib/ids.ts'
 import { forkFor, inTransaction } from '#lib/store/database.ts'
 import { parseBlobSize, partSizeOf } from '../domain/blob.ts'
+import { parseNamespace } from '../domain/namespace.ts'
 import { findBlob } from '../store/blob.ts'
 import { newObjectKey } from '../store/byte-store.ts'
 import {
@@ -28,7 +29,7 @@ import { failSize } from './receive.ts'
 export async function startUpload(backend: Backend, request: StartUploadRequest, context: HandlerContext) {
   const { database, uploadExpireSeconds } = backend
   const access = accessOf(context)
-  const namespace = request.namespace || DEFAULT_NAMESPACE
+  const namespace = parseNamespace(request.namespace, 'namespace')
   access.require(namespace)
   const digest = parseDigest(request.digest, 'digest')
   const sizeBytes = parseBlobSize(request.sizeBytes, 'size_bytes')

@@ -57,7 +57,7 @@ async function storePart(backend: Backend, upload: Upload, number: number, part:
   } catch (error) {
     if (!isByteStoreProblem(error, 'upload gone')) throw error
     // Completed or swept by another call; or forgotten by the store, as S3 servers do with what is unfinished for long.
-    await closeUpload(forkFor(backend.database), upload.id, 'EXPIRED')
+    await closeUpload(forkFor(backend.database), upload.id, 'EXPIRED', upload.epoch)
     return failClosedNow(backend, upload.id)
   }
 }

@@ -63,7 +63,10 @@ export async function sweep({ database, bytes }: JanitorOptions, stopping?: Abor
   await expireUploads(database)
   const claim = async () => (stopping?.aborted ? [] : claimDoomed(database))
   for (let doomed = await claim(); doomed.length > 0; doomed = await claim()) {
-    for (const object of doomed) await removeDoomed(database, bytes, object)
+    for (const object of doomed) {
+      if (stopping?.aborted) return
+      await removeDoomed(database, bytes, object)
+    }
   }
   await forgetClosedUploads(database)
 }

@@ -141,7 +141,8 @@ export async function commitUpload(em: EntityManager, id: string, epoch: number)
   return rows.length > 0
 }
 
-/** Ends an unfinished upload without a blob of its own, and dooms what it has stored. */
+/** Ends an unfinished upload without a blob of its own, and dooms what it has stored. With `epoch`: unless a later
+ * call has begun to complete it. */
 export async function closeUpload(em: EntityManager, id: string, state: UploadState, epoch?: number): Promise<boolean> {
   const rows = await em.execute<unknown[]>(
     `with closed as (

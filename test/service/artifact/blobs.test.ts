@@ -81,6 +81,20 @@ describe.each(STORES)('blobs in %s', async (_kind, createStore) => {
     expect(bad).toMatchObject({ reason: 'FIELD_INVALID', fields: ['digests[1]'] })
   })
 
+  test.each(['Default', 'a b', '-a', 'a'.repeat(64), 'a\u0000', '*', '../x'])(
+    '%j is no namespace',
+    async (namespace) => {
+      const digest = digestOf(large)
+      for (const [field, call] of [
+        ['namespace', () => alice.getBlob({ namespace, digest })],
+        ['namespace', () => alice.findMissingBlobs({ namespace, digests: [digest] })],
+        ['header.namespace', () => alice.uploadBlob(blobMessages(large, { namespace }))],
+      ] as const) {
+        expect(await refusalOf(call())).toMatchObject({ reason: 'FIELD_INVALID', fields: [field] })
+      }
+    },
+  )
+
   test('an unknown blob is not found', async () => {
     for (const call of [() => alice.getBlob({ digest: UNKNOWN }), () => download(alice, { digest: UNKNOWN })]) {
       expect(await refusalOf(call())).toMatchObject({

@@ -3,7 +3,17 @@ import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { UploadState } from '#gen/modelkeep/artifact/v1/upload_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { MIB, startArtifact, STORES } from '../../support/artifact.ts'
-import { blobMessages, digestOf, download, makeBytes, startUpload, writePart } from '../../support/bytes.ts'
+import {
+  blobMessages,
+  chunkMessages,
+  digestOf,
+  download,
+  makeBytes,
+  sha256,
+  startUpload,
+  writePart,
+} from '../../support/bytes.ts'
+import { storeUnavailable, type ByteStore } from '../../../services/artifact/store/byte-store.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 describe.each(STORES)('races and recovery on %s', async (_kind, createStore) => {
@@ -11,7 +21,7 @@ describe.each(STORES)('races and recovery on %s', async (_kind, createStore) => 
   const bytesOfStore = store.open()
   const artifact = await startArtifact(store, { bytes: bytesOfStore })
   // A directory belongs to one process, and so to one object in it.
-  const replica = await artifact.addReplica({ bytes: unclosed(bytesOfStore) })
+  const replica = await artifact.addReplica({ bytes: changed(bytesOfStore, {}) })
   afterAll(async () => {
     await replica.stop()
     await artifact.stop()
@@ -125,6 +135,120 @@ describe.each(STORES)('races and recovery on %s', async (_kind, createStore) => 
     }
   })
 
+  test('a part that comes when the upload is completed changes nothing any more', async () => {
+    const bytes = makeBytes(17 * MIB, 'late part')
+    const upload = await startUpload(alice, bytes)
+    await Promise.all([1, 2].map((number) => writePart(alice, upload, bytes, number)))
+    const gate = Promise.withResolvers<void>()
+    const begun = Promise.withResolvers<void>()
+    const other = makeBytes(16 * MIB, 'other bytes')
+    const late = async function* () {
+      const value = { uploadId: upload.id, number: 1, sha256: sha256(other) }
+      yield { message: { case: 'header' as const, value } }
+      begun.resolve()
+      await gate.promise
+      yield* chunkMessages(other)
+    }
+    const refusal = refusalOf(alice.writePart(late()))
+    await begun.promise
+    await alice.completeUpload({ uploadId: upload.id })
+    gate.resolve()
+    expect(await refusal).toMatchObject({ reason: 'UPLOAD_CLOSED', metadata: { state: 'COMMITTED' } })
+    expect((await download(blobs, { digest: digestOf(bytes) })).equals(bytes)).toBe(true)
+  })
+
+  test('a store that was asked to put the parts together and did, but whose answer was lost, is believed', async () => {
+    const bytes = makeBytes(17 * MIB, 'answer lost')
+    const forgetful = changed(bytesOfStore, {
+      async complete(...args: Parameters<ByteStore['complete']>) {
+        await bytesOfStore.complete(...args)
+        throw new Error('the answer was lost')
+      },
+    })
+    const third = await artifact.addReplica({ bytes: forgetful })
+    const client = third.client(UploadService)
+    const upload = await startUpload(client, bytes)
+    await Promise.all([1, 2].map((number) => writePart(client, upload, bytes, number)))
+    expect((await client.completeUpload({ uploadId: upload.id })).blob!.digest).toBe(digestOf(bytes))
+    await third.stop()
+  })
+
+  test('a store that fails while the upload is completed leaves it to the next call', async () => {
+    const bytes = makeBytes(17 * MIB, 'failing')
+    let failing = true
+    const moody = changed(bytesOfStore, {
+      async *read(...args: Parameters<ByteStore['read']>) {
+        if (failing) throw storeUnavailable(new Error('out of order'))
+        yield* bytesOfStore.read(...args)
+      },
+    })
+    const third = await artifact.addReplica({ bytes: moody })
+    const client = third.client(UploadService)
+    const upload = await startUpload(client, bytes)
+    await Promise.all([1, 2].map((number) => writePart(client, upload, bytes, number)))
+    const complete = () => client.completeUpload({ uploadId: upload.id })
+    expect(await refusalOf(complete())).toMatchObject({
+      reason: 'DEPENDENCY_UNAVAILABLE',
+      metadata: { dependency: 'store' },
+    })
+    failing = false
+    expect((await complete()).blob!.digest).toBe(digestOf(bytes))
+    await third.stop()
+  })
+
+  test('the completion goes on when the client that asked for it is gone', async () => {
+    const bytes = makeBytes(17 * MIB, 'client gone')
+    const gate = Promise.withResolvers<void>()
+    const reading = Promise.withResolvers<void>()
+    const slow = changed(bytesOfStore, {
+      async *read(...args: Parameters<ByteStore['read']>) {
+        reading.resolve()
+        await gate.promise
+        yield* bytesOfStore.read(...args)
+      },
+    })
+    const third = await artifact.addReplica({ bytes: slow })
+    const client = third.client(UploadService)
+    const upload = await startUpload(client, bytes)
+    await Promise.all([1, 2].map((number) => writePart(client, upload, bytes, number)))
+    const abort = new AbortController()
+    const call = client.completeUpload({ uploadId: upload.id }, { signal: abort.signal })
+    await reading.promise
+    abort.abort()
+    expect((await refusalOf(call)).code).toBe('Canceled')
+    gate.resolve()
+    const state = async () => (await alice.getUpload({ uploadId: upload.id })).upload!.state
+    await expect.poll(state).toBe(UploadState.COMMITTED)
+    await third.stop()
+  })
+
+  test('a download that is given up stops reading from the store', async () => {
+    const bytes = makeBytes(40 * MIB, 'given up')
+    let ended = false
+    const watched = changed(bytesOfStore, {
+      async *read(...args: Parameters<ByteStore['read']>) {
+        try {
+          yield* bytesOfStore.read(...args)
+        } finally {
+          ended = true
+        }
+      },
+    })
+    const third = await artifact.addReplica({ bytes: watched })
+    const client = third.client(BlobService)
+    await client.uploadBlob(blobMessages(bytes))
+    const abort = new AbortController()
+    let received = 0
+    const read = async (): Promise<void> => {
+      for await (const { message } of client.downloadBlob({ digest: digestOf(bytes) }, { signal: abort.signal })) {
+        if (message.case === 'chunk' && (received += 1) === 2) abort.abort()
+      }
+    }
+    expect((await refusalOf(read())).code).toBe('Canceled')
+    await expect.poll(() => ended).toBe(true)
+    await third.stop()
+  })
+
   /** What a process does that dies between the store's answer and the row. */
   async function putTogether(id: string): Promise<void> {
     const [upload] = await artifact.sql<{ object_key: string; store_upload_id: string }>(
@@ -142,11 +266,12 @@ function shaOfAbc(): Buffer {
   return Buffer.from('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', 'hex')
 }
 
-/** The same store for two services in one process; the first one closes it. */
-function unclosed<T extends object>(store: T): T {
+/** The same store with some of its functions in another way. The service under test does not close it. */
+function changed(store: ByteStore, changes: Partial<ByteStore>): ByteStore {
   return new Proxy(store, {
     get(target, name) {
-      if (name === 'close') return async () => {}
+      const own = { close: async () => {}, ...changes }[name as keyof ByteStore]
+      if (own) return own
       const value: unknown = Reflect.get(target, name, target)
       return typeof value === 'function' ? value.bind(target) : value
     },

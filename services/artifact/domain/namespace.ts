@@ -1,0 +1,14 @@
+// Names of namespaces. Which of them exist is the metadata service's to know; here a role on the name decides.
+import { failField } from '#lib/errors.ts'
+
+const DEFAULT_NAMESPACE = 'default'
+const NAMESPACE = /^[a-z0-9][a-z0-9-]{0,62}$/
+
+/** Empty means `default`. */
+export function parseNamespace(name: string, field: string): string {
+  if (name === '') return DEFAULT_NAMESPACE
+  if (!NAMESPACE.test(name)) {
+    failField(field, 'must be 1 to 63 characters, lower-case letters, digits and -, the first a letter or digit')
+  }
+  return name
+}
