@@ -82,7 +82,7 @@ test('a wake sends without waiting, and stopping sends the rest', async () => {
   const relay = startRelay(outbox, log.append, logger)
   await writeEvents(1)
   relay.wake()
-  await vi.waitFor(() => expect(log.numbers).toEqual(range(1)))
+  await vi.waitFor(() => expect(log.numbers).toEqual(range(1)), 10_000)
   await writeEvents(2)
   await relay.stop()
   expect(log.numbers).toEqual(range(3))

@@ -92,9 +92,9 @@ test('a repeat while the first still runs waits for it and gets its answer', asy
   const mayFinish = new Promise<void>((resolve) => (finish = resolve))
   const before = runs
   const first = ask({ requestId }, 'alice', () => mayFinish)
-  await vi.waitFor(() => expect(runs).toBe(before + 1))
+  await vi.waitFor(() => expect(runs).toBe(before + 1), 10_000)
   const repeats = [ask({ requestId }), ask({ requestId }), ask({ requestId })]
-  await vi.waitFor(async () => expect(await countWaiting()).toBe(3))
+  await vi.waitFor(async () => expect(await countWaiting()).toBe(3), 10_000)
   finish()
   const answer = await first
   expect(await Promise.all(repeats)).toEqual([answer, answer, answer])
@@ -107,9 +107,9 @@ test('when the first fails, the repeat that waited runs', async () => {
   const failing = new Promise<void>((_, reject) => (fail = reject))
   const before = runs
   const first = ask({ requestId }, 'alice', () => failing)
-  await vi.waitFor(() => expect(runs).toBe(before + 1))
+  await vi.waitFor(() => expect(runs).toBe(before + 1), 10_000)
   const repeat = ask({ requestId })
-  await vi.waitFor(async () => expect(await countWaiting()).toBe(1))
+  await vi.waitFor(async () => expect(await countWaiting()).toBe(1), 10_000)
   fail(new Error('on purpose'))
   await expect(first).rejects.toThrow('on purpose')
   expect(await repeat).toBe(`run ${before + 2}`)
