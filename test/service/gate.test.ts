@@ -60,9 +60,9 @@ describe('the contracts', () => {
 /** Who may call by the first check, by permission: the callers of `CALLERS` who hold it anywhere. */
 const MAY_CALL: Record<string, string[]> = {
   AUTHENTICATED: Object.keys(CALLERS),
-  READ: ['mk_admin', 'mk_reader', 'mk_contributor', 'mk_owner', 'mk_elsewhere'],
-  WRITE: ['mk_admin', 'mk_contributor', 'mk_owner', 'mk_elsewhere'],
-  ADMINISTER: ['mk_admin', 'mk_owner', 'mk_elsewhere'],
+  READ: ['mk_admin', 'mk_reader', 'mk_contributor', 'mk_owner', 'mk_elsewhere', 'mk_mixed'],
+  WRITE: ['mk_admin', 'mk_contributor', 'mk_owner', 'mk_elsewhere', 'mk_mixed'],
+  ADMINISTER: ['mk_admin', 'mk_owner', 'mk_elsewhere', 'mk_mixed'],
   PLATFORM: ['mk_admin'],
 }
 

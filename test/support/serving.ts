@@ -10,13 +10,17 @@ import { createLogger } from '../../services/lib/log.ts'
 import type { Serving } from '../../services/lib/serve.ts'
 
 /** Callers by token: an administrator of all, members of `default`, an administrator of
- * `elsewhere`, one without a role, and the sisters. */
+ * `elsewhere`, one who is both, one without a role, and the sisters. */
 export const CALLERS: Record<string, Caller> = {
   mk_admin: person('admin', [['*', Role.ADMIN]]),
   mk_reader: person('reader', [['default', Role.READER]]),
   mk_contributor: person('contributor', [['default', Role.CONTRIBUTOR]]),
   mk_owner: person('owner', [['default', Role.ADMIN]]),
   mk_elsewhere: person('elsewhere', [['elsewhere', Role.ADMIN]]),
+  mk_mixed: person('mixed', [
+    ['default', Role.READER],
+    ['elsewhere', Role.ADMIN],
+  ]),
   mk_nobody: person('nobody', []),
   mks_metadata: sister('metadata'),
   mks_artifact: sister('artifact'),
