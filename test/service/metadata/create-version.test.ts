@@ -268,6 +268,29 @@ test('a version whose retention is already being let go is not written', async (
   expect((await admin.versions.listVersions({ model: byName(name) })).versions).toEqual([])
 })
 
+test('metrics keep the last bit, however large or small', async () => {
+  const name = newName()
+  await makeModel(admin, name)
+  const values = [5e-324, 1.7976931348623157e308, -1.7976931348623157e308, 0.1 + 0.2, 123456789.12345679]
+  for (const [index, value] of values.entries()) {
+    const facts = { metrics: [{ name: 'm', value }] }
+    const { version } = await admin.versions.createVersion({ model: byName(name), manifestDigest: newDigest(), facts })
+    expect(version).toMatchObject({ number: index + 1, facts })
+  }
+  const seen: number[] = []
+  for (let pageToken = ''; ;) {
+    const page = await admin.versions.listVersions({
+      model: byName(name),
+      orderBy: 'metrics.m',
+      pageSize: 1,
+      pageToken,
+    })
+    seen.push(...page.versions.map(({ facts }) => facts!.metrics[0]!.value))
+    if (!(pageToken = page.nextPageToken)) break
+  }
+  expect(seen).toEqual(values.toSorted((a, b) => a - b))
+})
+
 function retentionsOf(digest: string): number {
   return [...sisters.retained.values()].filter((retained) => retained === digest).length
 }

@@ -1,0 +1,35 @@
+// What the service does by itself, in every replica.
+import { afterAll, expect, test, vi } from 'vitest'
+import { byName, makeModel, newDigest, newName, startMetadata } from '../../support/metadata.ts'
+
+const metadata = await startMetadata()
+afterAll(() => metadata.close())
+const { admin, sisters } = metadata
+
+test('two replicas let a hundred manifests go, each of them once', async () => {
+  const name = newName()
+  await makeModel(admin, name)
+  const { model } = await admin.models.archiveModel({ model: byName(name) })
+  const digest = newDigest()
+  await metadata.sql(`insert into metadata.manifest_release (version_id, namespace, digest, due_time)
+    select gen_random_uuid(), 'default', '${digest}', now() from generate_series(1, 100)`)
+  await Promise.all([
+    admin.models.deleteModel({ model: byName(name) }),
+    metadata.replica.models.deleteModel({ model: byName(model!.name) }).catch(() => undefined),
+  ])
+  await vi.waitFor(
+    async () => expect(await metadata.sql('select version_id from metadata.manifest_release')).toEqual([]),
+    { timeout: 20_000 },
+  )
+  const released = sisters.calls.filter((call) => call.startsWith('release'))
+  expect(released).toHaveLength(100)
+  expect(new Set(released).size).toBe(100)
+})
+
+test('a release that another replica has claimed is left alone until its lease is over', async () => {
+  const id = crypto.randomUUID()
+  await metadata.sql(`insert into metadata.manifest_release (version_id, namespace, digest, due_time, attempts)
+    values ('${id}', 'default', '${newDigest()}', now() + interval '2 seconds', 1)`)
+  expect(sisters.calls).not.toContain(`release ${id}`)
+  await vi.waitFor(() => expect(sisters.calls).toContain(`release ${id}`), { timeout: 20_000 })
+})
