@@ -3,6 +3,7 @@ import { toJson, type DescEnum, type DescMessage, type JsonValue, type MessageSh
 import type { Timestamp } from '@bufbuild/protobuf/wkt'
 import Table from 'cli-table3'
 import { stripVTControlCharacters, styleText } from 'node:util'
+import { environment } from './settings.ts'
 
 export interface Output {
   json: boolean
@@ -25,7 +26,7 @@ export function jsonOf<D extends DescMessage>(schema: D, message: MessageShape<D
 
 /** Colours only on a terminal, and not with NO_COLOR. */
 export function paint(style: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string {
-  return stream.isTTY && !process.env['NO_COLOR'] ? styleText(style, text, { validateStream: false }) : text
+  return stream.isTTY && !environment()['NO_COLOR'] ? styleText(style, text, { validateStream: false }) : text
 }
 
 const BARE = {

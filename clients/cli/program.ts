@@ -6,6 +6,7 @@ import { addAliasCommands } from './program/alias.ts'
 import { addBrowseCommands } from './program/browse.ts'
 import { addModelCommands } from './program/model.ts'
 import { addTransferCommands } from './program/transfer.ts'
+import { environment } from './settings.ts'
 
 const HELP = `
 References:
@@ -78,7 +79,7 @@ async function tell(error: unknown, json: boolean): Promise<number> {
   if (json)
     process.stderr.write(`${JSON.stringify({ error: { reason, message, hint, metadata, exit: EXIT[exit] } })}\n`)
   else process.stderr.write(`modelkeep: ${message}\n${hint ? `  ${hint}\n` : ''}`)
-  if (process.env['MODELKEEP_DEBUG'] && !(error instanceof Complaint)) console.error(error)
+  if (environment()['MODELKEEP_DEBUG'] && !(error instanceof Complaint)) console.error(error)
   return EXIT[exit]
 }
 

@@ -11,7 +11,8 @@ import { sendParts } from './parts.ts'
 
 /** Up to here a blob goes in one stream: what is lost with a connection is soon sent again. */
 const SMALL_BYTES = 16 * 1024 * 1024
-const AT_ONCE = 4
+/** Of small blobs; the store's disk is waited for at each. */
+const AT_ONCE = 8
 const BATCH = 1_000
 
 export interface Sent {
