@@ -82,19 +82,31 @@ export async function findToken(em: EntityManager, tokenHash: Buffer): Promise<F
   return { token: found, expired: found.expired, roles: found.roles }
 }
 
-/** How the metadata service itself finds out who calls: always fresh. */
+interface CallerRow {
+  id: string
+  principal: string
+  expire_time: string
+  revoked: boolean
+  expired: boolean
+  /** Namespace and role, as `default READER`. */
+  roles: string[]
+}
+
+/** How the metadata service itself finds out who calls: always fresh, so before every call, and kept light for that. */
 export function lookUpToken(database: Database): LookUpToken {
   return async (tokenHash, signal) => {
-    const found = await findToken(forkFor(database, signal), tokenHash).catch(translateFault)
-    if (!found) fail('TOKEN_INVALID', 'the token is unknown or revoked')
-    const { token, expired, roles } = found
-    if (expired) fail('TOKEN_EXPIRED', 'the token has expired', { expire_time: rfc3339(token.expire_time) })
-    return {
-      principal: token.principal,
-      method: 'token',
-      credentialId: token.id,
-      service: '',
-      roles: new Map(roles.map(({ namespace, role }): [string, Role] => [namespace, Role[role]])),
-    }
+    const sql = `select id, principal, expire_time, revoke_time is not null as revoked, expire_time <= now() as expired,
+        array(select namespace || ' ' || role from role_binding b where b.principal = token.principal) as roles
+      from token where token_hash = ?`
+    const [found] = await forkFor(database, signal).execute<CallerRow[]>(sql, [tokenHash]).catch(translateFault)
+    if (!found || found.revoked) fail('TOKEN_INVALID', 'the token is unknown or revoked')
+    const { id, principal, expired, expire_time: end } = found
+    if (expired) fail('TOKEN_EXPIRED', 'the token has expired', { expire_time: rfc3339(end) })
+    return { principal, method: 'token', credentialId: id, service: '', roles: new Map(found.roles.map(parseBinding)) }
   }
+}
+
+function parseBinding(text: string): [string, Role] {
+  const [namespace, role] = text.split(' ') as [string, RoleWord]
+  return [namespace, Role[role]]
 }
