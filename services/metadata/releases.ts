@@ -6,7 +6,7 @@ import { forkFor, type Database } from '#lib/store/database.ts'
 import { repeat, type Background } from './background.ts'
 import { claimReleases, finishRelease, postponeRelease, type Retention } from './store/manifest-release.ts'
 
-const LOOK_EVERY_MS = 5_000
+const LOOK_EVERY_MS = 2_000
 const BATCH = 20
 
 export interface ReleaseDeps {

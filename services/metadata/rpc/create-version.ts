@@ -14,7 +14,7 @@ import { Permission } from '#gen/modelkeep/common/v1/access_pb.ts'
 import { accessOf, holds } from '#lib/caller.ts'
 import { fail, ModelkeepError } from '#lib/errors.ts'
 import { parseDigest } from '#lib/ids.ts'
-import { forkFor, inTransaction, type EntityManager } from '#lib/store/database.ts'
+import { forkFor, type EntityManager } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
 import { answerOnce, findAnswer } from '#lib/store/requests.ts'
 import { parseFacts } from '../domain/facts.ts'
@@ -86,7 +86,7 @@ async function retain(
   context: HandlerContext,
   { id, namespace, digest }: { id: string; namespace: string; digest: string },
 ): Promise<{ sizeBytes: bigint; fileCount: number }> {
-  await inTransaction(deps.database, context.signal, (em) => foreseeRelease(em, { version_id: id, namespace, digest }))
+  await foreseeRelease(forkFor(deps.database, context.signal), { version_id: id, namespace, digest })
   try {
     const request = { namespace, digest, versionId: id }
     const manifest = await deps.manifests.retainManifest(request, { signal: context.signal })
