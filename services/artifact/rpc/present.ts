@@ -25,6 +25,8 @@ export function presentBlob(blob: StoredBlob): Blob {
   })
 }
 
+type StoredState = Exclude<keyof typeof UploadState, 'UNSPECIFIED'>
+
 export function presentUpload(upload: StoredUpload, parts: StoredPart[]): Upload {
   return create(UploadSchema, {
     id: upload.id,
@@ -34,7 +36,7 @@ export function presentUpload(upload: StoredUpload, parts: StoredPart[]): Upload
     partSizeBytes: BigInt(upload.partSizeBytes),
     partCount: partCountOf(upload.sizeBytes, upload.partSizeBytes),
     parts: parts.map(({ number, sizeBytes, sha256 }) => ({ number, sizeBytes: BigInt(sizeBytes), sha256 })),
-    state: UploadState[upload.state],
+    state: UploadState[upload.state as StoredState],
     createTime: toTimestamp(upload.createTime),
     expireTime: toTimestamp(upload.expireTime),
   })
