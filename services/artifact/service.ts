@@ -11,6 +11,7 @@ import type { Service } from '#lib/service.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
 import { outboxReader, recordDenial } from '#lib/store/outbox.ts'
 import { ByteBudget } from './domain/byte-budget.ts'
+import { collectLessOften } from './garbage.ts'
 import type { Backend } from './rpc/backend.ts'
 import { artifactRoutes } from './rpc/routes.ts'
 import type { ByteStore } from './store/byte-store.ts'
@@ -46,6 +47,7 @@ export interface ArtifactLimits {
 /** Blobs, uploads and manifests. */
 export function artifactService(deps: ArtifactDeps): Service {
   const { database, bytes, logger, limits } = deps
+  collectLessOften()
   const relay = startRelay(outboxReader(database, 'artifact'), (request) => deps.ingest.appendEvents(request), logger)
   const janitor = startJanitor({ database, bytes, logger, everyMs: limits.sweepEveryMs ?? 30_000 })
   const closing = new AbortController()

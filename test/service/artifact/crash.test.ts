@@ -1,0 +1,136 @@
+// A process of its own, killed without warning in the middle of everything it does.
+import { ConnectError } from '@connectrpc/connect'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test, vi } from 'vitest'
+import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
+import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
+import { MIB } from '../../support/artifact.ts'
+import { blobMessages, digestOf, download, makeBytes, startUpload, writePart } from '../../support/bytes.ts'
+import { createDatabase, runSql } from '../../support/database.ts'
+import { startIdentitySister } from '../../support/identity-sister.ts'
+import { createBucket } from '../../support/minio.ts'
+import { refusalOf } from '../../support/refusal.ts'
+import { grpcClient, startProcess, type RunningProcess } from '../../support/suite.ts'
+
+/** Turns of the event loop before the kill. */
+const TURNS = [0, 150, 1500]
+
+interface Place {
+  settings: Record<string, string>
+  /** Everything in the store, whole or not. */
+  countEntries(keys: string[]): Promise<number>
+  drop(): Promise<void>
+}
+
+async function s3Place(): Promise<Place> {
+  const bucket = await createBucket()
+  const { endpoint, bucket: name, region, accessKey, secretKey } = bucket.options
+  const access = { S3_REGION: region, S3_ACCESS_KEY: accessKey, S3_SECRET_KEY: secretKey }
+  return {
+    settings: { STORE: 's3', S3_ENDPOINT: endpoint, S3_BUCKET: name, ...access },
+    countEntries: async (keys) => (await bucket.listObjects()).length + (await bucket.listUnfinished(keys)).length,
+    drop: () => bucket.drop(),
+  }
+}
+
+async function directoryPlace(): Promise<Place> {
+  const root = await mkdtemp(join(tmpdir(), 'modelkeep-crash-'))
+  const entries = () => readdir(root, { recursive: true, withFileTypes: true })
+  return {
+    settings: { STORE: 'directory', STORE_DIRECTORY: root },
+    countEntries: async () => (await entries()).filter((entry) => entry.isFile()).length,
+    drop: () => rm(root, { recursive: true }),
+  }
+}
+
+describe.each([
+  ['S3', s3Place],
+  ['a directory', directoryPlace],
+])('killed on %s', async (kind, createPlace) => {
+  const place = await createPlace()
+  const database = await createDatabase()
+  const sister = await startIdentitySister({ alice: { principal: 'alice', roles: { default: Role.CONTRIBUTOR } } })
+  const start = () =>
+    startProcess('artifact', {
+      PORT: '0',
+      DATABASE_URL: database.url,
+      SERVICE_TOKEN: `mks_${'a'.repeat(40)}`,
+      TRUSTED_SERVICES: `metadata=${'0'.repeat(64)}`,
+      METADATA_ADDRESS: sister.address,
+      AUDIT_ADDRESS: sister.address,
+      ...place.settings,
+    })
+  let running: RunningProcess = await start()
+  const uploads = () => grpcClient(UploadService, running.address, 'alice')
+  const blobs = () => grpcClient(BlobService, running.address, 'alice')
+  const keys = new Set<string>()
+  afterAll(async () => {
+    await running.kill()
+    await sister.close()
+    await database.drop()
+    await place.drop()
+  })
+
+  /** Kills in the middle of `step`, starts again, lets the dead one's leases end, and takes the step again. */
+  async function withKill<T>(turns: number, step: () => Promise<T>): Promise<T> {
+    const first = step().catch((error: unknown) => ConnectError.from(error))
+    for (let turn = 0; turn < turns; turn += 1) await new Promise(setImmediate)
+    await running.kill()
+    await first
+    const rows = (await runSql(database.url, 'select object_key from artifact.upload')) as { object_key: string }[]
+    for (const { object_key } of rows) keys.add(object_key)
+    await runSql(database.url, 'update artifact.upload set lease_until = now()')
+    running = await start()
+    return vi.waitFor(step, { timeout: 20_000, interval: 100 })
+  }
+
+  test('a part is sent again and the upload is completed', { timeout: 120_000 }, async () => {
+    for (const turns of TURNS) {
+      const bytes = makeBytes(18 * MIB, `part ${kind} ${turns}`)
+      const upload = await startUpload(uploads(), bytes)
+      await withKill(turns, () => writePart(uploads(), upload, bytes, 1))
+      await writePart(uploads(), upload, bytes, 2)
+      await uploads().completeUpload({ uploadId: upload.id })
+      expect((await download(blobs(), { digest: digestOf(bytes) })).equals(bytes)).toBe(true)
+    }
+  })
+
+  test('a completion is asked for again and succeeds', { timeout: 120_000 }, async () => {
+    for (const turns of TURNS) {
+      const bytes = makeBytes(34 * MIB, `complete ${kind} ${turns}`)
+      const upload = await startUpload(uploads(), bytes)
+      await Promise.all([1, 2, 3].map((number) => writePart(uploads(), upload, bytes, number)))
+      const { blob } = await withKill(turns, () => uploads().completeUpload({ uploadId: upload.id }))
+      expect(blob!.digest).toBe(digestOf(bytes))
+      expect((await download(blobs(), { digest: digestOf(bytes) })).equals(bytes)).toBe(true)
+      const events = await runSql(database.url, 'select 1 from artifact.outbox where resource_id = ?', [blob!.digest])
+      expect(events).toHaveLength(1)
+    }
+  })
+
+  test('a blob in one stream is sent again', { timeout: 120_000 }, async () => {
+    for (const turns of TURNS) {
+      const bytes = makeBytes(34 * MIB, `stream ${kind} ${turns}`)
+      const { blob } = await withKill(turns, () => blobs().uploadBlob(blobMessages(bytes)))
+      expect(blob!.digest).toBe(digestOf(bytes))
+    }
+  })
+
+  test('once its time is over, nothing is left of what was not finished', { timeout: 120_000 }, async () => {
+    const bytes = makeBytes(34 * MIB, `left ${kind}`)
+    const upload = await startUpload(uploads(), bytes)
+    await withKill(200, () => refusalOf(writePart(uploads(), upload, bytes, 1)).catch(() => undefined))
+    await runSql(database.url, `update artifact.upload set expire_time = now() where state in ('OPEN', 'COMPLETING')`)
+    await running.kill()
+    running = await start()
+    const doomed = () => runSql(database.url, 'select * from artifact.doomed_object')
+    const open = () => runSql(database.url, `select * from artifact.upload where state in ('OPEN', 'COMPLETING')`)
+    await expect.poll(open, { timeout: 20_000 }).toEqual([])
+    await expect.poll(doomed, { timeout: 20_000 }).toEqual([])
+    const stored = await runSql(database.url, 'select 1 from artifact.blob')
+    expect(await place.countEntries([...keys])).toBe(stored.length)
+  })
+})
