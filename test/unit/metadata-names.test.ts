@@ -87,9 +87,10 @@ test('64 labels go, 65 do not; keys have 1 to 63 characters, values at most 255'
   expect(parseLabels(labels(64))).toEqual(labels(64))
   expect(() => parseLabels(labels(65))).toThrow('labels must have at most 64 labels')
   expect(parseLabels({ ['🦊'.repeat(63)]: '🦊'.repeat(255) })).toBeDefined()
-  expect(() => parseLabels({ ['k'.repeat(64)]: '' })).toThrow('63 characters')
+  expect(() => parseLabels({ ['k'.repeat(64)]: '' })).toThrow('labels must have at most 63 characters in a key')
   expect(() => parseLabels({ k: 'v'.repeat(256) })).toThrow('labels["k"] must have at most 255 characters')
   expect(() => parseLabels({ '': 'v' })).toThrow('labels must not have an empty key')
+  expect(() => parseLabels({ 'a\n': '' })).toThrow('labels must have keys of one line')
   expect(() => parseLabels({ k: 'a\0' })).toThrow('control characters')
 })
 

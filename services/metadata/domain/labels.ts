@@ -1,5 +1,5 @@
 import { failField, failLimit } from '#lib/errors.ts'
-import { parseLine, parseRequiredLine } from './text.ts'
+import { countCharacters, isLine, parseLine } from './text.ts'
 
 const MAX_LABELS = 64
 const MAX_KEY_CHARACTERS = 63
@@ -10,7 +10,8 @@ export function parseLabels(labels: Record<string, string>, field = 'labels'): R
   if (entries.length > MAX_LABELS) failLimit(field, MAX_LABELS, 'labels')
   for (const [key, value] of entries) {
     if (key === '') failField(field, 'must not have an empty key')
-    parseRequiredLine(key, `${field} (a key)`, MAX_KEY_CHARACTERS)
+    if (countCharacters(key) > MAX_KEY_CHARACTERS) failLimit(field, MAX_KEY_CHARACTERS, 'characters in a key')
+    if (!isLine(key)) failField(field, 'must have keys of one line of Unicode text without control characters')
     parseLine(value, `${field}["${key}"]`, MAX_VALUE_CHARACTERS)
   }
   return labels

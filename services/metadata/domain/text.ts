@@ -14,10 +14,7 @@ export function parseText(text: string, field: string, maxBytes: number): string
 /** Text of one line, limited in characters. */
 export function parseLine(text: string, field: string, maxCharacters: number): string {
   if (countCharacters(text) > maxCharacters) failLimit(field, maxCharacters, 'characters')
-  // oxlint-disable-next-line no-control-regex
-  if (/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(text) || !text.isWellFormed()) {
-    failField(field, 'must be one line of Unicode text without control characters')
-  }
+  if (!isLine(text)) failField(field, 'must be one line of Unicode text without control characters')
   return text
 }
 
@@ -35,7 +32,12 @@ export function parseDescription(description: string): string {
   return parseText(description, 'description', MAX_DESCRIPTION_BYTES)
 }
 
-function countCharacters(text: string): number {
+export function isLine(text: string): boolean {
+  // oxlint-disable-next-line no-control-regex
+  return text.isWellFormed() && !/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(text)
+}
+
+export function countCharacters(text: string): number {
   let count = 0
   for (const _ of text) count += 1
   return count

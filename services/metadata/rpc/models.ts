@@ -93,7 +93,7 @@ async function listModels({ database }: RegistryDeps, request: ListModelsRequest
   const isKey = order.by === 'name' ? isTextKey : isTimeKey
   const asked = checkKeys(parsePage(request, query, ['string', 'string']), [isKey, isIdKey])
   const question = { namespaces, filter, order, page: asked }
-  const found = await selectModels(forkFor(database, context.signal), question)
+  const found = await selectModels(forkFor(database, context.signal), question, context.signal)
   const { rows, nextPageToken } = cutPage(found.rows, found.page, (row) => [row.sort_key, row.id])
   return { models: rows.map(presentModel), nextPageToken }
 }

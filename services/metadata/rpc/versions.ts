@@ -84,7 +84,7 @@ async function listVersions({ database }: RegistryDeps, request: ListVersionsReq
   const bound = 'modelId' in within ? within.modelId : ''
   const query = ['ListVersions', bound, request.filter, ...Object.values(order).map(String)]
   const page = parseVersionPage(request, query, order)
-  const found = await selectVersions(em, { within, filter, order, page })
+  const found = await selectVersions(em, { within, filter, order, page }, context.signal)
   const { rows, nextPageToken } = cutPage(found.rows, found.page, (row) => [row.sort_key, row.id])
   return { versions: rows.map(presentVersion), nextPageToken }
 }

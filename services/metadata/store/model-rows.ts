@@ -113,6 +113,7 @@ export interface ModelQuestion {
 export async function listModels(
   em: EntityManager,
   { namespaces, filter, order, page }: ModelQuestion,
+  signal: AbortSignal,
 ): Promise<{ rows: (ModelRow & { sort_key: string })[]; page: Page }> {
   const conditions = [sql`true`]
   if (namespaces !== 'all') conditions.push(sql`m.namespace = any(${namespaces})`)
@@ -132,6 +133,6 @@ export async function listModels(
   const { rows } = await sql<ModelRow & { sort_key: string; fetched: string }>`
     select ${sql.raw(COLUMNS)}, p.sort_key, p.fetched
     from ${withinBudget(keys, order.descending)} as p join model m on m.id = p.id order by p.ordinal
-  `.execute(em.getKysely())
+  `.execute(em.getKysely(), { signal, inflightQueryAbortStrategy: 'cancel query' })
   return { rows, page: shortened(page, rows) }
 }

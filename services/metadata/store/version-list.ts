@@ -23,6 +23,7 @@ export type ListedVersion = VersionRow & { sort_key: string | number }
 export async function listVersions(
   em: EntityManager,
   { within, filter, order, page }: VersionQuestion,
+  signal: AbortSignal,
 ): Promise<{ rows: ListedVersion[]; page: Page }> {
   const { from, column, id, type, conditions } = source(order, within)
   if (filter) conditions.push(sql`(${toCondition(filter, VERSION_FIELDS)})`)
@@ -37,7 +38,7 @@ export async function listVersions(
     from ${withinBudget(keys, order.descending)} as p
       join version v on v.id = p.id join model m on m.id = v.model_id
     order by p.ordinal
-  `.execute(em.getKysely())
+  `.execute(em.getKysely(), { signal, inflightQueryAbortStrategy: 'cancel query' })
   return { rows, page: shortened(page, rows) }
 }
 

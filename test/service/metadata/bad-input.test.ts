@@ -78,7 +78,7 @@ const MODELS: [string, Call][] = [
   ['owner', ({ models }) => models.createModel({ name: 'n', owner: long(256) })],
   ['owner', ({ models }) => models.createModel({ name: 'n', owner: 'a\nb' })],
   ['labels', ({ models }) => models.createModel({ name: 'n', labels: many(65) })],
-  ['labels (a key)', ({ models }) => models.createModel({ name: 'n', labels: { [long(64)]: '' } })],
+  ['labels', ({ models }) => models.createModel({ name: 'n', labels: { [long(64)]: '' } })],
   ['labels["k"]', ({ models }) => models.createModel({ name: 'n', labels: { k: long(256) } })],
   ['request_id', ({ models }) => models.createModel({ name: 'n', requestId: long(36) })],
   ['model', ({ models }) => models.getModel({})],
@@ -230,6 +230,40 @@ test('names that mean something elsewhere mean nothing here', async () => {
   }
   const labels = { constructor: '1', toString: '2', hasOwnProperty: '3' }
   expect((await admin.models.createModel({ name: 'labelled', labels })).model!.labels).toEqual(labels)
+})
+
+test('texts come back as they were, whatever they mean in SQL or JSON', async () => {
+  for (const [index, text] of [
+    `'; drop table metadata.model; --`,
+    `\\' ? ?? $1 :x %s`,
+    `E'\\x41' {"a":1}`,
+    '\\',
+    '🦊ä "',
+  ].entries()) {
+    const name = `texts-${index}`
+    const notes = { description: `${text}\n\t${text}`, labels: { [text]: text } }
+    const { model: made } = await admin.models.createModel({ name, owner: text, ...notes })
+    expect(made).toMatchObject({ owner: text, ...notes })
+    const facts = { metrics: [{ name: text, value: 1, dataset: text, split: text }], license: text }
+    const { version: written } = await admin.versions.createVersion({
+      model: byName(name),
+      manifestDigest: newDigest(),
+      facts,
+      modelCard: text,
+      ...notes,
+    })
+    expect(written).toMatchObject({ facts, modelCard: text, ...notes })
+    const found = {
+      model: byName(name),
+      filter: `license = ${JSON.stringify(text)} AND labels:${JSON.stringify(text)}`,
+    }
+    expect((await admin.versions.listVersions(found)).versions).toEqual([written])
+    expect(
+      (await admin.versions.listVersions({ model: byName(name), orderBy: `metrics.${text}` })).versions,
+    ).toHaveLength(text.trim() === text ? 1 : 0)
+    const { aliases } = await admin.aliases.setAliases({ model: byName(name), targets: [target], reason: text })
+    expect(aliases[0]!.reason).toBe(text)
+  }
 })
 
 test('none of it is a fault of the service', () => {
