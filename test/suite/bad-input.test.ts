@@ -168,7 +168,7 @@ function mutations(input: DescMessage, depth: number): Hostile[] {
       const request = create(input)
       const view = reflect(input, request)
       if (field.fieldKind === 'list') view.get(field).add(value)
-      else if (field.fieldKind === 'map') view.get(field).set(value as string, '')
+      else if (field.fieldKind === 'map') view.get(field).set(value, '')
       else view.set(field, value)
       return { request, what: `${field.name} ${what}` }
     }),
