@@ -55,6 +55,8 @@ function translate(logger: Logger, recordDenial: RecordDenial): Interceptor {
           await keepDenial({ recordDenial, logger }, { caller, method, permission, namespace, requestId })
         }
         if (refused.code === Code.Internal) logger.error({ requestId, method, error }, 'fault')
+        // Why a store, a database or a sister failed is the operator's to know, and not the caller's.
+        else if (error instanceof ModelkeepError && error.cause) logger.warn({ requestId, method, error }, 'failing')
         throw refused
       },
     )
