@@ -55,6 +55,7 @@ export function artifactService(deps: ArtifactDeps): Service {
     ...limits,
     database,
     bytes,
+    logger,
     relay,
     janitor,
     budget: new ByteBudget(limits.uploadMemoryBytes, limits.patienceMs ?? 5_000),

@@ -1,4 +1,5 @@
 // What the handlers work with.
+import type { Logger } from '#lib/log.ts'
 import type { Relay } from '#lib/relay.ts'
 import type { Database } from '#lib/store/database.ts'
 import type { ByteBudget } from '../domain/byte-budget.ts'
@@ -8,6 +9,7 @@ import type { Janitor } from '../store/janitor.ts'
 export interface Backend {
   database: Database
   bytes: ByteStore
+  logger: Logger
   /** The memory that uploads share. */
   budget: ByteBudget
   relay: Relay

@@ -27,27 +27,28 @@ export async function* downloadBlob(
   if (length === 0n) return
   const enclosing = enclosingParts(range, blob)
   const source = readObject(backend, blob, enclosing.offset, enclosing.end - enclosing.offset, context.signal)
-  for await (const value of verifyParts(source, range, blob, (part) => failCorrupt(blob, part))) {
+  for await (const value of verifyParts(source, range, blob, (part) => failCorrupt(backend, blob, part))) {
     yield create(DownloadBlobResponseSchema, { message: { case: 'chunk', value } })
   }
 }
 
 async function* readObject(
-  { bytes }: Backend,
+  backend: Backend,
   blob: StoredBlob,
   offset: number,
   length: number,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   try {
-    yield* bytes.read(blob.objectKey, offset, length, signal)
+    yield* backend.bytes.read(blob.objectKey, offset, length, signal)
   } catch (error) {
-    if (isByteStoreProblem(error, 'object gone')) failCorrupt(blob, 1)
+    if (isByteStoreProblem(error, 'object gone')) failCorrupt(backend, blob, 1)
     throw error
   }
 }
 
-function failCorrupt({ digest }: StoredBlob, part: number): never {
+function failCorrupt({ logger }: Backend, { digest, objectKey }: StoredBlob, part: number): never {
+  logger.error({ digest, objectKey, part }, 'the bytes of a blob are corrupt')
   const message = `part ${part} of blob ${digest} no longer matches what was stored; it is not served`
   fail('BLOB_CORRUPT', message, { digest, part: String(part) })
 }

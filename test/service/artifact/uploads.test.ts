@@ -15,9 +15,10 @@ import {
 } from '../../support/bytes.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
-describe.each(STORES)('uploads to %s', async (_kind, createStore) => {
+describe.each(STORES)('uploads to %s', async (kind, createStore) => {
   const store = await createStore()
-  const artifact = await startArtifact(store)
+  const forgetful = store.open()
+  const artifact = await startArtifact(store, { bytes: forgetful })
   afterAll(() => artifact.stop())
   const alice = artifact.client(UploadService)
   const blobs = artifact.client(BlobService)
@@ -141,6 +142,51 @@ describe.each(STORES)('uploads to %s', async (_kind, createStore) => {
     }
     await expect.poll(() => store.listUnfinished(keys)).toEqual([])
     expect((await startUpload(alice, bytes)).id).not.toBe(upload.id)
+  })
+
+  test('an upload that the store has forgotten is over, and can be started anew', async () => {
+    for (const finish of ['part', 'completion']) {
+      const bytes = makeBytes(17 * MIB, `forgotten before the ${finish}`)
+      const upload = await startUpload(alice, bytes)
+      await writePart(alice, upload, bytes, 1)
+      if (finish === 'completion') await writePart(alice, upload, bytes, 2)
+      const [row] = await artifact.sql<{ object_key: string }>(
+        `select object_key from artifact.upload where id = '${upload.id}'`,
+      )
+      await forgetful.abort(row!.object_key, null)
+      const call =
+        finish === 'part' ? writePart(alice, upload, bytes, 2) : alice.completeUpload({ uploadId: upload.id })
+      expect(await refusalOf(call)).toMatchObject({ reason: 'UPLOAD_CLOSED', metadata: { state: 'EXPIRED' } })
+      const anew = await startUpload(alice, bytes)
+      expect(anew.id).not.toBe(upload.id)
+      await Promise.all([1, 2].map((number) => writePart(alice, anew, bytes, number)))
+      await alice.completeUpload({ uploadId: anew.id })
+    }
+  })
+
+  test.skipIf(kind !== 'S3')(
+    'parts that the store knows otherwise than they were recorded are to be sent again',
+    async () => {
+      const bytes = makeBytes(17 * MIB, 'stale')
+      const upload = await startUpload(alice, bytes)
+      await Promise.all([1, 2].map((number) => writePart(alice, upload, bytes, number)))
+      await artifact.sql(
+        `update artifact.upload_part set etag = repeat('0', 32) where upload_id = '${upload.id}' and number = 2`,
+      )
+      const complete = () => alice.completeUpload({ uploadId: upload.id })
+      expect(await refusalOf(complete())).toMatchObject({ reason: 'PARTS_MISSING', metadata: { missing: '1,2' } })
+      await Promise.all([1, 2].map((number) => writePart(alice, upload, bytes, number)))
+      expect((await complete()).blob!.digest).toBe(digestOf(bytes))
+    },
+  )
+
+  test('a closed upload is forgotten after a week', async () => {
+    const bytes = makeBytes(3, 'closed long ago')
+    const upload = await startUpload(alice, bytes)
+    await alice.abortUpload({ uploadId: upload.id })
+    await artifact.sql(`update artifact.upload set expire_time = now() - interval '8 days' where id = '${upload.id}'`)
+    const reason = async () => (await refusalOf(alice.getUpload({ uploadId: upload.id }))).reason
+    await expect.poll(() => reason().catch(() => '')).toBe('UPLOAD_NOT_FOUND')
   })
 
   test('each part moves the time of expiry', async () => {
