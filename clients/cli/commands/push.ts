@@ -2,6 +2,7 @@
 import { equals } from '@bufbuild/protobuf'
 import { readFile } from 'node:fs/promises'
 import { VersionFactsSchema, type VersionFacts } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
+import { ModelState } from '#gen/modelkeep/metadata/v1/model_pb.ts'
 import { VersionSchema, type Version } from '#gen/modelkeep/metadata/v1/version_pb.ts'
 import { Complaint, complainUsage } from '../complaint.ts'
 import type { Context } from '../context.ts'
@@ -13,6 +14,7 @@ import { FACT_OPTIONS, readFacts, type FactOptions } from '../push/facts.ts'
 import { findFiles, hashFiles, type HashedFile } from '../push/files.ts'
 import { createManifest, createVersion, findModel, findOrCreateModel } from '../push/register.ts'
 import { parseRef } from '../refs.ts'
+import type { Registry } from '../registry.ts'
 import { moveAlias } from './alias-move.ts'
 
 interface PushOptions extends FactOptions {
@@ -31,10 +33,7 @@ export async function push(context: Context, path: string, model: string, option
   const files = await findFiles(path)
   const facts = await readFacts(context, path, options)
   const registry = context.registry()
-  if (!options.create && !(await findModel(registry, target.namespace, target.model))) {
-    const message = `there is no model ${target.namespace}/${target.model}`
-    throw new Complaint('notFound', message, { hint: `Make it with: modelkeep model create ${model}` })
-  }
+  await refuseHopeless(registry, target, options)
   const hashed = await hash(context, files)
   const sent = await send(context, target.namespace, hashed)
   const digest = await createManifest(registry, target.namespace, hashed)
@@ -50,7 +49,12 @@ export async function push(context: Context, path: string, model: string, option
   report(context, { version, created, sent, facts, hasOptions, aliases: moved.map(({ name: alias }) => alias) })
 }
 
-function parseTarget(text: string, defaultNamespace: string): { namespace: string; model: string } {
+interface Target {
+  namespace: string
+  model: string
+}
+
+function parseTarget(text: string, defaultNamespace: string): Target {
   const ref = parseRef(text, defaultNamespace)
   if ('id' in ref) complainUsage('push needs the name of a model, not a UUID')
   if (ref.selector) {
@@ -60,6 +64,24 @@ function parseTarget(text: string, defaultNamespace: string): { namespace: strin
     )
   }
   return ref
+}
+
+/** What would fail in the end fails before the first byte is sent. */
+async function refuseHopeless(
+  registry: Registry,
+  { namespace, model }: Target,
+  { create }: PushOptions,
+): Promise<void> {
+  const name = `${namespace}/${model}`
+  const found = await findModel(registry, namespace, model)
+  if (!found && !create) {
+    const hint = `Make it with: modelkeep model create ${name}`
+    throw new Complaint('notFound', `there is no model ${name}`, { hint, reason: 'MODEL_NOT_FOUND' })
+  }
+  if (found?.state === ModelState.ARCHIVED) {
+    const hint = `Make it active again with: modelkeep model unarchive ${name}`
+    throw new Complaint('conflict', `the model ${name} is archived`, { hint, reason: 'MODEL_ARCHIVED' })
+  }
 }
 
 async function readTexts({ semver, description, card, label }: PushOptions) {

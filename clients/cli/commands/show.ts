@@ -18,14 +18,15 @@ const PARENTS_AT_ONCE = 8
 
 export async function show(context: Context, text: string): Promise<void> {
   const ref = parseRef(text, context.namespace)
-  if ('id' in ref) return (await showIfVersion(context, text)) || showModel(context, text)
-  if (ref.selector) return showVersion(context, text)
-  return showModel(context, text)
+  if ('id' in ref && (await showIfVersion(context, text))) return
+  if ('selector' in ref && ref.selector) return showVersion(context, text)
+  await showModel(context, text)
 }
 
-async function showIfVersion(context: Context, id: string): Promise<void | false> {
+async function showIfVersion(context: Context, id: string): Promise<boolean> {
   try {
     await showVersion(context, id)
+    return true
   } catch (error) {
     if (reasonOf(error)?.reason === 'VERSION_NOT_FOUND') return false
     throw error

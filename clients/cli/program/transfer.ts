@@ -10,10 +10,10 @@ export function addTransferCommands(program: Command): void {
     .option('--source <url@commit>', 'repository and commit it was made from (default: the git work tree of <path>)')
     .option('--no-git', 'do not look for a git work tree')
     .option('--param <name=value>', 'training parameter: number, true/false, JSON, else text; repeatable', collect)
-    .option('--metric <name=value[,dataset=…,split=…]>', 'measured result; repeatable', collect)
+    .option('--metric <name=value>', 'measured result; may go on with ,dataset=…,split=…; repeatable', collect)
     .option(
-      '--dataset <name=…,digest=…,uri=…,role=…>',
-      'data it was made with; role is train, validation or test; repeatable',
+      '--dataset <fields>',
+      'data it was made with: name=…,digest=…,uri=…,role=train|validation|test; repeatable',
       collect,
     )
     .option(
@@ -21,7 +21,7 @@ export function addTransferCommands(program: Command): void {
       'version it was derived from: fine-tuned, distilled, quantized or merged; repeatable',
       collect,
     )
-    .option('--run <id=…,uri=…,framework=…,framework-version=…,start=…,end=…>', 'the training run')
+    .option('--run <fields>', 'training run: id=…,uri=…,framework=…,framework-version=…,start=…,end=…')
     .option('--dependency <name==version>', 'package needed to run it; repeatable', collect)
     .option('--signature <file>', 'JSON file with inputs and outputs')
     .option('--license <name>', 'SPDX expression or name')
