@@ -132,6 +132,8 @@ test('an event is never changed, and removed only after it was sent: not even by
 
 const INSERT_ROLE = `insert into role_binding (id, principal, namespace, role) values (?, ?, 'default', 'READER')`
 
+const NOBODYS_ID = randomUUID()
+
 test('a governed change without its event does not commit', async () => {
   const id = randomUUID()
   const change = (event?: string) =>
@@ -148,6 +150,16 @@ test('a governed change without its event does not commit', async () => {
   // The event of the transaction before does not cover another change, nor a removal.
   await expect(em.execute(`update role_binding set role = 'ADMIN' where id = ?`, [id])).rejects.toThrow('UPDATE of')
   await expect(em.execute(`delete from role_binding where id = ?`, [id])).rejects.toThrow('DELETE of')
+})
+
+test('a temporary outbox does not stand in for the real one', async () => {
+  const change = inTransaction(database, undefined, async (em) => {
+    await em.execute('create temporary table outbox (like metadata.outbox) on commit drop')
+    await em.execute(`insert into outbox (event_id, transaction, resource_id, event, occur_time)
+      values (gen_random_uuid(), pg_current_xact_id(), '${NOBODYS_ID}', '{}', now())`)
+    await em.execute(INSERT_ROLE, [NOBODYS_ID, 'p-temporary'])
+  })
+  await expect(change).rejects.toThrow('without an audit event')
 })
 
 test('a change that is rolled back leaves no event', async () => {

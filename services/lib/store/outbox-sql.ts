@@ -66,6 +66,14 @@ export const OUTBOX_SQL: string[] = [
       end if;
       return null;
     end $$`,
+  // Without a fixed path, a temporary table of the same name would be looked at instead.
+  `do $$
+    declare guard text;
+    begin
+      foreach guard in array array['outbox_number', 'outbox_immutable', 'require_event'] loop
+        execute format('alter function %I() set search_path = %I, pg_temp', guard, current_schema());
+      end loop;
+    end $$`,
 ]
 
 /** Lets no change of `table` commit without an event on the resource whose id is in `column`. */
