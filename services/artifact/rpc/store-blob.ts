@@ -78,7 +78,8 @@ async function beginSimpleUpload(
   blob: AnnouncedBlob,
 ): Promise<SimpleUpload> {
   const upload = { sizeBytes: blob.sizeBytes, partSizeBytes: partSizeOf(blob.sizeBytes), objectKey: newObjectKey() }
-  const id = await insertUpload(forkFor(database, context.signal), {
+  // Not cancelled with the call: it would be unknown whether the row is there.
+  const id = await insertUpload(forkFor(database), {
     ...blob,
     ...upload,
     principal: accessOf(context).caller.principal,

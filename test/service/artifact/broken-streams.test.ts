@@ -9,11 +9,11 @@ import { refusalOf } from '../../support/refusal.ts'
 describe.each(STORES)('broken streams to %s', async (_kind, createStore) => {
   const store = await createStore()
   const artifact = await startArtifact(store)
-  const hasty = await artifact.addReplica({
-    limits: { streamIdleSeconds: 1, uploadMemoryBytes: 64 * MIB, patienceMs: 100 },
-  })
+  const hasty = await artifact.addReplica({ limits: { streamIdleSeconds: 1 } })
+  const small = await artifact.addReplica({ limits: { uploadMemoryBytes: 64 * MIB, patienceMs: 100 } })
   afterAll(async () => {
     await hasty.stop()
+    await small.stop()
     await artifact.stop()
   })
   const alice = artifact.client(BlobService)
@@ -110,7 +110,7 @@ describe.each(STORES)('broken streams to %s', async (_kind, createStore) => {
   })
 
   test('more uploads than there is memory for wait, and are told to come back', async () => {
-    const blobs = hasty.client(BlobService)
+    const blobs = small.client(BlobService)
     const gate = Promise.withResolvers<void>()
     const started = Promise.withResolvers<void>()
     const pause = (index: number) => {

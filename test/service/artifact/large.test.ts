@@ -14,10 +14,10 @@ import { startIdentitySister } from '../../support/identity-sister.ts'
 import { minioSettings } from '../../support/minio.ts'
 import { grpcClient, startProcess, type RunningProcess } from '../../support/suite.ts'
 
-const SIZE = 512 * MIB
+const SIZE = 768 * MIB
 const BUDGET_MIB = 64
 /** Node itself, the code, and what streams and the garbage collector hold at a time. */
-const BASE_MIB = 420
+const BASE_MIB = 560
 
 const database = await createDatabase()
 const sister = await startIdentitySister({ alice: { principal: 'alice', roles: { default: Role.CONTRIBUTOR } } })
@@ -42,7 +42,7 @@ function* pieces(seed: number): Generator<Buffer> {
 test.each([
   ['MinIO', 1, minioSettings],
   ['a directory', 2, async () => ({ STORE: 'directory', STORE_DIRECTORY: directory })],
-])('half a GiB goes to %s and back in little memory', { timeout: 120_000 }, async (name, seed, store) => {
+])('three quarters of a GiB go to %s and back in less memory', { timeout: 180_000 }, async (name, seed, store) => {
   const artifact = await startProcess('artifact', {
     PORT: '0',
     DATABASE_URL: database.url,
