@@ -123,6 +123,8 @@ async function showLog(model: string): Promise<void> {
   expect('the roll-back', log, /alias moved 3 → 2 .*misses quiet speakers/)
 }
 
+// Ctrl-C ends the command under way, and with it the demo, which then cleans up.
+process.on('SIGINT', () => {})
 const directory = await mkdtemp(join(tmpdir(), 'modelkeep-demo-'))
 try {
   server = await startDemoServer(directory)

@@ -6,7 +6,6 @@ const STREAM_WINDOW = 4 * 1024 * 1024
 const CONNECTION_WINDOW = 16 * 1024 * 1024
 const SESSION_MEMORY_MEGABYTES = 256
 const PING_INTERVAL_MS = 20_000
-const CONNECT_TIMEOUT_MS = 10_000
 
 export class WideSessionManager extends Http2SessionManager {
   readonly #widened = new WeakSet<ClientHttp2Session>()
@@ -18,7 +17,6 @@ export class WideSessionManager extends Http2SessionManager {
       {
         settings: { initialWindowSize: STREAM_WINDOW, enablePush: false },
         maxSessionMemory: SESSION_MEMORY_MEGABYTES,
-        timeout: CONNECT_TIMEOUT_MS,
       },
     )
   }

@@ -54,9 +54,10 @@ export async function putInPlace({ target, partial }: Places, force: boolean): P
     await rename(partial, target)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
+    if (force) await rename(aside, target).catch(() => {})
     if (code === 'ENOTEMPTY' || code === 'EEXIST') refuseOther(target)
     throw error
   }
   await syncDirectory(dirname(target))
-  if (force) await rm(aside, { recursive: true, force: true })
+  await rm(aside, { recursive: true, force: true })
 }

@@ -1,0 +1,22 @@
+import { execFile } from 'node:child_process'
+import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+
+const REPOSITORY = resolve(import.meta.dirname, '..', '..')
+
+test(
+  'the demo goes through on a server of its own, and the pulled model hears the voice',
+  { timeout: 180_000 },
+  async () => {
+    const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], MODELKEEP_DATA: '/nonexistent', NO_COLOR: '1' }
+    const { stdout } = await promisify(execFile)(process.execPath, [join('clients', 'cli', 'demo.ts')], {
+      cwd: REPOSITORY,
+      env,
+    })
+    expect(stdout).toContain('Started a Modelkeep server of its own')
+    expect(stdout).toMatch(/silence +speech probability 0\.0/)
+    expect(stdout).toMatch(/synthetic voice +speech probability 0\.9/)
+    expect(stdout).toContain('All of it worked.')
+  },
+)
