@@ -17,7 +17,7 @@ import { grpcClient, startProcess, type RunningProcess } from '../../support/sui
 const SIZE = 768 * MIB
 const BUDGET_MIB = 64
 /** Node itself, the code, and what streams and the garbage collector hold at a time. */
-const BASE_MIB = 560
+const BASE_MIB = 640
 
 const database = await createDatabase()
 const sister = await startIdentitySister({ alice: { principal: 'alice', roles: { default: Role.CONTRIBUTOR } } })
