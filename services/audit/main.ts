@@ -1,9 +1,9 @@
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { sisterClient } from '#lib/clients.ts'
 import type { Environment } from '#lib/env.ts'
-import { createLogger } from '#lib/log.ts'
+import { createLogger, type Logger } from '#lib/log.ts'
 import { runUntilSignal } from '#lib/service.ts'
-import { readAuditSettings } from './config.ts'
+import { readAuditSettings, type AuditSettings } from './config.ts'
 import { auditService } from './service.ts'
 import { openStore } from './store/orm.ts'
 
@@ -21,6 +21,14 @@ export async function runAudit(environment: Environment): Promise<void> {
       address: settings.metadataAddress,
       token: settings.serviceToken,
     }),
+    signer: settings.signer,
   })
+  tellSigning(settings, logger)
   await runUntilSignal(service, { ...settings, name: 'audit', logger, draining })
+}
+
+function tellSigning({ signer }: AuditSettings, logger: Logger): void {
+  if (!signer) return logger.warn('no AUDIT_KEY is set: this process publishes no checkpoints')
+  logger.info({ vkey: signer.vkey }, 'checkpoints are signed')
+  if (!signer.stateFile) logger.warn('no AUDIT_STATE_FILE is set: a database restored from a backup is not noticed')
 }

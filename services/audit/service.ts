@@ -1,14 +1,19 @@
 import type { Client } from '@connectrpc/connect'
 import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
+import { ProofService } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
 import type { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { askMetadata, createAuthenticate, type TrustedServices } from '#lib/authenticate.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Service } from '#lib/service.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
+import { startPublisher } from './publisher.ts'
+import { answerTiles } from './rpc/answer-tiles.ts'
 import { logRoutes, type LogDeps } from './rpc/log.ts'
+import { proofRoutes } from './rpc/proof.ts'
 import { recordDenial } from './rpc/record-denial.ts'
 import { createTail } from './rpc/tail.ts'
+import type { Signer } from './signer.ts'
 import { readLogSize } from './store/read.ts'
 
 export interface AuditDeps {
@@ -18,19 +23,32 @@ export interface AuditDeps {
   trustedServices: TrustedServices
   /** The metadata service, which knows the tokens. */
   identity: Client<typeof IdentityService>
+  /** Signs checkpoints. A process without one serves the log and publishes none. */
+  signer?: Signer | undefined
 }
 
-/** The governance log: takes events from its sisters, and shows them to whoever may see them. */
+/** The governance log: takes events from its sisters, shows them to whoever may see them, and proves them. */
 export function auditService(deps: AuditDeps): Service {
-  const { database, draining, trustedServices, identity } = deps
+  const { database, logger, draining, trustedServices, identity, signer } = deps
   const readSize = (): Promise<number> => readLogSize(forkFor(database))
   const log: LogDeps = { database, draining, tail: createTail(readSize) }
+  const publisher = signer && startPublisher(database, signer, logger)
   return {
-    services: [IngestService, LogService],
-    routes: logRoutes(log),
+    services: [IngestService, LogService, ProofService],
+    routes(router) {
+      logRoutes(log)(router)
+      proofRoutes(log)(router)
+    },
+    plain: (path, admit) => answerTiles(log, path, admit),
     authenticate: createAuthenticate(trustedServices, askMetadata(identity)),
     recordDenial: (denial) => recordDenial(log, denial),
-    check: async () => (await readSize()) >= 0,
-    close: () => database.close(true),
+    async check(service) {
+      if (service === ProofService.typeName && publisher?.isSigning() === false) return false
+      return (await readSize()) >= 0
+    },
+    async close() {
+      await publisher?.stop()
+      await database.close(true)
+    },
   }
 }

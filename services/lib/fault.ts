@@ -51,6 +51,8 @@ const CODES = {
   EVENT_NOT_FOUND: Code.NotFound,
   SEQUENCE_GAP: Code.FailedPrecondition,
   EVENT_ALTERED: Code.FailedPrecondition,
+  TREE_TOO_LARGE: Code.OutOfRange,
+  CHECKPOINT_NOT_FOUND: Code.NotFound,
 } satisfies Record<Reason, Code>
 
 /** `aborted`: the call's signal, where the caller is gone or its deadline is over. */

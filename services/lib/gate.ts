@@ -87,7 +87,7 @@ export async function keepDenial(
 }
 
 /** The first of the two checks: does the caller hold the permission anywhere? */
-function admit(method: DescMethod, caller: Caller): Access {
+export function admit(method: DescMethod, caller: Caller): Access {
   const rule = hasOption(method, accessOption) ? getOption(method, accessOption) : undefined
   const permission = rule?.permission ?? Permission.UNSPECIFIED
   if (!mayCall(caller, permission, rule?.services ?? [])) {
@@ -114,7 +114,7 @@ function mayCall(caller: Caller, permission: Permission, services: string[]): bo
   }
 }
 
-function bearerToken(header: Headers): string {
+export function bearerToken(header: Headers): string {
   const [scheme, token, ...rest] = (header.get('authorization') ?? '').split(' ')
   if (scheme?.toLowerCase() !== 'bearer' || !token || rest.length > 0) {
     fail('TOKEN_INVALID', 'a bearer token is needed: authorization: Bearer mk_…')

@@ -6,8 +6,8 @@ import { Health, HealthCheckResponse_ServingStatus as Status } from '#gen/health
 export interface HealthOptions {
   /** Full names of the services in this process. The empty name stands for all of them. */
   services: string[]
-  /** Rejects or returns false while the process cannot do its work. */
-  check: () => Promise<boolean>
+  /** Rejects or returns false while the process cannot do its work; for a service's name, while that service cannot. */
+  check: (service: string) => Promise<boolean>
   /** Aborted when the process begins to drain. */
   draining: AbortSignal
 }
@@ -21,17 +21,17 @@ export function healthRoutes(options: HealthOptions): (router: ConnectRouter) =>
     router.service(Health, {
       async check({ service }) {
         if (!known.includes(service)) throw new ConnectError('unknown service', Code.NotFound)
-        return { status: await healthStatus(options) }
+        return { status: await healthStatus(options, service) }
       },
       async list() {
-        const status = await healthStatus(options)
-        return { statuses: Object.fromEntries(known.map((service) => [service, { status }])) }
+        const entries = known.map(async (service) => [service, { status: await healthStatus(options, service) }])
+        return { statuses: Object.fromEntries(await Promise.all(entries)) as Record<string, { status: Status }> }
       },
       async *watch({ service }, context) {
         let last: Status | undefined
         const signal = AbortSignal.any([context.signal, options.draining])
         while (!context.signal.aborted) {
-          const status = known.includes(service) ? await healthStatus(options) : Status.SERVICE_UNKNOWN
+          const status = known.includes(service) ? await healthStatus(options, service) : Status.SERVICE_UNKNOWN
           if (status !== last) yield { status }
           last = status
           if (options.draining.aborted) return
@@ -42,9 +42,12 @@ export function healthRoutes(options: HealthOptions): (router: ConnectRouter) =>
   }
 }
 
-export async function healthStatus({ check, draining }: HealthOptions): Promise<Status> {
+export async function healthStatus(
+  { check, draining }: Omit<HealthOptions, 'services'>,
+  service = '',
+): Promise<Status> {
   if (draining.aborted) return Status.NOT_SERVING
   const timeout = sleep(CHECK_WITHIN_MS, false, { ref: false })
-  const healthy = await Promise.race([check().catch(() => false), timeout])
+  const healthy = await Promise.race([check(service).catch(() => false), timeout])
   return healthy ? Status.SERVING : Status.NOT_SERVING
 }

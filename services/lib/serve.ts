@@ -5,11 +5,12 @@ import type { DescService } from '@bufbuild/protobuf'
 import { createServer as createHttpServer } from 'node:http'
 import { createServer as createHttp2Server, type ServerHttp2Session } from 'node:http2'
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
-import { HealthCheckResponse_ServingStatus as Status, Health } from '#gen/health/v1/health_pb.ts'
+import { Health } from '#gen/health/v1/health_pb.ts'
 import { createGate, type GateOptions } from './gate.ts'
-import { healthRoutes, healthStatus } from './health.ts'
+import { healthRoutes, type HealthOptions } from './health.ts'
 import { createInterceptors } from './interceptors.ts'
 import type { Logger } from './log.ts'
+import { plainHandler, type AnswerPlain } from './plain-http.ts'
 import { reflectionRoutes } from './reflection.ts'
 
 /** Unary requests, and every single message of a stream. */
@@ -31,8 +32,9 @@ const KEEP_ALIVE_MS = 60_000
 export interface Serving extends GateOptions {
   services: DescService[]
   routes: (router: ConnectRouter) => void
-  /** Whether the process can do its work. */
-  check: () => Promise<boolean>
+  check: HealthOptions['check']
+  /** What plain HTTP GET finds beside the RPCs. */
+  plain?: AnswerPlain
   /** Aborted when the process begins to drain; endless streams end on it. */
   draining: AbortSignal
   logger: Logger
@@ -68,7 +70,7 @@ export function adapterOptions(serving: Serving) {
 
 export async function serve(serving: Serving, address: { host: string; port: number }): Promise<Served> {
   const { options, cutOff } = adapterOptions(serving)
-  const handler = connectNodeAdapter({ ...options, fallback: answerProbe(serving) })
+  const handler = connectNodeAdapter({ ...options, fallback: plainHandler(serving) })
   const http1 = createHttpServer(
     { requestTimeout: 0, headersTimeout: FIRST_BYTES_MS, keepAliveTimeout: 75_000 },
     handler,
@@ -136,19 +138,4 @@ function routeByPreface(socket: Socket, hand: (isHttp2: boolean) => void): void 
   socket.setTimeout(FIRST_BYTES_MS)
   socket.on('timeout', giveUp)
   socket.on('readable', look)
-}
-
-/** `GET /healthz` for probes that speak HTTP only. */
-function answerProbe(serving: Serving): ReturnType<typeof connectNodeAdapter> {
-  return (request, response) => {
-    const reply = (status: number, text: string): void => {
-      response.statusCode = status
-      response.setHeader('content-type', 'text/plain')
-      response.end(`${text}\n`)
-    }
-    if (request.method !== 'GET' || request.url !== '/healthz') return reply(404, 'not found')
-    void healthStatus({ ...serving, services: [] }).then((status) =>
-      status === Status.SERVING ? reply(200, 'serving') : reply(503, 'not serving'),
-    )
-  }
 }

@@ -3,7 +3,9 @@ import type { DescService } from '@bufbuild/protobuf'
 import type { ConnectRouter } from '@connectrpc/connect'
 import { once } from 'node:events'
 import type { Authenticate, RecordDenial } from './gate.ts'
+import type { HealthOptions } from './health.ts'
 import type { Logger } from './log.ts'
+import type { AnswerPlain } from './plain-http.ts'
 import { serve } from './serve.ts'
 
 export interface Service {
@@ -12,8 +14,9 @@ export interface Service {
   routes: (router: ConnectRouter) => void
   authenticate: Authenticate
   recordDenial: RecordDenial
-  /** Whether it can do its work. */
-  check: () => Promise<boolean>
+  check: HealthOptions['check']
+  /** What plain HTTP GET finds beside the RPCs. */
+  plain?: AnswerPlain
   /** Ends background work and closes what it holds, after the last call has ended. */
   close: () => Promise<void>
 }

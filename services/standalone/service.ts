@@ -94,6 +94,7 @@ function combine(parts: Record<ServiceName, Service>): Omit<Service, 'authentica
       const name = SERVICE_NAMES.find((candidate) => denial.method.startsWith(`modelkeep.${candidate}.`))
       return name ? parts[name].recordDenial(denial) : Promise.resolve()
     },
-    check: async () => (await Promise.all(all.map(({ check }) => check()))).every(Boolean),
+    check: async (service) => (await Promise.all(all.map(({ check }) => check(service)))).every(Boolean),
+    plain: (path, admit) => parts.audit.plain!(path, admit),
   }
 }

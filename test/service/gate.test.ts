@@ -16,7 +16,7 @@ const NOT_AUDITED: Record<string, string> = {
   'ManifestService/ReleaseManifest': 'part of version.deleted, which the metadata service tells',
   'IngestService/AppendEvents': 'events themselves',
 }
-const READS = /^(Get|List|Find|Resolve|Download|Watch|WhoAmI$|AuthenticateToken$)/
+const READS = /^(Get|List|Find|Resolve|Download|Watch|Export|WhoAmI$|AuthenticateToken$|Export)/
 
 const named = METHODS.map((method): [string, DescMethod] => [`${method.parent.name}/${method.name}`, method])
 

@@ -3,10 +3,12 @@ import { create, type DescService, type MessageInitShape } from '@bufbuild/proto
 import { timestampFromDate } from '@bufbuild/protobuf/wkt'
 import { createClient, type Client, type Interceptor } from '@connectrpc/connect'
 import { createGrpcTransport } from '@connectrpc/connect-node'
+import { generateKeyPairSync } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import { EventSchema, Outcome, type Event } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
+import { ProofService } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
 import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { hashToken } from '#lib/authenticate.ts'
@@ -14,6 +16,7 @@ import { sisterClient } from '#lib/clients.ts'
 import { createLogger } from '#lib/log.ts'
 import { serve } from '#lib/serve.ts'
 import { auditService } from '../../services/audit/service.ts'
+import { createSigner, type Signer } from '../../services/audit/signer.ts'
 import { openStore } from '../../services/audit/store/orm.ts'
 import { startIdentitySister, type KnownCaller } from './identity-sister.ts'
 
@@ -30,13 +33,20 @@ export interface RunningAudit {
   client<S extends DescService>(service: S, token: string): Client<S>
   ingest: Client<typeof IngestService>
   log: Client<typeof LogService>
+  proofs: Client<typeof ProofService>
   close(): Promise<void>
 }
 
-export async function startAudit(databaseUrl: string): Promise<RunningAudit> {
+/** `logs` takes what it logs. */
+export async function startAudit(
+  databaseUrl: string,
+  { signer, logs }: { signer?: Signer; logs?: string[] } = {},
+): Promise<RunningAudit> {
   const sister = await startIdentitySister({ [PLATFORM_TOKEN]: { principal: 'root', roles: { '*': Role.READER } } })
   const identity = sisterClient(IdentityService, { name: 'metadata', address: sister.address, token: 'mks_audit' })
-  const logger = createLogger('audit', 'silent')
+  const logger = logs
+    ? createLogger('audit', 'info', { write: (line: string) => void logs.push(line) })
+    : createLogger('audit', 'silent')
   const draining = new AbortController()
   const trustedServices = new Map(
     [
@@ -51,6 +61,7 @@ export async function startAudit(databaseUrl: string): Promise<RunningAudit> {
     draining: draining.signal,
     trustedServices,
     identity,
+    signer,
   })
   const served = await serve({ ...service, logger, draining: draining.signal }, { host: '127.0.0.1', port: 0 })
   const address = `http://127.0.0.1:${served.port}`
@@ -63,6 +74,7 @@ export async function startAudit(databaseUrl: string): Promise<RunningAudit> {
     client,
     ingest: client(IngestService, METADATA_TOKEN),
     log: client(LogService, PLATFORM_TOKEN),
+    proofs: client(ProofService, PLATFORM_TOKEN),
     async close() {
       draining.abort()
       await served.close(200)
@@ -70,6 +82,11 @@ export async function startAudit(databaseUrl: string): Promise<RunningAudit> {
       await sister.close()
     },
   }
+}
+
+/** A signer with a key of its own. */
+export function makeSigner(origin = 'log.example/test', stateFile?: string): Signer {
+  return createSigner(origin, generateKeyPairSync('ed25519').privateKey, stateFile)
 }
 
 function bearer(token: string): Interceptor {

@@ -1,6 +1,5 @@
 // A leaf: the bytes that are recorded and, later, proven. They are made here once and never again.
 import canonicalize from 'canonicalize'
-import { createHash } from 'node:crypto'
 
 /** RFC 8785. */
 export function canonicalJson(content: unknown): string {
@@ -10,11 +9,6 @@ export function canonicalJson(content: unknown): string {
 /** The canonical JSON of `{ event, recordTime }`. `event` is canonical already, and its key sorts first. */
 export function encodeLeaf(event: string, recordTime: string): string {
   return `${eventPart(event)}${JSON.stringify(recordTime)}}`
-}
-
-/** RFC 6962: the zero byte tells leaves from nodes. */
-export function hashLeaf(leaf: string): Buffer {
-  return createHash('sha256').update('\0').update(leaf).digest()
 }
 
 /** Whether a stored leaf is of exactly this event. */

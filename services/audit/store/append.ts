@@ -1,13 +1,17 @@
 // Writing the log: under the lock of its head row, so that indexes are contiguous and follow commit order, whatever
 // the number of replicas.
 import { sql } from 'kysely'
+import { hashLeaf, HASH_BYTES, rootOf, type Range } from '#lib/merkle.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import type { NewEvent, StoredEvent } from '../domain/event.ts'
-import { encodeLeaf, hashLeaf } from '../domain/leaf.ts'
+import { encodeLeaf } from '../domain/leaf.ts'
+import { growTree } from '../domain/tiles.ts'
 
 /** The log, as its locked head row says. */
 export interface LockedLog {
   size: number
+  /** What of the tree is needed to add to it. */
+  peaks: Buffer[]
   producer: string
   /** What the producer is to send next. */
   nextSequence: number
@@ -16,14 +20,26 @@ export interface LockedLog {
 }
 
 export async function lockLog(em: EntityManager, producer: string): Promise<LockedLog> {
-  const [head] = await em.execute<{ size: string }[]>('select size from log_head for update')
+  const [head] = await em.execute<{ size: string; peaks: Buffer }[]>('select size, peaks from log_head for update')
   // A statement of its own: it must see what the holder of the lock before has committed.
   const [row] = await em.execute<{ next_sequence: string; now: string }[]>(
     `select coalesce((select next_sequence from producer where name = ?), 1) as next_sequence,
       to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as now`,
     [producer],
   )
-  return { size: Number(head!.size), producer, nextSequence: Number(row!.next_sequence), now: row!.now }
+  const { size, peaks } = head!
+  return {
+    size: Number(size),
+    peaks: splitHashes(peaks),
+    producer,
+    nextSequence: Number(row!.next_sequence),
+    now: row!.now,
+  }
+}
+
+function splitHashes(hashes: Buffer): Buffer[] {
+  const count = hashes.length / HASH_BYTES
+  return Array.from({ length: count }, (_, at) => hashes.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES))
 }
 
 export async function findStored(em: EntityManager, ids: string[]): Promise<Map<string, StoredEvent>> {
@@ -32,11 +48,32 @@ export async function findStored(em: EntityManager, ids: string[]): Promise<Map<
   return new Map(rows.map((row) => [row.event_id, { index: Number(row.index), leaf: row.leaf }]))
 }
 
-/** Adds the producer's next events; the first one's index is the log's size so far. */
+/** Adds the producer's next events, and their hashes to the tree; the first one's index is the log's size so far. */
 export async function appendToLog(em: EntityManager, log: LockedLog, events: NewEvent[]): Promise<void> {
   const leaves = events.map(({ canonical }) => encodeLeaf(canonical, log.now))
+  const hashes = leaves.map(hashLeaf)
+  await insertEntries(em, log, { events, leaves, hashes })
+  const range: Range = { size: log.size, peaks: [...log.peaks] }
+  const tiles = growTree(range, hashes)
+  await sql`
+    with head as (update log_head set size = ${range.size}, peaks = ${Buffer.concat(range.peaks)},
+        root = ${rootOf(range)}),
+      grown as (insert into tile (level, index, hashes)
+        select * from unnest(${tiles.map(({ level }) => level)}::int[], ${tiles.map(({ index }) => index)}::bigint[],
+          ${tiles.map((tile) => tile.hashes)}::bytea[])
+        on conflict (level, index) do update set hashes = tile.hashes || excluded.hashes)
+    insert into producer (name, next_sequence) values (${log.producer}, ${log.nextSequence + events.length})
+      on conflict (name) do update set next_sequence = excluded.next_sequence`.execute(em.getKysely())
+}
+
+interface NewEntries {
+  events: NewEvent[]
+  leaves: string[]
+  hashes: Buffer[]
+}
+
+async function insertEntries(em: EntityManager, log: LockedLog, { events, leaves, hashes }: NewEntries): Promise<void> {
   const column = <K extends keyof NewEvent>(key: K): NewEvent[K][] => events.map((event) => event[key])
-  const kysely = em.getKysely()
   await sql`
     insert into entry (index, event_id, producer, sequence, type, actor, outcome, namespace, resource_type, resource_id,
       resource_name, resource_digest, reason, request_id, occur_time, record_time, leaf, leaf_hash)
@@ -47,13 +84,9 @@ export async function appendToLog(em: EntityManager, log: LockedLog, events: New
       ${column('actor')}::text[], ${column('outcome')}::text[], ${column('namespace')}::text[],
       ${column('resourceType')}::text[], ${column('resourceId')}::text[], ${column('resourceName')}::text[],
       ${column('resourceDigest')}::text[], ${column('reason')}::text[], ${column('requestId')}::text[],
-      ${column('occurTime')}::timestamptz[], ${leaves}::text[], ${leaves.map(hashLeaf)}::bytea[])
+      ${column('occurTime')}::timestamptz[], ${leaves}::text[], ${hashes}::bytea[])
       with ordinality as fresh (event_id, sequence, type, actor, outcome, namespace, resource_type, resource_id,
-        resource_name, resource_digest, reason, request_id, occur_time, leaf, leaf_hash, position)`.execute(kysely)
-  await em.execute('update log_head set size = ?', [log.size + events.length])
-  await em.execute(
-    `insert into producer (name, next_sequence) values (?, ?)
-      on conflict (name) do update set next_sequence = excluded.next_sequence`,
-    [log.producer, log.nextSequence + events.length],
+        resource_name, resource_digest, reason, request_id, occur_time, leaf, leaf_hash, position)`.execute(
+    em.getKysely(),
   )
 }

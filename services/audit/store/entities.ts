@@ -49,6 +49,9 @@ const LogHeadSchema = defineEntity({
   properties: {
     id: p.integer().primary().autoincrement(false).default(1),
     size: p.bigint('number').defaultRaw('0'),
+    /** The hashes of the complete subtrees that make up the tree, the largest first, one after the other. */
+    peaks: p.blob(),
+    root: p.blob(),
   },
   checks: [{ name: 'log_head_id_check', expression: 'id = 1' }],
 })
@@ -66,4 +69,37 @@ const ProducerSchema = defineEntity({
 export class Producer extends ProducerSchema.class {}
 ProducerSchema.setClass(Producer)
 
-export const ENTITIES = [Entry, LogHead, Producer]
+const TileSchema = defineEntity({
+  name: 'Tile',
+  tableName: 'tile',
+  properties: {
+    level: p.integer().primary().autoincrement(false),
+    index: p.bigint('number').primary().autoincrement(false),
+    /** Up to 256, one after the other. */
+    hashes: p.blob(),
+  },
+  checks: [
+    { name: 'tile_full_check', expression: 'octet_length(hashes) <= 8192' },
+    { name: 'tile_whole_check', expression: 'octet_length(hashes) % 32 = 0' },
+  ],
+})
+export class Tile extends TileSchema.class {}
+TileSchema.setClass(Tile)
+
+const CheckpointSchema = defineEntity({
+  name: 'Checkpoint',
+  tableName: 'checkpoint',
+  properties: {
+    size: p.bigint('number').primary().autoincrement(false),
+    /** Tells apart the keys that have signed this size: hex digits. */
+    keyId: p.text().primary(),
+    root: p.blob(),
+    /** As published. */
+    note: p.text(),
+    signTime: timeColumn(),
+  },
+})
+export class Checkpoint extends CheckpointSchema.class {}
+CheckpointSchema.setClass(Checkpoint)
+
+export const ENTITIES = [Entry, LogHead, Producer, Tile, Checkpoint]

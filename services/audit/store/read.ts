@@ -24,6 +24,8 @@ export interface EntryQuery {
 
 /** Leaves of one answer, which holds each twice: as bytes and as an event. gRPC clients take 4 MiB at most. */
 const MAX_LEAF_BYTES = 1_500_000
+/** Of an export. */
+const LEAVES_AT_ONCE = 2_000
 
 export async function readLogSize(em: EntityManager): Promise<number> {
   const [head] = await em.execute<{ size: string }[]>('select size from log_head')
@@ -64,6 +66,32 @@ export async function findEntry(
     em.getKysely(),
   )
   return rows[0] && { index: Number(rows[0].index), leaf: rows[0].leaf }
+}
+
+/** Entries from `from` on and below `below`, as many as fit one answer. */
+export async function readLeaves(
+  em: EntityManager,
+  from: number,
+  below: number,
+  signal: AbortSignal,
+): Promise<{ leaf: Buffer; leafHash: Buffer }[]> {
+  const { rows } = await sql<{ leaf: Buffer; leaf_hash: Buffer }>`
+    select leaf, leaf_hash from (
+      select index, leaf, leaf_hash, sum(octet_length(leaf)) over (order by index) as bytes from (
+        select index, leaf, leaf_hash from entry where index >= ${from} and index < ${below}
+          order by index limit ${LEAVES_AT_ONCE}) as wanted
+    ) as measured where bytes <= ${MAX_LEAF_BYTES} order by index`.execute(em.getKysely(), {
+    signal,
+    inflightQueryAbortStrategy: 'cancel query',
+  })
+  return rows.map(({ leaf, leaf_hash: leafHash }) => ({ leaf, leafHash }))
+}
+
+/** `count` entries from `from` on. */
+export async function readBundle(em: EntityManager, from: number, count: number): Promise<Buffer[]> {
+  const { rows } = await sql<{ leaf: Buffer }>`
+    select leaf from entry where index >= ${from} and index < ${from + count} order by index`.execute(em.getKysely())
+  return rows.map(({ leaf }) => leaf)
 }
 
 /** Several namespaces are read one by one, each along its index, and merged: in one condition they would be gathered

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { makeEvents, startAudit } from '../../support/audit.ts'
+import { makeEvents, makeSigner, startAudit } from '../../support/audit.ts'
 import { createDatabase, runSql } from '../../support/database.ts'
 
 const database = await createDatabase()
 beforeAll(async () => {
-  const audit = await startAudit(database.url)
+  const audit = await startAudit(database.url, { signer: makeSigner() })
   await audit.ingest.appendEvents({ events: makeEvents(1, 3) })
+  // It signs before it ends.
   await audit.close()
 })
 afterAll(() => database.drop())
@@ -23,6 +24,12 @@ test.each([
   'truncate audit.log_head',
   'delete from audit.producer',
   'truncate audit.producer',
+  'delete from audit.tile',
+  'truncate audit.tile',
+  `update audit.checkpoint set note = ''`,
+  'delete from audit.checkpoint',
+  'truncate audit.checkpoint',
+  'alter table audit.tile disable trigger all',
   'drop table audit.entry',
   'alter table audit.entry disable trigger all',
   'alter table audit.entry add column extra text',
@@ -45,12 +52,23 @@ test.each([
   'truncate audit.log_head',
   'delete from audit.producer',
   'truncate audit.producer',
+  'delete from audit.tile',
+  'truncate audit.tile',
+  `update audit.checkpoint set note = ''`,
+  'delete from audit.checkpoint',
+  'truncate audit.checkpoint',
 ])('the owner is stopped at: %s', async (statement) => {
   await expect(asOwner(statement)).rejects.toThrow('the log is only ever added to')
 })
 
 test.each([
   ['update audit.log_head set size = size - 1', 'the log never shrinks'],
+  ['update audit.log_head set size = size + 1', 'the tree grows with the log'],
+  [`update audit.log_head set root = sha256('another')`, 'the tree grows with the log'],
+  ['update audit.log_head set peaks = root', 'the tree grows with the log'],
+  ['update audit.tile set hashes = substring(hashes for 32)', 'a tile is only ever added to'],
+  [`update audit.tile set hashes = overlay(hashes placing '\\x00' from 1)`, 'a tile is only ever added to'],
+  ['update audit.tile set index = 7', 'a tile is only ever added to'],
   ['update audit.producer set next_sequence = 1', 'a producer never counts back'],
   [`update audit.producer set name = 'other'`, 'a producer never counts back'],
 ])('neither role nor owner may count back: %s', async (statement, message) => {

@@ -1,4 +1,5 @@
 import { M0001Log } from './0001-log.ts'
+import { M0002Tree } from './0002-tree.ts'
 
 /** In order. A migration that has been released is never changed. */
-export const MIGRATIONS = [M0001Log]
+export const MIGRATIONS = [M0001Log, M0002Tree]

@@ -1,0 +1,92 @@
+// Tiles: the hashes of the tree as c2sp.org/tlog-tiles groups them. A tile holds up to 256 neighbouring hashes of level
+// 0, 8, 16 and so on; what lies between those levels is computed from them.
+import { appendLeaf, foldPeaks, hashNode, HASH_BYTES, type Node, type Range } from '#lib/merkle.ts'
+
+export const TILE_WIDTH = 256
+const TILE_LEVELS = 8
+
+/** The tile's level counts tiles: at level 1 there is a hash for each full tile of level 0. */
+export interface TileName {
+  level: number
+  index: number
+}
+
+export interface Tile extends TileName {
+  /** One after the other. */
+  hashes: Buffer
+}
+
+/** Adds leaves to the tree, in place; returns what its tiles grow by. */
+export function growTree(range: Range, leafHashes: Buffer[]): Tile[] {
+  const grown = new Map<string, TileName & { hashes: Buffer[] }>()
+  for (const leafHash of leafHashes) {
+    appendLeaf(range, leafHash, (node, hash) => {
+      if (node.level % TILE_LEVELS !== 0) return
+      const name = { level: node.level / TILE_LEVELS, index: Math.floor(node.index / TILE_WIDTH) }
+      const tile = grown.get(keyOf(name)) ?? { ...name, hashes: [] }
+      tile.hashes.push(hash)
+      grown.set(keyOf(name), tile)
+    })
+  }
+  return [...grown.values()].map((tile) => ({ ...tile, hashes: Buffer.concat(tile.hashes) }))
+}
+
+/** The tiles that hold what the hashes of `parts` are computed from. */
+export function tilesOf(parts: Node[][]): TileName[] {
+  const tiles = new Map<string, TileName>()
+  for (const node of parts.flat()) {
+    const { name } = locate(node)
+    tiles.set(keyOf(name), name)
+  }
+  return [...tiles.values()]
+}
+
+/** The hash of each part, from the tiles that `tilesOf` has named. Throws where they are not there: then the log's
+ * tables do not fit together. */
+export function hashParts(parts: Node[][], tiles: Tile[]): Buffer[] {
+  const byKey = new Map(tiles.map((tile) => [keyOf(tile), tile.hashes]))
+  const hashOf = (node: Node): Buffer => {
+    const { name, from, count } = locate(node)
+    const hashes = byKey.get(keyOf(name))
+    if (!hashes || hashes.length < (from + count) * HASH_BYTES) throw new Error(`tile ${keyOf(name)} lacks hashes`)
+    return hashSubtree(hashes.subarray(from * HASH_BYTES, (from + count) * HASH_BYTES))
+  }
+  return parts.map((part) => foldPeaks(part.map(hashOf)))
+}
+
+/** Where a subtree's hashes lie: `count` of them, a power of two. */
+function locate({ level, index }: Node): { name: TileName; from: number; count: number } {
+  const count = 2 ** (level % TILE_LEVELS)
+  const first = index * count
+  const name = { level: Math.floor(level / TILE_LEVELS), index: Math.floor(first / TILE_WIDTH) }
+  return { name, from: first % TILE_WIDTH, count }
+}
+
+function hashSubtree(hashes: Buffer): Buffer {
+  if (hashes.length === HASH_BYTES) return hashes
+  const middle = hashes.length / 2
+  return hashNode(hashSubtree(hashes.subarray(0, middle)), hashSubtree(hashes.subarray(middle)))
+}
+
+function keyOf({ level, index }: TileName): string {
+  return `${level}/${index}`
+}
+
+export interface TilePath {
+  level: number | 'entries'
+  index: number
+  /** Of a partial tile. */
+  width: number | undefined
+}
+
+const PATH = /^\/tile\/(entries|0|[1-9][0-9]?)\/((?:x[0-9]{3}\/){0,4}[0-9]{3})(?:\.p\/([1-9][0-9]{0,2}))?$/
+
+/** `/tile/<L>/<N>[.p/<W>]`, with N in groups of three digits as `x001/x234/067`; undefined for anything else. */
+export function findTilePath(path: string): TilePath | undefined {
+  const [, level, groups, partial] = PATH.exec(path) ?? []
+  if (level === undefined || groups === undefined || groups.startsWith('x000')) return undefined
+  const width = partial === undefined ? undefined : Number(partial)
+  if (Number(level) > 63 || (width ?? 1) >= TILE_WIDTH) return undefined
+  const index = Number(groups.replaceAll(/[x/]/g, ''))
+  return { level: level === 'entries' ? level : Number(level), index, width }
+}

@@ -1,0 +1,19 @@
+import type { HandlerContext } from '@connectrpc/connect'
+import type { GetProofBundleRequest } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
+import { accessOf } from '#lib/caller.ts'
+import { formatProof } from '#lib/tlog-proof.ts'
+import { forkFor } from '#lib/store/database.ts'
+import { findEntry } from '../store/read.ts'
+import { proveInclusion } from '../store/tiles.ts'
+import { requireNewest } from './get-checkpoint.ts'
+import type { LogDeps } from './log.ts'
+import { failNoEvent, parseWanted } from './wanted.ts'
+
+export async function getProofBundle({ database }: LogDeps, request: GetProofBundleRequest, context: HandlerContext) {
+  const readable = accessOf(context).namespaces()
+  const em = forkFor(database, context.signal)
+  const { index, leaf } = (await findEntry(em, parseWanted(request.entry), readable)) ?? failNoEvent()
+  const { size, note } = await requireNewest(em, index + 1)
+  const { proof } = await proveInclusion(em, index, size)
+  return { proof: formatProof({ index: BigInt(index), hashes: proof, checkpoint: note }), leaf }
+}

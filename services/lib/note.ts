@@ -1,0 +1,108 @@
+// Signed notes and checkpoints: c2sp.org/signed-note with Ed25519, and c2sp.org/tlog-checkpoint. Pure; services and
+// clients share it.
+import { createHash, createPublicKey, sign, verify, type KeyObject } from 'node:crypto'
+import { HASH_BYTES } from './merkle.ts'
+
+/** What a log's public key is called in the note's own text form, `name+hex id+base64`. */
+export interface Verifier {
+  name: string
+  /** The first four bytes that a signature has. */
+  id: Buffer
+  key: KeyObject
+}
+
+export interface Checkpoint {
+  origin: string
+  size: bigint
+  root: Buffer
+}
+
+const ED25519 = 1
+const ID_BYTES = 4
+const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex')
+const MAX_NOTE_BYTES = 64 * 1024
+
+/** Not empty, and without spaces, control characters and plus. */
+export function isKeyName(name: string): boolean {
+  return /^[^\s+\p{Cc}\p{Z}]+$/u.test(name)
+}
+
+/** The text form of the public half of an Ed25519 key. */
+export function formatVerifierKey(name: string, key: KeyObject): string {
+  const raw = rawPublicKey(key)
+  return `${name}+${keyId(name, raw).toString('hex')}+${Buffer.concat([Buffer.of(ED25519), raw]).toString('base64')}`
+}
+
+/** Undefined where the text is no Ed25519 key. */
+export function findVerifier(text: string): Verifier | undefined {
+  const [, name = '', id = '', encoded = ''] = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/.exec(text.trim()) ?? []
+  const bytes = decodeBase64(encoded)
+  if (!bytes || bytes.length !== 1 + HASH_BYTES || bytes[0] !== ED25519 || !isKeyName(name)) return undefined
+  const raw = bytes.subarray(1)
+  if (keyId(name, raw).toString('hex') !== id) return undefined
+  const key = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, raw]), format: 'der', type: 'spki' })
+  return { name, id: Buffer.from(id, 'hex'), key }
+}
+
+/** The whole note: text, blank line, signature. `text` ends with a newline. */
+export function signNote(text: string, name: string, key: KeyObject): string {
+  const signature = Buffer.concat([keyId(name, rawPublicKey(key)), sign(null, Buffer.from(text), key)])
+  return `${text}\n— ${name} ${signature.toString('base64')}\n`
+}
+
+/** The text that `verifier` has signed; undefined where the note is malformed or not signed by it. Signatures by other
+ * keys are passed over. */
+export function openNote(note: string, { name, id, key }: Verifier): string | undefined {
+  const parts = splitNote(note)
+  if (!parts) return undefined
+  let isSigned = false
+  for (const line of parts.signatures) {
+    const [, signer, encoded = ''] = /^— ([^ ]+) ([^ ]+)$/.exec(line) ?? []
+    const bytes = decodeBase64(encoded)
+    if (!signer || !isKeyName(signer) || !bytes || bytes.length <= ID_BYTES) return undefined
+    if (signer !== name || !bytes.subarray(0, ID_BYTES).equals(id)) continue
+    if (!verify(null, Buffer.from(parts.text), key, bytes.subarray(ID_BYTES))) return undefined
+    isSigned = true
+  }
+  return isSigned ? parts.text : undefined
+}
+
+/** The note's text and its signature lines, nothing verified. */
+export function splitNote(note: string): { text: string; signatures: string[] } | undefined {
+  const end = note.lastIndexOf('\n\n')
+  // oxlint-disable-next-line no-control-regex
+  if (end === -1 || Buffer.byteLength(note) > MAX_NOTE_BYTES || /[\u0000-\u0009\u000b-\u001f]/.test(note))
+    return undefined
+  if (!note.endsWith('\n') || end + 2 === note.length) return undefined
+  return { text: note.slice(0, end + 1), signatures: note.slice(end + 2, -1).split('\n') }
+}
+
+export function formatCheckpoint({ origin, size, root }: Checkpoint): string {
+  return `${origin}\n${size}\n${root.toString('base64')}\n`
+}
+
+/** Undefined where the text is no checkpoint. Lines after the third are extensions, and passed over. */
+export function findCheckpoint(text: string): Checkpoint | undefined {
+  const [origin = '', size = '', encoded = '', ...rest] = text.split('\n')
+  const root = decodeBase64(encoded)
+  if (origin === '' || !/^(0|[1-9][0-9]{0,18})$/.test(size) || root?.length !== HASH_BYTES) return undefined
+  if (rest.length === 0 || rest.pop() !== '') return undefined
+  return { origin, size: BigInt(size), root }
+}
+
+/** Undefined unless it is the one way to write these bytes. */
+export function decodeBase64(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, 'base64')
+  return text !== '' && bytes.toString('base64') === text ? bytes : undefined
+}
+
+function keyId(name: string, raw: Buffer): Buffer {
+  const hash = createHash('sha256').update(`${name}\n`).update(Buffer.of(ED25519)).update(raw).digest()
+  return hash.subarray(0, ID_BYTES)
+}
+
+function rawPublicKey(key: KeyObject): Buffer {
+  const isPrivate = key.type === 'private'
+  const spki = (isPrivate ? createPublicKey(key) : key).export({ format: 'der', type: 'spki' })
+  return spki.subarray(SPKI_PREFIX.length)
+}
