@@ -7,6 +7,12 @@ import { ConfigError } from '#lib/env.ts'
 export interface DataDirectory {
   /** The secret of the first administrator, for this user's eyes only. */
   adminToken: string
+  /** Signs the log's checkpoints, for this user's eyes only. */
+  auditKey: string
+  /** Its public half, for whoever checks them. */
+  auditVkey: string
+  /** The last signed checkpoint, outside the database, so that a restored one is noticed. */
+  auditCheckpoint: string
   /** Where the bytes lie. */
   objects: string
   /** Where PostgreSQL's cluster lies. */
@@ -41,6 +47,9 @@ export function openDataDirectory(path: string): DataDirectory {
   }
   return {
     adminToken: join(path, 'admin-token'),
+    auditKey: join(path, 'audit.key'),
+    auditVkey: join(path, 'audit.vkey'),
+    auditCheckpoint: join(path, 'audit.checkpoint'),
     objects,
     postgres: join(path, 'postgres'),
     announce: (address) => writeWhole(server, `${JSON.stringify({ address, pid: process.pid })}\n`, 0o644),

@@ -3,6 +3,7 @@ import { ConfigError, processEnvironment } from '#lib/env.ts'
 import { createLogger } from '#lib/log.ts'
 import { runUntilSignal, stopSignal, type Service } from '#lib/service.ts'
 import { prepareAdminToken } from './admin-token.ts'
+import { prepareAuditKey } from './audit-key.ts'
 import { readStandaloneSettings, USAGE, UsageError, type StandaloneSettings } from './config.ts'
 import { openDataDirectory, type DataDirectory } from './data-directory.ts'
 import { prepareDatabase } from './database.ts'
@@ -40,6 +41,7 @@ async function runOn(
 ): Promise<void> {
   const databaseUrl = await prepareDatabase(postgres)
   const token = await prepareAdminToken(databaseUrl, data.adminToken)
+  const signer = prepareAuditKey(data)
   if (stop.aborted) return
   const { host, port, drainSeconds, logLevel, limits } = settings
   const draining = new AbortController()
@@ -50,6 +52,7 @@ async function runOn(
     logLevel,
     draining: draining.signal,
     limits,
+    signer,
   })
   const process = { name: 'modelkeep', host, port, drainSeconds, logger, draining }
   await runUntilSignal(service, process, (taken) => {
@@ -99,6 +102,7 @@ function welcome(address: string, { directory }: StandaloneSettings, data: DataD
 
   data         ${directory}
   admin token  ${data.adminToken}${isDead ? ' (works no more: remove the file and start again)' : ''}
+  audit key    ${data.auditVkey}
   try          npx modelkeep push MODEL-FILE my-model
 
 Ctrl-C stops it; everything is kept.`)

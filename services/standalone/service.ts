@@ -14,6 +14,7 @@ import { artifactService, type ArtifactLimits } from '../artifact/service.ts'
 import { DirectoryStore } from '../artifact/store/directory.ts'
 import { openStore as openArtifact } from '../artifact/store/orm.ts'
 import { auditService } from '../audit/service.ts'
+import type { Signer } from '../audit/signer.ts'
 import { openStore as openAudit } from '../audit/store/orm.ts'
 import { metadataService } from '../metadata/service.ts'
 import { lookUpToken } from '../metadata/store/identity.ts'
@@ -27,6 +28,8 @@ export interface StandaloneDeps {
   logLevel: string
   draining: AbortSignal
   limits: ArtifactLimits
+  /** Signs the log's checkpoints. */
+  signer: Signer
 }
 
 const INNER_HOST = '127.0.0.1'
@@ -63,6 +66,7 @@ export async function openStandalone(deps: StandaloneDeps): Promise<Service> {
     ...common('audit'),
     database: openAudit({ url }),
     identity: sisterClient(IdentityService, sister('audit', 'metadata')),
+    signer: deps.signer,
   })
   const authenticate = createAuthenticate(trustedServices, lookUpToken(registry))
   const one = { ...combine({ metadata, artifact, audit }), authenticate }

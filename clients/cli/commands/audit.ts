@@ -1,0 +1,97 @@
+// audit export, proof, checkpoint: what the log gives for checking it elsewhere.
+import { toJson } from '@bufbuild/protobuf'
+import { createWriteStream } from 'node:fs'
+import { rename, rm, writeFile } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
+import { CheckpointSchema, ProofService, type Checkpoint } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
+import { reasonOf } from '#lib/fault.ts'
+import { openNote } from '#lib/note.ts'
+import { formatEntry, formatHeader } from '../audit/export-file.ts'
+import { Complaint } from '../complaint.ts'
+import type { Context } from '../context.ts'
+import { unary, type Registry } from '../registry.ts'
+import { readKey } from './audit-verify.ts'
+
+/** New entries are covered by a checkpoint within two seconds, where a process signs. */
+const WAIT_MS = 6_000
+const LOOK_EVERY_MS = 250
+const BUFFERED_BYTES = 1024 * 1024
+
+/** Every entry that is in the log now, as the newest checkpoint has it. */
+export async function exportLog(context: Context, file: string): Promise<void> {
+  const registry = context.registry()
+  const { logSize } = await registry.audit(LogService).listEntries({ pageSize: 1 }, unary(registry))
+  const { size } = await waitForCheckpoint(registry, logSize)
+  const partial = `${file}.${process.pid}.partial`
+  try {
+    const lines = exportedLines(registry, size)
+    const options = { objectMode: false, highWaterMark: BUFFERED_BYTES }
+    await pipeline(Readable.from(lines, options), createWriteStream(partial, { mode: 0o600, flush: true }))
+    await rename(partial, file)
+  } finally {
+    await rm(partial, { force: true })
+  }
+  if (context.output.json) return context.output.document({ file, entries: String(size) })
+  context.output.write(`exported ${size} entries to ${file}`)
+  context.note(`Check it anywhere with: modelkeep audit verify ${file} --key <the log's public key>`)
+}
+
+async function* exportedLines(registry: Registry, treeSize: bigint): AsyncIterable<Buffer> {
+  let index = 0
+  const { signal } = registry
+  for await (const { checkpoint, entries } of registry.audit(ProofService).exportEntries({ treeSize }, { signal })) {
+    const lines: Buffer[] = checkpoint ? [Buffer.from(formatHeader(checkpoint.note))] : []
+    for (const { leaf, leafHash } of entries) {
+      lines.push(formatEntry(index, Buffer.from(leafHash), leaf))
+      index += 1
+    }
+    yield Buffer.concat(lines.flatMap((line) => [line, Buffer.from('\n')]))
+  }
+}
+
+/** Writes `NAME.tlog-proof`, and the event as the log has it beside it as `NAME.json`. */
+export async function proveEvent(context: Context, eventId: string, options: { out?: string }): Promise<void> {
+  const registry = context.registry()
+  const request = { entry: { case: 'eventId' as const, value: eventId } }
+  const bundle = await whenPublished(() => registry.audit(ProofService).getProofBundle(request, unary(registry)))
+  const name = (options.out ?? eventId).replace(/\.tlog-proof$/, '')
+  const [proof, leaf] = [`${name}.tlog-proof`, `${name}.json`]
+  await writeFile(proof, bundle.proof)
+  await writeFile(leaf, bundle.leaf)
+  if (context.output.json) return context.output.document({ proof, leaf })
+  context.output.write(`wrote ${proof} and ${leaf}`)
+  context.note(`Check it anywhere with: modelkeep audit verify ${proof} --key <the log's public key>`)
+}
+
+export async function showCheckpoint(context: Context, options: { key?: string }): Promise<void> {
+  const registry = context.registry()
+  const verifier = options.key === undefined ? undefined : await readKey(options.key)
+  const checkpoint = await waitForCheckpoint(registry, 0n)
+  if (verifier && openNote(checkpoint.note, verifier) === undefined) {
+    throw new Complaint('integrity', `the checkpoint is not signed by the key of ${verifier.name}`)
+  }
+  if (context.output.json) return context.output.document(toJson(CheckpointSchema, checkpoint))
+  process.stdout.write(checkpoint.note)
+}
+
+/** The newest one, which covers at least `size` entries. */
+async function waitForCheckpoint(registry: Registry, size: bigint): Promise<Checkpoint> {
+  const proofs = registry.audit(ProofService)
+  await whenPublished(() => proofs.getCheckpoint({ minSize: size }, unary(registry)))
+  return (await proofs.getCheckpoint({}, unary(registry))).checkpoint!
+}
+
+async function whenPublished<T>(work: () => Promise<T>): Promise<T> {
+  const until = performance.now() + WAIT_MS
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (reasonOf(error)?.reason !== 'CHECKPOINT_NOT_FOUND' || performance.now() > until) throw error
+      await sleep(LOOK_EVERY_MS)
+    }
+  }
+}

@@ -1,0 +1,28 @@
+// audit export, verify, proof, checkpoint.
+import type { Command } from 'commander'
+import { lazily } from '../context.ts'
+
+const KEY = "the log's public key, name+id+base64, or a file that holds it"
+
+export function addAuditCommands(program: Command): void {
+  const audit = program.command('audit').description('take the log along, and check it without any server')
+  audit
+    .command('export <file>')
+    .description('write the whole log and its signed checkpoint to a file')
+    .action(lazily(async () => (await import('../commands/audit.ts')).exportLog))
+  audit
+    .command('verify <file>')
+    .description('check an export or a .tlog-proof: nothing changed, moved or missing; exit code 7 if it is not so')
+    .requiredOption('--key <vkey>', KEY)
+    .action(lazily(async () => (await import('../commands/audit-verify.ts')).verify))
+  audit
+    .command('proof <event-id>')
+    .description('write a proof that an event is in the log, and the event beside it')
+    .option('--out <name>', 'name of the files, .tlog-proof and .json; default: the event id')
+    .action(lazily(async () => (await import('../commands/audit.ts')).proveEvent))
+  audit
+    .command('checkpoint')
+    .description('print the newest signed checkpoint')
+    .option('--key <vkey>', `check its signature: ${KEY}`)
+    .action(lazily(async () => (await import('../commands/audit.ts')).showCheckpoint))
+}

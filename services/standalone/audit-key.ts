@@ -1,0 +1,21 @@
+// The key that signs the log's checkpoints, in files of the data directory.
+import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { ConfigError } from '#lib/env.ts'
+import { createSigner, findSigningKey, type Signer } from '../audit/signer.ts'
+import { writeWhole, type DataDirectory } from './data-directory.ts'
+
+/** Makes the key where there is none. The log is named after it, so that no two logs have one name. */
+export function prepareAuditKey({ auditKey, auditVkey, auditCheckpoint }: DataDirectory): Signer {
+  if (!existsSync(auditKey)) {
+    const { privateKey } = generateKeyPairSync('ed25519')
+    writeWhole(auditKey, privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(), 0o600)
+  }
+  const key = findSigningKey(readFileSync(auditKey, 'utf8'))
+  if (!key) throw new ConfigError([`${auditKey} does not hold an Ed25519 private key; bring it back from a backup`])
+  const spki = createPublicKey(key).export({ format: 'der', type: 'spki' })
+  const name = createHash('sha256').update(spki).digest('hex').slice(0, 12)
+  const signer = createSigner(`modelkeep.localhost/${name}`, key, auditCheckpoint)
+  writeWhole(auditVkey, `${signer.vkey}\n`, 0o644)
+  return signer
+}
