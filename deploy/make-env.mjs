@@ -1,5 +1,5 @@
 // Writes deploy/.env with fresh secrets for compose.yaml: node deploy/make-env.mjs > deploy/.env
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 
 const password = () => randomBytes(24).toString('hex')
 const hash = (token) => createHash('sha256').update(token).digest('hex')
@@ -7,7 +7,8 @@ const tokens = Object.fromEntries(['metadata', 'artifact', 'audit'].map((name) =
 
 console.log(`POSTGRES_PASSWORD=${password()}
 S3_ACCESS_KEY=modelkeep
-S3_SECRET_KEY=${password()}`)
+S3_SECRET_KEY=${password()}
+AUDIT_KEY=${generateKeyPairSync('ed25519').privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64')}`)
 for (const [name, token] of Object.entries(tokens)) {
   console.log(`${name.toUpperCase()}_TOKEN=${token}`)
   console.log(`${name.toUpperCase()}_TOKEN_SHA256=${hash(token)}`)

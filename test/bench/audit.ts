@@ -1,11 +1,14 @@
-// `node test/bench/audit.ts`: appends 100,000 events through gRPC and times reads at 1,000 and at 100,000.
+// `npm run bench:audit`: appends 100,000 events through gRPC, and times reads and proofs at 1,000 and at 100,000.
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import { migrate } from '../../services/migrate.ts'
 import { startPostgres } from '../../services/standalone/postgres.ts'
-import { makeEvent, startAudit, type RunningAudit } from '../support/audit.ts'
+import { formatEntry, formatHeader } from '../../clients/cli/audit/export-file.ts'
+import { verifyExport } from '../../clients/cli/audit/verify-export.ts'
+import { findVerifier } from '#lib/note.ts'
+import { makeEvent, makeSigner, startAudit, type RunningAudit } from '../support/audit.ts'
 
 const BATCH = 256
 const SIZES = [1_000, 100_000]
@@ -16,10 +19,13 @@ const postgres = await startPostgres({ directory: join(directory, 'postgres') })
 const url = postgres.url('postgres')
 try {
   await migrate('audit', url)
-  const audit = await startAudit(url)
+  const signer = makeSigner()
+  const audit = await startAudit(url, { signer })
   let appended = 0
   for (const size of SIZES) {
     appended = await append(audit, appended, size)
+    await measureProofs(audit, size)
+    await measureExport(audit, signer.vkey)
     await measureReads(audit, size)
   }
   await audit.close()
@@ -49,6 +55,51 @@ async function append(audit: RunningAudit, from: number, to: number): Promise<nu
   const seconds = (performance.now() - began) / 1000
   console.log(`append ${to - from} events in batches of ${BATCH}: ${Math.round((to - from) / seconds)}/s`)
   return to
+}
+
+async function measureProofs({ proofs }: RunningAudit, size: number): Promise<void> {
+  const began = performance.now()
+  while (!(await proofs.getCheckpoint({ minSize: BigInt(size) }).catch(() => undefined)));
+  console.log(`the last event is in a checkpoint after ${Math.round(performance.now() - began)} ms`)
+  const any = (below: number): bigint => BigInt(1 + Math.floor(Math.random() * (below - 1)))
+  const treeSize = BigInt(size)
+  await measure(`${size} entries, inclusion proof`, () =>
+    proofs.getInclusionProof({ entry: { case: 'index', value: any(size) }, treeSize }),
+  )
+  await measure(`${size} entries, consistency proof`, () =>
+    proofs.getConsistencyProof({ oldSize: any(size), newSize: treeSize }),
+  )
+}
+
+async function measure(name: string, work: () => Promise<unknown>): Promise<void> {
+  const times: number[] = []
+  for (let round = 0; round < 500; round += 1) {
+    const began = performance.now()
+    await work()
+    times.push(performance.now() - began)
+  }
+  times.sort((one, other) => one - other)
+  console.log(`${name}: p50 ${times[250]!.toFixed(1)} ms, p99 ${times[495]!.toFixed(1)} ms`)
+}
+
+async function measureExport({ proofs }: RunningAudit, vkey: string): Promise<void> {
+  let began = performance.now()
+  const chunks: Buffer[] = []
+  let index = 0
+  for await (const { checkpoint, entries } of proofs.exportEntries({})) {
+    if (checkpoint) chunks.push(Buffer.from(`${formatHeader(checkpoint.note)}\n`))
+    for (const { leaf, leafHash } of entries)
+      chunks.push(formatEntry(index++, Buffer.from(leafHash), leaf), Buffer.from('\n'))
+  }
+  const rate = () => Math.round(index / ((performance.now() - began) / 1000))
+  console.log(`export: ${rate()} entries/s`)
+  const file = Buffer.concat(chunks)
+  async function* read(): AsyncIterable<Buffer> {
+    for (let at = 0; at < file.length; at += 1 << 20) yield file.subarray(at, at + (1 << 20))
+  }
+  began = performance.now()
+  await verifyExport(read(), findVerifier(vkey)!)
+  console.log(`verify: ${rate()} entries/s`)
 }
 
 type Ask = Parameters<RunningAudit['log']['listEntries']>[0]

@@ -33,6 +33,8 @@ test('starts with nothing, says where things are, and speaks every protocol on o
   expect(server.said()).toContain(tokenFile)
   expect(server.said()).toContain('npx modelkeep push')
   expect((await stat(tokenFile)).mode & 0o777).toBe(0o600)
+  expect((await stat(join(directory, 'audit.key'))).mode & 0o777).toBe(0o600)
+  expect(server.said()).toContain(join(directory, 'audit.vkey'))
   expect((await stat(directory)).mode & 0o777).toBe(isRoot ? 0o711 : 0o700)
   const options = { baseUrl: server.address, interceptors: [bearer(server.token)] }
   const transports: Transport[] = [
@@ -113,6 +115,9 @@ test('keeps everything when it is killed, and starts again beside what that left
   expect(isAlive(first)).toBe(false)
   const { models } = await createClient(ModelService, server.transport).listModels({})
   expect(models.map(({ name }) => name).toSorted()).toEqual(['scorer', 'vad'])
+  await modelkeep('audit', 'export', join(home, 'log.jsonl'))
+  const { stdout } = await modelkeep('audit', 'verify', join(home, 'log.jsonl'), '--key', join(directory, 'audit.vkey'))
+  expect(stdout).toMatch(/^verified: \d+ entries of modelkeep\.localhost\//)
   await modelkeep('pull', 'vad:1', join(home, 'pulled'))
   expect((await readFile(join(home, 'pulled', 'weights.bin'))).equals(bytes)).toBe(true)
 })

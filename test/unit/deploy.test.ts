@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { builtinModules } from 'node:module'
 import { join } from 'node:path'
@@ -23,6 +24,7 @@ const SECRETS: Record<string, string> = {
   POSTGRES_PASSWORD: 'secret',
   S3_ACCESS_KEY: 'modelkeep',
   S3_SECRET_KEY: 'secret',
+  AUDIT_KEY: generateKeyPairSync('ed25519').privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64'),
   ...Object.fromEntries(
     SERVICE_NAMES.flatMap((name) => [
       [`${name.toUpperCase()}_TOKEN`, `mks_${name.padEnd(40, 'x')}`],
