@@ -1,20 +1,20 @@
 // The Merkle tree of RFC 6962 (and 9162): hashes, appending, and which nodes prove what. Pure; services and clients
 // share it.
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 export const HASH_BYTES = 32
 /** The root of a tree without leaves. */
-export const EMPTY_ROOT: Buffer = createHash('sha256').digest()
+export const EMPTY_ROOT: Buffer = hash('sha256', '', 'buffer')
 
 const LEAF = Buffer.of(0)
 const NODE = Buffer.of(1)
 
 export function hashLeaf(leaf: string | Uint8Array): Buffer {
-  return createHash('sha256').update(LEAF).update(leaf).digest()
+  return hash('sha256', Buffer.concat([LEAF, typeof leaf === 'string' ? Buffer.from(leaf) : leaf]), 'buffer')
 }
 
 export function hashNode(left: Uint8Array, right: Uint8Array): Buffer {
-  return createHash('sha256').update(NODE).update(left).update(right).digest()
+  return hash('sha256', Buffer.concat([NODE, left, right]), 'buffer')
 }
 
 /** A complete subtree: the leaves from `index * 2 ** level`, `2 ** level` of them. */
@@ -33,15 +33,15 @@ export interface Range {
 export function appendLeaf(range: Range, leafHash: Buffer, onNode?: (node: Node, hash: Buffer) => void): void {
   let level = 0
   let index = range.size
-  let hash = leafHash
-  onNode?.({ level, index }, hash)
+  let peak = leafHash
+  onNode?.({ level, index }, peak)
   while (index % 2 === 1) {
-    hash = hashNode(range.peaks.pop()!, hash)
+    peak = hashNode(range.peaks.pop()!, peak)
     level += 1
     index = (index - 1) / 2
-    onNode?.({ level, index }, hash)
+    onNode?.({ level, index }, peak)
   }
-  range.peaks.push(hash)
+  range.peaks.push(peak)
   range.size += 1
 }
 
