@@ -1,7 +1,7 @@
 import type { HandlerContext } from '@connectrpc/connect'
 import type { GetInclusionProofRequest } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
 import { accessOf } from '#lib/caller.ts'
-import { fail, failField } from '#lib/errors.ts'
+import { fail } from '#lib/errors.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { parseIndex } from '../domain/entry.ts'
 import { findEntry, readLogSize } from '../store/read.ts'
@@ -24,7 +24,7 @@ export async function getInclusionProof(
   if (index >= logSize) failNoEvent()
   const size = asked || (await requireNewest(em, index + 1)).size
   if (size > logSize) failTooLarge(size, logSize)
-  if (index >= size) failField('tree_size', `must be over the entry's index, which is ${index}`)
+  if (index >= size) fail('EVENT_NOT_FOUND', `the tree of ${size} entries does not have entry ${index}`)
   const { leafHash, proof } = await proveInclusion(em, index, size)
   return { index: BigInt(index), treeSize: BigInt(size), leafHash, hashes: proof }
 }

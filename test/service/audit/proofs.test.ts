@@ -138,7 +138,7 @@ test('what makes no sense is refused with a reason', async () => {
     ],
     [
       () => proofs.getInclusionProof({ entry: index(5n), treeSize: 5n }),
-      { reason: 'FIELD_INVALID', metadata: { field: 'tree_size' } },
+      { code: 'NotFound', reason: 'EVENT_NOT_FOUND' },
     ],
     [() => proofs.getConsistencyProof({ oldSize: 0n }), { reason: 'FIELD_INVALID', metadata: { field: 'old_size' } }],
     [() => proofs.getConsistencyProof({ oldSize: 5n, newSize: 4n }), { metadata: { field: 'old_size' } }],
