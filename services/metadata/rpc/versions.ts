@@ -17,7 +17,7 @@ import { MAX_FILTER_BYTES, parseText } from '../domain/text.ts'
 import { parseTime } from '../domain/times.ts'
 import { findModel } from '../store/model-rows.ts'
 import { listVersions as selectVersions, type VersionQuestion } from '../store/version-list.ts'
-import { findVersionById, resolveByName, type VersionRow } from '../store/version-rows.ts'
+import { findVersionById, resolveByName, type DeletedVersion, type VersionRow } from '../store/version-rows.ts'
 import { authorizeModel, failNoModel, failNoVersion } from './checks.ts'
 import { createVersion } from './create-version.ts'
 import type { RegistryDeps } from './deps.ts'
@@ -72,7 +72,19 @@ async function resolveNamed(
     const when = atTime === undefined ? '' : ' at that time'
     fail('ALIAS_NOT_FOUND', `the model ${key.namespace}/${key.model} has no alias ${value}${when}`, { alias: value })
   }
+  if (found.deleted) failDeleted(key, value, found.deleted)
   return found.version ?? failNoVersion(key)
+}
+
+function failDeleted(
+  model: { namespace: string; model: string },
+  alias: string | number,
+  deleted: DeletedVersion,
+): never {
+  const { id, digest } = deleted
+  const version = `${model.namespace}/${model.model}:${deleted.number}`
+  const message = `the alias ${alias} pointed at the version ${version} (${id}, ${digest}) then, which has been deleted since`
+  fail('VERSION_NOT_FOUND', message, { version, id, digest, deleted: 'true' })
 }
 
 async function listVersions({ database }: RegistryDeps, request: ListVersionsRequest, context: HandlerContext) {

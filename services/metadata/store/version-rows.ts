@@ -39,12 +39,21 @@ export interface Resolved {
   /** For an alias: whether it points, or pointed, at a version. */
   alias: boolean
   version: VersionRow | undefined
+  /** What an alias pointed at, where it has been deleted since. */
+  deleted: DeletedVersion | undefined
   /** The time asked for is later than now. */
   future: boolean
 }
 
+export interface DeletedVersion {
+  id: string
+  number: number
+  digest: string
+}
+
 interface ResolvedRow extends VersionRow {
   alias_number: number | null
+  alias_version_id: string | null
   future: boolean
 }
 
@@ -64,8 +73,10 @@ export async function resolveByName(
 ): Promise<Resolved> {
   const { join, values } = joinSelected(key.selector, atTime)
   const [future, futureValues] = atTime === undefined ? ['false', []] : ['?::timestamptz > clock_timestamp()', [atTime]]
-  const alias = key.selector.kind === 'alias' && key.selector.value !== LATEST ? 'x.number' : 'null'
-  const select = `select ${VERSION_COLUMNS}, ${alias} as alias_number, ${future} as future from model m ${join}`
+  const isAlias = key.selector.kind === 'alias' && key.selector.value !== LATEST
+  const [number, versionId] = isAlias ? ['x.number', 'x.version_id'] : ['null', 'null']
+  const alias = `${number} as alias_number, ${versionId} as alias_version_id`
+  const select = `select ${VERSION_COLUMNS}, ${alias}, ${future} as future from model m ${join}`
   let [row] = await em.execute<ResolvedRow[]>(`${select} where m.namespace = ? and m.name_key = ?`, [
     ...futureValues,
     ...values,
@@ -78,10 +89,20 @@ export async function resolveByName(
       ;[row] = await em.execute<ResolvedRow[]>(`${select} where m.id = ?`, [...futureValues, ...values, id])
     }
   }
-  if (!row) return { model: false, alias: false, version: undefined, future: false }
+  if (!row) return { model: false, alias: false, version: undefined, deleted: undefined, future: false }
   // A left join without a match: all columns of the version are null.
   const version = (row.id as string | null) === null ? undefined : row
-  return { model: true, alias: (row.alias_number ?? 0) > 0, version, future: row.future }
+  const missing = version ? null : row.alias_version_id
+  const deleted = missing === null ? undefined : await findDeleted(em, missing)
+  return { model: true, alias: (row.alias_number ?? 0) > 0, version, deleted, future: row.future }
+}
+
+async function findDeleted(em: EntityManager, id: string): Promise<DeletedVersion | undefined> {
+  const [row] = await em.execute<DeletedVersion[]>(
+    `select id, number, digest from tombstone where id = ? and type = 'version'`,
+    [id],
+  )
+  return row
 }
 
 function joinSelected(selector: Selector, atTime: string | undefined): { join: string; values: unknown[] } {

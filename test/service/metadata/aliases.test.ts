@@ -218,6 +218,23 @@ test('the history outlives the versions', async () => {
   expect((await admin.aliases.listAliasMoves({ model })).moves).toHaveLength(2)
 })
 
+test('an alias at a past time tells what it pointed at, also where that has been deleted since', async () => {
+  const name = newName()
+  const [digest] = await makeModel(admin, name, 2)
+  const model = byName(name)
+  await admin.aliases.setAliases({ model, targets: [to('x', 1)] })
+  const { version } = await admin.versions.resolveVersion({ ref: selected(name, { case: 'number', value: 1 }) })
+  const { moves } = await admin.aliases.listAliasMoves({ model })
+  await admin.aliases.setAliases({ model, targets: [to('x', 2, 1)] })
+  await admin.versions.deleteVersion({ version: numbered(name, 1) })
+  const ref = selected(name, { case: 'alias', value: 'x' })
+  expect(await refusalOf(admin.versions.resolveVersion({ ref, atTime: moves[0]!.moveTime! }))).toMatchObject({
+    reason: 'VERSION_NOT_FOUND',
+    message: expect.stringContaining('which has been deleted since'),
+    metadata: { version: `default/${name}:1`, id: version!.id, digest, deleted: 'true' },
+  })
+})
+
 test('moves of one model that race with its versions stay in order', async () => {
   const name = newName()
   await makeModel(admin, name, 2)
