@@ -2,6 +2,7 @@
 import type { DescService } from '@bufbuild/protobuf'
 import type { ConnectRouter } from '@connectrpc/connect'
 import { once } from 'node:events'
+import { processEnvironment } from './env.ts'
 import type { Authenticate, RecordDenial } from './gate.ts'
 import type { HealthOptions } from './health.ts'
 import type { Logger } from './log.ts'
@@ -49,8 +50,22 @@ export function stopSignal(): AbortSignal {
       controller.abort(name)
     })
   }
+  // npm passes a SIGTERM to the shell between us, which does not pass it on: without its parent, the process ends too.
+  if (processEnvironment()['npm_lifecycle_event']) endWithParent(() => controller.abort('end of npm'))
   return controller.signal
 }
+
+function endWithParent(end: () => void): void {
+  const parent = process.ppid
+  const look = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(look)
+    end()
+  }, PARENT_LOOK_MS)
+  look.unref()
+}
+
+const PARENT_LOOK_MS = 500
 
 /** Serves until SIGTERM or SIGINT, then drains. */
 export async function runUntilSignal(

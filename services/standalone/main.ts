@@ -58,7 +58,7 @@ async function runOn(
   await runUntilSignal(service, process, (taken) => {
     const address = `http://${reachable(host)}:${taken}`
     data.announce(address)
-    welcome(address, settings, data, token)
+    welcome(address, settings, data, { token, database: postgres.home })
   }).catch((error: unknown) => giveUp(error, service, settings))
 }
 
@@ -96,11 +96,18 @@ function reachable(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
-function welcome(address: string, { directory }: StandaloneSettings, data: DataDirectory, token: string): void {
+function welcome(
+  address: string,
+  { directory }: StandaloneSettings,
+  data: DataDirectory,
+  { token, database }: { token: string; database: string },
+): void {
   const isDead = token === 'dead'
+  // Root's PostgreSQL runs as another user, who may not be able to reach the directory.
+  const elsewhere = database === data.postgres ? '' : `\n  database     ${database}`
   console.log(`Modelkeep is running at ${address}
 
-  data         ${directory}
+  data         ${directory}${elsewhere}
   admin token  ${data.adminToken}${isDead ? ' (works no more: remove the file and start again)' : ''}
   audit key    ${data.auditVkey}
   try          npx modelkeep push MODEL-FILE my-model

@@ -2,9 +2,10 @@
 // as root; a server run by root's hand under another user must be able to reach both, which a
 // checkout below a 0700 home does not allow.
 import { randomUUID } from 'node:crypto'
-import { chown, cp, lstat, mkdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises'
+import { chown, cp, lstat, mkdir, readFile, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { createRequire } from 'node:module'
+import { ConfigError } from '#lib/env.ts'
 
 /** Undefined: run as the present user. */
 export type ServerUser = { uid: number; gid: number } | undefined
@@ -50,8 +51,11 @@ export async function reachableBinaries(user: ServerUser): Promise<string> {
 export async function clusterDirectory(asked: string, user: ServerUser): Promise<string> {
   const linked = await readlink(asked).catch(() => undefined)
   if (linked !== undefined) {
-    if (await stat(linked).catch(() => undefined)) return linked
-    throw new Error(`the database of ${asked} is gone: it was in ${linked}`)
+    if (!(await stat(linked).catch(() => undefined))) {
+      throw new ConfigError([`the database of ${asked} is gone: it was in ${linked}`])
+    }
+    await requireOwner(linked, asked)
+    return linked
   }
   await mkdir(dirname(asked), { recursive: true })
   if (await canReach(dirname(asked), user)) {
@@ -63,8 +67,22 @@ export async function clusterDirectory(asked: string, user: ServerUser): Promise
   const home = join(SHARED_CLUSTERS, randomUUID())
   await mkdir(home, { recursive: true, mode: 0o711 })
   if (user) await chown(home, user.uid, user.gid)
+  await writeFile(join(home, OWNER), asked)
   await symlink(home, asked)
   return home
+}
+
+/** In the folder of a cluster that lies elsewhere: the place it stands for. */
+const OWNER = 'stands-for'
+
+/** A copied data directory has a copy of the link, and no database of its own; a moved one takes its database along. */
+async function requireOwner(home: string, asked: string): Promise<void> {
+  const owner = await readFile(join(home, OWNER), 'utf8')
+  if (owner === asked) return
+  if ((await readlink(owner).catch(() => undefined)) === home) {
+    throw new ConfigError([`${asked} is a copy of ${owner} without its database, which is in ${home}`])
+  }
+  await writeFile(join(home, OWNER), asked)
 }
 
 function packageFolder(): string {

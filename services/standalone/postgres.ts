@@ -10,6 +10,8 @@ import { clusterDirectory, reachableBinaries, serverUser, type ServerUser } from
 export interface Postgres {
   /** The server's process id. */
   pid: number
+  /** Where the cluster lies. */
+  home: string
   /** `postgresql://…` of a database on this server, as its superuser. */
   url(database: string): string
   /** Fast shutdown: open transactions roll back, committed ones are safe. */
@@ -47,7 +49,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
       const crashed = (): void => options.onCrash?.()
       child.once('exit', crashed)
       const end = (): Promise<void> => stop(child.off('exit', crashed))
-      return { pid: child.pid!, url, stop: end }
+      return { pid: child.pid!, home, url, stop: end }
     } catch (error) {
       if (attempt === 5 || !/address already in use/i.test(String(error))) throw error
     }

@@ -1,9 +1,9 @@
 // `npm start` as users run it: a process of its own on a directory of its own.
 import { Code, ConnectError, createClient, type Transport } from '@connectrpc/connect'
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmod, chown, mkdir, mkdtemp, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, cp, mkdir, mkdtemp, readFile, readlink, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -171,6 +171,35 @@ test('works below a directory that is closed to others', async () => {
   for (const place of [elsewhere, await readlink(join(below, 'postgres')).catch(() => undefined)]) {
     if (place) await rm(place, { recursive: true })
   }
+})
+
+test.skipIf(!isRoot)(
+  'a copied directory does not take the database of the first, a moved one keeps its own',
+  async () => {
+    const closed = join(home, 'closed for copies')
+    await mkdir(closed, { mode: 0o700 })
+    const first = await start(join(closed, 'data'))
+    expect(first.said()).toContain('database     /var/lib/modelkeep/')
+    await end(first.child, 'SIGTERM')
+    await cp(join(closed, 'data'), join(closed, 'copy'), { recursive: true, verbatimSymlinks: true })
+    const copy = launch(join(closed, 'copy'))
+    expect(await copy.exit).toBe(1)
+    expect(copy.logged()).toContain(`is a copy of ${join(closed, 'data', 'postgres')} without its database`)
+    await rename(join(closed, 'data'), join(closed, 'moved'))
+    const moved = await start(join(closed, 'moved'))
+    expect(moved.token).toBe(first.token)
+    await end(moved.child, 'SIGTERM')
+    await rm(await readlink(join(closed, 'moved', 'postgres')), { recursive: true })
+  },
+)
+
+test('ends with the npm that started it, which passes no signal on', async () => {
+  const npm = spawn('npm', ['start', '--', '--data', join(home, 'by npm'), '--port', '0'], { cwd: REPOSITORY })
+  const server = join(home, 'by npm', 'server.json')
+  const read = async () => JSON.parse(await readFile(server, 'utf8')) as { pid: number }
+  const { pid } = await vi.waitFor(read, { timeout: 60_000, interval: 50 })
+  npm.kill('SIGTERM')
+  await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 30_000, interval: 50 })
 })
 
 test('works as an ordinary user', async ({ skip }) => {
