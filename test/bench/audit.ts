@@ -1,7 +1,9 @@
-// `npm run bench:audit`: appends 100,000 events through gRPC, and times reads and proofs at 1,000 and at 100,000.
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+// `npm run bench:audit [-- --quick] [-- --json FILE]`: appends through gRPC, and times proofs, verification and reads of a
+// small and of a large log. Real PostgreSQL, real gRPC over sockets; the client shares the machine.
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import { migrate } from '../../services/migrate.ts'
 import { startPostgres } from '../../services/standalone/postgres.ts'
@@ -10,8 +12,18 @@ import { verifyExport } from '../../clients/cli/audit/verify-export.ts'
 import { findVerifier } from '#lib/note.ts'
 import { makeEvent, makeSigner, startAudit, type RunningAudit } from '../support/audit.ts'
 
+interface Figure {
+  name: string
+  value: number
+  unit: string
+  /** `{ least: 5000 }` or `{ most: 10 }`; none where the figure is told for comparison only. */
+  target: { least?: number; most?: number }
+}
+
+const { values: options } = parseArgs({ options: { quick: { type: 'boolean' }, json: { type: 'string' } } })
 const BATCH = 256
-const SIZES = [1_000, 100_000]
+const SIZES = [1_000, options.quick ? 20_000 : 100_000]
+const figures: Figure[] = []
 
 const directory = await mkdtemp(join(tmpdir(), 'modelkeep-bench-'))
 await chmod(directory, 0o755)
@@ -29,9 +41,26 @@ try {
     await measureReads(audit, size)
   }
   await audit.close()
+  const missed = figures.filter(isMissed)
+  if (options.json) await writeFile(options.json, `${JSON.stringify({ sizes: SIZES, figures }, null, 2)}\n`)
+  console.log(missed.length === 0 ? '\nall targets are met' : `\nmissed: ${missed.map(({ name }) => name).join(', ')}`)
+  process.exitCode = missed.length === 0 ? 0 : 1
 } finally {
   await postgres.stop()
   await rm(directory, { recursive: true, force: true })
+}
+
+function isMissed({ value, target: { least = -Infinity, most = Infinity } }: Figure): boolean {
+  return value < least || value > most
+}
+
+function tell(name: string, value: number, unit: string, target: Figure['target'] = {}): void {
+  const figure = { name, value, unit, target }
+  figures.push(figure)
+  const { least, most } = target
+  const wanted = least === undefined ? (most === undefined ? '' : `at most ${most}`) : `at least ${least}`
+  const shown = value >= 100 ? Math.round(value).toString() : value.toFixed(1)
+  console.log(`${name.padEnd(56)}${`${shown} ${unit}`.padStart(14)}  ${wanted}${isMissed(figure) ? '  MISSED' : ''}`)
 }
 
 /** 1,000 models in 10 namespaces, 100 people. */
@@ -53,14 +82,20 @@ async function append(audit: RunningAudit, from: number, to: number): Promise<nu
   const began = performance.now()
   for (const events of batches) await audit.ingest.appendEvents({ events })
   const seconds = (performance.now() - began) / 1000
-  console.log(`append ${to - from} events in batches of ${BATCH}: ${Math.round((to - from) / seconds)}/s`)
+  // The first thousand warm the process up.
+  tell(
+    `append ${to - from} events in batches of ${BATCH}`,
+    (to - from) / seconds,
+    '/s',
+    from === 0 ? {} : { least: 5000 },
+  )
   return to
 }
 
 async function measureProofs({ proofs }: RunningAudit, size: number): Promise<void> {
   const began = performance.now()
   while (!(await proofs.getCheckpoint({ minSize: BigInt(size) }).catch(() => undefined)));
-  console.log(`the last event is in a checkpoint after ${Math.round(performance.now() - began)} ms`)
+  tell(`${size} entries, until a checkpoint has the last`, performance.now() - began, 'ms', { most: 2000 })
   const any = (below: number): bigint => BigInt(1 + Math.floor(Math.random() * (below - 1)))
   const treeSize = BigInt(size)
   await measure(`${size} entries, inclusion proof`, () =>
@@ -79,7 +114,8 @@ async function measure(name: string, work: () => Promise<unknown>): Promise<void
     times.push(performance.now() - began)
   }
   times.sort((one, other) => one - other)
-  console.log(`${name}: p50 ${times[250]!.toFixed(1)} ms, p99 ${times[495]!.toFixed(1)} ms`)
+  tell(`${name}, p50`, times[250]!, 'ms')
+  tell(`${name}, p99`, times[495]!, 'ms', { most: 10 })
 }
 
 async function measureExport({ proofs }: RunningAudit, vkey: string): Promise<void> {
@@ -92,14 +128,14 @@ async function measureExport({ proofs }: RunningAudit, vkey: string): Promise<vo
       chunks.push(formatEntry(index++, Buffer.from(leafHash), leaf), Buffer.from('\n'))
   }
   const rate = () => Math.round(index / ((performance.now() - began) / 1000))
-  console.log(`export: ${rate()} entries/s`)
+  tell(`${index} entries, export`, rate(), '/s')
   const file = Buffer.concat(chunks)
   async function* read(): AsyncIterable<Buffer> {
     for (let at = 0; at < file.length; at += 1 << 20) yield file.subarray(at, at + (1 << 20))
   }
   began = performance.now()
   await verifyExport(read(), findVerifier(vkey)!)
-  console.log(`verify: ${rate()} entries/s`)
+  tell(`${index} entries, verification of the export`, rate(), '/s', index === SIZES[0] ? {} : { least: 100_000 })
 }
 
 type Ask = Parameters<RunningAudit['log']['listEntries']>[0]
@@ -107,7 +143,7 @@ type Ask = Parameters<RunningAudit['log']['listEntries']>[0]
 async function measureReads(audit: RunningAudit, size: number): Promise<void> {
   const asks: [string, Ask][] = [
     ['first page of 50', {}],
-    [`page ${size / 100}`, { pageToken: await walk(audit, size / 100) }],
+    [`page ${Math.floor(size / 100)}`, { pageToken: await walk(audit, Math.floor(size / 100)) }],
     ['one namespace', { filter: 'namespace = team-3' }],
     ['one resource', { filter: 'resource.name = "team-7/model-7:7"' }],
     [
@@ -135,7 +171,7 @@ async function measureReads(audit: RunningAudit, size: number): Promise<void> {
       times.push(performance.now() - began)
     }
     const median = times.sort((one, other) => one - other)[10]!
-    console.log(`${String(size).padStart(7)} entries, ${name}: ${median.toFixed(1)} ms`)
+    tell(`${size} entries, ${name}`, median, 'ms')
   }
 }
 
