@@ -57,12 +57,24 @@ const CODES = {
 
 /** `aborted`: the call's signal, where the caller is gone or its deadline is over. */
 export function toConnectError(error: unknown, aborted?: AbortSignal): ConnectError {
-  if (aborted?.aborted && !(error instanceof ModelkeepError)) return ConnectError.from(aborted.reason, Code.Canceled)
+  if (aborted?.aborted && !(error instanceof ModelkeepError)) return asEnded(aborted.reason)
   if (error instanceof ConnectError) return error
   if (error instanceof ModelkeepError) return present(error)
   const refusal = asModelkeepError(error)
   if (refusal) return present(refusal)
   return present(new ModelkeepError('INTERNAL', 'something went wrong in the service'))
+}
+
+/** What Node and HTTP/2 say of a connection or stream that the other end let go of. */
+const GONE = /^(ECANCELED|ECONNRESET|EPIPE|ERR_STREAM_\w+|ERR_HTTP2_\w+)$/
+const RESET = 'http/2 stream closed with error code'
+
+/** A caller that leaves is no fault, whatever the end of its connection is called below. */
+function asEnded(reason: unknown): ConnectError {
+  const ended = ConnectError.from(reason, Code.Canceled)
+  const codes = [reason, ended.cause].map((error) => (error as { code?: unknown } | undefined)?.code)
+  const isGone = ended.rawMessage.startsWith(RESET) || codes.some((code) => typeof code === 'string' && GONE.test(code))
+  return isGone ? new ConnectError('the caller has gone', Code.Canceled, undefined, undefined, reason) : ended
 }
 
 function present(error: ModelkeepError): ConnectError {

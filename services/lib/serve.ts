@@ -1,11 +1,12 @@
 // One address for gRPC (h2c or TLS), gRPC-Web, Connect, JSON and plain HTTP, with a graceful end.
 import type { ConnectRouter } from '@connectrpc/connect'
-import { connectNodeAdapter, type ConnectNodeAdapterOptions } from '@connectrpc/connect-node'
+import type { ConnectNodeAdapterOptions } from '@connectrpc/connect-node'
 import type { DescService } from '@bufbuild/protobuf'
 import { createServer as createHttpServer } from 'node:http'
 import { createServer as createHttp2Server, type ServerHttp2Session } from 'node:http2'
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import { Health } from '#gen/health/v1/health_pb.ts'
+import { createAdapter } from './adapter.ts'
 import { createGate, type GateOptions } from './gate.ts'
 import { healthRoutes, type HealthOptions } from './health.ts'
 import { createInterceptors } from './interceptors.ts'
@@ -70,7 +71,7 @@ export function adapterOptions(serving: Serving) {
 
 export async function serve(serving: Serving, address: { host: string; port: number }): Promise<Served> {
   const { options, cutOff } = adapterOptions(serving)
-  const handler = connectNodeAdapter({ ...options, fallback: plainHandler(serving) })
+  const handler = createAdapter({ ...options, logger: serving.logger, fallback: plainHandler(serving) })
   const http1 = createHttpServer(
     { requestTimeout: 0, headersTimeout: FIRST_BYTES_MS, keepAliveTimeout: 75_000 },
     handler,
