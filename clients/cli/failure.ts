@@ -77,12 +77,27 @@ function explainUnknown(error: ConnectError): Failure {
     const message = `no Modelkeep server answers (${silence.message})`
     return { exit: 'unavailable', message, hint: 'Start one with: npm start', reason: silence.code, metadata: {} }
   }
+  if (
+    cause?.code &&
+    /^ERR_HTTP2|^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST)|^EPROTO$/.test(cause.code)
+  )
+    return explainForeign(cause.code)
   const exit = EXITS[error.code] ?? 'failed'
   const hint =
     exit === 'unavailable' || error.code === Code.Internal || error.code === Code.Unknown
       ? 'Is it a Modelkeep server? See: modelkeep status'
       : undefined
   return { exit, message: error.rawMessage || Code[error.code], hint, reason: Code[error.code], metadata: {} }
+}
+
+/** Something answers, in another language. */
+function explainForeign(reason: string): Failure {
+  const isPlain = !reason.startsWith('ERR_HTTP2')
+  const message = isPlain ? 'the address answers without TLS' : 'what answers at the address is no Modelkeep server'
+  const hint = isPlain
+    ? 'Write http:// instead of https://, or see: modelkeep status'
+    : 'Check --address or MODELKEEP_ADDRESS (https:// where the server has TLS); see: modelkeep status'
+  return { exit: 'unavailable', message, hint, reason, metadata: {} }
 }
 
 const FILE_PROBLEMS: Record<string, string> = {

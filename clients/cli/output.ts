@@ -108,9 +108,16 @@ export function word(schema: DescEnum, value: number): string {
   return (schema.value[value]?.localName ?? '').toLowerCase().replaceAll('_', '-')
 }
 
-/** Enough of a digest to tell it from others. */
+const DIGEST = /(sha256:[0-9a-f]{12})[0-9a-f]{52}/g
+
+/** Enough of a digest to tell it from others, and a sign that there is more of it. */
 export function shortDigest(digest: string): string {
-  return digest.slice(0, 'sha256:'.length + 12)
+  return shortenDigests(digest)
+}
+
+/** The digests in a text, shortened. */
+export function shortenDigests(text: string): string {
+  return text.replaceAll(DIGEST, '$1…')
 }
 
 export function versionName(version: { namespace: string; model: string; number: number }): string {

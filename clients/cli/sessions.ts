@@ -27,6 +27,8 @@ export class WideSessionManager extends Http2SessionManager {
     if (session && 'setLocalWindowSize' in session && !this.#widened.has(session as ClientHttp2Session)) {
       this.#widened.add(session as ClientHttp2Session)
       session.setLocalWindowSize(CONNECTION_WINDOW)
+      // The call that ran into it tells of it; without a listener it would end the process, too.
+      session.on('error', () => {})
     }
     return stream
   }

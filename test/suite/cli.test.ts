@@ -1,6 +1,8 @@
 // The `modelkeep` command against a real standalone server, both as processes of their own.
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { runCli, startCli } from '../support/cli.ts'
@@ -119,6 +121,23 @@ describe('exit codes', () => {
     expect(unknown).toMatchObject({ code: 6, err: expect.stringContaining('npm start') as string })
   })
 
+  test('6 for an address where something else answers', async () => {
+    const other = createServer((_, response) => void response.end('hello'))
+    await new Promise<void>((resolve) => void other.listen(0, '127.0.0.1', resolve))
+    const { port } = other.address() as AddressInfo
+    for (const [scheme, message] of [
+      ['http', 'no Modelkeep server'],
+      ['https', 'without TLS'],
+    ]) {
+      const environment = { MODELKEEP_ADDRESS: `${scheme}://127.0.0.1:${port}`, MODELKEEP_TOKEN: 'mk_x' }
+      const { code, err } = await runCli(['list'], environment)
+      expect(err).toContain(message)
+      expect(err.trim().split('\n')).toHaveLength(2)
+      expect(code).toBe(6)
+    }
+    other.close()
+  })
+
   test('and reasons for programs', async () => {
     const { code, err } = await server.run('show', 'nowhere', '--json')
     expect(code).toBe(3)
@@ -181,6 +200,40 @@ test('models and versions are described, renamed, archived and deleted', async (
   expect((await server.run('model', 'delete', 'afterlife')).code).toBe(2)
   await server.ok('model', 'delete', 'afterlife', '--yes')
   await vi.waitFor(async () => expect(await server.ok('log', 'afterlife')).toContain('model deleted'), PATIENCE)
+})
+
+test('the log of a model has all its names, and not what other models of these names did', async () => {
+  await server.json('push', await server.write('names.bin', randomBytes(10)), 'early', '--alias', 'production')
+  await server.ok('model', 'rename', 'early', 'late')
+  await server.json('push', await server.write('names-2.bin', randomBytes(10)), 'late', '--alias', 'production')
+  const model = await server.json<{ id: string }>('show', 'late')
+  await vi.waitFor(async () => {
+    for (const name of ['early', 'late', model.id]) {
+      const log = await server.ok('log', name)
+      expect(log).toMatch(/model created +default\/early\n/)
+      expect(log).toMatch(/version created +default\/early:1\n/)
+      expect(log).toMatch(/alias moved nothing → 1 +default\/early@production/)
+      expect(log).toMatch(/model renamed early → late +default\/late\n/)
+      expect(log).toMatch(/alias moved 1 → 2 +default\/late@production/)
+    }
+  }, PATIENCE)
+  for (const name of ['early', 'late']) {
+    expect(await server.ok('log', `${name}@production`)).toMatch(/nothing → 1 [^]*1 → 2 /)
+    expect(await server.ok('log', `${name}:1`)).toMatch(/version created +default\/early:1\n/)
+  }
+  await server.ok('model', 'create', 'early')
+  await vi.waitFor(async () => expect(await server.ok('log', 'early')).toContain('model created'), PATIENCE)
+  expect(await server.ok('log', 'early')).not.toContain('renamed')
+  await server.ok('model', 'update', 'early', '--owner', 'another')
+  await vi.waitFor(async () => expect(await server.ok('log', 'early')).toContain('model updated'), PATIENCE)
+  expect(await server.ok('log', 'late')).not.toContain('model updated')
+})
+
+test('the log of everything spares people the files', async () => {
+  const files = /(blob committed|manifest created) +default\/sha256:[0-9a-f]{12}…/
+  await vi.waitFor(async () => expect(await server.ok('log', '--all')).toMatch(files), PATIENCE)
+  expect(await server.ok('log', '--limit', '500')).not.toMatch(/blob committed|manifest created/)
+  expect(JSON.stringify(await server.json('log', '--limit', '500'))).toMatch(/sha256:[0-9a-f]{64}/)
 })
 
 test('every list is JSON when asked', async () => {

@@ -3,16 +3,13 @@ import type { JsonObject } from '@bufbuild/protobuf'
 import { Code, ConnectError } from '@connectrpc/connect'
 import { LogEntrySchema, Outcome, type LogEntry } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
-import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
-import { reasonOf } from '#lib/fault.ts'
 import { Complaint } from '../complaint.ts'
 import type { Context } from '../context.ts'
-import { clean, jsonOf, table, time } from '../output.ts'
+import { clean, jsonOf, shortenDigests, table, time } from '../output.ts'
 import { readLimit, takePages, tellMore, type LimitOptions } from '../pages.ts'
-import { modelRef, parseRef, type Ref } from '../refs.ts'
 import { unary } from '../registry.ts'
 import { retry } from '../retry.ts'
-import { resolveRef } from './resolve.ts'
+import { findAbout, type About } from './log-about.ts'
 
 interface LogOptions extends LimitOptions {
   filter?: string
@@ -20,7 +17,7 @@ interface LogOptions extends LimitOptions {
 }
 
 export async function log(context: Context, text: string | undefined, options: LogOptions): Promise<void> {
-  const about = text === undefined ? { condition: '', exists: true } : await conditionOf(context, text)
+  const about = text === undefined ? aboutAll(context, options) : await findAbout(context, text, roomFor(options))
   const filter = [about.condition, options.filter]
     .filter(Boolean)
     .map((part) => `(${part})`)
@@ -38,6 +35,17 @@ export async function log(context: Context, text: string | undefined, options: L
   tellMore(context, hasMore)
 }
 
+function roomFor({ filter = '' }: LogOptions): number {
+  return Buffer.byteLength(filter)
+}
+
+/** Every push brings files and their list before it brings a version; people are spared them unless they ask. */
+function aboutAll({ output }: Context, { all, filter }: LogOptions): About {
+  const isWhole = output.json || all || filter
+  const condition = isWhole ? '' : 'type != "blob.committed.v1" AND type != "manifest.created.v1"'
+  return { condition, exists: true }
+}
+
 async function fetchEntries(context: Context, filter: string, options: LogOptions) {
   const registry = context.registry()
   let logSize = 0n
@@ -48,45 +56,6 @@ async function fetchEntries(context: Context, filter: string, options: LogOption
     return { items: answer.entries, nextPageToken: answer.nextPageToken }
   })
   return { entries: items.toReversed(), hasMore, logSize }
-}
-
-interface About {
-  condition: string
-  /** False when there is no such thing now; the log may know of it all the same. */
-  exists: boolean
-}
-
-async function conditionOf(context: Context, text: string): Promise<About> {
-  const ref = parseRef(text, context.namespace)
-  if ('id' in ref) return { condition: `resource.id = "${ref.id}"`, exists: false }
-  const { name, exists } = await canonicalName(context, ref)
-  const { namespace, selector } = ref
-  const full = `${namespace}/${name}`
-  if (!selector) {
-    const names = `resource.name = "${full}" OR resource.name : "${full}:" OR resource.name : "${full}@"`
-    return { condition: `namespace = "${namespace}" AND (${names})`, exists }
-  }
-  if (selector.case === 'alias' && selector.value !== 'latest') {
-    return { condition: `namespace = "${namespace}" AND resource.name = "${full}@${selector.value}"`, exists: false }
-  }
-  if (selector.case === 'number') {
-    return { condition: `namespace = "${namespace}" AND resource.name = "${full}:${selector.value}"`, exists: false }
-  }
-  const { number } = await resolveRef(context, text)
-  return { condition: `namespace = "${namespace}" AND resource.name = "${full}:${number}"`, exists: true }
-}
-
-/** The name as the model has it now; the one given when the model is gone. */
-async function canonicalName(context: Context, { namespace, model }: Exclude<Ref, { id: string }>) {
-  const registry = context.registry()
-  try {
-    const request = { model: modelRef(namespace, model) }
-    const found = await registry.metadata(ModelService).getModel(request, unary(registry))
-    return { name: found.model!.name, exists: true }
-  } catch (error) {
-    if (reasonOf(error)?.reason !== 'MODEL_NOT_FOUND') throw error
-    return { name: model, exists: false }
-  }
 }
 
 /** Prints what there is and then what comes, until Ctrl-C; a lost connection is taken up where it broke. */
@@ -126,13 +95,14 @@ function entryRow({ event }: LogEntry): string[] {
     time(event?.occurTime),
     event?.actor?.principal || 'nobody',
     event?.outcome === Outcome.DENIED && !what.includes('denied') ? `${what} (denied)` : what,
-    event?.resource?.name || event?.resource?.id || '',
+    shortenDigests(event?.resource?.name || event?.resource?.id || ''),
     event?.reason ?? '',
   ]
 }
 
-/** From where to where an alias moved. */
+/** From where to where an alias moved, or what a model was called before. */
 function moveText({ from, to }: JsonObject = {}): string {
+  if (typeof from === 'string' && typeof to === 'string') return ` ${from} → ${to}`
   if (typeof from !== 'number' || typeof to !== 'number') return ''
   return ` ${from || 'nothing'} → ${to || 'nothing'}`
 }

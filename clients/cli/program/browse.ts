@@ -28,7 +28,7 @@ export function addBrowseCommands(program: Command): void {
     .description('who did what, when and why; of everything, a model, a version or an alias')
     .option('--filter <expression>', 'for example: actor = "alice" AND type : "alias"')
     .option('--limit <count>', 'at most so many, the newest', '30')
-    .option('--all', 'all of them')
+    .option('--all', 'all of them; without a ref also the files and lists of files that were stored')
     .option('-f, --follow', 'go on and print what happens')
     .action(lazily(async () => (await import('../commands/log.ts')).log))
 
