@@ -1,6 +1,6 @@
 // The gate: decides before the first byte of the body is read. Everything is refused unless a rule allows it.
 import { getOption, hasOption, type DescMethod } from '@bufbuild/protobuf'
-import type { HandlerContext } from '@connectrpc/connect'
+import { Code, type HandlerContext } from '@connectrpc/connect'
 import { randomUUID } from 'node:crypto'
 import { access as accessOption, Permission } from '#gen/modelkeep/common/v1/access_pb.ts'
 import {
@@ -69,10 +69,28 @@ export function createGate(options: GateOptions): (context: HandlerContext) => P
         const permission = error.metadata['permission'] ?? ''
         await keepDenial(options, { caller, method, permission, namespace: '', requestId })
       }
-      const refused = toConnectError(error)
-      options.logger.warn({ requestId, method, principal: caller.principal, code: refused.code, error }, 'refused')
-      throw refused
+      logRefusal(options.logger, { requestId, method, principal: caller.principal }, error)
+      throw toConnectError(error)
     }
+  }
+}
+
+/** What the caller did or may not do needs no stack, and not an operator's attention. */
+const CALLERS_DOING = [
+  Code.Unauthenticated,
+  Code.PermissionDenied,
+  Code.InvalidArgument,
+  Code.OutOfRange,
+  Code.NotFound,
+]
+
+export function logRefusal(logger: Logger, entry: Record<string, string>, error: unknown): void {
+  const { code } = toConnectError(error)
+  const call = { ...entry, code: Code[code] }
+  if (error instanceof ModelkeepError && CALLERS_DOING.includes(code)) {
+    logger.info({ ...call, reason: error.reason, detail: error.message }, 'refused')
+  } else {
+    logger[code === Code.Internal ? 'error' : 'warn']({ ...call, error }, 'refused')
   }
 }
 

@@ -8,7 +8,7 @@ import { HealthCheckResponse_ServingStatus as Status } from '#gen/health/v1/heal
 import { NOBODY } from './caller.ts'
 import { ModelkeepError } from './errors.ts'
 import { toConnectError } from './fault.ts'
-import { admit, bearerToken, keepDenial, methodName, type GateOptions } from './gate.ts'
+import { admit, bearerToken, keepDenial, logRefusal, methodName, type GateOptions } from './gate.ts'
 import { healthStatus, type HealthOptions } from './health.ts'
 
 export interface PlainAnswer {
@@ -65,8 +65,7 @@ async function answer(options: PlainOptions, request: Request, response: Respons
     response.end(found.body)
   } catch (error) {
     const refused = toConnectError(error)
-    const level = refused.code === Code.Internal ? 'error' : 'warn'
-    options.logger[level]({ requestId, path, code: refused.code, error }, 'refused')
+    logRefusal(options.logger, { requestId, path }, error)
     reply(response, STATUS[refused.code] ?? 500, ConnectError.from(refused).rawMessage)
   }
 }

@@ -4,11 +4,13 @@ import { createFileRegistry, type FileRegistry } from '@bufbuild/protobuf'
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
 import { create } from '@bufbuild/protobuf'
 import { Code, type ConnectRouter } from '@connectrpc/connect'
+import { file_google_rpc_error_details as errorDetails } from '#gen/google/rpc/error_details_pb.ts'
 import { ServerReflection } from '#gen/grpc/reflection/v1/reflection_pb.ts'
 import { ServerReflection as ServerReflectionAlpha } from '#gen/grpc/reflection/v1alpha/reflection_pb.ts'
 
 export function reflectionRoutes(services: DescService[]): (router: ConnectRouter) => void {
-  const files = withImports(services.map((service) => service.file))
+  // Errors carry details that no file of a service imports, and that tools look up by name.
+  const files = withImports([...services.map((service) => service.file), errorDetails])
   const contract: Contract = { files, registry: registryOf(files), services }
   return (router) => {
     for (const service of [ServerReflection, ServerReflectionAlpha]) {

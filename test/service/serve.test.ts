@@ -130,6 +130,7 @@ test.each(REFLECTION)('%s tells the contract, symbol by symbol', async (name, pa
     { file_containing_symbol: IDENTITY },
     { file_containing_symbol: `${IDENTITY}.WhoAmI` },
     { file_containing_symbol: 'modelkeep.metadata.v1.Token' },
+    { file_containing_symbol: 'google.rpc.ErrorInfo' },
     { file_by_filename: 'google/protobuf/timestamp.proto' },
     { file_containing_extension: { containing_type: 'google.protobuf.MethodOptions', extension_number: 50717 } },
     { all_extension_numbers_of_type: 'google.protobuf.MethodOptions' },
@@ -138,17 +139,18 @@ test.each(REFLECTION)('%s tells the contract, symbol by symbol', async (name, pa
   const [list, ...rest] = answers
   const services = (list!['list_services_response'] as { service: { name: string }[] }).service
   expect(services.map((service) => service.name)).toEqual(expect.arrayContaining([IDENTITY, 'grpc.health.v1.Health']))
-  const files = rest.slice(0, 5).map((answer) => filesOf(answer)[0])
+  const files = rest.slice(0, 6).map((answer) => filesOf(answer)[0])
   expect(files).toEqual([
     expect.stringContaining('modelkeep/metadata/v1/identity_service.proto'),
     expect.stringContaining('modelkeep/metadata/v1/identity_service.proto'),
     expect.stringContaining('modelkeep/metadata/v1/identity.proto'),
+    expect.stringContaining('google/rpc/error_details.proto'),
     expect.stringContaining('google/protobuf/timestamp.proto'),
     expect.stringContaining('modelkeep/common/v1/access.proto'),
   ])
   expect(filesOf(rest[0]!).length).toBeGreaterThan(3)
-  expect(rest[5]!['all_extension_numbers_response']).toMatchObject({ extension_number: [50717] })
-  expect(rest[6]!['error_response']).toMatchObject({ error_code: Code.NotFound })
+  expect(rest[6]!['all_extension_numbers_response']).toMatchObject({ extension_number: [50717] })
+  expect(rest[7]!['error_response']).toMatchObject({ error_code: Code.NotFound })
   client.close()
 })
 
@@ -199,4 +201,15 @@ test('a service that fails unexpectedly tells nothing of it to the caller, and a
   expect(broken.logs.join('\n')).toContain('secret detail')
   expect(broken.logs.join('\n')).not.toContain('mk_reader')
   await other.close(0)
+})
+
+test.each([
+  ['', 'Unauthenticated', 'TOKEN_INVALID'],
+  ['mk_nobody', 'PermissionDenied', 'PERMISSION_DENIED'],
+])('a refusal of «%s» is one short line that warns nobody', async (token, code, reason) => {
+  serving.logs.length = 0
+  const refused = await refusalOf(grpcClient(IdentityService, served.port, token).listTokens({}))
+  const lines = serving.logs.map((line) => JSON.parse(line) as Record<string, unknown>)
+  expect(lines).toMatchObject([{ level: 'info', message: 'refused', code, reason, detail: refused.message }])
+  expect(serving.logs.join('')).not.toContain('stack')
 })
