@@ -54,6 +54,12 @@ export function failSize(announced: number, actual: number, more: boolean): neve
   fail('SIZE_MISMATCH', message, { expected: String(announced), actual: String(actual) })
 }
 
+/** Nothing was sent: the namespace has these bytes, and knows how many they are. */
+export function failKnownSize(announced: number, known: number): never {
+  const message = `the blob of this digest has ${known} bytes, not the ${announced} announced`
+  fail('SIZE_MISMATCH', message, { expected: String(announced), actual: String(known) })
+}
+
 export function failDigest(expected: string, actual: string): never {
   fail('DIGEST_MISMATCH', `the bytes have the digest ${actual} instead of ${expected}`, { expected, actual })
 }

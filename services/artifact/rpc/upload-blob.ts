@@ -11,7 +11,7 @@ import { findBlob } from '../store/blob.ts'
 import type { Bytes } from '../store/byte-store.ts'
 import type { Backend } from './backend.ts'
 import { presentBlob } from './present.ts'
-import { failDigest, failSize, receive } from './receive.ts'
+import { failDigest, failKnownSize, failSize, receive } from './receive.ts'
 import { storeBlob, type AnnouncedBlob } from './store-blob.ts'
 
 export async function uploadBlob(
@@ -23,7 +23,7 @@ export async function uploadBlob(
   const blob = parseHeader(header, context)
   const known = await findBlob(forkFor(backend.database, context.signal), blob.namespace, blob.digest)
   if (known) {
-    if (known.sizeBytes !== blob.sizeBytes) failSize(blob.sizeBytes, known.sizeBytes, false)
+    if (known.sizeBytes !== blob.sizeBytes) failKnownSize(blob.sizeBytes, known.sizeBytes)
     return { blob: presentBlob(known), existed: true }
   }
   // One part is on its way to the store while the next one comes in.

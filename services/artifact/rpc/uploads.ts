@@ -24,7 +24,7 @@ import {
 import { Upload, type UploadState } from '../store/upload.ts'
 import type { Backend } from './backend.ts'
 import { presentBlob, presentUpload } from './present.ts'
-import { failSize } from './receive.ts'
+import { failKnownSize } from './receive.ts'
 
 export async function startUpload(backend: Backend, request: StartUploadRequest, context: HandlerContext) {
   const { database, uploadExpireSeconds } = backend
@@ -36,7 +36,7 @@ export async function startUpload(backend: Backend, request: StartUploadRequest,
   const em = forkFor(database, context.signal)
   const blob = await findBlob(em, namespace, digest)
   if (blob) {
-    if (blob.sizeBytes !== sizeBytes) failSize(sizeBytes, blob.sizeBytes, false)
+    if (blob.sizeBytes !== sizeBytes) failKnownSize(sizeBytes, blob.sizeBytes)
     return { result: { case: 'blob' as const, value: presentBlob(blob) } }
   }
   const upload = await openUpload(backend, context, {

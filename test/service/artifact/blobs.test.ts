@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { MIB, startArtifact, STORES } from '../../support/artifact.ts'
 import { blobMessages, digestOf, download, makeBytes, sha256 } from '../../support/bytes.ts'
 import { refusalOf } from '../../support/refusal.ts'
@@ -112,8 +113,15 @@ describe.each(STORES)('blobs in %s', async (_kind, createStore) => {
     const { blob, existed } = await alice.uploadBlob(messages)
     expect(existed).toBe(true)
     expect(blob!.digest).toBe(digestOf(large))
-    const lie = await refusalOf(alice.uploadBlob(blobMessages(large, { sizeBytes: 5n })))
-    expect(lie).toMatchObject({ reason: 'SIZE_MISMATCH', metadata: { expected: '5', actual: String(large.length) } })
+    const lie = { digest: digestOf(large), sizeBytes: 5n }
+    const uploads = artifact.client(UploadService)
+    for (const call of [() => alice.uploadBlob(blobMessages(large, lie)), () => uploads.startUpload(lie)]) {
+      expect(await refusalOf(call())).toMatchObject({
+        reason: 'SIZE_MISMATCH',
+        message: `the blob of this digest has ${large.length} bytes, not the 5 announced`,
+        metadata: { expected: '5', actual: String(large.length) },
+      })
+    }
   })
 
   test('the blobs of a namespace are nothing to those who may not read it', async () => {
