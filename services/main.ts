@@ -1,6 +1,7 @@
 // `npm run service -- metadata|artifact|audit`: one service as a process of its own, configured by the environment.
 import { ConfigError, processEnvironment, type Environment } from '#lib/env.ts'
 import { SERVICE_NAMES, type ServiceName } from '#lib/settings.ts'
+import { explainAbsence } from '#lib/store/faults.ts'
 
 type Run = (environment: Environment) => Promise<void>
 
@@ -11,10 +12,16 @@ const LOAD: Record<ServiceName, () => Promise<Run>> = {
   audit: async () => (await import('./audit/main.ts')).runAudit,
 }
 
+const USAGE = `usage: npm run service -- ${SERVICE_NAMES.join('|')}`
+
 async function main(args: string[]): Promise<number> {
+  if (args[0] === '--help' || args[0] === '-h') {
+    console.log(USAGE)
+    return 0
+  }
   const name = SERVICE_NAMES.find((known) => args.length === 1 && known === args[0])
   if (!name) {
-    console.error(`usage: npm run service -- ${SERVICE_NAMES.join('|')}`)
+    console.error(USAGE)
     return 2
   }
   try {
@@ -28,6 +35,8 @@ async function main(args: string[]): Promise<number> {
 }
 
 function explain(name: string, error: unknown): unknown {
+  const absence = explainAbsence(error)
+  if (absence !== undefined) return `${name}: ${absence}`
   const { code, address, port } = error as { code?: string; address?: string; port?: number }
   return code === 'EADDRINUSE' ? `${name}: the address ${address}:${port} is in use; set PORT to another` : error
 }

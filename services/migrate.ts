@@ -2,6 +2,7 @@
 import { ConfigError, EnvReader, processEnvironment } from '#lib/env.ts'
 import { readDatabaseUrl, SERVICE_NAMES, type ServiceName } from '#lib/settings.ts'
 import type { Database } from '#lib/store/database.ts'
+import { explainAbsence } from '#lib/store/faults.ts'
 import { openOwnedStore as openArtifact } from './artifact/store/orm.ts'
 import { openOwnedStore as openAudit } from './audit/store/orm.ts'
 import { openOwnedStore as openMetadata } from './metadata/store/orm.ts'
@@ -11,6 +12,8 @@ const OPEN: Record<ServiceName, (options: { url: string }) => Database> = {
   artifact: openArtifact,
   audit: openAudit,
 }
+
+const USAGE = `usage: npm run migrate -- ${SERVICE_NAMES.join('|')}|all`
 
 /** Any number of processes may migrate at the same time: they wait for one another. Returns what was applied. */
 export async function migrate(service: ServiceName, url: string): Promise<string[]> {
@@ -29,6 +32,7 @@ export async function migrate(service: ServiceName, url: string): Promise<string
 }
 
 async function main(choice: string | undefined): Promise<void> {
+  if (choice === '--help' || choice === '-h') return console.log(USAGE)
   const names = SERVICE_NAMES.filter((name) => choice === 'all' || choice === name)
   if (names.length === 0) throw new ConfigError([`say which: ${SERVICE_NAMES.join(', ')} or all`])
   const env = new EnvReader(processEnvironment())
@@ -42,7 +46,7 @@ async function main(choice: string | undefined): Promise<void> {
 
 if (import.meta.main) {
   await main(process.argv[2]).catch((error: unknown) => {
-    console.error(error instanceof ConfigError ? error.message : error)
+    console.error(error instanceof ConfigError ? error.message : (explainAbsence(error) ?? error))
     process.exitCode = 1
   })
 }

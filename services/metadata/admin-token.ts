@@ -2,6 +2,7 @@
 import { EnvReader, processEnvironment } from '#lib/env.ts'
 import { readDatabaseUrl } from '#lib/settings.ts'
 import { inTransaction, type Database } from '#lib/store/database.ts'
+import { explainAbsence } from '#lib/store/faults.ts'
 import { emitAs } from '#lib/store/outbox.ts'
 import { rfc3339 } from '#lib/store/time.ts'
 import { parsePrincipal } from './domain/identity.ts'
@@ -9,6 +10,7 @@ import { openStore } from './store/orm.ts'
 import { findRole, lockIdentity, putRole } from './store/roles.ts'
 import { insertToken, timeAfter } from './store/tokens.ts'
 
+const USAGE = 'usage: npm run admin-token -- [PRINCIPAL]'
 const ACTOR = 'service:metadata'
 const REASON = 'administrator made at the server itself'
 
@@ -41,6 +43,7 @@ export async function createAdminToken(database: Database, options: AdminTokenOp
 }
 
 async function main(principal: string | undefined): Promise<void> {
+  if (principal === '--help' || principal === '-h') return console.log(USAGE)
   const env = new EnvReader(processEnvironment())
   const url = readDatabaseUrl(env)
   env.check()
@@ -55,7 +58,7 @@ async function main(principal: string | undefined): Promise<void> {
 
 if (import.meta.main) {
   await main(process.argv[2]).catch((error: unknown) => {
-    console.error(error instanceof Error ? error.message : error)
+    console.error(explainAbsence(error) ?? (error instanceof Error ? error.message : error))
     process.exitCode = 1
   })
 }

@@ -33,6 +33,19 @@ export function asModelkeepError(error: unknown): ModelkeepError | undefined {
   return undefined
 }
 
+/** Invalid authorization, wrong password, no such database. */
+const LOCKED_OUT = ['28000', '28P01', '3D000']
+
+/** For an operator at a terminal, in one line; undefined for an error that is not the database's absence. */
+export function explainAbsence(error: unknown): string | undefined {
+  const known = error instanceof ModelkeepError ? error : asModelkeepError(error)
+  const cause = known ? known.cause : error
+  const isAbsent = known?.reason === 'DEPENDENCY_UNAVAILABLE' && known.metadata['dependency'] === 'database'
+  if (!isAbsent && !LOCKED_OUT.includes(codeOf(cause))) return undefined
+  const [why] = cause instanceof Error ? cause.message.split('\n') : []
+  return `the database is not available: ${why || codeOf(cause)}`
+}
+
 /** The name of the violated unique constraint; undefined for any other error. */
 export function violatedConstraint(error: unknown): string | undefined {
   if (codeOf(error) !== '23505') return undefined

@@ -1,0 +1,45 @@
+// What operators run by hand, as they run it.
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { expect, inject, test } from 'vitest'
+
+const MIGRATE = 'services/migrate.ts'
+const SERVICE = 'services/main.ts'
+const ADMIN_TOKEN = 'services/metadata/admin-token.ts'
+
+function run(job: string, args: string[], environment: Record<string, string> = {}) {
+  const path = fileURLToPath(new URL(`../../${job}`, import.meta.url))
+  const env = { PATH: process.env['PATH'] ?? '', ...environment }
+  return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
+    execFile(process.execPath, [path, ...args], { env, timeout: 20_000 }, (error, stdout, stderr) =>
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
+    )
+  })
+}
+
+test.each([
+  [MIGRATE, 'usage: npm run migrate -- metadata|artifact|audit|all\n'],
+  [SERVICE, 'usage: npm run service -- metadata|artifact|audit\n'],
+  [ADMIN_TOKEN, 'usage: npm run admin-token -- [PRINCIPAL]\n'],
+])('%s --help tells how it is run, and does nothing', async (job, stdout) => {
+  expect(await run(job, ['--help'])).toEqual({ code: 0, stdout, stderr: '' })
+})
+
+test.each([
+  [MIGRATE, ['all']],
+  [ADMIN_TOKEN, []],
+])('%s tells in one line that there is no database', async (job, args) => {
+  const nowhere = { DATABASE_URL: 'postgresql://user:pa55word@127.0.0.1:1/none' }
+  expect(await run(job, args, nowhere)).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: 'the database is not available: connect ECONNREFUSED 127.0.0.1:1\n',
+  })
+  const stranger = new URL(inject('postgresUrl'))
+  stranger.username = 'stranger'
+  stranger.password = 'pa55word'
+  const locked = await run(job, args, { DATABASE_URL: stranger.href })
+  expect(locked).toMatchObject({ code: 1, stdout: '' })
+  expect(locked.stderr).toMatch(/^the database is not available: .*stranger.*\n$/)
+  expect(locked.stderr).not.toContain('pa55word')
+})
