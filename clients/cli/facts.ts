@@ -46,6 +46,7 @@ export function parseMetric(text: string): Item<'metrics'> {
 
 /** `name=loans,digest=sha256:…,uri=s3://…,role=train`. */
 export function parseDataset(text: string): Item<'datasets'> {
+  if (!text.includes('=')) complainUsage(`--dataset «${text}»: write name=${text},digest=…`)
   const { name, role, ...rest } = parseFields(splitFields(text), ['name', 'digest', 'uri', 'role'], '--dataset', text)
   if (!name) complainUsage(`--dataset «${text}» has no name=…`)
   return { name, ...rest, ...(role === undefined ? {} : { role: pick(role, DATASET_ROLES, '--dataset role') }) }

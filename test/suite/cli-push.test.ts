@@ -154,6 +154,47 @@ describe('push', () => {
     expect(await server.ok('show', 'made:3')).not.toContain('example.com')
   })
 
+  test.each<[number, ...string[]]>([
+    [2, '--semver', 'one'],
+    [2, '--param', 'lr=1', '--param', 'lr=2'],
+    [2, '--metric', 'f1=1', '--metric', 'f1=2'],
+    [2, '--dataset', 'name=a', '--dataset', 'name=a,digest=b'],
+    [2, '--label', `${'k'.repeat(64)}=v`],
+    [2, '--alias', 'latest'],
+    [2, '--alias', 'v2'],
+    [2, '--alias', 'not an alias'],
+    [3, '--parent', 'fine-tuned=nowhere:1'],
+  ])('ends with %i before anything is sent or made: %s %s', async (expected, ...options) => {
+    const bytes = randomBytes(1000)
+    const file = await server.write('mistaken.bin', bytes)
+    const { code, err } = await server.run('push', file, 'mistaken', ...options)
+    expect(err).toMatch(/^modelkeep: /)
+    expect(code).toBe(expected)
+    expect((await server.run('show', 'mistaken')).code).toBe(3)
+    expect((await server.json<Pushed>('push', file, 'right')).sentBytes).toBe(bytes.length)
+  })
+
+  test('to a namespace that is not there, or with a semver that is taken, sends nothing', async () => {
+    const file = await server.write('homeless.bin', randomBytes(1000))
+    const homeless = await server.run('push', file, 'ghost/model')
+    expect(homeless).toMatchObject({ code: 3, err: expect.stringContaining('namespace create ghost') as string })
+    await server.json('push', await server.write('taken.bin', randomBytes(1000)), 'taken', '--semver', '1.0.0')
+    const taken = await server.run('push', file, 'taken', '--semver', '1.0.0')
+    expect(taken).toMatchObject({ code: 5, err: expect.stringContaining('taken:1 has the semver 1.0.0') as string })
+    expect((await server.json<Pushed>('push', file, 'taken')).sentBytes).toBe(1000)
+  })
+
+  test('of bytes that have another semver, or none, says so', async () => {
+    const file = await server.write('versioned.bin', randomBytes(100))
+    await server.json('push', file, 'versioned')
+    const { code, err } = await server.run('push', file, 'versioned', '--semver', '1.0.0')
+    expect(err).toContain('registered with no semver, not 1.0.0')
+    expect(code).toBe(0)
+    const { warnings } = await server.json<{ warnings: string[] }>('push', file, 'versioned', '--semver', '1.0.0')
+    expect(warnings).toHaveLength(1)
+    expect(await server.json('push', file, 'versioned')).toMatchObject({ warnings: [] })
+  })
+
   test('refuses links that lead out, and an empty directory', async () => {
     const directory = join(server.home, 'links')
     await mkdir(directory)

@@ -2,19 +2,18 @@
 import { equals } from '@bufbuild/protobuf'
 import { readFile } from 'node:fs/promises'
 import { VersionFactsSchema, type VersionFacts } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
-import { ModelState } from '#gen/modelkeep/metadata/v1/model_pb.ts'
 import { VersionSchema, type Version } from '#gen/modelkeep/metadata/v1/version_pb.ts'
-import { Complaint, complainUsage } from '../complaint.ts'
+import { complainUsage } from '../complaint.ts'
 import type { Context } from '../context.ts'
 import { splitPair } from '../facts.ts'
 import { bytes, facts as factLines, jsonOf, versionName } from '../output.ts'
 import { openProgress } from '../progress.ts'
 import { findMissing, sendBlobs, type Sent } from '../push/blobs.ts'
+import { checkAliases, checkModel, checkSemverFree, checkTexts } from '../push/checks.ts'
 import { FACT_OPTIONS, readFacts, type FactOptions } from '../push/facts.ts'
 import { findFiles, hashFiles, type HashedFile } from '../push/files.ts'
-import { createManifest, createVersion, findModel, findOrCreateModel } from '../push/register.ts'
+import { createManifest, createVersion, findOrCreateModel } from '../push/register.ts'
 import { parseRef } from '../refs.ts'
-import type { Registry } from '../registry.ts'
 import { moveAlias } from './alias-move.ts'
 
 interface PushOptions extends FactOptions {
@@ -30,12 +29,14 @@ interface PushOptions extends FactOptions {
 export async function push(context: Context, path: string, model: string, options: PushOptions): Promise<void> {
   const target = parseTarget(model, context.namespace)
   const texts = await readTexts(options)
+  checkTexts(texts)
+  checkAliases(options.alias ?? [], options.reason ?? '')
   const files = await findFiles(path)
-  const facts = await readFacts(context, path, options)
   const registry = context.registry()
-  await refuseHopeless(registry, target, options)
+  const facts = await readFacts(context, path, options)
+  await checkModel(registry, target, options)
   const hashed = await hash(context, files)
-  const sent = await send(context, target.namespace, hashed)
+  const sent = await send(context, target, hashed, texts.semver)
   const digest = await createManifest(registry, target.namespace, hashed)
   const owner = await findOrCreateModel(registry, target.namespace, target.model)
   const { version, created } = await createVersion(registry, owner, { manifestDigest: digest, facts, ...texts })
@@ -46,7 +47,8 @@ export async function push(context: Context, path: string, model: string, option
     moved.push(await moveAlias(context, { namespace, model: name, alias }, version.number, { reason }))
   }
   const hasOptions = FACT_OPTIONS.some((name) => options[name] !== undefined)
-  report(context, { version, created, sent, facts, hasOptions, aliases: moved.map(({ name: alias }) => alias) })
+  const warnings = created ? [] : differences(version, texts.semver, hasOptions ? facts : undefined)
+  report(context, { version, created, sent, warnings, aliases: moved.map(({ name: alias }) => alias) })
 }
 
 interface Target {
@@ -64,24 +66,6 @@ function parseTarget(text: string, defaultNamespace: string): Target {
     )
   }
   return ref
-}
-
-/** What would fail in the end fails before the first byte is sent. */
-async function refuseHopeless(
-  registry: Registry,
-  { namespace, model }: Target,
-  { create }: PushOptions,
-): Promise<void> {
-  const name = `${namespace}/${model}`
-  const found = await findModel(registry, namespace, model)
-  if (!found && !create) {
-    const hint = `Make it with: modelkeep model create ${name}`
-    throw new Complaint('notFound', `there is no model ${name}`, { hint, reason: 'MODEL_NOT_FOUND' })
-  }
-  if (found?.state === ModelState.ARCHIVED) {
-    const hint = `Make it active again with: modelkeep model unarchive ${name}`
-    throw new Complaint('conflict', `the model ${name} is archived`, { hint, reason: 'MODEL_ARCHIVED' })
-  }
 }
 
 async function readTexts({ semver, description, card, label }: PushOptions) {
@@ -103,9 +87,12 @@ async function hash(context: Context, files: Awaited<ReturnType<typeof findFiles
   }
 }
 
-async function send(context: Context, namespace: string, files: HashedFile[]): Promise<Sent> {
+async function send(context: Context, target: Target, files: HashedFile[], semver: string): Promise<Sent> {
   const registry = context.registry()
+  const { namespace } = target
   const missing = await findMissing(registry, namespace, files)
+  // With all bytes there, it may be the version itself that has the semver.
+  if (semver && missing.length > 0) await checkSemverFree(registry, target, semver)
   const total = files.reduce((sum, { size }) => sum + size, 0)
   const lacking = missing.reduce((sum, { size }) => sum + size, 0)
   const progress = await openProgress('sending', lacking, context.output.json)
@@ -121,15 +108,14 @@ interface Outcome {
   version: Version
   created: boolean
   sent: Sent
-  facts: VersionFacts
-  /** Facts were given, not only found. */
-  hasOptions: boolean
+  warnings: string[]
   aliases: string[]
 }
 
-function report(context: Context, { version, created, sent, facts, hasOptions, aliases }: Outcome): void {
+function report(context: Context, { version, created, sent, warnings, aliases }: Outcome): void {
   const { output } = context
-  if (output.json) return output.document({ version: jsonOf(VersionSchema, version), created, ...sent, aliases })
+  if (output.json)
+    return output.document({ version: jsonOf(VersionSchema, version), created, ...sent, aliases, warnings })
   output.write(created ? `pushed ${versionName(version)}` : `already there as ${versionName(version)}`)
   const { sentBytes, existingBytes } = sent
   output.write(
@@ -141,9 +127,20 @@ function report(context: Context, { version, created, sent, facts, hasOptions, a
       ['aliases', aliases.join(', ')],
     ]),
   )
-  if (!created && hasOptions && !equals(VersionFactsSchema, facts, version.facts ?? facts)) {
-    context.note(
+  for (const warning of warnings) context.note(warning)
+}
+
+/** What was given now and is not what the version has, which was registered before. */
+function differences(version: Version, semver: string, given: VersionFacts | undefined): string[] {
+  const warnings = []
+  if (semver && semver !== version.semver) {
+    const registered = version.semver ? `the semver ${version.semver}` : 'no semver'
+    warnings.push(`These bytes are registered with ${registered}, not ${semver}. A semver never changes.`)
+  }
+  if (given && !equals(VersionFactsSchema, given, version.facts ?? given)) {
+    warnings.push(
       'The facts given now differ from those it was registered with. Facts never change; see: modelkeep show',
     )
   }
+  return warnings
 }

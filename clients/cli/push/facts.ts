@@ -28,6 +28,7 @@ import {
 import { findGitSource } from '../git.ts'
 import { parseVersionRef } from '../refs.ts'
 import { unary } from '../registry.ts'
+import { checkFacts } from './checks.ts'
 
 export interface FactOptions {
   source?: string
@@ -57,7 +58,7 @@ export const FACT_OPTIONS = [
 /** Everything that can be wrong with the options is found before the first byte is sent. */
 export async function readFacts(context: Context, path: string, options: FactOptions): Promise<VersionFacts> {
   const source = options.source ? parseSource(options.source) : options.git ? await findGitSource(path) : undefined
-  return create(VersionFactsSchema, {
+  const facts = create(VersionFactsSchema, {
     ...(source && { source }),
     ...(options.run && { run: readRun(options.run) }),
     parameters: (options.param ?? []).map((text) => {
@@ -69,8 +70,10 @@ export async function readFacts(context: Context, path: string, options: FactOpt
     dependencies: (options.dependency ?? []).map((text) => create(DependencySchema, parseDependency(text))),
     ...(options.signature && { signature: await readSignature(options.signature) }),
     license: options.license ?? '',
-    parents: await findParents(context, options.parent ?? []),
   })
+  checkFacts(facts)
+  facts.parents = await findParents(context, options.parent ?? [])
+  return facts
 }
 
 function readRun(text: string): NonNullable<MessageInitShape<typeof VersionFactsSchema>['run']> {

@@ -83,12 +83,15 @@ export async function createVersion(
   }
 }
 
-async function findVersion(registry: Registry, ref: NonNullable<VersionRef['ref']>): Promise<Version | undefined> {
+export async function findVersion(
+  registry: Registry,
+  ref: NonNullable<VersionRef['ref']>,
+): Promise<Version | undefined> {
   try {
     const { version } = await registry.metadata(VersionService).resolveVersion({ ref: { ref } }, unary(registry))
     return version
   } catch (error) {
-    if (reasonOf(error)?.reason === 'VERSION_NOT_FOUND') return undefined
+    if (['VERSION_NOT_FOUND', 'MODEL_NOT_FOUND'].includes(reasonOf(error)?.reason ?? '')) return undefined
     throw error
   }
 }

@@ -1,0 +1,111 @@
+// What the registry would refuse in the end, found before anything is sent or made. The rules are the registry's.
+import type { VersionFacts } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
+import { ModelState } from '#gen/modelkeep/metadata/v1/model_pb.ts'
+import { NamespaceService } from '#gen/modelkeep/metadata/v1/namespace_service_pb.ts'
+import { Complaint, complainUsage } from '../complaint.ts'
+import { unary, type Registry } from '../registry.ts'
+import { findModel, findVersion } from './register.ts'
+
+const SEMVER =
+  /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?(?:\+([0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?$/
+const MAX_SEMVER_LENGTH = 255
+const ALIAS = /^[A-Za-z0-9][\w.-]{0,127}$/
+const MAX_NAME = 255
+const MAX_TEXT_BYTES = 65_536
+const MAX_REASON_BYTES = 2048
+const LABEL = { count: 64, key: 63, value: 255 }
+
+export interface Texts {
+  semver: string
+  description: string
+  modelCard: string
+  labels: Record<string, string>
+}
+
+export function checkTexts({ semver, description, modelCard, labels }: Texts): void {
+  if (semver && (semver.length > MAX_SEMVER_LENGTH || !SEMVER.test(semver))) {
+    complainUsage(`--semver «${semver}» is not a semantic version`, 'Write it like 1.2.0 or 1.2.0-rc.1.')
+  }
+  checkBytes(description, '--description', MAX_TEXT_BYTES)
+  checkBytes(modelCard, '--card', MAX_TEXT_BYTES)
+  const entries = Object.entries(labels)
+  if (entries.length > LABEL.count) complainUsage(`at most ${LABEL.count} labels are possible`)
+  for (const [key, value] of entries) {
+    checkLine(key, `the name in --label «${key}=${value}»`, LABEL.key)
+    checkLine(value, `the value in --label «${key}=${value}»`, LABEL.value)
+  }
+}
+
+export function checkAliases(aliases: string[], reason: string): void {
+  for (const alias of aliases) {
+    if (alias === 'latest') complainUsage('--alias latest: latest is always the highest number and cannot be set')
+    if (!ALIAS.test(alias)) {
+      complainUsage(`--alias «${alias}»: 1 to 128 letters, digits, «.», «_» or «-», the first a letter or digit`)
+    }
+    if (/^v?\d+$/.test(alias)) complainUsage(`--alias «${alias}» looks like a version number; give it a name`)
+  }
+  checkBytes(reason, '--reason', MAX_REASON_BYTES)
+}
+
+export function checkFacts({ parameters, metrics, datasets, dependencies, license }: VersionFacts): void {
+  for (const { name } of parameters) checkLine(name, `the name in --param «${name}»`, MAX_NAME)
+  for (const { name } of metrics) checkLine(name, `the name in --metric «${name}»`, MAX_NAME)
+  for (const { name } of datasets) checkLine(name, `the name in --dataset «${name}»`, MAX_NAME)
+  for (const { name } of dependencies) checkLine(name, `the name in --dependency «${name}»`, MAX_NAME)
+  checkLine(license, '--license', MAX_NAME)
+  refuseTwice('--param', parameters, ({ name }) => [name])
+  refuseTwice('--metric', metrics, ({ name, dataset, split }) => [name, dataset, split])
+  refuseTwice('--dataset', datasets, ({ name, role }) => [name, String(role)])
+}
+
+function refuseTwice<T extends { name: string }>(option: string, items: T[], keys: (item: T) => string[]): void {
+  const seen = new Set<string>()
+  for (const item of items) {
+    const key = JSON.stringify(keys(item))
+    if (seen.has(key)) complainUsage(`${option} «${item.name}» is there twice`)
+    seen.add(key)
+  }
+}
+
+function checkLine(text: string, what: string, max: number): void {
+  if (Array.from(text).length > max) complainUsage(`${what} has more than ${max} characters`)
+  // oxlint-disable-next-line no-control-regex
+  if (/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(text)) complainUsage(`${what} must be one line`)
+}
+
+function checkBytes(text: string, what: string, max: number): void {
+  if (Buffer.byteLength(text) > max) complainUsage(`${what} has more than ${max} bytes`)
+}
+
+interface Target {
+  namespace: string
+  model: string
+}
+
+/** Whether there is, or can be, such a model to push to. */
+export async function checkModel(
+  registry: Registry,
+  { namespace, model }: Target,
+  { create }: { create: boolean },
+): Promise<void> {
+  const name = `${namespace}/${model}`
+  const found = await findModel(registry, namespace, model)
+  if (!found) await registry.metadata(NamespaceService).getNamespace({ name: namespace }, unary(registry))
+  if (!found && !create) {
+    const hint = `Make it with: modelkeep model create ${name}`
+    throw new Complaint('notFound', `there is no model ${name}`, { hint, reason: 'MODEL_NOT_FOUND' })
+  }
+  if (found?.state === ModelState.ARCHIVED) {
+    const hint = `Make it active again with: modelkeep model unarchive ${name}`
+    throw new Complaint('conflict', `the model ${name} is archived`, { hint, reason: 'MODEL_ARCHIVED' })
+  }
+}
+
+/** New bytes cannot have the semver of a version that is there. */
+export async function checkSemverFree(registry: Registry, { namespace, model }: Target, semver: string): Promise<void> {
+  const selector = { case: 'semver' as const, value: semver }
+  const taken = await findVersion(registry, { case: 'name', value: { namespace, model, selector } })
+  if (!taken) return
+  const message = `${namespace}/${model}:${taken.number} has the semver ${semver} already`
+  throw new Complaint('conflict', message, { hint: 'Choose another one.', reason: 'SEMVER_EXISTS' })
+}
