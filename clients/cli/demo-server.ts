@@ -20,7 +20,7 @@ export interface DemoServer {
 export async function startDemoServer(directory: string): Promise<DemoServer> {
   const running = findRunning()
   if (running) {
-    const words = `Using the Modelkeep server at ${running}.`
+    const words = `This writes into the Modelkeep server that runs at ${running}, and leaves its model there.`
     return { environment: { ...environment() }, words, stop: async () => {} }
   }
   return startOwn(directory)
