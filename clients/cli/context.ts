@@ -65,5 +65,5 @@ function interrupted(): AbortSignal {
 
 export class Interrupted extends Error {
   override name = 'Interrupted'
-  override message = 'interrupted; run the same command again to go on where it stopped'
+  override message = 'interrupted'
 }

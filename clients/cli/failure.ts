@@ -38,9 +38,12 @@ const HINTS: Record<string, (metadata: Metadata) => string> = {
   MODEL_ARCHIVED: ({ model }) => `Make it active again with: modelkeep model unarchive ${quote(model)}`,
   MODEL_IN_USE: ({ model }) => `Archive it and remove its aliases first: modelkeep alias list ${quote(model)}`,
   VERSION_NOT_FOUND: ({ version, model }) =>
-    `See its versions with: modelkeep list ${quote(model ?? version?.split(/[:@]/)[0])}`,
+    `See its versions with: modelkeep list ${quote(version?.split(/[:@]/)[0] ?? model)}`,
   ALIAS_NOT_FOUND: ({ model }) => `See its aliases with: modelkeep alias list ${quote(model)}`,
-  VERSION_IN_USE: () => 'Move or remove its aliases first: modelkeep alias list <model>',
+  VERSION_IN_USE: ({ aliases, model }) =>
+    aliases
+      ? `Move or remove its aliases first: modelkeep alias list ${quote(model)}`
+      : 'The versions derived from it must be deleted first.',
   ETAG_MISMATCH: () => 'Somebody changed it meanwhile. Look at it and run the command again.',
   CONFLICT: () => 'Somebody else was at it. Run the command again.',
   SEMVER_EXISTS: ({ number }) => `Version ${number} has this semver; choose another.`,
@@ -50,7 +53,8 @@ const HINTS: Record<string, (metadata: Metadata) => string> = {
   INTERNAL: () => "The service's log has more.",
 }
 
-export function explain(error: unknown): Failure {
+/** `subject` is the model in question, for hints where the service does not name it. */
+export function explain(error: unknown, subject?: string): Failure {
   if (error instanceof Complaint) {
     return { exit: error.exit, message: error.message, hint: error.hint, reason: error.reason, metadata: {} }
   }
@@ -59,13 +63,30 @@ export function explain(error: unknown): Failure {
   if (!answer) return explainUnknown(error)
   const { reason, metadata } = answer
   const exit = INTEGRITY.includes(reason) ? 'integrity' : (EXITS[error.code] ?? 'failed')
-  return { exit, message: messageOf(error), hint: HINTS[reason]?.(metadata), reason, metadata }
+  return {
+    exit,
+    message: messageOf(error),
+    hint: HINTS[reason]?.({ ...(subject && { model: subject }), ...metadata }),
+    reason,
+    metadata,
+  }
 }
 
 function messageOf(error: ConnectError): string {
   const violations = error.findDetails(BadRequestSchema).flatMap(({ fieldViolations }) => fieldViolations)
-  if (violations.length < 2) return error.rawMessage
-  return violations.map(({ field, description }) => `${field} ${description}`).join('; ')
+  const text = violations.map(({ field, description }) => `${field} ${description}`).join('; ')
+  return inOptions(violations.length < 2 ? error.rawMessage : text)
+}
+
+/** A person has no request with fields, but arguments and options. */
+function inOptions(message: string): string {
+  return message
+    .replaceAll(/\btargets\[\d+\]\.name\b/g, 'the alias')
+    .replaceAll(/\btargets\[\d+\]\.(expected_)?number\b/g, 'the version number')
+    .replaceAll(/\bat_time\b/g, '--at')
+    .replaceAll(/\border_by\b/g, '--order-by')
+    .replaceAll(/\bnew_name\b/g, 'the new name')
+    .replace(/^filter\b/, '--filter')
 }
 
 const SILENT = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'ECONNRESET']

@@ -60,29 +60,49 @@ export function buildProgram(): Command {
 /** Runs one command line; the exit code comes back. */
 export async function runCommand(argv: string[]): Promise<number> {
   endQuietlyOnClosedPipe()
+  let running: Command | undefined
+  const program = buildProgram().hook('preAction', (_, command) => void (running = command))
   try {
-    await buildProgram().parseAsync(argv)
+    await program.parseAsync(argv)
     return EXIT.ok
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
-    return tell(error, argv.includes('--json'))
+    return tell(error, argv.includes('--json'), running)
   }
 }
 
-async function tell(error: unknown, json: boolean): Promise<number> {
+async function tell(error: unknown, json: boolean, running: Command | undefined): Promise<number> {
   const { Interrupted } = await import('./context.ts')
   const interruption = [error, (error as Error).cause].find((cause) => cause instanceof Interrupted)
   if (interruption) {
-    process.stderr.write(`modelkeep: ${interruption.message}\n`)
+    process.stderr.write(`modelkeep: interrupted${goesOn(running) ? `; ${GO_ON}` : ''}\n`)
     return EXIT.interrupted
   }
   const { explain } = await import('./failure.ts')
-  const { exit, message, hint, reason, metadata } = explain(error)
+  const { exit, message, reason, metadata, ...told } = explain(error, modelOf(running))
+  const hint = [told.hint, goesOn(running) && exit === 'unavailable' && `To go on: ${GO_ON}`]
+    .filter(Boolean)
+    .join('\n  ')
   if (json)
     process.stderr.write(`${JSON.stringify({ error: { reason, message, hint, metadata, exit: EXIT[exit] } })}\n`)
   else process.stderr.write(`modelkeep: ${message}\n${hint ? `  ${hint}\n` : ''}`)
   if (environment()['MODELKEEP_DEBUG'] && !(error instanceof Complaint)) console.error(error)
   return EXIT[exit]
+}
+
+const GO_ON = 'run the same command again; it goes on where it stopped'
+
+function goesOn(running: Command | undefined): boolean {
+  return ['push', 'pull'].includes(running?.name() ?? '')
+}
+
+/** The model that the command line names, for hints. */
+function modelOf(running: Command | undefined): string | undefined {
+  if (!running) return undefined
+  const at = running.registeredArguments.findIndex((argument) => ['model', 'ref', 'alias'].includes(argument.name()))
+  const name = running.args[at]?.split(/[:@]/)[0]
+  const { namespace } = running.optsWithGlobals<{ namespace?: string }>()
+  return name && namespace && !name.includes('/') ? `${namespace}/${name}` : name
 }
 
 /** `modelkeep log | head` is no failure. */

@@ -3,6 +3,7 @@ import type { DescService } from '@bufbuild/protobuf'
 import { createClient, type Client, type Interceptor, type Transport } from '@connectrpc/connect'
 import { createGrpcTransport } from '@connectrpc/connect-node'
 import { randomUUID } from 'node:crypto'
+import { NamespaceService } from '#gen/modelkeep/metadata/v1/namespace_service_pb.ts'
 import { reasonOf } from '#lib/fault.ts'
 import { retry } from './retry.ts'
 import { WideSessionManager } from './sessions.ts'
@@ -103,4 +104,9 @@ async function retryAfter<T>(first: unknown, signal: AbortSignal, work: () => Pr
 /** Options of a unary call. */
 export function unary(registry: Registry, timeoutMs = UNARY_TIMEOUT_MS): { signal: AbortSignal; timeoutMs: number } {
   return { signal: registry.signal, timeoutMs }
+}
+
+/** Fails with NAMESPACE_NOT_FOUND where nothing may only mean that there is no such namespace. */
+export async function requireNamespace(registry: Registry, name: string): Promise<void> {
+  await registry.metadata(NamespaceService).getNamespace({ name }, unary(registry))
 }

@@ -92,6 +92,9 @@ describe('exit codes', () => {
     [3, ['show', 'nowhere']],
     [3, ['resolve', 'nowhere:1']],
     [3, ['push', join(SILERO, 'silero_vad_v5.onnx'), 'nowhere', '--no-create']],
+    [3, ['alias', 'history', 'vad@nope']],
+    [3, ['list', 'nope/']],
+    [3, ['role', 'list', '-n', 'ghost']],
     [5, ['model', 'create', 'vad']],
     [1, ['push', '/no/such/file', 'vad']],
   ])('%i for %j', async (expected, args) => {
@@ -117,6 +120,8 @@ describe('exit codes', () => {
     const nobody = { MODELKEEP_ADDRESS: 'http://127.0.0.1:1', MODELKEEP_TOKEN: 'mk_x' }
     const silent = await runCli(['list'], nobody)
     expect(silent).toMatchObject({ code: 6, err: expect.stringContaining('npm start') as string })
+    const pushing = await runCli(['push', join(SILERO, 'silero_vad_v5.onnx'), 'vad'], nobody)
+    expect(pushing).toMatchObject({ code: 6, err: expect.stringContaining('goes on where it stopped') as string })
     const unknown = await runCli(['list'], { MODELKEEP_DATA: join(server.home, 'nothing') })
     expect(unknown).toMatchObject({ code: 6, err: expect.stringContaining('npm start') as string })
   })
@@ -136,6 +141,18 @@ describe('exit codes', () => {
       expect(code).toBe(6)
     }
     other.close()
+  })
+
+  test('and messages in the words of the command line', async () => {
+    const latest = await server.run('alias', 'set', 'vad@latest', '1')
+    expect(latest).toMatchObject({ code: 2, err: expect.stringMatching(/^modelkeep: the alias must not be/) as string })
+    const future = await server.run('resolve', 'vad@production', '--at', '2999-01-01')
+    expect(future).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/^modelkeep: --at must not be later/) as string,
+    })
+    const used = await server.run('version', 'delete', 'vad:2', '--yes')
+    expect(used).toMatchObject({ code: 5, err: expect.stringContaining('modelkeep alias list vad\n') as string })
   })
 
   test('and reasons for programs', async () => {
@@ -271,5 +288,5 @@ test('log --follow prints what happens, and takes a lost connection up', { timeo
   for (const line of seen.trim().split('\n')) expect(JSON.parse(line)).toHaveProperty('event')
   expect(seen.match(/"default\/followed-1"/g)).toHaveLength(1)
   follow.process.kill('SIGINT')
-  expect((await follow.ended).code).toBe(130)
+  expect(await follow.ended).toMatchObject({ code: 130, err: 'modelkeep: interrupted\n' })
 })

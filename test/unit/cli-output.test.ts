@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf'
 import { Code, ConnectError } from '@connectrpc/connect'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,7 +15,7 @@ import { explain } from '../../clients/cli/failure.ts'
 import { bytes, facts, jsonOf, plain, shortDigest, table, time } from '../../clients/cli/output.ts'
 import { takePages } from '../../clients/cli/pages.ts'
 import { requestIdOf } from '../../clients/cli/push/register.ts'
-import { parseAddress, readSettings } from '../../clients/cli/settings.ts'
+import { isRunning, parseAddress, readSettings } from '../../clients/cli/settings.ts'
 import { runCli } from '../support/cli.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'modelkeep-cli-'))
@@ -98,6 +99,13 @@ describe('a failure', () => {
     expect(explain(error).message).toBe('name must not be empty; owner is too long')
   })
 
+  test('names the model in question where the service does not', () => {
+    const error = toConnectError(new ModelkeepError('VERSION_IN_USE', 'aliases point at it', { aliases: 'production' }))
+    expect(explain(error, 'fraud/scorer').hint).toContain('modelkeep alias list fraud/scorer')
+    const missing = toConnectError(new ModelkeepError('VERSION_NOT_FOUND', 'no', { version: 'default/parent:1' }))
+    expect(explain(missing, 'fraud/scorer').hint).toContain('modelkeep list default/parent')
+  })
+
   test('without a server says how to start one', () => {
     const cause = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:1'), { code: 'ECONNREFUSED' })
     const error = new ConnectError('x', Code.Unavailable, undefined, undefined, cause)
@@ -140,6 +148,17 @@ describe('server and token', () => {
     writeFileSync(join(running, 'server.json'), JSON.stringify({ ...server, pid: 2 ** 30 }))
     expect(() => settings({}, { MODELKEEP_DATA: running })).toThrow('is not running')
   })
+
+  test.runIf(process.platform === 'linux')(
+    'a process that has ended does not run, also when nobody asked how',
+    async () => {
+      const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] })
+      const [text] = (await once(parent.stdout, 'data')) as [Buffer]
+      await expect.poll(() => isRunning(Number(text))).toBe(false)
+      expect(isRunning(parent.pid!)).toBe(true)
+      parent.kill()
+    },
+  )
 
   test('three addresses come together', () => {
     expect(() => settings({}, { MODELKEEP_AUDIT_ADDRESS: 'http://a:1', MODELKEEP_DATA: directory })).toThrow('missing')

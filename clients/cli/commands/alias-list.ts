@@ -1,6 +1,7 @@
 // alias list and history.
 import { AliasMoveSchema, AliasSchema } from '#gen/modelkeep/metadata/v1/alias_pb.ts'
 import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
+import { Complaint } from '../complaint.ts'
 import type { Context } from '../context.ts'
 import { jsonOf, shortDigest, table, time } from '../output.ts'
 import { readLimit, takePages, tellMore, type LimitOptions } from '../pages.ts'
@@ -37,6 +38,10 @@ export async function listAliasMoves(context: Context, text: string, options: Li
     const answer = await registry.metadata(AliasService).listAliasMoves({ model, name, ...page }, unary(registry))
     return { items: answer.moves, nextPageToken: answer.nextPageToken }
   })
+  if (items.length === 0 && name !== '') {
+    const hint = `See its aliases with: modelkeep alias list ${text.slice(0, text.indexOf('@'))}`
+    throw new Complaint('notFound', `there has never been an alias ${text}`, { hint, reason: 'ALIAS_NOT_FOUND' })
+  }
   if (output.json) return output.document({ moves: items.map((move) => jsonOf(AliasMoveSchema, move)), hasMore })
   const rows = items.map(({ name: alias, fromNumber, toNumber, mover, moveTime, reason }) => [
     time(moveTime),

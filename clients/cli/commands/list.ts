@@ -9,7 +9,7 @@ import type { Context } from '../context.ts'
 import { bytes, jsonOf, shortDigest, table, time, word } from '../output.ts'
 import { readLimit, takePages, tellMore, type LimitOptions } from '../pages.ts'
 import { parseModelRef, type ModelRef } from '../refs.ts'
-import { unary } from '../registry.ts'
+import { requireNamespace, unary } from '../registry.ts'
 
 interface ListOptions extends LimitOptions {
   filter?: string
@@ -50,6 +50,7 @@ async function listModels(context: Context, namespace: string, options: ListOpti
     const answer = await registry.metadata(ModelService).listModels(request, unary(registry))
     return { items: answer.models, nextPageToken: answer.nextPageToken }
   })
+  if (items.length === 0 && namespace !== '') await requireNamespace(registry, namespace)
   if (output.json) return output.document({ models: items.map((model) => jsonOf(ModelSchema, model)), hasMore })
   if (items.length === 0) return output.write('no models')
   output.write(table(['MODEL', 'LATEST', 'ALIASES', 'OWNER', 'CREATED', 'STATE'], items.map(modelRow)))

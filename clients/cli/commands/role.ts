@@ -6,7 +6,7 @@ import { complainUsage } from '../complaint.ts'
 import type { Context } from '../context.ts'
 import { jsonOf, table, time, word } from '../output.ts'
 import { takePages } from '../pages.ts'
-import { unary } from '../registry.ts'
+import { requireNamespace, unary } from '../registry.ts'
 
 const ROLES: Record<string, Role> = { reader: Role.READER, contributor: Role.CONTRIBUTOR, admin: Role.ADMIN }
 
@@ -45,6 +45,7 @@ export async function listRoles(context: Context): Promise<void> {
     const answer = await registry.metadata(IdentityService).listRoles({ namespace, ...page }, unary(registry))
     return { items: answer.bindings, nextPageToken: answer.nextPageToken }
   })
+  if (items.length === 0 && namespace !== '*') await requireNamespace(registry, namespace)
   if (output.json) return output.document({ roles: items.map((binding) => jsonOf(RoleBindingSchema, binding)) })
   const rows = items.map((binding) => [
     binding.principal,

@@ -32,7 +32,8 @@ export async function lockPartial({ target, lock }: Places): Promise<AsyncDispos
     }
     const holder = await readHolder(lock)
     if (attempt > 3 || (holder && isRunning(holder))) {
-      throw new Complaint('conflict', `another pull into ${target} is under way (process ${holder ?? 'unknown'})`)
+      const message = `another pull into ${target} is under way (process ${holder ?? 'unknown'})`
+      throw new Complaint('conflict', message, { hint: `If there is none, remove ${lock}` })
     }
     await rm(lock, { force: true })
   }

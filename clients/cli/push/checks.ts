@@ -1,9 +1,8 @@
 // What the registry would refuse in the end, found before anything is sent or made. The rules are the registry's.
 import type { VersionFacts } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
 import { ModelState } from '#gen/modelkeep/metadata/v1/model_pb.ts'
-import { NamespaceService } from '#gen/modelkeep/metadata/v1/namespace_service_pb.ts'
 import { Complaint, complainUsage } from '../complaint.ts'
-import { unary, type Registry } from '../registry.ts'
+import { requireNamespace, type Registry } from '../registry.ts'
 import { findModel, findVersion } from './register.ts'
 
 const SEMVER =
@@ -90,7 +89,7 @@ export async function checkModel(
 ): Promise<void> {
   const name = `${namespace}/${model}`
   const found = await findModel(registry, namespace, model)
-  if (!found) await registry.metadata(NamespaceService).getNamespace({ name: namespace }, unary(registry))
+  if (!found) await requireNamespace(registry, namespace)
   if (!found && !create) {
     const hint = `Make it with: modelkeep model create ${name}`
     throw new Complaint('notFound', `there is no model ${name}`, { hint, reason: 'MODEL_NOT_FOUND' })
