@@ -80,9 +80,8 @@ async function tell(error: unknown, json: boolean, running: Command | undefined)
   }
   const { explain } = await import('./failure.ts')
   const { exit, message, reason, metadata, ...told } = explain(error, modelOf(running))
-  const hint = [told.hint, goesOn(running) && exit === 'unavailable' && `To go on: ${GO_ON}`]
-    .filter(Boolean)
-    .join('\n  ')
+  const hints = [told.hint, goesOn(running) && exit === 'unavailable' && `To go on: ${GO_ON}`].filter(Boolean)
+  const hint = hints.length > 0 ? hints.join(json ? '; ' : '\n  ') : undefined
   if (json)
     process.stderr.write(`${JSON.stringify({ error: { reason, message, hint, metadata, exit: EXIT[exit] } })}\n`)
   else process.stderr.write(`modelkeep: ${message}\n${hint ? `  ${hint}\n` : ''}`)

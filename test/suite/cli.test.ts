@@ -217,6 +217,7 @@ test('models and versions are described, renamed, archived and deleted', async (
   expect((await server.run('model', 'delete', 'afterlife')).code).toBe(2)
   await server.ok('model', 'delete', 'afterlife', '--yes')
   await vi.waitFor(async () => expect(await server.ok('log', 'afterlife')).toContain('model deleted'), PATIENCE)
+  expect(await server.ok('log', 'life')).toMatch(/model created +default\/life\n[^]*model deleted +default\/afterlife/)
 })
 
 test('the log of a model has all its names, and not what other models of these names did', async () => {

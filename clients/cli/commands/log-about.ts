@@ -82,7 +82,7 @@ interface Name {
 }
 
 /** The names in turn, each with the time it was the model's: before and after, another model may have had it. */
-async function findNames(context: Context, { id, name }: Known): Promise<Name[]> {
+async function findNames(context: Context, { id, name, exists }: Known): Promise<Name[]> {
   const turns = '(type = "model.created.v1" OR type = "model.renamed.v1")'
   const entries = await listOldestFirst(context, `resource.id = "${id}" AND ${turns}`)
   const names: Name[] = []
@@ -97,8 +97,8 @@ async function findNames(context: Context, { id, name }: Known): Promise<Name[]>
       names.push({ name: to, from: index })
     }
   }
-  // The log takes an event a moment later.
-  if (names.at(-1)?.name !== name) names.push({ name })
+  // The log takes an event a moment later. A deleted model may have been asked for by a former name.
+  if (names.length === 0 || (exists && names.at(-1)!.name !== name)) names.push({ name })
   return names
 }
 
