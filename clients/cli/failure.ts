@@ -98,11 +98,8 @@ function explainUnknown(error: ConnectError): Failure {
     const message = `no Modelkeep server answers (${silence.message})`
     return { exit: 'unavailable', message, hint: 'Start one with: npm start', reason: silence.code, metadata: {} }
   }
-  if (
-    cause?.code &&
-    /^ERR_HTTP2|^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST)|^EPROTO$/.test(cause.code)
-  )
-    return explainForeign(cause.code)
+  const foreign = explainForeign(error.rawMessage, cause?.code ?? '')
+  if (foreign) return { exit: 'unavailable', reason: cause?.code ?? Code[error.code], metadata: {}, ...foreign }
   const exit = EXITS[error.code] ?? 'failed'
   const hint =
     exit === 'unavailable' || error.code === Code.Internal || error.code === Code.Unknown
@@ -111,14 +108,24 @@ function explainUnknown(error: ConnectError): Failure {
   return { exit, message: error.rawMessage || Code[error.code], hint, reason: Code[error.code], metadata: {} }
 }
 
+const NO_TLS = ['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'ERR_SSL_HTTP_REQUEST', 'EPROTO']
+
 /** Something answers, in another language. */
-function explainForeign(reason: string): Failure {
-  const isPlain = !reason.startsWith('ERR_HTTP2')
-  const message = isPlain ? 'the address answers without TLS' : 'what answers at the address is no Modelkeep server'
-  const hint = isPlain
-    ? 'Write http:// instead of https://, or see: modelkeep status'
-    : 'Check --address or MODELKEEP_ADDRESS (https:// where the server has TLS); see: modelkeep status'
-  return { exit: 'unavailable', message, hint, reason, metadata: {} }
+function explainForeign(text: string, code: string): { message: string; hint: string } | undefined {
+  if (NO_TLS.includes(code)) {
+    const hint = 'Write http:// instead of https://, or see: modelkeep status'
+    return { message: 'the address answers without TLS', hint }
+  }
+  if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY/.test(code)) {
+    const hint = 'Name the authority that signed it in NODE_EXTRA_CA_CERTS.'
+    return { message: `the certificate of the server is not trusted (${code})`, hint }
+  }
+  const hint = 'Check --address or MODELKEEP_ADDRESS (https:// where the server has TLS); see: modelkeep status'
+  if (code === 'ERR_HTTP2_ERROR' || text.startsWith('unsupported content type')) {
+    return { message: 'what answers at the address is no Modelkeep server', hint }
+  }
+  if (text.startsWith('http/2 stream closed')) return { message: 'the server broke the connection off', hint }
+  return undefined
 }
 
 const FILE_PROBLEMS: Record<string, string> = {

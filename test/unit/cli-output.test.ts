@@ -99,6 +99,18 @@ describe('a failure', () => {
     expect(explain(error).message).toBe('name must not be empty; owner is too long')
   })
 
+  test.each([
+    ['ERR_SSL_WRONG_VERSION_NUMBER', '4061:error:0A00010B', 'the address answers without TLS'],
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', 'self-signed certificate', 'the certificate of the server is not trusted'],
+    ['ERR_HTTP2_ERROR', 'Protocol error', 'no Modelkeep server'],
+    ['', 'unsupported content type null', 'no Modelkeep server'],
+    ['ERR_HTTP2_STREAM_ERROR', 'http/2 stream closed with error code CANCEL (0x8)', 'broke the connection off'],
+  ])('of something else at the address (%s) is one clear message', (code, text, message) => {
+    const cause = Object.assign(new Error(text), { code })
+    const failure = explain(new ConnectError(text, Code.Internal, undefined, undefined, cause))
+    expect(failure).toMatchObject({ exit: 'unavailable', message: expect.stringContaining(message) as string })
+  })
+
   test('names the model in question where the service does not', () => {
     const error = toConnectError(new ModelkeepError('VERSION_IN_USE', 'aliases point at it', { aliases: 'production' }))
     expect(explain(error, 'fraud/scorer').hint).toContain('modelkeep alias list fraud/scorer')
