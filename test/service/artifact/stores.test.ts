@@ -178,9 +178,9 @@ describe('an S3 server out of order', () => {
 })
 
 describe('a full directory', () => {
-  test('takes nothing, leaves nothing, and takes again when there is room', async () => {
+  test('takes nothing, leaves nothing, and takes again when there is room', async ({ skip }) => {
     const root = await mkdtemp(join(tmpdir(), 'modelkeep-small-'))
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', root])
+    if (!mountSmall(root)) skip('a file system that is soon full can only be mounted by an administrator')
     const artifact = await startArtifact(emptyStore(() => new DirectoryStore(root)))
     try {
       const [blobs, uploads] = [artifact.client(BlobService), artifact.client(UploadService)]
@@ -204,6 +204,15 @@ describe('a full directory', () => {
     }
   })
 })
+
+function mountSmall(folder: string): boolean {
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', folder], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** A store of which the test looks after itself. */
 function emptyStore(open: TestStore['open']): TestStore {
