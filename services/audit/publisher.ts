@@ -1,5 +1,5 @@
 // Signs a checkpoint whenever the log has grown, and never a fork of it. Any number of replicas may run it.
-import { setTimeout as sleep } from 'node:timers/promises'
+import { loop } from '#lib/background.ts'
 import type { Logger } from '#lib/log.ts'
 import { formatCheckpoint, signNote } from '#lib/note.ts'
 import { forkFor, inTransaction, type Database, type EntityManager } from '#lib/store/database.ts'
@@ -19,7 +19,6 @@ export interface Publisher {
 const LOOK_EVERY_MS = 1_000
 
 export function startPublisher(database: Database, signer: Signer, logger: Logger): Publisher {
-  const stopping = new AbortController()
   let published = 0
   let problem = ''
   let refuses = false
@@ -42,19 +41,12 @@ export function startPublisher(database: Database, signer: Signer, logger: Logge
       problem = message
     }
   }
-  const run = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
-      await attempt()
-      await sleep(LOOK_EVERY_MS, undefined, { signal: stopping.signal }).catch(() => undefined)
-    }
-    await attempt()
-  }
-  const running = run()
+  const looking = loop(LOOK_EVERY_MS, attempt)
   return {
     isSigning: () => !refuses,
     stop: async () => {
-      stopping.abort()
-      await running
+      await looking.stop()
+      await attempt()
     },
   }
 }

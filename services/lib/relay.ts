@@ -1,9 +1,9 @@
 // Carries events from a service's outbox to the audit log: in sequence, again and again until the log has them.
 import { create, toBinary } from '@bufbuild/protobuf'
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { AppendEventsRequestSchema, type AppendEventsRequest } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { EventSchema, type Event } from '#gen/modelkeep/audit/v1/event_pb.ts'
+import { loop } from './background.ts'
 import type { Logger } from './log.ts'
 
 export interface OutboxReader {
@@ -34,8 +34,6 @@ export function startRelay(
   logger: Logger,
 ): Relay {
   const sender = randomUUID()
-  const stopping = new AbortController()
-  let wakeUp = new AbortController()
   let failing = false
 
   const sendAll = async (): Promise<void> => {
@@ -60,23 +58,13 @@ export function startRelay(
     }
   }
 
-  const run = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
-      wakeUp = new AbortController()
-      await attempt()
-      const signal = AbortSignal.any([stopping.signal, wakeUp.signal])
-      await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined)
-    }
-    await attempt()
-    await outbox.release(sender).catch(() => undefined)
-  }
-  const running = run()
-
+  const looking = loop(LOOK_EVERY_MS, attempt)
   return {
-    wake: () => wakeUp.abort(),
+    wake: () => looking.wake(),
     stop: async () => {
-      stopping.abort()
-      await running
+      await looking.stop()
+      await attempt()
+      await outbox.release(sender).catch(() => undefined)
     },
   }
 }

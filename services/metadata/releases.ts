@@ -3,7 +3,7 @@ import type { Client } from '@connectrpc/connect'
 import type { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import type { Logger } from '#lib/log.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
-import { repeat, type Background } from './background.ts'
+import { repeat, type Background } from '#lib/background.ts'
 import { claimReleases, finishRelease, postponeRelease, type Retention } from './store/manifest-release.ts'
 
 const LOOK_EVERY_MS = 2_000

@@ -1,7 +1,5 @@
 // The real services on one port and one database, for the callers of `CALLERS`.
 import { mkdtemp, rm } from 'node:fs/promises'
-import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DescService } from '@bufbuild/protobuf'
@@ -22,6 +20,7 @@ import { EnvReader } from '../../services/lib/env.ts'
 import { createAdminToken } from '../../services/metadata/admin-token.ts'
 import { metadataService } from '../../services/metadata/service.ts'
 import { openStore as openMetadata } from '../../services/metadata/store/orm.ts'
+import { freePort } from '../../services/standalone/postgres.ts'
 import { createDatabase } from './database.ts'
 import { grpcClient, stubServing, type StubServing } from './serving.ts'
 
@@ -82,12 +81,4 @@ export async function startAllServices(): Promise<AllServices> {
       await rm(folder, { recursive: true, force: true })
     },
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

@@ -2,10 +2,10 @@
 // built from source. Where none of these is possible, the tests that need it fail.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from '../../services/standalone/postgres.ts'
 import { dockerIsThere } from './docker.ts'
 import { goTool } from './go-tool.ts'
 
@@ -54,7 +54,7 @@ async function startContainer(): Promise<MinioServer> {
 
 async function startBinary(path: string): Promise<MinioServer> {
   const data = await mkdtemp(join(tmpdir(), 'modelkeep-minio-'))
-  const port = await findFreePort()
+  const port = await freePort()
   const address = `127.0.0.1:${port}`
   const child = spawn(path, ['server', '--quiet', '--address', address, data], {
     env: { ...process.env, ...ROOT, MINIO_UPDATE: 'off' },
@@ -92,14 +92,4 @@ async function stopChild(child: ChildProcess): Promise<void> {
   const timer = setTimeout(() => child.kill('SIGKILL'), 5_000)
   await ended
   clearTimeout(timer)
-}
-
-function findFreePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
 }

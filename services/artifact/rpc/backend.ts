@@ -4,7 +4,7 @@ import type { Relay } from '#lib/relay.ts'
 import type { Database } from '#lib/store/database.ts'
 import type { ByteBudget } from '../domain/byte-budget.ts'
 import type { ByteStore } from '../store/byte-store.ts'
-import type { Janitor } from '../store/janitor.ts'
+import type { Background } from '#lib/background.ts'
 
 export interface Backend {
   database: Database
@@ -13,7 +13,7 @@ export interface Backend {
   /** The memory that uploads share. */
   budget: ByteBudget
   relay: Relay
-  janitor: Janitor
+  janitor: Background
   streamIdleSeconds: number
   uploadExpireSeconds: number
   /** Aborted when the service closes: work that outlives its call ends on it. */

@@ -1,6 +1,6 @@
 // Removes what nothing needs any more: uploads past their time and objects that became nobody's. Every replica has a
 // janitor; they share the work by claims, and never wait for the store inside a transaction.
-import { setTimeout as sleep } from 'node:timers/promises'
+import { loop, type Background } from '#lib/background.ts'
 import type { Logger } from '#lib/log.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
 import type { ByteStore } from './byte-store.ts'
@@ -12,26 +12,17 @@ export interface JanitorOptions {
   everyMs: number
 }
 
-export interface Janitor {
-  /** Sweeps without waiting for the next round. */
-  wake(): void
-  /** Ends after the round under way. */
-  stop(): Promise<void>
-}
-
 const BATCH = 20
 const CLAIM_SECONDS = 60
 /** How long GetUpload still knows a closed upload. */
 const CLOSED_KEPT_DAYS = 7
 
-export function startJanitor(options: JanitorOptions): Janitor {
-  const stopping = new AbortController()
-  let wakeUp = new AbortController()
+export function startJanitor(options: JanitorOptions): Background {
   let failing = false
 
-  const round = async (): Promise<void> => {
+  const round = async (stopping: AbortSignal): Promise<void> => {
     try {
-      await sweep(options, stopping.signal)
+      await sweep(options, stopping)
       failing = false
     } catch (error) {
       if (!failing) options.logger.warn({ error }, 'what is not needed cannot be removed at present; it is tried again')
@@ -39,23 +30,7 @@ export function startJanitor(options: JanitorOptions): Janitor {
     }
   }
 
-  const run = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
-      wakeUp = new AbortController()
-      await round()
-      const signal = AbortSignal.any([stopping.signal, wakeUp.signal])
-      await sleep(options.everyMs, undefined, { signal }).catch(() => undefined)
-    }
-  }
-  const running = run()
-
-  return {
-    wake: () => wakeUp.abort(),
-    stop: async () => {
-      stopping.abort()
-      await running
-    },
-  }
+  return loop(options.everyMs, round)
 }
 
 /** One round of a janitor. */
