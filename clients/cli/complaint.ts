@@ -10,6 +10,7 @@ export const EXIT = {
   conflict: 5,
   unavailable: 6,
   integrity: 7,
+  policy: 8,
   interrupted: 130,
 } as const
 

@@ -25,7 +25,8 @@ Server and token, the first that is given:
 
 Exit codes:
   0 done          1 failed       2 wrong use     3 not found            4 denied
-  5 conflict      6 unavailable  7 bytes are not what they should be    130 interrupted
+  5 conflict      6 unavailable  7 bytes are not what they should be
+  8 a policy is not met         130 interrupted
 
 Examples:
   modelkeep push model.onnx vad --param sample_rate=16000 --metric f1=0.93

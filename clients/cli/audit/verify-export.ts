@@ -1,27 +1,35 @@
 // Checks an export with nothing but a public key: no server, and no package beyond Node.
-import { appendLeaf, hashLeaf, rootOf, type Range } from '#lib/merkle.ts'
-import { findCheckpoint, openNote, type Checkpoint, type Verifier } from '#lib/note.ts'
+import { appendLeaf, EMPTY_ROOT, hashLeaf, rootOf, type Range } from '#lib/merkle.ts'
+import type { Checkpoint, Verifier } from '#lib/note.ts'
 import { findEntryLine, findHeader } from './export-file.ts'
+import { splitLines } from './lines.ts'
+import { openCheckpoint } from './open-checkpoint.ts'
 import { Tampered, Unusable } from './verdict.ts'
 
 export interface Verified {
   checkpoint: Checkpoint
   /** The last sequence of each producer. */
   producers: Map<string, bigint>
+  /** The root of the first `oldSize` entries; undefined where there are not as many. */
+  oldRoot: Buffer | undefined
 }
 
-const NEWLINE = 10
-/** Longer than any entry. */
-const MAX_LINE_BYTES = 1_000_000
-
 /** Re-derives the root from the leaves, and compares it with the signed one. Throws Tampered or Unusable. */
-export async function verifyExport(chunks: AsyncIterable<Buffer>, verifier: Verifier): Promise<Verified> {
+export async function verifyExport(
+  chunks: AsyncIterable<Buffer>,
+  verifier: Verifier,
+  oldSize?: bigint,
+): Promise<Verified> {
   const range: Range = { size: 0, peaks: [] }
   const producers = new Map<string, bigint>()
   let checkpoint: Checkpoint | undefined
-  for await (const line of splitLines(chunks)) {
-    if (!checkpoint) checkpoint = readCheckpoint(line, verifier)
-    else addEntry(line, range, checkpoint, producers)
+  let oldRoot = oldSize === 0n ? EMPTY_ROOT : undefined
+  for await (const lines of splitLines(chunks)) {
+    for (const line of lines) {
+      if (!checkpoint) checkpoint = readCheckpoint(line, verifier)
+      else addEntry(line, range, checkpoint, producers)
+      if (oldSize !== undefined && oldRoot === undefined && BigInt(range.size) === oldSize) oldRoot = rootOf(range)
+    }
   }
   if (!checkpoint) throw new Unusable('it is empty')
   if (BigInt(range.size) < checkpoint.size) {
@@ -35,18 +43,17 @@ export async function verifyExport(chunks: AsyncIterable<Buffer>, verifier: Veri
         `${checkpoint.root.toString('base64')} was signed: entries were changed together with their hashes`,
     )
   }
-  return { checkpoint, producers }
+  return { checkpoint, producers, oldRoot }
 }
 
 function readCheckpoint(line: Buffer, verifier: Verifier): Checkpoint {
   const note = findHeader(line.toString())
   if (note === undefined) throw new Unusable('its first line is not that of an export')
-  const text = openNote(note, verifier)
-  if (text === undefined) throw new Tampered(`line 1: the checkpoint is not signed by the key of ${verifier.name}`)
-  const checkpoint = findCheckpoint(text)
-  if (checkpoint?.origin !== verifier.name)
-    throw new Tampered(`line 1: what is signed is no checkpoint of ${verifier.name}`)
-  return checkpoint
+  try {
+    return openCheckpoint(note, verifier)
+  } catch (error) {
+    throw new Tampered(`line 1: ${(error as Error).message}`, { cause: error })
+  }
 }
 
 function addEntry(line: Buffer, range: Range, checkpoint: Checkpoint, producers: Map<string, bigint>): void {
@@ -85,19 +92,4 @@ function readEvent(leaf: Buffer): { producer?: unknown; sequence?: unknown } {
   } catch {
     return {}
   }
-}
-
-async function* splitLines(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
-  let rest: Buffer = Buffer.alloc(0)
-  for await (const chunk of chunks) {
-    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
-    let begin = 0
-    for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, begin)) {
-      yield bytes.subarray(begin, end)
-      begin = end + 1
-    }
-    rest = bytes.subarray(begin)
-    if (rest.length > MAX_LINE_BYTES) throw new Unusable('it has lines that are too long for an export')
-  }
-  if (rest.length > 0) throw new Tampered('it ends in the middle of a line')
 }

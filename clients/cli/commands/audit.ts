@@ -10,10 +10,12 @@ import { CheckpointSchema, ProofService, type Checkpoint } from '#gen/modelkeep/
 import { reasonOf } from '#lib/fault.ts'
 import { openNote } from '#lib/note.ts'
 import { formatEntry, formatHeader } from '../audit/export-file.ts'
+import { formatConsistency } from '../audit/consistency-file.ts'
+import { readSize } from '../audit/offline.ts'
+import { readKey } from '../audit/read-key.ts'
 import { Complaint } from '../complaint.ts'
 import type { Context } from '../context.ts'
 import { unary, type Registry } from '../registry.ts'
-import { readKey } from './audit-verify.ts'
 
 /** New entries are covered by a checkpoint within two seconds, where a process signs. */
 const WAIT_MS = 6_000
@@ -66,7 +68,7 @@ export async function proveEvent(context: Context, eventId: string, options: { o
   context.note(`Check it anywhere with: modelkeep audit verify ${proof} --key <the log's public key>`)
 }
 
-export async function showCheckpoint(context: Context, options: { key?: string }): Promise<void> {
+export async function showCheckpoint(context: Context, options: { key?: string; since?: string }): Promise<void> {
   const registry = context.registry()
   const verifier = options.key === undefined ? undefined : await readKey(options.key)
   const checkpoint = await waitForCheckpoint(registry, 0n)
@@ -74,7 +76,15 @@ export async function showCheckpoint(context: Context, options: { key?: string }
     throw new Complaint('integrity', `the checkpoint is not signed by the key of ${verifier.name}`)
   }
   if (context.output.json) return context.output.document(toJson(CheckpointSchema, checkpoint))
-  process.stdout.write(checkpoint.note)
+  if (options.since === undefined) return void process.stdout.write(checkpoint.note)
+  const oldSize = await readSize(options.since)
+  const isProvable = oldSize > 0n && oldSize <= checkpoint.size
+  const request = { oldSize, newSize: checkpoint.size }
+  const proof = isProvable
+    ? await registry.audit(ProofService).getConsistencyProof(request, unary(registry))
+    : undefined
+  const hashes = (proof?.hashes ?? []).map((hash) => Buffer.from(hash))
+  process.stdout.write(formatConsistency({ oldSize, hashes, checkpoint: checkpoint.note }))
 }
 
 /** The newest one, which covers at least `size` entries. */

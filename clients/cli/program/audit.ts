@@ -1,4 +1,4 @@
-// audit export, verify, proof, checkpoint.
+// audit export, verify, consistency, monitor, proof, checkpoint.
 import type { Command } from 'commander'
 import { lazily } from '../context.ts'
 
@@ -16,6 +16,22 @@ export function addAuditCommands(program: Command): void {
     .requiredOption('--key <vkey>', KEY)
     .action(lazily(async () => (await import('../commands/audit-verify.ts')).verify))
   audit
+    .command('consistency <old> <new>')
+    .description('check that a newer export, or checkpoint with proof, continues an older one; exit code 7 if not')
+    .requiredOption('--key <vkey>', KEY)
+    .action(lazily(async () => (await import('../commands/audit-verify.ts')).consistency))
+  audit
+    .command('monitor <address>')
+    .description(
+      'follow a log (tlog-tiles) and check that it only grows; 7 if it was forked or rolled back, 8 if stale',
+    )
+    .requiredOption('--key <vkey>', KEY)
+    .requiredOption('--state <file>', 'keeps the last verified checkpoint')
+    .option('--once', 'look once, and end')
+    .option('--every <seconds>', 'time between two looks', '60')
+    .option('--stale-after <seconds>', 'complain when there is no newer checkpoint for so long')
+    .action(lazily(async () => (await import('../commands/audit-monitor.ts')).monitor))
+  audit
     .command('proof <event-id>')
     .description('write a proof that an event is in the log, and the event beside it')
     .option('--out <name>', 'name of the files, .tlog-proof and .json; default: the event id')
@@ -23,6 +39,7 @@ export function addAuditCommands(program: Command): void {
   audit
     .command('checkpoint')
     .description('print the newest signed checkpoint')
+    .option('--since <file>', 'prove before it that the log continues the checkpoint or export in this file')
     .option('--key <vkey>', `check its signature: ${KEY}`)
     .action(lazily(async () => (await import('../commands/audit.ts')).showCheckpoint))
 }

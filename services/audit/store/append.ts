@@ -5,7 +5,7 @@ import { hashLeaf, HASH_BYTES, rootOf, type Range } from '#lib/merkle.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import type { NewEvent, StoredEvent } from '../domain/event.ts'
 import { encodeLeaf } from '../domain/leaf.ts'
-import { growTree } from '../domain/tiles.ts'
+import { growTree } from '#lib/tiles.ts'
 
 /** The log, as its locked head row says. */
 export interface LockedLog {

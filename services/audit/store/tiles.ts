@@ -2,7 +2,7 @@
 import { sql } from 'kysely'
 import { consistencyParts, HASH_BYTES, inclusionParts, type Node } from '#lib/merkle.ts'
 import type { EntityManager } from '#lib/store/database.ts'
-import { hashParts, tilesOf, type Tile, type TileName } from '../domain/tiles.ts'
+import { hashParts, tilesOf, type Tile, type TileName } from '#lib/tiles.ts'
 
 export interface Head {
   size: number

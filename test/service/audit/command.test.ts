@@ -104,6 +104,27 @@ test('prints the newest checkpoint, and checks it', async () => {
   expect((await modelkeep(['checkpoint', '--key', makeSigner().vkey])).code).toBe(7)
 })
 
+test('follows the log from outside, and proves that it continues an earlier checkpoint', async () => {
+  const { out: old } = await modelkeep(['checkpoint'])
+  await writeFile(join(home, 'old'), old)
+  const watch = () => modelkeep(['monitor', audit.address, '--key', 'key', '--state', 'state', '--once'])
+  expect(await watch()).toMatchObject({ code: 0, out: expect.stringContaining('verified: 300 entries') })
+  await audit.ingest.appendEvents({ events: makeEvents(301, 10) })
+  await expect.poll(async () => (await modelkeep(['checkpoint'])).out.split('\n')[1]).toBe('310')
+  expect(await watch()).toMatchObject({ code: 0, out: expect.stringContaining('10 more than at the look before') })
+  const { out: proof } = await modelkeep(['checkpoint', '--since', 'old'])
+  await writeFile(join(home, 'new'), proof)
+  for (const newer of ['new', 'later.jsonl']) {
+    if (newer === 'later.jsonl') await modelkeep(['export', newer])
+    expect(await runCli(['audit', 'consistency', 'old', newer, '--key', 'key'], {}, home)).toMatchObject({
+      code: 0,
+      out: 'consistent: the 310 entries of log.example/test begin with the 300 that were signed before\n',
+    })
+  }
+  const stale = ['monitor', audit.address, '--key', makeSigner().vkey, '--state', 'other', '--once']
+  expect((await modelkeep(stale)).code).toBe(7)
+})
+
 test('an export is for readers of everything', async () => {
   expect((await modelkeep(['export', join(home, 'denied.jsonl')], 'mk_fraud')).code).toBe(4)
   await expect(stat(join(home, 'denied.jsonl'))).rejects.toThrow('ENOENT')

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest'
 import { hashLeaf, hashNode } from '#lib/merkle.ts'
 import { findCheckpoint, findVerifier, openNote } from '#lib/note.ts'
 import { openOwnedStore } from '../../../services/audit/store/orm.ts'
-import { findTilePath } from '../../../services/audit/domain/tiles.ts'
+import { findTilePath } from '#lib/tiles.ts'
 import {
   makeEvents,
   makeSigner,

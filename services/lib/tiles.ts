@@ -1,6 +1,6 @@
 // Tiles: the hashes of the tree as c2sp.org/tlog-tiles groups them. A tile holds up to 256 neighbouring hashes of level
-// 0, 8, 16 and so on; what lies between those levels is computed from them.
-import { appendLeaf, foldPeaks, hashNode, HASH_BYTES, type Node, type Range } from '#lib/merkle.ts'
+// 0, 8, 16 and so on; what lies between those levels is computed from them. Pure; services and clients share it.
+import { appendLeaf, foldPeaks, hashNode, HASH_BYTES, type Node, type Range } from './merkle.ts'
 
 export const TILE_WIDTH = 256
 const TILE_LEVELS = 8
@@ -77,6 +77,20 @@ export interface TilePath {
   index: number
   /** Of a partial tile. */
   width: number | undefined
+}
+
+/** How many hashes a tile has in the tree of `size` leaves. */
+export function widthIn(size: number, { level, index }: TileName): number {
+  return Math.min(TILE_WIDTH, Math.floor(size / TILE_WIDTH ** level) - index * TILE_WIDTH)
+}
+
+/** The path of a tile with `width` hashes. */
+export function formatTilePath({ level, index }: TileName, width: number): string {
+  const digits = String(index)
+  const groups = digits.padStart(Math.ceil(digits.length / 3) * 3, '0').match(/.{3}/g)!
+  const last = groups.pop()!
+  const path = [...groups.map((group) => `x${group}`), last].join('/')
+  return `/tile/${level}/${path}${width === TILE_WIDTH ? '' : `.p/${width}`}`
 }
 
 const PATH = /^\/tile\/(entries|0|[1-9][0-9]?)\/((?:x[0-9]{3}\/){0,4}[0-9]{3})(?:\.p\/([1-9][0-9]{0,2}))?$/

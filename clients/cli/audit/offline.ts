@@ -1,0 +1,137 @@
+// What can be said of files alone: an export, the proof of an event, and whether one state continues another. Needs no
+// server, and no package beyond Node.
+import { createReadStream } from 'node:fs'
+import { open, readFile } from 'node:fs/promises'
+import { findCheckpoint, splitNote, type Checkpoint, type Verifier } from '#lib/note.ts'
+import { findProof, PROOF_HEADER } from '#lib/tlog-proof.ts'
+import { Complaint, type ExitName } from '../complaint.ts'
+import { findConsistency } from './consistency-file.ts'
+import { findHeader } from './export-file.ts'
+import { openCheckpoint } from './open-checkpoint.ts'
+import { Tampered, Unmet, Unreachable, Unusable } from './verdict.ts'
+import { requireNotShrunk, requireRoot, verifyContinued } from './verify-consistency.ts'
+import { verifyExport } from './verify-export.ts'
+import { verifyProof } from './verify-proof.ts'
+
+/** What was found, for people and for programs. */
+export interface Report {
+  lines: string[]
+  document: Record<string, string | Record<string, string>>
+}
+
+const CHUNK_BYTES = 1024 * 1024
+/** Longer than a checkpoint with many signatures, or the first line of an export. */
+const MAX_NOTE_BYTES = 128 * 1024
+
+export function verifyFile(file: string, verifier: Verifier): Promise<Report> {
+  return judged(file, async () => ((await isProof(file)) ? checkProof(file, verifier) : checkExport(file, verifier)))
+}
+
+/** Each of the two is an export, a checkpoint, or a file with one at its end; only some prove anything together. */
+export async function verifyFiles(oldFile: string, newFile: string, verifier: Verifier): Promise<Report> {
+  const old = await judged(oldFile, () => readState(oldFile, verifier))
+  const newer = await judged(newFile, () => continueState(old, newFile, verifier))
+  const { origin } = newer
+  const lines = [
+    `consistent: the ${newer.size} entries of ${origin} begin with the ${old.size} that were signed before`,
+  ]
+  const document = { origin, oldSize: String(old.size), size: String(newer.size), root: newer.root.toString('base64') }
+  return { lines, document }
+}
+
+/** How many entries the checkpoint in a file covers. What it says is not verified. */
+export function readSize(file: string): Promise<bigint> {
+  return judged(file, async () => {
+    const text = (await beginning(file, MAX_NOTE_BYTES)).toString()
+    const note = findHeader(text.slice(0, text.indexOf('\n'))) ?? findNote(text)
+    return findCheckpoint(splitNote(note)?.text ?? '')!.size
+  })
+}
+
+const EXITS: [new () => Error, ExitName, string][] = [
+  [Tampered, 'integrity', 'TAMPERED'],
+  [Unmet, 'policy', 'POLICY_UNMET'],
+  [Unreachable, 'unavailable', 'UNREACHABLE'],
+]
+
+/** Says of which file or log the verdict is. */
+export async function judged<T>(subject: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    const { message } = error as Error
+    const found = EXITS.find(([kind]) => error instanceof kind)
+    if (found) throw new Complaint(found[1], `${subject}: ${message}`, { reason: found[2], cause: error })
+    const isUnusable = error instanceof Unusable
+    if (!isUnusable && !(error as NodeJS.ErrnoException).syscall) throw error
+    const what = isUnusable ? 'used' : 'read'
+    throw new Complaint('usage', `${subject} cannot be ${what}: ${message}`, { reason: 'UNUSABLE', cause: error })
+  }
+}
+
+function chunksOf(file: string): AsyncIterable<Buffer> {
+  return createReadStream(file, { highWaterMark: CHUNK_BYTES }) as AsyncIterable<Buffer>
+}
+
+async function beginning(file: string, length: number): Promise<Buffer> {
+  const handle = await open(file)
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, 0)
+    return buffer.subarray(0, bytesRead)
+  } finally {
+    await handle.close()
+  }
+}
+
+async function isProof(file: string): Promise<boolean> {
+  return (await beginning(file, PROOF_HEADER.length)).toString() === PROOF_HEADER
+}
+
+async function isExport(file: string): Promise<boolean> {
+  return (await beginning(file, 1)).toString() === '{'
+}
+
+async function checkExport(file: string, verifier: Verifier): Promise<Report> {
+  const { checkpoint, producers } = await verifyExport(chunksOf(file), verifier)
+  const { origin } = checkpoint
+  const [size, root] = [String(checkpoint.size), checkpoint.root.toString('base64')]
+  const counts = [...producers].map(([name, sequence]): [string, string] => [name, String(sequence)])
+  const lines = [
+    `verified: ${size} entries of ${origin}, root ${root}`,
+    `events without a gap: ${counts.map((count) => count.join(' ')).join(', ')}`,
+  ]
+  return { lines, document: { origin, size, root, producers: Object.fromEntries(counts) } }
+}
+
+async function checkProof(file: string, verifier: Verifier): Promise<Report> {
+  const leafFile = file.replace(/(\.tlog-proof)?$/, '.json')
+  const leaf = await readFile(leafFile)
+  const { index, checkpoint } = verifyProof(await readFile(file, 'utf8'), leaf, verifier)
+  const { origin, size } = checkpoint
+  const lines = [`verified: ${leafFile} is entry ${index} of the ${size} entries of ${origin}`]
+  return { lines, document: { origin, index: String(index), size: String(size) } }
+}
+
+async function readState(file: string, verifier: Verifier): Promise<Checkpoint> {
+  if (await isExport(file)) return (await verifyExport(chunksOf(file), verifier)).checkpoint
+  return openCheckpoint(findNote(await readFile(file, 'utf8')), verifier)
+}
+
+async function continueState(old: Checkpoint, file: string, verifier: Verifier): Promise<Checkpoint> {
+  if (!(await isExport(file))) {
+    const text = await readFile(file, 'utf8')
+    findNote(text)
+    return verifyContinued(old, text, verifier)
+  }
+  const { checkpoint, oldRoot } = await verifyExport(chunksOf(file), verifier, old.size)
+  requireNotShrunk(old, checkpoint)
+  requireRoot(old, oldRoot!)
+  return checkpoint
+}
+
+/** The signed checkpoint in a file: alone, or at the end of a proof. */
+function findNote(text: string): string {
+  const note = findProof(text)?.checkpoint ?? findConsistency(text)?.checkpoint ?? text
+  if (!findCheckpoint(splitNote(note)?.text ?? '')) throw new Unusable('it is neither an export nor a checkpoint')
+  return note
+}

@@ -1,0 +1,44 @@
+// A log as c2sp.org/tlog-tiles serves it, with any content, honest or not.
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { KeyObject } from 'node:crypto'
+import { hashLeaf, rootOf, type Range } from '#lib/merkle.ts'
+import { formatCheckpoint, signNote } from '#lib/note.ts'
+import { formatTilePath, growTree } from '#lib/tiles.ts'
+
+export interface TileServer {
+  address: string
+  /** Shows the log of these leaves from now on; returns its checkpoint. */
+  show(leaves: string[]): string
+  /** What is answered, by path; may be changed. */
+  answers: Map<string, string | Buffer>
+  close(): Promise<void>
+}
+
+export async function serveTiles(origin: string, key: KeyObject): Promise<TileServer> {
+  const answers = new Map<string, string | Buffer>()
+  const server = createServer((request, response) => {
+    const body = answers.get(request.url!)
+    response.writeHead(body === undefined ? 404 : 200).end(body)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    answers,
+    show(leaves) {
+      const range: Range = { size: 0, peaks: [] }
+      answers.clear()
+      for (const { level, index, hashes } of growTree(
+        range,
+        leaves.map((leaf) => hashLeaf(leaf)),
+      )) {
+        answers.set(formatTilePath({ level, index }, hashes.length / 32), hashes)
+      }
+      const checkpoint = formatCheckpoint({ origin, size: BigInt(range.size), root: rootOf(range) })
+      const note = signNote(checkpoint, origin, key)
+      answers.set('/checkpoint', note)
+      return note
+    },
+    close: () => new Promise((resolve) => void server.close(() => resolve())),
+  }
+}
