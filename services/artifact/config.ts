@@ -1,6 +1,7 @@
 import { isAbsolute } from 'node:path'
 import { EnvReader, type Environment } from '#lib/env.ts'
 import { readCommonSettings, readText, type CommonSettings } from '#lib/settings.ts'
+import { LANES, type Lanes } from './domain/lanes.ts'
 import type { ArtifactLimits } from './service.ts'
 import type { S3Options } from './store/s3.ts'
 
@@ -12,19 +13,24 @@ export interface ArtifactSettings extends CommonSettings {
   /** Where the audit service is, which keeps the events. */
   auditAddress: string
   store: StoreSettings
+  /** Which ways bytes may take. */
+  lanes: Lanes
   limits: ArtifactLimits
 }
 
 const DEFAULT_PORT = 7702
 const MIB = 1024 * 1024
+const WEEK_SECONDS = 7 * 24 * 3600
 const S3_SETTINGS = [
   'S3_ENDPOINT',
+  'S3_PUBLIC_ENDPOINT',
   'S3_BUCKET',
   'S3_REGION',
   'S3_ACCESS_KEY',
   'S3_ACCESS_KEY_FILE',
   'S3_SECRET_KEY',
   'S3_SECRET_KEY_FILE',
+  'PRESIGN_SECONDS',
 ]
 const DIRECTORY_SETTINGS = ['STORE_DIRECTORY']
 const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
@@ -36,7 +42,11 @@ export function readArtifactSettings(environment: Environment): ArtifactSettings
     metadataAddress: env.url('METADATA_ADDRESS', ['http', 'https']),
     auditAddress: env.url('AUDIT_ADDRESS', ['http', 'https']),
     store: readStore(env),
+    lanes: env.oneOf('LANES', LANES, 'any'),
     limits: readArtifactLimits(env),
+  }
+  if (settings.lanes === 'direct' && settings.store.kind === 'directory') {
+    env.problem('LANES=direct needs STORE=s3: clients cannot use a directory by themselves')
   }
   env.check()
   return settings
@@ -63,11 +73,7 @@ function readStore(env: EnvReader): StoreSettings {
 }
 
 function readS3(env: EnvReader): S3Options {
-  const endpoint = env.url('S3_ENDPOINT', ['http', 'https'])
-  const { pathname, search, username } = URL.canParse(endpoint) ? new URL(endpoint) : new URL('http://none')
-  if (pathname !== '/' || search !== '' || username !== '') {
-    env.problem('S3_ENDPOINT must have nothing but a scheme, a host and a port')
-  }
+  const endpoint = readEndpoint(env, 'S3_ENDPOINT')
   const bucket = env.string('S3_BUCKET')
   if (bucket !== '' && !BUCKET.test(bucket)) env.problem('S3_BUCKET must be 3 to 63 lower-case letters, digits, . or -')
   return {
@@ -76,7 +82,18 @@ function readS3(env: EnvReader): S3Options {
     region: env.string('S3_REGION', 'us-east-1'),
     accessKey: env.secret('S3_ACCESS_KEY', readText),
     secretKey: env.secret('S3_SECRET_KEY', readText),
+    publicEndpoint: readEndpoint(env, 'S3_PUBLIC_ENDPOINT', endpoint),
+    presignSeconds: env.integer('PRESIGN_SECONDS', 900, { min: 1, max: WEEK_SECONDS }),
   }
+}
+
+function readEndpoint(env: EnvReader, name: string, fallback?: string): string {
+  const endpoint = env.url(name, ['http', 'https'], fallback)
+  const { pathname, search, username } = URL.canParse(endpoint) ? new URL(endpoint) : new URL('http://none')
+  if (pathname !== '/' || search !== '' || username !== '') {
+    env.problem(`${name} must have nothing but a scheme, a host and a port`)
+  }
+  return endpoint
 }
 
 function refuse(env: EnvReader, names: string[], store: string): void {

@@ -27,6 +27,7 @@ export async function runArtifact(environment: Environment): Promise<void> {
     identity: sisterClient(IdentityService, { name: 'metadata', address: settings.metadataAddress, token }),
     ingest: sisterClient(IngestService, { name: 'audit', address: settings.auditAddress, token }),
     limits: settings.limits,
+    lanes: settings.lanes,
   })
   await runUntilSignal(service, { ...settings, name: 'artifact', logger, draining })
 }

@@ -1,5 +1,6 @@
 import type { Client } from '@connectrpc/connect'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { DirectService } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import type { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
@@ -11,6 +12,7 @@ import type { Service } from '#lib/service.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
 import { outboxReader, recordDenial } from '#lib/store/outbox.ts'
 import { ByteBudget } from './domain/byte-budget.ts'
+import type { Lanes } from './domain/lanes.ts'
 import { collectLessOften } from './garbage.ts'
 import type { Backend } from './rpc/backend.ts'
 import { artifactRoutes } from './rpc/routes.ts'
@@ -29,6 +31,8 @@ export interface ArtifactDeps {
   /** The audit service, which keeps the events. */
   ingest: Client<typeof IngestService>
   limits: ArtifactLimits
+  /** Which ways bytes may take. Default `any`. */
+  lanes?: Lanes
 }
 
 export interface ArtifactLimits {
@@ -53,6 +57,7 @@ export function artifactService(deps: ArtifactDeps): Service {
   const closing = new AbortController()
   const backend: Backend = {
     ...limits,
+    lanes: deps.lanes ?? 'any',
     database,
     bytes,
     logger,
@@ -63,7 +68,7 @@ export function artifactService(deps: ArtifactDeps): Service {
     running: new Set(),
   }
   return {
-    services: [BlobService, UploadService, ManifestService],
+    services: [BlobService, UploadService, DirectService, ManifestService],
     routes: artifactRoutes(backend),
     authenticate: createAuthenticate(deps.trustedServices, askMetadata(deps.identity)),
     recordDenial: (denial) => recordDenial(database, denial),

@@ -48,6 +48,8 @@ const CODES = {
   STORE_FULL: Code.ResourceExhausted,
   MANIFEST_NOT_FOUND: Code.NotFound,
   BLOB_MISSING: Code.FailedPrecondition,
+  DIRECT_LANE_UNAVAILABLE: Code.FailedPrecondition,
+  LANE_CLOSED: Code.FailedPrecondition,
   EVENT_NOT_FOUND: Code.NotFound,
   SEQUENCE_GAP: Code.FailedPrecondition,
   EVENT_ALTERED: Code.FailedPrecondition,

@@ -11,7 +11,9 @@ import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { sisterClient } from '#lib/clients.ts'
+import { createLogger } from '#lib/log.ts'
 import { serve } from '#lib/serve.ts'
+import type { Lanes } from '../../services/artifact/domain/lanes.ts'
 import { artifactService, type ArtifactLimits } from '../../services/artifact/service.ts'
 import type { ByteStore } from '../../services/artifact/store/byte-store.ts'
 import { DirectoryStore } from '../../services/artifact/store/directory.ts'
@@ -86,6 +88,9 @@ export interface TestArtifact extends Replica {
 export interface ReplicaOptions {
   limits?: Partial<ArtifactLimits>
   bytes?: ByteStore
+  lanes?: Lanes
+  /** Gets all that is logged, at every level. */
+  onLog?: (line: string) => void
 }
 
 const LIMITS: ArtifactLimits = {
@@ -124,12 +129,14 @@ async function startReplica(
   databaseUrl: string,
   metadataAddress: string,
   store: TestStore,
-  { limits, bytes }: ReplicaOptions,
+  { limits, bytes, lanes = 'any', onLog }: ReplicaOptions,
 ): Promise<Replica> {
-  const logger = pino({
-    level: process.env['TEST_LOG_LEVEL'] ?? 'silent',
-    serializers: { error: stdSerializers.errWithCause },
-  })
+  const logger = onLog
+    ? createLogger('artifact', 'trace', { write: onLog })
+    : pino({
+        level: process.env['TEST_LOG_LEVEL'] ?? 'silent',
+        serializers: { error: stdSerializers.errWithCause },
+      })
   const draining = new AbortController()
   const sister = { token: 'mks_artifact' }
   const service = artifactService({
@@ -141,6 +148,7 @@ async function startReplica(
     identity: sisterClient(IdentityService, { ...sister, name: 'metadata', address: metadataAddress }),
     ingest: sisterClient(IngestService, { ...sister, name: 'audit', address: metadataAddress }),
     limits: { ...LIMITS, ...limits },
+    lanes,
   })
   const served = await serve({ ...service, logger, draining: draining.signal }, { host: '127.0.0.1', port: 0 })
   const address = `http://127.0.0.1:${served.port}`

@@ -36,8 +36,11 @@ test('an S3 store is the default', () => {
         region: 'us-east-1',
         accessKey: 'key',
         secretKey: 'secret',
+        publicEndpoint: 'http://minio:9000',
+        presignSeconds: 900,
       },
     },
+    lanes: 'any',
     limits: { uploadMemoryBytes: 256 * 1024 * 1024, streamIdleSeconds: 30, uploadExpireSeconds: 72_000 },
   })
 })
@@ -76,6 +79,7 @@ test('all problems are told at once', () => {
 
 test.each([
   ['STORE_DIRECTORY', { ...S3, STORE_DIRECTORY: '/x' }],
+  ['S3_PUBLIC_ENDPOINT', { STORE: 'directory', STORE_DIRECTORY: '/x', S3_PUBLIC_ENDPOINT: 'http://minio:9000' }],
   ['S3_BUCKET', { STORE: 'directory', STORE_DIRECTORY: '/x', S3_BUCKET: 'models' }],
   ['S3_SECRET_KEY_FILE', { STORE: 'directory', STORE_DIRECTORY: '/x', S3_SECRET_KEY_FILE: '/run/secrets/key' }],
 ])('%s is a problem with the other store', (name, settings) => {
@@ -90,6 +94,10 @@ test.each([
   [{ ...S3, S3_BUCKET: '' }, 'S3_BUCKET is missing'],
   [{ STORE: 'directory', STORE_DIRECTORY: 'models' }, 'STORE_DIRECTORY must be an absolute path'],
   [{ STORE: 'directory' }, 'STORE_DIRECTORY is missing'],
+  [{ STORE: 'directory', STORE_DIRECTORY: '/x', LANES: 'direct' }, 'LANES=direct needs STORE=s3'],
+  [{ ...S3, LANES: 'fast' }, 'LANES must be one of any, stream, direct'],
+  [{ ...S3, S3_PUBLIC_ENDPOINT: 'https://objects.example.com/models' }, 'S3_PUBLIC_ENDPOINT must have nothing but'],
+  [{ ...S3, PRESIGN_SECONDS: '604801' }, 'PRESIGN_SECONDS must be'],
 ])('settings %# are refused: %s', (settings, problem) => {
   expect(problemsOf({ ...COMMON, ...settings }).join('\n')).toContain(problem)
 })

@@ -3,6 +3,7 @@ import type { Logger } from '#lib/log.ts'
 import type { Relay } from '#lib/relay.ts'
 import type { Database } from '#lib/store/database.ts'
 import type { ByteBudget } from '../domain/byte-budget.ts'
+import type { Lanes } from '../domain/lanes.ts'
 import type { ByteStore } from '../store/byte-store.ts'
 import type { Background } from '#lib/background.ts'
 
@@ -14,6 +15,8 @@ export interface Backend {
   budget: ByteBudget
   relay: Relay
   janitor: Background
+  /** Which ways bytes may take. */
+  lanes: Lanes
   streamIdleSeconds: number
   uploadExpireSeconds: number
   /** Aborted when the service closes: work that outlives its call ends on it. */

@@ -6,6 +6,7 @@ import {
   type DownloadBlobResponse,
 } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { fail } from '#lib/errors.ts'
+import { requireStreamLane } from '../domain/lanes.ts'
 import { parseRange } from '../domain/range.ts'
 import { enclosingParts, verifyParts } from '../domain/verified-parts.ts'
 import type { StoredBlob } from '../store/blob.ts'
@@ -19,6 +20,7 @@ export async function* downloadBlob(
   request: DownloadBlobRequest,
   context: HandlerContext,
 ): AsyncGenerator<DownloadBlobResponse> {
+  requireStreamLane(backend.lanes)
   const blob = await requireBlob(backend, request, context)
   const range = parseRange(request, blob.sizeBytes)
   const length = BigInt(range.end - range.offset)

@@ -1,10 +1,12 @@
 import type { ConnectRouter } from '@connectrpc/connect'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { DirectService } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import type { Backend } from './backend.ts'
 import { findMissingBlobs, getBlob } from './blobs.ts'
 import { completeUpload } from './complete-upload.ts'
+import { confirmParts, getDownloadPlan, signParts } from './direct.ts'
 import { downloadBlob } from './download-blob.ts'
 import { createManifest, getManifest, releaseManifest, retainManifest } from './manifests.ts'
 import { uploadBlob } from './upload-blob.ts'
@@ -25,6 +27,11 @@ export function artifactRoutes(backend: Backend): (router: ConnectRouter) => voi
       getUpload: (request, context) => getUpload(backend, request, context),
       completeUpload: (request, context) => completeUpload(backend, request, context),
       abortUpload: (request, context) => abortUpload(backend, request, context),
+    })
+    router.service(DirectService, {
+      signParts: (request, context) => signParts(backend, request, context),
+      confirmParts: (request, context) => confirmParts(backend, request, context),
+      getDownloadPlan: (request, context) => getDownloadPlan(backend, request, context),
     })
     router.service(ManifestService, {
       createManifest: (request, context) => createManifest(backend, request, context),

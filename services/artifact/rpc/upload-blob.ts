@@ -6,6 +6,7 @@ import { parseDigest } from '#lib/ids.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { parseBlobSize, partSizeOf } from '../domain/blob.ts'
 import { parseNamespace } from '../domain/namespace.ts'
+import { requireStreamLane } from '../domain/lanes.ts'
 import { PartBuffer } from '../domain/part-buffer.ts'
 import { findBlob } from '../store/blob.ts'
 import type { Bytes } from '../store/byte-store.ts'
@@ -19,6 +20,7 @@ export async function uploadBlob(
   requests: AsyncIterable<UploadBlobRequest>,
   context: HandlerContext,
 ) {
+  requireStreamLane(backend.lanes)
   const { header, chunks } = await receive(requests, backend.streamIdleSeconds)
   const blob = parseHeader(header, context)
   const known = await findBlob(forkFor(backend.database, context.signal), blob.namespace, blob.digest)

@@ -3,6 +3,7 @@ import type { WritePartHeader, WritePartRequest } from '#gen/modelkeep/artifact/
 import { failField } from '#lib/errors.ts'
 import { forkFor, inTransaction } from '#lib/store/database.ts'
 import { partCountOf, partLengthOf } from '../domain/blob.ts'
+import { requireStreamLane } from '../domain/lanes.ts'
 import { PartBuffer } from '../domain/part-buffer.ts'
 import { isByteStoreProblem, type Bytes } from '../store/byte-store.ts'
 import { closeUpload, recordPart } from '../store/upload-state.ts'
@@ -12,6 +13,7 @@ import { failDigest, failSize, receive } from './receive.ts'
 import { failClosed, requireUpload } from './uploads.ts'
 
 export async function writePart(backend: Backend, requests: AsyncIterable<WritePartRequest>, context: HandlerContext) {
+  requireStreamLane(backend.lanes)
   const { header, chunks } = await receive(requests, backend.streamIdleSeconds)
   const upload = await requireUpload(backend.database, header.uploadId, 'header.upload_id', context)
   checkHeader(header, upload)

@@ -23,6 +23,33 @@ export interface ByteStore {
   /** Rejects while the store cannot be used. */
   check(): Promise<void>
   close(): Promise<void>
+  /** Where clients can use the store by themselves. */
+  presigner?: Presigner
+}
+
+/** Makes requests that a client may send to the store, without a call over the network. */
+export interface Presigner {
+  /** The store takes no other bytes from it than those of this length and hash. */
+  putPart(part: PartToSign): SignedRequest
+  /** Of a whole object, or any range of it. */
+  get(key: string): SignedRequest
+}
+
+export interface PartToSign {
+  key: string
+  uploadId: string
+  /** From 1. */
+  number: number
+  length: number
+  sha256: Buffer
+}
+
+export interface SignedRequest {
+  method: 'GET' | 'PUT'
+  url: string
+  /** To be sent as they are. */
+  headers: Record<string, string>
+  expireTime: Date
 }
 
 export interface Bytes {

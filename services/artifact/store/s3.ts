@@ -12,6 +12,7 @@ import {
   type PartToPut,
   type StoredPart,
 } from './byte-store.ts'
+import { S3Presigner } from './s3-presign.ts'
 import { hasCode, mayRepeat, translateS3Fault } from './s3-faults.ts'
 import { SILENCE_MS, createTransport } from './s3-transport.ts'
 
@@ -22,12 +23,17 @@ export interface S3Options {
   region: string
   accessKey: string
   secretKey: string
+  /** Where clients reach the same server. Default: at `endpoint`. */
+  publicEndpoint?: string
+  /** How long a presigned request can be used. Default 900. */
+  presignSeconds?: number
 }
 
 const ATTEMPTS = 3
 const FIRST_PAUSE_MS = 100
 
 export class S3Store implements ByteStore {
+  readonly presigner: S3Presigner
   readonly #client: Client
   readonly #bucket: string
   readonly #region: string
@@ -54,6 +60,7 @@ export class S3Store implements ByteStore {
     this.#bucket = options.bucket
     this.#region = options.region
     this.#closeTransport = close
+    this.presigner = new S3Presigner(options)
   }
 
   begin(key: string): Promise<string> {
