@@ -7,7 +7,7 @@ import { emit } from '#lib/store/outbox.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { partSizeOf } from '../domain/blob.ts'
 import { addBlob, findBlob, type BlobInit, type StoredBlob } from '../store/blob.ts'
-import { newObjectKey, type Bytes, type StoredPart } from '../store/byte-store.ts'
+import { ByteStoreError, newObjectKey, storeUnavailable, type Bytes, type StoredPart } from '../store/byte-store.ts'
 import {
   extendUpload,
   finishSimpleUpload,
@@ -15,6 +15,7 @@ import {
   insertUpload,
   setStoreUpload,
 } from '../store/upload-state.ts'
+import { completeObject } from './assemble.ts'
 import type { Backend } from './backend.ts'
 
 export interface AnnouncedBlob {
@@ -54,7 +55,8 @@ export async function storeBlob(
   } catch (error) {
     await giveUpSimpleUpload(forkFor(database), upload.id).catch(() => undefined)
     backend.janitor.wake()
-    throw error
+    // Nobody else knows of this object: what the store says of it is its own confusion.
+    throw error instanceof ByteStoreError ? storeUnavailable(error) : error
   }
   relay.wake()
   return (await findBlob(forkFor(database, context.signal), blob.namespace, blob.digest))!
@@ -102,9 +104,10 @@ async function storeParts(backend: Backend, upload: SimpleUpload, parts: AsyncIt
 /** While one part goes to the store, the next one comes in. */
 async function storeManyParts(
   { database, bytes }: Backend,
-  { id, objectKey: key, partSizeBytes }: SimpleUpload,
+  upload: SimpleUpload,
   parts: AsyncIterable<Bytes>,
 ): Promise<Buffer> {
+  const { id, objectKey: key, partSizeBytes } = upload
   const uploadId = await bytes.begin(key)
   await setStoreUpload(forkFor(database), id, uploadId)
   const stored: StoredPart[] = []
@@ -126,6 +129,6 @@ async function storeManyParts(
   } finally {
     await storing?.catch(() => undefined)
   }
-  await bytes.complete(key, uploadId, stored)
+  await completeObject(bytes, upload, uploadId, stored)
   return Buffer.concat(sha256s)
 }

@@ -5,20 +5,33 @@ import https from 'node:https'
 /** How long the server may take to say anything. */
 export const SILENCE_MS = 60_000
 const MAX_SOCKETS = 128
+/** The client throws at these without reading the body, which would keep the connection busy for ever. */
+const UNREAD_STATUSES = [408, 429, 499, 500, 502, 503, 504, 520]
 
-export function createTransport(secure: boolean) {
+export function createTransport(secure: boolean, silenceMs = SILENCE_MS) {
   const { Agent, request } = secure ? https : http
   const agent = new Agent({ keepAlive: true, maxSockets: MAX_SOCKETS, scheduling: 'lifo' })
   const transport = {
     request(options: http.RequestOptions, onResponse: (response: http.IncomingMessage) => void): http.ClientRequest {
       const sent = request(options, onResponse)
-      sent.setTimeout(SILENCE_MS, () => {
-        sent.destroy(Object.assign(new Error('the store fell silent'), { code: 'ETIMEDOUT' }))
+      let waiting: http.ClientRequest | http.IncomingMessage = sent
+      sent.setTimeout(silenceMs, () => void waiting.destroy(silence()))
+      sent.once('response', (response) => {
+        waiting = response
+        if (isObject(options, response)) sent.setTimeout(0)
+        if (UNREAD_STATUSES.includes(response.statusCode ?? 0)) response.resume()
       })
-      // A reader who takes its time pauses the connection; that is not the server's silence.
-      sent.once('response', () => sent.setTimeout(0))
       return sent
     },
   }
   return { transport: transport as Pick<typeof http, 'request'>, agent, close: () => agent.destroy() }
+}
+
+export function silence(): Error {
+  return Object.assign(new Error('the store fell silent'), { code: 'ETIMEDOUT' })
+}
+
+/** A reader of an object who takes its time pauses the connection; that is not the server's silence. */
+function isObject({ method, path }: http.RequestOptions, { statusCode = 0 }: http.IncomingMessage): boolean {
+  return method === 'GET' && statusCode < 300 && !path?.includes('?')
 }

@@ -14,7 +14,7 @@ import {
 } from './byte-store.ts'
 import { S3Presigner } from './s3-presign.ts'
 import { hasCode, mayRepeat, translateS3Fault } from './s3-faults.ts'
-import { SILENCE_MS, createTransport } from './s3-transport.ts'
+import { SILENCE_MS, createTransport, silence } from './s3-transport.ts'
 
 export interface S3Options {
   /** `http://host:port` or `https://…`. */
@@ -27,6 +27,8 @@ export interface S3Options {
   publicEndpoint?: string
   /** How long a presigned request can be used. Default 900. */
   presignSeconds?: number
+  /** How long the server may take to say anything. Default 60 s. */
+  silenceMs?: number
 }
 
 const ATTEMPTS = 3
@@ -37,13 +39,14 @@ export class S3Store implements ByteStore {
   readonly #client: Client
   readonly #bucket: string
   readonly #region: string
+  readonly #silenceMs: number
   readonly #closeTransport: () => void
   #bucketIsThere: Promise<void> | undefined
   #bucketWasSeen = false
 
   constructor(options: S3Options) {
     const url = new URL(options.endpoint)
-    const { transport, agent, close } = createTransport(url.protocol === 'https:')
+    const { transport, agent, close } = createTransport(url.protocol === 'https:', options.silenceMs)
     this.#client = new Client({
       endPoint: url.hostname,
       ...(url.port ? { port: Number(url.port) } : {}),
@@ -59,6 +62,7 @@ export class S3Store implements ByteStore {
     this.#client.enableSHA256 = true
     this.#bucket = options.bucket
     this.#region = options.region
+    this.#silenceMs = options.silenceMs ?? SILENCE_MS
     this.#closeTransport = close
     this.presigner = new S3Presigner(options)
   }
@@ -93,27 +97,24 @@ export class S3Store implements ByteStore {
     await this.#call(() => this.#send(key, bytes, ''))
   }
 
+  /** Goes on where a broken answer ended: an object never changes. */
   async *read(key: string, offset: number, length: number, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-    if (length === 0) return
-    const stream = await this.#call(() =>
-      this.#client.getPartialObject(this.#bucket, checkObjectKey(key), offset, length),
-    )
-    const stop = (): void => void stream.destroy()
-    signal?.addEventListener('abort', stop, { once: true })
-    try {
-      signal?.throwIfAborted()
-      const bytes = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
-      for (;;) {
-        const next = await withinSilence(bytes.next())
-        if (next.done) return
-        yield next.value
+    const end = offset + length
+    let attempt = 1
+    for (let position = offset; position < end;) {
+      try {
+        for await (const bytes of this.#readOnce(key, position, end - position, signal)) {
+          position += bytes.length
+          attempt = 1
+          yield bytes
+        }
+        return
+      } catch (error) {
+        signal?.throwIfAborted()
+        if (attempt === ATTEMPTS || !mayRepeat(error)) translateS3Fault(error)
+        await pause(attempt)
+        attempt += 1
       }
-    } catch (error) {
-      signal?.throwIfAborted()
-      translateS3Fault(error)
-    } finally {
-      signal?.removeEventListener('abort', stop)
-      stream.destroy()
     }
   }
 
@@ -161,6 +162,26 @@ export class S3Store implements ByteStore {
     return (answer.headers.etag ?? '').replace(/^"|"$/g, '')
   }
 
+  async *#readOnce(key: string, offset: number, length: number, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    const stream = await this.#call(() =>
+      this.#client.getPartialObject(this.#bucket, checkObjectKey(key), offset, length),
+    )
+    const stop = (): void => void stream.destroy()
+    signal?.addEventListener('abort', stop, { once: true })
+    try {
+      signal?.throwIfAborted()
+      const bytes = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
+      for (;;) {
+        const next = await within(this.#silenceMs, bytes.next())
+        if (next.done) return
+        yield next.value
+      }
+    } finally {
+      signal?.removeEventListener('abort', stop)
+      stream.destroy()
+    }
+  }
+
   /** Repeats what a lost connection or an overtaxed server may have kept from happening. */
   async #call<T>(work: () => Promise<T>): Promise<T> {
     this.#bucketIsThere ??= this.check()
@@ -173,7 +194,7 @@ export class S3Store implements ByteStore {
         return await work()
       } catch (error) {
         if (attempt === ATTEMPTS || !mayRepeat(error)) translateS3Fault(error)
-        await sleep(FIRST_PAUSE_MS * 2 ** (attempt - 1) * (1 + Math.random()))
+        await pause(attempt)
       }
     }
   }
@@ -194,16 +215,17 @@ function toBody(chunks: Uint8Array[]): Buffer | Readable {
   return Buffer.from(first.buffer, first.byteOffset, first.byteLength)
 }
 
-async function withinSilence<T>(next: Promise<T>): Promise<T> {
+function pause(attempt: number): Promise<void> {
+  return sleep(FIRST_PAUSE_MS * 2 ** (attempt - 1) * (1 + Math.random()))
+}
+
+async function within<T>(silenceMs: number, next: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
-  const silence = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(
-      () => reject(Object.assign(new Error('the store fell silent'), { code: 'ETIMEDOUT' })),
-      SILENCE_MS,
-    )
+  const silent = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(silence()), silenceMs)
   })
   try {
-    return await Promise.race([next, silence])
+    return await Promise.race([next, silent])
   } finally {
     clearTimeout(timer)
   }

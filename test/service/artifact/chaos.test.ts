@@ -1,0 +1,186 @@
+// Every way in which an S3 server can fail, in every step of what the service does with it.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { MIB } from '../../support/artifact.ts'
+import { blobMessages, makeBytes, startUpload, writePart } from '../../support/bytes.ts'
+import {
+  persist,
+  pull,
+  pushInOneStream,
+  pushInParts,
+  startChaosArtifact,
+  type ChaosArtifact,
+} from '../../support/chaos-artifact.ts'
+import type { FaultName } from '../../support/chaos-faults.ts'
+import type { Operation } from '../../support/chaos-s3.ts'
+
+const BROKEN_CONNECTIONS: FaultName[] = [
+  'a reset before the body',
+  'a reset after the body',
+  'a lost answer',
+  'an answer cut short',
+  'an answer that stalls',
+  'silence',
+]
+const REFUSALS: FaultName[] = ['too busy', 'an error after it was done', 'a skewed clock', 'an expired signature']
+const WRITING: FaultName[] = [...BROKEN_CONNECTIONS, ...REFUSALS, 'sent twice', 'done later than it seems']
+const COMPLETING: FaultName[] = [...WRITING, 'an error that looks like success', 'such an error after it was done']
+/** What can go wrong at each operation. */
+const POSSIBLE: Record<Operation, FaultName[]> = {
+  CreateMultipartUpload: WRITING,
+  UploadPart: [...WRITING, 'a reset within the body', 'another ETag'],
+  PutObject: [...WRITING, 'a reset within the body', 'another ETag'],
+  HeadObject: [...REFUSALS, 'a reset before the body', 'silence', 'not found yet'],
+  CompleteMultipartUpload: COMPLETING,
+  GetObject: [
+    ...BROKEN_CONNECTIONS,
+    ...REFUSALS,
+    ...(['not found yet', 'a flipped bit', 'a body shorter than asked for', 'a trickle'] as FaultName[]),
+  ],
+  ListUploads: [...REFUSALS, 'a reset before the body', 'silence', 'not found yet'],
+  AbortMultipartUpload: WRITING,
+  DeleteObject: WRITING,
+  Bucket: [],
+}
+
+const SMALL = 2 * MIB
+/** Two parts. */
+const LARGE = 16 * MIB + 999
+
+/** Reasons that tell a client what to do: the same again, or begin again. */
+const CLEAR = ['DEPENDENCY_UNAVAILABLE', 'UPLOAD_CLOSED', 'PARTS_MISSING']
+
+let place: ChaosArtifact
+beforeAll(async () => {
+  place = await startChaosArtifact()
+})
+afterAll(() => place.stop())
+
+const UPLOADING_AT_ONCE: Operation[] = ['PutObject']
+const UPLOADING_A_STREAM: Operation[] = ['CreateMultipartUpload', 'UploadPart', 'CompleteMultipartUpload']
+const UPLOADING_PARTS: Operation[] = [...UPLOADING_A_STREAM, 'HeadObject', 'GetObject']
+const REMOVING: Operation[] = ['ListUploads', 'AbortMultipartUpload', 'DeleteObject']
+
+/** Each fault with those of the operations that it can happen to. */
+function faultsOf(operations: Operation[]): [FaultName, Operation[]][] {
+  const faults = [...new Set(operations.flatMap((operation) => POSSIBLE[operation]))]
+  return faults.map((fault) => [fault, operations.filter((operation) => POSSIBLE[operation].includes(fault))])
+}
+
+/** Lets `go` meet the fault once at each operation, repeats it, and returns the reasons it failed for. */
+async function meet(fault: FaultName, operations: Operation[], go: () => Promise<void>): Promise<string[]> {
+  const from = place.chaos.seen.length
+  for (const operation of operations) place.chaos.harm({ operation, fault })
+  const reasons = await persist(go, 2 * operations.length + 1)
+  place.chaos.heal()
+  const met = place.chaos.seen.slice(from).filter((seen) => seen.fault === fault)
+  expect(new Set(met.map(({ operation }) => operation))).toEqual(new Set(operations))
+  return reasons
+}
+
+function expectClear(reasons: string[], more: string[] = []): void {
+  for (const reason of reasons) expect([...CLEAR, ...more]).toContain(reason)
+}
+
+test.each(faultsOf(UPLOADING_AT_ONCE))('a small blob survives %s', async (fault, operations) => {
+  const bytes = makeBytes(SMALL, `small ${fault}`)
+  expectClear(await meet(fault, operations, () => pushInOneStream(place, bytes)))
+  await pull(place, bytes)
+})
+
+test.each(faultsOf(UPLOADING_A_STREAM))('a blob in one stream survives %s at %s', async (fault, operations) => {
+  const bytes = makeBytes(LARGE, `stream ${fault}`)
+  expectClear(await meet(fault, operations, () => pushInOneStream(place, bytes)))
+  await pull(place, bytes)
+})
+
+test.each(faultsOf(UPLOADING_PARTS))('a blob in parts survives %s at %s', async (fault, operations) => {
+  const bytes = makeBytes(LARGE, `parts ${fault}`)
+  expectClear(await meet(fault, operations, () => pushInParts(place, bytes)), ['DIGEST_MISMATCH'])
+  await pull(place, bytes)
+})
+
+test.each(faultsOf(['GetObject']))('a download survives %s', async (fault, operations) => {
+  const bytes = makeBytes(LARGE, 'to be downloaded')
+  await pushInOneStream(place, bytes)
+  expectClear(await meet(fault, operations, () => pull(place, bytes)), ['BLOB_CORRUPT'])
+})
+
+describe('while every request of a kind fails', () => {
+  test.each([
+    ['PutObject', 'too busy', SMALL],
+    ['PutObject', 'a lost answer', SMALL],
+    ['PutObject', 'silence', SMALL],
+    ['CreateMultipartUpload', 'a reset before the body', LARGE],
+    ['UploadPart', 'an error after it was done', LARGE],
+    ['UploadPart', 'a skewed clock', LARGE],
+    ['CompleteMultipartUpload', 'an error that looks like success', LARGE],
+    ['CompleteMultipartUpload', 'a reset after the body', LARGE],
+  ] as [Operation, FaultName, number][])(
+    'as %s by %s, uploads are told so, and succeed when it is over',
+    async (operation, fault, size) => {
+      const bytes = makeBytes(size, `down ${operation} ${fault}`)
+      place.chaos.harm({ operation, fault, times: Infinity })
+      for (const go of [pushInOneStream, size === LARGE ? pushInParts : pushInOneStream]) {
+        await expect(persist(() => go(place, bytes), 1)).rejects.toThrow('DEPENDENCY_UNAVAILABLE')
+      }
+      place.chaos.heal()
+      await pushInParts(place, bytes)
+      await pull(place, bytes)
+    },
+  )
+
+  test('more refusals than there are connections use up none of them', async () => {
+    place.chaos.harm({ operation: 'GetObject', fault: 'too busy', times: 150 })
+    const bytes = makeBytes(10, 'refused often')
+    await pushInOneStream(place, bytes)
+    const tries = Array.from({ length: 150 }, () => persist(() => pull(place, bytes), 1).catch(() => undefined))
+    await Promise.all(tries)
+    place.chaos.heal()
+    await pull(place, bytes)
+    expect((await fetch(`${place.artifact.address}/healthz`)).status).toBe(200)
+  })
+})
+
+describe('the removal of what nobody needs', () => {
+  const nothingDoomed = async (): Promise<void> => {
+    const rows = async () => {
+      // What a failed removal left is claimed for a while.
+      await place.artifact.sql('update artifact.doomed_object set claimed_until = null')
+      return place.artifact.sql('select object_key from artifact.doomed_object')
+    }
+    await expect.poll(rows, { timeout: 20_000, interval: 300 }).toEqual([])
+  }
+
+  test.each(faultsOf(REMOVING))('happens in spite of %s at %s', async (fault, operations) => {
+    const bytes = makeBytes(LARGE, `given up ${fault}`)
+    const upload = await startUpload(place.uploads, bytes)
+    await writePart(place.uploads, upload, bytes, 2)
+    for (const operation of operations) place.chaos.harm({ operation, fault })
+    await place.uploads.abortUpload({ uploadId: upload.id })
+    await nothingDoomed()
+    place.chaos.heal()
+  })
+
+  test('leaves the objects of blobs alone, and nothing else', async () => {
+    // The same bytes for another namespace: the second object is not needed.
+    const shared = makeBytes(LARGE, 'shared')
+    await pushInOneStream(place, shared)
+    await place.artifact.client(BlobService, 'carol').uploadBlob(blobMessages(shared, { namespace: 'other' }))
+    await place.artifact.sql(
+      `update artifact.upload set expire_time = now(), lease_until = null where state in ('OPEN', 'COMPLETING')`,
+    )
+    const open = () => place.artifact.sql(`select id from artifact.upload where state in ('OPEN', 'COMPLETING')`)
+    await expect.poll(open, { timeout: 20_000 }).toEqual([])
+    await nothingDoomed()
+    const stored = await place.artifact.sql<{ object_key: string }>('select object_key from artifact.blob')
+    expect((await place.bucket.listObjects()).sort()).toEqual(stored.map(({ object_key }) => object_key).sort())
+    const keys = new Set(place.chaos.seen.map(({ key }) => key).filter((key) => key !== ''))
+    expect(await place.bucket.listUnfinished([...keys])).toEqual([])
+  })
+
+  test('no upload was ever completed twice, nor twice at once', () => {
+    expect(place.chaos.mostAtOnce).toBe(1)
+    expect(Math.max(...place.chaos.completed.values())).toBe(1)
+  })
+})

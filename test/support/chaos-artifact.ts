@@ -1,0 +1,79 @@
+// The artifact service on a real S3 server that can be made to fail, and what a patient client does about it.
+import type { Client } from '@connectrpc/connect'
+import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
+import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { S3Store } from '../../services/artifact/store/s3.ts'
+import { startArtifact, type TestArtifact, type TestStore } from './artifact.ts'
+import { blobMessages, digestOf, download, writePart } from './bytes.ts'
+import { startChaosS3, type ChaosS3 } from './chaos-s3.ts'
+import { createBucket, type TestBucket } from './minio.ts'
+import { refusalOf } from './refusal.ts'
+
+/** Long enough for an honest answer, short enough to wait for. */
+const SILENCE_MS = 700
+
+export interface ChaosArtifact {
+  artifact: TestArtifact
+  chaos: ChaosS3
+  bucket: TestBucket
+  blobs: Client<typeof BlobService>
+  uploads: Client<typeof UploadService>
+  stop(): Promise<void>
+}
+
+export async function startChaosArtifact(): Promise<ChaosArtifact> {
+  const bucket = await createBucket()
+  const chaos = await startChaosS3(bucket.options.endpoint)
+  const open = () => new S3Store({ ...bucket.options, endpoint: chaos.address, silenceMs: SILENCE_MS })
+  const store: TestStore = { ...bucket, open, overwrite: async () => {} }
+  const artifact = await startArtifact(store)
+  return {
+    artifact,
+    chaos,
+    bucket,
+    blobs: artifact.client(BlobService),
+    uploads: artifact.client(UploadService),
+    async stop() {
+      chaos.heal()
+      await artifact.stop()
+      await chaos.close()
+    },
+  }
+}
+
+/** One go at a resumable upload, as a client makes it: only what has not arrived is sent. */
+export async function pushInParts({ uploads }: Pick<ChaosArtifact, 'uploads'>, bytes: Buffer): Promise<void> {
+  const { result } = await uploads.startUpload({ digest: digestOf(bytes), sizeBytes: BigInt(bytes.length) })
+  if (result.case !== 'upload') return
+  const upload = result.value
+  const there = new Set(upload.parts.map(({ number }) => number))
+  for (let number = 1; number <= upload.partCount; number += 1) {
+    if (!there.has(number)) await writePart(uploads, upload, bytes, number)
+  }
+  await uploads.completeUpload({ uploadId: upload.id })
+}
+
+export async function pushInOneStream({ blobs }: Pick<ChaosArtifact, 'blobs'>, bytes: Buffer): Promise<void> {
+  await blobs.uploadBlob(blobMessages(bytes))
+}
+
+/** What was received, if it is all there and right; throws where it is wrong, which must never be. */
+export async function pull({ blobs }: Pick<ChaosArtifact, 'blobs'>, bytes: Buffer): Promise<void> {
+  const received = await download(blobs, { digest: digestOf(bytes) })
+  if (!received.equals(bytes)) throw new Error('the service served wrong bytes as right ones')
+}
+
+/** Repeats `go` until it succeeds, at most `most` times. Returns the reasons of the failures. */
+export async function persist(go: () => Promise<void>, most = 4): Promise<string[]> {
+  const reasons: string[] = []
+  for (;;) {
+    try {
+      await go()
+      return reasons
+    } catch (error) {
+      const { reason } = await refusalOf(Promise.reject(error))
+      reasons.push(reason || String(error))
+      if (reasons.length === most) throw new Error(`failed ${most} times: ${reasons.join(', ')}`, { cause: error })
+    }
+  }
+}

@@ -1,0 +1,48 @@
+// What the faults are made of: bodies taken in whole, answers passed on or held back.
+import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+import type { Exchange } from './chaos-s3.ts'
+
+export async function bodyOf(message: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of message) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
+}
+
+export function cut({ request }: Exchange): void {
+  request.socket.resetAndDestroy()
+}
+
+export async function refuse(exchange: Exchange, status: number, code: string): Promise<void> {
+  await bodyOf(exchange.request)
+  const error = `<?xml version="1.0"?><Error><Code>${code}</Code><Message>${code} on purpose</Message></Error>`
+  exchange.response.writeHead(status, { 'content-type': 'application/xml' })
+  exchange.response.end(exchange.request.method === 'HEAD' ? undefined : error)
+}
+
+export function passOn({ response }: Exchange, answer: IncomingMessage, changed: object = {}): void {
+  response.writeHead(answer.statusCode!, { ...answer.headers, ...changed })
+  answer.on('error', () => response.destroy())
+  response.once('close', () => answer.destroy())
+  answer.pipe(response)
+}
+
+/** The head of the answer and the first half of its body. */
+export async function passHalf({ response }: Exchange, answer: IncomingMessage): Promise<void> {
+  const body = await bodyOf(answer)
+  response.writeHead(answer.statusCode!, answer.headers)
+  response.flushHeaders()
+  await new Promise((resolve) => {
+    response.write(body.subarray(0, Math.max(1, body.length / 2)), resolve)
+  })
+}
+
+/** Whether the store carried a completion out. It may say no in the body of an answer that looks like success. */
+export async function completedOf(answer: IncomingMessage): Promise<{ whole: IncomingMessage; done: boolean }> {
+  const body = await bodyOf(answer)
+  const whole = Object.assign(Readable.from([body], { objectMode: false }), {
+    statusCode: answer.statusCode,
+    headers: answer.headers,
+  }) as unknown as IncomingMessage
+  return { whole, done: answer.statusCode === 200 && body.includes('<CompleteMultipartUploadResult') }
+}

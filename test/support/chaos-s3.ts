@@ -1,0 +1,154 @@
+// An HTTP proxy before a real S3 server that breaks what it is told to break, by ordinal: "the third UploadPart". The
+// Host header stays as it came, so that signatures hold. It writes down everything that passes.
+import { Agent, createServer, request as ask, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { FAULTS, type FaultName } from './chaos-faults.ts'
+import { completedOf } from './chaos-exchange.ts'
+
+export type Operation =
+  | 'CreateMultipartUpload'
+  | 'UploadPart'
+  | 'CompleteMultipartUpload'
+  | 'AbortMultipartUpload'
+  | 'ListUploads'
+  | 'PutObject'
+  | 'GetObject'
+  | 'HeadObject'
+  | 'DeleteObject'
+  | 'Bucket'
+
+export interface Seen {
+  operation: Operation
+  key: string
+  uploadId: string | undefined
+  fault: FaultName | undefined
+  /** What the store answered; undefined where it was not asked, or has not answered. */
+  status: number | undefined
+}
+
+/** From the `nth` such request on, counted from now, `times` of them go wrong. */
+export interface Rule {
+  operation: Operation
+  fault: FaultName
+  nth?: number
+  times?: number
+}
+
+export interface ChaosS3 {
+  address: string
+  seen: Seen[]
+  /** The most completions of one upload that were under way at the store at once. */
+  mostAtOnce: number
+  /** Completions that the store carried out, by upload. */
+  completed: Map<string, number>
+  harm(rule: Rule): void
+  /** Asked about every request that no rule concerns. */
+  decide: (operation: Operation) => FaultName | undefined
+  /** Forgets all rules. */
+  heal(): void
+  close(): Promise<void>
+}
+
+/** One request on its way through. */
+export interface Exchange {
+  request: IncomingMessage
+  response: ServerResponse
+  /** Sends it on, with its body as it comes or as given, and returns what the store answers. */
+  forward(body?: Buffer): Promise<IncomingMessage>
+}
+
+export async function startChaosS3(target: string): Promise<ChaosS3> {
+  const agent = new Agent({ keepAlive: true })
+  const rules: { rule: Rule; count: number }[] = []
+  const choose = (operation: Operation): FaultName | undefined => {
+    for (const entry of rules) {
+      const { nth = 1, times = 1, fault } = entry.rule
+      if (entry.rule.operation !== operation) continue
+      entry.count += 1
+      if (entry.count >= nth && entry.count < nth + times) return fault
+    }
+    return chaos.decide(operation)
+  }
+  const server = createServer((request, response) => {
+    const seen = { ...describe(request), fault: undefined as FaultName | undefined, status: undefined }
+    seen.fault = choose(seen.operation)
+    chaos.seen.push(seen)
+    // What breaks on purpose breaks loudly.
+    for (const stream of [request, response, request.socket]) stream.on('error', () => {})
+    const forward = (body?: Buffer) => send(agent, target, { request, response, body, seen, chaos })
+    FAULTS[seen.fault ?? 'none']({ request, response, forward }).catch(() => response.destroy())
+  })
+  server.requestTimeout = 0
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const chaos: ChaosS3 = {
+    address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    seen: [],
+    mostAtOnce: 0,
+    completed: new Map(),
+    harm: (rule) => void rules.push({ rule, count: 0 }),
+    decide: () => undefined,
+    heal: () => void (rules.length = 0),
+    async close() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+      agent.destroy()
+    },
+  }
+  return chaos
+}
+
+interface Sending extends Omit<Exchange, 'forward'> {
+  body: Buffer | undefined
+  seen: Seen
+  chaos: ChaosS3
+}
+
+const completing = new Map<string, number>()
+
+async function send(agent: Agent, target: string, { request, body, seen, chaos }: Sending): Promise<IncomingMessage> {
+  const completion = seen.operation === 'CompleteMultipartUpload' ? seen.uploadId : undefined
+  const count = (change: number): void => {
+    if (!completion) return
+    completing.set(completion, (completing.get(completion) ?? 0) + change)
+    chaos.mostAtOnce = Math.max(chaos.mostAtOnce, completing.get(completion)!)
+  }
+  count(1)
+  try {
+    const answer = await pass(agent, target, request, body)
+    seen.status = answer.statusCode
+    if (!completion) return answer
+    const { whole, done } = await completedOf(answer)
+    if (done) chaos.completed.set(completion, (chaos.completed.get(completion) ?? 0) + 1)
+    return whole
+  } finally {
+    count(-1)
+  }
+}
+
+function pass(agent: Agent, target: string, request: IncomingMessage, body?: Buffer): Promise<IncomingMessage> {
+  const { hostname, port } = new URL(target)
+  return new Promise((resolve, reject) => {
+    const { method, url: path, headers } = request
+    const onward = ask({ agent, hostname, port, method, path, headers, setHost: false }, resolve)
+    onward.on('error', reject)
+    // A client that leaves takes its request along.
+    if (body === undefined) request.once('close', () => request.complete || onward.destroy())
+    if (body === undefined) request.pipe(onward)
+    else onward.end(body)
+  })
+}
+
+function describe(request: IncomingMessage): Pick<Seen, 'operation' | 'key' | 'uploadId'> {
+  const { pathname, searchParams: query } = new URL(request.url!, 'http://s3')
+  const [, , ...rest] = pathname.split('/')
+  const uploadId = query.get('uploadId') ?? undefined
+  return { operation: operationOf(request.method!, query, rest.join('/')), key: rest.join('/'), uploadId }
+}
+
+function operationOf(method: string, query: URLSearchParams, key: string): Operation {
+  if (key === '') return query.has('uploads') ? 'ListUploads' : 'Bucket'
+  if (method === 'POST') return query.has('uploads') ? 'CreateMultipartUpload' : 'CompleteMultipartUpload'
+  if (method === 'PUT') return query.has('partNumber') ? 'UploadPart' : 'PutObject'
+  if (method === 'DELETE') return query.has('uploadId') ? 'AbortMultipartUpload' : 'DeleteObject'
+  return method === 'HEAD' ? 'HeadObject' : 'GetObject'
+}
