@@ -1,25 +1,28 @@
-// `npm run service -- metadata|artifact|audit`: one service as a process of its own, configured by the environment.
+// `npm run service -- metadata|artifact|audit|witness`: one service as a process of its own, configured by the environment.
 import { ConfigError, processEnvironment, type Environment } from '#lib/env.ts'
-import { SERVICE_NAMES, type ServiceName } from '#lib/settings.ts'
+import { SERVICE_NAMES } from '#lib/settings.ts'
 import { explainAbsence } from '#lib/store/faults.ts'
 
 type Run = (environment: Environment) => Promise<void>
 
+const NAMES = [...SERVICE_NAMES, 'witness'] as const
+
 /** Each loads what it needs and nothing else. */
-const LOAD: Record<ServiceName, () => Promise<Run>> = {
+const LOAD: Record<(typeof NAMES)[number], () => Promise<Run>> = {
   metadata: async () => (await import('./metadata/main.ts')).runMetadata,
   artifact: async () => (await import('./artifact/main.ts')).runArtifact,
   audit: async () => (await import('./audit/main.ts')).runAudit,
+  witness: async () => (await import('./witness/main.ts')).runWitness,
 }
 
-const USAGE = `usage: npm run service -- ${SERVICE_NAMES.join('|')}`
+const USAGE = `usage: npm run service -- ${NAMES.join('|')}`
 
 async function main(args: string[]): Promise<number> {
   if (args[0] === '--help' || args[0] === '-h') {
     console.log(USAGE)
     return 0
   }
-  const name = SERVICE_NAMES.find((known) => args.length === 1 && known === args[0])
+  const name = NAMES.find((known) => args.length === 1 && known === args[0])
   if (!name) {
     console.error(USAGE)
     return 2

@@ -1,6 +1,5 @@
 // The last signed checkpoint, in a file outside the database.
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { findCheckpoint, splitNote } from '#lib/note.ts'
 import { ForkRefused } from './domain/checkpoint.ts'
 import type { Signer } from './signer.ts'
@@ -24,17 +23,4 @@ export function readMarker({ stateFile, origin }: Signer): StoredCheckpoint | un
     )
   }
   return { size: Number(checkpoint.size), root: checkpoint.root, note }
-}
-
-/** On disk, as a whole, when it returns. */
-export function writeMarker(stateFile: string, note: string): void {
-  const fresh = `${stateFile}.${process.pid}`
-  writeFileSync(fresh, note, { mode: 0o600, flush: true })
-  renameSync(fresh, stateFile)
-  const directory = openSync(dirname(stateFile), 'r')
-  try {
-    fsyncSync(directory)
-  } finally {
-    closeSync(directory)
-  }
 }

@@ -1,10 +1,11 @@
 // Signs a checkpoint whenever the log has grown, and never a fork of it. Any number of replicas may run it.
 import { loop } from '#lib/background.ts'
+import { writeDurably } from '#lib/durable.ts'
 import type { Logger } from '#lib/log.ts'
 import { formatCheckpoint, signNote } from '#lib/note.ts'
 import { forkFor, inTransaction, type Database, type EntityManager } from '#lib/store/database.ts'
 import { ForkRefused, refuseFork, refuseShrunkLog, type Tree } from './domain/checkpoint.ts'
-import { readMarker, writeMarker } from './marker.ts'
+import { readMarker } from './marker.ts'
 import type { Signer } from './signer.ts'
 import { findNewestCheckpoint, findSigned, insertCheckpoint, lockSigning } from './store/checkpoint.ts'
 import { proveConsistency, readHead } from './store/tiles.ts'
@@ -68,7 +69,7 @@ export async function publish(database: Database, signer: Signer): Promise<numbe
       signed?.note ??
       signNote(formatCheckpoint({ ...head, ...signer, size: BigInt(head.size) }), signer.origin, signer.key)
     // Kept before anybody can see it.
-    if (signer.stateFile && marked?.note !== note) writeMarker(signer.stateFile, note)
+    if (signer.stateFile && marked?.note !== note) writeDurably(signer.stateFile, note)
     if (!signed) await insertCheckpoint(em, { ...head, note }, signer.keyId)
     return head.size
   })

@@ -17,7 +17,10 @@ export interface Checkpoint {
   root: Buffer
 }
 
-const ED25519 = 1
+/** What a key signs, as the signed-note specification numbers it: notes, or checkpoints with the time. */
+export const KEY_TYPE = { note: 1, cosignature: 4 } as const
+export type KeyType = (typeof KEY_TYPE)[keyof typeof KEY_TYPE]
+
 const ID_BYTES = 4
 const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex')
 const MAX_NOTE_BYTES = 64 * 1024
@@ -28,26 +31,30 @@ export function isKeyName(name: string): boolean {
 }
 
 /** The text form of the public half of an Ed25519 key. */
-export function formatVerifierKey(name: string, key: KeyObject): string {
+export function formatVerifierKey(name: string, key: KeyObject, type: KeyType = KEY_TYPE.note): string {
   const raw = rawPublicKey(key)
-  return `${name}+${keyId(name, raw).toString('hex')}+${Buffer.concat([Buffer.of(ED25519), raw]).toString('base64')}`
+  return `${name}+${keyId(name, raw, type).toString('hex')}+${Buffer.concat([Buffer.of(type), raw]).toString('base64')}`
 }
 
-/** Undefined where the text is no Ed25519 key. */
-export function findVerifier(text: string): Verifier | undefined {
+/** Undefined where the text is no Ed25519 key of this type. */
+export function findVerifier(text: string, type: KeyType = KEY_TYPE.note): Verifier | undefined {
   const [, name = '', id = '', encoded = ''] = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/.exec(text.trim()) ?? []
   const bytes = decodeBase64(encoded)
-  if (!bytes || bytes.length !== 1 + HASH_BYTES || bytes[0] !== ED25519 || !isKeyName(name)) return undefined
+  if (!bytes || bytes.length !== 1 + HASH_BYTES || bytes[0] !== type || !isKeyName(name)) return undefined
   const raw = bytes.subarray(1)
-  if (keyId(name, raw).toString('hex') !== id) return undefined
+  if (keyId(name, raw, type).toString('hex') !== id) return undefined
   const key = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, raw]), format: 'der', type: 'spki' })
   return { name, id: Buffer.from(id, 'hex'), key }
 }
 
 /** The whole note: text, blank line, signature. `text` ends with a newline. */
 export function signNote(text: string, name: string, key: KeyObject): string {
-  const signature = Buffer.concat([keyId(name, rawPublicKey(key)), sign(null, Buffer.from(text), key)])
-  return `${text}\n— ${name} ${signature.toString('base64')}\n`
+  return `${text}\n${signatureLine(name, key, KEY_TYPE.note, sign(null, Buffer.from(text), key))}`
+}
+
+/** What a note has below its text for each signature, with the newline. */
+export function signatureLine(name: string, key: KeyObject, type: KeyType, signature: Uint8Array): string {
+  return `— ${name} ${Buffer.concat([keyId(name, rawPublicKey(key), type), signature]).toString('base64')}\n`
 }
 
 /** The text that `verifier` has signed; undefined where the note is malformed or not signed by it. Signatures by other
@@ -57,14 +64,38 @@ export function openNote(note: string, { name, id, key }: Verifier): string | un
   if (!parts) return undefined
   let isSigned = false
   for (const line of parts.signatures) {
-    const [, signer, encoded = ''] = /^— ([^ ]+) ([^ ]+)$/.exec(line) ?? []
-    const bytes = decodeBase64(encoded)
-    if (!signer || !isKeyName(signer) || !bytes || bytes.length <= ID_BYTES) return undefined
-    if (signer !== name || !bytes.subarray(0, ID_BYTES).equals(id)) continue
-    if (!verify(null, Buffer.from(parts.text), key, bytes.subarray(ID_BYTES))) return undefined
+    const found = findSignature(line)
+    if (!found) return undefined
+    if (found.name !== name || !found.id.equals(id)) continue
+    if (!verify(null, Buffer.from(parts.text), key, found.signature)) return undefined
     isSigned = true
   }
   return isSigned ? parts.text : undefined
+}
+
+/** The text that one of several keys has signed, as during the rotation of a log's key. A signature that is wrong,
+ * under any of the keys, spoils the note. */
+export function openNoteWithAny(note: string, verifiers: Verifier[]): { text: string; signer: Verifier } | undefined {
+  const known = splitNote(note)?.signatures.map((line) => findSignature(line))
+  const isBy = ({ name, id }: Verifier) => known?.some((found) => found?.name === name && found.id.equals(id))
+  const signers = verifiers.filter(isBy)
+  const texts = signers.map((verifier) => openNote(note, verifier))
+  const [text] = texts
+  return text === undefined || texts.includes(undefined) ? undefined : { text, signer: signers[0]! }
+}
+
+export interface NoteSignature {
+  name: string
+  id: Buffer
+  signature: Buffer
+}
+
+/** A signature line, without its newline, taken apart; undefined where it is malformed. */
+export function findSignature(line: string): NoteSignature | undefined {
+  const [, name, encoded = ''] = /^— ([^ ]+) ([^ ]+)$/.exec(line) ?? []
+  const bytes = decodeBase64(encoded)
+  if (!name || !isKeyName(name) || !bytes || bytes.length <= ID_BYTES) return undefined
+  return { name, id: bytes.subarray(0, ID_BYTES), signature: bytes.subarray(ID_BYTES) }
 }
 
 /** The note's text and its signature lines, nothing verified. */
@@ -96,8 +127,8 @@ export function decodeBase64(text: string): Buffer | undefined {
   return text !== '' && bytes.toString('base64') === text ? bytes : undefined
 }
 
-function keyId(name: string, raw: Buffer): Buffer {
-  const hash = createHash('sha256').update(`${name}\n`).update(Buffer.of(ED25519)).update(raw).digest()
+function keyId(name: string, raw: Buffer, type: KeyType): Buffer {
+  const hash = createHash('sha256').update(`${name}\n`).update(Buffer.of(type)).update(raw).digest()
   return hash.subarray(0, ID_BYTES)
 }
 

@@ -6,12 +6,16 @@ import { EnvReader } from './env.ts'
 export const SERVICE_NAMES = ['metadata', 'artifact', 'audit'] as const
 export type ServiceName = (typeof SERVICE_NAMES)[number]
 
-export interface CommonSettings {
+/** Of every process that listens. */
+export interface ProcessSettings {
   host: string
   port: number
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
   /** How long calls in flight may take to end after a stop was asked for. */
   drainSeconds: number
+}
+
+export interface CommonSettings extends ProcessSettings {
   databaseUrl: string
   databasePoolSize: number
   /** This service's own token, shown to its sisters. */
@@ -24,14 +28,20 @@ const MIN_TOKEN_LENGTH = 40
 
 export function readCommonSettings(env: EnvReader, defaultPort: number): CommonSettings {
   return {
-    host: env.string('HOST', '127.0.0.1'),
-    port: env.integer('PORT', defaultPort, { min: 0, max: 65_535 }),
-    logLevel: env.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
-    drainSeconds: env.integer('DRAIN_SECONDS', 30, { min: 0, max: 3600 }),
+    ...readProcessSettings(env, defaultPort),
     databaseUrl: readDatabaseUrl(env),
     databasePoolSize: env.integer('DATABASE_POOL_SIZE', 10, { min: 2, max: 200 }),
     serviceToken: readServiceToken(env),
     trustedServices: readTrustedServices(env),
+  }
+}
+
+export function readProcessSettings(env: EnvReader, defaultPort: number): ProcessSettings {
+  return {
+    host: env.string('HOST', '127.0.0.1'),
+    port: env.integer('PORT', defaultPort, { min: 0, max: 65_535 }),
+    logLevel: env.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
+    drainSeconds: env.integer('DRAIN_SECONDS', 30, { min: 0, max: 3600 }),
   }
 }
 

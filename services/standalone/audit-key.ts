@@ -2,7 +2,8 @@
 import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { ConfigError } from '#lib/env.ts'
-import { createSigner, findSigningKey, type Signer } from '../audit/signer.ts'
+import { findSigningKey } from '#lib/signing-key.ts'
+import { createSigner, type Signer } from '../audit/signer.ts'
 import { writeWhole, type DataDirectory } from './data-directory.ts'
 
 /** Makes the key where there is none. The log is named after it, so that no two logs have one name. */

@@ -1,0 +1,38 @@
+// Files that are on disk, as a whole, when the call returns.
+import { randomUUID } from 'node:crypto'
+import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+/** Replaces what is there. */
+export function writeDurably(path: string, text: string): void {
+  const fresh = `${path}.${process.pid}`
+  writeFileSync(fresh, text, { mode: 0o600, flush: true })
+  renameSync(fresh, path)
+  syncDirectory(dirname(path))
+}
+
+/** False where there is a file already, which is left alone: of any number of processes, one succeeds. */
+export function createDurably(path: string, text: string): boolean {
+  const fresh = `${path}.${randomUUID()}.fresh`
+  try {
+    writeFileSync(fresh, text, { mode: 0o600, flag: 'wx', flush: true })
+    // A link, unlike a rename, never replaces what is there.
+    linkSync(fresh, path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  } finally {
+    rmSync(fresh, { force: true })
+  }
+  syncDirectory(dirname(path))
+  return true
+}
+
+function syncDirectory(path: string): void {
+  const directory = openSync(path, 'r')
+  try {
+    fsyncSync(directory)
+  } finally {
+    closeSync(directory)
+  }
+}

@@ -1,0 +1,143 @@
+// Whose word is taken for a checkpoint: c2sp.org/tlog-policy. Pure; services and clients share it.
+import { findCosignature } from './cosignature.ts'
+import { findVerifier, KEY_TYPE, type Verifier } from './note.ts'
+
+export interface PolicyWitness {
+  /** Within the policy. */
+  name: string
+  cosigner: Verifier
+  /** Where it takes checkpoints, without a slash at the end. */
+  url: string | undefined
+}
+
+export interface Policy {
+  logs: Verifier[]
+  witnesses: PolicyWitness[]
+  /** Whether these witnesses, by their names in the policy, are enough. */
+  isQuorum(cosigned: ReadonlySet<string>): boolean
+}
+
+/** It says in which line, and what is wrong there. */
+export class PolicyError extends Error {
+  override name = 'PolicyError'
+}
+
+const MAX_LINES = 1000
+type Rule = (cosigned: ReadonlySet<string>) => boolean
+
+interface Draft {
+  logs: Verifier[]
+  witnesses: PolicyWitness[]
+  /** By the names of witnesses and groups. */
+  rules: Map<string, Rule>
+  /** Names that are members of a group. */
+  taken: Set<string>
+  /** Public keys that are there. */
+  keys: Set<string>
+  quorum: Rule | undefined
+}
+
+/** Throws a PolicyError. */
+export function parsePolicy(text: string): Policy {
+  const lines = text.split('\n')
+  if (lines.length > MAX_LINES) throw new PolicyError(`it has more than ${MAX_LINES} lines`)
+  const draft: Draft = {
+    logs: [],
+    witnesses: [],
+    rules: new Map(),
+    taken: new Set(),
+    keys: new Set(),
+    quorum: undefined,
+  }
+  for (const [at, line] of lines.entries()) {
+    const problem = addLine(draft, line)
+    if (problem !== undefined) throw new PolicyError(`line ${at + 1}: ${problem}`)
+  }
+  const { logs, witnesses, quorum } = draft
+  if (!quorum) throw new PolicyError('it has no line «quorum NAME»')
+  return { logs, witnesses, isQuorum: quorum }
+}
+
+/** Returns what is wrong with it, if something is. */
+function addLine(draft: Draft, line: string): string | undefined {
+  // oxlint-disable-next-line no-control-regex
+  if (/[\u0000-\u0008\u000b-\u001f\u007f]/.test(line)) return 'it has a control character'
+  const trimmed = line.replaceAll(/^[ \t]+|[ \t]+$/g, '')
+  if (trimmed === '' || trimmed.startsWith('#')) return undefined
+  const [keyword, ...words] = trimmed.split(/[ \t]+/)
+  if (keyword === 'log') return addLog(draft, words)
+  if (keyword === 'witness') return addWitness(draft, words)
+  if (keyword === 'group') return addGroup(draft, words)
+  if (keyword === 'quorum') return setQuorum(draft, words)
+  return `it begins with «${keyword}», not with log, witness, group or quorum`
+}
+
+function addLog(draft: Draft, [vkey = '', ...rest]: string[]): string | undefined {
+  const log = findVerifier(vkey)
+  if (!log || rest.length > 1) return 'it must be «log VKEY [URL]», with an Ed25519 key of a log'
+  draft.logs.push(log)
+  return addKey(draft, log)
+}
+
+function addWitness(draft: Draft, [name = '', vkey = '', url, ...rest]: string[]): string | undefined {
+  const cosigner = findVerifier(vkey, KEY_TYPE.cosignature)
+  if (!cosigner || rest.length > 0) {
+    return 'it must be «witness NAME VKEY [URL]», with an Ed25519 key of a witness (whose type is 4)'
+  }
+  if (url !== undefined && !(URL.canParse(url) && /^https?:$/.test(new URL(url).protocol))) {
+    return `«${url}» is no http:// or https:// URL`
+  }
+  draft.witnesses.push({ name, cosigner, url: url?.replace(/\/+$/, '') })
+  return addKey(draft, cosigner) ?? addName(draft, name, (cosigned) => cosigned.has(name))
+}
+
+function addGroup(draft: Draft, [name = '', threshold = '', ...members]: string[]): string | undefined {
+  if (members.length === 0) return 'it must be «group NAME all|any|K MEMBER…»'
+  const needed = threshold === 'all' ? members.length : threshold === 'any' ? 1 : Number(threshold)
+  if (!/^(all|any|[1-9][0-9]*)$/.test(threshold) || needed > members.length) {
+    return `«${threshold}» must be all, any, or a number from 1 to ${members.length}, as the group has members`
+  }
+  for (const member of members) {
+    if (!draft.rules.has(member)) return `«${member}» is no witness or group of a line before`
+    if (draft.taken.size === draft.taken.add(member).size) return `«${member}» is a member twice`
+  }
+  const rules = members.map((member) => draft.rules.get(member)!)
+  return addName(draft, name, (cosigned) => rules.filter((rule) => rule(cosigned)).length >= needed)
+}
+
+function setQuorum(draft: Draft, [name = '', ...rest]: string[]): string | undefined {
+  if (draft.quorum) return 'there is a quorum already'
+  draft.quorum = name === 'none' ? () => true : draft.rules.get(name)
+  if (!draft.quorum || rest.length > 0)
+    return 'it must be «quorum NAME», of a witness or group of a line before, or none'
+}
+
+function addName(draft: Draft, name: string, rule: Rule): string | undefined {
+  if (name === 'none' || draft.rules.has(name)) return `the name «${name}» is taken`
+  draft.rules.set(name, rule)
+}
+
+function addKey(draft: Draft, { key }: Verifier): string | undefined {
+  const raw = key.export({ format: 'der', type: 'spki' }).toString('base64')
+  return draft.keys.size === draft.keys.add(raw).size ? 'its key is there already' : undefined
+}
+
+export interface PolicyCheck {
+  isQuorum: boolean
+  /** When each witness has cosigned, by its name in the policy; seconds since 1970. */
+  times: Map<string, bigint>
+  /** Witnesses under whose key there is a wrong cosignature. */
+  forged: string[]
+}
+
+/** Which witnesses have cosigned a checkpoint. The signatures of logs are not looked at. */
+export function checkPolicy(note: string, { witnesses, isQuorum }: Policy): PolicyCheck {
+  const times = new Map<string, bigint>()
+  const forged: string[] = []
+  for (const { name, cosigner } of witnesses) {
+    const found = findCosignature(note, cosigner)
+    if (found === 'forged') forged.push(name)
+    else if (found !== undefined) times.set(name, found)
+  }
+  return { isQuorum: forged.length === 0 && isQuorum(new Set(times.keys())), times, forged }
+}

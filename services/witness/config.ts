@@ -1,0 +1,46 @@
+import type { KeyObject } from 'node:crypto'
+import { isAbsolute } from 'node:path'
+import { EnvReader, type Environment } from '#lib/env.ts'
+import { findVerifier, isKeyName, type Verifier } from '#lib/note.ts'
+import { readProcessSettings, readText, type ProcessSettings } from '#lib/settings.ts'
+import { readSigningKey } from '#lib/signing-key.ts'
+
+export interface WitnessSettings extends ProcessSettings {
+  /** Of its key, in its cosignatures. */
+  name: string
+  key: KeyObject
+  /** The keys of the logs it knows, by origin. */
+  logs: Map<string, Verifier[]>
+  /** Keeps what was cosigned. */
+  directory: string
+}
+
+const DEFAULT_PORT = 7704
+
+export function readWitnessSettings(environment: Environment): WitnessSettings {
+  const env = new EnvReader(environment)
+  const listening = readProcessSettings(env, DEFAULT_PORT)
+  const name = env.string('WITNESS_NAME')
+  if (name !== '' && !isKeyName(name)) {
+    env.problem('WITNESS_NAME must be a name without spaces and plus, as example.com/witness')
+  }
+  const hasKey = env.string('WITNESS_KEY', '') !== '' || env.string('WITNESS_KEY_FILE', '') !== ''
+  if (!hasKey) env.problem('WITNESS_KEY is missing')
+  const key = readSigningKey(env, 'WITNESS_KEY')
+  const logs = readLogs(env)
+  const directory = env.string('WITNESS_DIRECTORY')
+  if (directory !== '' && !isAbsolute(directory)) env.problem('WITNESS_DIRECTORY must be an absolute path')
+  env.check()
+  return { ...listening, name, key: key!, logs, directory }
+}
+
+/** Public keys, with white space between them; several of one name while that log changes its key. */
+function readLogs(env: EnvReader): Map<string, Verifier[]> {
+  const logs = new Map<string, Verifier[]>()
+  for (const vkey of env.secret('WITNESS_LOGS', readText).split(/\s+/).filter(Boolean)) {
+    const log = findVerifier(vkey)
+    if (log) logs.set(log.name, [...(logs.get(log.name) ?? []), log])
+    else env.problem(`WITNESS_LOGS must hold public keys of logs, as name+12345678+AZ…=, not «${vkey}»`)
+  }
+  return logs
+}

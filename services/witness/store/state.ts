@@ -1,0 +1,102 @@
+// The largest checkpoint that the witness has cosigned of each log: a directory for each, in it one file, numbered. Who
+// moves on makes the file with the next number, which only one of any number of processes can.
+import { createHash } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { createDurably } from '#lib/durable.ts'
+import { findCheckpoint, splitNote, type Checkpoint } from '#lib/note.ts'
+
+export interface Seen {
+  /** 0 where nothing was cosigned yet. */
+  generation: number
+  /** As it was cosigned, with the signatures of log and witness. */
+  note: string | undefined
+  checkpoint: Pick<Checkpoint, 'size' | 'root'> | undefined
+}
+
+const NUMBER = /^[0-9]{16}$/
+/** What a killed process has left half written. */
+const LEFT_OVER_MS = 60_000
+
+export class StateDirectory {
+  readonly #path: string
+
+  constructor(path: string) {
+    this.#path = path
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+  }
+
+  /** Throws where what is there cannot be read, or is no checkpoint of this log: nothing may be cosigned then. */
+  read(origin: string): Seen {
+    const directory = join(this.#path, hashOrigin(origin))
+    // Another process may move on, and clear away, between listing and reading.
+    for (let attempt = 1; ; attempt += 1) {
+      const generation = newestOf(directory)
+      if (generation === 0) return { generation, note: undefined, checkpoint: undefined }
+      try {
+        const note = readFileSync(join(directory, fileName(generation)), 'utf8')
+        const checkpoint = findCheckpoint(splitNote(note)?.text ?? '')
+        if (checkpoint?.origin !== origin) throw new Error(`${directory} holds no checkpoint of ${origin}`)
+        return { generation, note, checkpoint }
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === 3) throw error
+      }
+    }
+  }
+
+  /** Keeps `note` on disk as what follows `generation`. False where another process has moved on meanwhile. */
+  advance(origin: string, generation: number, note: string): boolean {
+    const directory = join(this.#path, hashOrigin(origin))
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    const next = generation + 1
+    const file = join(directory, fileName(next))
+    if (!createDurably(file, note)) return false
+    // Others may have been there, moved on further and cleared away.
+    if (newestOf(directory) !== next) {
+      rmSync(file)
+      return false
+    }
+    clear(directory, next)
+    return true
+  }
+}
+
+/** Names a log in paths and URLs. */
+export function hashOrigin(origin: string): string {
+  return createHash('sha256').update(origin).digest('hex')
+}
+
+function fileName(generation: number): string {
+  return String(generation).padStart(16, '0')
+}
+
+function newestOf(directory: string): number {
+  return Math.max(
+    0,
+    ...list(directory)
+      .filter((name) => NUMBER.test(name))
+      .map(Number),
+  )
+}
+
+function clear(directory: string, newest: number): void {
+  for (const name of list(directory)) {
+    const path = join(directory, name)
+    const isOld = NUMBER.test(name) ? Number(name) < newest : isLeftOver(path)
+    if (isOld) rmSync(path, { force: true })
+  }
+}
+
+function isLeftOver(path: string): boolean {
+  const since = statSync(path, { throwIfNoEntry: false })?.mtimeMs
+  return path.endsWith('.fresh') && since !== undefined && Date.now() - since > LEFT_OVER_MS
+}
+
+function list(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
