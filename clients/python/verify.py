@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks an export of Modelkeep's audit log: python3 verify.py EXPORT VKEY
+"""Checks an export of Modelkeep's audit log: python3 verify.py EXPORT VKEY…
 
 A second implementation of `modelkeep audit verify`, made from the specifications and with the standard library alone:
 RFC 6962 (tree), RFC 8032 (Ed25519), c2sp.org/signed-note and c2sp.org/tlog-checkpoint. Exit codes: 0 verified,
@@ -89,21 +89,22 @@ def read_key(vkey):
     return name, expected, data[1:]
 
 
-def open_checkpoint(note, key):
-    """Size and root that the key has signed."""
-    name, key_id, public = key
+def open_checkpoint(note, keys):
+    """Size and root that one of the keys has signed, and none of them wrongly."""
+    name = keys[0][0]
+    publics = {key_id: public for _, key_id, public in keys}
     text, _, lines = note.rpartition("\n\n")
     text += "\n"
-    signed = False
+    signed = []
     for line in lines.split("\n")[:-1] if lines.endswith("\n") else []:
         match = re.fullmatch("\u2014 ([^ ]+) ([^ ]+)", line)
         data = match and strict_base64(match[2])
         if not data:
             raise Tampered("line 1: the checkpoint has a malformed signature")
-        if match[1] == name and data[:4] == key_id:
-            signed = verify_signature(public, text.encode(), data[4:])
+        if match[1] == name and data[:4] in publics:
+            signed.append(verify_signature(publics[data[:4]], text.encode(), data[4:]))
     parts = re.fullmatch(r"([^\n]+)\n(0|[1-9][0-9]*)\n([^\n]+)\n(?:[^\n]+\n)*", text)
-    if not signed or not parts or parts[1] != name:
+    if not signed or not all(signed) or not parts or parts[1] != name:
         raise Tampered("line 1: the checkpoint is not signed by the key of " + name)
     return int(parts[2]), strict_base64(parts[3])
 
@@ -111,7 +112,7 @@ def open_checkpoint(note, key):
 ENTRY = re.compile(rb'\{"index":(0|[1-9][0-9]*),"hash":"([^"]{44})","leaf":(.*)\}\n')
 
 
-def verify(lines, key):
+def verify(lines, keys):
     header = next(lines, b"")
     try:
         content = json.loads(header)
@@ -122,7 +123,7 @@ def verify(lines, key):
             raise ValueError
     except (ValueError, TypeError, KeyError):
         raise Unusable("the first line is not that of an export") from None
-    size, root = open_checkpoint(note, key)
+    size, root = open_checkpoint(note, keys)
     peaks, sequences, count = [], {}, 0
     for count, line in enumerate(lines, 1):
         match, where = ENTRY.fullmatch(line), f"line {count + 1}: "
@@ -154,10 +155,13 @@ def verify(lines, key):
 
 def main(arguments):
     try:
-        if len(arguments) != 2:
-            raise Unusable("usage: verify.py EXPORT VKEY")
+        if len(arguments) < 2:
+            raise Unusable("usage: verify.py EXPORT VKEY…")
+        keys = [read_key(vkey) for vkey in arguments[1:]]
+        if len({key[0] for key in keys}) > 1:
+            raise Unusable("the keys are of several logs")
         with open(arguments[0], "rb") as export:
-            print(f"verified: {verify(iter(export), read_key(arguments[1]))} entries")
+            print(f"verified: {verify(iter(export), keys)} entries")
         return 0
     except Tampered as error:
         print(f"{arguments[0]}: {error}", file=sys.stderr)

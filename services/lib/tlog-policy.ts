@@ -14,7 +14,7 @@ export interface Policy {
   logs: Verifier[]
   witnesses: PolicyWitness[]
   /** Whether these witnesses, by their names in the policy, are enough. */
-  isQuorum(cosigned: ReadonlySet<string>): boolean
+  isQuorum: (cosigned: ReadonlySet<string>) => boolean
 }
 
 /** It says in which line, and what is wrong there. */

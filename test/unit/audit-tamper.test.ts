@@ -18,7 +18,7 @@ const ORIGIN = 'log.example/test'
 const { privateKey, publicKey } = generateKeyPairSync('ed25519')
 const stranger = generateKeyPairSync('ed25519').privateKey
 const VKEY = formatVerifierKey(ORIGIN, publicKey)
-const verifier = findVerifier(VKEY)!
+const verifier = { name: ORIGIN, keys: [findVerifier(VKEY)!], policy: undefined }
 
 const home = await mkdtemp(join(tmpdir(), 'modelkeep-tamper-'))
 afterAll(() => rm(home, { recursive: true, force: true }))

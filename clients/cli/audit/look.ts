@@ -1,9 +1,9 @@
 // One look at a log from outside: does what it shows now continue what it showed before?
 import { consistencyParts, EMPTY_ROOT, peaksOf, type Node } from '#lib/merkle.ts'
 import { verifyConsistency } from '#lib/merkle-proof.ts'
-import type { Checkpoint, Verifier } from '#lib/note.ts'
+import type { Checkpoint } from '#lib/note.ts'
 import { hashParts, tilesOf } from '#lib/tiles.ts'
-import { openCheckpoint } from './open-checkpoint.ts'
+import { openCheckpoint, type Trust } from './open-checkpoint.ts'
 import type { TileSource } from './tile-source.ts'
 import { Tampered, Unusable } from './verdict.ts'
 
@@ -11,10 +11,10 @@ import { Tampered, Unusable } from './verdict.ts'
 export async function lookAt(
   source: TileSource,
   note: string,
-  verifier: Verifier,
+  trust: Trust,
   known: Checkpoint | undefined,
 ): Promise<Checkpoint> {
-  const shown = openCheckpoint(note, verifier)
+  const shown = openCheckpoint(note, trust)
   if (shown.size > BigInt(Number.MAX_SAFE_INTEGER)) throw new Unusable('the log is too large')
   if (!known || known.size === 0n) {
     await requireDerived(source, shown)

@@ -4,20 +4,21 @@
 import { parseArgs } from 'node:util'
 import { Complaint, complainUsage, EXIT } from '../complaint.ts'
 import { verifyFile, verifyFiles, type Report } from './offline.ts'
-import { readKey } from './read-key.ts'
+import { readTrust } from './read-key.ts'
 import { watchLog } from './watch-log.ts'
 
-const USAGE = `usage: verify EXPORT|PROOF --key VKEY
-       consistency OLD NEW --key VKEY
-       monitor ADDRESS --key VKEY --state FILE [--once] [--every SECONDS] [--stale-after SECONDS] [--token TOKEN]`
+const USAGE = `usage: verify EXPORT|PROOF TRUST
+       consistency OLD NEW TRUST
+       monitor ADDRESS TRUST --state FILE [--once] [--every SECONDS] [--stale-after SECONDS] [--token TOKEN]
+where TRUST is --key VKEY, which may be repeated, or --policy FILE, or both`
 
 function parse(argv: string[]) {
   const text = { type: 'string' } as const
-  const options = { key: text, state: text, every: text, 'stale-after': text, token: text, once: { type: 'boolean' } }
+  const options = { policy: text, state: text, every: text, 'stale-after': text, token: text } as const
   try {
     return parseArgs({
       args: argv,
-      options: options as typeof options & { once: { type: 'boolean' } },
+      options: { ...options, key: { type: 'string', multiple: true }, once: { type: 'boolean' } },
       allowPositionals: true,
     })
   } catch (error) {
@@ -28,14 +29,14 @@ function parse(argv: string[]) {
 async function run(argv: string[]): Promise<void> {
   const { values, positionals } = parse(argv)
   const [command, first = '', second = ''] = positionals
-  const { key, state } = values
-  if (key === undefined) complainUsage('--key is missing', USAGE)
+  const { key, policy, state } = values
+  const trust = { key, policy }
   const count = positionals.length
-  if (command === 'verify' && count === 2) return print(await verifyFile(first, await readKey(key)))
-  if (command === 'consistency' && count === 3) return print(await verifyFiles(first, second, await readKey(key)))
+  if (command === 'verify' && count === 2) return print(await verifyFile(first, await readTrust(trust)))
+  if (command === 'consistency' && count === 3) return print(await verifyFiles(first, second, await readTrust(trust)))
   if (command !== 'monitor' || count !== 2 || state === undefined) complainUsage('what shall be done?', USAGE)
   const { 'stale-after': staleAfter, ...rest } = values
-  const options = { ...rest, key, state, ...(staleAfter !== undefined && { staleAfter }) }
+  const options = { ...rest, state, ...(staleAfter !== undefined && { staleAfter }) }
   await watchLog(first, options, print, (line) => console.error(line), new AbortController().signal)
 }
 

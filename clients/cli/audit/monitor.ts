@@ -1,15 +1,15 @@
 // Follows a log from outside, and remembers in a file what it has verified last: whoever keeps that file need not trust
 // the log's own memory.
 import { readFile, rename, stat, writeFile } from 'node:fs/promises'
-import type { Checkpoint, Verifier } from '#lib/note.ts'
+import type { Checkpoint } from '#lib/note.ts'
 import { lookAt } from './look.ts'
-import { openCheckpoint } from './open-checkpoint.ts'
+import { openCheckpoint, requireQuorum, type Trust } from './open-checkpoint.ts'
 import type { TileSource } from './tile-source.ts'
 import { Tampered, Unmet, Unusable } from './verdict.ts'
 
 export interface MonitorOptions {
   source: TileSource
-  verifier: Verifier
+  trust: Trust
   /** Keeps the last verified checkpoint, as it was signed. */
   stateFile: string
   /** How long the log may go without a new checkpoint; undefined for ever. */
@@ -22,18 +22,20 @@ export interface Sight {
   grown: bigint | undefined
 }
 
-/** Throws Tampered, and then keeps the state as it was and what was shown beside it; Unmet where the log is stale. */
-export async function look({ source, verifier, stateFile, staleSeconds }: MonitorOptions): Promise<Sight> {
-  const known = await readState(stateFile, verifier)
+/** Throws Tampered, and then keeps the state as it was and what was shown beside it; Unmet where the log is stale, or
+ * lacks cosignatures. */
+export async function look({ source, trust, stateFile, staleSeconds }: MonitorOptions): Promise<Sight> {
+  const known = await readState(stateFile, trust)
   const note = await source.checkpoint()
   let checkpoint: Checkpoint
   try {
-    checkpoint = await lookAt(source, note, verifier, known?.checkpoint)
+    checkpoint = await lookAt(source, note, trust, known?.checkpoint)
   } catch (error) {
     if (!(error instanceof Tampered)) throw error
     await writeWhole(`${stateFile}.evidence`, note)
     throw new Tampered(`${error.message} (what it showed is kept in ${stateFile}.evidence)`, { cause: error })
   }
+  requireQuorum(note, trust)
   if (known?.checkpoint.size !== checkpoint.size) await writeWhole(stateFile, note)
   else refuseStale(known, staleSeconds)
   return { checkpoint, grown: known && checkpoint.size - known.checkpoint.size }
@@ -45,10 +47,10 @@ interface State {
   since: number
 }
 
-async function readState(stateFile: string, verifier: Verifier): Promise<State | undefined> {
+async function readState(stateFile: string, trust: Trust): Promise<State | undefined> {
   try {
     const { mtimeMs: since } = await stat(stateFile)
-    return { checkpoint: openCheckpoint(await readFile(stateFile, 'utf8'), verifier), since }
+    return { checkpoint: openCheckpoint(await readFile(stateFile, 'utf8'), trust), since }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw new Unusable(`the state file ${stateFile} is of no use (${(error as Error).message})`, { cause: error })

@@ -2,12 +2,12 @@
 // server, and no package beyond Node.
 import { createReadStream } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
-import { findCheckpoint, splitNote, type Checkpoint, type Verifier } from '#lib/note.ts'
+import { findCheckpoint, splitNote, type Checkpoint } from '#lib/note.ts'
 import { findProof, PROOF_HEADER } from '#lib/tlog-proof.ts'
 import { Complaint, type ExitName } from '../complaint.ts'
 import { findConsistency } from './consistency-file.ts'
 import { findHeader } from './export-file.ts'
-import { openCheckpoint } from './open-checkpoint.ts'
+import { openCheckpoint, requireQuorum, type Trust } from './open-checkpoint.ts'
 import { Tampered, Unmet, Unreachable, Unusable } from './verdict.ts'
 import { requireNotShrunk, requireRoot, verifyContinued } from './verify-consistency.ts'
 import { verifyExport } from './verify-export.ts'
@@ -23,14 +23,14 @@ const CHUNK_BYTES = 1024 * 1024
 /** Longer than a checkpoint with many signatures, or the first line of an export. */
 const MAX_NOTE_BYTES = 128 * 1024
 
-export function verifyFile(file: string, verifier: Verifier): Promise<Report> {
-  return judged(file, async () => ((await isProof(file)) ? checkProof(file, verifier) : checkExport(file, verifier)))
+export function verifyFile(file: string, trust: Trust): Promise<Report> {
+  return judged(file, async () => ((await isProof(file)) ? checkProof(file, trust) : checkExport(file, trust)))
 }
 
 /** Each of the two is an export, a checkpoint, or a file with one at its end; only some prove anything together. */
-export async function verifyFiles(oldFile: string, newFile: string, verifier: Verifier): Promise<Report> {
-  const old = await judged(oldFile, () => readState(oldFile, verifier))
-  const newer = await judged(newFile, () => continueState(old, newFile, verifier))
+export async function verifyFiles(oldFile: string, newFile: string, trust: Trust): Promise<Report> {
+  const old = await judged(oldFile, () => readState(oldFile, trust))
+  const newer = await judged(newFile, () => continueState(old, newFile, trust))
   const { origin } = newer
   const lines = [
     `consistent: the ${newer.size} entries of ${origin} begin with the ${old.size} that were signed before`,
@@ -91,8 +91,8 @@ async function isExport(file: string): Promise<boolean> {
   return (await beginning(file, 1)).toString() === '{'
 }
 
-async function checkExport(file: string, verifier: Verifier): Promise<Report> {
-  const { checkpoint, producers } = await verifyExport(chunksOf(file), verifier)
+async function checkExport(file: string, trust: Trust): Promise<Report> {
+  const { checkpoint, producers } = await verifyExport(chunksOf(file), trust)
   const { origin } = checkpoint
   const [size, root] = [String(checkpoint.size), checkpoint.root.toString('base64')]
   const counts = [...producers].map(([name, sequence]): [string, string] => [name, String(sequence)])
@@ -103,27 +103,29 @@ async function checkExport(file: string, verifier: Verifier): Promise<Report> {
   return { lines, document: { origin, size, root, producers: Object.fromEntries(counts) } }
 }
 
-async function checkProof(file: string, verifier: Verifier): Promise<Report> {
+async function checkProof(file: string, trust: Trust): Promise<Report> {
   const leafFile = file.replace(/(\.tlog-proof)?$/, '.json')
   const leaf = await readFile(leafFile)
-  const { index, checkpoint } = verifyProof(await readFile(file, 'utf8'), leaf, verifier)
+  const { index, checkpoint } = verifyProof(await readFile(file, 'utf8'), leaf, trust)
   const { origin, size } = checkpoint
   const lines = [`verified: ${leafFile} is entry ${index} of the ${size} entries of ${origin}`]
   return { lines, document: { origin, index: String(index), size: String(size) } }
 }
 
-async function readState(file: string, verifier: Verifier): Promise<Checkpoint> {
-  if (await isExport(file)) return (await verifyExport(chunksOf(file), verifier)).checkpoint
-  return openCheckpoint(findNote(await readFile(file, 'utf8')), verifier)
+async function readState(file: string, trust: Trust): Promise<Checkpoint> {
+  if (await isExport(file)) return (await verifyExport(chunksOf(file), trust)).checkpoint
+  return openCheckpoint(findNote(await readFile(file, 'utf8')), trust)
 }
 
-async function continueState(old: Checkpoint, file: string, verifier: Verifier): Promise<Checkpoint> {
+async function continueState(old: Checkpoint, file: string, trust: Trust): Promise<Checkpoint> {
   if (!(await isExport(file))) {
     const text = await readFile(file, 'utf8')
-    findNote(text)
-    return verifyContinued(old, text, verifier)
+    const note = findNote(text)
+    const newer = verifyContinued(old, text, trust)
+    requireQuorum(note, trust)
+    return newer
   }
-  const { checkpoint, oldRoot } = await verifyExport(chunksOf(file), verifier, old.size)
+  const { checkpoint, oldRoot } = await verifyExport(chunksOf(file), trust, old.size)
   requireNotShrunk(old, checkpoint)
   requireRoot(old, oldRoot!)
   return checkpoint

@@ -1,15 +1,15 @@
 // Whether a newer state of the log continues an older one: nothing in it was changed, moved or removed since.
 import { EMPTY_ROOT } from '#lib/merkle.ts'
 import { verifyConsistency } from '#lib/merkle-proof.ts'
-import type { Checkpoint, Verifier } from '#lib/note.ts'
+import type { Checkpoint } from '#lib/note.ts'
 import { findConsistency } from './consistency-file.ts'
-import { openCheckpoint } from './open-checkpoint.ts'
+import { openCheckpoint, type Trust } from './open-checkpoint.ts'
 import { Tampered, Unusable } from './verdict.ts'
 
 /** By the proof in `text`, or, of the same size, by the checkpoint alone. Throws Tampered or Unusable. */
-export function verifyContinued(old: Checkpoint, text: string, verifier: Verifier): Checkpoint {
+export function verifyContinued(old: Checkpoint, text: string, trust: Trust): Checkpoint {
   const file = findConsistency(text)
-  const newer = openCheckpoint(file?.checkpoint ?? text, verifier)
+  const newer = openCheckpoint(file?.checkpoint ?? text, trust)
   requireNotShrunk(old, newer)
   if (newer.size === old.size || old.size === 0n) {
     requireRoot(old, newer.size === old.size ? newer.root : EMPTY_ROOT)

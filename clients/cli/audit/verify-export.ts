@@ -1,9 +1,9 @@
 // Checks an export with nothing but a public key: no server, and no package beyond Node.
 import { appendLeaf, EMPTY_ROOT, hashLeaf, rootOf, type Range } from '#lib/merkle.ts'
-import type { Checkpoint, Verifier } from '#lib/note.ts'
+import type { Checkpoint } from '#lib/note.ts'
 import { findEntryLine, findHeader } from './export-file.ts'
 import { splitLines } from './lines.ts'
-import { openCheckpoint } from './open-checkpoint.ts'
+import { openCheckpoint, requireQuorum, type Trust } from './open-checkpoint.ts'
 import { Tampered, Unusable } from './verdict.ts'
 
 export interface Verified {
@@ -14,20 +14,19 @@ export interface Verified {
   oldRoot: Buffer | undefined
 }
 
-/** Re-derives the root from the leaves, and compares it with the signed one. Throws Tampered or Unusable. */
-export async function verifyExport(
-  chunks: AsyncIterable<Buffer>,
-  verifier: Verifier,
-  oldSize?: bigint,
-): Promise<Verified> {
+/** Re-derives the root from the leaves, and compares it with the signed one. Throws Tampered, Unusable or Unmet. */
+export async function verifyExport(chunks: AsyncIterable<Buffer>, trust: Trust, oldSize?: bigint): Promise<Verified> {
   const range: Range = { size: 0, peaks: [] }
   const producers = new Map<string, bigint>()
+  let note: string | undefined
   let checkpoint: Checkpoint | undefined
   let oldRoot = oldSize === 0n ? EMPTY_ROOT : undefined
   for await (const lines of splitLines(chunks)) {
     for (const line of lines) {
-      if (!checkpoint) checkpoint = readCheckpoint(line, verifier)
-      else addEntry(line, range, checkpoint, producers)
+      if (!checkpoint) {
+        note = readNote(line)
+        checkpoint = readCheckpoint(note, trust)
+      } else addEntry(line, range, checkpoint, producers)
       if (oldSize !== undefined && oldRoot === undefined && BigInt(range.size) === oldSize) oldRoot = rootOf(range)
     }
   }
@@ -43,14 +42,19 @@ export async function verifyExport(
         `${checkpoint.root.toString('base64')} was signed: entries were changed together with their hashes`,
     )
   }
+  requireQuorum(note!, trust)
   return { checkpoint, producers, oldRoot }
 }
 
-function readCheckpoint(line: Buffer, verifier: Verifier): Checkpoint {
+function readNote(line: Buffer): string {
   const note = findHeader(line.toString())
   if (note === undefined) throw new Unusable('its first line is not that of an export')
+  return note
+}
+
+function readCheckpoint(note: string, trust: Trust): Checkpoint {
   try {
-    return openCheckpoint(note, verifier)
+    return openCheckpoint(note, trust)
   } catch (error) {
     throw new Tampered(`line 1: ${(error as Error).message}`, { cause: error })
   }

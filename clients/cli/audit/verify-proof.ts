@@ -1,23 +1,20 @@
 // Checks the proof of one event with nothing but a public key.
 import { hashLeaf } from '#lib/merkle.ts'
 import { verifyInclusion } from '#lib/merkle-proof.ts'
-import type { Checkpoint, Verifier } from '#lib/note.ts'
+import type { Checkpoint } from '#lib/note.ts'
 import { findProof } from '#lib/tlog-proof.ts'
-import { openCheckpoint } from './open-checkpoint.ts'
+import { openCheckpoint, requireQuorum, type Trust } from './open-checkpoint.ts'
 import { Tampered, Unusable } from './verdict.ts'
 
-/** `leaf`: the entry's stored bytes. Throws Tampered or Unusable. */
-export function verifyProof(
-  text: string,
-  leaf: Uint8Array,
-  verifier: Verifier,
-): { index: bigint; checkpoint: Checkpoint } {
+/** `leaf`: the entry's stored bytes. Throws Tampered, Unusable or Unmet. */
+export function verifyProof(text: string, leaf: Uint8Array, trust: Trust): { index: bigint; checkpoint: Checkpoint } {
   const file = findProof(text)
   if (!file) throw new Unusable('it is not a proof file')
-  const checkpoint = openCheckpoint(file.checkpoint, verifier)
+  const checkpoint = openCheckpoint(file.checkpoint, trust)
   const { size, root } = checkpoint
   if (!verifyInclusion({ index: file.index, size, root, leafHash: hashLeaf(leaf), proof: file.hashes })) {
     throw new Tampered(`the event is not entry ${file.index} of the log of ${size} entries that was signed`)
   }
+  requireQuorum(file.checkpoint, trust)
   return { index: file.index, checkpoint }
 }

@@ -3,11 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Complaint, complainUsage } from '../complaint.ts'
 import { look } from './monitor.ts'
 import { judged, type Report } from './offline.ts'
-import { readKey } from './read-key.ts'
+import { readTrust, type TrustOptions } from './read-key.ts'
 import { openTiles } from './tile-source.ts'
 
-export interface WatchOptions {
-  key: string
+export interface WatchOptions extends TrustOptions {
   state: string
   once?: boolean
   every?: string
@@ -26,14 +25,14 @@ export async function watchLog(
   warn: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const verifier = await readKey(options.key)
+  const trust = await readTrust(options)
   const every = parseSeconds(options.every, '--every') ?? EVERY_SECONDS
   const staleSeconds = parseSeconds(options.staleAfter, '--stale-after')
   const source = openTiles(address.replace(/\/$/, ''), options.token, signal)
   let warned = ''
   for (;;) {
     try {
-      const sight = await judged(address, () => look({ source, verifier, stateFile: options.state, staleSeconds }))
+      const sight = await judged(address, () => look({ source, trust, stateFile: options.state, staleSeconds }))
       warned = ''
       if (sight.grown !== 0n || options.once) tell(reportOf(sight))
     } catch (error) {

@@ -1,19 +1,19 @@
 // audit verify and audit consistency: check files against a public key. They need no server.
 import { verifyFile, verifyFiles, type Report } from '../audit/offline.ts'
-import { readKey } from '../audit/read-key.ts'
+import { readTrust, type TrustOptions } from '../audit/read-key.ts'
 import type { Context } from '../context.ts'
 
-export async function verify(context: Context, file: string, options: { key: string }): Promise<void> {
-  tell(context, await verifyFile(file, await readKey(options.key)))
+export async function verify(context: Context, file: string, options: TrustOptions): Promise<void> {
+  tell(context, await verifyFile(file, await readTrust(options)))
 }
 
 export async function consistency(
   context: Context,
   oldFile: string,
   newFile: string,
-  options: { key: string },
+  options: TrustOptions,
 ): Promise<void> {
-  tell(context, await verifyFiles(oldFile, newFile, await readKey(options.key)))
+  tell(context, await verifyFiles(oldFile, newFile, await readTrust(options)))
 }
 
 export function tell({ output }: Context, { lines, document }: Report): void {

@@ -8,12 +8,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import { CheckpointSchema, ProofService, type Checkpoint } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
 import { reasonOf } from '#lib/fault.ts'
-import { openNote } from '#lib/note.ts'
 import { formatEntry, formatHeader } from '../audit/export-file.ts'
 import { formatConsistency } from '../audit/consistency-file.ts'
-import { readSize } from '../audit/offline.ts'
-import { readKey } from '../audit/read-key.ts'
-import { Complaint } from '../complaint.ts'
+import { judged, readSize } from '../audit/offline.ts'
+import { openCheckpoint, requireQuorum } from '../audit/open-checkpoint.ts'
+import { readTrust, type TrustOptions } from '../audit/read-key.ts'
 import type { Context } from '../context.ts'
 import { unary, type Registry } from '../registry.ts'
 
@@ -68,12 +67,15 @@ export async function proveEvent(context: Context, eventId: string, options: { o
   context.note(`Check it anywhere with: modelkeep audit verify ${proof} --key <the log's public key>`)
 }
 
-export async function showCheckpoint(context: Context, options: { key?: string; since?: string }): Promise<void> {
+export async function showCheckpoint(context: Context, options: TrustOptions & { since?: string }): Promise<void> {
   const registry = context.registry()
-  const verifier = options.key === undefined ? undefined : await readKey(options.key)
+  const trust = options.key || options.policy ? await readTrust(options) : undefined
   const checkpoint = await waitForCheckpoint(registry, 0n)
-  if (verifier && openNote(checkpoint.note, verifier) === undefined) {
-    throw new Complaint('integrity', `the checkpoint is not signed by the key of ${verifier.name}`)
+  if (trust) {
+    await judged('the log', async () => {
+      openCheckpoint(checkpoint.note, trust)
+      requireQuorum(checkpoint.note, trust)
+    })
   }
   if (context.output.json) return context.output.document(toJson(CheckpointSchema, checkpoint))
   if (options.since === undefined) return void process.stdout.write(checkpoint.note)

@@ -2,7 +2,9 @@
 import type { Command } from 'commander'
 import { lazily } from '../context.ts'
 
-const KEY = "the log's public key, name+id+base64, or a file that holds it"
+const KEY = "the log's public key, name+id+base64, or a file that holds it; may be repeated"
+const POLICY = 'file that says which witnesses must have cosigned (c2sp.org/tlog-policy); 8 if too few have'
+const collect = (key: string, others: string[] = []): string[] => [...others, key]
 
 export function addAuditCommands(program: Command): void {
   const audit = program.command('audit').description('take the log along, and check it without any server')
@@ -13,19 +15,22 @@ export function addAuditCommands(program: Command): void {
   audit
     .command('verify <file>')
     .description('check an export or a .tlog-proof: nothing changed, moved or missing; exit code 7 if it is not so')
-    .requiredOption('--key <vkey>', KEY)
+    .option('--key <vkey>', KEY, collect)
+    .option('--policy <file>', POLICY)
     .action(lazily(async () => (await import('../commands/audit-verify.ts')).verify))
   audit
     .command('consistency <old> <new>')
     .description('check that a newer export, or checkpoint with proof, continues an older one; exit code 7 if not')
-    .requiredOption('--key <vkey>', KEY)
+    .option('--key <vkey>', KEY, collect)
+    .option('--policy <file>', POLICY)
     .action(lazily(async () => (await import('../commands/audit-verify.ts')).consistency))
   audit
     .command('monitor <address>')
     .description(
       'follow a log (tlog-tiles) and check that it only grows; 7 if it was forked or rolled back, 8 if stale',
     )
-    .requiredOption('--key <vkey>', KEY)
+    .option('--key <vkey>', KEY, collect)
+    .option('--policy <file>', POLICY)
     .requiredOption('--state <file>', 'keeps the last verified checkpoint')
     .option('--once', 'look once, and end')
     .option('--every <seconds>', 'time between two looks', '60')
@@ -40,6 +45,7 @@ export function addAuditCommands(program: Command): void {
     .command('checkpoint')
     .description('print the newest signed checkpoint')
     .option('--since <file>', 'prove before it that the log continues the checkpoint or export in this file')
-    .option('--key <vkey>', `check its signature: ${KEY}`)
+    .option('--key <vkey>', `check its signature: ${KEY}`, collect)
+    .option('--policy <file>', POLICY)
     .action(lazily(async () => (await import('../commands/audit.ts')).showCheckpoint))
 }

@@ -1,0 +1,107 @@
+// Several keys of a log and a policy of witnesses, for the offline verifiers.
+import { execFile } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { formatEntry, formatHeader } from '../../clients/cli/audit/export-file.ts'
+import { cosign } from '../../services/lib/cosignature.ts'
+import { appendLeaf, hashLeaf, rootOf, type Range } from '../../services/lib/merkle.ts'
+import { formatCheckpoint, formatVerifierKey, KEY_TYPE, signNote } from '../../services/lib/note.ts'
+import { formatProof } from '../../services/lib/tlog-proof.ts'
+
+const ORIGIN = 'log.example/test'
+const makeKey = () => generateKeyPairSync('ed25519').privateKey
+const [old, fresh, stranger, one, two] = [makeKey(), makeKey(), makeKey(), makeKey(), makeKey()]
+const vkeyOf = (key = old, name = ORIGIN) => formatVerifierKey(name, key)
+
+const leaf = Buffer.from('{"event":{"producer":"metadata","sequence":"1"},"recordTime":"2026-11-18T11:06:41.000001Z"}')
+const range: Range = { size: 0, peaks: [] }
+appendLeaf(range, hashLeaf(leaf))
+const TEXT = formatCheckpoint({ origin: ORIGIN, size: 1n, root: rootOf(range) })
+const lineOf = (key = old, text = TEXT) => signNote(text, ORIGIN, key).split('\n\n')[1]!
+const cosigned = (name: string, key = one, text = TEXT) => cosign(text, `witness.example/${name}`, key, 1_790_000_000n)
+const noteOf = (...lines: string[]) => `${TEXT}\n${lines.join('')}`
+
+const witnessLine = (name: string, key = one) =>
+  `witness ${name} ${formatVerifierKey(`witness.example/${name}`, key, KEY_TYPE.cosignature)}\n`
+const POLICY = `log ${vkeyOf()}\n${witnessLine('w1', one)}${witnessLine('w2', two)}group both all w1 w2\nquorum both\n`
+
+const home = await mkdtemp(join(tmpdir(), 'modelkeep-trust-'))
+afterAll(() => rm(home, { recursive: true, force: true }))
+await writeFile(join(home, 'policy'), POLICY)
+await writeFile(join(home, 'any'), POLICY.replace('both all', 'both any'))
+await writeFile(join(home, 'broken'), 'quorum nobody\n')
+await writeFile(join(home, 'keys'), `${vkeyOf(stranger)}\n${vkeyOf(fresh)}\n`)
+await writeFile(join(home, 'p.json'), leaf)
+
+const script = join(import.meta.dirname, '..', '..', 'clients', 'cli', 'audit', 'main.ts')
+const python = join(import.meta.dirname, '..', '..', 'clients', 'python', 'verify.py')
+const run = (command: string, args: string[]) =>
+  new Promise<{ code: number; err: string }>((resolve) => {
+    execFile(command, args, { cwd: home }, (error, _out, err) => resolve({ code: Number(error?.code ?? 0), err }))
+  })
+
+async function verify(note: string, ...trust: string[]) {
+  await writeFile(join(home, 'export'), `${formatHeader(note)}\n${formatEntry(0, hashLeaf(leaf), leaf).toString()}\n`)
+  await writeFile(join(home, 'p.tlog-proof'), formatProof({ index: 0n, hashes: [], checkpoint: note }))
+  const [whole, proof] = await Promise.all([
+    run(process.execPath, [script, 'verify', 'export', ...trust]),
+    run(process.execPath, [script, 'verify', 'p.tlog-proof', ...trust]),
+  ])
+  expect(proof.code).toBe(whole.code)
+  return whole
+}
+
+test('of several keys of a log one must have signed, and none wrongly', async () => {
+  const both = ['--key', vkeyOf(), '--key', vkeyOf(fresh)]
+  expect((await verify(noteOf(lineOf()), ...both)).code).toBe(0)
+  expect((await verify(noteOf(lineOf(fresh)), ...both)).code).toBe(0)
+  expect((await verify(noteOf(lineOf(), lineOf(fresh)), ...both)).code).toBe(0)
+  expect((await verify(noteOf(lineOf(), lineOf(fresh)), '--key', 'keys')).code).toBe(0)
+  expect((await verify(noteOf(lineOf(stranger)), ...both)).code).toBe(7)
+  expect((await verify(noteOf(lineOf(), lineOf(fresh, 'else\n')), ...both)).code).toBe(7)
+  expect((await verify(noteOf(lineOf()), '--key', vkeyOf(), '--key', vkeyOf(fresh, 'log.example/2'))).code).toBe(2)
+  expect((await verify(noteOf(lineOf()))).code).toBe(2)
+})
+
+test('the verifier in Python agrees', async ({ skip }) => {
+  if ((await run('python3', ['--version'])).code !== 0) skip('there is no python3')
+  const verdict = async (note: string, ...keys: string[]) => {
+    await writeFile(join(home, 'export'), `${formatHeader(note)}\n${formatEntry(0, hashLeaf(leaf), leaf).toString()}\n`)
+    return (await run('python3', [python, 'export', ...keys])).code
+  }
+  expect(await verdict(noteOf(lineOf(fresh), cosigned('w1')), vkeyOf(), vkeyOf(fresh))).toBe(0)
+  expect(await verdict(noteOf(lineOf(), lineOf(fresh)), vkeyOf(), vkeyOf(fresh))).toBe(0)
+  expect(await verdict(noteOf(lineOf(), lineOf(fresh, 'else\n')), vkeyOf(), vkeyOf(fresh))).toBe(7)
+  expect(await verdict(noteOf(lineOf(stranger)), vkeyOf(), vkeyOf(fresh))).toBe(7)
+  expect(await verdict(noteOf(lineOf()), vkeyOf(), vkeyOf(fresh, 'log.example/2'))).toBe(2)
+})
+
+test('a policy asks for cosignatures: 8 where they are too few, 7 where one is forged', async () => {
+  const full = noteOf(lineOf(), cosigned('w1'), cosigned('w2', two))
+  expect((await verify(full, '--policy', 'policy')).code).toBe(0)
+  expect((await verify(full, '--policy', 'policy', '--key', vkeyOf())).code).toBe(0)
+  expect((await verify(full, '--policy', 'policy', '--key', vkeyOf(stranger))).code).toBe(7)
+  const half = noteOf(lineOf(), cosigned('w1'))
+  const unmet = await verify(half, '--policy', 'policy')
+  expect(unmet).toEqual({ code: 8, err: expect.stringContaining('w1 of its witnesses cosigned') })
+  expect((await verify(half, '--policy', 'any')).code).toBe(0)
+  expect((await verify(noteOf(lineOf()), '--policy', 'any')).err).toContain('nobody of its witnesses')
+  // By another key in the name of a witness: nobody's. Under its key's number: forged.
+  expect((await verify(noteOf(lineOf(), cosigned('w1', stranger)), '--policy', 'any')).code).toBe(8)
+  const replayed = cosigned('w1', one, TEXT.replace('\n1\n', '\n2\n'))
+  expect((await verify(noteOf(lineOf(), replayed, cosigned('w2', two)), '--policy', 'any')).code).toBe(7)
+  expect((await verify(full, '--policy', 'broken')).code).toBe(2)
+  expect((await verify(full, '--policy', 'nowhere')).code).toBe(2)
+})
+
+test('what was tampered with is told before what the policy lacks', async () => {
+  const changed = Buffer.from(leaf.toString().replace('06:41', '06:42'))
+  await writeFile(
+    join(home, 'export'),
+    `${formatHeader(noteOf(lineOf()))}\n${formatEntry(0, hashLeaf(changed), changed).toString()}\n`,
+  )
+  expect((await run(process.execPath, [script, 'verify', 'export', '--policy', 'policy'])).code).toBe(7)
+})
