@@ -12,7 +12,11 @@ export default defineConfig({
       { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
       {
         extends: true,
-        test: { name: 'service', include: ['test/service/**/*.test.ts'], globalSetup: ['test/support/minio-setup.ts'] },
+        test: {
+          name: 'service',
+          include: ['test/service/**/*.test.ts'],
+          globalSetup: ['test/support/minio-setup.ts', 'test/support/rgw-setup.ts'],
+        },
       },
       {
         extends: true,

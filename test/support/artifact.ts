@@ -85,6 +85,13 @@ export interface TestArtifact extends Replica {
   sql<T extends object>(statement: string): Promise<T[]>
 }
 
+export interface ArtifactOptions extends ReplicaOptions {
+  /** Default: one of its own. */
+  database?: TestDatabase
+  /** Where the service finds the database, if that is another way than the test's. */
+  serviceDatabaseUrl?: string
+}
+
 export interface ReplicaOptions {
   limits?: Partial<ArtifactLimits>
   bytes?: ByteStore
@@ -101,15 +108,16 @@ const LIMITS: ArtifactLimits = {
 }
 
 /** Tokens: `alice` and `bob` contribute to `default`, `reader` reads it, `carol` contributes to `other`. */
-export async function startArtifact(store: TestStore, options: ReplicaOptions = {}): Promise<TestArtifact> {
-  const database = await createDatabase()
+export async function startArtifact(store: TestStore, options: ArtifactOptions = {}): Promise<TestArtifact> {
+  const database = options.database ?? (await createDatabase())
   const sister = await startIdentitySister({
     alice: { principal: 'alice', roles: { default: Role.CONTRIBUTOR, other: Role.READER } },
     bob: { principal: 'bob', roles: { default: Role.CONTRIBUTOR } },
     reader: { principal: 'reader', roles: { default: Role.READER } },
     carol: { principal: 'carol', roles: { other: Role.CONTRIBUTOR } },
   })
-  const addReplica = (replica: ReplicaOptions = {}) => startReplica(database.url, sister.address, store, replica)
+  const addReplica = (replica: ReplicaOptions = {}) =>
+    startReplica(options.serviceDatabaseUrl ?? database.url, sister.address, store, replica)
   const first = await addReplica(options)
   return {
     ...first,

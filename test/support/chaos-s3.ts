@@ -11,6 +11,7 @@ export type Operation =
   | 'CompleteMultipartUpload'
   | 'AbortMultipartUpload'
   | 'ListUploads'
+  | 'ListParts'
   | 'PutObject'
   | 'GetObject'
   | 'HeadObject'
@@ -148,6 +149,7 @@ function describe(request: IncomingMessage): Pick<Seen, 'operation' | 'key' | 'u
 function operationOf(method: string, query: URLSearchParams, key: string): Operation {
   if (key === '') return query.has('uploads') ? 'ListUploads' : 'Bucket'
   if (method === 'POST') return query.has('uploads') ? 'CreateMultipartUpload' : 'CompleteMultipartUpload'
+  if (method === 'GET' && query.has('uploadId')) return 'ListParts'
   if (method === 'PUT') return query.has('partNumber') ? 'UploadPart' : 'PutObject'
   if (method === 'DELETE') return query.has('uploadId') ? 'AbortMultipartUpload' : 'DeleteObject'
   return method === 'HEAD' ? 'HeadObject' : 'GetObject'

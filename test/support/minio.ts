@@ -19,7 +19,11 @@ export async function createBucket(): Promise<TestBucket> {
   const answer = await fetch(inject('minioDesk'))
   const text = await answer.text()
   if (!answer.ok) throw new Error(text)
-  const options = { ...(JSON.parse(text) as S3Access), bucket: `test-${randomUUID()}` }
+  return createBucketOn(JSON.parse(text) as S3Access)
+}
+
+export async function createBucketOn(access: S3Access): Promise<TestBucket> {
+  const options = { ...access, bucket: `test-${randomUUID()}` }
   const url = new URL(options.endpoint)
   const client = new Client({
     endPoint: url.hostname,

@@ -31,6 +31,11 @@ export function mayRepeat(error: unknown): boolean {
   return lost || (error instanceof Error && /Retryable HTTP status|socket hang up/.test(error.message))
 }
 
+/** Whether the server failed at it, and may have come to any point. */
+export function isInternal(error: unknown): boolean {
+  return codeOf(error) === 'InternalError' || (error instanceof Error && /HTTP status: 500/.test(error.message))
+}
+
 export function hasCode(error: unknown, codes: string[]): boolean {
   return codes.includes(codeOf(error))
 }

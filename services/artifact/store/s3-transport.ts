@@ -27,8 +27,21 @@ export function createTransport(secure: boolean, silenceMs = SILENCE_MS) {
   return { transport: transport as Pick<typeof http, 'request'>, agent, close: () => agent.destroy() }
 }
 
-export function silence(): Error {
+function silence(): Error {
   return Object.assign(new Error('the store fell silent'), { code: 'ETIMEDOUT' })
+}
+
+/** Rejects where nothing comes for so long. */
+export async function within<T>(silenceMs: number, next: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const silent = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(silence()), silenceMs)
+  })
+  try {
+    return await Promise.race([next, silent])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** A reader of an object who takes its time pauses the connection; that is not the server's silence. */

@@ -4,6 +4,7 @@ import { Client } from 'minio'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Readable } from 'node:stream'
 import {
+  ByteStoreError,
   checkObjectKey,
   isByteStoreProblem,
   storeUnavailable,
@@ -13,8 +14,8 @@ import {
   type StoredPart,
 } from './byte-store.ts'
 import { S3Presigner } from './s3-presign.ts'
-import { hasCode, mayRepeat, translateS3Fault } from './s3-faults.ts'
-import { SILENCE_MS, createTransport, silence } from './s3-transport.ts'
+import { hasCode, isInternal, mayRepeat, translateS3Fault } from './s3-faults.ts'
+import { SILENCE_MS, createTransport, within } from './s3-transport.ts'
 
 export interface S3Options {
   /** `http://host:port` or `https://…`. */
@@ -81,14 +82,20 @@ export class S3Store implements ByteStore {
     // Not repeated: what became of a failed attempt is looked up by the caller.
     await this.#client
       .completeMultipartUpload(this.#bucket, checkObjectKey(key), uploadId, etags)
-      .catch(translateS3Fault)
+      .catch(async (error: unknown) => {
+        if (isInternal(error)) await this.#requireUpload(key, uploadId)
+        translateS3Fault(error)
+      })
   }
 
   async abort(key: string, uploadId: string | null): Promise<void> {
     checkObjectKey(key)
     const find = () => this.#call(() => this.#client.findUploadId(this.#bucket, key))
+    const tried = new Set<string>()
     for (let id = uploadId ?? (await find()); id; id = await find()) {
+      if (tried.has(id)) throw storeUnavailable(new Error('an upload is listed that was given up'))
       const found = id
+      tried.add(found)
       await this.#call(() => this.#client.abortMultipartUpload(this.#bucket, key, found)).catch(passGone('upload gone'))
     }
   }
@@ -142,6 +149,16 @@ export class S3Store implements ByteStore {
 
   async close(): Promise<void> {
     this.#closeTransport()
+  }
+
+  /** Ceph's gateway fails to complete what it does not know, and calls it 404 or another when it is asked for it. */
+  async #requireUpload(key: string, uploadId: string): Promise<void> {
+    const query = `max-parts=1&uploadId=${encodeURIComponent(uploadId)}`
+    const request = { method: 'GET', bucketName: this.#bucket, objectName: key, query }
+    const answer = await this.#call(() => this.#client.makeRequestAsync(request)).catch((error: unknown) => {
+      throw isByteStoreProblem(error, 'object gone') ? new ByteStoreError('upload gone', { cause: error }) : error
+    })
+    answer.resume()
   }
 
   async #send(key: string, bytes: Bytes, query: string): Promise<string> {
@@ -217,18 +234,6 @@ function toBody(chunks: Uint8Array[]): Buffer | Readable {
 
 function pause(attempt: number): Promise<void> {
   return sleep(FIRST_PAUSE_MS * 2 ** (attempt - 1) * (1 + Math.random()))
-}
-
-async function within<T>(silenceMs: number, next: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const silent = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(silence()), silenceMs)
-  })
-  try {
-    return await Promise.race([next, silent])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 function passGone(problem: 'object gone' | 'upload gone'): (error: unknown) => void {

@@ -40,6 +40,7 @@ const POSSIBLE: Record<Operation, FaultName[]> = {
   ListUploads: [...REFUSALS, 'a reset before the body', 'silence', 'not found yet'],
   AbortMultipartUpload: WRITING,
   DeleteObject: WRITING,
+  ListParts: [],
   Bucket: [],
 }
 

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { newObjectKey } from '../../../services/artifact/store/byte-store.ts'
@@ -13,75 +13,9 @@ import { blobMessages, digestOf, download, makeBytes, sha256, startUpload, write
 import { refuse, startFakeS3 } from '../../support/fake-s3.ts'
 import { createBucket } from '../../support/minio.ts'
 import { refusalOf } from '../../support/refusal.ts'
+import { bytesOf, describeStore } from '../../support/store-contract.ts'
 
-const bytesOf = (content: Buffer) => ({ chunks: [content], length: content.length, sha256: sha256(content) })
-
-describe.each(STORES)('%s as a store', async (kind, createStore) => {
-  const place = await createStore()
-  const store = place.open()
-  afterAll(async () => {
-    await store.close()
-    await place.drop()
-  })
-
-  test('gives up what was begun, however often, whether or not it is there', async () => {
-    const key = newObjectKey()
-    const uploadId = await store.begin(key)
-    const part = { ...bytesOf(makeBytes(100, 'part')), key, uploadId, number: 1, offset: 0 }
-    await store.putPart(part)
-    await store.abort(key, uploadId)
-    await store.abort(key, uploadId)
-    await store.abort(newObjectKey(), null)
-    await store.remove(newObjectKey())
-    await expect(store.putPart(part)).rejects.toMatchObject({ problem: 'upload gone' })
-    await expect(store.complete(key, uploadId, [{ number: 1, length: 100, etag: 'x' }])).rejects.toMatchObject({
-      problem: 'upload gone',
-    })
-    expect(await store.stat(key)).toBeUndefined()
-  })
-
-  test('gives up what was begun by a process that died before it could write the name down', async () => {
-    const key = newObjectKey()
-    await store.begin(key)
-    expect(await place.listUnfinished([key])).toEqual([key])
-    await store.abort(key, null)
-    expect(await place.listUnfinished([key])).toEqual([])
-  })
-
-  test('reads a range as it is, and stops when it is told to', async () => {
-    const key = newObjectKey()
-    const content = makeBytes(5 * MIB, kind)
-    await store.put(key, bytesOf(content))
-    expect(await store.stat(key)).toBe(content.length)
-    const read: Uint8Array[] = []
-    for await (const bytes of store.read(key, 100, 3 * MIB)) read.push(bytes)
-    expect(Buffer.concat(read).equals(content.subarray(100, 100 + 3 * MIB))).toBe(true)
-    const stop = new AbortController()
-    const stopped = async () => {
-      for await (const _bytes of store.read(key, 0, content.length, stop.signal)) stop.abort()
-    }
-    await expect(stopped()).rejects.toThrow('aborted')
-    await expect(store.read(newObjectKey(), 0, 1)[Symbol.asyncIterator]().next()).rejects.toMatchObject({
-      problem: 'object gone',
-    })
-  })
-
-  test.each(['../../etc/passwd', '/etc/passwd', 'objects/ab/../../x', 'objects/ab/x', ''])(
-    'has no key like %j',
-    async (key) => {
-      const nothing = bytesOf(Buffer.alloc(0))
-      for (const call of [
-        async () => store.begin(key),
-        async () => store.put(key, nothing),
-        async () => store.stat(key),
-        async () => store.remove(key),
-        async () => store.abort(key, null),
-      ]) {
-        await expect(call()).rejects.toThrow()
-      }
-    },
-  )
-})
+for (const [kind, createStore] of STORES) describeStore(kind, createStore)
 
 describe('an S3 server out of order', () => {
   test('that is not there is said to be unavailable, and the service not healthy', async () => {

@@ -1,0 +1,87 @@
+// A connection to the database that breaks when a transaction was committed, and before the service hears of it.
+import { afterAll, expect, test } from 'vitest'
+import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
+import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
+import { MIB, startArtifact } from '../../support/artifact.ts'
+import { blobMessages, digestOf, download, makeBytes, startUpload } from '../../support/bytes.ts'
+import { persist, pushInParts } from '../../support/chaos-artifact.ts'
+import { startCommitProxy } from '../../support/commit-proxy.ts'
+import { createDatabase } from '../../support/database.ts'
+import { S3Store } from '../../../services/artifact/store/s3.ts'
+import { createBucket } from '../../support/minio.ts'
+
+const database = await createDatabase()
+const proxy = await startCommitProxy(database.url)
+const bucket = await createBucket()
+const store = { ...bucket, open: () => new S3Store(bucket.options), overwrite: async () => {} }
+const artifact = await startArtifact(store, { database, serviceDatabaseUrl: proxy.url })
+afterAll(async () => {
+  await artifact.stop()
+  await proxy.close()
+})
+const blobs = artifact.client(BlobService)
+const uploads = artifact.client(UploadService)
+const manifests = artifact.client(ManifestService)
+
+const CLEAR = ['DEPENDENCY_UNAVAILABLE', 'UPLOAD_BUSY']
+
+/** Takes `step` once for every commit in it, and loses the answer to that one. */
+async function loseEach(step: (attempt: number) => Promise<void>): Promise<void> {
+  for (let nth = 1; ; nth += 1) {
+    proxy.lose(nth)
+    const reasons = await persist(async () => {
+      // Nobody holds the lease of a lost call.
+      if (nth > 1) await artifact.sql('update artifact.upload set lease_until = now() where lease_until > now()')
+      await step(nth)
+    })
+    for (const reason of reasons) expect(CLEAR).toContain(reason)
+    const { lost } = proxy
+    proxy.lose(0)
+    if (!lost) return expect(nth).toBeGreaterThan(1)
+  }
+}
+
+test('a blob in one stream is there after the same call again, with one event', async () => {
+  await loseEach(async (nth) => {
+    const bytes = makeBytes(1000, `stream, commit ${nth}`)
+    await blobs.uploadBlob(blobMessages(bytes))
+    expect((await download(blobs, { digest: digestOf(bytes) })).equals(bytes)).toBe(true)
+  })
+})
+
+test('an upload in parts is completed by the same calls again', async () => {
+  await loseEach(async (nth) => {
+    const bytes = makeBytes(16 * MIB + 1, `parts, commit ${nth}`)
+    await pushInParts({ uploads }, bytes)
+    expect((await download(blobs, { digest: digestOf(bytes) })).equals(bytes)).toBe(true)
+  })
+})
+
+test('an upload is given up by the same call again', async () => {
+  await loseEach(async (nth) => {
+    const upload = await startUpload(uploads, makeBytes(16 * MIB + 1, `aborted, commit ${nth}`))
+    await persist(async () => void (await uploads.abortUpload({ uploadId: upload.id })))
+  })
+})
+
+test('a manifest is made by the same call again', async () => {
+  const bytes = makeBytes(10, 'file of a manifest')
+  await blobs.uploadBlob(blobMessages(bytes))
+  await loseEach(async (nth) => {
+    const files = [{ path: `model-${nth}.bin`, digest: digestOf(bytes), sizeBytes: BigInt(bytes.length) }]
+    const { manifest } = await manifests.createManifest({ files })
+    expect((await manifests.getManifest({ digest: manifest!.digest })).manifest!.files).toHaveLength(1)
+  })
+})
+
+test('every blob has one object and one event, and nothing else is left', async () => {
+  const open = () => artifact.sql(`select id from artifact.upload where state in ('OPEN', 'COMPLETING')`)
+  await artifact.sql('update artifact.upload set expire_time = now(), lease_until = null')
+  await expect.poll(open).toEqual([])
+  await expect.poll(() => artifact.sql('select object_key from artifact.doomed_object')).toEqual([])
+  const stored = await artifact.sql<{ object_key: string }>('select object_key from artifact.blob')
+  expect((await bucket.listObjects()).sort()).toEqual(stored.map(({ object_key }) => object_key).sort())
+  const events = await artifact.sql(`select * from artifact.outbox where event->>'type' = 'blob.committed.v1'`)
+  expect(events).toHaveLength(stored.length)
+})

@@ -1,0 +1,39 @@
+// Offers a Ceph gateway to the tests of a run, where it can be had. It is started when the first test file asks for it.
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { TestProject } from 'vitest/node'
+import { missingPrograms, startRgw, type RgwServer } from './rgw-server.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Answers with the address and keys of the gateway, as JSON; or with 404 and why there is none. */
+    rgwDesk: string
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  let starting: Promise<RgwServer> | undefined
+  const desk = createServer((_request, response) => {
+    const answer = async (): Promise<void> => {
+      const missing = await missingPrograms()
+      if (missing.length > 0) {
+        const why = `${missing.join(', ')} not installed (apt-get install radosgw ceph-mon ceph-osd)`
+        return void response.writeHead(404).end(why)
+      }
+      starting ??= startRgw()
+      response.end(JSON.stringify((await starting).access))
+    }
+    answer().catch((error: unknown) => response.writeHead(500).end(String(error)))
+  })
+  desk.requestTimeout = 0
+  await new Promise<void>((resolve) => desk.listen(0, '127.0.0.1', resolve))
+  project.provide('rgwDesk', `http://127.0.0.1:${(desk.address() as AddressInfo).port}`)
+  return async () => {
+    desk.closeAllConnections()
+    desk.close()
+    await starting?.then(
+      (server) => server.stop(),
+      () => undefined,
+    )
+  }
+}

@@ -1,0 +1,166 @@
+// What every store must do, whatever it is made of.
+import { afterAll, describe, expect, test } from 'vitest'
+import { newObjectKey, type ByteStore } from '../../services/artifact/store/byte-store.ts'
+import { MIB, type TestStore } from './artifact.ts'
+import { makeBytes, sha256 } from './bytes.ts'
+
+const PART = 16 * MIB
+
+export const bytesOf = (content: Buffer) => ({ chunks: [content], length: content.length, sha256: sha256(content) })
+
+export function describeStore(kind: string, createStore: () => Promise<TestStore>): void {
+  describe(`${kind} as a store`, async () => {
+    const place = await createStore()
+    const store = place.open()
+    afterAll(async () => {
+      await store.close()
+      await place.drop()
+    })
+    describe('in parts', () => testParts(kind, place, store))
+    describe('giving up', () => testGivingUp(place, store))
+    describe('whole', () => testWhole(kind, store))
+  })
+}
+
+function testParts(kind: string, place: TestStore, store: ByteStore): void {
+  const content = makeBytes(PART + 100, `parts of ${kind}`)
+  const pieces = [content.subarray(0, PART), content.subarray(PART)]
+  const put = (key: string, uploadId: string, number: number, bytes = pieces[number - 1]!) =>
+    store.putPart({ ...bytesOf(bytes), key, uploadId, number, offset: (number - 1) * PART })
+  const stored = (etags: string[]) =>
+    etags.map((etag, index) => ({ number: index + 1, length: pieces[index]!.length, etag }))
+
+  /** An unfinished object with both of its parts. */
+  async function begin(): Promise<{ key: string; uploadId: string; etags: [string, string] }> {
+    const key = newObjectKey()
+    const uploadId = await store.begin(key)
+    const second = await put(key, uploadId, 2)
+    return { key, uploadId, etags: [await put(key, uploadId, 1), second] }
+  }
+
+  test('the parts, sent in any order, are one object from the moment of completion', async () => {
+    const { key, uploadId, etags } = await begin()
+    expect(await store.stat(key)).toBeUndefined()
+    await store.complete(key, uploadId, stored(etags))
+    expect(await store.stat(key)).toBe(content.length)
+    expect((await readAll(store, key, 0, content.length)).equals(content)).toBe(true)
+    expect(await place.listUnfinished([key])).toEqual([])
+  })
+
+  test('a part that is sent again takes the place of the first', async () => {
+    const key = newObjectKey()
+    const uploadId = await store.begin(key)
+    await put(key, uploadId, 1, makeBytes(PART, 'other'))
+    const etags = [await put(key, uploadId, 1), await put(key, uploadId, 2)]
+    await store.complete(key, uploadId, stored(etags))
+    expect((await readAll(store, key, 0, content.length)).equals(content)).toBe(true)
+  })
+
+  test('a part that was never sent is missed, and the object can be completed after it came', async () => {
+    const key = newObjectKey()
+    const uploadId = await store.begin(key)
+    const first = await put(key, uploadId, 1)
+    const incomplete = store.complete(key, uploadId, stored([first, '0'.repeat(32)]))
+    await expect(incomplete).rejects.toMatchObject({ problem: 'part stale' })
+    expect(await store.stat(key)).toBeUndefined()
+    await store.complete(key, uploadId, stored([first, await put(key, uploadId, 2)]))
+    expect(await store.stat(key)).toBe(content.length)
+  })
+
+  test('a completion that comes again, or after the end, harms nothing', async () => {
+    const { key, uploadId, etags } = await begin()
+    await store.complete(key, uploadId, stored(etags))
+    // Some stores remember that they did it, others have forgotten the parts.
+    const again = await store.complete(key, uploadId, stored(etags)).then(
+      () => 'done',
+      (error: { problem?: string }) => error.problem,
+    )
+    expect(['done', 'upload gone']).toContain(again)
+    await expect(put(key, uploadId, 2)).rejects.toMatchObject({ problem: 'upload gone' })
+    await store.abort(key, uploadId)
+    await store.abort(key, null)
+    expect((await readAll(store, key, 0, content.length)).equals(content)).toBe(true)
+  })
+}
+
+function testGivingUp(place: TestStore, store: ByteStore): void {
+  test('gives up what was begun, however often, whether or not it is there', async () => {
+    const key = newObjectKey()
+    const uploadId = await store.begin(key)
+    const part = { ...bytesOf(makeBytes(100, 'part')), key, uploadId, number: 1, offset: 0 }
+    await store.putPart(part)
+    await store.abort(key, uploadId)
+    await store.abort(key, uploadId)
+    await store.abort(newObjectKey(), null)
+    await store.remove(newObjectKey())
+    await expect(store.putPart(part)).rejects.toMatchObject({ problem: 'upload gone' })
+    const complete = store.complete(key, uploadId, [{ number: 1, length: 100, etag: 'x' }])
+    await expect(complete).rejects.toMatchObject({ problem: 'upload gone' })
+    expect(await store.stat(key)).toBeUndefined()
+  })
+
+  test('gives up what was begun by a process that died before it could write the name down, once or twice', async () => {
+    const key = newObjectKey()
+    await store.begin(key)
+    await store.begin(key)
+    expect(await place.listUnfinished([key])).toEqual([key])
+    await store.abort(key, null)
+    expect(await place.listUnfinished([key])).toEqual([])
+  })
+}
+
+function testWhole(kind: string, store: ByteStore): void {
+  test('reads a range as it is, and stops when it is told to', async () => {
+    const key = newObjectKey()
+    const content = makeBytes(5 * MIB, kind)
+    await store.put(key, bytesOf(content))
+    expect(await store.stat(key)).toBe(content.length)
+    expect((await readAll(store, key, 100, 3 * MIB)).equals(content.subarray(100, 100 + 3 * MIB))).toBe(true)
+    expect((await readAll(store, key, content.length - 1, 1)).equals(content.subarray(-1))).toBe(true)
+    const stop = new AbortController()
+    const stopped = async () => {
+      for await (const _bytes of store.read(key, 0, content.length, stop.signal)) stop.abort()
+    }
+    await expect(stopped()).rejects.toThrow('aborted')
+    await expect(readAll(store, newObjectKey(), 0, 1)).rejects.toMatchObject({ problem: 'object gone' })
+  })
+
+  test('keeps an object without bytes, replaces one as a whole, and removes one only once', async () => {
+    const key = newObjectKey()
+    await store.put(key, { chunks: [], length: 0, sha256: sha256(Buffer.alloc(0)) })
+    expect(await store.stat(key)).toBe(0)
+    await store.put(key, bytesOf(Buffer.from('again')))
+    expect(String(await readAll(store, key, 0, 5))).toBe('again')
+    await store.remove(key)
+    await store.remove(key)
+    expect(await store.stat(key)).toBeUndefined()
+  })
+
+  test('puts many objects at once', async () => {
+    const keys = Array.from({ length: 24 }, newObjectKey)
+    await Promise.all(keys.map((key) => store.put(key, bytesOf(Buffer.from(key)))))
+    const read = await Promise.all(keys.map((key) => readAll(store, key, 0, key.length)))
+    expect(read.map(String)).toEqual(keys)
+  })
+
+  test.each(['../../etc/passwd', '/etc/passwd', 'objects/ab/../../x', 'objects/ab/x', ''])(
+    'has no key like %j',
+    async (key) => {
+      for (const call of [
+        async () => store.begin(key),
+        async () => store.put(key, bytesOf(Buffer.alloc(0))),
+        async () => store.stat(key),
+        async () => store.remove(key),
+        async () => store.abort(key, null),
+      ]) {
+        await expect(call()).rejects.toThrow()
+      }
+    },
+  )
+}
+
+export async function readAll(store: ByteStore, key: string, offset: number, length: number): Promise<Buffer> {
+  const read: Uint8Array[] = []
+  for await (const bytes of store.read(key, offset, length)) read.push(bytes)
+  return Buffer.concat(read)
+}
