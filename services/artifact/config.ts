@@ -58,6 +58,7 @@ export function readArtifactLimits(env: EnvReader): ArtifactLimits {
     streamIdleSeconds: env.integer('STREAM_IDLE_SECONDS', 30, { min: 1, max: 3600 }),
     // MinIO forgets unfinished uploads a day after they began, unless it is told otherwise.
     uploadExpireSeconds: env.integer('UPLOAD_EXPIRE_HOURS', 20, { min: 1, max: 24 * 30 }) * 3600,
+    uploadLimit: env.integer('UPLOADS_PER_PRINCIPAL', 1000, { min: 1, max: 100_000 }),
   }
 }
 

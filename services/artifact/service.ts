@@ -13,6 +13,7 @@ import { forkFor, type Database } from '#lib/store/database.ts'
 import { outboxReader, recordDenial } from '#lib/store/outbox.ts'
 import { ByteBudget } from './domain/byte-budget.ts'
 import type { Lanes } from './domain/lanes.ts'
+import { RunningDigests } from './domain/running-digest.ts'
 import { collectLessOften } from './garbage.ts'
 import type { Backend } from './rpc/backend.ts'
 import { artifactRoutes } from './rpc/routes.ts'
@@ -42,11 +43,16 @@ export interface ArtifactLimits {
   streamIdleSeconds: number
   /** How long an upload without a new part is kept. */
   uploadExpireSeconds: number
+  /** How many unfinished uploads a principal may have in a namespace. */
+  uploadLimit: number
   /** How often what is not needed is looked for. Default 30 s. */
   sweepEveryMs?: number
   /** How long an upload waits for memory. Default 5 s. */
   patienceMs?: number
 }
+
+/** Running digests of uploads in parts: a few hundred bytes and 32 for each part. */
+const MAX_DIGESTS = 256
 
 /** Blobs, uploads and manifests. */
 export function artifactService(deps: ArtifactDeps): Service {
@@ -63,6 +69,7 @@ export function artifactService(deps: ArtifactDeps): Service {
     logger,
     relay,
     janitor,
+    digests: new RunningDigests(MAX_DIGESTS),
     budget: new ByteBudget(limits.uploadMemoryBytes, limits.patienceMs ?? 5_000),
     closing: closing.signal,
     running: new Set(),

@@ -46,6 +46,7 @@ const CODES = {
   STREAM_INVALID: Code.InvalidArgument,
   STREAM_IDLE: Code.DeadlineExceeded,
   STORE_FULL: Code.ResourceExhausted,
+  UPLOAD_LIMIT_REACHED: Code.ResourceExhausted,
   MANIFEST_NOT_FOUND: Code.NotFound,
   BLOB_MISSING: Code.FailedPrecondition,
   DIRECT_LANE_UNAVAILABLE: Code.FailedPrecondition,

@@ -104,6 +104,7 @@ const LIMITS: ArtifactLimits = {
   uploadMemoryBytes: 256 * MIB,
   streamIdleSeconds: 30,
   uploadExpireSeconds: 3600,
+  uploadLimit: 1000,
   sweepEveryMs: 200,
 }
 

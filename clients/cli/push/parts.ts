@@ -17,6 +17,7 @@ const ROUNDS = 3
 const POLL_MS = 500
 /** Completing reads the whole blob once. */
 const COMPLETE_TIMEOUT_MS = 60 * 60 * 1000
+const COMPLETING: UploadState[] = [UploadState.SEALING, UploadState.COMPLETING, UploadState.VERIFYING]
 /** The upload ended meanwhile, perhaps well: by another push of the same bytes, or swept away. Starting anew tells. */
 const START_AGAIN = ['UPLOAD_NOT_FOUND', 'UPLOAD_CLOSED', 'PARTS_MISSING']
 
@@ -36,9 +37,14 @@ export async function sendParts(
     try {
       const missing = missingParts(upload)
       if (round === 1) progress.advance(file.path, file.size - missing.reduce((sum, { size }) => sum + size, 0))
-      await forEach(missing, AT_ONCE, registry.signal, async (part, signal) => {
-        await sendPart({ ...registry, signal }, upload, part, { file, handle, progress })
-        sent += part.size
+      let isThere = false
+      const needed = function* () {
+        for (const part of missing) if (!isThere) yield part
+      }
+      await forEach(needed(), AT_ONCE, registry.signal, async (part, signal) => {
+        const existed = await sendPart({ ...registry, signal }, upload, part, { file, handle, progress })
+        if (existed) isThere = true
+        else sent += part.size
       })
       await refuseChanged(file)
       await completeUpload(registry, upload)
@@ -84,11 +90,12 @@ interface Reading {
   progress: Progress
 }
 
-async function sendPart(registry: Registry, upload: Upload, part: Part, reading: Reading): Promise<void> {
+/** True when the registry got the whole from somebody else meanwhile. */
+async function sendPart(registry: Registry, upload: Upload, part: Part, reading: Reading): Promise<boolean> {
   const { file, handle, progress } = reading
   const { number, offset, size } = part
   const sha256 = await hashRange(handle, offset, size)
-  await retry({ signal: registry.signal }, async () => {
+  return retry({ signal: registry.signal }, async () => {
     let counted = 0
     const messages = async function* () {
       yield { message: { case: 'header' as const, value: { uploadId: upload.id, number, sha256 } } }
@@ -99,7 +106,8 @@ async function sendPart(registry: Registry, upload: Upload, part: Part, reading:
       }
     }
     try {
-      await registry.artifact(UploadService).writePart(messages(), { signal: registry.signal })
+      const { existed } = await registry.artifact(UploadService).writePart(messages(), { signal: registry.signal })
+      return existed
     } catch (error) {
       progress.advance(file.path, -counted)
       await refuseChanged(file)
@@ -125,6 +133,6 @@ async function whileCompleting(registry: Registry, uploadId: string): Promise<vo
   for (;;) {
     await sleep(POLL_MS, undefined, { signal: registry.signal })
     const { upload } = await registry.artifact(UploadService).getUpload({ uploadId }, unary(registry))
-    if (upload?.state !== UploadState.COMPLETING) return
+    if (!upload || !COMPLETING.includes(upload.state)) return
   }
 }

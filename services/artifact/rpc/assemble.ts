@@ -1,16 +1,23 @@
-// Making an object of an upload's parts, and reading back what became of them.
+// Making an object of an upload's parts, and reading back what was not hashed on its way in.
 import { createHash } from 'node:crypto'
+import type { Prefix } from '../domain/running-digest.ts'
 import type { Bytes, ByteStore, StoredPart } from '../store/byte-store.ts'
 import type { Upload, UploadPart } from '../store/upload.ts'
 
 const NOTHING: Bytes = { chunks: [], length: 0, sha256: createHash('sha256').digest() }
 
-/** May be called again after it was interrupted anywhere. */
-export async function assembleObject(bytes: ByteStore, upload: Upload, parts: UploadPart[]): Promise<void> {
-  if ((await bytes.stat(upload.objectKey)) === upload.sizeBytes) return giveUpOthers(bytes, upload.objectKey)
-  if (parts.length === 0) return bytes.put(upload.objectKey, NOTHING)
+/** `again`: an earlier owner may have asked the store already. */
+export async function assembleObject(
+  bytes: ByteStore,
+  upload: Upload,
+  parts: UploadPart[],
+  again: boolean,
+): Promise<void> {
+  const { objectKey, sizeBytes, storeUploadId } = upload
+  if (again && (await bytes.stat(objectKey)) === sizeBytes) return giveUpOthers(bytes, objectKey)
+  if (parts.length === 0) return bytes.put(objectKey, NOTHING)
   const stored = parts.map(({ number, sizeBytes: length, etag }) => ({ number, length, etag }))
-  await completeObject(bytes, upload, upload.storeUploadId!, stored)
+  await completeObject(bytes, upload, storeUploadId!, stored)
 }
 
 export async function completeObject(
@@ -33,30 +40,44 @@ async function giveUpOthers(bytes: ByteStore, objectKey: string): Promise<void> 
   await bytes.abort(objectKey, null).catch(() => undefined)
 }
 
-/** The digest of the whole and the SHA-256 of each part, as the store gives the bytes back. */
+export interface Hashed {
+  digest: string
+  partSha256s: Buffer
+  /** The first part that was read back with other bytes than were recorded. */
+  badPart?: number
+}
+
+/** The digest of the whole and the SHA-256 of each part: of those in `prefix` as they came in, of the others as the store
+ * gives them back. There must be others. */
 export async function hashObject(
   bytes: ByteStore,
-  { objectKey, sizeBytes, partSizeBytes }: Upload,
+  upload: Upload,
+  parts: UploadPart[],
+  prefix: Prefix,
   signal: AbortSignal,
-): Promise<{ digest: string; partSha256s: Buffer }> {
-  const whole = createHash('sha256')
-  const partSha256s: Buffer[] = []
+): Promise<Hashed> {
+  const { objectKey, sizeBytes, partSizeBytes } = upload
+  const sha256s = [...prefix.sha256s]
+  const offset = sha256s.length * partSizeBytes
   let part = createHash('sha256')
   let inPart = 0
-  for await (const read of bytes.read(objectKey, 0, sizeBytes, signal)) {
-    whole.update(read)
+  const endPart = (): void => {
+    sha256s.push(part.digest())
+    part = createHash('sha256')
+    inPart = 0
+  }
+  for await (const read of bytes.read(objectKey, offset, sizeBytes - offset, signal)) {
+    prefix.hash.update(read)
     for (let rest = read; rest.length > 0;) {
-      if (inPart === partSizeBytes) {
-        partSha256s.push(part.digest())
-        part = createHash('sha256')
-        inPart = 0
-      }
+      if (inPart === partSizeBytes) endPart()
       const piece = rest.subarray(0, partSizeBytes - inPart)
       part.update(piece)
       inPart += piece.length
       rest = rest.subarray(piece.length)
     }
   }
-  partSha256s.push(part.digest())
-  return { digest: `sha256:${whole.digest('hex')}`, partSha256s: Buffer.concat(partSha256s) }
+  endPart()
+  const bad = parts.findIndex(({ sha256 }, index) => !sha256s[index]?.equals(sha256))
+  const digest = `sha256:${prefix.hash.digest('hex')}`
+  return { digest, partSha256s: Buffer.concat(sha256s), ...(bad < 0 ? {} : { badPart: bad + 1 }) }
 }

@@ -4,6 +4,7 @@ import type { Relay } from '#lib/relay.ts'
 import type { Database } from '#lib/store/database.ts'
 import type { ByteBudget } from '../domain/byte-budget.ts'
 import type { Lanes } from '../domain/lanes.ts'
+import type { RunningDigests } from '../domain/running-digest.ts'
 import type { ByteStore } from '../store/byte-store.ts'
 import type { Background } from '#lib/background.ts'
 
@@ -13,12 +14,15 @@ export interface Backend {
   logger: Logger
   /** The memory that uploads share. */
   budget: ByteBudget
+  /** Of uploads in parts that this process takes. */
+  digests: RunningDigests
   relay: Relay
   janitor: Background
   /** Which ways bytes may take. */
   lanes: Lanes
   streamIdleSeconds: number
   uploadExpireSeconds: number
+  uploadLimit: number
   /** Aborted when the service closes: work that outlives its call ends on it. */
   closing: AbortSignal
   /** Work that `close` waits for. */

@@ -16,13 +16,14 @@ import { partCountOf, partLengthOf } from '../domain/blob.ts'
 import { requireDirectLane } from '../domain/lanes.ts'
 import { findBlob, type StoredBlob } from '../store/blob.ts'
 import type { Presigner, SignedRequest } from '../store/byte-store.ts'
-import { recordPart, type PartInit } from '../store/upload-state.ts'
+import { distrustParts, recordPart, type PartInit } from '../store/upload-part.ts'
 import { Upload } from '../store/upload.ts'
 import type { Backend } from './backend.ts'
 import { requireBlob } from './blobs.ts'
 import { presentBlob } from './present.ts'
 import { failSize } from './receive.ts'
-import { failClosed, requireUpload } from './uploads.ts'
+import { failClosed, failUnknown } from './upload-faults.ts'
+import { requireUpload } from './uploads.ts'
 
 const MAX_PARTS = 1000
 /** As S3 servers make them; what else a client sends must not reach the store. */
@@ -32,6 +33,7 @@ export async function signParts(backend: Backend, request: SignPartsRequest, con
   const { upload, blob, presigner } = await requireOpen(backend, request.uploadId, context)
   if (blob) return { blob: presentBlob(blob) }
   checkParts(request.parts, upload)
+  await distrustParts(forkFor(backend.database), upload.id)
   const { objectKey: key, storeUploadId, sizeBytes, partSizeBytes } = upload
   const parts = request.parts.map(({ number, sha256 }) => {
     const length = partLengthOf(sizeBytes, partSizeBytes, number)
@@ -47,6 +49,7 @@ export async function confirmParts(backend: Backend, request: ConfirmPartsReques
   checkParts(request.parts, upload)
   const parts = request.parts.map((part, index) => parseConfirmed(part, upload, `parts[${index}]`))
   await inTransaction(backend.database, context.signal, async (em) => {
+    await distrustParts(em, upload.id)
     for (const part of parts) {
       if (!(await recordPart(em, upload.id, part, backend.uploadExpireSeconds))) await failClosedNow(backend, upload.id)
     }
@@ -78,7 +81,7 @@ async function requireOpen(
   const upload = await requireUpload(database, uploadId, 'upload_id', context)
   const presigner = requirePresigner(backend)
   const blob = await findBlob(forkFor(database, context.signal), upload.namespace, upload.digest)
-  if (!blob && (upload.state !== 'OPEN' || upload.storeUploadId === null)) failClosed(upload.id, upload.state)
+  if (!blob && (upload.state !== 'OPEN' || upload.storeUploadId === null)) failClosed(upload)
   return { upload, blob, presigner }
 }
 
@@ -111,5 +114,5 @@ function presentSigned({ method, url, headers, expireTime }: SignedRequest): Sig
 
 async function failClosedNow({ database }: Backend, id: string): Promise<never> {
   const upload = await forkFor(database).findOne(Upload, { id })
-  failClosed(id, upload?.state ?? 'EXPIRED')
+  failClosed(upload ?? failUnknown(id))
 }

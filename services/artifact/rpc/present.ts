@@ -1,7 +1,14 @@
 import { create } from '@bufbuild/protobuf'
 import { BlobSchema, type Blob } from '#gen/modelkeep/artifact/v1/blob_pb.ts'
 import { ManifestSchema, type Manifest } from '#gen/modelkeep/artifact/v1/manifest_pb.ts'
-import { UploadSchema, UploadState, type Upload } from '#gen/modelkeep/artifact/v1/upload_pb.ts'
+import {
+  UploadFailureReason,
+  UploadFailureSchema,
+  UploadSchema,
+  UploadState,
+  type Upload,
+  type UploadFailure,
+} from '#gen/modelkeep/artifact/v1/upload_pb.ts'
 import { toTimestamp } from '#lib/store/time.ts'
 import { partCountOf } from '../domain/blob.ts'
 import { readManifest } from '../domain/manifest.ts'
@@ -39,7 +46,15 @@ export function presentUpload(upload: StoredUpload, parts: StoredPart[]): Upload
     state: UploadState[upload.state as StoredState],
     createTime: toTimestamp(upload.createTime),
     expireTime: toTimestamp(upload.expireTime),
+    ...presentFailure(upload),
   })
+}
+
+function presentFailure(upload: StoredUpload): { failure?: UploadFailure } {
+  const { failureReason, failureMessage, failurePart } = upload
+  if (!failureReason) return {}
+  const failure = { reason: UploadFailureReason[failureReason], message: failureMessage ?? '' }
+  return { failure: create(UploadFailureSchema, { ...failure, partNumber: failurePart ?? 0 }) }
 }
 
 export function presentManifest(manifest: StoredManifest): Manifest {

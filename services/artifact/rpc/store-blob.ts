@@ -8,13 +8,8 @@ import type { EntityManager } from '#lib/store/database.ts'
 import { partSizeOf } from '../domain/blob.ts'
 import { addBlob, findBlob, type BlobInit, type StoredBlob } from '../store/blob.ts'
 import { ByteStoreError, newObjectKey, storeUnavailable, type Bytes, type StoredPart } from '../store/byte-store.ts'
-import {
-  extendUpload,
-  finishSimpleUpload,
-  giveUpSimpleUpload,
-  insertUpload,
-  setStoreUpload,
-} from '../store/upload-state.ts'
+import { finishSimpleUpload, giveUpSimpleUpload } from '../store/simple-upload.ts'
+import { extendUpload, insertUpload, setStoreUpload } from '../store/upload-state.ts'
 import { completeObject } from './assemble.ts'
 import type { Backend } from './backend.ts'
 
@@ -34,6 +29,12 @@ interface SimpleUpload {
   partSizeBytes: number
 }
 
+export interface Stored {
+  blob: StoredBlob
+  /** The namespace got it before all parts were there. */
+  existed: boolean
+}
+
 /** `parts`: all bytes in parts of `partSizeOf` the size; it throws before the last one unless the whole has the announced
  * size and digest. */
 export async function storeBlob(
@@ -41,11 +42,16 @@ export async function storeBlob(
   context: HandlerContext,
   blob: AnnouncedBlob,
   parts: AsyncIterable<Bytes>,
-): Promise<StoredBlob> {
+): Promise<Stored> {
   const { database, relay } = backend
   const upload = await beginSimpleUpload(backend, context, blob)
+  const find = () => findBlob(forkFor(database, context.signal), blob.namespace, blob.digest)
   try {
-    const partSha256s = await storeParts(backend, upload, parts)
+    const { known, partSha256s } = await storeParts(backend, upload, parts, find)
+    if (known) {
+      await giveUp(backend, upload)
+      return { blob: known, existed: true }
+    }
     await inTransaction(database, context.signal, async (em) => {
       if (!(await finishSimpleUpload(em, upload.id))) {
         fail('UPLOAD_CLOSED', 'the upload took too long', { upload: upload.id, state: 'EXPIRED' })
@@ -53,13 +59,17 @@ export async function storeBlob(
       await commitBlob(em, context, { ...blob, ...upload, partSha256s })
     })
   } catch (error) {
-    await giveUpSimpleUpload(forkFor(database), upload.id).catch(() => undefined)
-    backend.janitor.wake()
+    await giveUp(backend, upload).catch(() => undefined)
     // Nobody else knows of this object: what the store says of it is its own confusion.
     throw error instanceof ByteStoreError ? storeUnavailable(error) : error
   }
   relay.wake()
-  return (await findBlob(forkFor(database, context.signal), blob.namespace, blob.digest))!
+  return { blob: (await find())!, existed: false }
+}
+
+async function giveUp({ database, janitor }: Backend, upload: SimpleUpload): Promise<void> {
+  await giveUpSimpleUpload(forkFor(database), upload.id)
+  janitor.wake()
 }
 
 /** Makes verified bytes the blob of a namespace, with the event of it. */
@@ -88,15 +98,24 @@ async function beginSimpleUpload(
     resumable: false,
     expireSeconds: EXPIRE_SECONDS,
   })
-  return { id: id!, ...upload }
+  return { id, ...upload }
 }
 
-/** Returns the SHA-256 of every part. */
-async function storeParts(backend: Backend, upload: SimpleUpload, parts: AsyncIterable<Bytes>): Promise<Buffer> {
-  if (upload.sizeBytes > upload.partSizeBytes) return storeManyParts(backend, upload, parts)
+type FindBlob = () => Promise<StoredBlob | undefined>
+
+/** The SHA-256 of every part; or the blob, where the namespace got it meanwhile. */
+type StoredParts = { known: StoredBlob; partSha256s?: undefined } | { known?: undefined; partSha256s: Buffer }
+
+async function storeParts(
+  backend: Backend,
+  upload: SimpleUpload,
+  parts: AsyncIterable<Bytes>,
+  find: FindBlob,
+): Promise<StoredParts> {
+  if (upload.sizeBytes > upload.partSizeBytes) return storeManyParts(backend, upload, parts, find)
   for await (const part of parts) {
     await backend.bytes.put(upload.objectKey, part)
-    return part.sha256
+    return { partSha256s: part.sha256 }
   }
   throw new Error('there was no part')
 }
@@ -106,7 +125,8 @@ async function storeManyParts(
   { database, bytes }: Backend,
   upload: SimpleUpload,
   parts: AsyncIterable<Bytes>,
-): Promise<Buffer> {
+  find: FindBlob,
+): Promise<StoredParts> {
   const { id, objectKey: key, partSizeBytes } = upload
   const uploadId = await bytes.begin(key)
   await setStoreUpload(forkFor(database), id, uploadId)
@@ -115,6 +135,8 @@ async function storeManyParts(
   let storing: Promise<void> | undefined
   try {
     for await (const part of parts) {
+      const known = await find()
+      if (known) return { known }
       await storing
       const number = sha256s.push(part.sha256)
       const { length } = part
@@ -130,5 +152,5 @@ async function storeManyParts(
     await storing?.catch(() => undefined)
   }
   await completeObject(bytes, upload, uploadId, stored)
-  return Buffer.concat(sha256s)
+  return { partSha256s: Buffer.concat(sha256s) }
 }

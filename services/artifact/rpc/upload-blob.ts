@@ -31,7 +31,8 @@ export async function uploadBlob(
   // One part is on its way to the store while the next one comes in.
   const giveBack = await backend.budget.take(Math.min(blob.sizeBytes, 2 * partSizeOf(blob.sizeBytes)))
   try {
-    return { blob: presentBlob(await storeBlob(backend, context, blob, splitParts(chunks, blob))), existed: false }
+    const { blob: stored, existed } = await storeBlob(backend, context, blob, splitParts(chunks, blob))
+    return { blob: presentBlob(stored), existed }
   } finally {
     giveBack()
   }

@@ -5,51 +5,53 @@ import type {
   StartUploadRequest,
 } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { accessOf } from '#lib/caller.ts'
-import { fail } from '#lib/errors.ts'
 import { parseDigest, parseUuid } from '#lib/ids.ts'
-import { forkFor, inTransaction } from '#lib/store/database.ts'
+import { forkFor, inTransaction, type EntityManager } from '#lib/store/database.ts'
 import { parseBlobSize, partSizeOf } from '../domain/blob.ts'
 import { parseNamespace } from '../domain/namespace.ts'
 import { findBlob } from '../store/blob.ts'
 import { newObjectKey } from '../store/byte-store.ts'
+import { listParts } from '../store/upload-part.ts'
 import {
   closeUpload,
+  countUnfinished,
   extendUpload,
   insertUpload,
-  listParts,
   lockUpload,
+  lockUploadsOf,
   setStoreUpload,
   type UploadInit,
 } from '../store/upload-state.ts'
-import { Upload, type UploadState } from '../store/upload.ts'
+import { UNFINISHED, Upload } from '../store/upload.ts'
 import type { Backend } from './backend.ts'
 import { presentBlob, presentUpload } from './present.ts'
 import { failKnownSize } from './receive.ts'
+import { failBusy, failClosed, failTooMany, failUnknown } from './upload-faults.ts'
+
+export const FORGOTTEN = {
+  state: 'EXPIRED',
+  failure: { reason: 'STORE_FORGOT', message: 'the store no longer has its parts: start anew' },
+} as const
 
 export async function startUpload(backend: Backend, request: StartUploadRequest, context: HandlerContext) {
-  const { database, uploadExpireSeconds } = backend
   const access = accessOf(context)
   const namespace = parseNamespace(request.namespace, 'namespace')
   access.require(namespace)
   const digest = parseDigest(request.digest, 'digest')
   const sizeBytes = parseBlobSize(request.sizeBytes, 'size_bytes')
-  const em = forkFor(database, context.signal)
-  const blob = await findBlob(em, namespace, digest)
-  if (blob) {
-    if (blob.sizeBytes !== sizeBytes) failKnownSize(sizeBytes, blob.sizeBytes)
-    return { result: { case: 'blob' as const, value: presentBlob(blob) } }
+  const em = forkFor(backend.database, context.signal)
+  const { principal } = access.caller
+  // Repeated where another call ends the unfinished upload that was found.
+  for (;;) {
+    const blob = await findBlob(em, namespace, digest)
+    if (blob) {
+      if (blob.sizeBytes !== sizeBytes) failKnownSize(sizeBytes, blob.sizeBytes)
+      return { result: { case: 'blob' as const, value: presentBlob(blob) } }
+    }
+    const upload = await openUpload(backend, context, { namespace, principal, digest, sizeBytes })
+    if (!UNFINISHED.includes(upload.state)) continue
+    return { result: { case: 'upload' as const, value: presentUpload(upload, await listParts(em, upload.id)) } }
   }
-  const upload = await openUpload(backend, context, {
-    namespace,
-    principal: access.caller.principal,
-    digest,
-    sizeBytes,
-    partSizeBytes: partSizeOf(sizeBytes),
-    resumable: true,
-    objectKey: newObjectKey(),
-    expireSeconds: uploadExpireSeconds,
-  })
-  return { result: { case: 'upload' as const, value: presentUpload(upload, await listParts(em, upload.id)) } }
 }
 
 export async function getUpload({ database }: Backend, request: GetUploadRequest, context: HandlerContext) {
@@ -61,44 +63,55 @@ export async function getUpload({ database }: Backend, request: GetUploadRequest
 export async function abortUpload(backend: Backend, request: AbortUploadRequest, context: HandlerContext) {
   const upload = await requireUpload(backend.database, request.uploadId, 'upload_id', context)
   await inTransaction(backend.database, context.signal, async (em) => {
-    const { state, busy } = await lockUpload(em, upload.id)
+    const locked = await lockUpload(em, upload.id)
+    const { state, busy } = locked
+    if (state === 'ABORTED') return
+    if (!UNFINISHED.includes(state)) failClosed(locked)
     if (busy) failBusy(upload.id)
-    if (state === 'COMMITTED' || state === 'EXPIRED') failClosed(upload.id, state)
-    await closeUpload(em, upload.id, 'ABORTED')
+    await closeUpload(em, upload.id, { state: 'ABORTED' })
   })
+  backend.digests.forget(upload.id)
   backend.janitor.wake()
   return {}
 }
 
-/** A new upload, or the caller's unfinished one of the same blob. */
-async function openUpload(backend: Backend, context: HandlerContext, init: UploadInit): Promise<Upload> {
-  const em = forkFor(backend.database, context.signal)
-  const { principal, namespace, digest, sizeBytes } = init
-  const unfinished = { state: { $in: ['OPEN' as const, 'COMPLETING' as const] }, resumable: true }
-  // Repeated where the unfinished one was finished between the two statements.
-  for (;;) {
-    const id = await insertUpload(em, init)
-    const upload = id
-      ? await em.findOneOrFail(Upload, { id })
-      : await em.findOne(Upload, { principal, namespace, digest, sizeBytes, ...unfinished })
-    if (upload) return ensureBegun(backend, context, upload)
-  }
+type Announced = Pick<UploadInit, 'namespace' | 'principal' | 'digest' | 'sizeBytes'>
+
+/** The caller's unfinished upload of the blob, or a new one. */
+async function openUpload(backend: Backend, context: HandlerContext, announced: Announced): Promise<Upload> {
+  const { database } = backend
+  const id = await inTransaction(database, context.signal, (em) => findOrInsert(em, backend, announced))
+  const upload = await forkFor(database, context.signal).findOneOrFail(Upload, { id })
+  return upload.state === 'OPEN' ? begin(backend, context, upload) : upload
+}
+
+async function findOrInsert(em: EntityManager, backend: Backend, announced: Announced): Promise<string> {
+  const { principal, namespace, sizeBytes } = announced
+  await lockUploadsOf(em, principal, namespace)
+  const unfinished = await em.findOne(Upload, { ...announced, resumable: true, state: { $in: UNFINISHED } })
+  if (unfinished) return unfinished.id
+  const limit = backend.uploadLimit
+  if ((await countUnfinished(em, principal, namespace, limit)) >= limit) failTooMany(namespace, limit)
+  return insertUpload(em, {
+    ...announced,
+    partSizeBytes: partSizeOf(sizeBytes),
+    resumable: true,
+    objectKey: newObjectKey(),
+    expireSeconds: backend.uploadExpireSeconds,
+  })
 }
 
 /** The store learns of an upload only after it was recorded. */
-async function ensureBegun(
-  { database, bytes, ...backend }: Backend,
-  context: HandlerContext,
-  upload: Upload,
-): Promise<Upload> {
+async function begin(backend: Backend, context: HandlerContext, upload: Upload): Promise<Upload> {
+  const { database, bytes } = backend
   const em = forkFor(database, context.signal)
-  if (upload.state === 'OPEN') await extendUpload(em, upload.id, backend.uploadExpireSeconds)
-  if (upload.state === 'OPEN' && upload.storeUploadId === null && upload.sizeBytes > 0) {
+  await extendUpload(em, upload.id, backend.uploadExpireSeconds)
+  if (upload.storeUploadId === null && upload.sizeBytes > 0) {
     const storeUploadId = await bytes.begin(upload.objectKey)
-    // Another call of the same client may have been faster: its name holds, and the janitor finds both by the key.
+    // Another call of the same client may have been faster: its name holds, and the other is given up in the end.
     await setStoreUpload(forkFor(database), upload.id, storeUploadId)
   }
-  return em.findOneOrFail(Upload, { id: upload.id }, { refresh: true })
+  return em.findOneOrFail(Upload, { id: upload.id })
 }
 
 /** The caller's upload. To everybody else it does not exist. */
@@ -115,17 +128,4 @@ export async function requireUpload(
   if (!upload) failUnknown(id)
   access.require(upload.namespace, () => failUnknown(id))
   return upload
-}
-
-function failUnknown(upload: string): never {
-  fail('UPLOAD_NOT_FOUND', `there is no upload ${upload}, or it is not yours`, { upload })
-}
-
-export function failClosed(upload: string, state: UploadState): never {
-  const text = state === 'COMPLETING' ? 'is being completed and takes no parts' : `is over: ${state}`
-  fail('UPLOAD_CLOSED', `upload ${upload} ${text}`, { upload, state })
-}
-
-export function failBusy(upload: string): never {
-  fail('UPLOAD_BUSY', `another call is completing upload ${upload}`, { upload })
 }

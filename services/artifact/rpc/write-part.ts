@@ -1,30 +1,34 @@
 import type { HandlerContext } from '@connectrpc/connect'
 import type { WritePartHeader, WritePartRequest } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { failField } from '#lib/errors.ts'
-import { forkFor, inTransaction } from '#lib/store/database.ts'
+import { forkFor } from '#lib/store/database.ts'
 import { partCountOf, partLengthOf } from '../domain/blob.ts'
 import { requireStreamLane } from '../domain/lanes.ts'
 import { PartBuffer } from '../domain/part-buffer.ts'
+import { findBlob } from '../store/blob.ts'
 import { isByteStoreProblem, type Bytes } from '../store/byte-store.ts'
-import { closeUpload, recordPart } from '../store/upload-state.ts'
+import { countAttempt, recordPart } from '../store/upload-part.ts'
+import { closeUpload } from '../store/upload-state.ts'
 import { Upload } from '../store/upload.ts'
 import type { Backend } from './backend.ts'
-import { failDigest, failSize, receive } from './receive.ts'
-import { failClosed, requireUpload } from './uploads.ts'
+import { receive } from './receive.ts'
+import { failClosed, failPartDigest, failPartSize, failUnknown } from './upload-faults.ts'
+import { FORGOTTEN, requireUpload } from './uploads.ts'
 
 export async function writePart(backend: Backend, requests: AsyncIterable<WritePartRequest>, context: HandlerContext) {
   requireStreamLane(backend.lanes)
   const { header, chunks } = await receive(requests, backend.streamIdleSeconds)
   const upload = await requireUpload(backend.database, header.uploadId, 'header.upload_id', context)
   checkHeader(header, upload)
-  if (upload.state !== 'OPEN' || upload.storeUploadId === null) failClosed(upload.id, upload.state)
+  if (upload.state !== 'OPEN' || upload.storeUploadId === null) failClosed(upload)
+  const blob = await findBlob(forkFor(backend.database, context.signal), upload.namespace, upload.digest)
+  if (blob) return { existed: true }
   const { number } = header
   const length = partLengthOf(upload.sizeBytes, upload.partSizeBytes, number)
   const giveBack = await backend.budget.take(length)
   try {
-    const part = await readPart(chunks, length, header.sha256)
-    const etag = await storePart(backend, upload, number, part)
-    await keepPart(backend, upload, { number, sizeBytes: length, sha256: part.sha256, etag })
+    const part = await readPart(chunks, number, length, header.sha256)
+    await keepPart(backend, upload, number, part)
     return { part: { number, sizeBytes: BigInt(length), sha256: part.sha256 } }
   } finally {
     giveBack()
@@ -37,18 +41,45 @@ function checkHeader({ number, sha256 }: WritePartHeader, { sizeBytes, partSizeB
   if (sha256.length !== 32) failField('header.sha256', 'must have 32 bytes')
 }
 
-async function readPart(chunks: AsyncIterable<Uint8Array>, length: number, announced: Uint8Array): Promise<Bytes> {
+async function readPart(
+  chunks: AsyncIterable<Uint8Array>,
+  number: number,
+  length: number,
+  announced: Uint8Array,
+): Promise<Bytes> {
   const buffer = new PartBuffer()
   for await (const chunk of chunks) {
-    if (buffer.length + chunk.length > length) failSize(length, buffer.length + chunk.length, true)
+    if (buffer.length + chunk.length > length) failPartSize(number, length, buffer.length + chunk.length)
     buffer.add(chunk)
   }
   const part = buffer.finish()
-  if (part.length < length) failSize(length, part.length, false)
+  if (part.length < length) failPartSize(number, length, part.length)
   if (!part.sha256.equals(announced)) {
-    failDigest(`sha256:${Buffer.from(announced).toString('hex')}`, `sha256:${part.sha256.toString('hex')}`)
+    const expected = `sha256:${Buffer.from(announced).toString('hex')}`
+    failPartDigest(number, expected, `sha256:${part.sha256.toString('hex')}`)
   }
   return part
+}
+
+/** To the store and into the record; and, where parts come about in order, into the digest of the whole. */
+async function keepPart(backend: Backend, upload: Upload, number: number, part: Bytes): Promise<void> {
+  const { database, digests, uploadExpireSeconds } = backend
+  if (!(await countAttempt(forkFor(database), upload.id))) await failClosedNow(backend, upload.id)
+  const isWhole = partCountOf(upload.sizeBytes, upload.partSizeBytes) === 1
+  const release = isWhole ? undefined : digests.of(upload.id).offer(number, part)
+  try {
+    const etag = await storePart(backend, upload, number, part)
+    const { length: sizeBytes, sha256 } = part
+    const kept = await recordPart(
+      forkFor(database),
+      upload.id,
+      { number, sizeBytes, sha256, etag },
+      uploadExpireSeconds,
+    )
+    if (!kept) await failClosedNow(backend, upload.id)
+  } finally {
+    await release?.()
+  }
 }
 
 async function storePart(backend: Backend, upload: Upload, number: number, part: Bytes): Promise<string> {
@@ -59,19 +90,12 @@ async function storePart(backend: Backend, upload: Upload, number: number, part:
   } catch (error) {
     if (!isByteStoreProblem(error, 'upload gone')) throw error
     // Completed or swept by another call; or forgotten by the store, as S3 servers do with what is unfinished for long.
-    await closeUpload(forkFor(backend.database), upload.id, 'EXPIRED', upload.epoch)
+    await closeUpload(forkFor(backend.database), upload.id, { ...FORGOTTEN, epoch: upload.epoch })
     return failClosedNow(backend, upload.id)
   }
 }
 
-async function keepPart(backend: Backend, upload: Upload, part: Parameters<typeof recordPart>[2]): Promise<void> {
-  const kept = await inTransaction(backend.database, undefined, (em) =>
-    recordPart(em, upload.id, part, backend.uploadExpireSeconds),
-  )
-  if (!kept) await failClosedNow(backend, upload.id)
-}
-
 async function failClosedNow({ database }: Backend, id: string): Promise<never> {
   const upload = await forkFor(database).findOne(Upload, { id })
-  failClosed(id, upload?.state ?? 'EXPIRED')
+  failClosed(upload ?? failUnknown(id))
 }

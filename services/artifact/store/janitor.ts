@@ -4,6 +4,7 @@ import { loop, type Background } from '#lib/background.ts'
 import type { Logger } from '#lib/log.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
 import type { ByteStore } from './byte-store.ts'
+import { UNFINISHED_SQL } from './upload.ts'
 
 export interface JanitorOptions {
   database: Database
@@ -50,7 +51,7 @@ async function expireUploads(database: Database): Promise<void> {
   await forkFor(database).execute(
     `with due as (
         select id from upload
-          where state in ('OPEN', 'COMPLETING') and expire_time < now()
+          where state in ${UNFINISHED_SQL} and expire_time < now()
             and (lease_until is null or lease_until < now())
           for update skip locked
       ), expired as (
@@ -86,7 +87,7 @@ async function removeDoomed(database: Database, bytes: ByteStore, doomed: Doomed
 
 async function forgetClosedUploads(database: Database): Promise<void> {
   await forkFor(database).execute(
-    `delete from upload where state in ('COMMITTED', 'ABORTED', 'EXPIRED')
+    `delete from upload where state not in ${UNFINISHED_SQL}
       and (not resumable or expire_time < now() - make_interval(days => ?))`,
     [CLOSED_KEPT_DAYS],
   )

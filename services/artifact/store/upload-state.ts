@@ -1,7 +1,8 @@
-// How uploads move from state to state. Every step is one statement or one transaction, guarded by the state before.
+// How uploads move from state to state. Every step is one statement or one transaction, guarded by the state before;
+// and from SEALING on by the owner's epoch, so that of two who believe they own an upload only the last can write.
 import { v7 as uuidv7 } from 'uuid'
 import type { EntityManager } from '#lib/store/database.ts'
-import { Upload, UploadPart, type UploadState } from './upload.ts'
+import { UNFINISHED_SQL, Upload, type SealedState, type UploadFailure, type UploadState } from './upload.ts'
 
 export interface UploadInit {
   namespace: string
@@ -16,12 +17,12 @@ export interface UploadInit {
 
 const LEASE_SECONDS = 15
 
-/** Returns the new upload's id, or undefined where the principal has an unfinished one of the same blob. */
-export async function insertUpload(em: EntityManager, init: UploadInit): Promise<string | undefined> {
+/** Returns the new upload's id. */
+export async function insertUpload(em: EntityManager, init: UploadInit): Promise<string> {
   const id = uuidv7()
-  const added = await em.execute<unknown[]>(
+  await em.execute(
     `insert into upload (id, namespace, principal, digest, size_bytes, part_size_bytes, resumable, object_key, expire_time)
-      values (?, ?, ?, ?, ?, ?, ?, ?, now() + make_interval(secs => ?)) on conflict do nothing returning 1`,
+      values (?, ?, ?, ?, ?, ?, ?, ?, now() + make_interval(secs => ?))`,
     [
       id,
       init.namespace,
@@ -34,7 +35,28 @@ export async function insertUpload(em: EntityManager, init: UploadInit): Promise
       init.expireSeconds,
     ],
   )
-  return added.length > 0 ? id : undefined
+  return id
+}
+
+/** Lets no other transaction start an upload of the principal in the namespace before this one is over. */
+export async function lockUploadsOf(em: EntityManager, principal: string, namespace: string): Promise<void> {
+  await em.execute('select pg_advisory_xact_lock(hashtextextended(?, 0))', [`${namespace}/${principal}`])
+}
+
+/** How many resumable uploads are unfinished, counted up to `most`. */
+export async function countUnfinished(
+  em: EntityManager,
+  principal: string,
+  namespace: string,
+  most: number,
+): Promise<number> {
+  const [row] = await em.execute<{ count: number }[]>(
+    `select count(*)::int from (
+      select from upload where principal = ? and namespace = ? and resumable and state in ${UNFINISHED_SQL} limit ?
+    ) unfinished`,
+    [principal, namespace, most],
+  )
+  return row!.count
 }
 
 /** False where the upload has one already, or is closed. */
@@ -52,66 +74,59 @@ export async function extendUpload(em: EntityManager, id: string, seconds: numbe
   return rows.length > 0
 }
 
-export interface PartInit {
-  number: number
-  sizeBytes: number
-  sha256: Buffer
-  etag: string
-}
-
-/** Records a stored part, in a transaction. False where the upload is no longer open. */
-export async function recordPart(em: EntityManager, id: string, part: PartInit, seconds: number): Promise<boolean> {
-  if (!(await extendUpload(em, id, seconds))) return false
-  await em.execute(
-    `insert into upload_part (upload_id, number, size_bytes, sha256, etag) values (?, ?, ?, ?, ?)
-      on conflict (upload_id, number) do update
-        set size_bytes = excluded.size_bytes, sha256 = excluded.sha256, etag = excluded.etag`,
-    [id, part.number, part.sizeBytes, part.sha256, part.etag],
-  )
-  return true
-}
-
-export function listParts(em: EntityManager, upload: string): Promise<UploadPart[]> {
-  return em.find(UploadPart, { upload }, { orderBy: { number: 'asc' } })
-}
-
-/** The first hundred of the parts that have not arrived. */
-export async function listMissingParts(em: EntityManager, id: string, partCount: number): Promise<number[]> {
-  const rows = await em.execute<{ number: number }[]>(
-    `select number from generate_series(1, ?::int) number
-      where not exists (select from upload_part part where part.upload_id = ? and part.number = number.number)
-      order by number limit 100`,
-    [partCount, id],
-  )
-  return rows.map(({ number }) => number)
-}
-
-/** The upload under a row lock; and whether another call is completing it at present. */
-export async function lockUpload(em: EntityManager, id: string): Promise<{ state: UploadState; busy: boolean }> {
-  const [row] = await em.execute<{ state: UploadState; busy: boolean }[]>(
-    `select state, coalesce(state = 'COMPLETING' and lease_until > clock_timestamp(), false) busy
+/** The upload under a row lock; and whether its owner is at work at present. */
+export async function lockUpload(em: EntityManager, id: string): Promise<LockedUpload> {
+  const [row] = await em.execute<LockedUpload[]>(
+    `select id, state, coalesce(lease_until > clock_timestamp(), false) busy,
+        failure_reason "failureReason", failure_message "failureMessage"
       from upload where id = ? for update`,
     [id],
   )
-  return row ?? { state: 'EXPIRED', busy: false }
+  return row ?? { id, state: 'EXPIRED', busy: false, failureReason: null, failureMessage: null }
 }
 
-/** Takes a locked upload for completion. Returns the epoch under which this call may write. */
-export async function leaseUpload(em: EntityManager, id: string, expireSeconds: number): Promise<number> {
-  const [row] = await em.execute<{ epoch: string }[]>(
-    `update upload set state = 'COMPLETING', epoch = epoch + 1,
+interface LockedUpload {
+  id: string
+  state: UploadState
+  busy: boolean
+  failureReason: UploadFailure | null
+  failureMessage: string | null
+}
+
+export interface Ownership {
+  /** Under which the owner may write. */
+  epoch: number
+  state: SealedState
+  /** How often a part went to the store; no more will. */
+  attempts: number
+}
+
+/** Takes a locked unfinished upload, and seals it where it is open. */
+export async function ownUpload(em: EntityManager, id: string, expireSeconds: number): Promise<Ownership> {
+  const [row] = await em.execute<{ epoch: string; state: SealedState; attempts: string }[]>(
+    `update upload set state = case state when 'OPEN' then 'SEALING' else state end, epoch = epoch + 1,
         lease_until = clock_timestamp() + make_interval(secs => ?), expire_time = now() + make_interval(secs => ?)
-      where id = ? returning epoch`,
+      where id = ? and state in ${UNFINISHED_SQL} returning epoch, state, attempts`,
     [LEASE_SECONDS, expireSeconds, id],
   )
-  return Number(row!.epoch)
+  return { epoch: Number(row!.epoch), state: row!.state, attempts: Number(row!.attempts) }
 }
 
-/** False where another call has taken the upload over. */
+/** The owner's next state, and a fresh lease. False where another one owns the upload. */
+export async function advanceUpload(em: EntityManager, id: string, epoch: number, state: SealedState) {
+  const rows = await em.execute<unknown[]>(
+    `update upload set state = ?, lease_until = clock_timestamp() + make_interval(secs => ?)
+      where id = ? and epoch = ? and state in ('SEALING', 'COMPLETING', 'VERIFYING') returning 1`,
+    [state, LEASE_SECONDS, id, epoch],
+  )
+  return rows.length > 0
+}
+
+/** False where another one owns the upload. */
 export async function renewLease(em: EntityManager, id: string, epoch: number): Promise<boolean> {
   const rows = await em.execute<unknown[]>(
     `update upload set lease_until = clock_timestamp() + make_interval(secs => ?)
-      where id = ? and epoch = ? and state = 'COMPLETING' returning 1`,
+      where id = ? and epoch = ? and state in ('SEALING', 'COMPLETING', 'VERIFYING') returning 1`,
     [LEASE_SECONDS, id, epoch],
   )
   return rows.length > 0
@@ -122,51 +137,35 @@ export async function releaseLease(em: EntityManager, id: string, epoch: number)
   await em.execute('update upload set lease_until = null where id = ? and epoch = ?', [id, epoch])
 }
 
-/** Opens an upload again whose parts the store does not know as they were recorded, without any part. */
-export async function reopenUpload(em: EntityManager, id: string, epoch: number): Promise<void> {
-  const rows = await em.execute<unknown[]>(
-    `update upload set state = 'OPEN', lease_until = null where id = ? and epoch = ? and state = 'COMPLETING' returning 1`,
-    [id, epoch],
-  )
-  if (rows.length > 0) await em.nativeDelete(UploadPart, { upload: id })
-}
-
-/** Ends an upload whose object is the blob's now. False where `epoch` is over. */
+/** Ends an upload whose object is the blob's now. False where another one owns it. */
 export async function commitUpload(em: EntityManager, id: string, epoch: number): Promise<boolean> {
   const rows = await em.execute<unknown[]>(
     `update upload set state = 'COMMITTED', lease_until = null
-      where id = ? and epoch = ? and state in ('OPEN', 'COMPLETING') returning 1`,
+      where id = ? and epoch = ? and state in ('SEALING', 'COMPLETING', 'VERIFYING') returning 1`,
     [id, epoch],
   )
   return rows.length > 0
 }
 
-/** Ends an unfinished upload without a blob of its own, and dooms what it has stored. With `epoch`: unless a later
- * call has begun to complete it. */
-export async function closeUpload(em: EntityManager, id: string, state: UploadState, epoch?: number): Promise<boolean> {
+export interface Closing {
+  state: 'COMMITTED' | 'ABORTED' | 'EXPIRED' | 'FAILED'
+  /** Without it: whoever owns it. */
+  epoch?: number
+  failure?: { reason: UploadFailure; message: string; part?: number }
+}
+
+/** Ends an unfinished upload without a blob of its own, and dooms what it has stored. */
+export async function closeUpload(em: EntityManager, id: string, closing: Closing): Promise<boolean> {
+  const { state, epoch = null, failure } = closing
   const rows = await em.execute<unknown[]>(
     `with closed as (
-        update upload set state = ?, lease_until = null
-          where id = ? and state in ('OPEN', 'COMPLETING') and (?::bigint is null or epoch = ?::bigint)
+        update upload set state = ?, lease_until = null, failure_reason = ?, failure_message = ?, failure_part = ?
+          where id = ? and state in ${UNFINISHED_SQL} and (?::bigint is null or epoch = ?::bigint)
           returning object_key, store_upload_id
       )
       insert into doomed_object (object_key, store_upload_id) select object_key, store_upload_id from closed
         on conflict do nothing returning 1`,
-    [state, id, epoch ?? null, epoch ?? null],
+    [state, failure?.reason ?? null, failure?.message ?? null, failure?.part ?? null, id, epoch, epoch],
   )
   return rows.length > 0
-}
-
-/** Forgets an upload of the simple lane whose object is the blob's now. False where it has expired meanwhile. */
-export async function finishSimpleUpload(em: EntityManager, id: string): Promise<boolean> {
-  return (await em.nativeDelete(Upload, { id, state: 'OPEN' })) > 0
-}
-
-/** Forgets an upload of the simple lane that failed, and dooms what it has stored. */
-export async function giveUpSimpleUpload(em: EntityManager, id: string): Promise<void> {
-  await em.execute(
-    `with gone as (delete from upload where id = ? and state = 'OPEN' returning object_key, store_upload_id)
-      insert into doomed_object (object_key, store_upload_id) select object_key, store_upload_id from gone`,
-    [id],
-  )
 }

@@ -123,11 +123,18 @@ describe.each([
     const bytes = makeBytes(34 * MIB, `left ${kind}`)
     const upload = await startUpload(uploads(), bytes)
     await withKill(200, () => refusalOf(writePart(uploads(), upload, bytes, 1)).catch(() => undefined))
-    await runSql(database.url, `update artifact.upload set expire_time = now() where state in ('OPEN', 'COMPLETING')`)
+    await runSql(
+      database.url,
+      `update artifact.upload set expire_time = now() where state in ('OPEN', 'SEALING', 'COMPLETING', 'VERIFYING')`,
+    )
     await running.kill()
     running = await start()
     const doomed = () => runSql(database.url, 'select * from artifact.doomed_object')
-    const open = () => runSql(database.url, `select * from artifact.upload where state in ('OPEN', 'COMPLETING')`)
+    const open = () =>
+      runSql(
+        database.url,
+        `select * from artifact.upload where state in ('OPEN', 'SEALING', 'COMPLETING', 'VERIFYING')`,
+      )
     await expect.poll(open, { timeout: 20_000 }).toEqual([])
     await expect.poll(doomed, { timeout: 20_000 }).toEqual([])
     const stored = await runSql(database.url, 'select 1 from artifact.blob')

@@ -29,12 +29,12 @@ describe.each(STORES)('uploads to %s that are refused', async (_kind, createStor
     const wrongHash = await refusalOf(alice.writePart(partMessages(upload.id, 2, last, sha256(bytes))))
     expect(wrongHash).toMatchObject({
       reason: 'DIGEST_MISMATCH',
-      metadata: { expected: digestOf(bytes), actual: digestOf(last) },
+      metadata: { expected: digestOf(bytes), actual: digestOf(last), part: '2' },
     })
     const short = await refusalOf(alice.writePart(partMessages(upload.id, 2, last.subarray(1))))
-    expect(short).toMatchObject({ reason: 'SIZE_MISMATCH', metadata: { expected: '100', actual: '99' } })
+    expect(short).toMatchObject({ reason: 'SIZE_MISMATCH', metadata: { expected: '100', actual: '99', part: '2' } })
     const long = await refusalOf(alice.writePart(partMessages(upload.id, 2, bytes.subarray(0, 101))))
-    expect(long).toMatchObject({ reason: 'SIZE_MISMATCH', metadata: { expected: '100', actual: '101' } })
+    expect(long).toMatchObject({ reason: 'SIZE_MISMATCH', metadata: { expected: '100', actual: '101', part: '2' } })
     for (const number of [0, 3, -1]) {
       const refusal = await refusalOf(alice.writePart(partMessages(upload.id, number, last)))
       expect(refusal).toMatchObject({ reason: 'FIELD_INVALID', fields: ['header.number'] })

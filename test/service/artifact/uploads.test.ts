@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
-import { UploadState } from '#gen/modelkeep/artifact/v1/upload_pb.ts'
+import { UploadFailureReason, UploadState } from '#gen/modelkeep/artifact/v1/upload_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { MIB, startArtifact, STORES } from '../../support/artifact.ts'
 import {
@@ -118,7 +118,11 @@ describe.each(STORES)('uploads to %s', async (kind, createStore) => {
     expect((await blobs.findMissingBlobs({ digests: [digest] })).missingDigests).toEqual([digest])
     expect(await refusalOf(alice.completeUpload({ uploadId: upload.id }))).toMatchObject({
       reason: 'UPLOAD_CLOSED',
-      metadata: { state: 'ABORTED' },
+      metadata: { state: 'FAILED', failure: 'DIGEST_MISMATCH' },
+    })
+    expect((await alice.getUpload({ uploadId: upload.id })).upload).toMatchObject({
+      state: UploadState.FAILED,
+      failure: { reason: UploadFailureReason.DIGEST_MISMATCH, partNumber: 0 },
     })
     await expect.poll(() => store.listObjects()).toEqual(before)
   })
@@ -156,7 +160,10 @@ describe.each(STORES)('uploads to %s', async (kind, createStore) => {
       await forgetful.abort(row!.object_key, null)
       const call =
         finish === 'part' ? writePart(alice, upload, bytes, 2) : alice.completeUpload({ uploadId: upload.id })
-      expect(await refusalOf(call)).toMatchObject({ reason: 'UPLOAD_CLOSED', metadata: { state: 'EXPIRED' } })
+      expect(await refusalOf(call)).toMatchObject({
+        reason: 'UPLOAD_CLOSED',
+        metadata: { state: 'EXPIRED', failure: 'STORE_FORGOT' },
+      })
       const anew = await startUpload(alice, bytes)
       expect(anew.id).not.toBe(upload.id)
       await Promise.all([1, 2].map((number) => writePart(alice, anew, bytes, number)))

@@ -1,0 +1,100 @@
+// The SHA-256 of a whole, taken from its parts on their way in. A part is taken once all before it were; one that is
+// not taken by the time its bytes are let go is left out, with all that follow: nothing waits, and no byte is held for it.
+import { createHash, type Hash } from 'node:crypto'
+import { setImmediate as turn } from 'node:timers/promises'
+
+export interface PartBytes {
+  chunks: Uint8Array[]
+  sha256: Buffer
+}
+
+export interface Prefix {
+  /** Of the first parts; to go on with. */
+  hash: Hash
+  /** The SHA-256 of each of them. */
+  sha256s: Buffer[]
+}
+
+/** After so many bytes others have their turn. */
+const BYTES_A_TURN = 4 * 1024 * 1024
+
+export class RunningDigest {
+  readonly #hash = createHash('sha256')
+  readonly #sha256s: Buffer[] = []
+  readonly #offered = new Map<number, PartBytes>()
+  #current: PartBytes | undefined
+  #taking: Promise<void> = Promise.resolve()
+  #busy = false
+
+  /** Returns what must be called before the bytes may be let go. */
+  offer(number: number, part: PartBytes): () => Promise<void> {
+    if (number > this.#sha256s.length) this.#offered.set(number, part)
+    if (!this.#busy) void this.#takeAll()
+    return async () => {
+      if (this.#offered.get(number) === part) this.#offered.delete(number)
+      if (this.#current === part) await this.#taking
+    }
+  }
+
+  /** What was taken, from the first part on. */
+  async prefix(): Promise<Prefix> {
+    while (this.#busy) await this.#taking
+    return { hash: this.#hash.copy(), sha256s: [...this.#sha256s] }
+  }
+
+  async #takeAll(): Promise<void> {
+    this.#busy = true
+    for (let next = this.#takeNext(); next; next = this.#takeNext()) {
+      this.#taking = this.#take(next)
+      await this.#taking
+    }
+    this.#busy = false
+  }
+
+  #takeNext(): PartBytes | undefined {
+    const number = this.#sha256s.length + 1
+    const part = this.#offered.get(number)
+    this.#offered.delete(number)
+    return part
+  }
+
+  async #take(part: PartBytes): Promise<void> {
+    this.#current = part
+    let bytes = 0
+    for (const chunk of part.chunks) {
+      this.#hash.update(chunk)
+      bytes += chunk.length
+      if (bytes < BYTES_A_TURN) continue
+      bytes = 0
+      await turn()
+    }
+    this.#sha256s.push(part.sha256)
+    this.#current = undefined
+  }
+}
+
+/** The running digests of a process by upload; those that were not used for longest make room for new ones. */
+export class RunningDigests {
+  readonly #limit: number
+  readonly #digests = new Map<string, RunningDigest>()
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  of(upload: string): RunningDigest {
+    const digest = this.#digests.get(upload) ?? new RunningDigest()
+    this.#digests.delete(upload)
+    this.#digests.set(upload, digest)
+    if (this.#digests.size > this.#limit) this.#digests.delete(this.#digests.keys().next().value!)
+    return digest
+  }
+
+  find(upload: string): RunningDigest | undefined {
+    return this.#digests.get(upload)
+  }
+
+  forget(upload: string): void {
+    this.#digests.delete(upload)
+  }
+}

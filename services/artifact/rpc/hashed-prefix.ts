@@ -1,0 +1,41 @@
+// Which parts of an upload need no reading back, because they were hashed on their way to the store.
+import { createHash } from 'node:crypto'
+import type { Prefix } from '../domain/running-digest.ts'
+import type { Upload, UploadPart } from '../store/upload.ts'
+import type { Hashed } from './assemble.ts'
+import type { Backend } from './backend.ts'
+
+export interface HashedPrefix extends Prefix {
+  /** Where it is the whole. */
+  whole: Hashed | undefined
+}
+
+/** Trusted only where each part went to the store once: then the store has what was recorded, because nothing else was ever
+ * sent under those numbers; and only where the parts that were hashed are those that were recorded. */
+export async function findPrefix(
+  { digests }: Backend,
+  upload: Upload,
+  parts: UploadPart[],
+  attempts: number,
+): Promise<HashedPrefix> {
+  const isOnce = attempts === parts.length
+  const [only] = parts
+  if (isOnce && only && parts.length === 1) {
+    const sha256 = Buffer.from(only.sha256)
+    return { ...nothing(), whole: wholeOf(sha256, sha256) }
+  }
+  const prefix = (isOnce && (await digests.find(upload.id)?.prefix())) || nothing()
+  const isRecorded = prefix.sha256s.every((sha256, index) => parts[index] && sha256.equals(parts[index].sha256))
+  if (!isRecorded) return { ...nothing(), whole: undefined }
+  if (prefix.sha256s.length < parts.length) return { ...prefix, whole: undefined }
+  const digest = prefix.hash.digest()
+  return { ...prefix, whole: wholeOf(digest, parts.length > 0 ? Buffer.concat(prefix.sha256s) : digest) }
+}
+
+function nothing(): Prefix {
+  return { hash: createHash('sha256'), sha256s: [] }
+}
+
+function wholeOf(sha256: Buffer, partSha256s: Buffer): Hashed {
+  return { digest: `sha256:${sha256.toString('hex')}`, partSha256s }
+}

@@ -1,0 +1,69 @@
+// The parts of resumable uploads, as far as they are stored.
+import type { EntityManager } from '#lib/store/database.ts'
+import { UploadPart } from './upload.ts'
+
+export interface PartInit {
+  number: number
+  sizeBytes: number
+  sha256: Buffer
+  etag: string
+}
+
+/** Counts that a part is about to go to the store. False where the upload is no longer open. */
+export async function countAttempt(em: EntityManager, id: string): Promise<boolean> {
+  const rows = await em.execute<unknown[]>(
+    `update upload set attempts = attempts + 1 where id = ? and state = 'OPEN' returning 1`,
+    [id],
+  )
+  return rows.length > 0
+}
+
+/** More than an upload has parts. */
+const FOREIGN_ATTEMPTS = 1_000_000
+
+/** From now on parts may come into the store past this service, whose bytes nobody has hashed: the whole is read back. */
+export async function distrustParts(em: EntityManager, id: string): Promise<void> {
+  await em.execute(`update upload set attempts = attempts + ? where id = ? and state = 'OPEN'`, [FOREIGN_ATTEMPTS, id])
+}
+
+/** Records a stored part and moves the time of expiry. False where the upload is no longer open. */
+export async function recordPart(em: EntityManager, id: string, part: PartInit, seconds: number): Promise<boolean> {
+  const rows = await em.execute<unknown[]>(
+    `with open as (
+        update upload set expire_time = now() + make_interval(secs => ?) where id = ? and state = 'OPEN' returning id
+      )
+      insert into upload_part (upload_id, number, size_bytes, sha256, etag) select id, ?, ?, ?, ? from open
+        on conflict (upload_id, number) do update
+          set size_bytes = excluded.size_bytes, sha256 = excluded.sha256, etag = excluded.etag
+        returning 1`,
+    [seconds, id, part.number, part.sizeBytes, part.sha256, part.etag],
+  )
+  return rows.length > 0
+}
+
+export function listParts(em: EntityManager, upload: string): Promise<UploadPart[]> {
+  return em.find(UploadPart, { upload }, { orderBy: { number: 'asc' } })
+}
+
+/** The first hundred of the parts that have not arrived. */
+export async function listMissingParts(em: EntityManager, id: string, partCount: number): Promise<number[]> {
+  const rows = await em.execute<{ number: number }[]>(
+    `select number from generate_series(1, ?::int) number
+      where not exists (select from upload_part part where part.upload_id = ? and part.number = number.number)
+      order by number limit 100`,
+    [partCount, id],
+  )
+  return rows.map(({ number }) => number)
+}
+
+/** Opens an upload again whose parts the store does not know as they were recorded, without any part. */
+export async function reopenUpload(em: EntityManager, id: string, epoch: number): Promise<void> {
+  await em.execute(
+    `with reopened as (
+        update upload set state = 'OPEN', lease_until = null
+          where id = ? and epoch = ? and state in ('SEALING', 'COMPLETING') returning id
+      )
+      delete from upload_part using reopened where upload_id = reopened.id`,
+    [id, epoch],
+  )
+}
