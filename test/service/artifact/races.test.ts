@@ -15,6 +15,7 @@ import {
 } from '../../support/bytes.ts'
 import { storeUnavailable, type ByteStore } from '../../../services/artifact/store/byte-store.ts'
 import { refusalOf } from '../../support/refusal.ts'
+import { changed } from '../../support/store-spies.ts'
 
 describe.each(STORES)('races and recovery on %s', async (_kind, createStore) => {
   const store = await createStore()
@@ -268,16 +269,4 @@ describe.each(STORES)('races and recovery on %s', async (_kind, createStore) => 
 
 function shaOfAbc(): Buffer {
   return Buffer.from('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', 'hex')
-}
-
-/** The same store with some of its functions in another way. The service under test does not close it. */
-function changed(store: ByteStore, changes: Partial<ByteStore>): ByteStore {
-  return new Proxy(store, {
-    get(target, name) {
-      const own = { close: async () => {}, ...changes }[name as keyof ByteStore]
-      if (own) return own
-      const value: unknown = Reflect.get(target, name, target)
-      return typeof value === 'function' ? value.bind(target) : value
-    },
-  })
 }

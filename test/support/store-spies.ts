@@ -1,0 +1,43 @@
+// A store of which a test changes some functions, or counts the calls.
+import type { ByteStore } from '../../services/artifact/store/byte-store.ts'
+
+/** The same store with some of its functions in another way. The service under test does not close it. */
+export function changed(store: ByteStore, changes: Partial<ByteStore>): ByteStore {
+  return new Proxy(store, {
+    get(target, name) {
+      const own = { close: async () => {}, ...changes }[name as keyof ByteStore]
+      if (own) return own
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}
+
+export interface CountedStore {
+  bytes: ByteStore
+  /** From where to where each read went. */
+  reads: [number, number][]
+  /** Keys that were completed. */
+  completed: string[]
+  /** Lengths of the parts that were put. */
+  parts: number[]
+}
+
+export function counted(store: ByteStore): CountedStore {
+  const counts: CountedStore = { bytes: store, reads: [], completed: [], parts: [] }
+  counts.bytes = changed(store, {
+    read(key, offset, length, signal) {
+      counts.reads.push([offset, offset + length])
+      return store.read(key, offset, length, signal)
+    },
+    complete(key, ...rest) {
+      counts.completed.push(key)
+      return store.complete(key, ...rest)
+    },
+    putPart(part) {
+      counts.parts.push(part.length)
+      return store.putPart(part)
+    },
+  })
+  return counts
+}
