@@ -16,7 +16,7 @@ import type { Lanes } from './domain/lanes.ts'
 import { RunningDigests } from './domain/running-digest.ts'
 import { collectLessOften } from './garbage.ts'
 import type { Backend } from './rpc/backend.ts'
-import { artifactRoutes } from './rpc/routes.ts'
+import { artifactRoutes, BYTE_METHODS } from './rpc/routes.ts'
 import type { ByteStore } from './store/byte-store.ts'
 import { startJanitor } from './store/janitor.ts'
 
@@ -79,6 +79,7 @@ export function artifactService(deps: ArtifactDeps): Service {
     routes: artifactRoutes(backend),
     authenticate: createAuthenticate(deps.trustedServices, askMetadata(deps.identity)),
     recordDenial: (denial) => recordDenial(database, denial),
+    byteMethods: BYTE_METHODS,
     check: async () => {
       await Promise.all([forkFor(database).execute('select 1'), bytes.check()])
       return true

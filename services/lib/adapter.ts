@@ -6,21 +6,25 @@ import {
   type connectNodeAdapter,
   type ConnectNodeAdapterOptions,
 } from '@connectrpc/connect-node'
+import type { FastLane } from './fast-lane/lane.ts'
 import type { Logger } from './log.ts'
 
 type Handler = ReturnType<typeof connectNodeAdapter>
 
 interface AdapterOptions extends ConnectNodeAdapterOptions {
   fallback: Handler
+  /** Asked first. */
+  fastLane: FastLane
   logger: Logger
 }
 
-export function createAdapter({ fallback, logger, ...options }: AdapterOptions): Handler {
+export function createAdapter({ fallback, fastLane, logger, ...options }: AdapterOptions): Handler {
   const router: ConnectRouter = createConnectRouter(options)
-  options.routes(router)
+  options.routes(fastLane.watch(router))
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]))
   return (request, response) => {
-    const handler = handlers.get(request.url?.split('?', 2)[0] ?? '')
+    const path = request.url?.split('?', 2)[0] ?? ''
+    const handler = handlers.get(path)
     if (!handler) return fallback(request, response)
     answer().catch((error: unknown) => {
       // The call's own line tells why it ended; this one, that its end could not be sent.
@@ -33,6 +37,8 @@ export function createAdapter({ fallback, logger, ...options }: AdapterOptions):
     })
 
     async function answer(): Promise<void> {
+      const taken = fastLane.take(request, response, path)
+      if (taken) return taken
       const asked = universalRequestFromNodeRequest(request, response, undefined, undefined)
       await universalResponseToNodeResponse(await handler!(asked), response)
     }

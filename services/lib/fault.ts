@@ -60,12 +60,20 @@ const CODES = {
 
 /** `aborted`: the call's signal, where the caller is gone or its deadline is over. */
 export function toConnectError(error: unknown, aborted?: AbortSignal): ConnectError {
-  if (aborted?.aborted && !(error instanceof ModelkeepError)) return asEnded(aborted.reason)
+  if (aborted?.aborted && !(error instanceof ModelkeepError) && !isBadRequest(error, aborted)) {
+    return asEnded(aborted.reason)
+  }
   if (error instanceof ConnectError) return error
   if (error instanceof ModelkeepError) return present(error)
   const refusal = asModelkeepError(error)
   if (refusal) return present(refusal)
   return present(new ModelkeepError('INTERNAL', 'something went wrong in the service'))
+}
+
+/** A request that cannot be read is let go of at once, which must not hide what is wrong with it. */
+function isBadRequest(error: unknown, { reason }: AbortSignal): boolean {
+  const isLetGo = reason instanceof DOMException && reason.name === 'AbortError'
+  return isLetGo && error instanceof ConnectError && error.code !== Code.Canceled
 }
 
 /** What Node and HTTP/2 say of a connection or stream that the other end let go of. */

@@ -7,6 +7,7 @@ import { createServer as createHttp2Server, type ServerHttp2Session } from 'node
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import { Health } from '#gen/health/v1/health_pb.ts'
 import { createAdapter } from './adapter.ts'
+import { FastLane, type ByteMethod } from './fast-lane/lane.ts'
 import { createGate, type GateOptions } from './gate.ts'
 import { healthRoutes, type HealthOptions } from './health.ts'
 import { createInterceptors } from './interceptors.ts'
@@ -34,6 +35,8 @@ export interface Serving extends GateOptions {
   services: DescService[]
   routes: (router: ConnectRouter) => void
   check: HealthOptions['check']
+  /** Methods that carry bytes and take the fast lane. */
+  byteMethods?: ByteMethod[]
   /** What plain HTTP GET finds beside the RPCs. */
   plain?: AnswerPlain
   /** Aborted when the process begins to drain; endless streams end on it. */
@@ -43,6 +46,7 @@ export interface Serving extends GateOptions {
 
 export interface Served {
   port: number
+  fastLane: Pick<FastLane, 'calls'>
   /** Lets calls in flight end, for at most `graceMs`, then cuts them off. */
   close(graceMs: number): Promise<void>
 }
@@ -71,7 +75,8 @@ export function adapterOptions(serving: Serving) {
 
 export async function serve(serving: Serving, address: { host: string; port: number }): Promise<Served> {
   const { options, cutOff } = adapterOptions(serving)
-  const handler = createAdapter({ ...options, logger: serving.logger, fallback: plainHandler(serving) })
+  const fastLane = new FastLane({ ...options, methods: serving.byteMethods ?? [] })
+  const handler = createAdapter({ ...options, fastLane, logger: serving.logger, fallback: plainHandler(serving) })
   const http1 = createHttpServer(
     { requestTimeout: 0, headersTimeout: FIRST_BYTES_MS, keepAliveTimeout: 75_000 },
     handler,
@@ -104,6 +109,7 @@ export async function serve(serving: Serving, address: { host: string; port: num
   })
   return {
     port: (tcp.address() as AddressInfo).port,
+    fastLane,
     async close(graceMs) {
       const closed = new Promise((resolve) => tcp.close(resolve))
       for (const session of sessions) session.close()

@@ -3,6 +3,7 @@ import type { DescService } from '@bufbuild/protobuf'
 import type { ConnectRouter } from '@connectrpc/connect'
 import { once } from 'node:events'
 import { processEnvironment } from './env.ts'
+import type { ByteMethod } from './fast-lane/lane.ts'
 import type { Authenticate, RecordDenial } from './gate.ts'
 import type { HealthOptions } from './health.ts'
 import type { Logger } from './log.ts'
@@ -16,6 +17,8 @@ export interface Service {
   authenticate: Authenticate
   recordDenial: RecordDenial
   check: HealthOptions['check']
+  /** Methods that carry bytes and take the fast lane. */
+  byteMethods?: ByteMethod[]
   /** What plain HTTP GET finds beside the RPCs. */
   plain?: AnswerPlain
   /** Ends background work and closes what it holds, after the last call has ended. */

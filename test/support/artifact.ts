@@ -73,6 +73,8 @@ async function createDirectoryStore(): Promise<TestStore> {
 
 export interface Replica {
   address: string
+  /** Calls that came by the fast lane. */
+  fastCalls(): number
   client<S extends DescService>(service: S, token?: string): Client<S>
   stop(): Promise<void>
 }
@@ -94,6 +96,8 @@ export interface ArtifactOptions extends ReplicaOptions {
 
 export interface ReplicaOptions {
   limits?: Partial<ArtifactLimits>
+  /** `general`: every call goes through the general adapter. */
+  framing?: 'fast' | 'general'
   bytes?: ByteStore
   lanes?: Lanes
   /** Gets all that is logged, at every level. */
@@ -138,7 +142,7 @@ async function startReplica(
   databaseUrl: string,
   metadataAddress: string,
   store: TestStore,
-  { limits, bytes, lanes = 'any', onLog }: ReplicaOptions,
+  { limits, bytes, lanes = 'any', framing, onLog }: ReplicaOptions,
 ): Promise<Replica> {
   const logger = onLog
     ? createLogger('artifact', 'trace', { write: onLog })
@@ -159,10 +163,13 @@ async function startReplica(
     limits: { ...LIMITS, ...limits },
     lanes,
   })
-  const served = await serve({ ...service, logger, draining: draining.signal }, { host: '127.0.0.1', port: 0 })
+  const byteMethods = framing === 'general' ? [] : service.byteMethods!
+  const serving = { ...service, byteMethods, logger, draining: draining.signal }
+  const served = await serve(serving, { host: '127.0.0.1', port: 0 })
   const address = `http://127.0.0.1:${served.port}`
   return {
     address,
+    fastCalls: () => served.fastLane.calls,
     client: (descriptor, token = 'alice') => createClient(descriptor, transportTo(address, token)),
     async stop() {
       draining.abort()

@@ -4,8 +4,6 @@ import type { Range } from './range.ts'
 
 /** Just under a power of two: the encoder doubles its buffer beyond it. */
 const MESSAGE_BYTES = 1024 * 1024 - 64
-/** From this size on, bytes are passed on as they are instead of being gathered. */
-const LARGE_BYTES = 256 * 1024
 
 export interface Parts {
   sizeBytes: number
@@ -20,16 +18,16 @@ export function enclosingParts({ offset, end }: Range, { sizeBytes, partSizeByte
   return { offset: Math.floor(offset / partSizeBytes) * partSizeBytes, end: Math.min(sizeBytes, last) }
 }
 
-/** Messages with the bytes of `range`. `source` has the bytes of `enclosingParts`. Calls `onCorrupt` where a part is not
+/** Messages with the bytes of `range`, each in pieces as they came. `source` has the bytes of `enclosingParts`. Calls `onCorrupt` where a part is not
  * what was stored, or bytes are missing. */
 export async function* verifyParts(
   source: AsyncIterable<Uint8Array>,
   range: Range,
   parts: Parts,
   onCorrupt: (part: number) => never,
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<Uint8Array[]> {
   const enclosing = enclosingParts(range, parts)
-  const messages = new MessageBuffer(range.end - range.offset)
+  const messages = new MessageBuffer()
   let position = enclosing.offset
   let hash = createHash('sha256')
   for await (const bytes of source) {
@@ -54,43 +52,32 @@ function clip(piece: Uint8Array, position: number, { offset, end }: Range): Uint
   return piece.subarray(Math.max(0, offset - position), Math.max(0, end - position))
 }
 
-/** Gathers bytes into messages of a good size, and always keeps the newest back. */
+/** Puts pieces together to messages of a good size, and always keeps the newest back. */
 class MessageBuffer {
-  #wanted: number
-  #held: Uint8Array | undefined
+  #pieces: Uint8Array[] = []
   #used = 0
 
-  constructor(wanted: number) {
-    this.#wanted = wanted
-  }
-
-  *add(piece: Uint8Array): Generator<Uint8Array> {
-    for (let rest = piece; rest.length > 0;) {
-      if (this.#held && this.#used === this.#held.length) yield* this.flush()
-      rest = this.#held || rest.length < LARGE_BYTES ? this.#gather(rest) : this.#keep(rest)
+  /** Returns the messages that became whole. */
+  add(bytes: Uint8Array): Uint8Array[][] {
+    const whole: Uint8Array[][] = []
+    for (let rest = bytes; rest.length > 0;) {
+      if (this.#used === MESSAGE_BYTES) whole.push(this.#take())
+      const piece = rest.subarray(0, MESSAGE_BYTES - this.#used)
+      this.#pieces.push(piece)
+      this.#used += piece.length
+      rest = rest.subarray(piece.length)
     }
+    return whole
   }
 
-  *flush(): Generator<Uint8Array> {
-    const message = this.#held?.subarray(0, this.#used)
-    this.#held = undefined
+  flush(): Uint8Array[][] {
+    return this.#used > 0 ? [this.#take()] : []
+  }
+
+  #take(): Uint8Array[] {
+    const message = this.#pieces
+    this.#pieces = []
     this.#used = 0
-    if (message) yield message
-  }
-
-  #keep(bytes: Uint8Array): Uint8Array {
-    this.#held = bytes.subarray(0, MESSAGE_BYTES)
-    this.#used = this.#held.length
-    this.#wanted -= this.#used
-    return bytes.subarray(this.#used)
-  }
-
-  #gather(bytes: Uint8Array): Uint8Array {
-    this.#held ??= Buffer.allocUnsafeSlow(Math.min(MESSAGE_BYTES, this.#wanted))
-    const taken = bytes.subarray(0, this.#held.length - this.#used)
-    this.#held.set(taken, this.#used)
-    this.#used += taken.length
-    this.#wanted -= taken.length
-    return bytes.subarray(taken.length)
+    return message
   }
 }

@@ -6,14 +6,18 @@ import {
   type DownloadBlobResponse,
 } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { fail } from '#lib/errors.ts'
+import { presentPieces } from '#lib/fast-lane/pieces.ts'
 import { requireStreamLane } from '../domain/lanes.ts'
-import { parseRange } from '../domain/range.ts'
+import { parseRange, type Range } from '../domain/range.ts'
 import { enclosingParts, verifyParts } from '../domain/verified-parts.ts'
 import type { StoredBlob } from '../store/blob.ts'
 import { isByteStoreProblem } from '../store/byte-store.ts'
 import type { Backend } from './backend.ts'
 import { requireBlob } from './blobs.ts'
 import { presentBlob } from './present.ts'
+
+/** The digest, in hex, after a whole blob whose every part has proved right. */
+const WHOLE_TRAILER = 'modelkeep-sha256'
 
 export async function* downloadBlob(
   backend: Backend,
@@ -26,11 +30,23 @@ export async function* downloadBlob(
   const length = BigInt(range.end - range.offset)
   const header = { blob: presentBlob(blob), offset: BigInt(range.offset), length }
   yield create(DownloadBlobResponseSchema, { message: { case: 'header', value: header } })
-  if (length === 0n) return
+  yield* readChunks(backend, blob, range, context)
+  if (length === BigInt(blob.sizeBytes)) context.responseTrailer.set(WHOLE_TRAILER, blob.digest.slice('sha256:'.length))
+}
+
+async function* readChunks(
+  backend: Backend,
+  blob: StoredBlob,
+  range: Range,
+  context: HandlerContext,
+): AsyncGenerator<DownloadBlobResponse> {
+  if (range.offset === range.end) return
   const enclosing = enclosingParts(range, blob)
   const source = readObject(backend, blob, enclosing.offset, enclosing.end - enclosing.offset, context.signal)
-  for await (const value of verifyParts(source, range, blob, (part) => failCorrupt(backend, blob, part))) {
-    yield create(DownloadBlobResponseSchema, { message: { case: 'chunk', value } })
+  for await (const pieces of verifyParts(source, range, blob, (part) => failCorrupt(backend, blob, part))) {
+    yield presentPieces(context, pieces, (value) =>
+      create(DownloadBlobResponseSchema, { message: { case: 'chunk', value } }),
+    )
   }
 }
 

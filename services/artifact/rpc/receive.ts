@@ -1,50 +1,79 @@
 // Reading a client's stream: a header first and once, then chunks, and no long silence.
-import { fail, failField, failLimit } from '#lib/errors.ts'
+import type { Message } from '@bufbuild/protobuf'
+import { findPieces } from '#lib/fast-lane/pieces.ts'
+import { fail, failField, failLimit, ModelkeepError } from '#lib/errors.ts'
 import { MAX_CHUNK_BYTES } from '../domain/blob.ts'
 
-interface Message<H> {
+type Incoming<H> = Message & {
   message: { case: 'header'; value: H } | { case: 'chunk'; value: Uint8Array } | { case: undefined; value?: undefined }
 }
 
-export interface Incoming<H> {
+export interface Received<H> {
   header: H
+  /** In pieces as the network brought them. */
   chunks: AsyncGenerator<Uint8Array>
 }
 
 /** Reads the header; the chunks follow as they are asked for. Throws STREAM_INVALID, STREAM_IDLE. */
-export async function receive<H>(messages: AsyncIterable<Message<H>>, idleSeconds: number): Promise<Incoming<H>> {
-  const iterator = messages[Symbol.asyncIterator]()
-  const next = () => withinIdle(iterator.next(), idleSeconds)
-  const first = await next()
+export async function receive<H>(messages: AsyncIterable<Incoming<H>>, idleSeconds: number): Promise<Received<H>> {
+  const reader = new PatientReader(messages, idleSeconds)
+  const first = await reader.next()
   if (first.done || first.value.message.case !== 'header') {
+    reader.stop()
     fail('STREAM_INVALID', 'the first message of the stream must be the header')
   }
-  return { header: first.value.message.value, chunks: readChunks(next) }
+  return { header: first.value.message.value, chunks: readChunks(reader) }
 }
 
-async function* readChunks<H>(next: () => Promise<IteratorResult<Message<H>>>): AsyncGenerator<Uint8Array> {
-  for (let result = await next(); !result.done; result = await next()) {
-    const { message } = result.value
-    if (message.case !== 'chunk') fail('STREAM_INVALID', 'every message after the header must be a chunk')
-    if (message.value.length === 0) failField('chunk', 'must not be empty')
-    if (message.value.length > MAX_CHUNK_BYTES) failLimit('chunk', MAX_CHUNK_BYTES, 'bytes')
-    yield message.value
-  }
-}
-
-async function withinIdle<T>(next: Promise<T>, seconds: number): Promise<T> {
-  const idle = Promise.withResolvers<never>()
-  const timer = setTimeout(() => idle.reject(new Error('idle')), seconds * 1000)
+async function* readChunks<H>(reader: PatientReader<Incoming<H>>): AsyncGenerator<Uint8Array> {
   try {
-    return await Promise.race([next, idle.promise.catch(() => failIdle(seconds))])
+    for (let result = await reader.next(); !result.done; result = await reader.next()) {
+      const { message } = result.value
+      if (message.case !== 'chunk') fail('STREAM_INVALID', 'every message after the header must be a chunk')
+      const pieces = findPieces(result.value)
+      if (pieces) {
+        yield* pieces
+        continue
+      }
+      if (message.value.length === 0) failField('chunk', 'must not be empty')
+      if (message.value.length > MAX_CHUNK_BYTES) failLimit('chunk', MAX_CHUNK_BYTES, 'bytes')
+      yield message.value
+    }
   } finally {
-    clearTimeout(timer)
+    reader.stop()
   }
 }
 
-function failIdle(seconds: number): never {
+/** Waits for each message for so long and no longer. One timer serves the whole stream. */
+class PatientReader<T> {
+  readonly #messages: AsyncIterator<T>
+  readonly #timer: NodeJS.Timeout
+  readonly #seconds: number
+  #giveUp = (): void => {}
+
+  constructor(messages: AsyncIterable<T>, seconds: number) {
+    this.#seconds = seconds
+    this.#messages = messages[Symbol.asyncIterator]()
+    this.#timer = setTimeout(() => this.#giveUp(), seconds * 1000).unref()
+  }
+
+  /** A refreshed timer runs again even where it had run out while nobody waited. */
+  next(): Promise<IteratorResult<T>> {
+    return new Promise((resolve, reject) => {
+      this.#giveUp = () => reject(idleError(this.#seconds))
+      this.#timer.refresh()
+      this.#messages.next().then(resolve, reject)
+    })
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+  }
+}
+
+function idleError(seconds: number): ModelkeepError {
   const message = `nothing was received for ${seconds} seconds, so the stream was ended`
-  fail('STREAM_IDLE', message, { idle_seconds: String(seconds) })
+  return new ModelkeepError('STREAM_IDLE', message, { idle_seconds: String(seconds) })
 }
 
 export function failSize(announced: number, actual: number, more: boolean): never {

@@ -3,6 +3,8 @@ import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { DirectService } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
+import type { ByteMethod } from '#lib/fast-lane/lane.ts'
+import { MAX_CHUNK_BYTES } from '../domain/blob.ts'
 import type { Backend } from './backend.ts'
 import { findMissingBlobs, getBlob } from './blobs.ts'
 import { completeUpload } from './complete-upload.ts'
@@ -12,6 +14,15 @@ import { createManifest, getManifest, releaseManifest, retainManifest } from './
 import { uploadBlob } from './upload-blob.ts'
 import { abortUpload, getUpload, startUpload } from './uploads.ts'
 import { writePart } from './write-part.ts'
+
+const CHUNK = { number: 2, maxBytes: MAX_CHUNK_BYTES }
+
+/** Whose messages have one field of bytes, `chunk`. */
+export const BYTE_METHODS: ByteMethod[] = [
+  { method: BlobService.method.uploadBlob, request: CHUNK },
+  { method: BlobService.method.downloadBlob, response: CHUNK },
+  { method: UploadService.method.writePart, request: CHUNK },
+]
 
 export function artifactRoutes(backend: Backend): (router: ConnectRouter) => void {
   return (router) => {

@@ -1,0 +1,114 @@
+// One call of the fast lane: gRPC's protocol on the HTTP/2 stream itself.
+import type { DescMethod, Message } from '@bufbuild/protobuf'
+import { Code, ConnectError, createContextValues, createHandlerContext, type HandlerContext } from '@connectrpc/connect'
+import { universalRequestFromNodeRequest } from '@connectrpc/connect-node'
+import { contentTypeProto, grpcStatusOk, parseTimeout, setTrailerStatus } from '@connectrpc/connect/protocol-grpc'
+import type { Http2ServerRequest, Http2ServerResponse, Http2Stream } from 'node:http2'
+import type { Decode, Encode } from './codec.ts'
+import { FrameReader, type ChunkField } from './frames.ts'
+import { takesPiecesKey } from './pieces.ts'
+import { readFrames, writeFrame } from './stream.ts'
+
+export interface CallOptions {
+  method: DescMethod
+  requestChunk: ChunkField | undefined
+  readMaxBytes: number
+  decode: Decode
+  encode: Encode
+  requestGate: (context: HandlerContext) => Promise<void>
+  /** Interceptors and handler. */
+  invoke: (context: HandlerContext, messages: AsyncIterable<Message>) => AsyncIterable<Message>
+  shutdownSignal: AbortSignal
+}
+
+type Context = ReturnType<typeof createHandlerContext>
+
+/** How long a caller who has its answer may go on sending. */
+const LINGER_MS = 5_000
+
+export async function answerCall(
+  options: CallOptions,
+  request: Http2ServerRequest,
+  response: Http2ServerResponse,
+): Promise<void> {
+  const { stream } = request
+  const { context, timeoutError } = openContext(options, request, response)
+  let answers: AsyncIterator<Message> | undefined
+  try {
+    await options.requestGate(context)
+    answers = options.invoke(context, readMessages(options, stream, context, timeoutError))[Symbol.asyncIterator]()
+    await writeMessages(answers, (message) => {
+      if (!response.headersSent) response.writeHead(200, toNodeHeaders(context.responseHeader))
+      return writeFrame(stream, options.encode(message))
+    })
+    context.abort()
+  } catch (error) {
+    context.abort(error)
+    answers?.return?.().catch(() => undefined)
+    setTrailerStatus(context.responseTrailer, presentError(error))
+  }
+  end(stream, response, context)
+}
+
+function openContext(options: CallOptions, request: Http2ServerRequest, response: Http2ServerResponse) {
+  const { signal, header, url } = universalRequestFromNodeRequest(request, response, undefined, undefined)
+  const timeout = parseTimeout(header.get('grpc-timeout'), Number.MAX_SAFE_INTEGER)
+  const context = createHandlerContext({
+    method: options.method,
+    service: options.method.parent,
+    protocolName: 'grpc',
+    requestMethod: 'POST',
+    url,
+    ...(timeout.timeoutMs === undefined ? {} : { timeoutMs: timeout.timeoutMs }),
+    shutdownSignal: options.shutdownSignal,
+    requestSignal: signal,
+    requestHeader: header,
+    responseHeader: { 'content-type': contentTypeProto },
+    responseTrailer: { 'grpc-status': grpcStatusOk },
+    contextValues: createContextValues().set(takesPiecesKey, true),
+  })
+  return { context, timeoutError: timeout.error }
+}
+
+async function* readMessages(
+  { readMaxBytes, requestChunk, decode }: CallOptions,
+  stream: Http2Stream,
+  context: Context,
+  timeoutError: ConnectError | undefined,
+): AsyncGenerator<Message> {
+  if (timeoutError) throw timeoutError
+  const reader = new FrameReader(readMaxBytes, requestChunk)
+  for await (const frame of readFrames(stream, reader, context.signal)) yield decode(frame)
+}
+
+/** While one message goes out, the next one is made ready. */
+async function writeMessages(
+  answers: AsyncIterator<Message>,
+  write: (message: Message) => Promise<void>,
+): Promise<void> {
+  let next = answers.next()
+  for (let result = await next; !result.done; result = await next) {
+    next = answers.next()
+    next.catch(() => undefined)
+    await write(result.value)
+  }
+}
+
+function presentError(error: unknown): ConnectError {
+  return error instanceof ConnectError
+    ? error
+    : new ConnectError('internal error', Code.Internal, undefined, undefined, error)
+}
+
+function end(stream: Http2Stream, response: Http2ServerResponse, context: Context): void {
+  if (stream.destroyed) return
+  if (!response.headersSent) response.writeHead(200, toNodeHeaders(context.responseHeader))
+  response.addTrailers(toNodeHeaders(context.responseTrailer))
+  response.end()
+  const timer = setTimeout(() => stream.close(), LINGER_MS)
+  stream.once('close', () => clearTimeout(timer))
+}
+
+function toNodeHeaders(headers: Headers): Record<string, string> {
+  return Object.fromEntries(headers.entries())
+}

@@ -1,0 +1,33 @@
+// Messages from frames and frames from messages, for one side of a method.
+import { create, fromBinary, toBinary, type DescMessage, type Message } from '@bufbuild/protobuf'
+import { Code, ConnectError } from '@connectrpc/connect'
+import { frameChunk, frameMessage, type ChunkField, type Frame } from './frames.ts'
+import { findPieces, holdPieces } from './pieces.ts'
+
+export type Decode = (frame: Frame) => Message
+export type Encode = (message: Message) => Uint8Array[]
+
+/** A chunk comes in pieces beside its message: see `findPieces`. */
+export function createDecode(schema: DescMessage, chunk: ChunkField | undefined): Decode {
+  const field = schema.fields.find(({ number }) => number === chunk?.number)
+  const oneof = field?.oneof?.localName ?? ''
+  return (frame) => {
+    if (frame.kind === 'message') return parse(schema, frame.bytes)
+    return holdPieces(create(schema, { [oneof]: { case: field!.localName, value: new Uint8Array(0) } }), frame.pieces)
+  }
+}
+
+export function createEncode(schema: DescMessage, chunk: ChunkField | undefined): Encode {
+  return (message) => {
+    const pieces = chunk && findPieces(message)
+    return pieces ? frameChunk(chunk, pieces) : frameMessage(toBinary(schema, message))
+  }
+}
+
+function parse(schema: DescMessage, bytes: Uint8Array): Message {
+  try {
+    return fromBinary(schema, bytes)
+  } catch (error) {
+    throw new ConnectError(`parse binary: ${(error as Error).message}`, Code.Internal, undefined, undefined, error)
+  }
+}

@@ -1,0 +1,60 @@
+// Bytes in several buffers, in order. Large ones are kept as they come; small ones, and small views of large buffers, are
+// copied together, so that the memory held stays near the bytes held however finely a peer cuts them.
+
+const BLOCK_BYTES = 64 * 1024
+/** From here on, a buffer of its own costs less than a copy. */
+const KEPT_BYTES = 8 * 1024
+/** A view may hold on to at most so many times its own bytes. */
+const MAX_HELD = 4
+
+export class PieceList {
+  length = 0
+  #pieces: Uint8Array[] = []
+  #block: Buffer | undefined
+  /** Of the block: bytes before `start` are in pieces already, those up to `used` are not. */
+  #start = 0
+  #used = 0
+
+  add(bytes: Uint8Array): void {
+    this.length += bytes.length
+    if (bytes.length >= KEPT_BYTES && bytes.buffer.byteLength <= MAX_HELD * bytes.length) {
+      this.#cut()
+      this.#pieces.push(bytes)
+      return
+    }
+    for (let rest = bytes; rest.length > 0;) rest = this.#gather(rest)
+  }
+
+  /** All that was added; the list is empty again. */
+  take(): Uint8Array[] {
+    this.#cut()
+    const pieces = this.#pieces
+    this.#pieces = []
+    this.length = 0
+    return pieces
+  }
+
+  /** Returns what did not fit into the block. */
+  #gather(bytes: Uint8Array): Uint8Array {
+    this.#block ??= Buffer.allocUnsafeSlow(BLOCK_BYTES)
+    const taken = bytes.subarray(0, BLOCK_BYTES - this.#used)
+    this.#block.set(taken, this.#used)
+    this.#used += taken.length
+    if (this.#used === BLOCK_BYTES) {
+      this.#cut()
+      this.#block = undefined
+      this.#start = this.#used = 0
+    }
+    return bytes.subarray(taken.length)
+  }
+
+  #cut(): void {
+    if (this.#used === this.#start) return
+    this.#pieces.push(this.#block!.subarray(this.#start, this.#used))
+    this.#start = this.#used
+  }
+}
+
+export function joinPieces(pieces: Uint8Array[]): Uint8Array {
+  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+}
