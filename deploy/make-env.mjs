@@ -3,7 +3,9 @@ import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 
 const password = () => randomBytes(24).toString('hex')
 const hash = (token) => createHash('sha256').update(token).digest('hex')
-const tokens = Object.fromEntries(['metadata', 'artifact', 'audit'].map((name) => [name, `mks_${randomBytes(32).toString('base64url')}`]))
+const tokens = Object.fromEntries(
+  ['metadata', 'artifact', 'audit'].map((name) => [name, `mks_${randomBytes(32).toString('base64url')}`]),
+)
 
 console.log(`POSTGRES_PASSWORD=${password()}
 S3_ACCESS_KEY=modelkeep

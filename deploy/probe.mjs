@@ -1,3 +1,12 @@
 // Health of the service in this container: exit 0 when it serves.
-const response = await fetch(`http://127.0.0.1:${process.env.PORT}/healthz`).catch(() => undefined)
-process.exitCode = response?.ok ? 0 : 1
+import http from 'node:http'
+import https from 'node:https'
+
+const { PORT, TLS_CERT_FILE } = process.env
+// The certificate is for the service's name, and this asks by another.
+const [client, options] = TLS_CERT_FILE ? [https, { rejectUnauthorized: false }] : [http, {}]
+const request = client.get({ ...options, host: '127.0.0.1', port: PORT, path: '/healthz' }, (response) => {
+  process.exitCode = response.statusCode === 200 ? 0 : 1
+  response.resume()
+})
+request.on('error', () => (process.exitCode = 1))

@@ -6,6 +6,7 @@ import { processEnvironment } from './env.ts'
 import type { ByteMethod } from './fast-lane/lane.ts'
 import type { Authenticate, RecordDenial } from './gate.ts'
 import type { HealthOptions } from './health.ts'
+import type { Address } from './listen.ts'
 import type { Logger } from './log.ts'
 import type { AnswerPlain } from './plain-http.ts'
 import { serve } from './serve.ts'
@@ -25,10 +26,8 @@ export interface Service {
   close: () => Promise<void>
 }
 
-export interface ProcessOptions {
+export interface ProcessOptions extends Address {
   name: string
-  host: string
-  port: number
   drainSeconds: number
   logger: Logger
   /** Told to the services, so that endless streams end when the process drains. */

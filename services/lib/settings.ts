@@ -1,7 +1,9 @@
 // The settings every service has.
 import { readFileSync } from 'node:fs'
+import { createSecureContext } from 'node:tls'
 import { SERVICE_TOKEN_PREFIX, type TrustedServices } from './authenticate.ts'
 import { EnvReader } from './env.ts'
+import { MAX_CONNECTIONS, type Address } from './listen.ts'
 
 export const SERVICE_NAMES = ['metadata', 'artifact', 'audit'] as const
 export type ServiceName = (typeof SERVICE_NAMES)[number]
@@ -10,6 +12,10 @@ export type ServiceName = (typeof SERVICE_NAMES)[number]
 export interface ProcessSettings {
   host: string
   port: number
+  /** Connections beyond are refused. */
+  maxConnections: number
+  /** In PEM; undefined where everything is plain text. */
+  tls: Address['tls']
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
   /** How long calls in flight may take to end after a stop was asked for. */
   drainSeconds: number
@@ -40,9 +46,25 @@ export function readProcessSettings(env: EnvReader, defaultPort: number): Proces
   return {
     host: env.string('HOST', '127.0.0.1'),
     port: env.integer('PORT', defaultPort, { min: 0, max: 65_535 }),
+    maxConnections: env.integer('MAX_CONNECTIONS', MAX_CONNECTIONS, { min: 1, max: 1_000_000 }),
+    tls: readTls(env),
     logLevel: env.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
     drainSeconds: env.integer('DRAIN_SECONDS', 30, { min: 0, max: 3600 }),
   }
+}
+
+/** From the files that `TLS_CERT_FILE` and `TLS_KEY_FILE` name. */
+function readTls(env: EnvReader): Address['tls'] {
+  const given = ['TLS_CERT', 'TLS_KEY'].filter((name) => env.string(`${name}_FILE`, '') !== '')
+  if (given.length === 0) return undefined
+  if (given.length === 1) env.problem('TLS_CERT_FILE and TLS_KEY_FILE must be given together')
+  const tls = { cert: env.secret('TLS_CERT', readText, ''), key: env.secret('TLS_KEY', readText, '') }
+  try {
+    createSecureContext(tls)
+  } catch {
+    env.problem('TLS_CERT_FILE and TLS_KEY_FILE must have a certificate and its key, in PEM')
+  }
+  return tls
 }
 
 export function readDatabaseUrl(env: EnvReader): string {

@@ -1,6 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { hashToken } from '../../services/lib/authenticate.ts'
 import { ConfigError, EnvReader, type Environment } from '../../services/lib/env.ts'
@@ -33,6 +34,8 @@ test('three settings are needed, the rest has defaults', () => {
   expect(read(GOOD)).toEqual({
     host: '127.0.0.1',
     port: 7701,
+    maxConnections: 4096,
+    tls: undefined,
     logLevel: 'info',
     drainSeconds: 30,
     databaseUrl: GOOD.DATABASE_URL,
@@ -71,5 +74,16 @@ test('secrets may lie in files', () => {
   expect(read({ ...rest, SERVICE_TOKEN_FILE: path }).serviceToken).toBe(serviceToken)
   expect(problemsOf({ ...rest, SERVICE_TOKEN_FILE: `${path}.gone` })).toEqual([
     'SERVICE_TOKEN_FILE names a file that cannot be read',
+  ])
+})
+
+test('TLS needs a certificate and its key', () => {
+  const vector = (name: string): string => fileURLToPath(new URL(`../support/tls/${name}`, import.meta.url))
+  const tls = { TLS_CERT_FILE: vector('localhost.cert.pem'), TLS_KEY_FILE: vector('localhost.key.pem') }
+  expect(read({ ...GOOD, ...tls }).tls).toMatchObject({ key: expect.stringContaining('PRIVATE KEY') as string })
+  const alone = problemsOf({ ...GOOD, TLS_CERT_FILE: tls.TLS_CERT_FILE })
+  expect(alone).toContain('TLS_CERT_FILE and TLS_KEY_FILE must be given together')
+  expect(problemsOf({ ...GOOD, ...tls, TLS_KEY_FILE: tls.TLS_CERT_FILE })).toEqual([
+    'TLS_CERT_FILE and TLS_KEY_FILE must have a certificate and its key, in PEM',
   ])
 })

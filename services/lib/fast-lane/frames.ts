@@ -51,7 +51,7 @@ export class FrameReader {
   }
 
   /** Throws unless all that was read belongs to a whole frame. */
-  end(): void {
+  end(): undefined {
     if (this.#headUsed > 0) throw new ConnectError('protocol error: incomplete envelope', Code.InvalidArgument)
   }
 

@@ -10,53 +10,82 @@ export async function* readFrames(
   reader: FrameReader,
   signal: AbortSignal,
 ): AsyncGenerator<Frame> {
-  const frames: Frame[] = []
-  const incoming = { ended: false, failed: false, failure: undefined as unknown, wake: () => {} }
-  const fail = (failure: unknown): void => {
-    if (incoming.failed) return
-    Object.assign(incoming, { failed: true, failure })
-    incoming.wake()
-  }
-  const onData = (bytes: Buffer): void => {
-    if (incoming.failed) return
-    try {
-      reader.read(bytes, frames)
-    } catch (error) {
-      fail(error)
-    }
-    if (frames.length === 0 && !incoming.failed) return
-    stream.pause()
-    incoming.wake()
-  }
-  const onEnd = (): void => {
-    incoming.ended = true
-    incoming.wake()
-  }
-  const onClose = (): void => void (incoming.ended || fail(new ConnectError('the other end has gone', Code.Canceled)))
-  const onAbort = (): void => fail(signal.reason)
-  stream.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose)
-  signal.addEventListener('abort', onAbort, { once: true })
-  // A request without a body has ended by itself before.
-  if (stream.readableEnded) onEnd()
-  if (stream.destroyed) onClose()
-  if (signal.aborted) onAbort()
+  const incoming = new Incoming(stream, reader, signal)
   try {
-    for (;;) {
-      const frame = frames.shift()
-      if (frame) yield frame
-      else if (incoming.failed) throw incoming.failure
-      else if (incoming.ended) return reader.end()
-      else {
-        const { promise, resolve } = Promise.withResolvers<void>()
-        incoming.wake = resolve
-        stream.resume()
-        await promise
-      }
-    }
+    for (let frame = await incoming.next(); frame; frame = await incoming.next()) yield frame
   } finally {
-    stream.pause()
-    stream.off('data', onData).off('end', onEnd).off('close', onClose)
-    signal.removeEventListener('abort', onAbort)
+    incoming.close()
+  }
+}
+
+class Incoming {
+  readonly #stream: Http2Stream
+  readonly #reader: FrameReader
+  readonly #signal: AbortSignal
+  readonly #frames: Frame[] = []
+  #ended = false
+  #failure: { reason: unknown } | undefined
+  #wake = (): void => {}
+
+  constructor(stream: Http2Stream, reader: FrameReader, signal: AbortSignal) {
+    this.#stream = stream
+    this.#reader = reader
+    this.#signal = signal
+    // Errors may come after the last frame, too.
+    stream.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose).on('error', this.#onClose)
+    signal.addEventListener('abort', this.#onAbort, { once: true })
+    // A request without a body has ended by itself before.
+    if (stream.readableEnded) this.#onEnd()
+    if (stream.destroyed) this.#onClose()
+    if (signal.aborted) this.#onAbort()
+  }
+
+  /** Undefined at the end. */
+  async next(): Promise<Frame | undefined> {
+    for (;;) {
+      const frame = this.#frames.shift()
+      if (frame) return frame
+      if (this.#failure) throw this.#failure.reason
+      if (this.#ended) return this.#reader.end()
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#wake = resolve
+      this.#stream.resume()
+      await promise
+    }
+  }
+
+  close(): void {
+    this.#stream.pause()
+    this.#stream.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose)
+    this.#signal.removeEventListener('abort', this.#onAbort)
+  }
+
+  readonly #onData = (bytes: Buffer): void => {
+    if (this.#failure) return
+    try {
+      this.#reader.read(bytes, this.#frames)
+    } catch (error) {
+      this.#fail(error)
+    }
+    if (this.#frames.length === 0 && !this.#failure) return
+    this.#stream.pause()
+    this.#wake()
+  }
+
+  readonly #onEnd = (): void => {
+    this.#ended = true
+    this.#wake()
+  }
+
+  readonly #onClose = (): void => {
+    if (!this.#ended) this.#fail(new ConnectError('the other end has gone', Code.Canceled))
+  }
+
+  readonly #onAbort = (): void => this.#fail(this.#signal.reason)
+
+  #fail(reason: unknown): void {
+    this.#failure ??= { reason }
+    this.#wake()
   }
 }
 

@@ -44,7 +44,7 @@ describe.each([
       ) as StockStream
       void (async () => {
         for await (const message of messages) {
-          if (!call.write(message)) await new Promise<void>((drained) => call.on('drain', drained as never))
+          if (!call.write(message)) await new Promise<void>((drained) => call.on('drain', drained))
         }
         call.end()
       })()

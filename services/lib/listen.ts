@@ -1,0 +1,146 @@
+// One port for HTTP/2 and HTTP/1.1, in plain text or with TLS, within bounds, and with a graceful end.
+import { createServer as createHttpServer, type RequestListener } from 'node:http'
+import { createServer as createHttp2Server, type ServerHttp2Session } from 'node:http2'
+import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
+import type { createAdapter } from './adapter.ts'
+
+export interface Address {
+  host: string
+  port: number
+  /** Connections beyond are closed at once. Default 4,096. */
+  maxConnections?: number | undefined
+  /** In PEM. Without it, everything is plain text. */
+  tls?: { cert: string; key: string } | undefined
+}
+
+export interface Listening {
+  port: number
+  /** Lets calls in flight end, for at most `graceMs`, then cuts them off. */
+  close(graceMs: number): Promise<void>
+}
+
+export const MAX_CONNECTIONS = 4096
+
+/** HTTP/2 flow control: enough for 150 MiB/s on one stream at 20 ms, bounded for many. Bytes. */
+const STREAM_WINDOW = 4 * 1024 * 1024
+const CONNECTION_WINDOW = 16 * 1024 * 1024
+const MAX_STREAMS = 256
+const SESSION_MEMORY_MEGABYTES = 256
+const HTTP2_PREFACE = 'PRI'
+
+/** How long a connection may take to say which protocol it speaks, and an HTTP/1.1 request to send its headers. */
+const FIRST_BYTES_MS = 60_000
+/** Connections whose other end vanished without a word are found out after so long. */
+const KEEP_ALIVE_MS = 60_000
+/** An HTTP/2 connection without a call is closed after so long. */
+const IDLE_MS = 10 * 60_000
+
+export async function listen(
+  handler: ReturnType<typeof createAdapter>,
+  address: Address,
+  onCutOff: () => void,
+): Promise<Listening> {
+  const http1 = createHttpServer(
+    { requestTimeout: 0, headersTimeout: FIRST_BYTES_MS, keepAliveTimeout: 75_000 },
+    handler as RequestListener,
+  )
+  // It listens on no port of its own, and without this would never look after slow headers.
+  http1.emit('listening')
+  const { http2, sessions } = createSessions(handler)
+  const server = createDoor(address, (socket, isHttp2) => (isHttp2 ? http2 : http1).emit('connection', socket))
+  server.maxConnections = address.maxConnections ?? MAX_CONNECTIONS
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+    socket.on('error', () => socket.destroy())
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(address.port, address.host, resolve)
+  })
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close(graceMs) {
+      const closed = new Promise((resolve) => server.close(resolve))
+      for (const session of sessions) session.close()
+      http1.closeIdleConnections()
+      http1.on('request', (_request, response) => response.setHeader('connection', 'close'))
+      const timer = setTimeout(() => {
+        onCutOff()
+        for (const socket of sockets) socket.destroy()
+      }, graceMs)
+      const idle = setInterval(() => http1.closeIdleConnections(), 50)
+      await closed
+      clearTimeout(timer)
+      clearInterval(idle)
+    },
+  }
+}
+
+function createSessions(handler: ReturnType<typeof createAdapter>) {
+  const http2 = createHttp2Server(
+    {
+      settings: { initialWindowSize: STREAM_WINDOW, maxConcurrentStreams: MAX_STREAMS },
+      maxSessionMemory: SESSION_MEMORY_MEGABYTES,
+    },
+    handler,
+  )
+  const sessions = new Set<ServerHttp2Session>()
+  http2.on('session', (session) => {
+    session.setLocalWindowSize(CONNECTION_WINDOW)
+    sessions.add(session)
+    session.once('close', () => sessions.delete(session))
+    closeWhenIdle(session)
+  })
+  return { http2, sessions }
+}
+
+function closeWhenIdle(session: ServerHttp2Session): void {
+  let open = 0
+  const timer = setTimeout(() => {
+    if (open === 0) session.close()
+  }, IDLE_MS)
+  session.on('stream', (stream) => {
+    open += 1
+    stream.once('close', () => {
+      open -= 1
+      timer.refresh()
+    })
+  })
+  session.once('close', () => clearTimeout(timer))
+}
+
+/** Tells by ALPN, or by the first bytes, what a connection speaks. */
+function createDoor({ tls }: Address, hand: (socket: Socket, isHttp2: boolean) => void): Server {
+  const tcp = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }
+  if (!tls) {
+    return createTcpServer(tcp, (socket) => routeByPreface(socket, (isHttp2) => hand(socket, isHttp2)))
+  }
+  const options = { ...tcp, ...tls, ALPNProtocols: ['h2', 'http/1.1'], handshakeTimeout: FIRST_BYTES_MS }
+  return createTlsServer(options, (socket: TLSSocket) => {
+    socket.on('error', () => socket.destroy())
+    hand(socket, socket.alpnProtocol === 'h2')
+  })
+}
+
+/** The first three bytes tell HTTP/2 from HTTP/1.1. */
+function routeByPreface(socket: Socket, hand: (isHttp2: boolean) => void): void {
+  let head = Buffer.alloc(0)
+  const look = (): void => {
+    const more = socket.read() as Buffer | null
+    if (more === null) return
+    head = Buffer.concat([head, more])
+    if (head.length < HTTP2_PREFACE.length && HTTP2_PREFACE.startsWith(head.toString('latin1'))) return
+    socket.off('readable', look)
+    socket.off('timeout', giveUp)
+    socket.setTimeout(0)
+    socket.unshift(head)
+    hand(head.toString('latin1', 0, HTTP2_PREFACE.length) === HTTP2_PREFACE)
+  }
+  const giveUp = (): void => void socket.destroy()
+  socket.setTimeout(FIRST_BYTES_MS)
+  socket.on('timeout', giveUp)
+  socket.on('readable', look)
+}
