@@ -17,11 +17,19 @@ export function createDecode(schema: DescMessage, chunk: ChunkField | undefined)
   }
 }
 
+/** A chunk may be in the message, too: it is not copied either way. */
 export function createEncode(schema: DescMessage, chunk: ChunkField | undefined): Encode {
+  const field = schema.fields.find(({ number }) => number === chunk?.number)
+  const oneof = field?.oneof?.localName ?? ''
   return (message) => {
-    const pieces = chunk && findPieces(message)
+    const pieces = chunk && (findPieces(message) ?? soleChunk(message, oneof, field!.localName))
     return pieces ? frameChunk(chunk, pieces) : frameMessage(toBinary(schema, message))
   }
+}
+
+function soleChunk(message: Message, oneof: string, name: string): Uint8Array[] | undefined {
+  const { case: kind, value } = (message as Message & Record<string, { case?: string; value?: Uint8Array }>)[oneof]!
+  return kind === name && value!.length > 0 && !message.$unknown ? [value!] : undefined
 }
 
 function parse(schema: DescMessage, bytes: Uint8Array): Message {

@@ -9,8 +9,10 @@ export async function* readFrames(
   stream: Http2Stream,
   reader: FrameReader,
   signal: AbortSignal,
+  /** Of the error where the stream breaks off. */
+  broken = Code.Canceled,
 ): AsyncGenerator<Frame> {
-  const incoming = new Incoming(stream, reader, signal)
+  const incoming = new Incoming(stream, reader, signal, broken)
   try {
     for (let frame = await incoming.next(); frame; frame = await incoming.next()) yield frame
   } finally {
@@ -22,12 +24,14 @@ class Incoming {
   readonly #stream: Http2Stream
   readonly #reader: FrameReader
   readonly #signal: AbortSignal
+  readonly #broken: Code
   readonly #frames: Frame[] = []
   #ended = false
   #failure: { reason: unknown } | undefined
   #wake = (): void => {}
 
-  constructor(stream: Http2Stream, reader: FrameReader, signal: AbortSignal) {
+  constructor(stream: Http2Stream, reader: FrameReader, signal: AbortSignal, broken: Code) {
+    this.#broken = broken
     this.#stream = stream
     this.#reader = reader
     this.#signal = signal
@@ -78,7 +82,7 @@ class Incoming {
   }
 
   readonly #onClose = (): void => {
-    if (!this.#ended) this.#fail(new ConnectError('the other end has gone', Code.Canceled))
+    if (!this.#ended) this.#fail(new ConnectError('the other end has gone', this.#broken))
   }
 
   readonly #onAbort = (): void => this.#fail(this.#signal.reason)
