@@ -1,12 +1,15 @@
 // The artifact service on a real S3 server that can be made to fail, and what a patient client does about it.
 import type { Client } from '@connectrpc/connect'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
+import { expect } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { S3Store } from '../../services/artifact/store/s3.ts'
 import { startArtifact, type TestArtifact, type TestStore } from './artifact.ts'
 import { blobMessages, digestOf, download, writePart } from './bytes.ts'
+import type { TestDatabase } from './database.ts'
 import { startChaosS3, type ChaosS3 } from './chaos-s3.ts'
 import { createBucket, type TestBucket } from './minio.ts'
+import { findLeftovers } from './leftovers.ts'
 import { refusalOf } from './refusal.ts'
 
 /** Long enough for an honest answer, short enough to wait for. */
@@ -21,12 +24,14 @@ export interface ChaosArtifact {
   stop(): Promise<void>
 }
 
-export async function startChaosArtifact(): Promise<ChaosArtifact> {
-  const bucket = await createBucket()
+export async function startChaosArtifact(
+  own: { bucket?: TestBucket; database?: TestDatabase } = {},
+): Promise<ChaosArtifact> {
+  const bucket = own.bucket ?? (await createBucket())
   const chaos = await startChaosS3(bucket.options.endpoint)
   const open = () => new S3Store({ ...bucket.options, endpoint: chaos.address, silenceMs: SILENCE_MS })
   const store: TestStore = { ...bucket, open, overwrite: async () => {} }
-  const artifact = await startArtifact(store)
+  const artifact = await startArtifact(store, own.database ? { database: own.database } : {})
   return {
     artifact,
     chaos,
@@ -76,4 +81,12 @@ export async function persist(go: () => Promise<void>, most = 4): Promise<string
       if (reasons.length === most) throw new Error(`failed ${most} times: ${reasons.join(', ')}`, { cause: error })
     }
   }
+}
+
+/** Once all that is unfinished has had its time, there are the objects of the blobs and no others. */
+export async function expectNothingLeft({ artifact, bucket, chaos }: ChaosArtifact): Promise<void> {
+  chaos.heal()
+  const keys = new Set(chaos.seen.map(({ key }) => key).filter((key) => key !== ''))
+  const leftovers = () => findLeftovers(artifact, bucket, [...keys])
+  await expect.poll(leftovers, { timeout: 20_000, interval: 300 }).toEqual([])
 }

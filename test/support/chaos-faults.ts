@@ -1,7 +1,7 @@
 // Everything that can go wrong between a service and its S3 server.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { bodyOf, cut, passHalf, passOn, refuse } from './chaos-exchange.ts'
-import type { Exchange } from './chaos-s3.ts'
+import type { Exchange, Operation } from './chaos-s3.ts'
 
 type Fault = (exchange: Exchange) => Promise<void>
 
@@ -83,3 +83,33 @@ export const FAULTS = {
 } satisfies Record<string, Fault>
 
 export type FaultName = keyof typeof FAULTS
+
+const BROKEN_CONNECTIONS: FaultName[] = [
+  'a reset before the body',
+  'a reset after the body',
+  'a lost answer',
+  'an answer cut short',
+  'an answer that stalls',
+  'silence',
+]
+const REFUSALS: FaultName[] = ['too busy', 'an error after it was done', 'a skewed clock', 'an expired signature']
+const WRITING: FaultName[] = [...BROKEN_CONNECTIONS, ...REFUSALS, 'sent twice', 'done later than it seems']
+const COMPLETING: FaultName[] = [...WRITING, 'an error that looks like success', 'such an error after it was done']
+/** What can go wrong at each operation. */
+export const POSSIBLE: Record<Operation, FaultName[]> = {
+  CreateMultipartUpload: WRITING,
+  UploadPart: [...WRITING, 'a reset within the body', 'another ETag'],
+  PutObject: [...WRITING, 'a reset within the body', 'another ETag'],
+  HeadObject: [...REFUSALS, 'a reset before the body', 'silence', 'not found yet'],
+  CompleteMultipartUpload: COMPLETING,
+  GetObject: [
+    ...BROKEN_CONNECTIONS,
+    ...REFUSALS,
+    ...(['not found yet', 'a flipped bit', 'a body shorter than asked for', 'a trickle'] as FaultName[]),
+  ],
+  ListUploads: [...REFUSALS, 'a reset before the body', 'silence', 'not found yet'],
+  AbortMultipartUpload: WRITING,
+  DeleteObject: WRITING,
+  ListParts: [],
+  Bucket: [],
+}

@@ -38,7 +38,7 @@ export interface Rule {
 export interface ChaosS3 {
   address: string
   seen: Seen[]
-  /** The most completions of one upload that were under way at the store at once. */
+  /** The most completions of one upload that the service had under way at once. */
   mostAtOnce: number
   /** Completions that the store carried out, by upload. */
   completed: Map<string, number>
@@ -74,11 +74,13 @@ export async function startChaosS3(target: string): Promise<ChaosS3> {
     const seen = { ...describe(request), fault: undefined as FaultName | undefined, status: undefined }
     seen.fault = choose(seen.operation)
     chaos.seen.push(seen)
+    countCompletion(seen, response, chaos)
     // What breaks on purpose breaks loudly.
-    for (const stream of [request, response, request.socket]) stream.on('error', () => {})
+    for (const stream of [request, response]) stream.on('error', () => {})
     const forward = (body?: Buffer) => send(agent, target, { request, response, body, seen, chaos })
     FAULTS[seen.fault ?? 'none']({ request, response, forward }).catch(() => response.destroy())
   })
+  server.on('connection', (socket) => socket.on('error', () => {}))
   server.requestTimeout = 0
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const chaos: ChaosS3 = {
@@ -104,26 +106,24 @@ interface Sending extends Omit<Exchange, 'forward'> {
   chaos: ChaosS3
 }
 
+async function send(agent: Agent, target: string, { request, body, seen, chaos }: Sending): Promise<IncomingMessage> {
+  const answer = await pass(agent, target, request, body)
+  seen.status = answer.statusCode
+  if (seen.operation !== 'CompleteMultipartUpload') return answer
+  const { whole, done } = await completedOf(answer)
+  if (done) chaos.completed.set(seen.uploadId!, (chaos.completed.get(seen.uploadId!) ?? 0) + 1)
+  return whole
+}
+
 const completing = new Map<string, number>()
 
-async function send(agent: Agent, target: string, { request, body, seen, chaos }: Sending): Promise<IncomingMessage> {
-  const completion = seen.operation === 'CompleteMultipartUpload' ? seen.uploadId : undefined
-  const count = (change: number): void => {
-    if (!completion) return
-    completing.set(completion, (completing.get(completion) ?? 0) + change)
-    chaos.mostAtOnce = Math.max(chaos.mostAtOnce, completing.get(completion)!)
-  }
-  count(1)
-  try {
-    const answer = await pass(agent, target, request, body)
-    seen.status = answer.statusCode
-    if (!completion) return answer
-    const { whole, done } = await completedOf(answer)
-    if (done) chaos.completed.set(completion, (chaos.completed.get(completion) ?? 0) + 1)
-    return whole
-  } finally {
-    count(-1)
-  }
+/** Until it is answered, or the connection is cut. */
+function countCompletion({ operation, uploadId }: Seen, response: ServerResponse, chaos: ChaosS3): void {
+  if (operation !== 'CompleteMultipartUpload' || uploadId === undefined) return
+  const count = (completing.get(uploadId) ?? 0) + 1
+  completing.set(uploadId, count)
+  chaos.mostAtOnce = Math.max(chaos.mostAtOnce, count)
+  response.once('close', () => completing.set(uploadId, completing.get(uploadId)! - 1))
 }
 
 function pass(agent: Agent, target: string, request: IncomingMessage, body?: Buffer): Promise<IncomingMessage> {

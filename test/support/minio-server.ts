@@ -21,7 +21,7 @@ export interface MinioServer {
   stop(): Promise<void>
 }
 
-const KEYS = { region: 'us-east-1', accessKey: 'modelkeep', secretKey: 'modelkeep-test' }
+export const KEYS = { region: 'us-east-1', accessKey: 'modelkeep', secretKey: 'modelkeep-test' }
 const ROOT = { MINIO_ROOT_USER: KEYS.accessKey, MINIO_ROOT_PASSWORD: KEYS.secretKey, MINIO_BROWSER: 'off' }
 
 export async function startMinio(): Promise<MinioServer> {
@@ -54,25 +54,30 @@ async function startContainer(): Promise<MinioServer> {
 
 async function startBinary(path: string): Promise<MinioServer> {
   const data = await mkdtemp(join(tmpdir(), 'modelkeep-minio-'))
-  const port = await freePort()
-  const address = `127.0.0.1:${port}`
+  const address = `127.0.0.1:${await freePort()}`
+  const child = await launchMinio(path, data, address)
+  const stop = async () => {
+    await stopChild(child)
+    await rm(data, { recursive: true, force: true })
+  }
+  return { access: { endpoint: `http://${address}`, ...KEYS }, stop }
+}
+
+/** Resolves when the server answers. */
+export async function launchMinio(path: string, data: string, address: string): Promise<ChildProcess> {
   const child = spawn(path, ['server', '--quiet', '--address', address, data], {
     env: { ...process.env, ...ROOT, MINIO_UPDATE: 'off' },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let complaint = ''
   child.stderr.on('data', (text: Buffer) => (complaint = (complaint + text.toString()).slice(-4000)))
-  const stop = async () => {
-    await stopChild(child)
-    await rm(data, { recursive: true, force: true })
-  }
   try {
     await waitUntilLive(`http://${address}/minio/health/live`, child)
+    return child
   } catch (cause) {
-    await stop()
+    await stopChild(child)
     throw new Error(`MinIO did not start: ${complaint}`, { cause })
   }
-  return { access: { endpoint: `http://${address}`, ...KEYS }, stop }
 }
 
 async function waitUntilLive(url: string, child: ChildProcess): Promise<void> {

@@ -4,6 +4,7 @@ import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { MIB } from '../../support/artifact.ts'
 import { blobMessages, makeBytes, startUpload, writePart } from '../../support/bytes.ts'
 import {
+  expectNothingLeft,
   persist,
   pull,
   pushInOneStream,
@@ -11,38 +12,8 @@ import {
   startChaosArtifact,
   type ChaosArtifact,
 } from '../../support/chaos-artifact.ts'
-import type { FaultName } from '../../support/chaos-faults.ts'
+import { POSSIBLE, type FaultName } from '../../support/chaos-faults.ts'
 import type { Operation } from '../../support/chaos-s3.ts'
-
-const BROKEN_CONNECTIONS: FaultName[] = [
-  'a reset before the body',
-  'a reset after the body',
-  'a lost answer',
-  'an answer cut short',
-  'an answer that stalls',
-  'silence',
-]
-const REFUSALS: FaultName[] = ['too busy', 'an error after it was done', 'a skewed clock', 'an expired signature']
-const WRITING: FaultName[] = [...BROKEN_CONNECTIONS, ...REFUSALS, 'sent twice', 'done later than it seems']
-const COMPLETING: FaultName[] = [...WRITING, 'an error that looks like success', 'such an error after it was done']
-/** What can go wrong at each operation. */
-const POSSIBLE: Record<Operation, FaultName[]> = {
-  CreateMultipartUpload: WRITING,
-  UploadPart: [...WRITING, 'a reset within the body', 'another ETag'],
-  PutObject: [...WRITING, 'a reset within the body', 'another ETag'],
-  HeadObject: [...REFUSALS, 'a reset before the body', 'silence', 'not found yet'],
-  CompleteMultipartUpload: COMPLETING,
-  GetObject: [
-    ...BROKEN_CONNECTIONS,
-    ...REFUSALS,
-    ...(['not found yet', 'a flipped bit', 'a body shorter than asked for', 'a trickle'] as FaultName[]),
-  ],
-  ListUploads: [...REFUSALS, 'a reset before the body', 'silence', 'not found yet'],
-  AbortMultipartUpload: WRITING,
-  DeleteObject: WRITING,
-  ListParts: [],
-  Bucket: [],
-}
 
 const SMALL = 2 * MIB
 /** Two parts. */
@@ -168,16 +139,7 @@ describe('the removal of what nobody needs', () => {
     const shared = makeBytes(LARGE, 'shared')
     await pushInOneStream(place, shared)
     await place.artifact.client(BlobService, 'carol').uploadBlob(blobMessages(shared, { namespace: 'other' }))
-    await place.artifact.sql(
-      `update artifact.upload set expire_time = now(), lease_until = null where state in ('OPEN', 'COMPLETING')`,
-    )
-    const open = () => place.artifact.sql(`select id from artifact.upload where state in ('OPEN', 'COMPLETING')`)
-    await expect.poll(open, { timeout: 20_000 }).toEqual([])
-    await nothingDoomed()
-    const stored = await place.artifact.sql<{ object_key: string }>('select object_key from artifact.blob')
-    expect((await place.bucket.listObjects()).sort()).toEqual(stored.map(({ object_key }) => object_key).sort())
-    const keys = new Set(place.chaos.seen.map(({ key }) => key).filter((key) => key !== ''))
-    expect(await place.bucket.listUnfinished([...keys])).toEqual([])
+    await expectNothingLeft(place)
   })
 
   test('no upload was ever completed twice, nor twice at once', () => {

@@ -1,0 +1,63 @@
+// Many clients at once on a store that fails at random. `CHAOS_SEED=… CHAOS_ROUNDS=…` repeats a run or makes it longer.
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { MIB } from '../../support/artifact.ts'
+import { makeBytes } from '../../support/bytes.ts'
+import {
+  expectNothingLeft,
+  persist,
+  pull,
+  pushInOneStream,
+  pushInParts,
+  startChaosArtifact,
+  type ChaosArtifact,
+} from '../../support/chaos-artifact.ts'
+import { POSSIBLE } from '../../support/chaos-faults.ts'
+import { chosenSeed, seededRandom } from '../../support/random.ts'
+
+const ROUNDS = Number(process.env['CHAOS_ROUNDS'] ?? 10)
+const CLIENTS = 4
+/** Of all requests to the store. */
+const FAULTY = 0.15
+const SIZES = [0, 1, 70_000, 3 * MIB, 16 * MIB, 16 * MIB + 1, 33 * MIB]
+const MOST_TRIES = 30
+const CLEAR = [
+  'DEPENDENCY_UNAVAILABLE',
+  'UPLOAD_CLOSED',
+  'UPLOAD_BUSY',
+  'PARTS_MISSING',
+  'DIGEST_MISMATCH',
+  'BLOB_CORRUPT',
+]
+
+let place: ChaosArtifact
+beforeAll(async () => {
+  place = await startChaosArtifact()
+})
+afterAll(() => place.stop())
+
+test('whatever is acknowledged is there, and nothing else', { timeout: (60 + 20 * ROUNDS) * 1000 }, async () => {
+  const seed = chosenSeed()
+  console.log(`CHAOS_SEED=${seed} CHAOS_ROUNDS=${ROUNDS}`)
+  const random = seededRandom(seed)
+  place.chaos.decide = (operation) =>
+    random.next() < FAULTY ? random.pick(['none', ...POSSIBLE[operation]]) : undefined
+  const acknowledged = new Map<string, Buffer>()
+  for (let round = 1; round <= ROUNDS; round += 1) {
+    const steps = Array.from({ length: CLIENTS }, async (_, client) => {
+      const known = [...acknowledged.values()]
+      if (known.length > 0 && random.below(3) === 0) return persist(() => pull(place, random.pick(known)), MOST_TRIES)
+      // Now and then two clients send the same bytes.
+      const name = `${seed} ${round} ${random.below(3) === 0 ? 'shared' : client}`
+      const bytes = makeBytes(SIZES[(round + (name.endsWith('shared') ? 0 : client)) % SIZES.length]!, name)
+      const push = random.pick([pushInParts, pushInOneStream])
+      const reasons = await persist(() => push(place, bytes), MOST_TRIES)
+      acknowledged.set(name, bytes)
+      return reasons
+    })
+    for (const reasons of await Promise.all(steps)) for (const reason of reasons) expect(CLEAR).toContain(reason)
+  }
+  place.chaos.decide = () => undefined
+  for (const bytes of acknowledged.values()) await pull(place, bytes)
+  await expectNothingLeft(place)
+  expect(place.chaos.mostAtOnce).toBeLessThanOrEqual(1)
+})

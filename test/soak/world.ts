@@ -1,0 +1,93 @@
+// What a soak runs on: two replicas of the artifact service, of which one is mortal, on a store that fails at random.
+import type { Client } from '@connectrpc/connect'
+import type { DescService } from '@bufbuild/protobuf'
+import { readdir, readFile } from 'node:fs/promises'
+import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
+import { freePort } from '../../services/standalone/postgres.ts'
+import { startChaosS3, type ChaosS3 } from '../support/chaos-s3.ts'
+import { POSSIBLE } from '../support/chaos-faults.ts'
+import { runSql } from '../support/database.ts'
+import { startIdentitySister } from '../support/identity-sister.ts'
+import type { S3Access } from '../support/minio-server.ts'
+import { createBucketOn, type TestBucket } from '../support/minio.ts'
+import type { Random } from '../support/random.ts'
+import { grpcClient, startProcess, type RunningProcess } from '../support/suite.ts'
+
+export interface World {
+  chaos: ChaosS3
+  bucket: TestBucket
+  sql<T extends object>(statement: string): Promise<T[]>
+  /** Of either replica, by chance. */
+  client<S extends DescService>(service: S): Client<S>
+  /** Ends the mortal replica, with or without warning, and starts it again. */
+  restart(): Promise<void>
+  /** Of the replica that lives as long as the soak. */
+  measure(): Promise<Measure>
+  /** The store fails no more. */
+  heal(): void
+  stop(): Promise<void>
+}
+
+export interface Measure {
+  rssMebibytes: number
+  handles: number
+}
+
+/** Of all requests to the store. */
+const FAULTY = 0.06
+const TOKEN = 'soak'
+
+export async function startWorld(databaseUrl: string, access: S3Access, random: Random): Promise<World> {
+  const bucket = await createBucketOn(access)
+  const chaos = await startChaosS3(access.endpoint)
+  chaos.decide = (operation) => (random.next() < FAULTY ? random.pick(['none', ...POSSIBLE[operation]]) : undefined)
+  const sister = await startIdentitySister({ [TOKEN]: { principal: TOKEN, roles: { '*': Role.ADMIN } } })
+  const settings = {
+    HOST: '127.0.0.1',
+    DATABASE_URL: databaseUrl,
+    SERVICE_TOKEN: `mks_${'a'.repeat(40)}`,
+    TRUSTED_SERVICES: `metadata=${'0'.repeat(64)}`,
+    METADATA_ADDRESS: sister.address,
+    AUDIT_ADDRESS: sister.address,
+    UPLOAD_MEMORY_MIB: '128',
+    DRAIN_SECONDS: '5',
+    STORE: 's3',
+    S3_ENDPOINT: chaos.address,
+    S3_BUCKET: bucket.options.bucket,
+    S3_ACCESS_KEY: access.accessKey,
+    S3_SECRET_KEY: access.secretKey,
+  }
+  const start = async (port: number) => startProcess('artifact', { ...settings, PORT: String(port) })
+  const [steady, port] = [await start(await freePort()), await freePort()]
+  let mortal: RunningProcess = await start(port)
+  const clients = new Map<string, unknown>()
+  return {
+    chaos,
+    bucket,
+    sql: (statement) => runSql(databaseUrl, statement) as never,
+    client<S extends DescService>(service: S) {
+      const { address } = random.pick([steady, mortal])
+      const name = `${address} ${service.typeName}`
+      if (!clients.has(name)) clients.set(name, grpcClient(service, address, TOKEN))
+      return clients.get(name) as Client<S>
+    },
+    async restart() {
+      await (random.below(2) === 0 ? mortal.kill() : mortal.terminate())
+      mortal = await start(port)
+    },
+    measure: () => measure(steady.pid),
+    heal: () => void (chaos.decide = () => undefined),
+    async stop() {
+      await Promise.all([steady.kill(), mortal.kill()])
+      await sister.close()
+      await chaos.close()
+      await bucket.drop()
+    },
+  }
+}
+
+async function measure(pid: number): Promise<Measure> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8')
+  const handles = await readdir(`/proc/${pid}/fd`)
+  return { rssMebibytes: Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)![1]) / 1024), handles: handles.length }
+}

@@ -1,0 +1,25 @@
+import { afterAll, expect, inject, test } from 'vitest'
+import { createDatabase } from '../support/database.ts'
+import type { S3Access } from '../support/minio-server.ts'
+import { chosenSeed } from '../support/random.ts'
+import { soak } from '../soak/soak.ts'
+import { complaintsOf } from '../soak/verdict.ts'
+
+const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 40)
+
+const database = await createDatabase()
+afterAll(() => database.drop())
+
+test.skipIf(process.platform !== 'linux')(
+  'nothing is lost, wrong, left behind or growing, whatever fails and dies meanwhile',
+  { timeout: (SECONDS + 240) * 1000 },
+  async () => {
+    const seed = chosenSeed()
+    console.log(`CHAOS_SEED=${seed} SOAK_SECONDS=${SECONDS}`)
+    const access = (await (await fetch(inject('minioDesk'))).json()) as S3Access
+    const report = await soak({ seconds: SECONDS, seed, databaseUrl: database.url, access, onLine: console.log })
+    console.log(JSON.stringify(report))
+    expect(complaintsOf(report)).toEqual([])
+    expect(report.pushes).toBeGreaterThan(5)
+  },
+)
