@@ -46,13 +46,14 @@ export async function startChaosArtifact(
   }
 }
 
-/** One go at a resumable upload, as a client makes it: only what has not arrived is sent. */
+/** One go at a resumable upload, as a client makes it: only what has not arrived is sent. The last part goes first, so that
+ * the whole cannot be hashed on its way and is read back. */
 export async function pushInParts({ uploads }: Pick<ChaosArtifact, 'uploads'>, bytes: Buffer): Promise<void> {
   const { result } = await uploads.startUpload({ digest: digestOf(bytes), sizeBytes: BigInt(bytes.length) })
   if (result.case !== 'upload') return
   const upload = result.value
   const there = new Set(upload.parts.map(({ number }) => number))
-  for (let number = 1; number <= upload.partCount; number += 1) {
+  for (let number = upload.partCount; number >= 1; number -= 1) {
     if (!there.has(number)) await writePart(uploads, upload, bytes, number)
   }
   await uploads.completeUpload({ uploadId: upload.id })

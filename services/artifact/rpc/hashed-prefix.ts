@@ -22,17 +22,18 @@ export async function findPrefix(
   const [only] = parts
   if (isOnce && only && parts.length === 1) {
     const sha256 = Buffer.from(only.sha256)
-    return { ...nothing(), whole: wholeOf(sha256, sha256) }
+    return { ...noPrefix(), whole: wholeOf(sha256, sha256) }
   }
-  const prefix = (isOnce && (await digests.find(upload.id)?.prefix())) || nothing()
+  const prefix = (isOnce && (await digests.find(upload.id)?.prefix())) || noPrefix()
   const isRecorded = prefix.sha256s.every((sha256, index) => parts[index] && sha256.equals(parts[index].sha256))
-  if (!isRecorded) return { ...nothing(), whole: undefined }
+  if (!isRecorded) return { ...noPrefix(), whole: undefined }
   if (prefix.sha256s.length < parts.length) return { ...prefix, whole: undefined }
   const digest = prefix.hash.digest()
   return { ...prefix, whole: wholeOf(digest, parts.length > 0 ? Buffer.concat(prefix.sha256s) : digest) }
 }
 
-function nothing(): Prefix {
+/** All is read back. */
+export function noPrefix(): Prefix {
   return { hash: createHash('sha256'), sha256s: [] }
 }
 

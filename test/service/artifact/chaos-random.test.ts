@@ -20,14 +20,7 @@ const CLIENTS = 4
 const FAULTY = 0.15
 const SIZES = [0, 1, 70_000, 3 * MIB, 16 * MIB, 16 * MIB + 1, 33 * MIB]
 const MOST_TRIES = 30
-const CLEAR = [
-  'DEPENDENCY_UNAVAILABLE',
-  'UPLOAD_CLOSED',
-  'UPLOAD_BUSY',
-  'PARTS_MISSING',
-  'DIGEST_MISMATCH',
-  'BLOB_CORRUPT',
-]
+const CLEAR = ['DEPENDENCY_UNAVAILABLE', 'UPLOAD_CLOSED', 'UPLOAD_BUSY', 'PARTS_MISSING', 'BLOB_CORRUPT']
 
 let place: ChaosArtifact
 beforeAll(async () => {

@@ -45,8 +45,9 @@ async function meet(fault: FaultName, operations: Operation[], go: () => Promise
   for (const operation of operations) place.chaos.harm({ operation, fault })
   const reasons = await persist(go, 2 * operations.length + 1)
   place.chaos.heal()
-  const met = place.chaos.seen.slice(from).filter((seen) => seen.fault === fault)
-  expect(new Set(met.map(({ operation }) => operation))).toEqual(new Set(operations))
+  const met = new Set(place.chaos.seen.slice(from).flatMap((seen) => (seen.fault === fault ? [seen.operation] : [])))
+  // The store is asked for an object only where a completion went wrong.
+  expect([...met]).toEqual(expect.arrayContaining(operations.filter((operation) => operation !== 'HeadObject')))
   return reasons
 }
 
@@ -68,7 +69,7 @@ test.each(faultsOf(UPLOADING_A_STREAM))('a blob in one stream survives %s at %s'
 
 test.each(faultsOf(UPLOADING_PARTS))('a blob in parts survives %s at %s', async (fault, operations) => {
   const bytes = makeBytes(LARGE, `parts ${fault}`)
-  expectClear(await meet(fault, operations, () => pushInParts(place, bytes)), ['DIGEST_MISMATCH'])
+  expectClear(await meet(fault, operations, () => pushInParts(place, bytes)))
   await pull(place, bytes)
 })
 
@@ -76,6 +77,15 @@ test.each(faultsOf(['GetObject']))('a download survives %s', async (fault, opera
   const bytes = makeBytes(LARGE, 'to be downloaded')
   await pushInOneStream(place, bytes)
   expectClear(await meet(fault, operations, () => pull(place, bytes)), ['BLOB_CORRUPT'])
+})
+
+test('a blob in parts survives a completion without an answer, whose object cannot be seen yet', async () => {
+  const bytes = makeBytes(LARGE, 'stale')
+  place.chaos.harm({ operation: 'CompleteMultipartUpload', fault: 'a lost answer' })
+  place.chaos.harm({ operation: 'HeadObject', fault: 'not found yet', times: 2 })
+  expectClear(await persist(() => pushInParts(place, bytes), 6))
+  place.chaos.heal()
+  await pull(place, bytes)
 })
 
 describe('while every request of a kind fails', () => {
