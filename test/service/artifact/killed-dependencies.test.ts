@@ -67,7 +67,6 @@ const MOMENTS: [Operation, number, typeof pushInOneStream | typeof pushInParts][
   ['UploadPart', LARGE, pushInOneStream],
   ['CompleteMultipartUpload', LARGE, pushInOneStream],
   ['UploadPart', LARGE, pushInParts],
-  ['HeadObject', LARGE, pushInParts],
   ['CompleteMultipartUpload', LARGE, pushInParts],
   ['GetObject', LARGE, pushInParts],
 ]
