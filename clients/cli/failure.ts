@@ -49,6 +49,8 @@ const HINTS: Record<string, (metadata: Metadata) => string> = {
   SEMVER_EXISTS: ({ number }) => `Version ${number} has this semver; choose another.`,
   OVERLOADED: () => 'Wait a moment and run the command again.',
   DEPENDENCY_UNAVAILABLE: () => 'Wait a moment and run the command again; see: modelkeep status',
+  LANE_CLOSED: ({ lane }) => `Leave out --lane ${lane}: the bytes take the other way by themselves.`,
+  DIRECT_LANE_UNAVAILABLE: () => 'Leave out --lane direct: the bytes go through the server then.',
   CHECKPOINT_NOT_FOUND: () => 'The audit service signs new entries within seconds if it has a key (AUDIT_KEY).',
   INTERNAL: () => "The service's log has more.",
 }

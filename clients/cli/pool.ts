@@ -23,3 +23,27 @@ export async function forEach<T>(
   signal.throwIfAborted()
   if (failures.length > 0) throw failures[0]
 }
+
+/** A bound on what is under way at once, however many ask. First come, first served. */
+export class Slots {
+  #free: number
+  readonly #line: (() => void)[] = []
+
+  constructor(count: number) {
+    this.#free = count
+  }
+
+  /** Waits for a slot, and holds it while `work` runs. */
+  async run<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free -= 1
+    else await new Promise<void>((resolve) => this.#line.push(resolve))
+    try {
+      signal.throwIfAborted()
+      return await work()
+    } finally {
+      const next = this.#line.shift()
+      if (next) next()
+      else this.#free += 1
+    }
+  }
+}

@@ -6,7 +6,7 @@ import { addAliasCommands } from './program/alias.ts'
 import { addAuditCommands } from './program/audit.ts'
 import { addBrowseCommands } from './program/browse.ts'
 import { addModelCommands } from './program/model.ts'
-import { addTransferCommands } from './program/transfer.ts'
+import { addCacheCommands, addTransferCommands } from './program/transfer.ts'
 import { environment } from './settings.ts'
 
 const HELP = `
@@ -55,6 +55,7 @@ export function buildProgram(): Command {
   addModelCommands(program)
   addAccessCommands(program)
   addAuditCommands(program)
+  addCacheCommands(program)
   return program
 }
 

@@ -4,6 +4,7 @@ import { bytes } from './output.ts'
 
 const LARGE_BYTES = 16 * 1024 * 1024
 const LABEL_WIDTH = 28
+const RATE_SECONDS = 1
 
 export interface Progress {
   /** Announces a file; `done` bytes of it need no work any more. */
@@ -21,7 +22,7 @@ export async function openProgress(action: string, total: number, json: boolean)
   const { MultiBar, Presets } = await import('cli-progress')
   const bars = new MultiBar(
     {
-      format: '{label} {bar} {percentage}% {done} of {size}, {eta_formatted}',
+      format: '{label} {bar} {percentage}% {done} of {size}, {rate}, {eta_formatted}',
       stream: process.stderr,
       hideCursor: true,
       clearOnComplete: true,
@@ -37,22 +38,33 @@ class Bars implements Progress {
   readonly #bars: MultiBar
   readonly #total: SingleBar
   readonly #files = new Map<string, SingleBar>()
+  readonly #rates = new WeakMap<SingleBar, Rate>()
 
   constructor(bars: MultiBar, action: string, total: number) {
     this.#bars = bars
-    this.#total = bars.create(total, 0, { label: fit(action), done: bytes(0), size: bytes(total) })
+    this.#total = bars.create(total, 0, { label: fit(action), done: bytes(0), size: bytes(total), rate: '' })
   }
 
   begin(name: string, size: number, done = 0): void {
-    if (size > LARGE_BYTES) this.#files.set(name, this.#bars.create(size, 0, { label: fit(name), size: bytes(size) }))
-    this.advance(name, done)
+    if (size > LARGE_BYTES) {
+      const payload = { label: fit(name), size: bytes(size), done: bytes(0), rate: '' }
+      this.#files.set(name, this.#bars.create(size, 0, payload))
+    }
+    this.#move(name, done, 0)
   }
 
   advance(name: string, count: number): void {
+    this.#move(name, count, count)
+  }
+
+  /** `work`: how much of it was done just now. */
+  #move(name: string, count: number, work: number): void {
     for (const bar of [this.#total, this.#files.get(name)]) {
       if (!bar) continue
       const value = Math.max(0, (bar as unknown as { value: number }).value + count)
-      bar.update(value, { done: bytes(value) })
+      const rate = this.#rates.get(bar) ?? new Rate()
+      this.#rates.set(bar, rate)
+      bar.update(value, { done: bytes(value), rate: `${bytes(rate.add(work))}/s` })
     }
   }
 
@@ -64,6 +76,24 @@ class Bars implements Progress {
 
   close(): void {
     this.#bars.stop()
+  }
+}
+
+/** Bytes a second, over the last seconds. */
+class Rate {
+  #since = performance.now()
+  #count = 0
+  #rate = 0
+
+  add(count: number): number {
+    this.#count += count
+    const seconds = (performance.now() - this.#since) / 1000
+    if (seconds < RATE_SECONDS) return this.#rate
+    const latest = Math.max(0, this.#count / seconds)
+    this.#rate = this.#rate === 0 ? latest : (this.#rate + latest) / 2
+    this.#since = performance.now()
+    this.#count = 0
+    return this.#rate
   }
 }
 

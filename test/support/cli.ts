@@ -18,7 +18,8 @@ export interface Running {
 export function startCli(args: string[], environment: Record<string, string> = {}, cwd?: string): Running {
   const { PATH, HOME } = process.env
   // Nothing of the machine's own Modelkeep settings may leak in.
-  const env = { PATH, HOME, NO_COLOR: '1', MODELKEEP_DATA: '/nonexistent', ...environment }
+  const none = { MODELKEEP_DATA: '/nonexistent', MODELKEEP_CACHE_SIZE: '0' }
+  const env = { PATH, HOME, NO_COLOR: '1', ...none, ...environment }
   const child = spawn(process.execPath, [COMMAND, ...args], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] })
   const ended: Ended = { code: null, out: '', err: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => (ended.out += text))

@@ -75,10 +75,11 @@ export async function startFakeRegistry(files: FakeFile[], lies: Lies = {}): Pro
       router.rpc(BlobService.method.downloadBlob, async function* (request) {
         const bytes = blobs.get(request.digest)!
         const offset = Number(request.offset)
-        const header = { blob: describe(request.digest), offset: request.offset, length: BigInt(bytes.length - offset) }
+        const end = Math.min(bytes.length, request.length > 0n ? offset + Number(request.length) : bytes.length)
+        const header = { blob: describe(request.digest), offset: request.offset, length: BigInt(end - offset) }
         yield { message: { case: 'header' as const, value: header } }
-        for (let at = offset; at < Math.min(bytes.length, offset + (lies.endAfter ?? Infinity)); at += CHUNK) {
-          const chunk = Buffer.from(bytes.subarray(at, at + CHUNK))
+        for (let at = offset; at < Math.min(end, offset + (lies.endAfter ?? Infinity)); at += CHUNK) {
+          const chunk = Buffer.from(bytes.subarray(at, Math.min(end, at + CHUNK)))
           if (lies.cutBefore?.()) {
             await setTimeout(20)
             for (const socket of sockets) socket.destroy()

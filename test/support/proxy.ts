@@ -5,6 +5,8 @@ export interface StallingProxy extends AsyncDisposable {
   address: string
   /** Resolves when it has let through what it may. */
   stalled: Promise<void>
+  /** How many bytes came so far, each way. */
+  moved: { up: number; down: number }
 }
 
 interface Allowance {
@@ -18,11 +20,13 @@ export async function startStallingProxy(target: string, allowance: Allowance): 
   const { hostname, port } = new URL(target)
   const sockets = new Set<Socket>()
   const left = { up: allowance.up ?? Infinity, down: allowance.down ?? Infinity }
+  const moved = { up: 0, down: 0 }
   const { promise: stalled, resolve: reportStall } = Promise.withResolvers<void>()
   const forward = (from: Socket, to: Socket, way: 'up' | 'down'): void => {
     from.on('data', (chunk: Buffer) => {
       const passed = chunk.subarray(0, Math.max(0, left[way]))
       left[way] -= chunk.length
+      moved[way] += chunk.length
       if (left[way] <= 0) {
         from.pause()
         to.write(passed, () => reportStall())
@@ -54,6 +58,7 @@ export async function startStallingProxy(target: string, allowance: Allowance): 
   return {
     address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     stalled,
+    moved,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy()
       await new Promise((resolve) => {

@@ -31,8 +31,8 @@ export interface Suite {
   kill(name: ServiceName): Promise<void>
   /** Starts again on the same address. */
   start(name: ServiceName): Promise<void>
-  /** One more replica of a service; stopped with the suite. */
-  addReplica(name: ServiceName): Promise<RunningProcess>
+  /** One more replica of a service, with settings of its own if given; stopped with the suite. */
+  addReplica(name: ServiceName, more?: Record<string, string>): Promise<RunningProcess>
   /** For the CLI and other child processes. */
   environment: Record<string, string>
   stop(): Promise<void>
@@ -81,9 +81,9 @@ export async function startSuite(store: Record<string, string>): Promise<Suite> 
     },
     kill: (name) => processes[name].kill(),
     start,
-    async addReplica(name) {
+    async addReplica(name, more = {}) {
       const [port] = await freePorts(1)
-      const replica = await startProcess(name, settings(name, port!))
+      const replica = await startProcess(name, { ...settings(name, port!), ...more })
       replicas.push(replica)
       return replica
     },

@@ -2,42 +2,48 @@
 import { dirname } from 'node:path'
 import { statfs } from 'node:fs/promises'
 import { VersionSchema, type Version } from '#gen/modelkeep/metadata/v1/version_pb.ts'
+import type { Cache } from '../cache/cache.ts'
+import { openCache, type CacheOptions } from '../cache/settings.ts'
 import { Complaint } from '../complaint.ts'
 import type { Context } from '../context.ts'
+import type { LaneChoice } from '../lanes/choices.ts'
+import type { Lanes } from '../lanes/lanes.ts'
+import { openLanes } from '../lanes/settings.ts'
 import { bytes, facts, jsonOf, versionName } from '../output.ts'
-import { forEach } from '../pool.ts'
 import { openProgress } from '../progress.ts'
-import { download } from '../pull/download.ts'
+import { fetchFiles, type Fetched } from '../pull/files.ts'
 import { distrust, fetchManifest, type RemoteFile } from '../pull/manifest.ts'
-import { lockPartial, openBelow, openPartial, placesFor, settlePartial, type Places } from '../pull/partial.ts'
+import { lockPartial, openPartial, placesFor, settlePartial, type Places } from '../pull/partial.ts'
 import { lookAt, putInPlace, refuseOther } from '../pull/place.ts'
+import { environment } from '../settings.ts'
 import { resolveRef } from './resolve.ts'
 
-const AT_ONCE = 4
+interface PullOptions extends CacheOptions {
+  force?: boolean
+  lane: LaneChoice
+}
 
-export async function pull(
-  context: Context,
-  text: string,
-  directory: string,
-  options: { force?: boolean },
-): Promise<void> {
+export async function pull(context: Context, text: string, directory: string, options: PullOptions): Promise<void> {
+  const lanes = openLanes(options.lane, environment(), context.registry().settings.addresses.artifact)
+  const cache = await openCache(options, environment(), (text) => context.note(text))
   const version = await resolveRef(context, text)
   refuseSwapped(text, version)
   const files = await fetchManifest(context.registry(), version)
   const places = placesFor(directory, version.digest)
   const standing = await lookAt(places.target, files)
-  if (standing === 'same') return report(context, { version, places, receivedBytes: 0, changed: false })
+  if (standing === 'same') return report(context, { version, places, ...NOTHING, changed: false })
   if (standing === 'other' && !options.force) refuseOther(places.target)
   await using _lock = await lockPartial(places)
   await openPartial(places)
-  const receivedBytes = await fetchAll(context, version, files, places)
+  const fetched = await fetchAll(context, { version, files, places, lanes, cache })
   await settlePartial(
     places.partial,
     files.map(({ path }) => path),
   )
   context.signal.throwIfAborted()
   await putInPlace(places, standing === 'other')
-  report(context, { version, places, receivedBytes, changed: true })
+  await cache?.trim()
+  report(context, { version, places, ...fetched, changed: true })
 }
 
 /** Asked for by digest, a version must have it. */
@@ -46,23 +52,27 @@ function refuseSwapped(text: string, { digest }: Version): void {
   if (asked && asked !== digest) distrust(`the server answers with ${digest} when asked for ${asked}`)
 }
 
-async function fetchAll(context: Context, version: Version, files: RemoteFile[], places: Places): Promise<number> {
+interface Job {
+  version: Version
+  files: RemoteFile[]
+  places: Places
+  lanes: Lanes
+  cache: Cache | undefined
+}
+
+async function fetchAll(context: Context, { version, files, places, lanes, cache }: Job): Promise<Fetched> {
   const total = files.reduce((sum, { size }) => sum + size, 0)
   await refuseFullDisk(places, total)
-  const registry = context.registry()
   const progress = await openProgress('fetching', total, context.output.json)
-  let received = 0
+  const { namespace } = version
   try {
-    await forEach(files, AT_ONCE, context.signal, async (file, signal) => {
-      await using handle = await openBelow(places.partial, file.path)
-      const job = { namespace: version.namespace, file, handle, progress }
-      const count = await download({ ...registry, signal }, job)
-      received += count
-    })
+    return await fetchFiles(
+      { registry: context.registry(), namespace, root: places.partial, lanes, cache, progress },
+      files,
+    )
   } finally {
     progress.close()
   }
-  return received
 }
 
 async function refuseFullDisk({ partial }: Places, needed: number): Promise<void> {
@@ -72,18 +82,20 @@ async function refuseFullDisk({ partial }: Places, needed: number): Promise<void
   throw new Complaint('failed', `the disk has ${bytes(bavail * bsize)} left, the version has ${bytes(needed)}`)
 }
 
-interface Pulled {
+interface Pulled extends Fetched {
   version: Version
   places: Places
-  receivedBytes: number
   changed: boolean
 }
 
-function report({ output }: Context, { version, places, receivedBytes, changed }: Pulled): void {
+const NOTHING: Fetched = { receivedBytes: 0, cachedBytes: 0 }
+
+function report({ output }: Context, { version, places, changed, ...fetched }: Pulled): void {
   const { target } = places
   if (output.json) {
-    return output.document({ version: jsonOf(VersionSchema, version), directory: target, receivedBytes, changed })
+    return output.document({ version: jsonOf(VersionSchema, version), directory: target, ...fetched, changed })
   }
+  const cached = fetched.cachedBytes > 0 ? `, ${bytes(fetched.cachedBytes)} from the cache` : ''
   output.write(
     changed ? `pulled ${versionName(version)} to ${target}` : `${target} holds ${versionName(version)} already`,
   )
@@ -92,7 +104,7 @@ function report({ output }: Context, { version, places, receivedBytes, changed }
       ['id', version.id],
       ['digest', `${version.digest}, verified`],
       ['files', `${version.fileCount}, ${bytes(version.sizeBytes)}`],
-      ['received', changed ? bytes(receivedBytes) : ''],
+      ['received', changed ? `${bytes(fetched.receivedBytes)}${cached}` : ''],
     ]),
   )
 }

@@ -6,6 +6,9 @@ import { VersionSchema, type Version } from '#gen/modelkeep/metadata/v1/version_
 import { complainUsage } from '../complaint.ts'
 import type { Context } from '../context.ts'
 import { splitPair } from '../facts.ts'
+import type { LaneChoice } from '../lanes/choices.ts'
+import type { Lanes } from '../lanes/lanes.ts'
+import { openLanes } from '../lanes/settings.ts'
 import { bytes, facts as factLines, jsonOf, versionName } from '../output.ts'
 import { openProgress } from '../progress.ts'
 import { findMissing, sendBlobs, type Sent } from '../push/blobs.ts'
@@ -14,6 +17,7 @@ import { FACT_OPTIONS, readFacts, type FactOptions } from '../push/facts.ts'
 import { findFiles, hashFiles, type HashedFile } from '../push/files.ts'
 import { createManifest, createVersion, findOrCreateModel } from '../push/register.ts'
 import { parseRef } from '../refs.ts'
+import { environment } from '../settings.ts'
 import { moveAlias } from './alias-move.ts'
 
 interface PushOptions extends FactOptions {
@@ -24,6 +28,7 @@ interface PushOptions extends FactOptions {
   alias?: string[]
   reason?: string
   create: boolean
+  lane: LaneChoice
 }
 
 export async function push(context: Context, path: string, model: string, options: PushOptions): Promise<void> {
@@ -33,10 +38,11 @@ export async function push(context: Context, path: string, model: string, option
   checkAliases(options.alias ?? [], options.reason ?? '')
   const files = await findFiles(path)
   const registry = context.registry()
+  const lanes = openLanes(options.lane, environment(), registry.settings.addresses.artifact)
   const facts = await readFacts(context, path, options)
   await checkModel(registry, target, options)
   const hashed = await hash(context, files)
-  const sent = await send(context, target, hashed, texts.semver)
+  const sent = await send(context, lanes, { target, files: hashed, semver: texts.semver })
   const digest = await createManifest(registry, target.namespace, hashed)
   const owner = await findOrCreateModel(registry, target.namespace, target.model)
   const { version, created } = await createVersion(registry, owner, { manifestDigest: digest, facts, ...texts })
@@ -87,7 +93,13 @@ async function hash(context: Context, files: Awaited<ReturnType<typeof findFiles
   }
 }
 
-async function send(context: Context, target: Target, files: HashedFile[], semver: string): Promise<Sent> {
+interface ToSend {
+  target: Target
+  files: HashedFile[]
+  semver: string
+}
+
+async function send(context: Context, lanes: Lanes, { target, files, semver }: ToSend): Promise<Sent> {
   const registry = context.registry()
   const { namespace } = target
   const missing = await findMissing(registry, namespace, files)
@@ -97,7 +109,7 @@ async function send(context: Context, target: Target, files: HashedFile[], semve
   const lacking = missing.reduce((sum, { size }) => sum + size, 0)
   const progress = await openProgress('sending', lacking, context.output.json)
   try {
-    const sentBytes = await sendBlobs(registry, namespace, missing, progress)
+    const sentBytes = await sendBlobs(registry, namespace, missing, { lanes, progress })
     return { sentBytes, existingBytes: total - sentBytes }
   } finally {
     progress.close()

@@ -1,6 +1,7 @@
 // push and pull.
 import { Option, type Command } from 'commander'
 import { lazily } from '../context.ts'
+import { LANE_CHOICES } from '../lanes/choices.ts'
 import { collect } from './collect.ts'
 
 export function addTransferCommands(program: Command): void {
@@ -31,6 +32,7 @@ export function addTransferCommands(program: Command): void {
     .option('--label <name=value>', 'label; repeatable', collect)
     .option('--alias <name>', 'point this alias at the new version afterwards; repeatable', collect)
     .option('--reason <text>', 'why the alias moves')
+    .addOption(laneOption())
     .option('--no-create', 'fail when the model does not exist')
     .addOption(new Option('--create', 'make the model when it does not exist').default(true))
     .action(lazily(async () => (await import('../commands/push.ts')).push))
@@ -39,5 +41,29 @@ export function addTransferCommands(program: Command): void {
     .command('pull <ref> <directory>')
     .description('fetch a version into a directory, verified, all or nothing; goes on where an earlier pull stopped')
     .option('--force', 'replace what is in the directory')
+    .addOption(laneOption())
+    .option('--no-cache', 'take nothing from the cache, and keep nothing in it')
+    .option(
+      '--cache-size <size>',
+      'how large the cache may become (default: MODELKEEP_CACHE_SIZE or 20GiB); 0 for none',
+    )
     .action(lazily(async () => (await import('../commands/pull.ts')).pull))
+}
+
+function laneOption(): Option {
+  return new Option('--lane <lane>', 'direct: straight to and from the S3 store; stream: through the server')
+    .choices(LANE_CHOICES)
+    .default('auto')
+}
+
+export function addCacheCommands(program: Command): void {
+  const cache = program.command('cache').description('the files that earlier pulls left on this machine')
+  cache
+    .command('show')
+    .description('where the cache is and how full')
+    .action(lazily(async () => (await import('../commands/cache.ts')).cacheShow))
+  cache
+    .command('clear')
+    .description('remove all that is in it')
+    .action(lazily(async () => (await import('../commands/cache.ts')).cacheClear))
 }

@@ -59,19 +59,25 @@ export async function openPartial({ partial }: Places): Promise<void> {
   }
 }
 
-/** A file below the partial directory for reading and writing; what an earlier pull wrote is kept. Links are not followed. */
-export async function openBelow(root: string, path: string): Promise<FileHandle> {
-  const segments = path.split('/')
+/** The path of a file below the partial directory, with all directories made. Links are not followed. */
+export async function placeBelow(root: string, path: string): Promise<string> {
   let directory = root
-  for (const segment of segments.slice(0, -1)) {
+  for (const segment of path.split('/').slice(0, -1)) {
     directory = join(directory, segment)
     await mkdir(directory).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error
     })
     if (!(await lstat(directory)).isDirectory()) throw new Complaint('conflict', `${directory} is in the way`)
   }
+  return join(root, path)
+}
+
+/** For reading and writing; what an earlier pull wrote is kept, unless it shares its bytes with the cache. */
+export async function openPlaced(path: string): Promise<FileHandle> {
+  const found = await lstat(path).catch(() => undefined)
+  if (found && found.nlink > 1) await rm(path)
   const flags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0)
-  return open(join(root, path), flags, 0o666)
+  return open(path, flags, 0o666)
 }
 
 /** All files and links below, and the directories too, those deepest last. */

@@ -1,7 +1,8 @@
 // Sends what the registry lacks: small files in one stream each, large ones in parts.
 import { open } from 'node:fs/promises'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
-import { forEach } from '../pool.ts'
+import type { Lanes } from '../lanes/lanes.ts'
+import { forEach, Slots } from '../pool.ts'
 import type { Progress } from '../progress.ts'
 import { unary, type Registry } from '../registry.ts'
 import { retry } from '../retry.ts'
@@ -12,7 +13,11 @@ import { sendParts } from './parts.ts'
 /** Up to here a blob goes in one stream: what is lost with a connection is soon sent again. */
 const SMALL_BYTES = 16 * 1024 * 1024
 /** Of small blobs; the store's disk is waited for at each. */
-const AT_ONCE = 8
+const SMALL_AT_ONCE = 8
+/** Of large blobs: while one is being completed, the parts of the next are on their way. */
+const LARGE_AT_ONCE = 4
+/** Of parts, over all blobs. */
+const PARTS_AT_ONCE = 4
 const BATCH = 1_000
 
 export interface Sent {
@@ -33,27 +38,55 @@ export async function findMissing(registry: Registry, namespace: string, files: 
   return missing
 }
 
+/** What all files of a push share. */
+export interface Sending {
+  registry: Registry
+  namespace: string
+  lanes: Lanes
+  slots: Slots
+  progress: Progress
+}
+
 /** Sends them; how many bytes really went over the line comes back. */
 export async function sendBlobs(
   registry: Registry,
   namespace: string,
   files: HashedFile[],
-  progress: Progress,
+  { lanes, progress }: Pick<Sending, 'lanes' | 'progress'>,
 ): Promise<number> {
+  const sending = { registry, namespace, lanes, slots: new Slots(PARTS_AT_ONCE), progress }
   let sent = 0
-  const small = files.filter(({ size }) => size <= SMALL_BYTES)
-  await forEach(small, AT_ONCE, registry.signal, async (file, signal) => {
-    const count = await sendWhole({ ...registry, signal }, namespace, file, progress)
-    sent += count
-  })
-  for (const file of files.filter(({ size }) => size > SMALL_BYTES)) {
-    sent += await sendParts(registry, namespace, file, progress)
-    await refuseChanged(file)
-  }
+  const send = (width: number, chosen: HashedFile[], way: typeof sendParts) =>
+    forEach(chosen, width, registry.signal, async (file, signal) => {
+      const count = await way({ ...sending, registry: { ...registry, signal } }, file)
+      sent += count
+      await refuseChanged(file)
+    })
+  await send(
+    SMALL_AT_ONCE,
+    files.filter(({ size }) => size <= SMALL_BYTES),
+    sendSmall,
+  )
+  await send(
+    LARGE_AT_ONCE,
+    files.filter(({ size }) => size > SMALL_BYTES),
+    sendParts,
+  )
   return sent
 }
 
-async function sendWhole(registry: Registry, namespace: string, file: HashedFile, progress: Progress): Promise<number> {
+/** In one stream, where the server takes streams. */
+async function sendSmall(sending: Sending, file: HashedFile): Promise<number> {
+  if (sending.lanes.needsDirect) return sendParts(sending, file)
+  try {
+    return await sendWhole(sending, file)
+  } catch (error) {
+    if (!sending.lanes.learnClosed(error)) throw error
+    return sendParts(sending, file)
+  }
+}
+
+async function sendWhole({ registry, namespace, progress }: Sending, file: HashedFile): Promise<number> {
   progress.begin(file.path, file.size)
   await using handle = await open(file.file)
   const { existed } = await retry({ signal: registry.signal }, async () => {
@@ -76,6 +109,5 @@ async function sendWhole(registry: Registry, namespace: string, file: HashedFile
     }
   })
   progress.end(file.path)
-  await refuseChanged(file)
   return existed ? 0 : file.size
 }

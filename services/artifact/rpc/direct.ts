@@ -33,7 +33,8 @@ export async function signParts(backend: Backend, request: SignPartsRequest, con
   const { upload, blob, presigner } = await requireOpen(backend, request.uploadId, context)
   if (blob) return { blob: presentBlob(blob) }
   checkParts(request.parts, upload)
-  await distrustParts(forkFor(backend.database), upload.id)
+  // Before a URL is given out: one for an upload that is being completed could change what was hashed on its way in.
+  if (!(await distrustParts(forkFor(backend.database), upload.id))) await failClosedNow(backend, upload.id)
   const { objectKey: key, storeUploadId, sizeBytes, partSizeBytes } = upload
   const parts = request.parts.map(({ number, sha256 }) => {
     const length = partLengthOf(sizeBytes, partSizeBytes, number)
@@ -49,7 +50,7 @@ export async function confirmParts(backend: Backend, request: ConfirmPartsReques
   checkParts(request.parts, upload)
   const parts = request.parts.map((part, index) => parseConfirmed(part, upload, `parts[${index}]`))
   await inTransaction(backend.database, context.signal, async (em) => {
-    await distrustParts(em, upload.id)
+    if (!(await distrustParts(em, upload.id))) await failClosedNow(backend, upload.id)
     for (const part of parts) {
       if (!(await recordPart(em, upload.id, part, backend.uploadExpireSeconds))) await failClosedNow(backend, upload.id)
     }

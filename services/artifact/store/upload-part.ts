@@ -21,9 +21,14 @@ export async function countAttempt(em: EntityManager, id: string): Promise<boole
 /** More than an upload has parts. */
 const FOREIGN_ATTEMPTS = 1_000_000
 
-/** From now on parts may come into the store past this service, whose bytes nobody has hashed: the whole is read back. */
-export async function distrustParts(em: EntityManager, id: string): Promise<void> {
-  await em.execute(`update upload set attempts = attempts + ? where id = ? and state = 'OPEN'`, [FOREIGN_ATTEMPTS, id])
+/** From now on parts may come into the store past this service, whose bytes nobody has hashed: the whole is read back.
+ * False where the upload is no longer open, and it is too late for that. */
+export async function distrustParts(em: EntityManager, id: string): Promise<boolean> {
+  const rows = await em.execute<unknown[]>(
+    `update upload set attempts = attempts + ? where id = ? and state = 'OPEN' returning 1`,
+    [FOREIGN_ATTEMPTS, id],
+  )
+  return rows.length > 0
 }
 
 /** Records a stored part and moves the time of expiry. False where the upload is no longer open. */

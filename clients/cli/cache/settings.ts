@@ -1,0 +1,60 @@
+// Where the cache is and how large it may become.
+import { lstat, mkdir } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { complainUsage } from '../complaint.ts'
+import type { Environment } from '../settings.ts'
+import { Cache } from './cache.ts'
+
+const DEFAULT_SIZE = '20GiB'
+const UNITS: Record<string, number> = { '': 1, B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 }
+
+export interface CacheOptions {
+  /** False with `--no-cache`. */
+  cache?: boolean
+  cacheSize?: string
+}
+
+/** Below the user's cache directory, in a folder of its own. */
+export function cacheRoot(env: Environment): string {
+  const base = env['MODELKEEP_CACHE_DIR'] || join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'modelkeep')
+  return join(resolve(base), 'blobs')
+}
+
+/** In bytes; 0 means none. */
+export function cacheSize(options: CacheOptions, env: Environment): number {
+  if (options.cache === false) return 0
+  const text = options.cacheSize ?? (env['MODELKEEP_CACHE_SIZE'] || DEFAULT_SIZE)
+  const [, count = '', unit = ''] = /^(\d+(?:\.\d+)?) ?(B|KiB|MiB|GiB|TiB)?$/.exec(text) ?? []
+  if (count === '') complainUsage(`the cache size «${text}» is not a size`, 'Write it like 20GiB; 0 switches it off.')
+  return Math.floor(Number(count) * UNITS[unit]!)
+}
+
+/** Undefined where there is none, or none that can be used. */
+export async function openCache(
+  options: CacheOptions,
+  env: Environment,
+  note: (text: string) => void,
+): Promise<Cache | undefined> {
+  const maxBytes = cacheSize(options, env)
+  if (maxBytes === 0) return undefined
+  const root = cacheRoot(env)
+  const problem = await findProblem(root)
+  if (!problem) return new Cache(root, maxBytes)
+  note(`The cache ${root} is not used: ${problem}. Choose another with MODELKEEP_CACHE_DIR, or none with --no-cache.`)
+  return undefined
+}
+
+/** Whoever can write there could change what a pull gives. */
+export async function findProblem(root: string): Promise<string | undefined> {
+  try {
+    await mkdir(root, { recursive: true, mode: 0o700 })
+    const found = await lstat(root)
+    if (!found.isDirectory()) return 'it is no directory'
+    if (process.getuid && found.uid !== process.getuid()) return 'it belongs to another user'
+    if (process.platform !== 'win32' && (found.mode & 0o022) !== 0) return 'others may write in it'
+    return undefined
+  } catch (error) {
+    return (error as Error).message
+  }
+}

@@ -1,0 +1,17 @@
+// The options and settings of transfers.
+import { complainUsage } from '../complaint.ts'
+import type { Environment } from '../settings.ts'
+import type { LaneChoice } from './choices.ts'
+import { Lanes } from './lanes.ts'
+
+const DEFAULT_STALL_SECONDS = 15
+
+/** `artifactAddress`: of the service that gives the addresses in the store. */
+export function openLanes(choice: LaneChoice, env: Environment, artifactAddress: string): Lanes {
+  const text = env['MODELKEEP_STALL_SECONDS'] || String(DEFAULT_STALL_SECONDS)
+  const seconds = Number(text)
+  if (!/^[\d.]+$/.test(text) || !(seconds > 0 && seconds <= 3600)) {
+    complainUsage(`MODELKEEP_STALL_SECONDS «${text}» is not a number of seconds up to 3600`)
+  }
+  return new Lanes({ choice, stallMs: seconds * 1000, secure: artifactAddress.startsWith('https:') })
+}

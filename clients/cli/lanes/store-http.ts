@@ -1,0 +1,172 @@
+// Signed requests to the store, given up when no byte moves for too long.
+import { once } from 'node:events'
+import http, { type ClientRequest, type IncomingMessage } from 'node:http'
+import https from 'node:https'
+import type { SignedRequest } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
+import type { LaneSettings } from './lanes.ts'
+import { StallWatch } from './stall-watch.ts'
+import { isStoreProblem, StoreProblem } from './store-problem.ts'
+
+/** So that a slow line shows its progress. */
+const WRITE_BYTES = 64 * 1024
+const CONNECT_MS = 5_000
+const MAX_REFUSAL_BYTES = 8 * 1024
+const MAX_SOCKETS = 32
+const AGENTS = {
+  'http:': new http.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS }),
+  'https:': new https.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS }),
+}
+
+export interface Sending {
+  body: AsyncIterable<Uint8Array>
+  /** Told of the bytes that have left. */
+  onSent: (count: number) => void
+}
+
+/** Returns the ETag. */
+export async function putToStore(
+  settings: LaneSettings,
+  signed: SignedRequest,
+  { body, onSent }: Sending,
+  signal: AbortSignal,
+): Promise<string> {
+  using watch = new StallWatch(settings.stallMs, signal)
+  const request = openRequest(settings, signed, {}, watch)
+  const answered = answerOf(request, watch)
+  // An answer before the end of the body is a refusal; the rest is not wanted then.
+  const early = new AbortController()
+  answered.then(
+    () => early.abort(),
+    () => early.abort(),
+  )
+  try {
+    await writeBody(request, body, { onSent, watch, stop: AbortSignal.any([early.signal, watch.signal]) })
+    const answer = await answered
+    const text = await readText(answer, watch)
+    const etag = answer.headers.etag ?? ''
+    if (answer.statusCode !== 200 || etag === '') throw refusal(answer.statusCode ?? 0, text)
+    return etag
+  } finally {
+    answered.catch(() => undefined)
+    if (!request.writableFinished) request.destroy()
+  }
+}
+
+/** The bytes from `from` to before `to`. */
+export async function* readFromStore(
+  settings: LaneSettings,
+  signed: SignedRequest,
+  { from, to }: { from: number; to: number },
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  using watch = new StallWatch(settings.stallMs, signal)
+  const request = openRequest(settings, signed, { range: `bytes=${from}-${to - 1}` }, watch)
+  try {
+    const answered = answerOf(request, watch)
+    request.end()
+    const answer = await answered
+    const isRange = answer.statusCode === 206 && answer.headers['content-range']?.startsWith(`bytes ${from}-${to - 1}/`)
+    if (!isRange) throw refusal(answer.statusCode ?? 0, await readText(answer, watch))
+    yield* readBody(answer, watch)
+  } finally {
+    request.destroy()
+  }
+}
+
+function openRequest(
+  { secure }: LaneSettings,
+  signed: SignedRequest,
+  headers: Record<string, string>,
+  watch: StallWatch,
+): ClientRequest {
+  const url = URL.canParse(signed.url) ? new URL(signed.url) : undefined
+  if (url?.protocol !== 'https:' && (url?.protocol !== 'http:' || secure)) {
+    throw new StoreProblem('unreachable', 'the store has no address that bytes can be trusted to')
+  }
+  const { request, agent } =
+    url.protocol === 'https:'
+      ? { request: https.request, agent: AGENTS['https:'] }
+      : { request: http.request, agent: AGENTS['http:'] }
+  const options = { method: signed.method, headers: { ...signed.headers, ...headers }, agent, signal: watch.signal }
+  const opened = request(url, options)
+  opened.on('socket', (socket) => {
+    if (!socket.connecting) return
+    const timer = setTimeout(() => opened.destroy(unreachable(url, 'no answer')), CONNECT_MS)
+    for (const event of ['connect', 'close']) socket.once(event, () => clearTimeout(timer))
+  })
+  return opened
+}
+
+function answerOf(request: ClientRequest, watch: StallWatch): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    request.once('response', (answer) => {
+      watch.moved()
+      resolve(answer)
+    })
+    request.on('error', (error) => reject(translate(error, watch, request)))
+  })
+}
+
+interface Writing {
+  onSent: (count: number) => void
+  watch: StallWatch
+  /** Aborted when no more is wanted. */
+  stop: AbortSignal
+}
+
+async function writeBody(request: ClientRequest, body: AsyncIterable<Uint8Array>, writing: Writing): Promise<void> {
+  const { onSent, watch, stop } = writing
+  for await (const chunk of body) {
+    for (let at = 0; at < chunk.length; at += WRITE_BYTES) {
+      if (stop.aborted) return
+      const piece = chunk.subarray(at, at + WRITE_BYTES)
+      if (!request.write(piece)) await once(request, 'drain', { signal: stop }).catch(() => undefined)
+      if (stop.aborted) return
+      watch.moved()
+      onSent(piece.length)
+    }
+  }
+  request.end()
+}
+
+async function* readBody(answer: IncomingMessage, watch: StallWatch): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of answer) {
+      watch.moved()
+      yield chunk as Buffer
+      watch.moved()
+    }
+  } catch (error) {
+    throw translate(error, watch)
+  }
+}
+
+async function readText(answer: IncomingMessage, watch: StallWatch): Promise<string> {
+  let text = ''
+  for await (const chunk of readBody(answer, watch)) {
+    text += chunk.toString('latin1')
+    if (text.length > MAX_REFUSAL_BYTES) answer.destroy()
+  }
+  return text
+}
+
+function refusal(status: number, text: string): StoreProblem {
+  const code = /<Code>(\w{1,64})<\/Code>/.exec(text)?.[1] ?? ''
+  return new StoreProblem('refused', `the store answers with ${`${status} ${code}`.trim()}`, status)
+}
+
+const NO_ROUTE = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT']
+const NO_TLS = /CERT|SSL|SELF_SIGNED|UNABLE_TO_VERIFY|EPROTO/
+
+function translate(error: unknown, watch: StallWatch, request?: ClientRequest): unknown {
+  if (isStoreProblem(error)) return error
+  if (watch.stalled) return new StoreProblem('stalled', 'the store moves no bytes')
+  if (watch.signal.aborted) return watch.signal.reason
+  const code = (error as NodeJS.ErrnoException).code ?? ''
+  if (request && (NO_ROUTE.includes(code) || NO_TLS.test(code))) return unreachable(request, code)
+  return new StoreProblem('stalled', `the connection to the store broke off${code && ` (${code})`}`)
+}
+
+function unreachable({ host }: { host: string }, why: string): StoreProblem {
+  return new StoreProblem('unreachable', `the store at ${host} cannot be reached from here (${why})`)
+}
