@@ -13,6 +13,8 @@ export interface LaneSettings {
   stallMs: number
   /** Whether the store must be asked over TLS, because the server is. */
   secure: boolean
+  /** Whether the server is on this machine, so that the store may be, too. */
+  local: boolean
 }
 
 export interface Ways<T> {

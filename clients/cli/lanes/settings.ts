@@ -3,6 +3,7 @@ import { complainUsage } from '../complaint.ts'
 import type { Environment } from '../settings.ts'
 import type { LaneChoice } from './choices.ts'
 import { Lanes } from './lanes.ts'
+import { isLocal } from './local.ts'
 
 const DEFAULT_STALL_SECONDS = 15
 
@@ -13,5 +14,6 @@ export function openLanes(choice: LaneChoice, env: Environment, artifactAddress:
   if (!/^[\d.]+$/.test(text) || !(seconds > 0 && seconds <= 3600)) {
     complainUsage(`MODELKEEP_STALL_SECONDS «${text}» is not a number of seconds up to 3600`)
   }
-  return new Lanes({ choice, stallMs: seconds * 1000, secure: artifactAddress.startsWith('https:') })
+  const { protocol, hostname } = new URL(artifactAddress)
+  return new Lanes({ choice, stallMs: seconds * 1000, secure: protocol === 'https:', local: isLocal(hostname) })
 }

@@ -1,14 +1,14 @@
 // Signed requests to the store, given up when no byte moves for too long.
-import { once } from 'node:events'
 import http, { type ClientRequest, type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import type { SignedRequest } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
+import { isLocal } from './local.ts'
 import type { LaneSettings } from './lanes.ts'
 import { StallWatch } from './stall-watch.ts'
 import { isStoreProblem, StoreProblem } from './store-problem.ts'
 
-/** So that a slow line shows its progress. */
-const WRITE_BYTES = 64 * 1024
+/** So that a slow line shows its progress, at little cost on a fast one. */
+const WRITE_BYTES = 256 * 1024
 const CONNECT_MS = 5_000
 const MAX_REFUSAL_BYTES = 8 * 1024
 const MAX_SOCKETS = 32
@@ -74,15 +74,18 @@ export async function* readFromStore(
 }
 
 function openRequest(
-  { secure }: LaneSettings,
+  { secure, local }: LaneSettings,
   signed: SignedRequest,
   headers: Record<string, string>,
   watch: StallWatch,
 ): ClientRequest {
   const url = URL.canParse(signed.url) ? new URL(signed.url) : undefined
   if (url?.protocol !== 'https:' && (url?.protocol !== 'http:' || secure)) {
-    throw new StoreProblem('unreachable', 'the store has no address that bytes can be trusted to')
+    throw new StoreProblem('unreachable', 'the store has no TLS, and the server has')
   }
+  // There is somebody else's server at this address, if any.
+  if (!local && isLocal(url.hostname))
+    throw new StoreProblem('unreachable', 'the store has an address of its own machine')
   const { request, agent } =
     url.protocol === 'https:'
       ? { request: https.request, agent: AGENTS['https:'] }
@@ -116,11 +119,16 @@ interface Writing {
 
 async function writeBody(request: ClientRequest, body: AsyncIterable<Uint8Array>, writing: Writing): Promise<void> {
   const { onSent, watch, stop } = writing
+  const ended = new Promise<void>((resolve) => {
+    request.once('close', resolve)
+    stop.addEventListener('abort', () => resolve(), { once: true })
+  })
   for await (const chunk of body) {
     for (let at = 0; at < chunk.length; at += WRITE_BYTES) {
       if (stop.aborted) return
       const piece = chunk.subarray(at, at + WRITE_BYTES)
-      if (!request.write(piece)) await once(request, 'drain', { signal: stop }).catch(() => undefined)
+      const written = new Promise<void>((resolve) => void request.write(piece, () => resolve()))
+      await Promise.race([written, ended])
       if (stop.aborted) return
       watch.moved()
       onSent(piece.length)

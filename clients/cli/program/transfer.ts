@@ -51,7 +51,10 @@ export function addTransferCommands(program: Command): void {
 }
 
 function laneOption(): Option {
-  return new Option('--lane <lane>', 'direct: straight to and from the S3 store; stream: through the server')
+  return new Option(
+    '--lane <lane>',
+    'direct: straight to and from the S3 store; stream: through the server; auto: what works',
+  )
     .choices(LANE_CHOICES)
     .default('auto')
 }

@@ -1,13 +1,13 @@
 // One file of a pull: parts that are on disk and right are kept, the others are fetched in parallel, and the whole is
 // hashed behind them.
 import { forEach, type Slots } from '../pool.ts'
-import { fetchPart, nothingBegun, type Begun, type PartJob } from './fetch-part.ts'
+import { fetchPart, type PartJob } from './fetch-part.ts'
 import { distrust } from './manifest.ts'
-import { wholeFile, type FilePart } from './parts.ts'
+import { wholeFile } from './parts.ts'
 import { Plan } from './plan.ts'
+import { findPresent } from './present.ts'
 import { WholeHash } from './whole-hash.ts'
 
-const READ_BYTES = 1024 * 1024
 /** Of one file; how many really come is decided by the slots that all files share. */
 const AT_ONCE = 8
 /** Up to here a file is one part to us, and the server is not asked how it divides it. */
@@ -22,17 +22,16 @@ export async function download(job: Download): Promise<number> {
   const present = Math.min((await handle.stat()).size, file.size)
   const isOne = file.size <= ONE_PART_BYTES && present === 0
   const parts = isOne ? wholeFile(file) : await plan.parts(job.lanes)
-  const { right, begun } = await findPresent(job, parts, present)
-  const kept = [...right].reduce((sum, { size }) => sum + size, begun?.done ?? 0)
+  const begun = await findPresent(handle, parts, present, registry.signal)
+  const kept = [...begun.values()].reduce((sum, { done }) => sum + done, 0)
   progress.begin(file.path, file.size, kept)
   const whole = parts.length > 1 ? new WholeHash(handle) : undefined
   let received = 0
   await forEach(parts, AT_ONCE, registry.signal, async (part, signal) => {
-    if (!right.has(part)) {
-      const count = await slots.run(signal, () => {
-        const begin = begun?.part === part ? begun : undefined
-        return fetchPart({ ...job, plan, registry: { ...registry, signal } }, part, begin)
-      })
+    const begin = begun.get(part)
+    if (begin?.done !== part.size) {
+      const work = { ...job, plan, registry: { ...registry, signal } }
+      const count = await slots.run(signal, () => fetchPart(work, part, begin))
       received += count
     }
     whole?.arrived(part)
@@ -45,32 +44,4 @@ export async function download(job: Download): Promise<number> {
   await handle.sync()
   progress.end(file.path)
   return received
-}
-
-interface Present {
-  right: Set<FilePart>
-  /** The part in which the file ends; bytes of it may be right. */
-  begun?: Begun & { part: FilePart }
-}
-
-/** Reads what an earlier pull wrote. */
-async function findPresent({ registry, handle }: Download, parts: FilePart[], present: number): Promise<Present> {
-  const found: Present = { right: new Set() }
-  const buffer = Buffer.allocUnsafe(READ_BYTES)
-  for (const part of parts) {
-    const there = Math.min(part.size, present - part.offset)
-    if (there <= 0) break
-    const begun = nothingBegun()
-    while (begun.done < there) {
-      registry.signal.throwIfAborted()
-      const wanted = Math.min(READ_BYTES, there - begun.done)
-      const { bytesRead } = await handle.read(buffer, 0, wanted, part.offset + begun.done)
-      if (bytesRead === 0) break
-      begun.hash.update(buffer.subarray(0, bytesRead))
-      begun.done += bytesRead
-    }
-    if (begun.done < part.size) found.begun = { ...begun, part }
-    else if (begun.hash.digest().equals(part.sha256)) found.right.add(part)
-  }
-  return found
 }

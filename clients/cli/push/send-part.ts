@@ -7,8 +7,8 @@ import { putToStore } from '../lanes/store-http.ts'
 import { unary } from '../registry.ts'
 import { retry } from '../retry.ts'
 import type { Sending } from './blobs.ts'
-import { hashRange, readChunks } from './chunks.ts'
 import { refuseChanged, type HashedFile } from './files.ts'
+import { readPart, type PartBody } from './part-body.ts'
 
 export interface Part {
   number: number
@@ -26,36 +26,36 @@ interface PartJob extends Sending {
 type Outcome = 'sent' | 'not needed'
 
 export async function sendPart(job: PartJob, part: Part): Promise<Outcome> {
-  const sha256 = await hashRange(job.handle, part.offset, part.size)
+  const body = await readPart(job.handle, part)
   const { signal } = job.registry
   return job.lanes.move(signal, {
-    direct: () => sendDirect(job, part, sha256),
-    stream: () => retry({ signal }, () => sendStream(job, part, sha256)),
+    direct: () => sendDirect(job, part, body),
+    stream: () => retry({ signal }, () => sendStream(job, part, body)),
   })
 }
 
-async function sendDirect(job: PartJob, { number, offset, size }: Part, sha256: Buffer): Promise<Outcome> {
-  const { registry, lanes, upload, handle } = job
+async function sendDirect(job: PartJob, { number, size }: Part, { sha256, chunks }: PartBody): Promise<Outcome> {
+  const { registry, lanes, upload } = job
   const direct = registry.artifact(DirectService)
   const uploadId = upload.id
   const { parts, blob } = await direct.signParts({ uploadId, parts: [{ number, sha256 }] }, unary(registry))
   const request = parts[0]?.request
   if (blob || !request) return 'not needed'
-  const etag = await counted(job, (onSent) =>
-    putToStore(lanes.settings, request, { body: readChunks(handle, offset, size), onSent }, registry.signal),
-  )
-  lanes.succeeded()
-  const confirmed = [{ number, sha256, etag, sizeBytes: BigInt(size) }]
-  const answer = await direct.confirmParts({ uploadId, parts: confirmed }, unary(registry))
-  return answer.blob ? 'not needed' : 'sent'
+  return counted<Outcome>(job, async (onSent) => {
+    const etag = await putToStore(lanes.settings, request, { body: chunks(), onSent }, registry.signal)
+    lanes.succeeded()
+    const confirmed = [{ number, sha256, etag, sizeBytes: BigInt(size) }]
+    const answer = await direct.confirmParts({ uploadId, parts: confirmed }, unary(registry))
+    return answer.blob ? 'not needed' : 'sent'
+  })
 }
 
-function sendStream(job: PartJob, { number, offset, size }: Part, sha256: Buffer): Promise<Outcome> {
-  const { registry, upload, handle } = job
+function sendStream(job: PartJob, { number }: Part, { sha256, chunks }: PartBody): Promise<Outcome> {
+  const { registry, upload } = job
   return counted<Outcome>(job, async (onSent) => {
     const messages = async function* () {
       yield { message: { case: 'header' as const, value: { uploadId: upload.id, number, sha256 } } }
-      for await (const chunk of readChunks(handle, offset, size)) {
+      for await (const chunk of chunks()) {
         onSent(chunk.length)
         yield { message: { case: 'chunk' as const, value: chunk } }
       }

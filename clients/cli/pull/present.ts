@@ -1,0 +1,59 @@
+// What an earlier pull left of a file. Parts were written at once, each from its beginning on, so that there are gaps:
+// what was never written reads as zeros.
+import type { FileHandle } from 'node:fs/promises'
+import { nothingBegun, type Begun } from './fetch-part.ts'
+import type { FilePart } from './parts.ts'
+
+const READ_BYTES = 1024 * 1024
+const ZEROS = Buffer.alloc(READ_BYTES)
+
+/** Parts that are right as a whole, and the beginnings of others, which may be wrong yet. */
+export async function findPresent(
+  handle: FileHandle,
+  parts: FilePart[],
+  present: number,
+  signal: AbortSignal,
+): Promise<Map<FilePart, Begun>> {
+  const found = new Map<FilePart, Begun>()
+  for (const part of parts) {
+    const there = Math.min(part.size, present - part.offset)
+    if (there <= 0) break
+    const { begun, written } = await hashPresent(handle, part.offset, there, signal)
+    if (begun.done < there) break
+    if (begun.done === part.size) {
+      if (begun.hash.copy().digest().equals(part.sha256)) found.set(part, begun)
+      else if (written < part.size) found.set(part, (await hashPresent(handle, part.offset, written, signal)).begun)
+    } else found.set(part, begun)
+  }
+  return found
+}
+
+/** `written`: up to the last byte that is not zero. */
+async function hashPresent(
+  handle: FileHandle,
+  offset: number,
+  length: number,
+  signal: AbortSignal,
+): Promise<{ begun: Begun; written: number }> {
+  const begun = nothingBegun()
+  const buffer = Buffer.allocUnsafe(READ_BYTES)
+  let written = 0
+  while (begun.done < length) {
+    signal.throwIfAborted()
+    const { bytesRead } = await handle.read(buffer, 0, Math.min(READ_BYTES, length - begun.done), offset + begun.done)
+    if (bytesRead === 0) break
+    const bytes = buffer.subarray(0, bytesRead)
+    begun.hash.update(bytes)
+    const end = endOfBytes(bytes)
+    if (end > 0) written = begun.done + end
+    begun.done += bytesRead
+  }
+  return { begun, written }
+}
+
+function endOfBytes(bytes: Buffer): number {
+  if (bytes.equals(ZEROS.subarray(0, bytes.length))) return 0
+  let end = bytes.length
+  while (bytes[end - 1] === 0) end -= 1
+  return end
+}
