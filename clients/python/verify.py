@@ -110,46 +110,90 @@ def open_checkpoint(note, keys):
 
 
 ENTRY = re.compile(rb'\{"index":(0|[1-9][0-9]*),"hash":"([^"]{44})","leaf":(.*)\}\n')
+OPENING = re.compile(
+    rb'\{"open":(0|[1-9][0-9]*),"field":"([A-Za-z0-9_.-]+)","(?:redacted":([1-9][0-9]*)|salt":"([^"]{44})","value":(.*))\}\n'
+)
 
 
-def verify(lines, keys):
-    header = next(lines, b"")
+class Openings:
+    """The values beside the leaves: as committed, or erased as the log tells."""
+
+    def __init__(self):
+        self.index, self.awaited, self.erased = -1, [], {}
+
+    def begin(self, index, event):
+        if self.awaited:
+            raise Tampered(f"what entry {self.index} commits to is missing, and no erasure is told")
+        self.index, self.awaited = index, sorted(event.get("commitments", {}).items())
+        told = set()
+        if event.get("type") == "event.redacted.v1" and event["producer"] == "audit":
+            told = {(event["details"]["index"], field) for field in event["details"]["fields"]}
+        if told != self.erased.pop(index, set()):
+            raise Tampered(f"entry {index} tells of other erasures than are shown")
+
+    def open(self, line, where):
+        match = OPENING.fullmatch(line)
+        if not match or int(match[1]) != self.index or not self.awaited or match[2].decode() != self.awaited[0][0]:
+            raise Tampered(where + "here must be what the entry commits to")
+        field, commitment = self.awaited.pop(0)
+        if match[3]:
+            if int(match[3]) <= self.index:
+                raise Tampered(where + "it cannot have been erased by then")
+            self.erased.setdefault(int(match[3]), set()).add((str(self.index), field))
+            return
+        salt = strict_base64(match[4].decode())
+        if not salt or len(salt) != 32 or base64.b64encode(hashlib.sha256(salt + match[5]).digest()).decode() != commitment:
+            raise Tampered(where + "it is not what the entry commits to")
+
+
+def read_header(header):
     try:
         content = json.loads(header)
-        note = content["checkpoint"]
-        if content != {"format": "modelkeep-audit-export/v1", "checkpoint": note}:
+        note, kind = content["checkpoint"], content["format"]
+        if list(content) != ["format", "checkpoint"] or kind not in ("modelkeep-audit-export/v1", "modelkeep-audit-export/v2"):
             raise ValueError
         if json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode() + b"\n" != header:
             raise ValueError
+        return note
     except (ValueError, TypeError, KeyError):
         raise Unusable("the first line is not that of an export") from None
-    size, root = open_checkpoint(note, keys)
-    peaks, sequences, count = [], {}, 0
-    for count, line in enumerate(lines, 1):
-        match, where = ENTRY.fullmatch(line), f"line {count + 1}: "
-        if not match or int(match[1]) != count - 1 or count > size:
-            raise Tampered(where + f"here must be entry {count - 1} of {size}")
+
+
+def verify(lines, keys):
+    size, root = open_checkpoint(read_header(next(lines, b"")), keys)
+    peaks, sequences, count, openings = [], {}, 0, Openings()
+    for number, line in enumerate(lines, 2):
+        where = f"line {number}: "
+        if line.startswith(b'{"open"'):
+            openings.open(line, where)
+            continue
+        match = ENTRY.fullmatch(line)
+        if not match or int(match[1]) != count or count >= size:
+            raise Tampered(where + f"here must be entry {count} of {size}")
         node = hashlib.sha256(b"\0" + match[3]).digest()
         if base64.b64encode(node) != match[2]:
             raise Tampered(where + "the entry does not have its hash")
         try:
             event = json.loads(match[3])["event"]
             producer, sequence = event["producer"], event["sequence"]
-        except (ValueError, TypeError, KeyError):
+            openings.begin(count, event)
+        except (ValueError, TypeError, KeyError, AttributeError):
             raise Tampered(where + "the entry is not an event") from None
         expected = sequences.get(producer, 0) + 1
         if sequence != str(expected):
             raise Tampered(where + f"here must be event {expected} of {producer}, not {sequence}")
         sequences[producer] = expected
-        position = count - 1
+        position, count = count, count + 1
         while position & 1:
             node, position = hashlib.sha256(b"\1" + peaks.pop() + node).digest(), position >> 1
         peaks.append(node)
     node = peaks.pop() if peaks else hashlib.sha256().digest()
     while peaks:
         node = hashlib.sha256(b"\1" + peaks.pop() + node).digest()
-    if count != size or node != root:
-        raise Tampered(f"its {count} entries are not the {size} that were signed")
+    if count != size or node != root or openings.awaited:
+        raise Tampered(f"its {count} entries are not the {size} that were signed, with their values")
+    if openings.erased:
+        raise Unusable("values were erased after its last entry: export the log again")
     return size
 
 

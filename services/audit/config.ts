@@ -7,6 +7,8 @@ export interface AuditSettings extends CommonSettings {
   metadataAddress: string
   /** Signs checkpoints; undefined in a process that publishes none. */
   signer: Signer | undefined
+  /** Keys of `details` whose values are kept outside of the leaves. */
+  privateDetails: string[]
 }
 
 const DEFAULT_PORT = 7703
@@ -17,7 +19,20 @@ export function readAuditSettings(environment: Environment): AuditSettings {
     ...readCommonSettings(env, DEFAULT_PORT),
     metadataAddress: env.url('METADATA_ADDRESS', ['http', 'https']),
     signer: readSigner(env),
+    privateDetails: readPrivateDetails(env),
   }
   env.check()
   return settings
+}
+
+const DETAIL = /^[A-Za-z0-9_-]{1,64}$/
+
+function readPrivateDetails(env: EnvReader): string[] {
+  const keys = env
+    .string('AUDIT_PRIVATE_DETAILS', '')
+    .split(',')
+    .map((key) => key.trim())
+    .filter(Boolean)
+  if (!keys.every((key) => DETAIL.test(key))) env.problem('AUDIT_PRIVATE_DETAILS must look like key,other_key')
+  return [...new Set(keys)].sort()
 }

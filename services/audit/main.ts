@@ -22,6 +22,7 @@ export async function runAudit(environment: Environment): Promise<void> {
       token: settings.serviceToken,
     }),
     signer: settings.signer,
+    privateDetails: settings.privateDetails,
   })
   tellSigning(settings, logger)
   await runUntilSignal(service, { ...settings, name: 'audit', logger, draining })

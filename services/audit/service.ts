@@ -1,6 +1,7 @@
 import type { Client } from '@connectrpc/connect'
 import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
+import { PrivacyService } from '#gen/modelkeep/audit/v1/privacy_service_pb.ts'
 import { ProofService } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
 import type { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { askMetadata, createAuthenticate, type TrustedServices } from '#lib/authenticate.ts'
@@ -10,6 +11,7 @@ import { forkFor, type Database } from '#lib/store/database.ts'
 import { startPublisher } from './publisher.ts'
 import { answerTiles } from './rpc/answer-tiles.ts'
 import { logRoutes, type LogDeps } from './rpc/log.ts'
+import { privacyRoutes } from './rpc/privacy.ts'
 import { proofRoutes } from './rpc/proof.ts'
 import { recordDenial } from './rpc/record-denial.ts'
 import { createTail } from './rpc/tail.ts'
@@ -25,19 +27,23 @@ export interface AuditDeps {
   identity: Client<typeof IdentityService>
   /** Signs checkpoints. A process without one serves the log and publishes none. */
   signer?: Signer | undefined
+  /** Keys of `details` whose values are kept outside of the leaves. */
+  privateDetails?: readonly string[]
 }
 
 /** The governance log: takes events from its sisters, shows them to whoever may see them, and proves them. */
 export function auditService(deps: AuditDeps): Service {
   const { database, logger, draining, trustedServices, identity, signer } = deps
   const readSize = (): Promise<number> => readLogSize(forkFor(database))
-  const log: LogDeps = { database, draining, tail: createTail(readSize) }
+  const { privateDetails = [] } = deps
+  const log: LogDeps = { database, draining, tail: createTail(readSize), privateDetails }
   const publisher = signer && startPublisher(database, signer, logger)
   return {
-    services: [IngestService, LogService, ProofService],
+    services: [IngestService, LogService, ProofService, PrivacyService],
     routes(router) {
       logRoutes(log)(router)
       proofRoutes(log)(router)
+      privacyRoutes(log)(router)
     },
     plain: (path, admit) => answerTiles(log, path, admit),
     authenticate: createAuthenticate(trustedServices, askMetadata(identity)),

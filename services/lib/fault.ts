@@ -56,6 +56,9 @@ const CODES = {
   EVENT_ALTERED: Code.FailedPrecondition,
   TREE_TOO_LARGE: Code.OutOfRange,
   CHECKPOINT_NOT_FOUND: Code.NotFound,
+  EVENT_NOT_PRIVATE: Code.FailedPrecondition,
+  EVENT_HELD: Code.FailedPrecondition,
+  HOLD_NOT_FOUND: Code.NotFound,
 } satisfies Record<Reason, Code>
 
 /** `aborted`: the call's signal, where the caller is gone or its deadline is over. */

@@ -9,6 +9,7 @@ import { ManifestService } from '../../gen/modelkeep/artifact/v1/manifest_servic
 import { UploadService } from '../../gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import type { LogEntry } from '../../gen/modelkeep/audit/v1/event_pb.ts'
 import { LogService } from '../../gen/modelkeep/audit/v1/log_service_pb.ts'
+import { PrivacyService } from '../../gen/modelkeep/audit/v1/privacy_service_pb.ts'
 import { AliasService } from '../../gen/modelkeep/metadata/v1/alias_service_pb.ts'
 import { IdentityService } from '../../gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { Role } from '../../gen/modelkeep/metadata/v1/identity_pb.ts'
@@ -101,6 +102,16 @@ async function handleIdentity(): Promise<void> {
   await identity.revokeToken({ id: token!.id }, by('RevokeToken'))
 }
 
+async function handlePrivacy(): Promise<void> {
+  const privacy = as(PrivacyService)
+  await expect.poll(readLog).toContainEqual(expect.objectContaining({ openings: [expect.anything()] }))
+  const entry = (await readLog()).find(({ openings }) => openings.length > 0)!
+  const subject = { case: 'resourceId' as const, value: 'r' }
+  const { hold } = await privacy.placeHold({ subject, reason: 'a case' }, by('PlaceHold'))
+  await privacy.releaseHold({ id: hold!.id, reason: 'over' }, by('ReleaseHold'))
+  await privacy.redactEvent({ eventId: entry.event!.id, reason: 'asked' }, by('RedactEvent'))
+}
+
 async function readLog(): Promise<LogEntry[]> {
   return (await as(LogService).listEntries({ pageSize: 1000, orderBy: 'index' })).entries
 }
@@ -109,6 +120,7 @@ test('every audited RPC is in the log, with who and what, once per change', asyn
   await handleNamespaces()
   await handleModels()
   await handleIdentity()
+  await handlePrivacy()
   const audited = METHODS.filter((method) => ruleOf(method).audited).map(({ name }) => name)
   expect(audited.length).toBeGreaterThan(15)
   await expect

@@ -40,7 +40,7 @@ export interface RunningAudit {
 /** `logs` takes what it logs. */
 export async function startAudit(
   databaseUrl: string,
-  { signer, logs }: { signer?: Signer; logs?: string[] } = {},
+  { signer, logs, privateDetails }: { signer?: Signer; logs?: string[]; privateDetails?: string[] } = {},
 ): Promise<RunningAudit> {
   const sister = await startIdentitySister({ [PLATFORM_TOKEN]: { principal: 'root', roles: { '*': Role.READER } } })
   const identity = sisterClient(IdentityService, { name: 'metadata', address: sister.address, token: 'mks_audit' })
@@ -62,6 +62,7 @@ export async function startAudit(
     trustedServices,
     identity,
     signer,
+    ...(privateDetails && { privateDetails }),
   })
   const served = await serve({ ...service, logger, draining: draining.signal }, { host: '127.0.0.1', port: 0 })
   const address = `http://127.0.0.1:${served.port}`

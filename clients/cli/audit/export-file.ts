@@ -1,17 +1,28 @@
 // The file of an export: JSON lines, of which every byte is checked. First the checkpoint, then each entry with its
-// index, its hash and the stored bytes of its leaf, which are JSON themselves.
+// index, its hash and the stored bytes of its leaf, which are JSON themselves. After an entry follows what its leaf only
+// commits to, one line for each commitment: salt and value, or which entry tells of its erasure.
+import { decodeBase64 } from '#lib/note.ts'
 
-const FORMAT = 'modelkeep-audit-export/v1'
+/** The first format had no openings. */
+const FORMATS = ['modelkeep-audit-export/v2', 'modelkeep-audit-export/v1'] as const
 
-export function formatHeader(checkpoint: string): string {
-  return JSON.stringify({ format: FORMAT, checkpoint })
+export interface ExportHeader {
+  /** Signed. */
+  checkpoint: string
+  hasOpenings: boolean
 }
 
-/** The signed checkpoint; undefined where the line is no header of an export. */
-export function findHeader(line: string): string | undefined {
+export function formatHeader(checkpoint: string, format: (typeof FORMATS)[number] = FORMATS[0]): string {
+  return JSON.stringify({ format, checkpoint })
+}
+
+/** Undefined where the line is no header of an export. */
+export function findHeader(line: string): ExportHeader | undefined {
   try {
     const { checkpoint } = JSON.parse(line) as { checkpoint?: unknown }
-    return typeof checkpoint === 'string' && formatHeader(checkpoint) === line ? checkpoint : undefined
+    if (typeof checkpoint !== 'string') return undefined
+    const format = FORMATS.find((known) => formatHeader(checkpoint, known) === line)
+    return format && { checkpoint, hasOpenings: format === FORMATS[0] }
   } catch {
     return undefined
   }
@@ -44,4 +55,41 @@ export function findEntryLine(line: Buffer): ExportedLine | undefined {
   const [, digits, hash] = HEAD.exec(line.toString('latin1', 0, Math.max(0, end))) ?? []
   if (digits === undefined || hash === undefined || line.at(-1) !== LEAF_END[0]) return undefined
   return { index: digits, hash, leaf: line.subarray(end, -1) }
+}
+
+export interface OpeningLine {
+  index: string
+  field: string
+  opening: { salt: Buffer; value: Buffer } | { redactIndex: string }
+}
+
+const OPENING_START = Buffer.from('{"open"')
+const OPENING_HEAD =
+  /^\{"open":(0|[1-9][0-9]{0,15}),"field":"([A-Za-z0-9_.-]+)","(?:redacted":([1-9][0-9]{0,15})\}|salt":"([^"]{44})","value":)/
+const LONGEST_HEAD = 256
+const SALT_BYTES = 32
+
+export function formatOpening(index: number, field: string, salt: Uint8Array, value: string): Buffer {
+  return Buffer.from(
+    `{"open":${index},"field":"${field}","salt":"${Buffer.from(salt).toString('base64')}","value":${value}}`,
+  )
+}
+
+export function formatRedacted(index: number, field: string, redactIndex: number | bigint): Buffer {
+  return Buffer.from(`{"open":${index},"field":"${field}","redacted":${redactIndex}}`)
+}
+
+export function isOpeningLine(line: Buffer): boolean {
+  return line.subarray(0, OPENING_START.length).equals(OPENING_START)
+}
+
+/** Undefined where the line is not of this form. */
+export function findOpeningLine(line: Buffer): OpeningLine | undefined {
+  const [head = '', index, field, redactIndex, salt] = OPENING_HEAD.exec(line.toString('latin1', 0, LONGEST_HEAD)) ?? []
+  if (index === undefined || field === undefined) return undefined
+  if (redactIndex !== undefined)
+    return head.length === line.length ? { index, field, opening: { redactIndex } } : undefined
+  const bytes = decodeBase64(salt ?? '')
+  if (bytes?.length !== SALT_BYTES || line.at(-1) !== LEAF_END[0]) return undefined
+  return { index, field, opening: { salt: bytes, value: line.subarray(head.length, -1) } }
 }

@@ -11,7 +11,7 @@ import { openCheckpoint, requireQuorum, type Trust } from './open-checkpoint.ts'
 import { Tampered, Unmet, Unreachable, Unusable } from './verdict.ts'
 import { requireNotShrunk, requireRoot, verifyContinued } from './verify-consistency.ts'
 import { verifyExport } from './verify-export.ts'
-import { verifyProof } from './verify-proof.ts'
+import { verifyProof, verifyValues } from './verify-proof.ts'
 
 /** What was found, for people and for programs. */
 export interface Report {
@@ -43,7 +43,7 @@ export async function verifyFiles(oldFile: string, newFile: string, trust: Trust
 export function readSize(file: string): Promise<bigint> {
   return judged(file, async () => {
     const text = (await beginning(file, MAX_NOTE_BYTES)).toString()
-    const note = findHeader(text.slice(0, text.indexOf('\n'))) ?? findNote(text)
+    const note = findHeader(text.slice(0, text.indexOf('\n')))?.checkpoint ?? findNote(text)
     return findCheckpoint(splitNote(note)?.text ?? '')!.size
   })
 }
@@ -92,23 +92,28 @@ async function isExport(file: string): Promise<boolean> {
 }
 
 async function checkExport(file: string, trust: Trust): Promise<Report> {
-  const { checkpoint, producers } = await verifyExport(chunksOf(file), trust)
+  const { checkpoint, producers, values } = await verifyExport(chunksOf(file), trust)
   const { origin } = checkpoint
   const [size, root] = [String(checkpoint.size), checkpoint.root.toString('base64')]
   const counts = [...producers].map(([name, sequence]): [string, string] => [name, String(sequence)])
   const lines = [
     `verified: ${size} entries of ${origin}, root ${root}`,
     `events without a gap: ${counts.map((count) => count.join(' ')).join(', ')}`,
+    `private values: ${values.shown} as committed, ${values.erased} erased`,
   ]
-  return { lines, document: { origin, size, root, producers: Object.fromEntries(counts) } }
+  const found = { shown: String(values.shown), erased: String(values.erased) }
+  return { lines, document: { origin, size, root, producers: Object.fromEntries(counts), values: found } }
 }
 
 async function checkProof(file: string, trust: Trust): Promise<Report> {
-  const leafFile = file.replace(/(\.tlog-proof)?$/, '.json')
-  const leaf = await readFile(leafFile)
+  const name = file.replace(/\.tlog-proof$/, '')
+  const leaf = await readFile(`${name}.json`)
+  const values = await readFile(`${name}.values`).catch(() => undefined)
   const { index, checkpoint } = verifyProof(await readFile(file, 'utf8'), leaf, trust)
+  if (values) verifyValues(Number(index), leaf, values)
   const { origin, size } = checkpoint
-  const lines = [`verified: ${leafFile} is entry ${index} of the ${size} entries of ${origin}`]
+  const lines = [`verified: ${name}.json is entry ${index} of the ${size} entries of ${origin}`]
+  if (values) lines.push(`${name}.values has what the entry commits to`)
   return { lines, document: { origin, index: String(index), size: String(size) } }
 }
 

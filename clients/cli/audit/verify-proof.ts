@@ -4,6 +4,9 @@ import { verifyInclusion } from '#lib/merkle-proof.ts'
 import type { Checkpoint } from '#lib/note.ts'
 import { findProof } from '#lib/tlog-proof.ts'
 import { openCheckpoint, requireQuorum, type Trust } from './open-checkpoint.ts'
+import { readEvent } from './event.ts'
+import { findOpeningLine } from './export-file.ts'
+import { checkOpenings } from './openings.ts'
 import { Tampered, Unusable } from './verdict.ts'
 
 /** `leaf`: the entry's stored bytes. Throws Tampered, Unusable or Unmet. */
@@ -17,4 +20,16 @@ export function verifyProof(text: string, leaf: Uint8Array, trust: Trust): { ind
   }
   requireQuorum(file.checkpoint, trust)
   return { index: file.index, checkpoint }
+}
+
+/** The private values of one entry, as an export has them. That they were erased is taken as told. */
+export function verifyValues(index: number, leaf: Buffer, values: Buffer): void {
+  const openings = checkOpenings(BigInt(Number.MAX_SAFE_INTEGER))
+  openings.entry(index, { ...readEvent(leaf), type: undefined })
+  for (const text of values.toString('latin1').split('\n').slice(0, -1)) {
+    const line = findOpeningLine(Buffer.from(text, 'latin1'))
+    if (!line) throw new Tampered('the private values are not as they were written')
+    openings.open(line)
+  }
+  openings.finish()
 }

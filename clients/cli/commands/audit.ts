@@ -5,10 +5,17 @@ import { rename, rm, writeFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Opening } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
-import { CheckpointSchema, ProofService, type Checkpoint } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
+import {
+  CheckpointSchema,
+  ProofService,
+  type Checkpoint,
+  type GetProofBundleResponse,
+} from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
 import { reasonOf } from '#lib/fault.ts'
-import { formatEntry, formatHeader } from '../audit/export-file.ts'
+import { findProof } from '#lib/tlog-proof.ts'
+import { formatEntry, formatHeader, formatOpening, formatRedacted } from '../audit/export-file.ts'
 import { formatConsistency } from '../audit/consistency-file.ts'
 import { judged, readSize } from '../audit/offline.ts'
 import { openCheckpoint, requireQuorum } from '../audit/open-checkpoint.ts'
@@ -45,15 +52,22 @@ async function* exportedLines(registry: Registry, treeSize: bigint): AsyncIterab
   const { signal } = registry
   for await (const { checkpoint, entries } of registry.audit(ProofService).exportEntries({ treeSize }, { signal })) {
     const lines: Buffer[] = checkpoint ? [Buffer.from(formatHeader(checkpoint.note))] : []
-    for (const { leaf, leafHash } of entries) {
-      lines.push(formatEntry(index, Buffer.from(leafHash), leaf))
+    for (const { leaf, leafHash, openings } of entries) {
+      lines.push(formatEntry(index, Buffer.from(leafHash), leaf), ...openingLines(index, openings))
       index += 1
     }
     yield Buffer.concat(lines.flatMap((line) => [line, Buffer.from('\n')]))
   }
 }
 
-/** Writes `NAME.tlog-proof`, and the event as the log has it beside it as `NAME.json`. */
+function openingLines(index: number, openings: Opening[]): Buffer[] {
+  return openings.map(({ field, salt, value, redactIndex }) =>
+    redactIndex === undefined ? formatOpening(index, field, salt, value) : formatRedacted(index, field, redactIndex),
+  )
+}
+
+/** Writes `NAME.tlog-proof`, and beside it the event as the log has it as `NAME.json`, and
+ * what it only commits to as `NAME.values`. */
 export async function proveEvent(context: Context, eventId: string, options: { out?: string }): Promise<void> {
   const registry = context.registry()
   const request = { entry: { case: 'eventId' as const, value: eventId } }
@@ -62,9 +76,19 @@ export async function proveEvent(context: Context, eventId: string, options: { o
   const [proof, leaf] = [`${name}.tlog-proof`, `${name}.json`]
   await writeFile(proof, bundle.proof)
   await writeFile(leaf, bundle.leaf)
-  if (context.output.json) return context.output.document({ proof, leaf })
-  context.output.write(`wrote ${proof} and ${leaf}`)
+  const files = { proof, leaf, ...(await writeValues(name, bundle)) }
+  if (context.output.json) return context.output.document(files)
+  context.output.write(`wrote ${Object.values(files).join(', ')}`)
   context.note(`Check it anywhere with: modelkeep audit verify ${proof} --key <the log's public key>`)
+}
+
+async function writeValues(name: string, { proof, openings }: GetProofBundleResponse): Promise<{ values?: string }> {
+  const values = `${name}.values`
+  await rm(values, { force: true })
+  if (openings.length === 0) return {}
+  const lines = openingLines(Number(findProof(proof)!.index), openings)
+  await writeFile(values, `${lines.join('\n')}\n`, { mode: 0o600 })
+  return { values }
 }
 
 export async function showCheckpoint(context: Context, options: TrustOptions & { since?: string }): Promise<void> {

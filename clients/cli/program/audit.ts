@@ -1,4 +1,4 @@
-// audit export, verify, consistency, monitor, proof, checkpoint.
+// audit export, verify, consistency, monitor, proof, checkpoint, redact, hold.
 import type { Command } from 'commander'
 import { lazily } from '../context.ts'
 
@@ -48,4 +48,27 @@ export function addAuditCommands(program: Command): void {
     .option('--key <vkey>', `check its signature: ${KEY}`, collect)
     .option('--policy <file>', POLICY)
     .action(lazily(async () => (await import('../commands/audit.ts')).showCheckpoint))
+  addPrivacyCommands(audit)
+}
+
+function addPrivacyCommands(audit: Command): void {
+  const load = () => import('../commands/audit-privacy.ts')
+  audit
+    .command('redact <event-id>')
+    .description('erase private values of an event, its reason above all; the log tells of it, and every proof holds')
+    .requiredOption('--reason <text>', 'why, and on what basis')
+    .option('--field <name...>', 'what to erase, as «reason» or «details.email»; default: all')
+    .action(lazily(async () => (await load()).redact))
+  const hold = audit.command('hold').description('keep private values from being erased')
+  hold
+    .command('place')
+    .requiredOption('--reason <text>', 'why')
+    .option('--on <namespace>', 'hold the events of a namespace, or all with *')
+    .option('--resource <id>', 'hold the events of one resource')
+    .action(lazily(async () => (await load()).placeHold))
+  hold
+    .command('release <hold>')
+    .requiredOption('--reason <text>', 'why')
+    .action(lazily(async () => (await load()).releaseHold))
+  hold.command('list').action(lazily(async () => (await load()).listHolds))
 }

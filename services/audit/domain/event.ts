@@ -1,10 +1,13 @@
 // An event on its way into the log, and whether it may enter.
 import { fail } from '#lib/errors.ts'
-import { holdsEvent } from './leaf.ts'
+import { randomBytes } from 'node:crypto'
+import { canonicalJson, encodeLeaf, holdsEvent } from './leaf.ts'
+import { commitTo, SALT_BYTES, takeOut, type Json, type Opening, type StoredOpening } from './private.ts'
 
 export const MAX_EVENTS = 256
-/** An entry bundle of the Merkle log gives a leaf's length in two bytes; the rest is for the record time. */
-export const MAX_EVENT_BYTES = 60_000
+export const MAX_EVENT_BYTES = 1024 * 1024
+/** An entry bundle of the Merkle log gives a leaf's length in two bytes; the rest is for commitments and record time. */
+export const MAX_PUBLIC_BYTES = 60_000
 export const MAX_REASON_BYTES = 2048
 /** Of every other text that has a column: more does not fit an index. */
 export const MAX_TEXT_BYTES = 1024
@@ -20,17 +23,44 @@ export interface NewEvent {
   resourceId: string
   resourceName: string
   resourceDigest: string
-  reason: string
   requestId: string
   /** As PostgreSQL reads it. */
   occurTime: string
-  /** The whole event as canonical JSON. */
-  canonical: string
+  /** The whole event as JSON. */
+  content: Json
+  /** What of it the leaf shall only commit to. */
+  privateFields: string[]
 }
 
 export interface StoredEvent {
   index: number
   leaf: Buffer
+  openings: StoredOpening[]
+}
+
+/** The event as it is recorded: its leaf, and what the leaf only commits to, under salts made for it. */
+export function sealEvent(
+  { content, privateFields }: NewEvent,
+  recordTime: string,
+): { leaf: string; openings: Opening[] } {
+  const { rest, values } = takeOut(content, privateFields)
+  const openings = values.map((value) => ({ ...value, salt: randomBytes(SALT_BYTES) }))
+  if (openings.length > 0)
+    rest['commitments'] = Object.fromEntries(openings.map((opening) => [opening.field, commitTo(opening)]))
+  return { leaf: encodeLeaf(canonicalJson(rest), recordTime), openings }
+}
+
+/** Of a value that was erased since, only that there was one is compared. */
+function isStored({ leaf, openings }: StoredEvent, { content }: NewEvent): boolean {
+  const { event } = JSON.parse(leaf.toString()) as { event: { commitments?: Record<string, string> } }
+  const { commitments } = event
+  const { rest, values } = takeOut(content, Object.keys(commitments ?? {}))
+  if (!holdsEvent(leaf, canonicalJson(commitments ? { ...rest, commitments } : rest))) return false
+  return openings.every((opening) => {
+    const value = values.find(({ field }) => field === opening.field)?.value
+    if (value === undefined || opening.redactIndex !== null) return value !== undefined
+    return commitTo({ salt: opening.salt, value }) === commitments?.[opening.field]
+  })
 }
 
 /** The events that the log does not have yet. Those it has must be the same; the others must continue the producer's
@@ -46,7 +76,7 @@ export function findFresh(
     if (event.sequence !== next) failGap(producer, next, event.sequence)
     const known = stored.get(event.id)
     const isRepeat = event.sequence < expected
-    if (isRepeat ? !known || !holdsEvent(known.leaf, event.canonical) : known) failAltered(event.id)
+    if (isRepeat ? !known || !isStored(known, event) : known) failAltered(event.id)
     next += 1
   }
   const fresh = events.filter(({ sequence }) => sequence >= expected)

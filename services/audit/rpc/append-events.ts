@@ -7,9 +7,10 @@ import { appendToLog, findStored, lockLog } from '../store/append.ts'
 import type { LogDeps } from './log.ts'
 import { parseEvents } from './parse-events.ts'
 
-export async function appendEvents({ database, tail }: LogDeps, request: AppendEventsRequest, context: HandlerContext) {
+export async function appendEvents(deps: LogDeps, request: AppendEventsRequest, context: HandlerContext) {
+  const { database, tail, privateDetails } = deps
   const producer = accessOf(context).caller.service
-  const events = parseEvents(request.events, producer)
+  const events = parseEvents(request.events, producer, privateDetails)
   const ids = events.map(({ id }) => id)
   const done = await inTransaction(database, context.signal, async (em) => {
     const log = await lockLog(em, producer)

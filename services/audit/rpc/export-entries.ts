@@ -7,6 +7,7 @@ import { findCheckpointOver } from '../store/checkpoint.ts'
 import { readLeaves } from '../store/read.ts'
 import { failNoCheckpoint, presentCheckpoint, requireNewest } from './get-checkpoint.ts'
 import type { LogDeps } from './log.ts'
+import { presentOpening } from './present.ts'
 
 export async function* exportEntries({ database }: LogDeps, request: ExportEntriesRequest, context: HandlerContext) {
   accessOf(context).require(ALL_NAMESPACES)
@@ -18,7 +19,13 @@ export async function* exportEntries({ database }: LogDeps, request: ExportEntri
   for (let next = 0; next < checkpoint.size;) {
     const entries = await readLeaves(forkFor(database, context.signal), next, checkpoint.size, context.signal)
     if (entries.length === 0) throw new Error(`the log has no entry ${next}`)
-    yield { entries }
+    yield {
+      entries: entries.map(({ leaf, leafHash, openings }) => ({
+        leaf,
+        leafHash,
+        openings: openings.map(presentOpening),
+      })),
+    }
     next += entries.length
   }
 }

@@ -14,6 +14,8 @@ export interface LogDeps {
   tail: Tail
   /** Aborted when the process begins to drain. */
   draining: AbortSignal
+  /** Keys of `details` whose values are kept outside of the leaves. */
+  privateDetails: readonly string[]
 }
 
 export function logRoutes(deps: LogDeps): (router: ConnectRouter) => void {

@@ -5,8 +5,15 @@ import { EventSchema, Outcome, type Actor, type Event, type Resource } from '#ge
 import { fail, failField, failLimit } from '#lib/errors.ts'
 import { parseUuid } from '#lib/ids.ts'
 import { fromTimestamp } from '#lib/store/time.ts'
-import { MAX_EVENT_BYTES, MAX_EVENTS, MAX_REASON_BYTES, MAX_TEXT_BYTES, type NewEvent } from '../domain/event.ts'
-import { canonicalJson } from '../domain/leaf.ts'
+import {
+  MAX_EVENT_BYTES,
+  MAX_EVENTS,
+  MAX_PUBLIC_BYTES,
+  MAX_REASON_BYTES,
+  MAX_TEXT_BYTES,
+  type NewEvent,
+} from '../domain/event.ts'
+import { choosePrivate, type Json } from '../domain/private.ts'
 
 const TYPE = /^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+\.v[1-9][0-9]*$/
 const METHODS = ['token', 'service', 'none']
@@ -15,7 +22,7 @@ const TRACE_ID = /^([0-9a-f]{32})?$/
 const TIMES = { from: -62_135_596_800n, to: 253_402_300_799n }
 
 /** The events of the calling service; anything else about another producer is a denial. */
-export function parseEvents(events: Event[], service: string): NewEvent[] {
+export function parseEvents(events: Event[], service: string, privateDetails: readonly string[]): NewEvent[] {
   if (events.length === 0) failField('events', 'must have at least one event')
   if (events.length > MAX_EVENTS) failLimit('events', MAX_EVENTS, 'events')
   return events.map((event, position) => {
@@ -24,16 +31,17 @@ export function parseEvents(events: Event[], service: string): NewEvent[] {
       const message = `${field}.producer must be ${service}, the calling service`
       fail('PERMISSION_DENIED', message, { permission: 'SERVICE', namespace: '' })
     }
-    return parseEvent(event, field)
+    return parseEvent(event, field, privateDetails)
   })
 }
 
-export function parseEvent(event: Event, field: string): NewEvent {
+export function parseEvent(event: Event, field: string, privateDetails: readonly string[]): NewEvent {
   const actor = parseActor(event.actor, `${field}.actor`)
   const resource = parseResource(event.resource, `${field}.resource`)
   if (!TYPE.test(event.type)) failField(`${field}.type`, 'must look like version.created.v1')
   if (!TRACE_ID.test(event.traceId)) failField(`${field}.trace_id`, 'must be 32 lower-case hex digits, or empty')
-  return {
+  if (Object.keys(event.commitments).length > 0) failField(`${field}.commitments`, 'must be empty')
+  const indexed = {
     id: parseUuid(event.id, `${field}.id`),
     sequence: parseSequence(event.sequence, `${field}.sequence`),
     type: parseText(event.type, `${field}.type`),
@@ -44,11 +52,12 @@ export function parseEvent(event: Event, field: string): NewEvent {
     resourceId: resource.id,
     resourceName: resource.name,
     resourceDigest: resource.digest,
-    reason: parseText(event.reason, `${field}.reason`, MAX_REASON_BYTES),
     requestId: parseText(event.requestId, `${field}.request_id`),
     occurTime: parseTime(event.occurTime, `${field}.occur_time`),
-    canonical: parseContent(event, field),
   }
+  parseText(event.reason, `${field}.reason`, MAX_REASON_BYTES)
+  const content = parseContent(event, field)
+  return { ...indexed, content, privateFields: choosePrivate(content, privateDetails, MAX_PUBLIC_BYTES) }
 }
 
 function parseActor(actor: Actor | undefined, field: string): Actor {
@@ -96,14 +105,13 @@ function parseText(text: string, field: string, limit = MAX_TEXT_BYTES): string 
   return text
 }
 
-function parseContent(event: Event, field: string): string {
-  let json: JsonValue
+function parseContent(event: Event, field: string): Json {
+  let content: JsonValue
   try {
-    json = toJson(EventSchema, event)
+    content = toJson(EventSchema, event)
   } catch {
     failField(`${field}.details`, 'must be JSON, with finite numbers')
   }
-  const canonical = canonicalJson(json)
-  if (Buffer.byteLength(canonical) > MAX_EVENT_BYTES) failLimit(field, MAX_EVENT_BYTES, 'bytes as canonical JSON')
-  return canonical
+  if (Buffer.byteLength(JSON.stringify(content)) > MAX_EVENT_BYTES) failLimit(field, MAX_EVENT_BYTES, 'bytes as JSON')
+  return content as Json
 }

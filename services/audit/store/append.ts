@@ -3,8 +3,9 @@
 import { sql } from 'kysely'
 import { hashLeaf, HASH_BYTES, rootOf, type Range } from '#lib/merkle.ts'
 import type { EntityManager } from '#lib/store/database.ts'
-import type { NewEvent, StoredEvent } from '../domain/event.ts'
-import { encodeLeaf } from '../domain/leaf.ts'
+import { sealEvent, type NewEvent, type StoredEvent } from '../domain/event.ts'
+import type { Opening } from '../domain/private.ts'
+import { insertOpenings, readOpenings } from './private.ts'
 import { growTree } from '#lib/tiles.ts'
 
 /** The log, as its locked head row says. */
@@ -45,14 +46,25 @@ function splitHashes(hashes: Buffer): Buffer[] {
 export async function findStored(em: EntityManager, ids: string[]): Promise<Map<string, StoredEvent>> {
   const { rows } = await sql<{ event_id: string; index: string; leaf: Buffer }>`
     select event_id, index, leaf from entry where event_id = any(${ids}::uuid[])`.execute(em.getKysely())
-  return new Map(rows.map((row) => [row.event_id, { index: Number(row.index), leaf: row.leaf }]))
+  const openings = await readOpenings(
+    em,
+    rows.map(({ index }) => Number(index)),
+  )
+  return new Map(
+    rows.map(({ event_id: id, index, leaf }) => {
+      return [id, { index: Number(index), leaf, openings: openings.get(Number(index)) ?? [] }]
+    }),
+  )
 }
 
 /** Adds the producer's next events, and their hashes to the tree; the first one's index is the log's size so far. */
 export async function appendToLog(em: EntityManager, log: LockedLog, events: NewEvent[]): Promise<void> {
-  const leaves = events.map(({ canonical }) => encodeLeaf(canonical, log.now))
+  const sealed = events.map((event) => sealEvent(event, log.now))
+  const leaves = sealed.map(({ leaf }) => leaf)
   const hashes = leaves.map(hashLeaf)
-  await insertEntries(em, log, { events, leaves, hashes })
+  const openings = sealed.map((event) => event.openings)
+  await insertEntries(em, log, { events, leaves, hashes, openings })
+  await insertOpenings(em, log.size, openings)
   const range: Range = { size: log.size, peaks: [...log.peaks] }
   const tiles = growTree(range, hashes)
   await sql`
@@ -70,23 +82,29 @@ interface NewEntries {
   events: NewEvent[]
   leaves: string[]
   hashes: Buffer[]
+  openings: Opening[][]
 }
 
-async function insertEntries(em: EntityManager, log: LockedLog, { events, leaves, hashes }: NewEntries): Promise<void> {
+async function insertEntries(
+  em: EntityManager,
+  log: LockedLog,
+  { events, leaves, hashes, openings }: NewEntries,
+): Promise<void> {
+  const privateBytes = openings.map((values) => values.reduce((sum, { value }) => sum + Buffer.byteLength(value), 0))
   const column = <K extends keyof NewEvent>(key: K): NewEvent[K][] => events.map((event) => event[key])
   await sql`
     insert into entry (index, event_id, producer, sequence, type, actor, outcome, namespace, resource_type, resource_id,
-      resource_name, resource_digest, reason, request_id, occur_time, record_time, leaf, leaf_hash)
+      resource_name, resource_digest, reason, request_id, occur_time, record_time, leaf, leaf_hash, private_bytes)
     select ${log.size}::bigint + position - 1, event_id, ${log.producer}, sequence, type, actor, outcome, namespace,
-      resource_type, resource_id, resource_name, resource_digest, reason, request_id, occur_time,
-      ${log.now}::timestamptz, convert_to(leaf, 'UTF8'), leaf_hash
+      resource_type, resource_id, resource_name, resource_digest, '', request_id, occur_time,
+      ${log.now}::timestamptz, convert_to(leaf, 'UTF8'), leaf_hash, private_bytes
     from unnest(${column('id')}::uuid[], ${column('sequence')}::bigint[], ${column('type')}::text[],
       ${column('actor')}::text[], ${column('outcome')}::text[], ${column('namespace')}::text[],
       ${column('resourceType')}::text[], ${column('resourceId')}::text[], ${column('resourceName')}::text[],
-      ${column('resourceDigest')}::text[], ${column('reason')}::text[], ${column('requestId')}::text[],
-      ${column('occurTime')}::timestamptz[], ${leaves}::text[], ${hashes}::bytea[])
+      ${column('resourceDigest')}::text[], ${column('requestId')}::text[],
+      ${column('occurTime')}::timestamptz[], ${leaves}::text[], ${hashes}::bytea[], ${privateBytes}::int[])
       with ordinality as fresh (event_id, sequence, type, actor, outcome, namespace, resource_type, resource_id,
-        resource_name, resource_digest, reason, request_id, occur_time, leaf, leaf_hash, position)`.execute(
+        resource_name, resource_digest, request_id, occur_time, leaf, leaf_hash, private_bytes, position)`.execute(
     em.getKysely(),
   )
 }

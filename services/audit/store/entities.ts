@@ -19,6 +19,7 @@ const EntrySchema = defineEntity({
     resourceId: p.text(),
     resourceName: p.text().collation('C'),
     resourceDigest: p.text(),
+    /** Empty since reasons are private values. */
     reason: p.text(),
     requestId: p.text(),
     occurTime: timeColumn(),
@@ -26,6 +27,8 @@ const EntrySchema = defineEntity({
     /** What was recorded. The other columns only help to find it. */
     leaf: p.blob(),
     leafHash: p.blob(),
+    /** Of the private values, as they were taken. */
+    privateBytes: p.integer().default(0),
   },
   uniques: [
     { name: 'entry_event_id_unique', properties: ['eventId'] },
@@ -102,4 +105,46 @@ const CheckpointSchema = defineEntity({
 export class Checkpoint extends CheckpointSchema.class {}
 CheckpointSchema.setClass(Checkpoint)
 
-export const ENTITIES = [Entry, LogHead, Producer, Tile, Checkpoint]
+const PrivateValueSchema = defineEntity({
+  name: 'PrivateValue',
+  tableName: 'private_value',
+  properties: {
+    index: p.bigint('number').primary().autoincrement(false),
+    /** As the leaf's commitments name it. */
+    field: p.text().primary(),
+    salt: p.blob().nullable(),
+    /** Canonical JSON. */
+    value: p.text().nullable(),
+    /** The entry that tells of its erasure. */
+    redactIndex: p.bigint('number').nullable(),
+  },
+  checks: [
+    {
+      name: 'private_value_erased_check',
+      expression: '(salt is null) = (redact_index is not null) and (value is null) = (redact_index is not null)',
+    },
+  ],
+})
+export class PrivateValue extends PrivateValueSchema.class {}
+PrivateValueSchema.setClass(PrivateValue)
+
+const HoldSchema = defineEntity({
+  name: 'Hold',
+  tableName: 'hold',
+  properties: {
+    id: p.uuid().primary(),
+    /** `*` for all; empty where one resource is held. */
+    namespace: p.text(),
+    resourceId: p.text(),
+    reason: p.text(),
+    placer: p.text(),
+    placeTime: timeColumn().defaultRaw('clock_timestamp()'),
+    /** The entry that tells of its release. */
+    releaseIndex: p.bigint('number').nullable(),
+  },
+  checks: [{ name: 'hold_subject_check', expression: `(namespace = '') <> (resource_id = '')` }],
+})
+export class Hold extends HoldSchema.class {}
+HoldSchema.setClass(Hold)
+
+export const ENTITIES = [Entry, LogHead, Producer, Tile, Checkpoint, PrivateValue, Hold]

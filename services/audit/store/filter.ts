@@ -13,13 +13,17 @@ import {
   type FilterFields,
 } from '#lib/store/filter.ts'
 
+/** Entries of old have it themselves. */
+const REASON = sql<string>`coalesce((select value::jsonb #>> '{}' from private_value
+  where private_value.index = entry.index and field = 'reason'), reason)`
+
 const FIELDS: FilterFields = {
   index: indexField,
   type: textField(sql`type`),
   producer: exactField(sql`producer`),
   actor: exactField(sql`actor`),
   outcome: wordField(sql`outcome`, ['SUCCEEDED', 'DENIED']),
-  reason: textField(sql`reason`),
+  reason: textField(REASON),
   request_id: exactField(sql`request_id`),
   occur_time: timeField(sql`occur_time`),
   record_time: timeField(sql`record_time`),

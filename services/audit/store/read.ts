@@ -2,6 +2,8 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
 import type { Condition } from '#lib/store/filter.ts'
+import type { StoredOpening } from '../domain/private.ts'
+import { readOpenings } from './private.ts'
 
 /** The namespaces a caller may read; `all` includes what belongs to no namespace. */
 export type Readable = 'all' | string[]
@@ -9,6 +11,7 @@ export type Readable = 'all' | string[]
 export interface EntryRow {
   index: number
   leaf: Buffer
+  openings: StoredOpening[]
 }
 
 export interface EntryQuery {
@@ -22,7 +25,8 @@ export interface EntryQuery {
   limit: number
 }
 
-/** Leaves of one answer, which holds each twice: as bytes and as an event. gRPC clients take 4 MiB at most. */
+/** Leaves of one answer, which holds each twice: as bytes and as an event, and private values likewise. gRPC clients
+ * take 4 MiB at most. */
 const MAX_LEAF_BYTES = 1_500_000
 /** Of an export. */
 const LEAVES_AT_ONCE = 2_000
@@ -40,18 +44,30 @@ export async function readEntries(
   signal?: AbortSignal,
 ): Promise<{ rows: EntryRow[]; fitting: number }> {
   const order = query.order === 'asc' ? sql`asc` : sql`desc`
-  const { rows: found } = await sql<{ index: string; leaf: Buffer }>`
-    select index, leaf from (
-      select index, leaf, sum(octet_length(leaf)) over (order by index ${order}) - octet_length(leaf) as bytes_before
+  const { rows: found } = await sql<FoundRow>`
+    select index, leaf, private_bytes from (
+      select index, leaf, private_bytes, sum(octet_length(leaf) + private_bytes) over (order by index ${order})
+        - octet_length(leaf) - private_bytes as bytes_before
       from (${selectEntries(query, order)}) as wanted
     ) as measured where bytes_before <= ${MAX_LEAF_BYTES} order by index ${order}`.execute(
     em.getKysely(),
     signal && { signal, inflightQueryAbortStrategy: 'cancel query' },
   )
-  const rows = found.map(({ index, leaf }) => ({ index: Number(index), leaf }))
   let bytes = 0
-  const tooMuch = rows.findIndex(({ leaf }) => (bytes += leaf.length) > MAX_LEAF_BYTES)
-  return { rows, fitting: tooMuch === -1 ? rows.length : Math.max(1, tooMuch) }
+  const tooMuch = found.findIndex(({ leaf, private_bytes: more }) => (bytes += leaf.length + more) > MAX_LEAF_BYTES)
+  return { rows: await open(em, found), fitting: tooMuch === -1 ? found.length : Math.max(1, tooMuch) }
+}
+
+interface FoundRow {
+  index: string
+  leaf: Buffer
+  private_bytes: number
+}
+
+async function open(em: EntityManager, rows: { index: string; leaf: Buffer }[]): Promise<EntryRow[]> {
+  const indexes = rows.map(({ index }) => Number(index))
+  const openings = await readOpenings(em, indexes)
+  return rows.map(({ leaf }, at) => ({ index: indexes[at]!, leaf, openings: openings.get(indexes[at]!) ?? [] }))
 }
 
 export async function findEntry(
@@ -65,7 +81,7 @@ export async function findEntry(
       and (${readable === 'all'} or namespace = any(${readable === 'all' ? [] : readable}::text[]))`.execute(
     em.getKysely(),
   )
-  return rows[0] && { index: Number(rows[0].index), leaf: rows[0].leaf }
+  return (await open(em, rows))[0]
 }
 
 /** Entries from `from` on and below `below`, as many as fit one answer. */
@@ -74,17 +90,18 @@ export async function readLeaves(
   from: number,
   below: number,
   signal: AbortSignal,
-): Promise<{ leaf: Buffer; leafHash: Buffer }[]> {
-  const { rows } = await sql<{ leaf: Buffer; leaf_hash: Buffer }>`
-    select leaf, leaf_hash from (
-      select index, leaf, leaf_hash, sum(octet_length(leaf)) over (order by index) as bytes from (
-        select index, leaf, leaf_hash from entry where index >= ${from} and index < ${below}
+): Promise<(EntryRow & { leafHash: Buffer })[]> {
+  const { rows } = await sql<{ index: string; leaf: Buffer; leaf_hash: Buffer }>`
+    select index, leaf, leaf_hash from (
+      select index, leaf, leaf_hash, sum(octet_length(leaf) + private_bytes) over (order by index) as bytes from (
+        select index, leaf, leaf_hash, private_bytes from entry where index >= ${from} and index < ${below}
           order by index limit ${LEAVES_AT_ONCE}) as wanted
     ) as measured where bytes <= ${MAX_LEAF_BYTES} order by index`.execute(em.getKysely(), {
     signal,
     inflightQueryAbortStrategy: 'cancel query',
   })
-  return rows.map(({ leaf, leaf_hash: leafHash }) => ({ leaf, leafHash }))
+  const entries = await open(em, rows)
+  return entries.map((entry, at) => ({ ...entry, leafHash: rows[at]!.leaf_hash }))
 }
 
 /** `count` entries from `from` on. */
@@ -103,13 +120,13 @@ function selectEntries(query: EntryQuery, order: RawBuilder<unknown>): RawBuilde
     return selectWhere([sql<boolean>`namespace = ${readable[0]}`, ...conditions(query)], query, order)
   }
   const inOne = selectWhere([sql<boolean>`namespace = readable.name`, ...conditions(query)], query, order)
-  return sql`select found.index, found.leaf from unnest(${readable}::text[]) as readable (name)
+  return sql`select found.index, found.leaf, found.private_bytes from unnest(${readable}::text[]) as readable (name)
     cross join lateral (${inOne}) as found order by found.index ${order} limit ${query.limit}`
 }
 
 function selectWhere(where: Condition[], query: EntryQuery, order: RawBuilder<unknown>): RawBuilder<unknown> {
   const condition = where.length === 0 ? sql`true` : sql.join(where, sql` and `)
-  return sql`select index, leaf from entry where ${condition} order by index ${order} limit ${query.limit}`
+  return sql`select index, leaf, private_bytes from entry where ${condition} order by index ${order} limit ${query.limit}`
 }
 
 function conditions({ from, below, filter }: EntryQuery): Condition[] {

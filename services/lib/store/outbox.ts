@@ -46,7 +46,7 @@ OutboxCounterSchema.setClass(OutboxCounter)
 export const OUTBOX_ENTITIES = [Outbox, OutboxCounter]
 
 /** The log's limit, less producer, sequence and time, which are added when the event is sent. */
-const MAX_EVENT_BYTES = 59_000
+const MAX_EVENT_BYTES = 1_000_000
 
 export interface EventInit {
   /** For example `version.created.v1`. */

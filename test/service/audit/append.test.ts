@@ -84,7 +84,7 @@ test('stores leaves whose hash is the RFC 6962 leaf hash, and shows what they sa
   const event = makeEvent(7, { details: { score: 0.93, text: '✓ €' }, traceId: 'a'.repeat(32), occurTime: micros() })
   const { indexes } = await append([event])
   const { entry } = await log.getEntry({ entry: { case: 'index', value: indexes[0]! } })
-  expect(entry!.event).toEqual(event)
+  expect(entry!.event).toEqual({ ...event, commitments: { reason: expect.any(String) } })
   const [row] = (await runSql(database.url, `select leaf, leaf_hash from audit.entry where index = ${indexes[0]}`)) as {
     leaf: Buffer
     leaf_hash: Buffer
@@ -115,6 +115,7 @@ const WRONG: [string, object][] = [
   ['outcome', { outcome: Outcome.UNSPECIFIED }],
   ['outcome', { outcome: 7 }],
   ['trace_id', { traceId: 'X' }],
+  ['commitments', { commitments: { reason: 'x' } }],
 ]
 test.each(WRONG)('names %s when it is wrong', async (field, change) => {
   const answer = await refusalOf(append([makeEvent(8), { ...makeEvent(9), ...change }]))
@@ -124,7 +125,7 @@ test.each(WRONG)('names %s when it is wrong', async (field, change) => {
 
 const TOO_MUCH: [string, string, Event[]][] = [
   ['events', '256', makeEvents(8, 257)],
-  ['events[0]', '60000', [makeEvent(8, { details: { text: 'x'.repeat(60_000) } })]],
+  ['events[0]', '1048576', [makeEvent(8, { details: { text: 'x'.repeat(1024 * 1024) } })]],
   ['events[0].reason', '2048', [makeEvent(8, { reason: 'x'.repeat(2049) })]],
   ['events[0].request_id', '1024', [makeEvent(8, { requestId: '€'.repeat(400) })]],
 ]

@@ -55,10 +55,10 @@ test('the verifier in Python agrees', async ({ skip }) => {
 test('ends with 7 where something was changed, and says where', async () => {
   const changed = join(home, 'changed.jsonl')
   const lines = (await readFile(file, 'utf8')).split('\n')
-  await writeFile(changed, lines.with(200, lines[200]!.replace('alice', 'malice')).join('\n'))
+  await writeFile(changed, lines.with(399, lines[399]!.replace('alice', 'malice')).join('\n'))
   expect(await offline(changed, '--key', 'key')).toMatchObject({
     code: 7,
-    err: `modelkeep: ${changed}: line 201: entry 199 does not have its hash: one of the two was changed\n`,
+    err: `modelkeep: ${changed}: line 400: entry 199 does not have its hash: one of the two was changed\n`,
   })
   await writeFile(changed, lines.toSpliced(100, 1).join('\n'))
   const { code, err } = await offline(changed, '--key', 'key', '--json')
@@ -87,7 +87,7 @@ test('proves one event, to those who may see it', async () => {
   expect((await modelkeep(['proof', id, '--out', 'p'], 'mk_fraud')).code).toBe(0)
   expect(await offline('p.tlog-proof', '--key', 'key')).toMatchObject({
     code: 0,
-    out: 'verified: p.json is entry 70 of the 300 entries of log.example/test\n',
+    out: 'verified: p.json is entry 70 of the 300 entries of log.example/test\np.values has what the entry commits to\n',
   })
   const leaf = await readFile(join(home, 'p.json'), 'utf8')
   expect(JSON.parse(leaf)).toMatchObject({ event: { id, sequence: '71' } })

@@ -29,6 +29,12 @@ test.each([
   `update audit.checkpoint set note = ''`,
   'delete from audit.checkpoint',
   'truncate audit.checkpoint',
+  `update audit.private_value set field = 'other'`,
+  'delete from audit.private_value',
+  'truncate audit.private_value',
+  `update audit.hold set reason = 'other'`,
+  'delete from audit.hold',
+  'truncate audit.hold',
   'alter table audit.tile disable trigger all',
   'drop table audit.entry',
   'alter table audit.entry disable trigger all',
@@ -57,6 +63,9 @@ test.each([
   `update audit.checkpoint set note = ''`,
   'delete from audit.checkpoint',
   'truncate audit.checkpoint',
+  'delete from audit.private_value',
+  'truncate audit.private_value',
+  'truncate audit.hold',
 ])('the owner is stopped at: %s', async (statement) => {
   await expect(asOwner(statement)).rejects.toThrow('the log is only ever added to')
 })

@@ -1,5 +1,6 @@
 import { M0001Log } from './0001-log.ts'
 import { M0002Tree } from './0002-tree.ts'
+import { M0003Private } from './0003-private.ts'
 
 /** In order. A migration that has been released is never changed. */
-export const MIGRATIONS = [M0001Log, M0002Tree]
+export const MIGRATIONS = [M0001Log, M0002Tree, M0003Private]

@@ -1,0 +1,22 @@
+/** An event as its leaf has it, as far as verifiers look at it. Nothing about it is certain. */
+export interface LeafEvent {
+  producer?: unknown
+  sequence?: unknown
+  type?: unknown
+  outcome?: unknown
+  actor?: { principal?: unknown; method?: unknown; credentialId?: unknown }
+  resource?: { type?: unknown; id?: unknown; namespace?: unknown; name?: unknown; digest?: unknown }
+  beforeDigest?: unknown
+  afterDigest?: unknown
+  details?: Record<string, unknown>
+  commitments?: Record<string, unknown>
+}
+
+/** Empty where the leaf is no event. */
+export function readEvent(leaf: Buffer): LeafEvent {
+  try {
+    return (JSON.parse(leaf.toString()) as { event?: LeafEvent } | null)?.event ?? {}
+  } catch {
+    return {}
+  }
+}

@@ -1,0 +1,51 @@
+// audit redact, audit hold: erase private values from the log, and hold them against being erased.
+import { HoldSchema, PrivacyService, type Hold } from '#gen/modelkeep/audit/v1/privacy_service_pb.ts'
+import { complainUsage } from '../complaint.ts'
+import type { Context } from '../context.ts'
+import { clean, jsonOf, table, time } from '../output.ts'
+import { unary } from '../registry.ts'
+
+export async function redact(
+  context: Context,
+  eventId: string,
+  options: { field?: string[]; reason: string },
+): Promise<void> {
+  const registry = context.registry()
+  const request = { eventId, fields: options.field ?? [], reason: options.reason }
+  const { redactIndex } = await registry.audit(PrivacyService).redactEvent(request, unary(registry))
+  if (context.output.json) return context.output.document({ redactIndex: String(redactIndex) })
+  context.output.write(`erased; entry ${redactIndex} of the log tells of it`)
+}
+
+export async function placeHold(
+  context: Context,
+  options: { on?: string; resource?: string; reason: string },
+): Promise<void> {
+  const { on, resource, reason } = options
+  if ((on === undefined) === (resource === undefined)) complainUsage('one of --on and --resource is needed')
+  const subject =
+    on === undefined ? { case: 'resourceId' as const, value: resource! } : { case: 'namespace' as const, value: on }
+  const registry = context.registry()
+  const { hold } = await registry.audit(PrivacyService).placeHold({ subject, reason }, unary(registry))
+  if (context.output.json) return context.output.document(jsonOf(HoldSchema, hold!))
+  context.output.write(`placed hold ${hold!.id}`)
+}
+
+export async function releaseHold(context: Context, id: string, options: { reason: string }): Promise<void> {
+  const registry = context.registry()
+  await registry.audit(PrivacyService).releaseHold({ id, reason: options.reason }, unary(registry))
+  if (context.output.json) return context.output.document({ id })
+  context.output.write(`released hold ${clean(id)}`)
+}
+
+export async function listHolds(context: Context): Promise<void> {
+  const registry = context.registry()
+  const { holds } = await registry.audit(PrivacyService).listHolds({}, unary(registry))
+  if (context.output.json) return context.output.document(holds.map((hold) => jsonOf(HoldSchema, hold)))
+  if (holds.length === 0) return context.note('There are no holds.')
+  context.output.write(table(['HOLD', 'ON', 'SINCE', 'BY', 'REASON'], holds.map(rowOf)))
+}
+
+function rowOf({ id, namespace, resourceId, placeTime, placer, reason }: Hold): string[] {
+  return [id, namespace || resourceId, time(placeTime), placer, reason]
+}

@@ -1,0 +1,41 @@
+// Events of the audit service itself go straight into the log, as those of the producer `audit`.
+import { create, fromJson, type MessageInitShape } from '@bufbuild/protobuf'
+import { TimestampSchema } from '@bufbuild/protobuf/wkt'
+import { v7 as uuidv7 } from 'uuid'
+import { EventSchema, type Event } from '#gen/modelkeep/audit/v1/event_pb.ts'
+import { inTransaction, type EntityManager } from '#lib/store/database.ts'
+import { appendToLog, lockLog, type LockedLog } from '../store/append.ts'
+import type { LogDeps } from './log.ts'
+import { parseEvent } from './parse-events.ts'
+
+const PRODUCER = 'audit'
+
+export type OwnEvent = Omit<
+  Exclude<MessageInitShape<typeof EventSchema>, Event>,
+  'id' | 'producer' | 'sequence' | 'occurTime'
+>
+
+/** Runs `change` under the lock of the log. The event that it returns is appended with it, at `log.size`; without one,
+ * nothing is. */
+export async function changeWithEvent<T>(
+  { database, tail, privateDetails }: LogDeps,
+  signal: AbortSignal | undefined,
+  change: (em: EntityManager, log: LockedLog) => Promise<{ event: OwnEvent | undefined; answer: T }>,
+): Promise<T> {
+  const { size, answer } = await inTransaction(database, signal, async (em) => {
+    const log = await lockLog(em, PRODUCER)
+    const { event, answer } = await change(em, log)
+    if (!event) return { size: log.size, answer }
+    const own = create(EventSchema, {
+      ...event,
+      id: uuidv7(),
+      producer: PRODUCER,
+      sequence: BigInt(log.nextSequence),
+      occurTime: fromJson(TimestampSchema, log.now),
+    })
+    await appendToLog(em, log, [parseEvent(own, 'event', privateDetails)])
+    return { size: log.size + 1, answer }
+  })
+  tail.grow(size)
+  return answer
+}
