@@ -16,6 +16,8 @@ import { Role } from '../../gen/modelkeep/metadata/v1/identity_pb.ts'
 import { ModelService } from '../../gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { NamespaceService } from '../../gen/modelkeep/metadata/v1/namespace_service_pb.ts'
 import { VersionService } from '../../gen/modelkeep/metadata/v1/version_service_pb.ts'
+import { readEvent } from '../../clients/cli/audit/event.ts'
+import { replayGovernance } from '../../clients/cli/audit/governance.ts'
 import { startAllServices, type AllServices } from '../support/all-services.ts'
 import { METHODS, ruleOf } from '../support/every-service.ts'
 
@@ -136,6 +138,10 @@ test('every audited RPC is in the log, with who and what, once per change', asyn
     expect(event!.resource!.id).not.toBe('')
     expect(event!.resource!.name).not.toBe('')
   }
+  const governance = replayGovernance()
+  for (const { leaf, index } of entries) governance.apply(Number(index), readEvent(Buffer.from(leaf)))
+  governance.finish()
+  expect(governance.judged).toBeGreaterThan(25)
   expect(new Set(entries.map(({ event }) => event!.id)).size).toBe(entries.length)
   expect(entries.map(({ index }) => Number(index))).toEqual(entries.map((_, index) => index))
 })

@@ -105,7 +105,8 @@ export function makeEvent(sequence: number, init: EventInit = {}): Event {
     id: uuidv7(),
     producer: 'metadata',
     sequence: BigInt(sequence),
-    type: 'version.created.v1',
+    // Of no type that rules are about.
+    type: 'version.noted.v1',
     occurTime: timestampFromDate(new Date()),
     actor: { principal: 'alice', method: 'token', credentialId: '0191d3a0-0000-7000-8000-000000000000' },
     resource: { type: 'version', id: uuidv7(), namespace: 'fraud', name: `fraud/scorer:${sequence}` },

@@ -4,6 +4,7 @@ export interface LeafEvent {
   sequence?: unknown
   type?: unknown
   outcome?: unknown
+  occurTime?: unknown
   actor?: { principal?: unknown; method?: unknown; credentialId?: unknown }
   resource?: { type?: unknown; id?: unknown; namespace?: unknown; name?: unknown; digest?: unknown }
   beforeDigest?: unknown
@@ -19,4 +20,13 @@ export function readEvent(leaf: Buffer): LeafEvent {
   } catch {
     return {}
   }
+}
+
+const DETAILS = 'details'
+
+/** Puts one of the details, or all of them, back where they were. What the rules do not look at is left out. */
+export function putBack(event: LeafEvent, field: string, value: Buffer): void {
+  if (field === DETAILS) event.details = JSON.parse(value.toString()) as Record<string, unknown>
+  if (!field.startsWith(`${DETAILS}.`)) return
+  event.details = { ...event.details, [field.slice(DETAILS.length + 1)]: JSON.parse(value.toString()) as unknown }
 }

@@ -92,7 +92,7 @@ async function isExport(file: string): Promise<boolean> {
 }
 
 async function checkExport(file: string, trust: Trust): Promise<Report> {
-  const { checkpoint, producers, values } = await verifyExport(chunksOf(file), trust)
+  const { checkpoint, producers, values, judged } = await verifyExport(chunksOf(file), trust)
   const { origin } = checkpoint
   const [size, root] = [String(checkpoint.size), checkpoint.root.toString('base64')]
   const counts = [...producers].map(([name, sequence]): [string, string] => [name, String(sequence)])
@@ -100,9 +100,13 @@ async function checkExport(file: string, trust: Trust): Promise<Report> {
     `verified: ${size} entries of ${origin}, root ${root}`,
     `events without a gap: ${counts.map((count) => count.join(' ')).join(', ')}`,
     `private values: ${values.shown} as committed, ${values.erased} erased`,
+    `rules kept: ${judged} changes of models, versions, aliases, roles and tokens were replayed`,
   ]
   const found = { shown: String(values.shown), erased: String(values.erased) }
-  return { lines, document: { origin, size, root, producers: Object.fromEntries(counts), values: found } }
+  return {
+    lines,
+    document: { origin, size, root, producers: Object.fromEntries(counts), values: found, replayed: String(judged) },
+  }
 }
 
 async function checkProof(file: string, trust: Trust): Promise<Report> {

@@ -1,8 +1,9 @@
 // Checks an export with nothing but a public key: no server, and no package beyond Node.
 import { appendLeaf, EMPTY_ROOT, hashLeaf, rootOf, type Range } from '#lib/merkle.ts'
 import type { Checkpoint } from '#lib/note.ts'
-import { readEvent, type LeafEvent } from './event.ts'
+import { putBack, readEvent, type LeafEvent } from './event.ts'
 import { findEntryLine, findHeader, findOpeningLine, isOpeningLine } from './export-file.ts'
+import { replayGovernance, type Governance } from './governance.ts'
 import { splitLines } from './lines.ts'
 import { openCheckpoint, requireQuorum, type Trust } from './open-checkpoint.ts'
 import { checkOpenings, type Openings } from './openings.ts'
@@ -16,6 +17,8 @@ export interface Verified {
   oldRoot: Buffer | undefined
   /** Private values that are there, and that were erased. */
   values: { shown: number; erased: number }
+  /** How many events were replayed. */
+  judged: number
 }
 
 /** Re-derives the root from the leaves, and compares it with the signed one. Throws Tampered, Unusable or Unmet. */
@@ -33,11 +36,19 @@ export async function verifyExport(chunks: AsyncIterable<Buffer>, trust: Trust, 
     }
   }
   if (!state) throw new Unusable('it is empty')
-  const { checkpoint, producers, openings } = state
+  const { checkpoint, producers, openings, governance } = state
   requireRoot(state.range, checkpoint)
   openings.finish()
+  replay(state)
+  governance.finish()
   requireQuorum(state.note, trust)
-  return { checkpoint, producers, oldRoot, values: { shown: openings.shown, erased: openings.erased } }
+  return {
+    checkpoint,
+    producers,
+    oldRoot,
+    values: { shown: openings.shown, erased: openings.erased },
+    judged: governance.judged,
+  }
 }
 
 interface State {
@@ -47,6 +58,9 @@ interface State {
   range: Range
   producers: Map<string, bigint>
   openings: Openings
+  governance: Governance
+  /** The last entry's, which is replayed when its private values are known. */
+  event: LeafEvent | undefined
 }
 
 function begin(line: Buffer, trust: Trust): State {
@@ -56,7 +70,16 @@ function begin(line: Buffer, trust: Trust): State {
     const checkpoint = openCheckpoint(header.checkpoint, trust)
     const openings = checkOpenings(checkpoint.size)
     const { hasOpenings, checkpoint: note } = header
-    return { note, checkpoint, hasOpenings, range: { size: 0, peaks: [] }, producers: new Map(), openings }
+    return {
+      note,
+      checkpoint,
+      hasOpenings,
+      range: { size: 0, peaks: [] },
+      producers: new Map(),
+      openings,
+      governance: replayGovernance(),
+      event: undefined,
+    }
   } catch (error) {
     throw new Tampered(`line 1: ${(error as Error).message}`, { cause: error })
   }
@@ -72,13 +95,15 @@ function located(where: string, state: State, line: Buffer): void {
   }
 }
 
-function addOpening(line: Buffer, { openings, hasOpenings }: State): void {
+function addOpening(line: Buffer, { openings, hasOpenings, event }: State): void {
   const opening = hasOpenings ? findOpeningLine(line) : undefined
   if (!opening) throw new Tampered('it is not a private value as the export writes them')
   openings.open(opening)
+  if (event && 'value' in opening.opening) putBack(event, opening.field, opening.opening.value)
 }
 
-function addEntry(line: Buffer, { range, checkpoint, producers, openings, hasOpenings }: State): void {
+function addEntry(line: Buffer, state: State): void {
+  const { range, checkpoint, producers, openings, hasOpenings } = state
   const entry = findEntryLine(line)
   if (!entry) throw new Tampered('it is not an entry as the export writes them')
   if (entry.index !== String(range.size)) {
@@ -97,7 +122,14 @@ function addEntry(line: Buffer, { range, checkpoint, producers, openings, hasOpe
   }
   countSequence(event, `entry ${entry.index}`, producers)
   openings.entry(range.size, event)
+  replay(state)
+  state.event = event
   appendLeaf(range, hash)
+}
+
+/** The event of the entry before. */
+function replay({ governance, event, range }: State): void {
+  if (event) governance.apply(range.size - 1, event)
 }
 
 function requireRoot(range: Range, { size, root }: Checkpoint): void {
