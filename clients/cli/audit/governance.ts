@@ -56,6 +56,8 @@ export interface Governance {
   finish(): void
   /** How many events were judged. */
   readonly judged: number
+  /** What is wrong, and where. */
+  readonly broken: readonly string[]
 }
 
 export function replayGovernance(): Governance {
@@ -64,6 +66,7 @@ export function replayGovernance(): Governance {
   const broken: string[] = []
   let judged = 0
   return {
+    broken,
     get judged() {
       return judged
     },
