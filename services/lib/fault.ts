@@ -59,6 +59,7 @@ const CODES = {
   EVENT_NOT_PRIVATE: Code.FailedPrecondition,
   EVENT_HELD: Code.FailedPrecondition,
   HOLD_NOT_FOUND: Code.NotFound,
+  AUDIT_UNAVAILABLE: Code.Unavailable,
 } satisfies Record<Reason, Code>
 
 /** `aborted`: the call's signal, where the caller is gone or its deadline is over. */

@@ -1,12 +1,16 @@
 // Carries events from a service's outbox to the audit log: in sequence, again and again until the log has them.
 import { create, toBinary } from '@bufbuild/protobuf'
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { AppendEventsRequestSchema, type AppendEventsRequest } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { EventSchema, type Event } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { loop } from './background.ts'
+import { fail } from './errors.ts'
 import type { Logger } from './log.ts'
 
 export interface OutboxReader {
+  /** The last event committed so far, and the last that the log has. */
+  position(): Promise<{ last: number; sent: number }>
   claim(sender: string, seconds: number): Promise<number | undefined>
   read(after: number, limit: number): Promise<Event[]>
   markSent(sequence: number): Promise<void>
@@ -16,6 +20,9 @@ export interface OutboxReader {
 export interface Relay {
   /** Call after a commit: sends without waiting for the next look. */
   wake(): void
+  /** Where the service is to fail closed: returns when the log has given an index to everything committed so far, by
+   * whatever replica, and fails with AUDIT_UNAVAILABLE when it takes too long. Otherwise like `wake`. */
+  settle(): Promise<void>
   /** Sends what is there, as far as that succeeds, and ends. */
   stop(): Promise<void>
 }
@@ -25,6 +32,8 @@ const BATCH = 256
 const BATCH_BYTES = 2 * 1024 * 1024
 /** The next look when nobody wakes the relay: other replicas' commits, and retries. */
 const LOOK_EVERY_MS = 500
+/** Between two looks whether the log has given an index. */
+const SETTLE_LOOK_MS = 20
 /** How long a killed replica can keep the others from sending. */
 const CLAIM_SECONDS = 5
 
@@ -32,6 +41,7 @@ export function startRelay(
   outbox: OutboxReader,
   append: (request: AppendEventsRequest) => Promise<unknown>,
   logger: Logger,
+  settleSeconds = 0,
 ): Relay {
   const sender = randomUUID()
   let failing = false
@@ -61,11 +71,29 @@ export function startRelay(
   const looking = loop(LOOK_EVERY_MS, attempt)
   return {
     wake: () => looking.wake(),
+    settle: async () => {
+      looking.wake()
+      if (settleSeconds > 0) await waitForIndex(outbox, settleSeconds)
+    },
     stop: async () => {
       await looking.stop()
       await attempt()
       await outbox.release(sender).catch(() => undefined)
     },
+  }
+}
+
+async function waitForIndex(outbox: OutboxReader, seconds: number): Promise<void> {
+  const until = performance.now() + seconds * 1000
+  const { last } = await outbox.position()
+  while ((await outbox.position()).sent < last) {
+    if (performance.now() > until) {
+      const message =
+        `the change is done and its event is kept, but the audit log has given it no index within ${seconds} s; repeat ` +
+        'the call with the same request_id: it is answered when the log has the event'
+      fail('AUDIT_UNAVAILABLE', message, { seconds: String(seconds) })
+    }
+    await sleep(SETTLE_LOOK_MS)
   }
 }
 

@@ -6,6 +6,8 @@ export interface MetadataSettings extends CommonSettings {
   artifactAddress: string
   /** Where the audit service is, which keeps the events. */
   auditAddress: string
+  /** How long the gravest changes wait for the audit log's index; 0 for not at all. */
+  failClosedSeconds: number
 }
 
 const DEFAULT_PORT = 7701
@@ -16,6 +18,7 @@ export function readMetadataSettings(environment: Environment): MetadataSettings
     ...readCommonSettings(env, DEFAULT_PORT),
     artifactAddress: env.url('ARTIFACT_ADDRESS', ['http', 'https']),
     auditAddress: env.url('AUDIT_ADDRESS', ['http', 'https']),
+    failClosedSeconds: env.integer('FAIL_CLOSED_SECONDS', 0, { min: 0, max: 25 }),
   }
   env.check()
   return settings

@@ -20,6 +20,7 @@ export async function runMetadata(environment: Environment): Promise<void> {
     trustedServices: settings.trustedServices,
     manifests: sisterClient(ManifestService, { name: 'artifact', address: settings.artifactAddress, token }),
     ingest: sisterClient(IngestService, { name: 'audit', address: settings.auditAddress, token }),
+    failClosedSeconds: settings.failClosedSeconds,
   })
   await runUntilSignal(service, { ...settings, name: 'metadata', logger, draining })
 }

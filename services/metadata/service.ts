@@ -1,6 +1,6 @@
 import type { Client } from '@connectrpc/connect'
 import type { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
-import type { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
+import type { AppendEventsRequest, IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
@@ -31,6 +31,8 @@ export interface MetadataDeps {
   manifests: Client<typeof ManifestService>
   /** The audit service, which keeps the events. */
   ingest: Client<typeof IngestService>
+  /** How long deletes, moves of aliases and changes of roles and tokens wait for the log's index; 0 for not at all. */
+  failClosedSeconds?: number
 }
 
 const FORGET_EVERY_MS = 10 * 60_000
@@ -38,7 +40,8 @@ const FORGET_EVERY_MS = 10 * 60_000
 /** Namespaces, models, versions, aliases, tokens and roles. */
 export function metadataService(deps: MetadataDeps): Service {
   const { database, logger, manifests, ingest } = deps
-  const relay = startRelay(outboxReader(database, 'metadata'), (request) => ingest.appendEvents(request), logger)
+  const append = (request: AppendEventsRequest) => ingest.appendEvents(request)
+  const relay = startRelay(outboxReader(database, 'metadata'), append, logger, deps.failClosedSeconds)
   const releases = startReleases({ database, manifests, logger })
   const forgetting = repeat(
     'forgetting of old requests',

@@ -54,10 +54,11 @@ export async function openIdentity(): Promise<Identity> {
   const database = openStore({ url })
   const logs: string[] = []
   let woken = 0
+  const wake = (): void => void (woken += 1)
   const serving: Serving = {
     services: [IdentityService],
     routes: (router) =>
-      router.service(IdentityService, identityRoutes({ database, relay: { wake: () => (woken += 1) } })),
+      router.service(IdentityService, identityRoutes({ database, relay: { wake, settle: async () => wake() } })),
     authenticate: createAuthenticate(
       new Map([[hashToken(ARTIFACT_TOKEN).toString('hex'), 'artifact']]),
       lookUpToken(database),

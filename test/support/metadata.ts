@@ -54,11 +54,11 @@ export interface Metadata {
   close(): Promise<void>
 }
 
-export async function startMetadata(): Promise<Metadata> {
+export async function startMetadata({ failClosedSeconds = 0 } = {}): Promise<Metadata> {
   const database = await createDatabase()
   const sisters = await startSisters()
   const logs: string[] = []
-  const services = [1, 2].map(() => openService(database.url, sisters, logs))
+  const services = [1, 2].map(() => openService(database.url, sisters, logs, failClosedSeconds))
   const [first, second] = services as [Running, Running]
   const adminToken = await createAdminToken(openedFor(first))
   const admin = first.as(adminToken)
@@ -109,11 +109,18 @@ function openedFor({ database }: Running) {
   return database
 }
 
-function openService(url: string, sisters: Sisters, logs: string[]): Running {
+function openService(url: string, sisters: Sisters, logs: string[], failClosedSeconds: number): Running {
   const database = openStore({ url, poolSize: 10 })
   const logger = pino({}, { write: (line: string) => void logs.push(line) })
   const draining = new AbortController().signal
-  const deps = { database, logger, draining, trustedServices: new Map<string, string>(), ...sisters.clients() }
+  const deps = {
+    database,
+    logger,
+    draining,
+    trustedServices: new Map<string, string>(),
+    failClosedSeconds,
+    ...sisters.clients(),
+  }
   const service = metadataService(deps)
   const { options } = adapterOptions({ ...service, logger, draining })
   return {

@@ -23,6 +23,8 @@ export interface Sisters {
   calls: string[]
   /** Whether the artifact service answers. */
   artifactDown: boolean
+  /** Whether the audit service answers. */
+  auditDown: boolean
   /** Runs while a retention is being answered. */
   onRetain: (versionId: string) => Promise<void> | void
   /** What the audit service has got. */
@@ -37,6 +39,7 @@ export async function startSisters(): Promise<Sisters> {
     retained: new Map<string, string>(),
     calls: [] as string[],
     artifactDown: false,
+    auditDown: false,
     onRetain: (() => {}) as Sisters['onRetain'],
     events: [] as Event[],
   }
@@ -56,7 +59,7 @@ export async function startSisters(): Promise<Sisters> {
   })
 }
 
-type State = Pick<Sisters, 'missing' | 'retained' | 'calls' | 'artifactDown' | 'onRetain' | 'events'>
+type State = Pick<Sisters, 'missing' | 'retained' | 'calls' | 'artifactDown' | 'auditDown' | 'onRetain' | 'events'>
 type Router = Parameters<Parameters<typeof connectNodeAdapter>[0]['routes']>[0]
 
 function routeSisters(router: Router, state: State): void {
@@ -78,6 +81,7 @@ function routeSisters(router: Router, state: State): void {
   })
   router.service(IngestService, {
     appendEvents({ events }) {
+      if (state.auditDown) throw refusal('DEPENDENCY_UNAVAILABLE')
       state.events.push(...events)
       return { indexes: [], nextSequence: (events.at(-1)?.sequence ?? 0n) + 1n }
     },

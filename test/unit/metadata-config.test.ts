@@ -25,6 +25,7 @@ test('what is not said has a default', () => {
     ]),
     artifactAddress: 'http://artifact:7702',
     auditAddress: 'https://audit:7703',
+    failClosedSeconds: 0,
   })
 })
 

@@ -120,6 +120,12 @@ function write(em: EntityManager, event: Event): void {
 /** The relay's view of a service's outbox. */
 export function outboxReader(database: Database, producer: string): OutboxReader {
   return {
+    async position() {
+      const [row] = await forkFor(database).execute<{ last: string; sent: string }[]>(
+        'select last_sequence as last, sent_sequence as sent from outbox_counter',
+      )
+      return { last: Number(row!.last), sent: Number(row!.sent) }
+    },
     /** Takes or keeps the right to send for `seconds`; undefined while another replica has it. */
     async claim(sender, seconds) {
       const rows = await forkFor(database).execute<{ sent_sequence: string }[]>(

@@ -54,7 +54,7 @@ async function setAliases(deps: RegistryDeps, request: SetAliasesRequest, contex
     const rows = targets.flatMap(({ name }) => present.get(name) ?? [])
     return create(SetAliasesResponseSchema, { aliases: rows.map((row) => presentAlias(row, model)) })
   })
-  deps.relay.wake()
+  await deps.relay.settle()
   return answer
 }
 
@@ -73,7 +73,7 @@ async function rollbackAlias(deps: RegistryDeps, request: RollbackAliasRequest, 
     const row = (await findAliases(em, model.id, [name])).get(name)!
     return create(RollbackAliasResponseSchema, { alias: presentAlias(row, model) })
   })
-  deps.relay.wake()
+  await deps.relay.settle()
   return answer
 }
 

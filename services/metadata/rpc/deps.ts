@@ -7,7 +7,7 @@ export interface RegistryDeps {
   /** Of the sister service artifact. */
   manifests: Pick<Client<typeof ManifestService>, 'retainManifest'>
   /** Told after every commit that leaves events to be sent. */
-  relay: { wake(): void }
+  relay: { wake(): void; settle(): Promise<void> }
   /** Told when manifests are to be let go. */
   releases: { wake(): void }
 }

@@ -17,7 +17,7 @@ import { createToken, listTokens, revokeToken } from './tokens.ts'
 export interface IdentityDeps {
   database: Database
   /** Told after every commit that leaves events to be sent. */
-  relay: { wake(): void }
+  relay: { wake(): void; settle(): Promise<void> }
 }
 
 export function identityRoutes(deps: IdentityDeps): ServiceImpl<typeof IdentityService> {

@@ -135,8 +135,8 @@ export async function deleteModel(deps: RegistryDeps, request: DeleteModelReques
     })
     return create(DeleteModelResponseSchema)
   })
-  deps.relay.wake()
   deps.releases.wake()
+  await deps.relay.settle()
   return answer
 }
 

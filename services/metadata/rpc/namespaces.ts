@@ -111,7 +111,7 @@ async function deleteNamespace(deps: RegistryDeps, request: DeleteNamespaceReque
     emit(em, context, { type: 'namespace.deleted.v1', resource: resourceOf(row), reason, beforeDigest: stateOf(row) })
     return create(DeleteNamespaceResponseSchema)
   })
-  deps.relay.wake()
+  await deps.relay.settle()
   return answer
 }
 

@@ -42,7 +42,7 @@ export async function grantRole(deps: IdentityDeps, request: GrantRoleRequest, c
     emit(em, context, { type: 'role.granted.v1', resource: roleResource(binding), reason, details })
     return create(GrantRoleResponseSchema, { binding: presentBinding(binding) })
   })
-  deps.relay.wake()
+  await deps.relay.settle()
   return answer
 }
 
@@ -63,7 +63,7 @@ export async function revokeRole(deps: IdentityDeps, request: RevokeRoleRequest,
     }
     return create(RevokeRoleResponseSchema)
   })
-  deps.relay.wake()
+  await deps.relay.settle()
   return answer
 }
 

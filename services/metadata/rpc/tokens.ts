@@ -42,7 +42,7 @@ export async function createToken(deps: IdentityDeps, request: CreateTokenReques
     // What is kept for a repeated call has no secret.
     return create(CreateTokenResponseSchema, { token: presentToken(token) })
   })
-  deps.relay.wake()
+  await deps.relay.settle()
   return { ...answer, secret: shownOnce }
 }
 
@@ -82,7 +82,7 @@ export async function revokeToken(deps: IdentityDeps, request: RevokeTokenReques
     }
     return create(RevokeTokenResponseSchema, { token: presentToken(revoked ?? token) })
   })
-  deps.relay.wake()
+  await deps.relay.settle()
   return answer
 }
 

@@ -84,8 +84,8 @@ export async function deleteVersion(deps: RegistryDeps, request: DeleteVersionRe
     })
     return create(DeleteVersionResponseSchema)
   })
-  deps.relay.wake()
   deps.releases.wake()
+  await deps.relay.settle()
   return answer
 }
 
