@@ -36,7 +36,7 @@ export function auditService(deps: AuditDeps): Service {
   const { database, logger, draining, trustedServices, identity, signer } = deps
   const readSize = (): Promise<number> => readLogSize(forkFor(database))
   const { privateDetails = [] } = deps
-  const log: LogDeps = { database, draining, tail: createTail(readSize), privateDetails }
+  const log: LogDeps = { database, draining, tail: createTail(readSize), logger, privateDetails }
   const publisher = signer && startPublisher(database, signer, logger)
   return {
     services: [IngestService, LogService, ProofService, PrivacyService],

@@ -6,6 +6,7 @@ import { AppendEventsRequestSchema, type AppendEventsRequest } from '#gen/modelk
 import { EventSchema, type Event } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { loop } from './background.ts'
 import { fail } from './errors.ts'
+import { reasonOf } from './fault.ts'
 import type { Logger } from './log.ts'
 
 export interface OutboxReader {
@@ -32,6 +33,8 @@ const BATCH = 256
 const BATCH_BYTES = 2 * 1024 * 1024
 /** The next look when nobody wakes the relay: other replicas' commits, and retries. */
 const LOOK_EVERY_MS = 500
+/** They do not go by: the log or the outbox has lost or changed events. */
+const REFUSALS = ['SEQUENCE_GAP', 'EVENT_ALTERED']
 /** Between two looks whether the log has given an index. */
 const SETTLE_LOOK_MS = 20
 /** How long a killed replica can keep the others from sending. */
@@ -63,7 +66,13 @@ export function startRelay(
       if (failing) logger.info('events are sent again')
       failing = false
     } catch (error) {
-      if (!failing) logger.warn({ error }, 'events cannot be sent at present; they are kept and sent later')
+      const refusal = reasonOf(error)?.reason
+      if (!failing && REFUSALS.includes(refusal ?? '')) {
+        logger.error(
+          { error, reason: refusal },
+          'the audit log refuses the events of this service: they do not continue it',
+        )
+      } else if (!failing) logger.warn({ error }, 'events cannot be sent at present; they are kept and sent later')
       failing = true
     }
   }

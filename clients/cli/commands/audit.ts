@@ -11,15 +11,18 @@ import {
   CheckpointSchema,
   ProofService,
   type Checkpoint,
+  type ExportEntriesResponse,
   type GetProofBundleResponse,
 } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
 import { reasonOf } from '#lib/fault.ts'
 import { findProof } from '#lib/tlog-proof.ts'
 import { formatEntry, formatHeader, formatOpening, formatRedacted } from '../audit/export-file.ts'
+import { toCloudEvent } from '../audit/cloud-event.ts'
 import { formatConsistency } from '../audit/consistency-file.ts'
 import { judged, readSize } from '../audit/offline.ts'
 import { openCheckpoint, requireQuorum } from '../audit/open-checkpoint.ts'
 import { readTrust, type TrustOptions } from '../audit/read-key.ts'
+import { complainUsage } from '../complaint.ts'
 import type { Context } from '../context.ts'
 import { unary, type Registry } from '../registry.ts'
 
@@ -29,13 +32,15 @@ const LOOK_EVERY_MS = 250
 const BUFFERED_BYTES = 1024 * 1024
 
 /** Every entry that is in the log now, as the newest checkpoint has it. */
-export async function exportLog(context: Context, file: string): Promise<void> {
+export async function exportLog(context: Context, file: string, options: { format?: string }): Promise<void> {
+  const writeLines = FORMATS.get(options.format ?? 'proof')
+  if (!writeLines) complainUsage(`--format «${options.format}» is none of ${[...FORMATS.keys()].join(', ')}`)
   const registry = context.registry()
   const { logSize } = await registry.audit(LogService).listEntries({ pageSize: 1 }, unary(registry))
   const { size } = await waitForCheckpoint(registry, logSize)
   const partial = `${file}.${process.pid}.partial`
   try {
-    const lines = exportedLines(registry, size)
+    const lines = exportedLines(registry, size, writeLines)
     const options = { objectMode: false, highWaterMark: BUFFERED_BYTES }
     await pipeline(Readable.from(lines, options), createWriteStream(partial, { mode: 0o600, flush: true }))
     await rename(partial, file)
@@ -44,20 +49,39 @@ export async function exportLog(context: Context, file: string): Promise<void> {
   }
   if (context.output.json) return context.output.document({ file, entries: String(size) })
   context.output.write(`exported ${size} entries to ${file}`)
+  if (options.format === 'cloudevents') return
   context.note(`Check it anywhere with: modelkeep audit verify ${file} --key <the log's public key>`)
 }
 
-async function* exportedLines(registry: Registry, treeSize: bigint): AsyncIterable<Buffer> {
+type WriteLines = (answer: ExportEntriesResponse, first: number) => Buffer[]
+
+const FORMATS = new Map<string, WriteLines>([
+  ['proof', proofLines],
+  ['cloudevents', cloudEventLines],
+])
+
+async function* exportedLines(registry: Registry, treeSize: bigint, writeLines: WriteLines): AsyncIterable<Buffer> {
   let index = 0
   const { signal } = registry
-  for await (const { checkpoint, entries } of registry.audit(ProofService).exportEntries({ treeSize }, { signal })) {
-    const lines: Buffer[] = checkpoint ? [Buffer.from(formatHeader(checkpoint.note))] : []
-    for (const { leaf, leafHash, openings } of entries) {
-      lines.push(formatEntry(index, Buffer.from(leafHash), leaf), ...openingLines(index, openings))
-      index += 1
-    }
-    yield Buffer.concat(lines.flatMap((line) => [line, Buffer.from('\n')]))
+  for await (const answer of registry.audit(ProofService).exportEntries({ treeSize }, { signal })) {
+    yield Buffer.concat(writeLines(answer, index).flatMap((line) => [line, Buffer.from('\n')]))
+    index += answer.entries.length
   }
+}
+
+function proofLines({ checkpoint, entries }: ExportEntriesResponse, first: number): Buffer[] {
+  const lines: Buffer[] = checkpoint ? [Buffer.from(formatHeader(checkpoint.note))] : []
+  for (const [at, { leaf, leafHash, openings }] of entries.entries()) {
+    lines.push(formatEntry(first + at, Buffer.from(leafHash), leaf), ...openingLines(first + at, openings))
+  }
+  return lines
+}
+
+function cloudEventLines({ entries }: ExportEntriesResponse, first: number): Buffer[] {
+  return entries.map(({ leaf, openings }, at) => {
+    const values = openings.filter(({ redactIndex }) => redactIndex === undefined)
+    return Buffer.from(JSON.stringify(toCloudEvent(first + at, Buffer.from(leaf), values)))
+  })
 }
 
 function openingLines(index: number, openings: Opening[]): Buffer[] {

@@ -11,6 +11,7 @@ export function addAuditCommands(program: Command): void {
   audit
     .command('export <file>')
     .description('write the whole log and its signed checkpoint to a file')
+    .option('--format <format>', '«proof», which audit verify takes, or «cloudevents», one JSON event a line', 'proof')
     .action(lazily(async () => (await import('../commands/audit.ts')).exportLog))
   audit
     .command('verify <file>')
@@ -48,6 +49,10 @@ export function addAuditCommands(program: Command): void {
     .option('--key <vkey>', `check its signature: ${KEY}`, collect)
     .option('--policy <file>', POLICY)
     .action(lazily(async () => (await import('../commands/audit.ts')).showCheckpoint))
+  audit
+    .command('health')
+    .description('show how the log is, and its alarms: gaps and changed repeats; exit code 8 if there are any')
+    .action(lazily(async () => (await import('../commands/audit-health.ts')).health))
   addPrivacyCommands(audit)
 }
 

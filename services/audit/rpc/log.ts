@@ -2,9 +2,11 @@
 import type { ConnectRouter } from '@connectrpc/connect'
 import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
+import type { Logger } from '#lib/log.ts'
 import type { Database } from '#lib/store/database.ts'
 import { appendEvents } from './append-events.ts'
 import { getEntry } from './get-entry.ts'
+import { getLogHealth } from './get-log-health.ts'
 import { listEntries } from './list-entries.ts'
 import type { Tail } from './tail.ts'
 import { watchEntries } from './watch-entries.ts'
@@ -14,6 +16,7 @@ export interface LogDeps {
   tail: Tail
   /** Aborted when the process begins to drain. */
   draining: AbortSignal
+  logger: Logger
   /** Keys of `details` whose values are kept outside of the leaves. */
   privateDetails: readonly string[]
 }
@@ -26,6 +29,7 @@ export function logRoutes(deps: LogDeps): (router: ConnectRouter) => void {
     router.service(LogService, {
       getEntry: (request, context) => getEntry(deps, request, context),
       listEntries: (request, context) => listEntries(deps, request, context),
+      getLogHealth: (_, context) => getLogHealth(deps, context),
       watchEntries: (request, context) => watchEntries(deps, request, context),
     })
   }

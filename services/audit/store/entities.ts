@@ -147,4 +147,22 @@ const HoldSchema = defineEntity({
 export class Hold extends HoldSchema.class {}
 HoldSchema.setClass(Hold)
 
-export const ENTITIES = [Entry, LogHead, Producer, Tile, Checkpoint, PrivateValue, Hold]
+const AlarmSchema = defineEntity({
+  name: 'Alarm',
+  tableName: 'alarm',
+  properties: {
+    kind: p.text().primary(),
+    producer: p.text().primary(),
+    /** The sequence that was expected, or the id of the event. */
+    subject: p.text().primary(),
+    detail: p.text(),
+    count: p.bigint('number').defaultRaw('1'),
+    firstTime: timeColumn().defaultRaw('clock_timestamp()'),
+    lastTime: timeColumn().defaultRaw('clock_timestamp()'),
+  },
+  checks: [{ name: 'alarm_kind_check', expression: `kind in ('GAP', 'ALTERED')` }],
+})
+export class Alarm extends AlarmSchema.class {}
+AlarmSchema.setClass(Alarm)
+
+export const ENTITIES = [Entry, LogHead, Producer, Tile, Checkpoint, PrivateValue, Hold, Alarm]

@@ -218,3 +218,30 @@ test('erases and holds by command', async () => {
   expect(await modelkeep('hold', 'release', hold, '--reason', 'over')).toMatchObject({ code: 0 })
   expect((await modelkeep('hold', 'release', '01900000-0000-7000-8000-000000000000', '--reason', 'x')).code).toBe(3)
 })
+
+test('exports CloudEvents, one a line, with the private values that are left', async () => {
+  expect(await modelkeep('export', 'events.jsonl', '--format', 'cloudevents')).toMatchObject({ code: 0 })
+  const lines = (await readFile(join(home, 'events.jsonl'), 'utf8')).split('\n').slice(0, -1)
+  const found = lines.map((line) => JSON.parse(line) as Record<string, unknown> & { data: Record<string, unknown> })
+  expect(found.map(({ logindex }) => logindex)).toEqual(found.map((_, index) => String(index)))
+  expect(found[1]).toMatchObject({
+    specversion: '1.0',
+    id: events[1]!.id,
+    source: '/modelkeep/metadata',
+    type: 'modelkeep.version.noted.v1',
+    subject: 'fraud/scorer:2',
+    sequence: '0000000000000000002',
+    authtype: 'api_key',
+    authid: 'alice',
+    data: { details: { email: 'miller@example.com', count: 3 } },
+  })
+  // Attributes are named in lower-case letters and digits, and none is null.
+  for (const event of found) {
+    for (const [name, value] of Object.entries(event))
+      expect([name, value === null]).toEqual([name.match(/^[a-z0-9]{1,20}$/)?.[0], false])
+  }
+  expect(found[0]!.data['reason']).toBeUndefined()
+  expect(found[2]!.data['details']).toBeUndefined()
+  expect(found[5]!.data['reason']).toBe(SECRET)
+  expect((await modelkeep('export', 'events.jsonl', '--format', 'xml')).code).toBe(2)
+})
