@@ -1,18 +1,22 @@
-// `modelkeep audit consistency` and `monitor` against logs that behave and logs that do not; run as the verifier alone,
-// in a directory that has no packages.
+// `modelkeep audit consistency` and `monitor` against logs that behave and logs that do not.
 import { execFile } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { cp, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { formatConsistency } from '../../clients/cli/audit/consistency-file.ts'
 import { formatEntry, formatHeader } from '../../clients/cli/audit/export-file.ts'
+import { verifyFiles } from '../../clients/cli/audit/offline.ts'
+import { watchLog } from '../../clients/cli/audit/watch-log.ts'
+import { EXIT, type Complaint } from '../../clients/cli/complaint.ts'
 import { consistencyParts, hashLeaf, type Range } from '../../services/lib/merkle.ts'
-import { formatVerifierKey } from '../../services/lib/note.ts'
+import { findVerifier, formatVerifierKey } from '../../services/lib/note.ts'
 import { growTree, hashParts } from '../../services/lib/tiles.ts'
 import { serveTiles, type TileServer } from '../support/tile-server.ts'
 
+// A process takes its time to start where many others run.
+vi.setConfig({ testTimeout: 120_000 })
 const ORIGIN = 'log.example/test'
 const { privateKey, publicKey } = generateKeyPairSync('ed25519')
 const VKEY = formatVerifierKey(ORIGIN, publicKey)
@@ -38,6 +42,7 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true })
 })
 
+/** The verifier alone, in a directory that has no packages. */
 function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
   const script = join(home, 'clients', 'cli', 'audit', 'main.ts')
   return new Promise((resolve) => {
@@ -46,7 +51,36 @@ function run(...args: string[]): Promise<{ code: number; out: string; err: strin
     })
   })
 }
-const monitor = (...args: string[]) => run('monitor', log.address, '--state', state, '--once', ...args)
+
+interface Ended {
+  code: number
+  out: string
+  err: string
+}
+
+/** As the command ends. */
+async function ended(work: (out: string[]) => Promise<unknown>): Promise<Ended> {
+  const out: string[] = []
+  const failure = await work(out).then(
+    () => undefined,
+    (error: Complaint) => error,
+  )
+  return { code: failure ? EXIT[failure.exit] : 0, out: out.join('\n'), err: failure?.message ?? '' }
+}
+
+function monitor(options: { staleAfter?: string } = {}): Promise<Ended> {
+  const { signal } = new AbortController()
+  const wanted = { key: [VKEY], state, once: true, ...options }
+  return ended((out) =>
+    watchLog(
+      log.address,
+      wanted,
+      ({ lines }) => out.push(...lines),
+      () => {},
+      signal,
+    ),
+  )
+}
 
 function leaves(count: number, fork = 'log'): string[] {
   return Array.from({ length: count }, (_, at) =>
@@ -72,7 +106,8 @@ function proofOf(oldSize: number, content: string[], checkpoint: string): string
 async function consistency(oldText: string, newText: string) {
   await writeFile(join(home, 'old'), oldText)
   await writeFile(join(home, 'new'), newText)
-  return run('consistency', 'old', 'new')
+  const trust = { name: ORIGIN, keys: [findVerifier(VKEY)!], policy: undefined }
+  return ended(async (out) => out.push(...(await verifyFiles(join(home, 'old'), join(home, 'new'), trust)).lines))
 }
 
 test('follows a log that grows, over tiles of several levels, and keeps what it has verified', async () => {
@@ -115,10 +150,10 @@ test('tells a log that was rolled back, or hides tiles, or shows other tiles tha
 test('tells a stale log with 8, a silent one with 6, and a state of another key with 2', async () => {
   log.show(leaves(3))
   await monitor()
-  expect((await monitor('--stale-after', '600')).code).toBe(0)
+  expect((await monitor({ staleAfter: '600' })).code).toBe(0)
   const before = new Date(Date.now() - 3_600_000)
   await utimes(state, before, before)
-  expect(await monitor('--stale-after', '600')).toMatchObject({ code: 8, err: expect.stringContaining('no newer') })
+  expect(await monitor({ staleAfter: '600' })).toMatchObject({ code: 8, err: expect.stringContaining('no newer') })
   log.answers.delete('/checkpoint')
   expect((await monitor()).code).toBe(6)
   await writeFile(state, 'something else')
@@ -145,7 +180,7 @@ test('checks that an export or a proved checkpoint continues an older one', asyn
     for (const second of [exportOf(note, content), proved]) {
       expect(await consistency(first, second)).toMatchObject({
         code: 0,
-        out: `consistent: the 9 entries of ${ORIGIN} begin with the 5 that were signed before\n`,
+        out: `consistent: the 9 entries of ${ORIGIN} begin with the 5 that were signed before`,
       })
     }
   }
@@ -166,4 +201,15 @@ test('tells apart a fork, a rollback, and files that prove nothing', async () =>
   expect((await consistency(oldNote, proofOf(4, content, note))).code).toBe(2)
   expect((await consistency('nothing', note)).code).toBe(2)
   expect((await consistency(oldNote, oldNote.replace('5', '6'))).code).toBe(7)
+})
+
+test('needs no package: all of it runs where there are none', async () => {
+  const [note, content] = [log.show(leaves(9)), leaves(9)]
+  await writeFile(join(home, 'export'), exportOf(note, content))
+  await writeFile(join(home, 'note'), note)
+  expect(await run('verify', 'export')).toMatchObject({ code: 0, out: expect.stringContaining('verified: 9 entries') })
+  expect(await run('consistency', 'note', 'export')).toMatchObject({ code: 0 })
+  expect(await run('monitor', log.address, '--state', state, '--once')).toMatchObject({ code: 0 })
+  await writeFile(join(home, 'export'), exportOf(note, content.with(3, content[4]!)))
+  expect(await run('verify', 'export')).toMatchObject({ code: 7, err: expect.stringContaining('export: line 5: ') })
 })

@@ -4,12 +4,15 @@ import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, expect, test, vi } from 'vitest'
 import { formatEntry, formatHeader } from '../../clients/cli/audit/export-file.ts'
 import { cosign } from '../../services/lib/cosignature.ts'
 import { appendLeaf, hashLeaf, rootOf, type Range } from '../../services/lib/merkle.ts'
 import { formatCheckpoint, formatVerifierKey, KEY_TYPE, signNote } from '../../services/lib/note.ts'
 import { formatProof } from '../../services/lib/tlog-proof.ts'
+
+// A process takes its time to start where many others run.
+vi.setConfig({ testTimeout: 120_000 })
 
 const ORIGIN = 'log.example/test'
 const makeKey = () => generateKeyPairSync('ed25519').privateKey
