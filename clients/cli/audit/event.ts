@@ -26,7 +26,16 @@ const DETAILS = 'details'
 
 /** Puts one of the details, or all of them, back where they were. What the rules do not look at is left out. */
 export function putBack(event: LeafEvent, field: string, value: Buffer): void {
-  if (field === DETAILS) event.details = JSON.parse(value.toString()) as Record<string, unknown>
+  if (field === DETAILS) event.details = parseJson(value) as Record<string, unknown>
   if (!field.startsWith(`${DETAILS}.`)) return
-  event.details = { ...event.details, [field.slice(DETAILS.length + 1)]: JSON.parse(value.toString()) as unknown }
+  event.details = { ...event.details, [field.slice(DETAILS.length + 1)]: parseJson(value) }
+}
+
+/** Undefined where it is none. */
+function parseJson(value: Buffer): unknown {
+  try {
+    return JSON.parse(value.toString()) as unknown
+  } catch {
+    return undefined
+  }
 }

@@ -1,0 +1,44 @@
+// Exports of the log made by hand, signed by a key of their own.
+import { generateKeyPairSync, hash, randomBytes, type KeyObject } from 'node:crypto'
+import { appendLeaf, hashLeaf, rootOf, type Range } from '#lib/merkle.ts'
+import { formatCheckpoint, formatVerifierKey, signNote } from '#lib/note.ts'
+import { formatEntry, formatHeader } from '../../clients/cli/audit/export-file.ts'
+
+export const ORIGIN = 'log.example/test'
+const { privateKey } = generateKeyPairSync('ed25519')
+export const VKEY = formatVerifierKey(ORIGIN, privateKey)
+
+export function makeLeaf(sequence: number, init: object = {}): Buffer {
+  const event = { producer: 'metadata', sequence: String(sequence), type: 'version.noted.v1', ...init }
+  return Buffer.from(JSON.stringify({ event, recordTime: '2026-11-18T11:06:41.000001Z' }))
+}
+
+/** `value` is canonical JSON. */
+export function openingOf(field: string, value: string) {
+  const salt = randomBytes(32)
+  return { field, salt, value, commitment: hash('sha256', Buffer.concat([salt, Buffer.from(value)]), 'base64') }
+}
+
+interface Signing {
+  key?: KeyObject
+  origin?: string
+  /** Of the key, where it is not the log's. */
+  name?: string
+}
+
+export function noteOf(leaves: Buffer[], { key = privateKey, origin = ORIGIN, name = origin }: Signing = {}): string {
+  const range: Range = { size: 0, peaks: [] }
+  for (const leaf of leaves) appendLeaf(range, hashLeaf(leaf))
+  return signNote(formatCheckpoint({ origin, size: BigInt(range.size), root: rootOf(range) }), name, key)
+}
+
+interface Content extends Signing {
+  note?: string
+  /** Lines that follow an entry, by its index. */
+  after?: Record<number, string[]>
+}
+
+export function exportOf(leaves: Buffer[], { note, after = {}, ...signing }: Content = {}): Buffer {
+  const entries = leaves.flatMap((leaf, at) => [formatEntry(at, hashLeaf(leaf), leaf).toString(), ...(after[at] ?? [])])
+  return Buffer.from([formatHeader(note ?? noteOf(leaves, signing)), ...entries, ''].join('\n'))
+}

@@ -1,0 +1,38 @@
+// Runs verifiers on exports, in a process of its own: node verifier-runner.ts CASES FOLDER…, where each folder holds the
+// verifier's files. Prints, for each folder, what came of each case.
+import { readFileSync } from 'node:fs'
+import { findVerifier } from '#lib/note.ts'
+import { parsePolicy } from '#lib/tlog-policy.ts'
+
+interface Case {
+  /** Base64. */
+  bytes: string
+  vkey: string
+  policy?: string
+}
+
+type Verify = typeof import('../../clients/cli/audit/verify-export.ts').verifyExport
+
+async function* once(bytes: Buffer): AsyncIterable<Buffer> {
+  yield bytes
+}
+
+async function judge(verifyExport: Verify, { bytes, vkey, policy }: Case): Promise<string> {
+  const key = findVerifier(vkey)!
+  const trust = { name: key.name, keys: [key], policy: policy === undefined ? undefined : parsePolicy(policy) }
+  try {
+    await verifyExport(once(Buffer.from(bytes, 'base64')), trust)
+    return 'verified'
+  } catch (error) {
+    return `${(error as Error).name}: ${(error as Error).message}`
+  }
+}
+
+const [, , casesFile = '', ...folders] = process.argv
+const cases = JSON.parse(readFileSync(casesFile, 'utf8')) as Case[]
+for (const folder of folders) {
+  const { verifyExport } = (await import(`${folder}/verify-export.ts`)) as { verifyExport: Verify }
+  const verdicts: string[] = []
+  for (const one of cases) verdicts.push(await judge(verifyExport, one))
+  console.log(JSON.stringify(verdicts))
+}

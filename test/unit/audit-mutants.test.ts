@@ -1,0 +1,168 @@
+// Tests of the tests: verifiers from which one check was taken away. Each must come to another verdict than the real one
+// on some export, or nobody would notice if the check were gone.
+import { execFile } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, expect, test, vi } from 'vitest'
+import { formatHeader, formatOpening, formatRedacted } from '../../clients/cli/audit/export-file.ts'
+import { cosign } from '../../services/lib/cosignature.ts'
+import { formatVerifierKey, KEY_TYPE } from '../../services/lib/note.ts'
+import { exportOf, makeLeaf, noteOf, openingOf, ORIGIN, VKEY } from '../support/exports.ts'
+
+vi.setConfig({ testTimeout: 120_000 })
+const ROOT = join(import.meta.dirname, '..', '..')
+const home = await mkdtemp(join(tmpdir(), 'modelkeep-mutants-'))
+afterAll(() => rm(home, { recursive: true, force: true }))
+
+const witness = generateKeyPairSync('ed25519').privateKey
+const stranger = generateKeyPairSync('ed25519').privateKey
+const WITNESS = formatVerifierKey('witness.example/w', witness, KEY_TYPE.cosignature)
+const POLICY = `log ${VKEY}\nwitness w ${WITNESS}\nquorum w\n`
+
+const reason = openingOf('reason', '"a better recall"')
+const plain = makeLeaf(1)
+const secret = makeLeaf(2, { commitments: { reason: reason.commitment } })
+const redaction = makeLeaf(1, {
+  producer: 'audit',
+  type: 'event.redacted.v1',
+  details: { index: '1', fields: ['reason'] },
+})
+const shown = formatOpening(1, 'reason', reason.salt, reason.value).toString()
+const erased = (by: number) => formatRedacted(1, 'reason', by).toString()
+const LEAVES = [plain, secret, redaction, makeLeaf(3)]
+/** Erased as it should be. */
+const GOOD = exportOf(LEAVES, { after: { 1: [erased(2)] } })
+const TWO = [plain, secret]
+const lines = GOOD.toString().split('\n')
+const edit = (change: (lines: string[]) => string[]) => Buffer.from(change([...lines]).join('\n'))
+const move = makeLeaf(4, { type: 'alias.moved.v1', outcome: 'OUTCOME_SUCCEEDED' })
+const cosigned = (key = witness) => {
+  const note = noteOf(TWO)
+  return `${note}${cosign(note.split('\n\n')[0]! + '\n', 'witness.example/w', key, 1_790_000_000n)}`
+}
+const withNote = (note: string) => exportOf(TWO, { after: { 1: [shown] }, note })
+
+const CASES: [string, Buffer, string?][] = [
+  ['good', GOOD],
+  ['a value that is there', exportOf(TWO, { after: { 1: [shown] } })],
+  ['nothing', Buffer.alloc(0)],
+  ['no header', edit(([, ...rest]) => rest)],
+  ['another key', exportOf(LEAVES, { after: { 1: [erased(2)] }, key: stranger })],
+  ['another log', exportOf(LEAVES, { after: { 1: [erased(2)] }, origin: 'log.example/other' })],
+  [
+    "another log under the key's name",
+    exportOf(LEAVES, { after: { 1: [erased(2)] }, origin: 'log.example/other', name: ORIGIN }),
+  ],
+  ['no value', Buffer.from(GOOD.toString().replace(erased(2), '{"open":1,"field":"reason"}'))],
+  ['no entry', edit((all) => all.with(1, '{"index":0}'))],
+  ['entries moved', edit((all) => all.with(1, all[2]!).with(2, all[1]!))],
+  ['one entry too many', exportOf(LEAVES, { after: { 1: [erased(2)] }, note: noteOf(LEAVES.slice(0, 3)) })],
+  ['another hash', edit((all) => all.with(1, all[1]!.replace(/"hash":"..../, '"hash":"AAAA')))],
+  ['the first format with commitments', Buffer.from(GOOD.toString().replace('/v2', '/v1'))],
+  ['too few entries', edit((all) => [...all.slice(0, 5), ''])],
+  [
+    'changed with its hash',
+    exportOf([makeLeaf(1, { type: 'other.v1' }), secret], { after: { 1: [shown] }, note: noteOf(TWO) }),
+  ],
+  ['no event', exportOf([Buffer.from('7')])],
+  ['a missing event', exportOf([makeLeaf(2)])],
+  ['a value left out', exportOf(TWO)],
+  ['a value left out before another entry', exportOf([plain, secret, makeLeaf(3)])],
+  ['erased before', exportOf(TWO, { after: { 1: [erased(1)] } })],
+  ['a value too many', exportOf(TWO, { after: { 1: [shown, shown] } })],
+  ['another value', exportOf(TWO, { after: { 1: [shown.replace('better', 'bitter')] } })],
+  ['erased after the end', exportOf(TWO, { after: { 1: [erased(7)] } })],
+  ['erased without a word', exportOf([plain, secret, makeLeaf(3)], { after: { 1: [erased(2)] } })],
+  ['shown although erased', exportOf(LEAVES, { after: { 1: [shown] } })],
+  ['half a line', GOOD.subarray(0, GOOD.length - 5)],
+  ['an endless line', Buffer.alloc(4_000_001, 'x')],
+  ['a broken rule before another entry', exportOf([plain, makeLeaf(2), makeLeaf(3), move, makeLeaf(5)])],
+  ['a broken rule', exportOf([plain, makeLeaf(2), makeLeaf(3), move])],
+  ['cosigned', withNote(cosigned()), POLICY],
+  ['not cosigned', withNote(noteOf(TWO)), POLICY],
+  ['cosigned by another', withNote(cosigned(stranger)), POLICY],
+  ['a forged cosignature', withNote(cosigned().replace(/.{12}\n$/, 'AAAAAAAAAAAA\n')), POLICY],
+]
+
+const FILES = ['verify-export.ts', 'openings.ts', 'open-checkpoint.ts', 'lines.ts', 'governance.ts']
+const CALLS =
+  /^ +(requireRoot|openings\.finish|governance\.finish|requireQuorum|countSequence|openings\.entry|openings\.open|replay|requireNone|requireTold|broken\.push)\(.*\)$/
+
+interface Mutant {
+  name: string
+  file: string
+  text: string
+}
+
+/** Each check once taken away: its throw, or the call of it. */
+async function makeMutants(): Promise<Mutant[]> {
+  const mutants: Mutant[] = []
+  for (const file of FILES) {
+    const text = await readFile(join(ROOT, 'clients', 'cli', 'audit', file), 'utf8')
+    const source = text.split('\n')
+    for (const [at, line] of source.entries()) {
+      const without = CALLS.test(line) ? '' : line.replace(/throw new (Tampered|Unusable|Unmet)\(/, 'void new $1(')
+      if (without === line) continue
+      mutants.push({ name: `${file}:${at + 1} ${line.trim()}`, file, text: source.with(at, without).join('\n') })
+    }
+  }
+  mutants.push({
+    name: 'accepts everything',
+    file: 'verify-export.ts',
+    text: 'export async function verifyExport() {}',
+  })
+  return mutants
+}
+
+async function writeVerifier(name: string, mutant?: Mutant): Promise<string> {
+  const folder = join(home, name, 'clients', 'cli', 'audit')
+  await mkdir(folder, { recursive: true })
+  await cp(join(ROOT, 'clients', 'cli', 'audit'), folder, { recursive: true })
+  await cp(join(ROOT, 'clients', 'cli', 'complaint.ts'), join(folder, '..', 'complaint.ts'))
+  await cp(join(ROOT, 'package.json'), join(home, name, 'package.json'))
+  await symlink(join(ROOT, 'services'), join(home, name, 'services'))
+  if (mutant) await writeFile(join(folder, mutant.file), mutant.text)
+  return folder
+}
+
+test('no check of the verifier can go without being missed', async () => {
+  const mutants = await makeMutants()
+  expect(mutants.length).toBeGreaterThan(40)
+  const cases = CASES.map(([, bytes, policy]) => ({ bytes: bytes.toString('base64'), vkey: VKEY, policy }))
+  await writeFile(join(home, 'cases.json'), JSON.stringify(cases))
+  const folders = [await writeVerifier('real')]
+  for (const [number, mutant] of mutants.entries()) folders.push(await writeVerifier(String(number), mutant))
+  const runner = join(ROOT, 'test', 'support', 'verifier-runner.ts')
+  const { stdout } = await promisify(execFile)(process.execPath, [runner, join(home, 'cases.json'), ...folders], {
+    maxBuffer: 1 << 26,
+  })
+  const [real, ...others] = stdout.trim().split('\n')
+  const verdicts = Object.fromEntries((JSON.parse(real!) as string[]).map((verdict, at) => [CASES[at]![0], verdict]))
+  const accepted = Object.entries(verdicts).filter(([, verdict]) => verdict === 'verified')
+  expect(accepted.map(([name]) => name)).toEqual(['good', 'a value that is there', 'cosigned'])
+  const missed = mutants.filter((_, at) => others[at] === real).map(({ name }) => name)
+  console.log(`${mutants.length} weakened verifiers, ${mutants.length - missed.length} found out`)
+  expect(others.length).toBe(mutants.length)
+  expect(missed).toEqual([])
+})
+
+test('the files looked at are all that judge an export', async () => {
+  const others = (await readdir(join(ROOT, 'clients', 'cli', 'audit'))).filter((file) => !FILES.includes(file))
+  const judging: string[] = []
+  for (const file of others) {
+    const text = await readFile(join(ROOT, 'clients', 'cli', 'audit', file), 'utf8')
+    if (/throw new (Tampered|Unmet)/.test(text)) judging.push(file)
+  }
+  // These judge proofs, consistency and live logs, and have tests of their own.
+  expect(judging.toSorted()).toEqual([
+    'look.ts',
+    'monitor.ts',
+    'tile-source.ts',
+    'verify-consistency.ts',
+    'verify-proof.ts',
+  ])
+  expect(formatHeader('x')).toContain('/v2')
+})
