@@ -142,7 +142,7 @@ test('every audited RPC is in the log, with who and what, once per change', asyn
   for (const { leaf, index } of entries) governance.apply(Number(index), readEvent(Buffer.from(leaf)))
   // The tokens of these callers were never made.
   expect(governance.broken.filter((wrong) => !wrong.endsWith('a token that admin was not given'))).toEqual([])
-  expect(governance.judged).toBeGreaterThan(25)
+  expect(governance.judged).toBeGreaterThan(20)
   expect(new Set(entries.map(({ event }) => event!.id)).size).toBe(entries.length)
   expect(entries.map(({ index }) => Number(index))).toEqual(entries.map((_, index) => index))
 })
