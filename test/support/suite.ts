@@ -111,8 +111,13 @@ export function grpcClient<S extends DescService>(service: S, address: string, t
   return createClient(service, transport)
 }
 
-export async function startProcess(name: ServiceName, settings: Record<string, string>): Promise<RunningProcess> {
-  const child = spawn(process.execPath, ['services/main.ts', name], {
+/** `program`: what to run instead of the service itself. */
+export async function startProcess(
+  name: ServiceName,
+  settings: Record<string, string>,
+  program = ['services/main.ts', name],
+): Promise<RunningProcess> {
+  const child = spawn(process.execPath, program, {
     env: { PATH: process.env['PATH'], ...settings },
     stdio: ['ignore', 'ignore', 'pipe'],
   })

@@ -123,7 +123,7 @@ async function requireDigest(backend: Backend, upload: Upload, { epoch }: Owners
 async function recover(backend: Backend, upload: Upload, { epoch }: Ownership, error: unknown): Promise<never> {
   const { database, janitor } = backend
   if (isByteStoreProblem(error, 'part stale')) {
-    await reopenUpload(forkFor(database), upload.id, epoch)
+    if (!(await reopenUpload(forkFor(database), upload.id, epoch))) failBusy(upload.id)
     const count = partCountOf(upload.sizeBytes, upload.partSizeBytes)
     failMissing(Array.from({ length: Math.min(count, 100) }, (_, index) => index + 1))
   }

@@ -61,14 +61,16 @@ export async function listMissingParts(em: EntityManager, id: string, partCount:
   return rows.map(({ number }) => number)
 }
 
-/** Opens an upload again whose parts the store does not know as they were recorded, without any part. */
-export async function reopenUpload(em: EntityManager, id: string, epoch: number): Promise<void> {
-  await em.execute(
+/** Opens an upload again whose parts the store does not know as they were recorded, without any part. False where
+ * another one owns it. */
+export async function reopenUpload(em: EntityManager, id: string, epoch: number): Promise<boolean> {
+  const rows = await em.execute<unknown[]>(
     `with reopened as (
         update upload set state = 'OPEN', lease_until = null
           where id = ? and epoch = ? and state in ('SEALING', 'COMPLETING') returning id
       )
-      delete from upload_part using reopened where upload_id = reopened.id`,
+      delete from upload_part using reopened where upload_id = reopened.id returning 1`,
     [id, epoch],
   )
+  return rows.length > 0
 }

@@ -1,8 +1,5 @@
 // A process of its own, killed without warning in the middle of everything it does.
 import { ConnectError } from '@connectrpc/connect'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, describe, expect, test, vi } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
@@ -11,45 +8,14 @@ import { MIB } from '../../support/artifact.ts'
 import { blobMessages, digestOf, download, makeBytes, startUpload, writePart } from '../../support/bytes.ts'
 import { createDatabase, runSql } from '../../support/database.ts'
 import { startIdentitySister } from '../../support/identity-sister.ts'
-import { createBucket } from '../../support/minio.ts'
+import { PLACES } from '../../support/places.ts'
 import { refusalOf } from '../../support/refusal.ts'
 import { grpcClient, startProcess, type RunningProcess } from '../../support/suite.ts'
 
 /** Turns of the event loop before the kill. */
 const TURNS = [0, 150, 1500]
 
-interface Place {
-  settings: Record<string, string>
-  /** Everything in the store, whole or not. */
-  countEntries(keys: string[]): Promise<number>
-  drop(): Promise<void>
-}
-
-async function s3Place(): Promise<Place> {
-  const bucket = await createBucket()
-  const { endpoint, bucket: name, region, accessKey, secretKey } = bucket.options
-  const access = { S3_REGION: region, S3_ACCESS_KEY: accessKey, S3_SECRET_KEY: secretKey }
-  return {
-    settings: { STORE: 's3', S3_ENDPOINT: endpoint, S3_BUCKET: name, ...access },
-    countEntries: async (keys) => (await bucket.listObjects()).length + (await bucket.listUnfinished(keys)).length,
-    drop: () => bucket.drop(),
-  }
-}
-
-async function directoryPlace(): Promise<Place> {
-  const root = await mkdtemp(join(tmpdir(), 'modelkeep-crash-'))
-  const entries = () => readdir(root, { recursive: true, withFileTypes: true })
-  return {
-    settings: { STORE: 'directory', STORE_DIRECTORY: root },
-    countEntries: async () => (await entries()).filter((entry) => entry.isFile()).length,
-    drop: () => rm(root, { recursive: true }),
-  }
-}
-
-describe.each([
-  ['S3', s3Place],
-  ['a directory', directoryPlace],
-])('killed on %s', async (kind, createPlace) => {
+describe.each(PLACES)('killed on %s', async (kind, createPlace) => {
   const place = await createPlace()
   const database = await createDatabase()
   const sister = await startIdentitySister({ alice: { principal: 'alice', roles: { default: Role.CONTRIBUTOR } } })

@@ -1,0 +1,89 @@
+// The artifact service as a process that stops at one step (FREEZE_AT) and says so, to be killed there; and that tells
+// what it asks of the store. It is the real service: only what it calls is made to halt.
+import { SqlEntityManager } from '@mikro-orm/sql'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { DirectoryStore } from '../../services/artifact/store/directory.ts'
+import { S3Store } from '../../services/artifact/store/s3.ts'
+import { runArtifact } from '../../services/artifact/main.ts'
+
+const at = process.env['FREEZE_AT'] ?? ''
+
+function tell(message: string, key = ''): void {
+  process.stderr.write(`${JSON.stringify({ message, key })}\n`)
+}
+
+async function pass(step: string): Promise<void> {
+  if (step !== at) return
+  tell('frozen')
+  await new Promise(() => {})
+}
+
+type Work = (...args: unknown[]) => Promise<unknown>
+
+function wrap(
+  prototype: object,
+  name: string,
+  around: (work: () => Promise<unknown>, args: unknown[]) => Promise<unknown>,
+) {
+  const work = Reflect.get(prototype, name) as Work
+  Object.defineProperty(prototype, name, {
+    configurable: true,
+    writable: true,
+    value(this: unknown, ...args: unknown[]) {
+      return around(() => work.apply(this, args), args)
+    },
+  })
+}
+
+function freezeStore(prototype: S3Store | DirectoryStore): void {
+  for (const name of ['begin', 'putPart', 'complete', 'put'] as const) {
+    wrap(prototype, name, async (work, [first]) => {
+      await pass(`before ${name}`)
+      if (name === 'complete') tell('complete', String(first))
+      const result = await work()
+      await pass(`after ${name}`)
+      return result
+    })
+  }
+  const read = prototype.read
+  Object.defineProperty(prototype, 'read', {
+    value: async function* (this: S3Store, ...args: Parameters<S3Store['read']>) {
+      for await (const chunk of read.apply(this, args)) {
+        yield chunk
+        await pass('in read')
+      }
+    },
+  })
+}
+
+/** Steps of the database: after this statement, or after the commit of the transaction it was in. */
+const STATEMENTS: [string, RegExp][] = [
+  ['part recorded', /insert into upload_part/],
+  ['sealed', /then 'SEALING'/],
+  ['committed', /insert into namespace_blob/],
+]
+
+function freezeDatabase(): void {
+  const transactions = new AsyncLocalStorage<string[]>()
+  wrap(SqlEntityManager.prototype, 'execute', async (work, [sql]) => {
+    const result = await work()
+    for (const [step, statement] of STATEMENTS) {
+      if (!statement.test(String(sql))) continue
+      const steps = transactions.getStore()
+      if (steps) steps.push(step)
+      else await pass(step)
+    }
+    return result
+  })
+  wrap(SqlEntityManager.prototype, 'transactional', async (work) => {
+    const steps: string[] = []
+    const result = await transactions.run(steps, work)
+    for (const step of steps) await pass(step)
+    return result
+  })
+}
+
+freezeStore(S3Store.prototype)
+freezeStore(DirectoryStore.prototype)
+freezeDatabase()
+await runArtifact(process.env)
