@@ -1,4 +1,5 @@
 import type { Client } from '@connectrpc/connect'
+import { ByteStream } from '#gen/google/bytestream/bytestream_pb.ts'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { DirectService } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
@@ -75,7 +76,7 @@ export function artifactService(deps: ArtifactDeps): Service {
     running: new Set(),
   }
   return {
-    services: [BlobService, UploadService, DirectService, ManifestService],
+    services: [BlobService, UploadService, DirectService, ManifestService, ByteStream],
     routes: artifactRoutes(backend),
     authenticate: createAuthenticate(deps.trustedServices, askMetadata(deps.identity)),
     recordDenial: (denial) => recordDenial(database, denial),

@@ -1,8 +1,8 @@
 // The gate: decides before the first byte of the body is read. Everything is refused unless a rule allows it.
-import { getOption, hasOption, type DescMethod } from '@bufbuild/protobuf'
+import type { DescMethod } from '@bufbuild/protobuf'
 import { Code, type HandlerContext } from '@connectrpc/connect'
 import { randomUUID } from 'node:crypto'
-import { access as accessOption, Permission } from '#gen/modelkeep/common/v1/access_pb.ts'
+import { Permission } from '#gen/modelkeep/common/v1/access_pb.ts'
 import {
   Access,
   accessKey,
@@ -17,6 +17,7 @@ import {
 import type { Caller } from './caller.ts'
 import { fail, ModelkeepError } from './errors.ts'
 import { toConnectError } from './fault.ts'
+import { accessRuleOf, methodName } from './foreign-access.ts'
 import type { Logger } from './log.ts'
 
 /** Finds out whom a bearer token stands for. Throws TOKEN_INVALID or TOKEN_EXPIRED. */
@@ -106,9 +107,8 @@ export async function keepDenial(
 
 /** The first of the two checks: does the caller hold the permission anywhere? */
 export function admit(method: DescMethod, caller: Caller): Access {
-  const rule = hasOption(method, accessOption) ? getOption(method, accessOption) : undefined
-  const permission = rule?.permission ?? Permission.UNSPECIFIED
-  if (!mayCall(caller, permission, rule?.services ?? [])) {
+  const { permission, services } = accessRuleOf(method)
+  if (!mayCall(caller, permission, services)) {
     const name = permissionName(permission)
     fail('PERMISSION_DENIED', `the ${name} permission is needed for ${methodName(method)}`, { permission: name })
   }
@@ -147,8 +147,4 @@ function readRequestId(header: string | null): string {
 
 function readTraceId(header: string | null): string {
   return header?.match(/^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/)?.[1] ?? ''
-}
-
-export function methodName(method: DescMethod): string {
-  return `${method.parent.typeName}/${method.name}`
 }

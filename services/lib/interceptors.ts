@@ -4,7 +4,8 @@ import { Permission } from '#gen/modelkeep/common/v1/access_pb.ts'
 import { accessKey, requestIdKey, type Access } from './caller.ts'
 import { ModelkeepError } from './errors.ts'
 import { toConnectError } from './fault.ts'
-import { keepDenial, methodName, type RecordDenial } from './gate.ts'
+import { methodName } from './foreign-access.ts'
+import { keepDenial, type RecordDenial } from './gate.ts'
 import type { Logger } from './log.ts'
 
 type Answer = UnaryResponse | StreamResponse

@@ -8,7 +8,8 @@ import { HealthCheckResponse_ServingStatus as Status } from '#gen/health/v1/heal
 import { NOBODY } from './caller.ts'
 import { ModelkeepError } from './errors.ts'
 import { toConnectError } from './fault.ts'
-import { admit, bearerToken, keepDenial, logRefusal, methodName, type GateOptions } from './gate.ts'
+import { methodName } from './foreign-access.ts'
+import { admit, bearerToken, keepDenial, logRefusal, type GateOptions } from './gate.ts'
 import { healthStatus, type HealthOptions } from './health.ts'
 
 export interface PlainAnswer {

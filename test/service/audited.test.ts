@@ -4,6 +4,7 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import type { Client } from '@connectrpc/connect'
 import { createHash, randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { ByteStream } from '../../gen/google/bytestream/bytestream_pb.ts'
 import { BlobService } from '../../gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { ManifestService } from '../../gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { UploadService } from '../../gen/modelkeep/artifact/v1/upload_service_pb.ts'
@@ -42,6 +43,11 @@ async function handleNamespaces(): Promise<void> {
   await namespaces.deleteNamespace({ name: 'room', reason: 'done' }, by('DeleteNamespace'))
 }
 
+async function* writeMessages(data: Uint8Array) {
+  const resourceName = `uploads/any/blobs/${sha256(data).toString('hex')}/${data.length}`
+  yield { resourceName, data, finishWrite: true }
+}
+
 async function handleBytes(): Promise<string[]> {
   const [first, second] = [randomBytes(100), randomBytes(100)]
   async function* blob() {
@@ -49,6 +55,7 @@ async function handleBytes(): Promise<string[]> {
     yield { message: { case: 'chunk' as const, value: first } }
   }
   await as(BlobService).uploadBlob(blob(), by('UploadBlob'))
+  await as(ByteStream).write(writeMessages(randomBytes(100)), by('Write'))
   const { result } = await as(UploadService).startUpload({ digest: digestOf(second), sizeBytes: 100n })
   const uploadId = result.case === 'upload' ? result.value.id : ''
   async function* part() {

@@ -1,10 +1,11 @@
 // Every RPC service in the generated contracts, found by looking at the folder: a new one cannot be forgotten.
 import type { DescMethod, DescService } from '@bufbuild/protobuf'
-import { getOption, hasOption } from '@bufbuild/protobuf'
 import { globSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { access, Permission } from '../../gen/modelkeep/common/v1/access_pb.ts'
+import { ByteStream } from '../../gen/google/bytestream/bytestream_pb.ts'
+import type { Permission } from '../../gen/modelkeep/common/v1/access_pb.ts'
 import { permissionName } from '../../services/lib/caller.ts'
+import { accessRuleOf } from '../../services/lib/foreign-access.ts'
 
 const GEN = fileURLToPath(new URL('../../gen/modelkeep/', import.meta.url))
 
@@ -12,7 +13,8 @@ function isService(value: unknown): value is DescService {
   return (value as { kind?: string } | null)?.kind === 'service'
 }
 
-export const SERVICES: DescService[] = []
+/** Ours, and the one of others that is offered under the same gate. */
+export const SERVICES: DescService[] = [ByteStream]
 for (const path of globSync('**/*_service_pb.ts', { cwd: GEN }).toSorted()) {
   const module = (await import(`${GEN}${path}`)) as Record<string, unknown>
   SERVICES.push(...Object.values(module).filter(isService))
@@ -29,9 +31,7 @@ export interface Rule {
 }
 
 export function ruleOf(method: DescMethod): Rule {
-  const declared = hasOption(method, access) ? getOption(method, access) : undefined
-  const permission = declared?.permission ?? Permission.UNSPECIFIED
-  const { audited = false, services = [] } = declared ?? {}
+  const { permission, audited, services } = accessRuleOf(method)
   return { permission, name: permissionName(permission), audited, services }
 }
 

@@ -30,24 +30,25 @@ export async function* downloadBlob(
   const length = BigInt(range.end - range.offset)
   const header = { blob: presentBlob(blob), offset: BigInt(range.offset), length }
   yield create(DownloadBlobResponseSchema, { message: { case: 'header', value: header } })
-  yield* readChunks(backend, blob, range, context)
-  if (length === BigInt(blob.sizeBytes)) context.responseTrailer.set(WHOLE_TRAILER, blob.digest.slice('sha256:'.length))
-}
-
-async function* readChunks(
-  backend: Backend,
-  blob: StoredBlob,
-  range: Range,
-  context: HandlerContext,
-): AsyncGenerator<DownloadBlobResponse> {
-  if (range.offset === range.end) return
-  const enclosing = enclosingParts(range, blob)
-  const source = readObject(backend, blob, enclosing.offset, enclosing.end - enclosing.offset, context.signal)
-  for await (const pieces of verifyParts(source, range, blob, (part) => failCorrupt(backend, blob, part))) {
+  for await (const pieces of readVerified(backend, blob, range, context.signal)) {
     yield presentPieces(context, pieces, (value) =>
       create(DownloadBlobResponseSchema, { message: { case: 'chunk', value } }),
     )
   }
+  if (length === BigInt(blob.sizeBytes)) context.responseTrailer.set(WHOLE_TRAILER, blob.digest.slice('sha256:'.length))
+}
+
+/** The bytes of a range, in messages of a good size, each in pieces. Throws BLOB_CORRUPT before the last message of a bad part. */
+export async function* readVerified(
+  backend: Backend,
+  blob: StoredBlob,
+  range: Range,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array[]> {
+  if (range.offset === range.end) return
+  const enclosing = enclosingParts(range, blob)
+  const source = readObject(backend, blob, enclosing.offset, enclosing.end - enclosing.offset, signal)
+  yield* verifyParts(source, range, blob, (part) => failCorrupt(backend, blob, part))
 }
 
 async function* readObject(

@@ -45,7 +45,7 @@ async function* readChunks<H>(reader: PatientReader<Incoming<H>>): AsyncGenerato
 }
 
 /** Waits for each message for so long and no longer. One timer serves the whole stream. */
-class PatientReader<T> {
+export class PatientReader<T> {
   readonly #messages: AsyncIterator<T>
   readonly #timer: NodeJS.Timeout
   readonly #seconds: number
@@ -57,7 +57,7 @@ class PatientReader<T> {
     this.#timer = setTimeout(() => this.#giveUp(), seconds * 1000).unref()
   }
 
-  /** A refreshed timer runs again even where it had run out while nobody waited. */
+  /** Throws STREAM_IDLE. A refreshed timer runs again even where it had run out while nobody waited. */
   next(): Promise<IteratorResult<T>> {
     return new Promise((resolve, reject) => {
       this.#giveUp = () => reject(idleError(this.#seconds))

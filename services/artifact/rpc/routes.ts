@@ -1,4 +1,5 @@
 import type { ConnectRouter } from '@connectrpc/connect'
+import { ByteStream } from '#gen/google/bytestream/bytestream_pb.ts'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { DirectService } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
@@ -7,6 +8,9 @@ import type { ByteMethod } from '#lib/fast-lane/lane.ts'
 import { MAX_CHUNK_BYTES } from '../domain/blob.ts'
 import type { Backend } from './backend.ts'
 import { findMissingBlobs, getBlob } from './blobs.ts'
+import { read } from './byte-stream-read.ts'
+import { queryWriteStatus } from './byte-stream-status.ts'
+import { write } from './byte-stream-write.ts'
 import { completeUpload } from './complete-upload.ts'
 import { confirmParts, getDownloadPlan, signParts } from './direct.ts'
 import { downloadBlob } from './download-blob.ts'
@@ -49,6 +53,11 @@ export function artifactRoutes(backend: Backend): (router: ConnectRouter) => voi
       getManifest: (request, context) => getManifest(backend, request, context),
       retainManifest: (request, context) => retainManifest(backend, request, context),
       releaseManifest: (request, context) => releaseManifest(backend, request, context),
+    })
+    router.service(ByteStream, {
+      read: (request, context) => read(backend, request, context),
+      write: (requests, context) => write(backend, requests, context),
+      queryWriteStatus: (request, context) => queryWriteStatus(backend, request, context),
     })
   }
 }
