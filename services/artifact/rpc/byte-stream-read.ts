@@ -6,6 +6,7 @@ import { accessOf } from '#lib/caller.ts'
 import { fail, failField } from '#lib/errors.ts'
 import { presentPieces } from '#lib/fast-lane/pieces.ts'
 import { forkFor } from '#lib/store/database.ts'
+import { requireStreamLane } from '../domain/lanes.ts'
 import { parseRange } from '../domain/range.ts'
 import { isEmptyBlob, parseBlobName, type NamedBlob } from '../domain/resource-name.ts'
 import { findBlob, type StoredBlob } from '../store/blob.ts'
@@ -17,6 +18,7 @@ export async function* read(
   request: ReadRequest,
   context: HandlerContext,
 ): AsyncGenerator<ReadResponse> {
+  requireStreamLane(backend.lanes)
   const { readOffset: offset, readLimit: length } = request
   const named = parseBlobName(request.resourceName)
   accessOf(context).require(named.namespace)

@@ -6,6 +6,7 @@ import { accessOf } from '#lib/caller.ts'
 import { failField } from '#lib/errors.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { partSizeOf } from '../domain/blob.ts'
+import { requireStreamLane } from '../domain/lanes.ts'
 import { PartBuffer } from '../domain/part-buffer.ts'
 import { parseUploadName, type NamedBlob } from '../domain/resource-name.ts'
 import { findBlob } from '../store/blob.ts'
@@ -18,6 +19,7 @@ import { failDigest, failKnownSize, failSize } from './receive.ts'
 import { storeBlob } from './store-blob.ts'
 
 export async function write(backend: Backend, requests: AsyncIterable<WriteRequest>, context: HandlerContext) {
+  requireStreamLane(backend.lanes)
   const incoming = await receiveWrite(requests, backend.streamIdleSeconds)
   const blob = parseUploadName(incoming.resourceName)
   accessOf(context).require(blob.namespace)
