@@ -11,6 +11,8 @@ import { CALLERS, stubServing } from '../support/serving.ts'
 const NOT_AUDITED: Record<string, string> = {
   'UploadService/StartUpload': 'nothing is kept before CompleteUpload, which is audited',
   'UploadService/WritePart': 'parts are no content until CompleteUpload, which is audited',
+  'DirectService/SignParts': 'lets parts be sent, which are no content until CompleteUpload',
+  'DirectService/ConfirmParts': 'parts are no content until CompleteUpload, which is audited',
   'UploadService/AbortUpload': 'takes back what was never content',
   'ManifestService/RetainManifest': 'part of version.created, which the metadata service tells',
   'ManifestService/ReleaseManifest': 'part of version.deleted, which the metadata service tells',
