@@ -61,8 +61,8 @@ async function readPart(
   return part
 }
 
-/** To the store and into the record; and, where parts come about in order, into the digest of the whole. Throws UPLOAD_CLOSED
- * where the upload takes no parts any more. */
+/** To the store and into the record; and, where parts come about in order, into the digest of the whole. Throws
+ * UPLOAD_CLOSED where the upload takes no parts any more. */
 export async function keepPart(backend: Backend, upload: Upload, number: number, part: Bytes): Promise<void> {
   const { database, digests, uploadExpireSeconds } = backend
   if (!(await countAttempt(forkFor(database), upload.id))) await failClosedNow(backend, upload.id)
