@@ -29,15 +29,19 @@ export async function receiveWrite(requests: AsyncIterable<WriteRequest>, idleSe
 
   async function* readData(): AsyncGenerator<Uint8Array> {
     let position = offset
-    for (let result: IteratorResult<WriteRequest> = first; !result.done; result = await reader.next()) {
-      const { data, finishWrite } = result.value
-      check(result.value, resourceName, position)
-      position += BigInt(data.length)
-      if (data.length > 0) yield data
-      if (finishWrite) {
-        incoming.finished = true
-        return expectEnd(reader)
+    try {
+      for (let result: IteratorResult<WriteRequest> = first; !result.done; result = await reader.next()) {
+        const { data, finishWrite } = result.value
+        check(result.value, resourceName, position)
+        position += BigInt(data.length)
+        if (data.length > 0) yield data
+        if (finishWrite) {
+          incoming.finished = true
+          return expectEnd(reader)
+        }
       }
+    } finally {
+      reader.stop()
     }
   }
 }
