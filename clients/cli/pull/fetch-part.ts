@@ -3,6 +3,7 @@ import { Code, ConnectError } from '@connectrpc/connect'
 import { createHash, type Hash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { findPieces } from '#lib/fast-lane/pieces.ts'
 import type { Lanes } from '../lanes/lanes.ts'
 import { StallWatch } from '../lanes/stall-watch.ts'
 import { readFromStore } from '../lanes/store-http.ts'
@@ -100,12 +101,13 @@ async function* readStream(job: PartJob, part: FilePart, done: number): AsyncGen
   const offset = BigInt(part.offset + done)
   const request = { namespace, digest: file.digest, offset, length: BigInt(part.size - done) }
   try {
-    for await (const { message } of registry.artifact(BlobService).downloadBlob(request, { signal: watch.signal })) {
+    for await (const answer of registry.artifact(BlobService).downloadBlob(request, { signal: watch.signal })) {
       watch.moved()
+      const { message } = answer
       if (message.case === 'header' && message.value.offset !== offset) {
         distrust(`the server answers with another part of «${file.path}» than was asked for`)
       }
-      if (message.case === 'chunk') yield message.value
+      if (message.case === 'chunk') yield* findPieces(answer) ?? [message.value]
       watch.moved()
     }
   } catch (error) {
