@@ -8,7 +8,8 @@ import { findLeftovers } from '../support/leftovers.ts'
 import type { S3Access } from '../support/minio-server.ts'
 import { seededRandom, type Random } from '../support/random.ts'
 import { inTurn, newBlob, pull, push, WrongBytes, type KnownBlob } from './blobs.ts'
-import { startWorld, type Measure, type World } from './world.ts'
+import { SLOW_UPLOAD_SECONDS, uploadSlowly } from './slow-upload.ts'
+import { startWorld, TOKEN, type Measure, type World } from './world.ts'
 
 export interface SoakOptions {
   seconds: number
@@ -55,7 +56,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   const run: Soak = { world, random, blobs: [], report, until }
   try {
     const workers = Array.from({ length: WORKERS }, (_, worker) => work(run, worker))
-    await Promise.all([...workers, restartAgainAndAgain(run), watch(run, options)])
+    await Promise.all([...workers, restartAgainAndAgain(run), watch(run, options), pushSlowly(run, options)])
     world.heal()
     await compareAll(run)
     report.leftovers = await cleanUp(run)
@@ -120,6 +121,12 @@ async function patiently(run: Soak, what: string, step: () => Promise<void>): Pr
       await sleep(50 + run.random.below(400))
     }
   }
+}
+
+async function pushSlowly({ world, report }: Soak, { seconds, seed }: SoakOptions): Promise<void> {
+  if (seconds < SLOW_UPLOAD_SECONDS) return
+  const complaint = await uploadSlowly(world.steadyAddress, TOKEN, `slow ${seed}`)
+  if (complaint) report.stuck.push(complaint)
 }
 
 async function restartAgainAndAgain({ world, random, report, until }: Soak): Promise<void> {

@@ -19,9 +19,11 @@ export interface World {
   sql<T extends object>(statement: string): Promise<T[]>
   /** Of either replica, by chance. */
   client<S extends DescService>(service: S): Client<S>
+  /** Where the replica is that lives as long as the soak. */
+  steadyAddress: string
   /** Ends the mortal replica, with or without warning, and starts it again. */
   restart(): Promise<void>
-  /** Of the replica that lives as long as the soak. */
+  /** Of the steady replica. */
   measure(): Promise<Measure>
   /** The store fails no more. */
   heal(): void
@@ -35,7 +37,7 @@ export interface Measure {
 
 /** Of all requests to the store. */
 const FAULTY = 0.06
-const TOKEN = 'soak'
+export const TOKEN = 'soak'
 
 export async function startWorld(databaseUrl: string, access: S3Access, random: Random): Promise<World> {
   const bucket = await createBucketOn(access)
@@ -71,6 +73,7 @@ export async function startWorld(databaseUrl: string, access: S3Access, random: 
       if (!clients.has(name)) clients.set(name, grpcClient(service, address, TOKEN))
       return clients.get(name) as Client<S>
     },
+    steadyAddress: steady.address,
     async restart() {
       await (random.below(2) === 0 ? mortal.kill() : mortal.terminate())
       mortal = await start(port)
