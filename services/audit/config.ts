@@ -1,6 +1,8 @@
 import { EnvReader, type Environment } from '#lib/env.ts'
-import { readCommonSettings, type CommonSettings } from '#lib/settings.ts'
+import { readCommonSettings, readText, type CommonSettings } from '#lib/settings.ts'
+import { readCosigning, type Cosigning } from './cosigning.ts'
 import { readSigner, type Signer } from './signer.ts'
+import type { WormSettings } from './worm.ts'
 
 export interface AuditSettings extends CommonSettings {
   /** Where the metadata service is, which knows the tokens. */
@@ -9,6 +11,10 @@ export interface AuditSettings extends CommonSettings {
   signer: Signer | undefined
   /** Keys of `details` whose values are kept outside of the leaves. */
   privateDetails: string[]
+  /** Whose cosignatures the checkpoints need; undefined without a policy. */
+  cosigning: Cosigning | undefined
+  /** Where the log is copied to; undefined where it is not. */
+  worm: WormSettings | undefined
 }
 
 const DEFAULT_PORT = 7703
@@ -20,6 +26,8 @@ export function readAuditSettings(environment: Environment): AuditSettings {
     metadataAddress: env.url('METADATA_ADDRESS', ['http', 'https']),
     signer: readSigner(env),
     privateDetails: readPrivateDetails(env),
+    cosigning: readCosigning(env),
+    worm: readWorm(env),
   }
   env.check()
   return settings
@@ -35,4 +43,48 @@ function readPrivateDetails(env: EnvReader): string[] {
     .filter(Boolean)
   if (!keys.every((key) => DETAIL.test(key))) env.problem('AUDIT_PRIVATE_DETAILS must look like key,other_key')
   return [...new Set(keys)].sort()
+}
+
+const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
+const PREFIX = /^([A-Za-z0-9._-]+\/)*$/
+const DAY_MS = 86_400_000
+
+function readWorm(env: EnvReader): WormSettings | undefined {
+  const alarmSeconds = env.integer('WORM_S3_ALARM_SECONDS', 60, { min: 1, max: 86_400 })
+  const region = env.string('WORM_S3_REGION', 'us-east-1')
+  const prefix = env.string('WORM_S3_PREFIX', '')
+  const names = [
+    'ENDPOINT',
+    'BUCKET',
+    'ACCESS_KEY',
+    'ACCESS_KEY_FILE',
+    'SECRET_KEY',
+    'SECRET_KEY_FILE',
+    'RETENTION_DAYS',
+  ]
+  if (names.every((name) => env.string(`WORM_S3_${name}`, '') === '')) return undefined
+  const endpoint = env.url('WORM_S3_ENDPOINT', ['http', 'https'])
+  if (URL.canParse(endpoint) && new URL(endpoint).origin !== endpoint.replace(/\/$/, '')) {
+    env.problem('WORM_S3_ENDPOINT must have nothing but a scheme, a host and a port')
+  }
+  const bucket = env.string('WORM_S3_BUCKET')
+  if (bucket !== '' && !BUCKET.test(bucket)) {
+    env.problem('WORM_S3_BUCKET must be 3 to 63 lower-case letters, digits, . or -')
+  }
+  if (!PREFIX.test(prefix)) env.problem('WORM_S3_PREFIX must be like audit/ or audit/prod/')
+  const accessKey = env.secret('WORM_S3_ACCESS_KEY', readText)
+  const secretKey = env.secret('WORM_S3_SECRET_KEY', readText)
+  // Nobody can shorten it afterwards, so nobody is given one unasked.
+  env.string('WORM_S3_RETENTION_DAYS')
+  const retentionMs = env.integer('WORM_S3_RETENTION_DAYS', 1, { min: 1, max: 36_500 }) * DAY_MS
+  return {
+    endpoint: endpoint.replace(/\/$/, ''),
+    region,
+    bucket,
+    prefix,
+    accessKey,
+    secretKey,
+    retentionMs,
+    alarmSeconds,
+  }
 }

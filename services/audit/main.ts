@@ -23,6 +23,8 @@ export async function runAudit(environment: Environment): Promise<void> {
     }),
     signer: settings.signer,
     privateDetails: settings.privateDetails,
+    cosigning: settings.cosigning,
+    worm: settings.worm,
   })
   tellSigning(settings, logger)
   await runUntilSignal(service, { ...settings, name: 'audit', logger, draining })
@@ -30,6 +32,6 @@ export async function runAudit(environment: Environment): Promise<void> {
 
 function tellSigning({ signer }: AuditSettings, logger: Logger): void {
   if (!signer) return logger.warn('no AUDIT_KEY is set: this process publishes no checkpoints')
-  logger.info({ vkey: signer.vkey }, 'checkpoints are signed')
+  logger.info({ vkeys: signer.vkeys }, 'checkpoints are signed')
   if (!signer.stateFile) logger.warn('no AUDIT_STATE_FILE is set: a database restored from a backup is not noticed')
 }

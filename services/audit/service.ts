@@ -8,6 +8,7 @@ import { askMetadata, createAuthenticate, type TrustedServices } from '#lib/auth
 import type { Logger } from '#lib/log.ts'
 import type { Service } from '#lib/service.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
+import type { Cosigning } from './cosigning.ts'
 import { startPublisher } from './publisher.ts'
 import { answerTiles } from './rpc/answer-tiles.ts'
 import { logRoutes, type LogDeps } from './rpc/log.ts'
@@ -17,6 +18,7 @@ import { recordDenial } from './rpc/record-denial.ts'
 import { createTail } from './rpc/tail.ts'
 import type { Signer } from './signer.ts'
 import { readLogSize } from './store/read.ts'
+import { startCopier, type WormSettings } from './worm.ts'
 
 export interface AuditDeps {
   database: Database
@@ -29,15 +31,20 @@ export interface AuditDeps {
   signer?: Signer | undefined
   /** Keys of `details` whose values are kept outside of the leaves. */
   privateDetails?: readonly string[]
+  /** Whose cosignatures its checkpoints need. */
+  cosigning?: Cosigning | undefined
+  /** Where the log is copied to. */
+  worm?: WormSettings | undefined
 }
 
 /** The governance log: takes events from its sisters, shows them to whoever may see them, and proves them. */
 export function auditService(deps: AuditDeps): Service {
-  const { database, logger, draining, trustedServices, identity, signer } = deps
+  const { database, logger, draining, trustedServices, identity, signer, cosigning, worm } = deps
   const readSize = (): Promise<number> => readLogSize(forkFor(database))
   const { privateDetails = [] } = deps
   const log: LogDeps = { database, draining, tail: createTail(readSize), logger, privateDetails }
-  const publisher = signer && startPublisher(database, signer, logger)
+  const publisher = signer && startPublisher({ database, signer, cosigning, logger })
+  const copier = worm && startCopier(database, worm, logger)
   return {
     services: [IngestService, LogService, ProofService, PrivacyService],
     routes(router) {
@@ -54,6 +61,7 @@ export function auditService(deps: AuditDeps): Service {
     },
     async close() {
       await publisher?.stop()
+      await copier?.stop()
       await database.close(true)
     },
   }

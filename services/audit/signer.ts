@@ -1,16 +1,19 @@
-// The key that signs the log's checkpoints, and under which name.
+// The keys that sign the log's checkpoints, and under which name.
 import type { KeyObject } from 'node:crypto'
 import type { EnvReader } from '#lib/env.ts'
-import { findVerifier, formatVerifierKey, isKeyName } from '#lib/note.ts'
+import { findVerifier, formatCheckpoint, formatVerifierKey, isKeyName, KEY_TYPE, signNote } from '#lib/note.ts'
 import { readSigningKey } from '#lib/signing-key.ts'
+import type { Tree } from './domain/checkpoint.ts'
 
 export interface Signer {
-  /** Names the log in its checkpoints, and the key. */
+  /** Names the log in its checkpoints, and its keys. */
   origin: string
-  key: KeyObject
-  /** The public half, as verifiers take it. */
+  /** Two while the log changes its key: both sign. */
+  keys: KeyObject[]
+  /** The public half of the first, as verifiers take it. */
   vkey: string
-  /** Tells the key from others, in hex. */
+  vkeys: string[]
+  /** Tells the keys from others, in hex. */
   keyId: string
   /** Keeps the last signed checkpoint outside the database, so that a restored backup is noticed. */
   stateFile: string | undefined
@@ -18,16 +21,30 @@ export interface Signer {
 
 /** Undefined where no key is set: then this process signs nothing. */
 export function readSigner(env: EnvReader): Signer | undefined {
-  if (env.string('AUDIT_KEY', '') === '' && env.string('AUDIT_KEY_FILE', '') === '') return undefined
+  const isSet = (name: string) => env.string(name, '') !== '' || env.string(`${name}_FILE`, '') !== ''
+  if (!isSet('AUDIT_KEY')) {
+    if (isSet('AUDIT_OTHER_KEY')) env.problem('AUDIT_OTHER_KEY signs beside AUDIT_KEY, which is missing')
+    return undefined
+  }
   const origin = env.string('AUDIT_ORIGIN')
   const stateFile = env.string('AUDIT_STATE_FILE', '') || undefined
   const key = readSigningKey(env, 'AUDIT_KEY')
+  const other = readSigningKey(env, 'AUDIT_OTHER_KEY')
+  if (key && other?.equals(key)) env.problem('AUDIT_OTHER_KEY must not be AUDIT_KEY')
   const isName = isKeyName(origin)
   if (origin !== '' && !isName) env.problem('AUDIT_ORIGIN must be a name without spaces and plus, as example.com/log')
-  return key && isName ? createSigner(origin, key, stateFile) : undefined
+  return key && isName ? createSigner(origin, other ? [key, other] : [key], stateFile) : undefined
 }
 
-export function createSigner(origin: string, key: KeyObject, stateFile: string | undefined): Signer {
-  const vkey = formatVerifierKey(origin, key)
-  return { origin, key, vkey, keyId: findVerifier(vkey)!.id.toString('hex'), stateFile }
+export function createSigner(origin: string, keys: KeyObject[], stateFile: string | undefined): Signer {
+  const vkeys = keys.map((key) => formatVerifierKey(origin, key))
+  const ids = vkeys.map((vkey) => findVerifier(vkey, KEY_TYPE.note)!.id.toString('hex'))
+  return { origin, keys, vkey: vkeys[0]!, vkeys, keyId: ids.join(','), stateFile }
+}
+
+/** The checkpoint with the signatures of all keys. */
+export function signCheckpoint({ origin, keys }: Signer, { size, root }: Tree): string {
+  const text = formatCheckpoint({ origin, size: BigInt(size), root })
+  const lines = keys.map((key) => signNote(text, origin, key).slice(text.length + 1))
+  return `${text}\n${lines.join('')}`
 }

@@ -1,6 +1,6 @@
 // Files that are on disk, as a whole, when the call returns.
 import { randomUUID } from 'node:crypto'
-import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 /** Replaces what is there. */
@@ -26,6 +26,13 @@ export function createDurably(path: string, text: string): boolean {
   }
   syncDirectory(dirname(path))
   return true
+}
+
+/** Makes a directory where there is none, and the ones above it. */
+export function makeDirectoryDurably(path: string): void {
+  const first = mkdirSync(path, { recursive: true, mode: 0o700 })
+  if (first === undefined) return
+  for (let made = path; made.length >= first.length; made = dirname(made)) syncDirectory(dirname(made))
 }
 
 function syncDirectory(path: string): void {

@@ -85,7 +85,7 @@ export function widthIn(size: number, { level, index }: TileName): number {
 }
 
 /** The path of a tile with `width` hashes. */
-export function formatTilePath({ level, index }: TileName, width: number): string {
+export function formatTilePath({ level, index }: Omit<TilePath, 'width'>, width: number): string {
   const digits = String(index)
   const groups = digits.padStart(Math.ceil(digits.length / 3) * 3, '0').match(/.{3}/g)!
   const last = groups.pop()!

@@ -16,7 +16,7 @@ export function prepareAuditKey({ auditKey, auditVkey, auditCheckpoint }: DataDi
   if (!key) throw new ConfigError([`${auditKey} does not hold an Ed25519 private key; bring it back from a backup`])
   const spki = createPublicKey(key).export({ format: 'der', type: 'spki' })
   const name = createHash('sha256').update(spki).digest('hex').slice(0, 12)
-  const signer = createSigner(`modelkeep.localhost/${name}`, key, auditCheckpoint)
+  const signer = createSigner(`modelkeep.localhost/${name}`, [key], auditCheckpoint)
   writeWhole(auditVkey, `${signer.vkey}\n`, 0o644)
   return signer
 }

@@ -15,9 +15,11 @@ import { hashToken } from '#lib/authenticate.ts'
 import { sisterClient } from '#lib/clients.ts'
 import { createLogger } from '#lib/log.ts'
 import { serve } from '#lib/serve.ts'
+import type { Cosigning } from '../../services/audit/cosigning.ts'
 import { auditService } from '../../services/audit/service.ts'
 import { createSigner, type Signer } from '../../services/audit/signer.ts'
 import { openStore } from '../../services/audit/store/orm.ts'
+import type { WormSettings } from '../../services/audit/worm.ts'
 import { startIdentitySister, type KnownCaller } from './identity-sister.ts'
 
 export const METADATA_TOKEN = `mks_metadata_${'m'.repeat(40)}`
@@ -37,10 +39,18 @@ export interface RunningAudit {
   close(): Promise<void>
 }
 
-/** `logs` takes what it logs. */
+export interface AuditInit {
+  signer?: Signer
+  cosigning?: Cosigning
+  worm?: WormSettings
+  privateDetails?: string[]
+  /** Takes what it logs. */
+  logs?: string[]
+}
+
 export async function startAudit(
   databaseUrl: string,
-  { signer, logs, privateDetails }: { signer?: Signer; logs?: string[]; privateDetails?: string[] } = {},
+  { signer, cosigning, worm, logs, privateDetails }: AuditInit = {},
 ): Promise<RunningAudit> {
   const sister = await startIdentitySister({ [PLATFORM_TOKEN]: { principal: 'root', roles: { '*': Role.READER } } })
   const identity = sisterClient(IdentityService, { name: 'metadata', address: sister.address, token: 'mks_audit' })
@@ -63,6 +73,8 @@ export async function startAudit(
     identity,
     signer,
     ...(privateDetails && { privateDetails }),
+    cosigning,
+    worm,
   })
   const served = await serve({ ...service, logger, draining: draining.signal }, { host: '127.0.0.1', port: 0 })
   const address = `http://127.0.0.1:${served.port}`
@@ -87,7 +99,7 @@ export async function startAudit(
 
 /** A signer with a key of its own. */
 export function makeSigner(origin = 'log.example/test', stateFile?: string): Signer {
-  return createSigner(origin, generateKeyPairSync('ed25519').privateKey, stateFile)
+  return createSigner(origin, [generateKeyPairSync('ed25519').privateKey], stateFile)
 }
 
 function bearer(token: string): Interceptor {

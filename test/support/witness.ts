@@ -80,6 +80,7 @@ export interface WitnessInit {
   key?: KeyObject
   name?: string
   now?: () => number
+  port?: number
 }
 
 export async function startWitness({ vkeys = [], ...init }: WitnessInit = {}): Promise<RunningWitness> {
@@ -92,7 +93,7 @@ export async function startWitness({ vkeys = [], ...init }: WitnessInit = {}): P
   const logs: string[] = []
   const logger = createLogger('witness', 'info', { write: (line: string) => void logs.push(line) })
   const witness = { cosigner, key, logs: known, state: new StateDirectory(directory), logger, now }
-  const served = await serveWitness(witness, { host: '127.0.0.1', port: 0 })
+  const served = await serveWitness(witness, { host: '127.0.0.1', port: init.port ?? 0 })
   const url = `http://127.0.0.1:${served.port}`
   return { url, cosigner, vkey, directory, witness, logs, close: () => served.close(100) }
 }

@@ -64,3 +64,65 @@ test('refuses a key that cannot sign, and a name that cannot be one', () => {
     expect(problems({ ...ENVIRONMENT, AUDIT_KEY: PEM, AUDIT_ORIGIN: origin })).toEqual(wrong)
   }
 })
+
+test('takes a second key while the log changes its key', () => {
+  const other = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
+  const signing = { ...ENVIRONMENT, AUDIT_ORIGIN: 'log.example/prod', AUDIT_KEY: PEM }
+  const { signer } = readAuditSettings({ ...signing, AUDIT_OTHER_KEY: other })
+  expect([signer!.keys.length, signer!.vkeys[0], signer!.keyId]).toEqual([
+    2,
+    signer!.vkey,
+    expect.stringMatching(/^\w{8},\w{8}$/),
+  ])
+  expect(problems({ ...signing, AUDIT_OTHER_KEY: PEM })).toEqual(['AUDIT_OTHER_KEY must not be AUDIT_KEY'])
+  expect(problems({ ...ENVIRONMENT, AUDIT_OTHER_KEY: other })).toEqual([
+    'AUDIT_OTHER_KEY signs beside AUDIT_KEY, which is missing',
+  ])
+})
+
+test('takes a policy, and says in which line it is none', () => {
+  expect(readAuditSettings(ENVIRONMENT).cosigning).toBeUndefined()
+  const { cosigning } = readAuditSettings({
+    ...ENVIRONMENT,
+    AUDIT_POLICY: 'quorum none',
+    AUDIT_WITHOUT_QUORUM: 'withhold',
+  })
+  expect(cosigning).toMatchObject({ timeoutMs: 1_000, withhold: true, policy: { witnesses: [] } })
+  expect(problems({ ...ENVIRONMENT, AUDIT_POLICY: '# none\nquorum all' })[0]).toContain(
+    'line 2: it must be «quorum NAME»',
+  )
+  expect(problems({ ...ENVIRONMENT, AUDIT_WITHOUT_QUORUM: 'perhaps' })).toEqual([
+    'AUDIT_WITHOUT_QUORUM must be one of publish, withhold',
+  ])
+})
+
+const WORM = {
+  WORM_S3_ENDPOINT: 'http://minio:9000/',
+  WORM_S3_BUCKET: 'modelkeep-audit',
+  WORM_S3_ACCESS_KEY: 'a',
+  WORM_S3_SECRET_KEY: 's',
+  WORM_S3_RETENTION_DAYS: '30',
+}
+
+test('copies to a locked bucket where one is set, for a time that must be said', () => {
+  expect(readAuditSettings(ENVIRONMENT).worm).toBeUndefined()
+  const { worm } = readAuditSettings({ ...ENVIRONMENT, ...WORM })
+  expect(worm).toMatchObject({
+    endpoint: 'http://minio:9000',
+    retentionMs: 30 * 86_400_000,
+    prefix: '',
+    alarmSeconds: 60,
+  })
+  expect(problems({ ...ENVIRONMENT, WORM_S3_BUCKET: 'B' })).toEqual([
+    'WORM_S3_ENDPOINT is missing',
+    'WORM_S3_BUCKET must be 3 to 63 lower-case letters, digits, . or -',
+    'WORM_S3_ACCESS_KEY is missing',
+    'WORM_S3_SECRET_KEY is missing',
+    'WORM_S3_RETENTION_DAYS is missing',
+  ])
+  expect(problems({ ...ENVIRONMENT, ...WORM, WORM_S3_PREFIX: '/x', WORM_S3_ENDPOINT: 'http://minio/bucket' })).toEqual([
+    'WORM_S3_ENDPOINT must have nothing but a scheme, a host and a port',
+    'WORM_S3_PREFIX must be like audit/ or audit/prod/',
+  ])
+  expect(problems({ ...ENVIRONMENT, ...WORM, WORM_S3_RETENTION_DAYS: '0' })).toHaveLength(1)
+})

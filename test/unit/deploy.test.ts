@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { builtinModules } from 'node:module'
 import { join } from 'node:path'
@@ -8,32 +8,32 @@ import { readArtifactSettings } from '../../services/artifact/config.ts'
 import { readAuditSettings } from '../../services/audit/config.ts'
 import { ConfigError, type Environment } from '../../services/lib/env.ts'
 import { SERVICE_NAMES } from '../../services/lib/settings.ts'
+import { findVerifier, formatVerifierKey, KEY_TYPE } from '../../services/lib/note.ts'
+import { findSigningKey } from '../../services/lib/signing-key.ts'
 import { readMetadataSettings } from '../../services/metadata/config.ts'
+import { readWitnessSettings } from '../../services/witness/config.ts'
 
-const READ: Record<(typeof SERVICE_NAMES)[number], (environment: Environment) => unknown> = {
+const READ = {
   metadata: readMetadataSettings,
   artifact: readArtifactSettings,
   audit: readAuditSettings,
-}
+  witness: readWitnessSettings,
+} satisfies Record<string, (environment: Environment) => unknown>
+const PROCESSES = [...SERVICE_NAMES, 'witness'] as const
 
 interface Compose {
   services: Record<string, { environment?: Record<string, unknown>; command?: string[] }>
 }
 
-const SECRETS: Record<string, string> = {
-  POSTGRES_PASSWORD: 'secret',
-  S3_ACCESS_KEY: 'modelkeep',
-  S3_SECRET_KEY: 'secret',
-  AUDIT_KEY: generateKeyPairSync('ed25519').privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64'),
-  ...Object.fromEntries(
-    SERVICE_NAMES.flatMap((name) => [
-      [`${name.toUpperCase()}_TOKEN`, `mks_${name.padEnd(40, 'x')}`],
-      [`${name.toUpperCase()}_TOKEN_SHA256`, '0'.repeat(64)],
-    ]),
-  ),
-}
+/** What `node deploy/make-env.mjs > deploy/.env` gives. */
+const SECRETS = Object.fromEntries(
+  execFileSync(process.execPath, ['deploy/make-env.mjs'], { encoding: 'utf8' })
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+) as Record<string, string>
 
-test.each(SERVICE_NAMES)('the compose file gives %s settings that it accepts, and no others', (name) => {
+test.each(PROCESSES)('the compose file gives %s settings that it accepts, and no others', (name) => {
   const environment = composeEnvironment(name)
   expect(() => READ[name](environment)).not.toThrow()
   const asked = new Set<string>()
@@ -41,6 +41,16 @@ test.each(SERVICE_NAMES)('the compose file gives %s settings that it accepts, an
   READ[name](watched)
   const known = [...asked, 'METADATA_ADDRESS', 'ARTIFACT_ADDRESS', 'AUDIT_ADDRESS']
   expect(Object.keys(environment).filter((key) => !known.includes(key))).toEqual([])
+})
+
+test('the compose file has the log cosigned by its witness', () => {
+  const { signer, cosigning } = readAuditSettings(composeEnvironment('audit'))
+  const { name, key, logs } = readWitnessSettings(composeEnvironment('witness'))
+  expect(logs.get(signer!.origin)).toMatchObject([findVerifier(signer!.vkey)!])
+  const vkey = formatVerifierKey(name, key, KEY_TYPE.cosignature)
+  const [witness] = cosigning!.policy.witnesses
+  expect(witness).toMatchObject({ url: 'http://witness:7700', cosigner: findVerifier(vkey, KEY_TYPE.cosignature)! })
+  expect(findSigningKey(SECRETS['WITNESS_KEY']!)!.equals(key)).toBe(true)
 })
 
 test.each(SERVICE_NAMES)('%s without settings names all that are missing at once', (name) => {

@@ -38,3 +38,18 @@ export function refuseFork(head: Tree, signed: Tree, proof: Buffer[], where: str
 ${where}: entries that were signed have been changed, moved or removed.`
   throw new ForkRefused(`${message} ${WHAT_TO_DO}`)
 }
+
+/** A witness has cosigned `witnessed` entries. Whatever it has cosigned was signed and kept here before. */
+export function refuseWitnessed(witnessed: number, newestSigned: number, witness: string): void {
+  if (witnessed <= newestSigned) return
+  const message = `the witness ${witness} has cosigned a checkpoint of ${witnessed} entries, and the newest that is kept \
+here has ${newestSigned}: the database is older than what was signed, as a restored backup is, or the witness is wrong.`
+  throw new ForkRefused(`${message} ${WHAT_TO_DO} A witness that is wrong is taken out of the policy.`)
+}
+
+/** A witness does not accept the proof that the tree of `size` entries continues what it has cosigned. */
+export function refuseUnproven(witnessed: number, size: number, witness: string): never {
+  const message = `the witness ${witness} refuses the log of ${size} entries: it does not continue the ${witnessed} entries \
+that the witness has cosigned, so that entries were changed, moved or removed, or the witness is wrong.`
+  throw new ForkRefused(`${message} ${WHAT_TO_DO} A witness that is wrong is taken out of the policy.`)
+}

@@ -5,6 +5,7 @@ import { HASH_BYTES } from '#lib/merkle.ts'
 import type { AdmitPlain, PlainAnswer } from '#lib/plain-http.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { findTilePath, TILE_WIDTH } from '#lib/tiles.ts'
+import { encodeBundle } from '../domain/bundle.ts'
 import { readBundle } from '../store/read.ts'
 import { findTile } from '../store/tiles.ts'
 import { requireNewest } from './get-checkpoint.ts'
@@ -34,7 +35,7 @@ export async function answerTiles(
   return body && { type: 'application/octet-stream', cache: FOR_EVER, body }
 }
 
-/** The entries, each after its length in two bytes; undefined where there are not as many. */
+/** Undefined where there are not as many. */
 async function findBundle(
   em: Parameters<typeof readBundle>[0],
   index: number,
@@ -43,5 +44,5 @@ async function findBundle(
   const tile = await findTile(em, { level: 0, index }, width)
   if (tile?.length !== width * HASH_BYTES) return undefined
   const leaves = await readBundle(em, index * TILE_WIDTH, width)
-  return Buffer.concat(leaves.flatMap((leaf) => [Buffer.of(leaf.length >> 8, leaf.length & 0xff), leaf]))
+  return encodeBundle(leaves)
 }

@@ -1,9 +1,9 @@
 import type { HandlerContext } from '@connectrpc/connect'
-import type { GetCheckpointRequest } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
+import { Quorum, type GetCheckpointRequest } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
 import { fail } from '#lib/errors.ts'
 import { forkFor, type EntityManager } from '#lib/store/database.ts'
 import { parseIndex } from '../domain/entry.ts'
-import { findCheckpointOver, findNewestCheckpoint, type StoredCheckpoint } from '../store/checkpoint.ts'
+import { findCheckpointOver, findNewestCheckpoint, type PublishedCheckpoint } from '../store/checkpoint.ts'
 import type { LogDeps } from './log.ts'
 
 export async function getCheckpoint({ database }: LogDeps, { minSize }: GetCheckpointRequest, context: HandlerContext) {
@@ -14,7 +14,7 @@ export async function getCheckpoint({ database }: LogDeps, { minSize }: GetCheck
 }
 
 /** The newest, which must cover `size` entries. */
-export async function requireNewest(em: EntityManager, size = 0): Promise<StoredCheckpoint> {
+export async function requireNewest(em: EntityManager, size = 0): Promise<PublishedCheckpoint> {
   const newest = await findNewestCheckpoint(em)
   if (!newest || newest.size < size) failNoCheckpoint(size)
   return newest
@@ -25,6 +25,8 @@ export function failNoCheckpoint(size: number): never {
   fail('CHECKPOINT_NOT_FOUND', `no checkpoint${which} has been published yet`, { size: String(size) })
 }
 
-export function presentCheckpoint({ note, size, root }: StoredCheckpoint) {
-  return { note, size: BigInt(size), rootHash: root }
+const QUORUM = { NONE: Quorum.UNSPECIFIED, MET: Quorum.MET, UNMET: Quorum.UNMET }
+
+export function presentCheckpoint({ note, size, root, quorum }: PublishedCheckpoint) {
+  return { note, size: BigInt(size), rootHash: root, quorum: QUORUM[quorum] }
 }

@@ -165,4 +165,65 @@ const AlarmSchema = defineEntity({
 export class Alarm extends AlarmSchema.class {}
 AlarmSchema.setClass(Alarm)
 
-export const ENTITIES = [Entry, LogHead, Producer, Tile, Checkpoint, PrivateValue, Hold, Alarm]
+const CosignatureSchema = defineEntity({
+  name: 'Cosignature',
+  tableName: 'cosignature',
+  properties: {
+    size: p.bigint('number').primary().autoincrement(false),
+    /** With the size, the checkpoint's. */
+    keyId: p.text().primary(),
+    /** Tells the witness's key from others, in hex. */
+    cosignerId: p.text().primary(),
+    /** The witness's name in its key. */
+    cosigner: p.text(),
+    /** As a note has it, with its newline. */
+    line: p.text(),
+    cosignTime: timeColumn(),
+  },
+})
+export class Cosignature extends CosignatureSchema.class {}
+CosignatureSchema.setClass(Cosignature)
+
+const PublicationSchema = defineEntity({
+  name: 'Publication',
+  tableName: 'publication',
+  properties: {
+    size: p.bigint('number').primary().autoincrement(false),
+    /** With the size, the checkpoint's. */
+    keyId: p.text().primary(),
+    /** Whether enough witnesses had cosigned; NONE where there was no policy. */
+    quorum: p.text().primary(),
+    publishTime: timeColumn(),
+  },
+  checks: [{ name: 'publication_quorum_check', expression: `quorum in ('MET', 'NONE', 'UNMET')` }],
+})
+export class Publication extends PublicationSchema.class {}
+PublicationSchema.setClass(Publication)
+
+const WormCopySchema = defineEntity({
+  name: 'WormCopy',
+  tableName: 'worm_copy',
+  properties: {
+    /** Address, bucket and prefix. */
+    bucket: p.text().primary(),
+    /** Full tiles of level 0 that are there. */
+    tiles: p.bigint('number'),
+    checkpointSize: p.bigint('number'),
+  },
+})
+export class WormCopy extends WormCopySchema.class {}
+WormCopySchema.setClass(WormCopy)
+
+export const ENTITIES = [
+  Entry,
+  LogHead,
+  Producer,
+  Tile,
+  Checkpoint,
+  PrivateValue,
+  Hold,
+  Alarm,
+  Cosignature,
+  Publication,
+  WormCopy,
+]

@@ -1,9 +1,9 @@
 // The largest checkpoint that the witness has cosigned of each log: a directory for each, in it one file, numbered. Who
 // moves on makes the file with the next number, which only one of any number of processes can.
 import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { createDurably } from '#lib/durable.ts'
+import { createDurably, makeDirectoryDurably } from '#lib/durable.ts'
 import { findCheckpoint, splitNote, type Checkpoint } from '#lib/note.ts'
 
 export interface Seen {
@@ -23,7 +23,7 @@ export class StateDirectory {
 
   constructor(path: string) {
     this.#path = path
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    makeDirectoryDurably(path)
   }
 
   /** Throws where what is there cannot be read, or is no checkpoint of this log: nothing may be cosigned then. */
@@ -47,7 +47,7 @@ export class StateDirectory {
   /** Keeps `note` on disk as what follows `generation`. False where another process has moved on meanwhile. */
   advance(origin: string, generation: number, note: string): boolean {
     const directory = join(this.#path, hashOrigin(origin))
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    makeDirectoryDurably(directory)
     const next = generation + 1
     const file = join(directory, fileName(next))
     if (!createDurably(file, note)) return false

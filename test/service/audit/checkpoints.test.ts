@@ -14,6 +14,9 @@ import { ARTIFACT_TOKEN, makeEvents, makeSigner, startAudit, type RunningAudit }
 import { closeSql, createDatabase, runSql } from '../../support/database.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
+// Machines may be busy.
+vi.setConfig({ testTimeout: 120_000 })
+
 const home = await mkdtemp(join(tmpdir(), 'modelkeep-checkpoints-'))
 const databases: Awaited<ReturnType<typeof createDatabase>>[] = []
 afterAll(async () => {
@@ -37,7 +40,7 @@ async function published(audit: RunningAudit, size: number) {
   return vi.waitFor(async () => {
     const { checkpoint } = await audit.proofs.getCheckpoint({ minSize: BigInt(size) })
     return checkpoint!
-  }, 5_000)
+  }, 20_000)
 }
 
 async function healthOf(audit: RunningAudit) {
@@ -74,7 +77,7 @@ test('a process without a key serves the log and publishes no checkpoint', async
 test('replicas that race sign no two trees: every checkpoint continues every smaller one', async () => {
   const url = await freshDatabase()
   const { privateKey } = generateKeyPairSync('ed25519')
-  const signerOf = () => createSigner('log.example/race', privateKey, stateFile())
+  const signerOf = () => createSigner('log.example/race', [privateKey], stateFile())
   const signers = [signerOf(), signerOf(), signerOf()]
   const replicas = await Promise.all(signers.map((signer) => startAudit(url, { signer })))
   const send = async (producer: string, token: string | undefined, at: number) => {
@@ -176,10 +179,10 @@ test.each([
   const logs: string[] = []
   const audit = await startAudit(await freshDatabase(), { signer, logs })
   await append(audit, 1, 1)
-  await vi.waitFor(() => expect(logs.join()).toContain(message), 5_000)
+  await vi.waitFor(() => expect(logs.join()).toContain(message), 20_000)
   await rm(signer.stateFile!)
   expect((await published(audit, 1)).size).toBe(1n)
-  await vi.waitFor(async () => expect(await healthOf(audit)).toEqual(['SERVING', 'SERVING']), 5_000)
+  await vi.waitFor(async () => expect(await healthOf(audit)).toEqual(['SERVING', 'SERVING']), 20_000)
   await audit.close()
 })
 
@@ -193,7 +196,7 @@ test('a new key signs the log as it is, and what the old one has signed stays', 
   await vi.waitFor(async () => {
     const { checkpoint } = await second.proofs.getCheckpoint({})
     expect(openNote(checkpoint!.note, findVerifier(fresh.vkey)!)).toBeDefined()
-  }, 5_000)
+  }, 20_000)
   const rows = (await runSql(url, 'select size, note from audit.checkpoint order by sign_time')) as { note: string }[]
   expect(rows.map(({ note }) => openNote(note, findVerifier(old.vkey)!) !== undefined)).toEqual([true, false])
   await second.close()

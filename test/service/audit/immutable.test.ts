@@ -35,6 +35,12 @@ test.each([
   `update audit.hold set reason = 'other'`,
   'delete from audit.hold',
   'truncate audit.hold',
+  `update audit.cosignature set line = ''`,
+  'delete from audit.cosignature',
+  'truncate audit.cosignature',
+  `update audit.publication set quorum = 'MET'`,
+  'delete from audit.publication',
+  'truncate audit.publication',
   'alter table audit.tile disable trigger all',
   'drop table audit.entry',
   'alter table audit.entry disable trigger all',
@@ -66,6 +72,10 @@ test.each([
   'delete from audit.private_value',
   'truncate audit.private_value',
   'truncate audit.hold',
+  'truncate audit.cosignature',
+  `update audit.publication set quorum = 'MET'`,
+  'delete from audit.publication',
+  'truncate audit.publication',
 ])('the owner is stopped at: %s', async (statement) => {
   await expect(asOwner(statement)).rejects.toThrow('the log is only ever added to')
 })
