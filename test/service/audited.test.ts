@@ -121,6 +121,37 @@ async function handlePrivacy(): Promise<void> {
   await privacy.redactEvent({ eventId: entry.event!.id, reason: 'asked' }, by('RedactEvent'))
 }
 
+/** What each audited RPC of the registry and of the log tells, whatever else the same call tells of. */
+const CATALOGUE: Record<string, string[]> = {
+  CreateNamespace: ['namespace.created.v1'],
+  UpdateNamespace: ['namespace.updated.v1'],
+  DeleteNamespace: ['namespace.deleted.v1'],
+  CreateModel: ['model.created.v1'],
+  UpdateModel: ['model.updated.v1'],
+  RenameModel: ['model.renamed.v1'],
+  ArchiveModel: ['model.archived.v1'],
+  UnarchiveModel: ['model.unarchived.v1'],
+  DeleteModel: ['model.deleted.v1'],
+  CreateVersion: ['version.created.v1'],
+  UpdateVersion: ['version.updated.v1'],
+  DeleteVersion: ['version.deleted.v1'],
+  SetAliases: ['alias.moved.v1', 'alias.removed.v1'],
+  RollbackAlias: ['alias.moved.v1'],
+  CreateToken: ['token.created.v1'],
+  RevokeToken: ['token.revoked.v1'],
+  GrantRole: ['role.granted.v1'],
+  RevokeRole: ['role.revoked.v1'],
+  RedactEvent: ['event.redacted.v1'],
+  PlaceHold: ['hold.placed.v1'],
+  ReleaseHold: ['hold.released.v1'],
+}
+
+function typesByRpc(entries: LogEntry[]): Record<string, string[]> {
+  const types: Record<string, Set<string>> = {}
+  for (const { event } of entries) (types[event!.requestId] ??= new Set()).add(event!.type)
+  return Object.fromEntries(Object.entries(types).map(([name, found]) => [name, [...found].toSorted()]))
+}
+
 async function readLog(): Promise<LogEntry[]> {
   return (await as(LogService).listEntries({ pageSize: 1000, orderBy: 'index' })).entries
 }
@@ -145,6 +176,11 @@ test('every audited RPC is in the log, with who and what, once per change', asyn
     expect(event!.resource!.id).not.toBe('')
     expect(event!.resource!.name).not.toBe('')
   }
+  const catalogued = METHODS.filter(
+    (method) => ruleOf(method).audited && !method.parent.typeName.startsWith('modelkeep.artifact.'),
+  )
+  expect(catalogued.map(({ name }) => name).toSorted()).toEqual(Object.keys(CATALOGUE).toSorted())
+  expect(typesByRpc(entries)).toMatchObject(CATALOGUE)
   const governance = replayGovernance()
   for (const { leaf, index } of entries) governance.apply(Number(index), readEvent(Buffer.from(leaf)))
   // The tokens of these callers were never made.
