@@ -36,7 +36,7 @@ async function writeBytes(name: string, size = SIZE): Promise<{ file: string; by
 }
 
 function environmentFor(replica: RunningProcess, more: Record<string, string> = {}): Record<string, string> {
-  return { ...suite.environment, MODELKEEP_ARTIFACT_ADDRESS: replica.address, MODELKEEP_STALL_SECONDS: '1', ...more }
+  return { ...suite.environment, MODELKEEP_ARTIFACT_ADDRESS: replica.address, MODELKEEP_STALL_SECONDS: '60', ...more }
 }
 
 async function json<T>(environment: Record<string, string>, ...args: string[]): Promise<T> {
@@ -84,14 +84,15 @@ test('bytes go through the service where the store cannot be reached from here',
 })
 
 test('parts that stall on their way to the store go through the service', async () => {
+  const hasty = { MODELKEEP_STALL_SECONDS: '1' }
   await using up = await startStallingProxy(settings['S3_ENDPOINT']!, { up: 20 * MEBIBYTE })
   const pushing = await suite.addReplica('artifact', { S3_PUBLIC_ENDPOINT: up.address })
   const { file, bytes } = await writeBytes('stalling')
-  await json<Pushed>(environmentFor(pushing), 'push', file, 'stalling')
+  await json<Pushed>(environmentFor(pushing, hasty), 'push', file, 'stalling')
   expect(up.moved.up).toBeGreaterThanOrEqual(20 * MEBIBYTE)
   await using down = await startStallingProxy(settings['S3_ENDPOINT']!, { down: 20 * MEBIBYTE })
   const pulling = await suite.addReplica('artifact', { S3_PUBLIC_ENDPOINT: down.address })
-  expect((await pullOf(environmentFor(pulling), 'stalling')).equals(bytes)).toBe(true)
+  expect((await pullOf(environmentFor(pulling, hasty), 'stalling')).equals(bytes)).toBe(true)
   expect(down.moved.down).toBeGreaterThanOrEqual(20 * MEBIBYTE)
 })
 

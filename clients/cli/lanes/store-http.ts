@@ -6,8 +6,8 @@ import { isLocal } from './local.ts'
 import type { LaneSettings } from './lanes.ts'
 import { StallWatch } from './stall-watch.ts'
 import { isStoreProblem, StoreProblem } from './store-problem.ts'
+import { WriteWindow } from './write-window.ts'
 
-/** So that a slow line shows its progress, at little cost on a fast one. */
 const WRITE_BYTES = 256 * 1024
 const CONNECT_MS = 5_000
 const MAX_REFUSAL_BYTES = 8 * 1024
@@ -123,15 +123,18 @@ async function writeBody(request: ClientRequest, body: AsyncIterable<Uint8Array>
     request.once('close', resolve)
     stop.addEventListener('abort', () => resolve(), { once: true })
   })
+  const room = new WriteWindow()
   for await (const chunk of body) {
     for (let at = 0; at < chunk.length; at += WRITE_BYTES) {
-      if (stop.aborted) return
       const piece = chunk.subarray(at, at + WRITE_BYTES)
-      const written = new Promise<void>((resolve) => void request.write(piece, () => resolve()))
-      await Promise.race([written, ended])
-      if (stop.aborted) return
-      watch.moved()
+      const written = room.take(piece.length)
+      request.write(piece, () => {
+        written()
+        watch.moved()
+      })
       onSent(piece.length)
+      while (room.isFull && !stop.aborted) await Promise.race([room.next(), ended])
+      if (stop.aborted) return
     }
   }
   request.end()
