@@ -1,12 +1,14 @@
 // Trying again: which failures may pass, and how long to wait between attempts.
 import { Code, ConnectError } from '@connectrpc/connect'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { reasonOf } from '#lib/fault.ts'
+import { reasonOf, retryAfterMs } from '#lib/fault.ts'
 
 const FIRST_WAIT_MS = 200
 const LONGEST_WAIT_MS = 5_000
 /** About 20 seconds in a row without any progress. */
 const ATTEMPTS = 9
+/** A service that has too much to do gets more patience than one that fails: some minutes. */
+const ATTEMPTS_WHEN_BUSY = 60
 const PASSING = ['OVERLOADED', 'DEPENDENCY_UNAVAILABLE', 'STREAM_IDLE', 'CONFLICT']
 const LOST = ['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ETIMEDOUT', 'ERR_HTTP2_GOAWAY_SESSION', 'ERR_HTTP2_SESSION_ERROR']
 
@@ -46,9 +48,10 @@ export async function retry<T>(options: RetryOptions, work: () => Promise<T>): P
       options.signal.throwIfAborted()
       if (!mayPass(error)) throw error
       if (options.hasProgressed?.()) attempt = 1
-      if (attempt >= ATTEMPTS) throw error
+      if (attempt >= (reasonOf(error)?.reason === 'OVERLOADED' ? ATTEMPTS_WHEN_BUSY : ATTEMPTS)) throw error
       const wait = Math.min(FIRST_WAIT_MS * 2 ** (attempt - 1), LONGEST_WAIT_MS)
-      await sleep(wait * (0.5 + Math.random() / 2), undefined, { signal: options.signal })
+      // Never before the service asked for it, and not all at once.
+      await sleep(retryAfterMs(error) + wait * (0.5 + Math.random() / 2), undefined, { signal: options.signal })
     }
   }
 }

@@ -55,6 +55,8 @@ export function readArtifactSettings(environment: Environment): ArtifactSettings
 export function readArtifactLimits(env: EnvReader): ArtifactLimits {
   return {
     uploadMemoryBytes: env.integer('UPLOAD_MEMORY_MIB', 256, { min: 32, max: 1_048_576 }) * MIB,
+    maxStreams: env.integer('MAX_STREAMS', 1024, { min: 1, max: 1_000_000 }),
+    uploadMinBytesPerSecond: env.integer('UPLOAD_MIN_KIB_PER_SECOND', 64, { min: 0, max: 1_048_576 }) * 1024,
     streamIdleSeconds: env.integer('STREAM_IDLE_SECONDS', 30, { min: 1, max: 3600 }),
     // MinIO forgets unfinished uploads a day after they began, unless it is told otherwise.
     uploadExpireSeconds: env.integer('UPLOAD_EXPIRE_HOURS', 20, { min: 1, max: 24 * 30 }) * 3600,

@@ -15,11 +15,15 @@ import { outboxReader, recordDenial } from '#lib/store/outbox.ts'
 import { ByteBudget } from './domain/byte-budget.ts'
 import type { Lanes } from './domain/lanes.ts'
 import { RunningDigests } from './domain/running-digest.ts'
+import { StreamLimit } from './domain/stream-limit.ts'
 import { collectLessOften } from './garbage.ts'
 import type { Backend } from './rpc/backend.ts'
 import { artifactRoutes, BYTE_METHODS } from './rpc/routes.ts'
 import type { ByteStore } from './store/byte-store.ts'
 import { startJanitor } from './store/janitor.ts'
+
+const USUAL_MAX_STREAMS = 1024
+const USUAL_MIN_BYTES_PER_SECOND = 64 * 1024
 
 export interface ArtifactDeps {
   database: Database
@@ -35,20 +39,26 @@ export interface ArtifactDeps {
   limits: ArtifactLimits
   /** Which ways bytes may take. Default `any`. */
   lanes?: Lanes
+  /** The memory that transfers share; by default one of its own. */
+  budget?: ByteBudget | undefined
 }
 
 export interface ArtifactLimits {
-  /** Memory that all uploads share. */
+  /** Memory that all transfers share. */
   uploadMemoryBytes: number
-  /** How long an upload's stream may be silent. */
+  /** How many streams may carry bytes at a time. Default 1,024. */
+  maxStreams?: number
+  /** How long an upload's stream may be silent, or a download's reader take nothing. */
   streamIdleSeconds: number
+  /** What an upload's stream must bring on average over that time. Default 64 KiB/s. */
+  uploadMinBytesPerSecond?: number
   /** How long an upload without a new part is kept. */
   uploadExpireSeconds: number
   /** How many unfinished uploads a principal may have in a namespace. */
   uploadLimit: number
   /** How often what is not needed is looked for. Default 30 s. */
   sweepEveryMs?: number
-  /** How long an upload waits for memory. Default 5 s. */
+  /** How long a transfer waits for memory. Default 5 s. */
   patienceMs?: number
 }
 
@@ -63,6 +73,7 @@ export function artifactService(deps: ArtifactDeps): Service {
   const janitor = startJanitor({ database, bytes, logger, everyMs: limits.sweepEveryMs ?? 30_000 })
   const closing = new AbortController()
   const backend: Backend = {
+    uploadMinBytesPerSecond: USUAL_MIN_BYTES_PER_SECOND,
     ...limits,
     lanes: deps.lanes ?? 'any',
     database,
@@ -71,7 +82,8 @@ export function artifactService(deps: ArtifactDeps): Service {
     relay,
     janitor,
     digests: new RunningDigests(MAX_DIGESTS),
-    budget: new ByteBudget(limits.uploadMemoryBytes, limits.patienceMs ?? 5_000),
+    streams: new StreamLimit(limits.maxStreams ?? USUAL_MAX_STREAMS),
+    budget: deps.budget ?? new ByteBudget(limits.uploadMemoryBytes, limits.patienceMs ?? 5_000),
     closing: closing.signal,
     running: new Set(),
   }

@@ -5,7 +5,13 @@ import { ModelkeepError, type Reason } from './errors.ts'
 import { asModelkeepError } from './store/faults.ts'
 
 const DOMAIN = 'modelkeep'
-const RETRY_AFTER_SECONDS = 1n
+
+/** What will pass by itself, and after how many seconds it is worth another try. */
+const RETRY_AFTER_SECONDS: Partial<Record<Reason, bigint>> = {
+  OVERLOADED: 1n,
+  UPLOAD_BUSY: 1n,
+  DEPENDENCY_UNAVAILABLE: 1n,
+}
 
 const CODES = {
   FIELD_INVALID: Code.InvalidArgument,
@@ -100,10 +106,16 @@ function present(error: ModelkeepError): ConnectError {
     const fieldViolations = violations.map(({ field, rule }) => ({ field, description: rule, reason }))
     refused.details.push({ desc: BadRequestSchema, value: { fieldViolations } })
   }
-  if (reason === 'OVERLOADED') {
-    refused.details.push({ desc: RetryInfoSchema, value: { retryDelay: { seconds: RETRY_AFTER_SECONDS } } })
-  }
+  const seconds = RETRY_AFTER_SECONDS[reason]
+  if (seconds) refused.details.push({ desc: RetryInfoSchema, value: { retryDelay: { seconds } } })
   return refused
+}
+
+/** How long a service asked to wait before another try; 0 where it did not ask. */
+export function retryAfterMs(error: unknown): number {
+  if (!(error instanceof ConnectError)) return 0
+  const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay
+  return delay ? Number(delay.seconds) * 1000 + delay.nanos / 1e6 : 0
 }
 
 /** The reason a Modelkeep service gave, seen from a client of it; undefined for other errors. */

@@ -95,7 +95,8 @@ function combine(parts: Record<ServiceName, Service>): Omit<Service, 'authentica
     services: all.flatMap(({ services }) => services),
     routes: (router) => all.forEach(({ routes }) => routes(router)),
     recordDenial(denial) {
-      const name = SERVICE_NAMES.find((candidate) => denial.method.startsWith(`modelkeep.${candidate}.`))
+      const isOf = (part: Service) => part.services.some(({ typeName }) => denial.method.startsWith(`${typeName}/`))
+      const name = SERVICE_NAMES.find((candidate) => isOf(parts[candidate]))
       return name ? parts[name].recordDenial(denial) : Promise.resolve()
     },
     check: async (service) => (await Promise.all(all.map(({ check }) => check(service)))).every(Boolean),

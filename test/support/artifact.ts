@@ -15,6 +15,7 @@ import { createLogger } from '#lib/log.ts'
 import { serve } from '#lib/serve.ts'
 import type { Lanes } from '../../services/artifact/domain/lanes.ts'
 import { artifactService, type ArtifactLimits } from '../../services/artifact/service.ts'
+import type { ByteBudget } from '../../services/artifact/domain/byte-budget.ts'
 import type { ByteStore } from '../../services/artifact/store/byte-store.ts'
 import { DirectoryStore } from '../../services/artifact/store/directory.ts'
 import { openStore } from '../../services/artifact/store/orm.ts'
@@ -99,6 +100,7 @@ export interface ReplicaOptions {
   /** `general`: every call goes through the general adapter. */
   framing?: 'fast' | 'general'
   bytes?: ByteStore
+  budget?: ByteBudget
   lanes?: Lanes
   /** Gets all that is logged, at every level. */
   onLog?: (line: string) => void
@@ -142,7 +144,7 @@ async function startReplica(
   databaseUrl: string,
   metadataAddress: string,
   store: TestStore,
-  { limits, bytes, lanes = 'any', framing, onLog }: ReplicaOptions,
+  { limits, bytes, lanes = 'any', framing, onLog, budget }: ReplicaOptions,
 ): Promise<Replica> {
   const logger = onLog
     ? createLogger('artifact', 'trace', { write: onLog })
@@ -162,6 +164,7 @@ async function startReplica(
     ingest: sisterClient(IngestService, { ...sister, name: 'audit', address: metadataAddress }),
     limits: { ...LIMITS, ...limits },
     lanes,
+    budget,
   })
   const byteMethods = framing === 'general' ? [] : service.byteMethods!
   const serving = { ...service, byteMethods, logger, draining: draining.signal }

@@ -63,6 +63,8 @@ test('all problems are told at once', () => {
     STORE: 'tape',
     UPLOAD_MEMORY_MIB: '1',
     STREAM_IDLE_SECONDS: 'x',
+    MAX_STREAMS: '0',
+    UPLOAD_MIN_KIB_PER_SECOND: '-1',
     UPLOAD_EXPIRE_HOURS: '0',
   })
   const names = [
@@ -72,6 +74,8 @@ test('all problems are told at once', () => {
     'STORE must be',
     'UPLOAD_MEMORY_MIB',
     'STREAM_IDLE_SECONDS',
+    'MAX_STREAMS',
+    'UPLOAD_MIN_KIB_PER_SECOND',
     'UPLOAD_EXPIRE_HOURS',
   ]
   for (const name of names) expect(problems.join('\n')).toContain(name)

@@ -111,21 +111,32 @@ test('a source that ends early is corrupt', async () => {
 
 test('who finds no room waits in line, and is turned away after a while', async () => {
   const budget = new ByteBudget(100, 50)
-  const first = await budget.take(60)
+  const first = await budget.take('alice', 60)
   const order: string[] = []
-  const large = budget.take(80).then((giveBack) => (order.push('large'), giveBack))
-  const small = budget.take(10).then((giveBack) => (order.push('small'), giveBack))
+  const large = budget.take('bob', 70).then((giveBack) => (order.push('large'), giveBack))
+  const small = budget.take('carol', 10).then((giveBack) => (order.push('small'), giveBack))
   first()
   const giveBack = await large
   await small
   expect(order).toEqual(['large', 'small'])
-  await expect(budget.take(80)).rejects.toMatchObject({ reason: 'OVERLOADED' })
+  await expect(budget.take('alice', 80)).rejects.toMatchObject({ reason: 'OVERLOADED' })
   giveBack()
   giveBack()
   expect(budget.used).toBe(10)
-  const whole = budget.take(1_000)
+  const whole = budget.take('alice', 1_000)
   ;(await small)()
   ;(await whole)()
+  expect(budget.used).toBe(0)
+})
+
+test('nobody gets more than three quarters, and who waits for more of it holds up nobody else', async () => {
+  const budget = new ByteBudget(100, 50)
+  const most = await budget.take('alice', 75)
+  const more = expect(budget.take('alice', 1)).rejects.toMatchObject({ reason: 'OVERLOADED' })
+  const others = [await budget.take('bob', 20), await budget.take('carol', 5)]
+  expect(budget.used).toBe(100)
+  await more
+  for (const giveBack of [most, ...others]) giveBack()
   expect(budget.used).toBe(0)
 })
 

@@ -3,6 +3,7 @@ import type { Logger } from '#lib/log.ts'
 import type { Relay } from '#lib/relay.ts'
 import type { Database } from '#lib/store/database.ts'
 import type { ByteBudget } from '../domain/byte-budget.ts'
+import type { StreamLimit } from '../domain/stream-limit.ts'
 import type { Lanes } from '../domain/lanes.ts'
 import type { RunningDigests } from '../domain/running-digest.ts'
 import type { ByteStore } from '../store/byte-store.ts'
@@ -12,7 +13,9 @@ export interface Backend {
   database: Database
   bytes: ByteStore
   logger: Logger
-  /** The memory that uploads share. */
+  /** How many streams carry bytes at a time. */
+  streams: StreamLimit
+  /** The memory that transfers share. */
   budget: ByteBudget
   /** Of uploads in parts that this process takes. */
   digests: RunningDigests
@@ -21,6 +24,7 @@ export interface Backend {
   /** Which ways bytes may take. */
   lanes: Lanes
   streamIdleSeconds: number
+  uploadMinBytesPerSecond: number
   uploadExpireSeconds: number
   uploadLimit: number
   /** Aborted when the service closes: work that outlives its call ends on it. */

@@ -18,8 +18,12 @@ export interface IncomingWrite {
 }
 
 /** Reads the first message; the bytes follow as they are asked for. Throws STREAM_INVALID, STREAM_IDLE. */
-export async function receiveWrite(requests: AsyncIterable<WriteRequest>, idleSeconds: number): Promise<IncomingWrite> {
-  const reader = new PatientReader(requests, idleSeconds)
+export async function receiveWrite(
+  requests: AsyncIterable<WriteRequest>,
+  idleSeconds: number,
+  signal: AbortSignal,
+): Promise<IncomingWrite> {
+  const reader = new PatientReader(requests, idleSeconds, signal)
   const first = await reader.next()
   if (first.done) fail('STREAM_INVALID', 'the stream ended before its first message')
   const { resourceName, writeOffset: offset } = first.value
@@ -34,7 +38,8 @@ export async function receiveWrite(requests: AsyncIterable<WriteRequest>, idleSe
         const { data, finishWrite } = result.value
         check(result.value, resourceName, position)
         position += BigInt(data.length)
-        if (data.length > 0) yield data
+        // Empty ones, too: who keeps a stream open with nothing must be noticed.
+        yield data
         if (finishWrite) {
           incoming.finished = true
           return expectEnd(reader)

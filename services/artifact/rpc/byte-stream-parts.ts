@@ -80,7 +80,7 @@ async function storeParts(
   upload: Upload,
   parts: AsyncIterable<NumberedPart>,
 ): Promise<boolean> {
-  const giveBack = await backend.budget.take(Math.min(upload.sizeBytes, 2 * upload.partSizeBytes))
+  const giveBack = await backend.budget.take(upload.principal, Math.min(upload.sizeBytes, 2 * upload.partSizeBytes))
   let storing: Promise<void> | undefined
   try {
     for await (const part of parts) {

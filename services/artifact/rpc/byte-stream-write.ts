@@ -15,16 +15,18 @@ import { findProgress } from '../store/upload-progress.ts'
 import type { Backend } from './backend.ts'
 import { receiveWrite, type IncomingWrite } from './byte-stream-messages.ts'
 import { writeParts } from './byte-stream-parts.ts'
+import { keepPace } from './pace.ts'
 import { failDigest, failKnownSize, failSize } from './receive.ts'
 import { storeBlob } from './store-blob.ts'
 
 export async function write(backend: Backend, requests: AsyncIterable<WriteRequest>, context: HandlerContext) {
   requireStreamLane(backend.lanes)
-  const incoming = await receiveWrite(requests, backend.streamIdleSeconds)
+  const incoming = await receiveWrite(requests, backend.streamIdleSeconds, context.signal)
   const blob = parseUploadName(incoming.resourceName)
   accessOf(context).require(blob.namespace)
   if (await isStored(backend, blob, context)) return { committedSize: BigInt(blob.sizeBytes) }
   await checkOffset(backend, blob, incoming.offset, context)
+  incoming.chunks = keepPace(incoming.chunks, backend)
   const isSmall = blob.sizeBytes <= partSizeOf(blob.sizeBytes)
   const committed = await (isSmall ? writeWhole : writeParts)(backend, context, blob, incoming)
   return { committedSize: BigInt(committed) }
@@ -52,7 +54,7 @@ async function writeWhole(
   blob: NamedBlob,
   incoming: IncomingWrite,
 ): Promise<number> {
-  const giveBack = await backend.budget.take(blob.sizeBytes)
+  const giveBack = await backend.budget.take(accessOf(context).caller.principal, blob.sizeBytes)
   try {
     await storeBlob(backend, context, blob, readWhole(incoming, blob))
     return blob.sizeBytes

@@ -27,6 +27,9 @@ import { commitBlob } from './store-blob.ts'
 import { failBusy, failClosed, failMissing } from './upload-faults.ts'
 import { FORGOTTEN, requireUpload } from './uploads.ts'
 
+/** What is in memory at a time of what is read back. */
+const READ_BACK_BYTES = 1024 * 1024
+
 export async function completeUpload(backend: Backend, request: CompleteUploadRequest, context: HandlerContext) {
   const { database, janitor, relay } = backend
   const upload = await requireUpload(database, request.uploadId, 'upload_id', context)
@@ -97,9 +100,15 @@ async function makeObject(backend: Backend, upload: Upload, owned: Ownership, si
   if (owned.state !== 'VERIFYING') await assembleObject(bytes, upload, parts, owned.state === 'COMPLETING')
   if (prefix.whole) return prefix.whole
   await advance('VERIFYING')
-  let hashed = await hashObject(bytes, upload, parts, prefix, signal)
-  // Other bytes than were recorded may have become so on their way back: only what is so twice counts.
-  if (hashed.badPart) hashed = await hashObject(bytes, upload, parts, noPrefix(), signal)
+  const giveBack = await backend.budget.take(upload.principal, READ_BACK_BYTES)
+  let hashed: Hashed
+  try {
+    hashed = await hashObject(bytes, upload, parts, prefix, signal)
+    // Other bytes than were recorded may have become so on their way back: only what is so twice counts.
+    if (hashed.badPart) hashed = await hashObject(bytes, upload, parts, noPrefix(), signal)
+  } finally {
+    giveBack()
+  }
   await requireDigest(backend, upload, owned, hashed)
   return hashed
 }

@@ -5,6 +5,7 @@ import {
   type DownloadBlobRequest,
   type DownloadBlobResponse,
 } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { accessOf } from '#lib/caller.ts'
 import { fail } from '#lib/errors.ts'
 import { presentPieces } from '#lib/fast-lane/pieces.ts'
 import { requireStreamLane } from '../domain/lanes.ts'
@@ -14,6 +15,7 @@ import type { StoredBlob } from '../store/blob.ts'
 import { isByteStoreProblem } from '../store/byte-store.ts'
 import type { Backend } from './backend.ts'
 import { requireBlob } from './blobs.ts'
+import { holdForReader } from './pace.ts'
 import { presentBlob } from './present.ts'
 
 /** The digest, in hex, after a whole blob whose every part has proved right. */
@@ -30,7 +32,7 @@ export async function* downloadBlob(
   const length = BigInt(range.end - range.offset)
   const header = { blob: presentBlob(blob), offset: BigInt(range.offset), length }
   yield create(DownloadBlobResponseSchema, { message: { case: 'header', value: header } })
-  for await (const pieces of readVerified(backend, blob, range, context.signal)) {
+  for await (const pieces of readVerified(backend, blob, range, context)) {
     yield presentPieces(context, pieces, (value) =>
       create(DownloadBlobResponseSchema, { message: { case: 'chunk', value } }),
     )
@@ -38,17 +40,22 @@ export async function* downloadBlob(
   if (length === BigInt(blob.sizeBytes)) context.responseTrailer.set(WHOLE_TRAILER, blob.digest.slice('sha256:'.length))
 }
 
-/** The bytes of a range, in messages of a good size, each in pieces. Throws BLOB_CORRUPT before the last message of a bad part. */
+/** The bytes of a range, in messages of a good size, each in pieces. Throws BLOB_CORRUPT before the last message of a bad
+ * part. */
 export async function* readVerified(
   backend: Backend,
   blob: StoredBlob,
   range: Range,
-  signal: AbortSignal,
+  context: HandlerContext,
 ): AsyncGenerator<Uint8Array[]> {
-  if (range.offset === range.end) return
+  const length = range.end - range.offset
+  if (length === 0) return
   const enclosing = enclosingParts(range, blob)
-  const source = readObject(backend, blob, enclosing.offset, enclosing.end - enclosing.offset, signal)
-  yield* verifyParts(source, range, blob, (part) => failCorrupt(backend, blob, part))
+  const reader = { ...backend, who: accessOf(context).caller.principal, length, signal: context.signal }
+  yield* holdForReader(reader, (signal) => {
+    const source = readObject(backend, blob, enclosing.offset, enclosing.end - enclosing.offset, signal)
+    return verifyParts(source, range, blob, (part) => failCorrupt(backend, blob, part))
+  })
 }
 
 async function* readObject(

@@ -95,7 +95,7 @@ async function storeConfig(
   if (await findBlob(forkFor(backend.database, context.signal), namespace, digest)) return
   const part = new PartBuffer()
   part.add(content)
-  const giveBack = await backend.budget.take(content.length)
+  const giveBack = await backend.budget.take(accessOf(context).caller.principal, content.length)
   try {
     const parts = (async function* () {
       yield part.finish()

@@ -15,8 +15,12 @@ export interface Received<H> {
 }
 
 /** Reads the header; the chunks follow as they are asked for. Throws STREAM_INVALID, STREAM_IDLE. */
-export async function receive<H>(messages: AsyncIterable<Incoming<H>>, idleSeconds: number): Promise<Received<H>> {
-  const reader = new PatientReader(messages, idleSeconds)
+export async function receive<H>(
+  messages: AsyncIterable<Incoming<H>>,
+  idleSeconds: number,
+  signal: AbortSignal,
+): Promise<Received<H>> {
+  const reader = new PatientReader(messages, idleSeconds, signal)
   const first = await reader.next()
   if (first.done || first.value.message.case !== 'header') {
     reader.stop()
@@ -44,23 +48,26 @@ async function* readChunks<H>(reader: PatientReader<Incoming<H>>): AsyncGenerato
   }
 }
 
-/** Waits for each message for so long and no longer. One timer serves the whole stream. */
+/** Waits for each message for so long and no longer, and not for a client who has gone. One timer serves the whole
+ * stream. */
 export class PatientReader<T> {
   readonly #messages: AsyncIterator<T>
   readonly #timer: NodeJS.Timeout
-  readonly #seconds: number
-  #giveUp = (): void => {}
+  readonly #signal: AbortSignal
+  #giveUp: (reason: unknown) => void = () => {}
 
-  constructor(messages: AsyncIterable<T>, seconds: number) {
-    this.#seconds = seconds
+  constructor(messages: AsyncIterable<T>, seconds: number, signal: AbortSignal) {
+    this.#signal = signal
+    signal.addEventListener('abort', () => this.#giveUp(signal.reason), { once: true })
     this.#messages = messages[Symbol.asyncIterator]()
-    this.#timer = setTimeout(() => this.#giveUp(), seconds * 1000).unref()
+    this.#timer = setTimeout(() => this.#giveUp(idleError(seconds)), seconds * 1000).unref()
   }
 
   /** Throws STREAM_IDLE. A refreshed timer runs again even where it had run out while nobody waited. */
   next(): Promise<IteratorResult<T>> {
     return new Promise((resolve, reject) => {
-      this.#giveUp = () => reject(idleError(this.#seconds))
+      this.#signal.throwIfAborted()
+      this.#giveUp = reject
       this.#timer.refresh()
       this.#messages.next().then(resolve, reject)
     })

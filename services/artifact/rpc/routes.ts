@@ -29,16 +29,17 @@ export const BYTE_METHODS: ByteMethod[] = [
 ]
 
 export function artifactRoutes(backend: Backend): (router: ConnectRouter) => void {
+  const { streams } = backend
   return (router) => {
     router.service(BlobService, {
       findMissingBlobs: (request, context) => findMissingBlobs(backend, request, context),
       getBlob: (request, context) => getBlob(backend, request, context),
-      uploadBlob: (requests, context) => uploadBlob(backend, requests, context),
-      downloadBlob: (request, context) => downloadBlob(backend, request, context),
+      uploadBlob: (requests, context) => streams.run(() => uploadBlob(backend, requests, context)),
+      downloadBlob: (request, context) => streams.pass(() => downloadBlob(backend, request, context)),
     })
     router.service(UploadService, {
       startUpload: (request, context) => startUpload(backend, request, context),
-      writePart: (requests, context) => writePart(backend, requests, context),
+      writePart: (requests, context) => streams.run(() => writePart(backend, requests, context)),
       getUpload: (request, context) => getUpload(backend, request, context),
       completeUpload: (request, context) => completeUpload(backend, request, context),
       abortUpload: (request, context) => abortUpload(backend, request, context),
@@ -55,8 +56,8 @@ export function artifactRoutes(backend: Backend): (router: ConnectRouter) => voi
       releaseManifest: (request, context) => releaseManifest(backend, request, context),
     })
     router.service(ByteStream, {
-      read: (request, context) => read(backend, request, context),
-      write: (requests, context) => write(backend, requests, context),
+      read: (request, context) => streams.pass(() => read(backend, request, context)),
+      write: (requests, context) => streams.run(() => write(backend, requests, context)),
       queryWriteStatus: (request, context) => queryWriteStatus(backend, request, context),
     })
   }

@@ -11,6 +11,7 @@ import { PartBuffer } from '../domain/part-buffer.ts'
 import { findBlob } from '../store/blob.ts'
 import type { Bytes } from '../store/byte-store.ts'
 import type { Backend } from './backend.ts'
+import { keepPace } from './pace.ts'
 import { presentBlob } from './present.ts'
 import { failDigest, failKnownSize, failSize, receive } from './receive.ts'
 import { storeBlob, type AnnouncedBlob } from './store-blob.ts'
@@ -21,7 +22,7 @@ export async function uploadBlob(
   context: HandlerContext,
 ) {
   requireStreamLane(backend.lanes)
-  const { header, chunks } = await receive(requests, backend.streamIdleSeconds)
+  const { header, chunks } = await receive(requests, backend.streamIdleSeconds, context.signal)
   const blob = parseHeader(header, context)
   const known = await findBlob(forkFor(backend.database, context.signal), blob.namespace, blob.digest)
   if (known) {
@@ -29,9 +30,15 @@ export async function uploadBlob(
     return { blob: presentBlob(known), existed: true }
   }
   // One part is on its way to the store while the next one comes in.
-  const giveBack = await backend.budget.take(Math.min(blob.sizeBytes, 2 * partSizeOf(blob.sizeBytes)))
+  const { principal } = accessOf(context).caller
+  const giveBack = await backend.budget.take(principal, Math.min(blob.sizeBytes, 2 * partSizeOf(blob.sizeBytes)))
   try {
-    const { blob: stored, existed } = await storeBlob(backend, context, blob, splitParts(chunks, blob))
+    const { blob: stored, existed } = await storeBlob(
+      backend,
+      context,
+      blob,
+      splitParts(keepPace(chunks, backend), blob),
+    )
     return { blob: presentBlob(stored), existed }
   } finally {
     giveBack()

@@ -11,13 +11,14 @@ import { countAttempt, recordPart } from '../store/upload-part.ts'
 import { closeUpload } from '../store/upload-state.ts'
 import { Upload } from '../store/upload.ts'
 import type { Backend } from './backend.ts'
+import { keepPace } from './pace.ts'
 import { receive } from './receive.ts'
 import { failClosed, failPartDigest, failPartSize, failUnknown } from './upload-faults.ts'
 import { FORGOTTEN, requireUpload } from './uploads.ts'
 
 export async function writePart(backend: Backend, requests: AsyncIterable<WritePartRequest>, context: HandlerContext) {
   requireStreamLane(backend.lanes)
-  const { header, chunks } = await receive(requests, backend.streamIdleSeconds)
+  const { header, chunks } = await receive(requests, backend.streamIdleSeconds, context.signal)
   const upload = await requireUpload(backend.database, header.uploadId, 'header.upload_id', context)
   checkHeader(header, upload)
   if (upload.state !== 'OPEN' || upload.storeUploadId === null) failClosed(upload)
@@ -25,9 +26,9 @@ export async function writePart(backend: Backend, requests: AsyncIterable<WriteP
   if (blob) return { existed: true }
   const { number } = header
   const length = partLengthOf(upload.sizeBytes, upload.partSizeBytes, number)
-  const giveBack = await backend.budget.take(length)
+  const giveBack = await backend.budget.take(upload.principal, length)
   try {
-    const part = await readPart(chunks, number, length, header.sha256)
+    const part = await readPart(keepPace(chunks, backend), number, length, header.sha256)
     await keepPart(backend, upload, number, part)
     return { part: { number, sizeBytes: BigInt(length), sha256: part.sha256 } }
   } finally {
