@@ -133,10 +133,8 @@ describe.each(STORES)('overload on %s', async (kind, createStore) => {
   test('from a reader who takes nothing, everything is taken away', { timeout: 30_000 }, async () => {
     const bytes = make(40 * MIB, 'unread')
     await blobs.uploadBlob(blobMessages(bytes))
-    const stream = artifact
-      .client(BlobService)
-      .downloadBlob({ digest: digestOf(bytes) })
-      [Symbol.asyncIterator]()
+    const answers = artifact.client(BlobService).downloadBlob({ digest: digestOf(bytes) })
+    const stream = answers[Symbol.asyncIterator]()
     await stream.next()
     await expect.poll(() => budget.used).toBe(MIB)
     await expect.poll(() => budget.used, { timeout: 20_000 }).toBe(0)
