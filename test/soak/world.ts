@@ -5,7 +5,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { freePort } from '../../services/standalone/postgres.ts'
 import { startChaosS3, type ChaosS3 } from '../support/chaos-s3.ts'
-import { POSSIBLE } from '../support/chaos-faults.ts'
+import { drawFault } from '../support/chaos-faults.ts'
 import { runSql } from '../support/database.ts'
 import { startIdentitySister } from '../support/identity-sister.ts'
 import type { S3Access } from '../support/minio-server.ts'
@@ -42,7 +42,7 @@ export const TOKEN = 'soak'
 export async function startWorld(databaseUrl: string, access: S3Access, random: Random): Promise<World> {
   const bucket = await createBucketOn(access)
   const chaos = await startChaosS3(access.endpoint)
-  chaos.decide = (operation) => (random.next() < FAULTY ? random.pick(['none', ...POSSIBLE[operation]]) : undefined)
+  chaos.decide = (operation) => drawFault(random, FAULTY, operation)
   const sister = await startIdentitySister({ [TOKEN]: { principal: TOKEN, roles: { '*': Role.ADMIN } } })
   const settings = {
     HOST: '127.0.0.1',

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { bodyOf, cut, passHalf, passOn, refuse } from './chaos-exchange.ts'
 import type { Exchange, Operation } from './chaos-s3.ts'
+import type { Random } from './random.ts'
 
 type Fault = (exchange: Exchange) => Promise<void>
 
@@ -112,4 +113,12 @@ export const POSSIBLE: Record<Operation, FaultName[]> = {
   DeleteObject: WRITING,
   ListParts: [],
   Bucket: [],
+}
+
+/** For this share of all requests, one of the faults that are possible. Not two that together leave an unfinished object
+ * which nobody knows of: that it was begun twice, and that the twin cannot be found when the object is completed. */
+export function drawFault(random: Random, share: number, operation: Operation): FaultName | undefined {
+  if (random.next() >= share || operation === 'ListUploads') return undefined
+  const fault = random.pick(['none', ...POSSIBLE[operation]] as FaultName[])
+  return operation === 'CreateMultipartUpload' && fault === 'done later than it seems' ? undefined : fault
 }

@@ -11,7 +11,7 @@ import {
   startChaosArtifact,
   type ChaosArtifact,
 } from '../../support/chaos-artifact.ts'
-import { POSSIBLE } from '../../support/chaos-faults.ts'
+import { drawFault } from '../../support/chaos-faults.ts'
 import { chosenSeed, seededRandom } from '../../support/random.ts'
 
 const ROUNDS = Number(process.env['CHAOS_ROUNDS'] ?? 10)
@@ -32,8 +32,7 @@ test('whatever is acknowledged is there, and nothing else', { timeout: (60 + 20 
   const seed = chosenSeed()
   console.log(`CHAOS_SEED=${seed} CHAOS_ROUNDS=${ROUNDS}`)
   const random = seededRandom(seed)
-  place.chaos.decide = (operation) =>
-    random.next() < FAULTY ? random.pick(['none', ...POSSIBLE[operation]]) : undefined
+  place.chaos.decide = (operation) => drawFault(random, FAULTY, operation)
   const acknowledged = new Map<string, Buffer>()
   for (let round = 1; round <= ROUNDS; round += 1) {
     const steps = Array.from({ length: CLIENTS }, async (_, client) => {
