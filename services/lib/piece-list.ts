@@ -2,22 +2,27 @@
 // copied together, so that the memory held stays near the bytes held however finely a peer cuts them.
 
 const BLOCK_BYTES = 64 * 1024
-/** From here on, a buffer of its own costs less than a copy. */
 const KEPT_BYTES = 8 * 1024
 /** A view may hold on to at most so many times its own bytes. */
 const MAX_HELD = 4
 
 export class PieceList {
   length = 0
+  readonly #keptBytes: number
   #pieces: Uint8Array[] = []
   #block: Buffer | undefined
   /** Of the block: bytes before `start` are in pieces already, those up to `used` are not. */
   #start = 0
   #used = 0
 
+  /** `keptBytes`: from here on, a buffer of its own costs whoever reads the list less than a copy. */
+  constructor(keptBytes = KEPT_BYTES) {
+    this.#keptBytes = keptBytes
+  }
+
   add(bytes: Uint8Array): void {
     this.length += bytes.length
-    if (bytes.length >= KEPT_BYTES && bytes.buffer.byteLength <= MAX_HELD * bytes.length) {
+    if (bytes.length >= this.#keptBytes && bytes.buffer.byteLength <= MAX_HELD * bytes.length) {
       this.#cut()
       this.#pieces.push(bytes)
       return

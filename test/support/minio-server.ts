@@ -18,6 +18,8 @@ export interface S3Access {
 
 export interface MinioServer {
   access: S3Access
+  /** Where it is a process of this machine. */
+  pid?: number
   stop(): Promise<void>
 }
 
@@ -60,7 +62,7 @@ async function startBinary(path: string): Promise<MinioServer> {
     await stopChild(child)
     await rm(data, { recursive: true, force: true })
   }
-  return { access: { endpoint: `http://${address}`, ...KEYS }, stop }
+  return { access: { endpoint: `http://${address}`, ...KEYS }, pid: child.pid!, stop }
 }
 
 /** Resolves when the server answers. */

@@ -2,7 +2,6 @@
 // unfinished uploads of the same key and buffers without bound.
 import { Client } from 'minio'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Readable } from 'node:stream'
 import {
   ByteStoreError,
   checkObjectKey,
@@ -14,6 +13,7 @@ import {
   type StoredPart,
 } from './byte-store.ts'
 import { S3Presigner } from './s3-presign.ts'
+import { toBody } from './s3-body.ts'
 import { hasCode, isInternal, mayRepeat, translateS3Fault } from './s3-faults.ts'
 import { SILENCE_MS, createTransport, within } from './s3-transport.ts'
 
@@ -222,14 +222,6 @@ export class S3Store implements ByteStore {
       if (!hasCode(error, ['BucketAlreadyOwnedByYou', 'BucketAlreadyExists'])) throw error
     })
   }
-}
-
-/** A new stream for each attempt. */
-function toBody(chunks: Uint8Array[]): Buffer | Readable {
-  const [first] = chunks
-  if (!first) return Buffer.alloc(0)
-  if (chunks.length > 1) return Readable.from(chunks, { objectMode: false })
-  return Buffer.from(first.buffer, first.byteOffset, first.byteLength)
 }
 
 function pause(attempt: number): Promise<void> {

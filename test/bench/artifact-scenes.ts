@@ -1,0 +1,195 @@
+// What is measured besides speed: a slow line, memory, early answers, small files, and a process that is killed.
+import { Code, ConnectError } from '@connectrpc/connect'
+import { createHash, randomBytes, randomFillSync } from 'node:crypto'
+import { newObjectKey } from '../../services/artifact/store/byte-store.ts'
+import { openOwnedStore } from '../../services/artifact/store/orm.ts'
+import { stockClient, stockMetadata, type StockClient } from '../support/raw-grpc.ts'
+import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { connectClient, countParts, inParallel, MIB, PART_BYTES, renew, type Blob } from './artifact-clients.ts'
+import { TOKEN, type World } from './artifact-world.ts'
+import { startDelayProxy } from './delay-proxy.ts'
+import { median, type Figures } from './figures.ts'
+import { watchUsage } from './processes.ts'
+
+const RTT_MS = 20
+const CHUNK_BYTES = MIB - 64
+const ZEROS = Buffer.alloc(CHUNK_BYTES)
+
+/** One stream each way over a line of 20 ms, beside the same without the line. */
+export async function measureLatency(world: World, figures: Figures, quick: boolean): Promise<void> {
+  const service = await world.startService('fast')
+  const proxy = await startDelayProxy(service.address, RTT_MS / 2)
+  const far = connectClient(proxy.address, true)
+  const near = connectClient(service.address, true)
+  const bytes = randomFillSync(Buffer.allocUnsafeSlow((quick ? 64 : 256) * MIB))
+  const rates: Record<string, number[]> = { 'up, far': [], 'down, far': [], 'up, near': [], 'down, near': [] }
+  for (let round = 0; round < (quick ? 3 : 5); round += 1) {
+    for (const [name, client] of [
+      ['far', far],
+      ['near', near],
+    ] as const) {
+      const blob = renew(bytes)
+      rates[`up, ${name}`]!.push(await rateOf(bytes, () => client.uploadInOneStream(blob)))
+      rates[`down, ${name}`]!.push(await rateOf(bytes, () => client.download(blob)))
+    }
+  }
+  for (const way of ['up', 'down']) {
+    figures.tell(`one stream ${way}, no delay`, median(rates[`${way}, near`]!), 'MiB/s')
+    figures.tell(`one stream ${way}, ${RTT_MS} ms there and back`, median(rates[`${way}, far`]!), 'MiB/s', {
+      least: 150,
+    })
+  }
+  far.close()
+  near.close()
+  proxy.close()
+  await service.kill()
+}
+
+async function rateOf(bytes: Buffer, work: () => Promise<void>): Promise<number> {
+  const began = performance.now()
+  await work()
+  return bytes.length / MIB / ((performance.now() - began) / 1000)
+}
+
+/** 32 uploads at once, each asking again where there is no room for it. */
+export async function measureMemory(world: World, figures: Figures, quick: boolean): Promise<void> {
+  const service = await world.startService('fast')
+  const size = quick ? 64 * MIB : 1024 * MIB
+  const base = randomFillSync(Buffer.allocUnsafeSlow(size))
+  const digests = Array.from({ length: 32 }, (_, stamp) => {
+    base.writeBigUInt64BE(BigInt(stamp))
+    return createHash('sha256').update(base).digest('hex')
+  })
+  const clients = Array.from({ length: 4 }, () => connectClient(service.address, true))
+  const { peakMib } = await watchUsage({ service: service.pid }, () =>
+    inParallel(
+      32,
+      async (number) => {
+        const head = Buffer.from(base.subarray(0, CHUNK_BYTES))
+        head.writeBigUInt64BE(BigInt(number - 1))
+        const blob = { bytes: base, head, digest: `sha256:${digests[number - 1]}` }
+        await patiently(() => clients[number % clients.length]!.uploadInOneStream(blob))
+      },
+      32,
+    ),
+  )
+  figures.tell(`memory of the service, 32 uploads of ${size / MIB} MiB at once`, peakMib['service']!, 'MiB', {
+    most: 600,
+  })
+  clients.forEach((client) => client.close())
+  await world.clear()
+  await service.kill()
+}
+
+async function patiently(work: () => Promise<void>): Promise<void> {
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (ConnectError.from(error).code !== Code.ResourceExhausted) throw error
+    }
+  }
+}
+
+/** 10 GB that exist: seeded as rows, because nobody reads them. */
+export async function measureEarlyExit(world: World, figures: Figures): Promise<void> {
+  const service = await world.startService('fast')
+  const digest = `sha256:${randomBytes(32).toString('hex')}`
+  const size = 10_000_000_000
+  await seedBlob(world, digest, size)
+  const stock = stockClient(BlobService, service.address)
+  const times: number[] = []
+  const sent: number[] = []
+  for (let round = 0; round < 12; round += 1) {
+    const began = performance.now()
+    sent.push((await sendUntilAnswered(stock, { namespace: 'default', digest, sizeBytes: BigInt(size) })) / MIB)
+    times.push(performance.now() - began)
+  }
+  figures.tell('10 GB that exist, until the answer, grpc-js', median(times), 'ms', { most: 100 })
+  figures.tell('10 GB that exist, sent until then, at most', Math.max(...sent), 'MiB', { most: 16 })
+  stock.close()
+  await service.kill()
+}
+
+/** Chunks for as long as there is no answer; how many bytes. */
+function sendUntilAnswered(stock: StockClient, header: object): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const state = { sent: 0, isOver: false }
+    const onAnswer = (error: Error | null, answer: { existed: boolean }): void => {
+      state.isOver = true
+      if (error || !answer.existed) reject(error ?? new Error('the blob is not known'))
+      else resolve(state.sent)
+    }
+    const call = stock['UploadBlob']!(stockMetadata(TOKEN), onAnswer) as NodeJS.WritableStream
+    call.write({ message: { case: 'header', value: header } } as never)
+    const more = (): void => {
+      while (!state.isOver) {
+        state.sent += CHUNK_BYTES
+        if (!call.write({ message: { case: 'chunk', value: ZEROS } } as never)) return void call.once('drain', more)
+      }
+    }
+    more()
+  })
+}
+
+/** Without the event of it, which nobody here misses. */
+async function seedBlob({ databaseUrl }: World, digest: string, size: number): Promise<void> {
+  const store = openOwnedStore({ url: databaseUrl })
+  await store.em.fork().execute(`do $$ begin
+    set local session_replication_role = replica;
+    insert into artifact.blob (digest, size_bytes, part_size_bytes, part_sha256s, object_key)
+      values ('${digest}', ${size}, ${PART_BYTES}, decode(repeat('00', ${Math.ceil(size / PART_BYTES) * 32}), 'hex'), '${newObjectKey()}');
+    insert into artifact.namespace_blob (namespace, digest) values ('default', '${digest}');
+  end $$`)
+  await store.close(true)
+}
+
+export async function measureSmall(world: World, figures: Figures, quick: boolean): Promise<void> {
+  const service = await world.startService('fast')
+  const client = connectClient(service.address, true)
+  const count = quick ? 500 : 4000
+  const files = Array.from({ length: count }, () => renew(randomBytes(64 * 1024)))
+  await inParallel(100, () => client.uploadInOneStream(renew(randomBytes(1024))), 16)
+  const began = performance.now()
+  await inParallel(count, (number) => client.uploadInOneStream(files[number - 1]!), 16)
+  const rate = count / ((performance.now() - began) / 1000)
+  figures.tell(`files of 64 KiB, end to end, ${count} of them`, rate, '/s', { least: 400 })
+  client.close()
+  await world.clear()
+  await service.kill()
+}
+
+/** The service is killed while four streams carry parts; another one is asked what has arrived. */
+export async function measureCrash(world: World, figures: Figures): Promise<void> {
+  const streams = 4
+  const first = await world.startService('fast')
+  const blob: Blob = renew(randomFillSync(Buffer.allocUnsafeSlow(16 * PART_BYTES)))
+  const client = connectClient(first.address, true)
+  const upload = await client.startParts(blob)
+  const done = new Set<number>()
+  const begun = new Set<number>()
+  const work = inParallel(
+    countParts(blob.bytes),
+    async (number) => {
+      if (done.size >= 6) void first.kill()
+      begun.add(number)
+      await client.writePart(upload, blob, number)
+      done.add(number)
+    },
+    streams,
+  )
+  await work.catch(() => undefined)
+  client.close()
+  const second = await world.startService('fast')
+  const next = connectClient(second.address, true)
+  const arrived = await next.partsOf(upload)
+  const sentAgain = [...begun].filter((number) => !arrived.includes(number))
+  await inParallel(countParts(blob.bytes), async (number) => {
+    if (!arrived.includes(number)) await next.writePart(upload, blob, number)
+  })
+  await next.completeParts(upload)
+  figures.tell('after kill -9, parts sent again per stream', sentAgain.length / streams, '', { most: 1 })
+  next.close()
+  await world.clear()
+  await second.kill()
+}

@@ -1,0 +1,33 @@
+// The artifact service in a process of its own, its byte methods by the fast lane or, with `general`, by the general
+// adapter. Settings as the service's own; prints its port.
+import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
+import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
+import { sisterClient } from '#lib/clients.ts'
+import { processEnvironment } from '#lib/env.ts'
+import { createLogger } from '#lib/log.ts'
+import { serve } from '#lib/serve.ts'
+import { readArtifactSettings } from '../../services/artifact/config.ts'
+import { artifactService } from '../../services/artifact/service.ts'
+import { openStore } from '../../services/artifact/store/orm.ts'
+import { S3Store } from '../../services/artifact/store/s3.ts'
+
+const settings = readArtifactSettings(processEnvironment())
+if (settings.store.kind !== 's3') throw new Error('the benchmark is of S3')
+const logger = createLogger('artifact', settings.logLevel)
+const draining = new AbortController().signal
+const sister = { address: settings.metadataAddress, token: settings.serviceToken }
+const service = artifactService({
+  database: openStore({ url: settings.databaseUrl, poolSize: settings.databasePoolSize }),
+  bytes: new S3Store(settings.store.s3),
+  logger,
+  draining,
+  trustedServices: settings.trustedServices,
+  identity: sisterClient(IdentityService, { name: 'metadata', ...sister }),
+  ingest: sisterClient(IngestService, { name: 'audit', ...sister }),
+  limits: settings.limits,
+  lanes: settings.lanes,
+})
+const byteMethods = process.argv[2] === 'general' ? [] : service.byteMethods!
+const { port } = await serve({ ...service, byteMethods, logger, draining }, settings)
+console.log(port)
+process.once('SIGTERM', () => process.exit(0))

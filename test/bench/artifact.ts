@@ -1,0 +1,108 @@
+// `npm run bench:artifact [-- --quick] [-- --json FILE] [-- --profile DIR] [-- --only NAME]
+// [-- --rounds N] [-- --mib N]`: bytes up and down through the
+// service against the same bytes straight to and from the store. Real MinIO, PostgreSQL and gRPC over sockets, all on this
+// machine, every path in turn in every round, so that what else the machine does hits all. Ratios are judged.
+import { randomFillSync } from 'node:crypto'
+import { parseArgs } from 'node:util'
+import { connectClient, directClient, grpcJsClient, MIB, renew, type BlobClient } from './artifact-clients.ts'
+import { measureCrash, measureEarlyExit, measureLatency, measureMemory, measureSmall } from './artifact-scenes.ts'
+import { openWorld, type World } from './artifact-world.ts'
+import { Figures, median } from './figures.ts'
+import { watchUsage, type Usage } from './processes.ts'
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean' },
+    json: { type: 'string' },
+    profile: { type: 'string' },
+    only: { type: 'string' },
+    rounds: { type: 'string' },
+    mib: { type: 'string' },
+  },
+})
+const SIZE = Number(options.mib ?? (options.quick ? 64 : 256)) * MIB
+const ROUNDS = Number(options.rounds ?? (options.quick ? 3 : 7))
+
+interface Path {
+  client: BlobClient
+  /** Of the service that it goes through. */
+  pid?: number
+}
+
+const figures = new Figures()
+const world = await openWorld(options.profile)
+try {
+  if (!options.only || options.only === 'lanes') await compareLanes(world)
+  const scenes = {
+    latency: measureLatency,
+    memory: measureMemory,
+    early: measureEarlyExit,
+    small: measureSmall,
+    crash: measureCrash,
+  }
+  for (const [name, measure] of Object.entries(scenes)) {
+    if (!options.only || options.only === name) await measure(world, figures, options.quick === true)
+  }
+  await figures.conclude({ sizeBytes: SIZE, rounds: ROUNDS }, options.json)
+} finally {
+  await world.close()
+}
+
+async function compareLanes(world: World): Promise<void> {
+  const [fast, general] = [await world.startService('fast'), await world.startService('general')]
+  const paths: Record<string, Path> = {
+    direct: { client: directClient(world) },
+    'fast, grpc-js': { client: grpcJsClient(fast.address), pid: fast.pid },
+    'fast, our client': { client: connectClient(fast.address, true), pid: fast.pid },
+    'general, grpc-js': { client: grpcJsClient(general.address), pid: general.pid },
+    'general, connect-node': { client: connectClient(general.address, false), pid: general.pid },
+  }
+  const up: Record<string, Usage[]> = {}
+  const down: Record<string, Usage[]> = {}
+  const bytes = randomFillSync(Buffer.allocUnsafeSlow(SIZE))
+  // The first round warms up.
+  for (let round = -1; round < ROUNDS; round += 1) {
+    for (const [name, path] of Object.entries(paths)) {
+      const blob = renew(bytes)
+      const upload = await watch(world, path, () => path.client.upload(blob))
+      const download = await watch(world, path, () => path.client.download(blob))
+      await world.clear()
+      const rates = [upload, download].map(({ seconds }) => (SIZE / MIB / seconds).toFixed(0))
+      console.error(`round ${round + 1}: ${name.padEnd(24)} ${rates.join(' up, ')} down`)
+      if (round < 0) continue
+      ;(up[name] ??= []).push(upload)
+      ;(down[name] ??= []).push(download)
+    }
+  }
+  tell('upload', up, { 'fast, grpc-js': 0.65, 'fast, our client': 0.65 }, 1.4)
+  tell('download', down, { 'fast, grpc-js': 0.45, 'fast, our client': 0.6 }, 2)
+  for (const { client } of Object.values(paths)) client.close()
+  await Promise.all([fast.kill(), general.kill()])
+}
+
+function watch(world: World, { pid }: Path, work: () => Promise<void>): Promise<Usage> {
+  return watchUsage({ MinIO: world.minioPid, client: process.pid, ...(pid ? { service: pid } : {}) }, work)
+}
+
+/** Against the direct path, and the fast lane against the general adapter. */
+function tell(way: string, usages: Record<string, Usage[]>, targets: Record<string, number>, gain: number): void {
+  const gib = SIZE / 1024 / MIB
+  console.log(
+    `\n${way} of ${SIZE / MIB} MiB`.padEnd(26) + '   MiB/s  | CPU s/GiB: service   MinIO  client | peak MiB: service',
+  )
+  for (const [name, rounds] of Object.entries(usages)) {
+    const rate = median(rounds.map(({ seconds }) => SIZE / MIB / seconds))
+    const cpu = (process: string): string => median(rounds.map(({ cpu }) => (cpu[process] ?? 0) / gib)).toFixed(2)
+    const peak = median(rounds.map(({ peakMib }) => peakMib['service'] ?? 0)).toFixed(0)
+    const cpus = ['service', 'MinIO', 'client'].map((process) => cpu(process).padStart(8)).join('')
+    console.log(`  ${name.padEnd(24)}${rate.toFixed(0).padStart(8)}  |           ${cpus} | ${peak.padStart(8)}`)
+  }
+  const ratio = (name: string, of: string): number =>
+    median(usages[name]!.map(({ seconds }, round) => usages[of]![round]!.seconds / seconds))
+  for (const [name, least] of Object.entries(targets)) {
+    figures.tell(`${way}, ${name}, against direct`, ratio(name, 'direct'), '×', { least })
+  }
+  figures.tell(`${way}, grpc-js, fast lane against general`, ratio('fast, grpc-js', 'general, grpc-js'), '×', {
+    least: gain,
+  })
+}
