@@ -3,6 +3,7 @@ import { EnvReader, type Environment } from '#lib/env.ts'
 import { readCommonSettings, readText, type CommonSettings } from '#lib/settings.ts'
 import { LANES, type Lanes } from './domain/lanes.ts'
 import type { ArtifactLimits } from './service.ts'
+import { USUAL_TERMS, type GarbageTerms } from './store/collector.ts'
 import type { S3Options } from './store/s3.ts'
 
 export type StoreSettings = { kind: 's3'; s3: S3Options } | { kind: 'directory'; path: string }
@@ -61,6 +62,19 @@ export function readArtifactLimits(env: EnvReader): ArtifactLimits {
     // MinIO forgets unfinished uploads a day after they began, unless it is told otherwise.
     uploadExpireSeconds: env.integer('UPLOAD_EXPIRE_HOURS', 20, { min: 1, max: 24 * 30 }) * 3600,
     uploadLimit: env.integer('UPLOADS_PER_PRINCIPAL', 1000, { min: 1, max: 100_000 }),
+    terms: readTerms(env),
+  }
+}
+
+function readTerms(env: EnvReader): GarbageTerms {
+  const { leaseSeconds, graceSeconds, orphanSeconds, scrubDays, scrubBytesPerSecond } = USUAL_TERMS
+  const hours = { min: 1, max: 24 * 365 }
+  return {
+    leaseSeconds: env.integer('GARBAGE_LEASE_HOURS', leaseSeconds / 3600, hours) * 3600,
+    graceSeconds: env.integer('GARBAGE_GRACE_HOURS', graceSeconds / 3600, hours) * 3600,
+    orphanSeconds: env.integer('GARBAGE_ORPHAN_HOURS', orphanSeconds / 3600, hours) * 3600,
+    scrubDays: env.integer('SCRUB_DAYS', scrubDays, { min: 0, max: 3650 }),
+    scrubBytesPerSecond: env.integer('SCRUB_MIB_PER_SECOND', scrubBytesPerSecond / MIB, { min: 1, max: 65_536 }) * MIB,
   }
 }
 

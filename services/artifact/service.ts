@@ -2,6 +2,7 @@ import type { Client } from '@connectrpc/connect'
 import { ByteStream } from '#gen/google/bytestream/bytestream_pb.ts'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { DirectService } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
+import { MaintenanceService } from '#gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import type { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
@@ -20,7 +21,9 @@ import { collectLessOften } from './garbage.ts'
 import type { Backend } from './rpc/backend.ts'
 import { artifactRoutes, BYTE_METHODS } from './rpc/routes.ts'
 import type { ByteStore } from './store/byte-store.ts'
+import { startCollector, USUAL_TERMS, type GarbageTerms } from './store/collector.ts'
 import { startJanitor } from './store/janitor.ts'
+import { startScrubber } from './store/scrub.ts'
 
 const USUAL_MAX_STREAMS = 1024
 const USUAL_MIN_BYTES_PER_SECOND = 64 * 1024
@@ -56,6 +59,8 @@ export interface ArtifactLimits {
   uploadExpireSeconds: number
   /** How many unfinished uploads a principal may have in a namespace. */
   uploadLimit: number
+  /** When what is garbage. Default `USUAL_TERMS`. */
+  terms?: GarbageTerms
   /** How often what is not needed is looked for. Default 30 s. */
   sweepEveryMs?: number
   /** How long a transfer waits for memory. Default 5 s. */
@@ -70,7 +75,10 @@ export function artifactService(deps: ArtifactDeps): Service {
   const { database, bytes, logger, limits } = deps
   collectLessOften()
   const relay = startRelay(outboxReader(database, 'artifact'), (request) => deps.ingest.appendEvents(request), logger)
-  const janitor = startJanitor({ database, bytes, logger, everyMs: limits.sweepEveryMs ?? 30_000 })
+  const { terms = USUAL_TERMS, sweepEveryMs: everyMs = 30_000 } = limits
+  const janitor = startJanitor({ database, bytes, logger, everyMs })
+  const collector = startCollector({ database, bytes, logger, terms, everyMs })
+  const scrubber = startScrubber({ database, bytes, logger, terms, everyMs })
   const closing = new AbortController()
   const backend: Backend = {
     uploadMinBytesPerSecond: USUAL_MIN_BYTES_PER_SECOND,
@@ -84,11 +92,14 @@ export function artifactService(deps: ArtifactDeps): Service {
     digests: new RunningDigests(MAX_DIGESTS),
     streams: new StreamLimit(limits.maxStreams ?? USUAL_MAX_STREAMS),
     budget: deps.budget ?? new ByteBudget(limits.uploadMemoryBytes, limits.patienceMs ?? 5_000),
+    scrubber,
+    terms,
+    budget: new ByteBudget(limits.uploadMemoryBytes, limits.patienceMs ?? 5_000),
     closing: closing.signal,
     running: new Set(),
   }
   return {
-    services: [BlobService, UploadService, DirectService, ManifestService, ByteStream],
+    services: [BlobService, UploadService, DirectService, ManifestService, ByteStream, MaintenanceService],
     routes: artifactRoutes(backend),
     authenticate: createAuthenticate(deps.trustedServices, askMetadata(deps.identity)),
     recordDenial: (denial) => recordDenial(database, denial),
@@ -100,7 +111,7 @@ export function artifactService(deps: ArtifactDeps): Service {
     close: async () => {
       closing.abort()
       await Promise.allSettled(backend.running)
-      await Promise.all([janitor.stop(), relay.stop()])
+      await Promise.all([janitor, collector, scrubber, relay].map((work) => work.stop()))
       await bytes.close()
       await database.close(true)
     },

@@ -14,6 +14,7 @@ const NOT_AUDITED: Record<string, string> = {
   'DirectService/SignParts': 'lets parts be sent, which are no content until CompleteUpload',
   'DirectService/ConfirmParts': 'parts are no content until CompleteUpload, which is audited',
   'UploadService/AbortUpload': 'takes back what was never content',
+  'MaintenanceService/VerifyBlob': 'finds out; only what it finds wrong is an event, by the service itself',
   'ManifestService/RetainManifest': 'part of version.created, which the metadata service tells',
   'ManifestService/ReleaseManifest': 'part of version.deleted, which the metadata service tells',
   'IngestService/AppendEvents': 'events themselves',

@@ -114,7 +114,7 @@ const LIMITS: ArtifactLimits = {
   sweepEveryMs: 200,
 }
 
-/** Tokens: `alice` and `bob` contribute to `default`, `reader` reads it, `carol` contributes to `other`. */
+/** Tokens: `alice` and `bob` contribute to `default`, `reader` reads it, `carol` contributes to `other`, `root` administers all. */
 export async function startArtifact(store: TestStore, options: ArtifactOptions = {}): Promise<TestArtifact> {
   const database = options.database ?? (await createDatabase())
   const sister = await startIdentitySister({
@@ -122,6 +122,7 @@ export async function startArtifact(store: TestStore, options: ArtifactOptions =
     bob: { principal: 'bob', roles: { default: Role.CONTRIBUTOR } },
     reader: { principal: 'reader', roles: { default: Role.READER } },
     carol: { principal: 'carol', roles: { other: Role.CONTRIBUTOR } },
+    root: { principal: 'root', roles: { '*': Role.ADMIN } },
   })
   const addReplica = (replica: ReplicaOptions = {}) =>
     startReplica(options.serviceDatabaseUrl ?? database.url, sister.address, store, replica)

@@ -41,7 +41,18 @@ test('an S3 store is the default', () => {
       },
     },
     lanes: 'any',
-    limits: { uploadMemoryBytes: 256 * 1024 * 1024, streamIdleSeconds: 30, uploadExpireSeconds: 72_000 },
+    limits: {
+      uploadMemoryBytes: 256 * 1024 * 1024,
+      streamIdleSeconds: 30,
+      uploadExpireSeconds: 72_000,
+      terms: {
+        leaseSeconds: 86_400,
+        graceSeconds: 90_000,
+        orphanSeconds: 172_800,
+        scrubDays: 30,
+        scrubBytesPerSecond: 33_554_432,
+      },
+    },
   })
 })
 

@@ -8,6 +8,7 @@ import type { Lanes } from '../domain/lanes.ts'
 import type { RunningDigests } from '../domain/running-digest.ts'
 import type { ByteStore } from '../store/byte-store.ts'
 import type { Background } from '#lib/background.ts'
+import type { GarbageTerms } from '../store/collector.ts'
 
 export interface Backend {
   database: Database
@@ -23,6 +24,10 @@ export interface Backend {
   janitor: Background
   /** Which ways bytes may take. */
   lanes: Lanes
+  /** Verifies what is stored. */
+  scrubber: Background
+  /** When what is garbage. */
+  terms: GarbageTerms
   streamIdleSeconds: number
   uploadMinBytesPerSecond: number
   uploadExpireSeconds: number

@@ -21,6 +21,7 @@ import { UNFINISHED, type SealedState, type Upload } from '../store/upload.ts'
 import { assembleObject, hashObject, type Hashed } from './assemble.ts'
 import type { Backend } from './backend.ts'
 import { findPrefix, noPrefix } from './hashed-prefix.ts'
+import { keepBlobIn } from './keep-blobs.ts'
 import { keepLease } from './lease.ts'
 import { presentBlob } from './present.ts'
 import { commitBlob } from './store-blob.ts'
@@ -55,7 +56,7 @@ async function claim(backend: Backend, upload: Upload, context: HandlerContext):
     if (state === 'COMMITTED') return undefined
     if (!UNFINISHED.includes(state)) failClosed(locked)
     if (busy) failBusy(upload.id)
-    if (await findBlob(em, upload.namespace, upload.digest)) {
+    if (await keepBlobIn(em, context, upload.namespace, upload.digest)) {
       await closeUpload(em, upload.id, { state: 'COMMITTED' })
       return undefined
     }

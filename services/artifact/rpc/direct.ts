@@ -14,12 +14,13 @@ import { fail, failField, failLimit } from '#lib/errors.ts'
 import { forkFor, inTransaction } from '#lib/store/database.ts'
 import { partCountOf, partLengthOf } from '../domain/blob.ts'
 import { requireDirectLane } from '../domain/lanes.ts'
-import { findBlob, type StoredBlob } from '../store/blob.ts'
+import type { KnownBlob } from '../store/blob.ts'
 import type { Presigner, SignedRequest } from '../store/byte-store.ts'
 import { distrustParts, recordPart, type PartInit } from '../store/upload-part.ts'
 import { Upload } from '../store/upload.ts'
 import type { Backend } from './backend.ts'
 import { requireBlob } from './blobs.ts'
+import { keepBlob } from './keep-blobs.ts'
 import { presentBlob } from './present.ts'
 import { failSize } from './receive.ts'
 import { failClosed, failUnknown } from './upload-faults.ts'
@@ -77,11 +78,11 @@ async function requireOpen(
   backend: Backend,
   uploadId: string,
   context: HandlerContext,
-): Promise<{ upload: Upload; blob?: StoredBlob | undefined; presigner: Presigner }> {
+): Promise<{ upload: Upload; blob?: KnownBlob | undefined; presigner: Presigner }> {
   const { database } = backend
   const upload = await requireUpload(database, uploadId, 'upload_id', context)
   const presigner = requirePresigner(backend)
-  const blob = await findBlob(forkFor(database, context.signal), upload.namespace, upload.digest)
+  const blob = await keepBlob(backend, context, upload.namespace, upload.digest)
   if (!blob && (upload.state !== 'OPEN' || upload.storeUploadId === null)) failClosed(upload)
   return { upload, blob, presigner }
 }

@@ -17,6 +17,7 @@ import type { Backend } from './backend.ts'
 import { requireBlob } from './blobs.ts'
 import { holdForReader } from './pace.ts'
 import { presentBlob } from './present.ts'
+import { suspectBytes } from './verify-blob.ts'
 
 /** The digest, in hex, after a whole blob whose every part has proved right. */
 const WHOLE_TRAILER = 'modelkeep-sha256'
@@ -73,8 +74,9 @@ async function* readObject(
   }
 }
 
-function failCorrupt({ logger }: Backend, { digest, objectKey }: StoredBlob, part: number): never {
-  logger.error({ digest, objectKey, part }, 'the bytes of a blob are corrupt')
+function failCorrupt(backend: Backend, { digest, objectKey }: StoredBlob, part: number): never {
+  suspectBytes(backend, { digest, objectKey })
+  backend.logger.error({ digest, objectKey, part }, 'the bytes of a blob are corrupt')
   const message = `part ${part} of blob ${digest} no longer matches what was stored; it is not served`
   fail('BLOB_CORRUPT', message, { digest, part: String(part) })
 }

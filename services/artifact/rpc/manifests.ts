@@ -13,9 +13,11 @@ import { emit } from '#lib/store/outbox.ts'
 import { parseFiles, writeManifest, type CanonicalManifest, type File } from '../domain/manifest.ts'
 import { parseNamespace } from '../domain/namespace.ts'
 import { PartBuffer } from '../domain/part-buffer.ts'
-import { findBlob, findBlobSizes } from '../store/blob.ts'
-import { addManifest, holdManifest, Manifest, releaseManifest as releaseHold } from '../store/manifest.ts'
+import { keepBlobs } from '../store/blob-lease.ts'
+import { manifestResource } from '../store/events.ts'
+import { addManifest, holdManifest, keepManifest, Manifest, releaseManifest as releaseHold } from '../store/manifest.ts'
 import type { Backend } from './backend.ts'
+import { byCaller, keepBlob, keepPresent } from './keep-blobs.ts'
 import { presentManifest } from './present.ts'
 import { storeBlob } from './store-blob.ts'
 
@@ -26,13 +28,15 @@ export async function createManifest(backend: Backend, request: CreateManifestRe
   accessOf(context).require(namespace)
   const manifest = writeManifest(parseFiles(request.files))
   const key = { namespace, digest: manifest.digest }
-  const em = forkFor(backend.database, context.signal)
-  let stored = await em.findOne(Manifest, key)
+  const keep = () => inTransaction(backend.database, context.signal, (em) => keepManifest(em, key))
+  let stored = await keep()
   if (!stored) {
-    await checkBlobs(backend, namespace, manifest.files, context.signal)
+    const sizes = await keepPresent(backend, context, namespace, digestsOf(manifest.files))
+    checkBlobs(namespace, manifest.files, sizes)
+    checkSizes(manifest.files, sizes)
     await storeConfig(backend, namespace, manifest.config, context)
     await commitManifest(backend, namespace, manifest, context)
-    stored = await em.findOneOrFail(Manifest, key)
+    stored = (await keep())!
   }
   return { manifest: presentManifest(stored) }
 }
@@ -68,15 +72,20 @@ function parseHold(request: { namespace: string; digest: string; versionId: stri
   }
 }
 
-async function checkBlobs({ database }: Backend, namespace: string, files: File[], signal: AbortSignal): Promise<void> {
-  const digests = [...new Set(files.map(({ digest }) => digest))]
-  const sizes = await findBlobSizes(forkFor(database, signal), namespace, digests)
-  const missing = digests.filter((digest) => !sizes.has(digest))
+function digestsOf(files: { digest: string }[]): string[] {
+  return [...new Set(files.map(({ digest }) => digest))]
+}
+
+function checkBlobs(namespace: string, files: { digest: string }[], sizes: Map<string, number>): void {
+  const missing = digestsOf(files).filter((digest) => !sizes.has(digest))
   if (missing.length > 0) {
     const named = missing.slice(0, MAX_NAMED)
     const message = `namespace «${namespace}» lacks ${missing.length} of the blobs: ${named.join(', ')}`
     fail('BLOB_MISSING', message, { missing: named.join(',') })
   }
+}
+
+function checkSizes(files: File[], sizes: Map<string, number>): void {
   for (const { path, digest, sizeBytes } of files) {
     const actual = sizes.get(digest)!
     if (actual === sizeBytes) continue
@@ -92,7 +101,7 @@ async function storeConfig(
   { digest, content }: CanonicalManifest['config'],
   context: HandlerContext,
 ): Promise<void> {
-  if (await findBlob(forkFor(backend.database, context.signal), namespace, digest)) return
+  if (await keepBlob(backend, context, namespace, digest)) return
   const part = new PartBuffer()
   part.add(content)
   const giveBack = await backend.budget.take(accessOf(context).caller.principal, content.length)
@@ -114,12 +123,14 @@ async function commitManifest(
 ): Promise<void> {
   const { digest, content, config, files, totalSizeBytes } = manifest
   const fileCount = files.length
-  const blobDigests = [config.digest, ...files.map((file) => file.digest)]
+  const blobDigests = digestsOf([config, ...files])
   await inTransaction(database, context.signal, async (em) => {
+    // They stay locked until the manifest names them.
+    checkBlobs(namespace, [config, ...files], await keepBlobs(em, byCaller(context), namespace, blobDigests))
     if (!(await addManifest(em, { namespace, digest, content, totalSizeBytes, fileCount, blobDigests }))) return
     emit(em, context, {
       type: 'manifest.created.v1',
-      resource: { type: 'manifest', id: digest, namespace, name: `${namespace}/${digest}`, digest },
+      resource: manifestResource(namespace, digest),
       afterDigest: digest,
       details: { totalSizeBytes: String(totalSizeBytes), fileCount },
     })

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import { BlobSchema, type Blob } from '#gen/modelkeep/artifact/v1/blob_pb.ts'
+import { BlobSchema, BlobState, type Blob } from '#gen/modelkeep/artifact/v1/blob_pb.ts'
 import { ManifestSchema, type Manifest } from '#gen/modelkeep/artifact/v1/manifest_pb.ts'
 import {
   UploadFailureReason,
@@ -9,16 +9,16 @@ import {
   type Upload,
   type UploadFailure,
 } from '#gen/modelkeep/artifact/v1/upload_pb.ts'
-import { toTimestamp } from '#lib/store/time.ts'
+import { rfc3339, toTimestamp } from '#lib/store/time.ts'
 import { partCountOf } from '../domain/blob.ts'
 import { readManifest } from '../domain/manifest.ts'
-import type { StoredBlob } from '../store/blob.ts'
+import type { KnownBlob } from '../store/blob.ts'
 import type { Manifest as StoredManifest } from '../store/manifest.ts'
 import type { Upload as StoredUpload, UploadPart as StoredPart } from '../store/upload.ts'
 
 const SHA256_BYTES = 32
 
-export function presentBlob(blob: StoredBlob): Blob {
+export function presentBlob(blob: KnownBlob): Blob {
   const partSha256s: Uint8Array[] = []
   for (let from = 0; from < blob.partSha256s.length; from += SHA256_BYTES) {
     partSha256s.push(blob.partSha256s.subarray(from, from + SHA256_BYTES))
@@ -29,7 +29,15 @@ export function presentBlob(blob: StoredBlob): Blob {
     createTime: toTimestamp(blob.createTime),
     partSizeBytes: BigInt(partSha256s.length > 1 ? blob.partSizeBytes : 0),
     partSha256s,
+    state: BlobState[blob.state],
+    ...(blob.state === 'CONDEMNED' ? { condemnTime: toTimestamp(blob.condemnTime!) } : {}),
+    // An older one would tell that another namespace had the bytes before.
+    ...(isLater(blob.verifyTime, blob.createTime) ? { verifyTime: toTimestamp(blob.verifyTime) } : {}),
   })
+}
+
+function isLater(time: string, than: string): boolean {
+  return rfc3339(time) > rfc3339(than)
 }
 
 type StoredState = Exclude<keyof typeof UploadState, 'UNSPECIFIED'>

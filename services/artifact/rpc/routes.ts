@@ -2,6 +2,7 @@ import type { ConnectRouter } from '@connectrpc/connect'
 import { ByteStream } from '#gen/google/bytestream/bytestream_pb.ts'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { DirectService } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
+import { MaintenanceService } from '#gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import type { ByteMethod } from '#lib/fast-lane/lane.ts'
@@ -11,12 +12,15 @@ import { findMissingBlobs, getBlob } from './blobs.ts'
 import { read } from './byte-stream-read.ts'
 import { queryWriteStatus } from './byte-stream-status.ts'
 import { write } from './byte-stream-write.ts'
+import { collectGarbage } from './collect-garbage.ts'
 import { completeUpload } from './complete-upload.ts'
 import { confirmParts, getDownloadPlan, signParts } from './direct.ts'
 import { downloadBlob } from './download-blob.ts'
+import { getStorage } from './get-storage.ts'
 import { createManifest, getManifest, releaseManifest, retainManifest } from './manifests.ts'
 import { uploadBlob } from './upload-blob.ts'
 import { abortUpload, getUpload, startUpload } from './uploads.ts'
+import { verifyBlob } from './verify-blob.ts'
 import { writePart } from './write-part.ts'
 
 const CHUNK = { number: 2, maxBytes: MAX_CHUNK_BYTES }
@@ -48,6 +52,11 @@ export function artifactRoutes(backend: Backend): (router: ConnectRouter) => voi
       signParts: (request, context) => signParts(backend, request, context),
       confirmParts: (request, context) => confirmParts(backend, request, context),
       getDownloadPlan: (request, context) => getDownloadPlan(backend, request, context),
+    })
+    router.service(MaintenanceService, {
+      collectGarbage: (request, context) => collectGarbage(backend, request, context),
+      verifyBlob: (request, context) => verifyBlob(backend, request, context),
+      getStorage: (_request, context) => getStorage(backend, context),
     })
     router.service(ManifestService, {
       createManifest: (request, context) => createManifest(backend, request, context),

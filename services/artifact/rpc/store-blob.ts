@@ -6,12 +6,15 @@ import { forkFor, inTransaction } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { partSizeOf } from '../domain/blob.ts'
-import { addBlob, findBlob, type BlobInit, type StoredBlob } from '../store/blob.ts'
+import { addBlob, type BlobInit, type KnownBlob } from '../store/blob.ts'
 import { ByteStoreError, newObjectKey, storeUnavailable, type Bytes, type StoredPart } from '../store/byte-store.ts'
+import { blobResource } from '../store/events.ts'
+import { tellHolders } from '../store/quarantine.ts'
 import { finishSimpleUpload, giveUpSimpleUpload } from '../store/simple-upload.ts'
 import { extendUpload, insertUpload, setStoreUpload } from '../store/upload-state.ts'
 import { completeObject } from './assemble.ts'
 import type { Backend } from './backend.ts'
+import { byCaller, keepBlob } from './keep-blobs.ts'
 
 export interface AnnouncedBlob {
   namespace: string
@@ -30,7 +33,7 @@ interface SimpleUpload {
 }
 
 export interface Stored {
-  blob: StoredBlob
+  blob: KnownBlob
   /** The namespace got it before all parts were there. */
   existed: boolean
 }
@@ -45,7 +48,7 @@ export async function storeBlob(
 ): Promise<Stored> {
   const { database, relay } = backend
   const upload = await beginSimpleUpload(backend, context, blob)
-  const find = () => findBlob(forkFor(database, context.signal), blob.namespace, blob.digest)
+  const find = () => keepBlob(backend, context, blob.namespace, blob.digest)
   try {
     const { known, partSha256s } = await storeParts(backend, upload, parts, find)
     if (known) {
@@ -74,11 +77,13 @@ async function giveUp({ database, janitor }: Backend, upload: SimpleUpload): Pro
 
 /** Makes verified bytes the blob of a namespace, with the event of it. */
 export async function commitBlob(em: EntityManager, context: HandlerContext, blob: BlobInit): Promise<void> {
-  if (!(await addBlob(em, blob))) return
   const { namespace, digest, sizeBytes } = blob
+  const { isNew, isRepaired } = await addBlob(em, byCaller(context), blob)
+  if (isRepaired) await tellHolders(em, digest, 'blob.repaired.v1')
+  if (!isNew) return
   emit(em, context, {
     type: 'blob.committed.v1',
-    resource: { type: 'blob', id: digest, namespace, name: `${namespace}/${digest}`, digest },
+    resource: blobResource(namespace, digest),
     afterDigest: digest,
     details: { sizeBytes: String(sizeBytes) },
   })
@@ -101,10 +106,10 @@ async function beginSimpleUpload(
   return { id, ...upload }
 }
 
-type FindBlob = () => Promise<StoredBlob | undefined>
+type FindBlob = () => Promise<KnownBlob | undefined>
 
 /** The SHA-256 of every part; or the blob, where the namespace got it meanwhile. */
-type StoredParts = { known: StoredBlob; partSha256s?: undefined } | { known?: undefined; partSha256s: Buffer }
+type StoredParts = { known: KnownBlob; partSha256s?: undefined } | { known?: undefined; partSha256s: Buffer }
 
 async function storeParts(
   backend: Backend,

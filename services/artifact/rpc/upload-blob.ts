@@ -3,14 +3,13 @@ import { createHash } from 'node:crypto'
 import type { UploadBlobHeader, UploadBlobRequest } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { accessOf } from '#lib/caller.ts'
 import { parseDigest } from '#lib/ids.ts'
-import { forkFor } from '#lib/store/database.ts'
 import { parseBlobSize, partSizeOf } from '../domain/blob.ts'
 import { parseNamespace } from '../domain/namespace.ts'
 import { requireStreamLane } from '../domain/lanes.ts'
 import { PartBuffer } from '../domain/part-buffer.ts'
-import { findBlob } from '../store/blob.ts'
 import type { Bytes } from '../store/byte-store.ts'
 import type { Backend } from './backend.ts'
+import { keepBlob } from './keep-blobs.ts'
 import { keepPace } from './pace.ts'
 import { presentBlob } from './present.ts'
 import { failDigest, failKnownSize, failSize, receive } from './receive.ts'
@@ -24,7 +23,7 @@ export async function uploadBlob(
   requireStreamLane(backend.lanes)
   const { header, chunks } = await receive(requests, backend.streamIdleSeconds, context.signal)
   const blob = parseHeader(header, context)
-  const known = await findBlob(forkFor(backend.database, context.signal), blob.namespace, blob.digest)
+  const known = await keepBlob(backend, context, blob.namespace, blob.digest)
   if (known) {
     if (known.sizeBytes !== blob.sizeBytes) failKnownSize(blob.sizeBytes, known.sizeBytes)
     return { blob: presentBlob(known), existed: true }

@@ -9,7 +9,6 @@ import { parseDigest, parseUuid } from '#lib/ids.ts'
 import { forkFor, inTransaction, type EntityManager } from '#lib/store/database.ts'
 import { parseBlobSize, partSizeOf } from '../domain/blob.ts'
 import { parseNamespace } from '../domain/namespace.ts'
-import { findBlob } from '../store/blob.ts'
 import { newObjectKey } from '../store/byte-store.ts'
 import { listParts } from '../store/upload-part.ts'
 import {
@@ -24,6 +23,7 @@ import {
 } from '../store/upload-state.ts'
 import { UNFINISHED, Upload } from '../store/upload.ts'
 import type { Backend } from './backend.ts'
+import { keepBlob } from './keep-blobs.ts'
 import { presentBlob, presentUpload } from './present.ts'
 import { failKnownSize } from './receive.ts'
 import { failBusy, failClosed, failTooMany, failUnknown } from './upload-faults.ts'
@@ -43,7 +43,7 @@ export async function startUpload(backend: Backend, request: StartUploadRequest,
   const { principal } = access.caller
   // Repeated where another call ends the unfinished upload that was found.
   for (;;) {
-    const blob = await findBlob(em, namespace, digest)
+    const blob = await keepBlob(backend, context, namespace, digest)
     if (blob) {
       if (blob.sizeBytes !== sizeBytes) failKnownSize(sizeBytes, blob.sizeBytes)
       return { result: { case: 'blob' as const, value: presentBlob(blob) } }

@@ -5,12 +5,12 @@ import { forkFor } from '#lib/store/database.ts'
 import { partCountOf, partLengthOf } from '../domain/blob.ts'
 import { requireStreamLane } from '../domain/lanes.ts'
 import { PartBuffer } from '../domain/part-buffer.ts'
-import { findBlob } from '../store/blob.ts'
 import { isByteStoreProblem, type Bytes } from '../store/byte-store.ts'
 import { countAttempt, recordPart } from '../store/upload-part.ts'
 import { closeUpload } from '../store/upload-state.ts'
 import { Upload } from '../store/upload.ts'
 import type { Backend } from './backend.ts'
+import { keepBlob } from './keep-blobs.ts'
 import { keepPace } from './pace.ts'
 import { receive } from './receive.ts'
 import { failClosed, failPartDigest, failPartSize, failUnknown } from './upload-faults.ts'
@@ -22,7 +22,7 @@ export async function writePart(backend: Backend, requests: AsyncIterable<WriteP
   const upload = await requireUpload(backend.database, header.uploadId, 'header.upload_id', context)
   checkHeader(header, upload)
   if (upload.state !== 'OPEN' || upload.storeUploadId === null) failClosed(upload)
-  const blob = await findBlob(forkFor(backend.database, context.signal), upload.namespace, upload.digest)
+  const blob = await keepBlob(backend, context, upload.namespace, upload.digest)
   if (blob) return { existed: true }
   const { number } = header
   const length = partLengthOf(upload.sizeBytes, upload.partSizeBytes, number)

@@ -20,6 +20,10 @@ export interface ByteStore {
   stat(key: string): Promise<number | undefined>
   /** Removes a whole object, if it is there. */
   remove(key: string): Promise<void>
+  /** Every whole object, in no order that counts. */
+  list(): AsyncIterable<ListedObject>
+  /** Every unfinished object that the store tells of, which may be less than there are. */
+  listUnfinished(): AsyncIterable<ListedUpload>
   /** Rejects while the store cannot be used. */
   check(): Promise<void>
   close(): Promise<void>
@@ -50,6 +54,20 @@ export interface SignedRequest {
   /** To be sent as they are. */
   headers: Record<string, string>
   expireTime: Date
+}
+
+export interface ListedObject {
+  key: string
+  sizeBytes: number
+  /** When it was written, by the store's clock. */
+  modifyTime: Date
+}
+
+export interface ListedUpload {
+  key: string
+  uploadId: string
+  /** When it was begun or last written, by the store's clock. */
+  modifyTime: Date
 }
 
 export interface Bytes {
@@ -96,8 +114,12 @@ export function newObjectKey(): string {
   return `objects/${id.slice(0, 2)}/${id}`
 }
 
+export function isObjectKey(key: string): boolean {
+  return KEY.test(key)
+}
+
 export function checkObjectKey(key: string): string {
-  if (!KEY.test(key)) throw new Error('not a key of this store')
+  if (!isObjectKey(key)) throw new Error('not a key of this store')
   return key
 }
 

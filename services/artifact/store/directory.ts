@@ -1,22 +1,28 @@
 // Objects as files below one directory, for one process on one machine. An unfinished object is one file that its
 // parts are written into; it becomes an object by a rename, after its bytes are safe on the disk.
-import { constants } from 'node:fs'
-import { access, mkdir, open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
+import { constants, type Stats } from 'node:fs'
+import { access, lstat, mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import {
   ByteStoreError,
   checkObjectKey,
   codeOf,
+  isObjectKey,
   storeFull,
   storeUnavailable,
   type Bytes,
   type ByteStore,
+  type ListedObject,
+  type ListedUpload,
   type PartToPut,
   type StoredPart,
 } from './byte-store.ts'
 
 /** Below a power of two, so that a read becomes one message as it is. */
 const READ_BYTES = 1024 * 1024 - 64
+/** Every object has one unfinished form at most. */
+const UPLOAD_ID = 'unfinished'
+const ABSENT = ['ENOENT', 'ENOTDIR']
 const FULL = ['ENOSPC', 'EDQUOT', 'EFBIG']
 
 export class DirectoryStore implements ByteStore {
@@ -33,7 +39,7 @@ export class DirectoryStore implements ByteStore {
       const path = this.#unfinished(key)
       await mkdir(dirname(path), { recursive: true })
       await (await open(path, 'a')).close()
-      return 'unfinished'
+      return UPLOAD_ID
     })
   }
 
@@ -106,6 +112,24 @@ export class DirectoryStore implements ByteStore {
     return this.#inTurn(key, () => rm(this.#object(key), { force: true }))
   }
 
+  async *list(): AsyncIterable<ListedObject> {
+    for (const folder of await listFolder(join(this.#root, 'objects'))) {
+      for (const name of await listFolder(join(this.#root, 'objects', folder))) {
+        const key = `objects/${folder}/${name}`
+        const found = isObjectKey(key) && (await statFile(this.#object(key)))
+        if (found) yield { key, sizeBytes: found.size, modifyTime: found.mtime }
+      }
+    }
+  }
+
+  async *listUnfinished(): AsyncIterable<ListedUpload> {
+    for (const name of await listFolder(join(this.#root, 'unfinished'))) {
+      const key = `objects/${name.slice(0, 2)}/${name}`
+      const found = isObjectKey(key) && (await statFile(this.#unfinished(key)))
+      if (found) yield { key, uploadId: UPLOAD_ID, modifyTime: found.mtime }
+    }
+  }
+
   async check(): Promise<void> {
     await mkdir(this.#root, { recursive: true, mode: 0o700 })
     await access(this.#root, constants.R_OK | constants.W_OK | constants.X_OK)
@@ -140,6 +164,18 @@ export class DirectoryStore implements ByteStore {
     turn.then(leave, leave)
     return turn.catch(translate)
   }
+}
+
+async function listFolder(path: string): Promise<string[]> {
+  return readdir(path).catch((error: unknown) => (ABSENT.includes(codeOf(error)) ? [] : translate(error)))
+}
+
+/** Undefined for what is no file, or is gone since it was listed. */
+async function statFile(path: string): Promise<Stats | undefined> {
+  const found = await lstat(path).catch((error: unknown) => {
+    if (!ABSENT.includes(codeOf(error))) translate(error)
+  })
+  return found?.isFile() ? found : undefined
 }
 
 async function writeAll(file: FileHandle, chunks: Uint8Array[], offset: number): Promise<void> {

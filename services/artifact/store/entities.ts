@@ -1,6 +1,7 @@
 import { OUTBOX_ENTITIES } from '#lib/store/outbox.ts'
 import { AnsweredRequest } from '#lib/store/requests.ts'
 import { Blob, NamespaceBlob } from './blob.ts'
+import { Chore } from './chore.ts'
 import { DoomedObject } from './doomed-object.ts'
 import { Manifest, ManifestBlob, ManifestHold } from './manifest.ts'
 import { Upload, UploadPart } from './upload.ts'
@@ -16,4 +17,5 @@ export const ENTITIES = [
   ManifestBlob,
   ManifestHold,
   DoomedObject,
+  Chore,
 ]

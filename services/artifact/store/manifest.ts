@@ -13,6 +13,8 @@ const ManifestSchema = defineEntity({
     totalSizeBytes: p.bigint('bigint'),
     fileCount: p.integer(),
     createTime: createTimeColumn(),
+    /** When somebody last wrote it: the begin of a lease. */
+    leaseTime: createTimeColumn(),
   },
 })
 export class Manifest extends ManifestSchema.class {}
@@ -53,6 +55,15 @@ export interface ManifestInit {
   totalSizeBytes: bigint
   fileCount: number
   blobDigests: string[]
+}
+
+/** Begins the lease of a manifest anew. Undefined where the namespace has none. */
+export async function keepManifest(em: EntityManager, key: { namespace: string; digest: string }) {
+  const kept = await em.execute<unknown[]>(
+    'update manifest set lease_time = now() where namespace = ? and digest = ? returning 1',
+    [key.namespace, key.digest],
+  )
+  return kept.length > 0 ? em.findOneOrFail(Manifest, key) : undefined
 }
 
 /** Returns whether the namespace got the manifest by this call. */

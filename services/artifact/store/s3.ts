@@ -9,11 +9,14 @@ import {
   storeUnavailable,
   type Bytes,
   type ByteStore,
+  type ListedObject,
+  type ListedUpload,
   type PartToPut,
   type StoredPart,
 } from './byte-store.ts'
 import { S3Presigner } from './s3-presign.ts'
 import { toBody } from './s3-body.ts'
+import { listObjects, listUploads } from './s3-lists.ts'
 import { hasCode, isInternal, mayRepeat, translateS3Fault } from './s3-faults.ts'
 import { SILENCE_MS, createTransport, within } from './s3-transport.ts'
 
@@ -137,6 +140,14 @@ export class S3Store implements ByteStore {
 
   async remove(key: string): Promise<void> {
     await this.#call(() => this.#client.removeObject(this.#bucket, checkObjectKey(key))).catch(passGone('object gone'))
+  }
+
+  list(): AsyncIterable<ListedObject> {
+    return listObjects(this.#client, this.#bucket, (work) => this.#call(work))
+  }
+
+  listUnfinished(): AsyncIterable<ListedUpload> {
+    return listUploads(this.#client, this.#bucket, (work) => this.#call(work))
   }
 
   async check(): Promise<void> {

@@ -1,0 +1,55 @@
+// Collects garbage and sweeps the store from time to time, one replica at a time.
+import { loop, type Background } from '#lib/background.ts'
+import type { Logger } from '#lib/log.ts'
+import type { Database } from '#lib/store/database.ts'
+import type { ByteStore } from './byte-store.ts'
+import { claimChore } from './chore.ts'
+import { collect, type Terms } from './collect.ts'
+import { bySystem } from './events.ts'
+import { sweepOrphans } from './orphans.ts'
+import type { ScrubTerms } from './scrub.ts'
+
+export interface GarbageTerms extends Terms, ScrubTerms {
+  /** How old something in the store must be before it counts as nobody's. */
+  orphanSeconds: number
+}
+
+const HOUR = 3600
+export const USUAL_TERMS: GarbageTerms = {
+  leaseSeconds: 24 * HOUR,
+  graceSeconds: 25 * HOUR,
+  orphanSeconds: 48 * HOUR,
+  scrubDays: 30,
+  scrubBytesPerSecond: 32 * 1024 * 1024,
+}
+
+export interface CollectorOptions {
+  database: Database
+  bytes: ByteStore
+  logger: Logger
+  terms: GarbageTerms
+  everyMs: number
+}
+
+const COLLECT_EVERY_SECONDS = 600
+const SWEEP_EVERY_SECONDS = 6 * HOUR
+
+export function startCollector(options: CollectorOptions): Background {
+  const { database, bytes, logger, terms } = options
+  let failing = false
+  return loop(options.everyMs, async (stopping) => {
+    try {
+      if (await claimChore(database, 'collect', COLLECT_EVERY_SECONDS)) {
+        for await (const _ of collect(database, bySystem, { ...terms, stopping }));
+      }
+      if (await claimChore(database, 'sweep', SWEEP_EVERY_SECONDS)) {
+        for await (const _ of sweepOrphans(database, bytes, bySystem, { ...terms, stopping }));
+      }
+      failing = false
+    } catch (error) {
+      if (stopping.aborted) return
+      if (!failing) logger.warn({ error }, 'garbage cannot be collected at present; it is tried again')
+      failing = true
+    }
+  })
+}

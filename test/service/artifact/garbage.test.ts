@@ -1,0 +1,217 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeEach, describe, expect, test } from 'vitest'
+import { BlobState } from '#gen/modelkeep/artifact/v1/blob_pb.ts'
+import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { MaintenanceService } from '#gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
+import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
+import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
+import { METADATA_TOKEN, MIB, startArtifact, STORES } from '../../support/artifact.ts'
+import { blobMessages, digestOf, download, makeBytes } from '../../support/bytes.ts'
+import { collectEverything, collectGarbage, passTime, told } from '../../support/garbage.ts'
+import { refusalOf } from '../../support/refusal.ts'
+
+describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
+  const store = await createStore()
+  const artifact = await startArtifact(store)
+  afterAll(() => artifact.stop())
+  const alice = artifact.client(BlobService)
+  const maintenance = artifact.client(MaintenanceService, 'root')
+  const manifests = artifact.client(ManifestService)
+  const metadata = artifact.client(ManifestService, METADATA_TOKEN)
+
+  const upload = async (bytes: Buffer, options: { namespace?: string; token?: string } = {}): Promise<string> => {
+    const { namespace = 'default', token = 'alice' } = options
+    await artifact.client(BlobService, token).uploadBlob(blobMessages(bytes, { namespace }))
+    return digestOf(bytes)
+  }
+  const nameFiles = async (...all: Buffer[]): Promise<string> => {
+    const files = all.map((bytes, index) => ({
+      path: `${index}.bin`,
+      digest: digestOf(bytes),
+      sizeBytes: BigInt(bytes.length),
+    }))
+    return (await manifests.createManifest({ files })).manifest!.digest
+  }
+  const collect = (options: { namespace?: string; dryRun?: boolean } = {}) => collectGarbage(artifact, options)
+  const pass = (hours: number) => passTime(artifact.database.url, hours)
+  beforeEach(() => collectEverything(artifact))
+  const eventsOf = async (digest: string): Promise<string[]> => {
+    const rows = await artifact.sql<{ type: string }>(
+      `select event ->> 'type' as type from artifact.outbox where resource_id = '${digest}' order by sequence`,
+    )
+    return rows.map(({ type }) => type)
+  }
+  const missing = async (digest: string, token = 'alice') =>
+    (await artifact.client(BlobService, token).findMissingBlobs({ digests: [digest] })).missingDigests.length > 0
+
+  test('a blob that nobody names is kept for its lease, condemned, and gone after the time of grace', async () => {
+    const digest = await upload(makeBytes(1000, 'unnamed'))
+    await pass(23)
+    expect(await collect()).toEqual([])
+    await pass(2)
+    expect(told(await collect())).toEqual([['CONDEMNED', digest]])
+    expect((await alice.getBlob({ digest })).blob).toMatchObject({ state: BlobState.CONDEMNED })
+    expect((await download(alice, { digest })).length).toBe(1000)
+    await pass(24)
+    expect(await collect()).toEqual([])
+    await pass(2)
+    const objects = await store.listObjects()
+    expect(told(await collect())).toEqual([['BLOB', digest]])
+    expect(await refusalOf(alice.getBlob({ digest }))).toMatchObject({ reason: 'BLOB_NOT_FOUND' })
+    expect(await refusalOf(download(alice, { digest }))).toMatchObject({ reason: 'BLOB_NOT_FOUND' })
+    expect(await missing(digest)).toBe(true)
+    await expect.poll(() => store.listObjects()).toHaveLength(objects.length - 1)
+    expect(await collect()).toEqual([])
+    expect(await eventsOf(digest)).toEqual(['blob.committed.v1', 'blob.condemned.v1', 'blob.collected.v1'])
+  })
+
+  const REVIVALS: [string, (bytes: Buffer, digest: string) => Promise<unknown>][] = [
+    ['a question for it', (_bytes, digest) => alice.findMissingBlobs({ digests: [digest] })],
+    ['an upload', (bytes) => upload(bytes)],
+    [
+      'the start of an upload',
+      (bytes, digest) => artifact.client(UploadService).startUpload({ digest, sizeBytes: BigInt(bytes.length) }),
+    ],
+    ['a manifest', (bytes) => nameFiles(bytes)],
+  ]
+
+  test.each(REVIVALS)('%s revives a condemned blob, at its last moment too', async (how, revive) => {
+    const bytes = makeBytes(2000, `revived by ${how}`)
+    const digest = await upload(bytes)
+    await pass(25)
+    expect(told(await collect())).toContainEqual(['CONDEMNED', digest])
+    await pass(26)
+    await revive(bytes, digest)
+    expect((await alice.getBlob({ digest })).blob!.state).toBe(BlobState.PRESENT)
+    expect(await collect()).toEqual([])
+    await pass(23)
+    expect(await collect()).toEqual([])
+    expect((await download(alice, { digest })).equals(bytes)).toBe(true)
+    expect(await eventsOf(digest)).toEqual(['blob.committed.v1', 'blob.condemned.v1', 'blob.revived.v1'])
+  })
+
+  test('a question by somebody who may only read promises nothing and changes nothing', async () => {
+    const digest = await upload(makeBytes(100, 'looked at'))
+    await pass(25)
+    expect(await missing(digest, 'reader')).toBe(false)
+    expect(told(await collect())).toContainEqual(['CONDEMNED', digest])
+    expect(await missing(digest, 'reader')).toBe(true)
+    await pass(26)
+    expect(told(await collect())).toEqual([['BLOB', digest]])
+  })
+
+  test('what a version needs stays for ever; what it alone needed goes after it', async () => {
+    const [shared, own] = [makeBytes(3000, 'shared'), makeBytes(3000, 'own')]
+    await upload(shared)
+    await upload(own)
+    const first = await nameFiles(shared)
+    const second = await nameFiles(shared, own)
+    const versions = [randomUUID(), randomUUID()]
+    await metadata.retainManifest({ namespace: 'default', digest: first, versionId: versions[0]! })
+    await metadata.retainManifest({ namespace: 'default', digest: second, versionId: versions[1]! })
+    await pass(10_000)
+    expect(await collect()).toEqual([])
+    await metadata.releaseManifest({ namespace: 'default', digest: second, versionId: versions[1]! })
+    const foreseen = told(await collect({ dryRun: true }))
+    const went = told(await collect())
+    expect(went[0]).toEqual(['MANIFEST', second])
+    expect(went).toContainEqual(['CONDEMNED', digestOf(own)])
+    expect(went).not.toContainEqual(['CONDEMNED', digestOf(shared)])
+    expect(new Set(foreseen.map(String))).toEqual(new Set(went.map(String)))
+    expect(await refusalOf(manifests.getManifest({ digest: second }))).toMatchObject({ reason: 'MANIFEST_NOT_FOUND' })
+    const again = metadata.retainManifest({ namespace: 'default', digest: second, versionId: randomUUID() })
+    expect(await refusalOf(again)).toMatchObject({ reason: 'MANIFEST_NOT_FOUND' })
+    await pass(26)
+    await collect()
+    expect(await missing(digestOf(own))).toBe(true)
+    expect((await download(alice, { digest: digestOf(shared) })).equals(shared)).toBe(true)
+    expect(await eventsOf(second)).toEqual(['manifest.created.v1', 'manifest.collected.v1'])
+    expect(await refusalOf(nameFiles(shared, own))).toMatchObject({ reason: 'BLOB_MISSING' })
+  })
+
+  test('a manifest waits for its version for as long as its lease, from when it was last made', async () => {
+    const bytes = makeBytes(500, 'waiting')
+    await upload(bytes)
+    const digest = await nameFiles(bytes)
+    await pass(20)
+    await nameFiles(bytes)
+    await pass(20)
+    expect(await collect()).toEqual([])
+    await metadata.retainManifest({ namespace: 'default', digest, versionId: randomUUID() })
+    await pass(1000)
+    expect(await collect()).toEqual([])
+  })
+
+  test('bytes stay while any namespace has them, and each namespace loses its own', async () => {
+    const bytes = makeBytes(4000, 'in two namespaces')
+    const digest = await upload(bytes)
+    await pass(25)
+    await upload(bytes, { namespace: 'other', token: 'carol' })
+    await expect.poll(() => artifact.sql('select * from artifact.doomed_object')).toEqual([])
+    const objects = await store.listObjects()
+    expect(told(await collect({ namespace: 'other' }))).toEqual([])
+    expect(told(await collect({ namespace: 'default' }))).toEqual([['CONDEMNED', digest]])
+    await pass(26)
+    expect(told(await collect({ namespace: 'default' }))).toEqual([['BLOB', digest]])
+    expect(await missing(digest)).toBe(true)
+    const carol = artifact.client(BlobService, 'carol')
+    expect((await download(carol, { namespace: 'other', digest })).equals(bytes)).toBe(true)
+    expect(await store.listObjects()).toHaveLength(objects.length)
+    await collect()
+    await pass(26)
+    expect(told(await collect())).toEqual([['BLOB', digest]])
+    await expect.poll(() => store.listObjects()).toHaveLength(objects.length - 1)
+  })
+
+  test('a digest that was removed can be uploaded again, under another key', async () => {
+    const bytes = makeBytes(2 * MIB, 'again')
+    const digest = await upload(bytes)
+    const keyOf = async () =>
+      (await artifact.sql<{ object_key: string }>(`select object_key from artifact.blob where digest = '${digest}'`))[0]
+    const before = await keyOf()
+    await pass(25)
+    await collect()
+    await pass(26)
+    await collect()
+    expect(await keyOf()).toBeUndefined()
+    await upload(bytes)
+    expect(await keyOf()).not.toEqual(before)
+    await expect.poll(() => artifact.sql('select * from artifact.doomed_object')).toEqual([])
+    expect((await download(alice, { digest })).equals(bytes)).toBe(true)
+  })
+
+  test('a dry run changes nothing at all', async () => {
+    await upload(makeBytes(100, 'dry'))
+    await nameFiles(makeBytes(500, 'waiting'))
+    await pass(30)
+    const look = () =>
+      Promise.all([
+        artifact.sql('select * from artifact.namespace_blob order by 1, 2'),
+        artifact.sql('select * from artifact.manifest order by 1, 2'),
+        artifact.sql('select * from artifact.blob order by 1'),
+        artifact.sql('select * from artifact.outbox order by sequence'),
+        store.listObjects(),
+      ])
+    const before = await look()
+    expect(await collect({ dryRun: true })).not.toEqual([])
+    expect(await look()).toEqual(before)
+  })
+
+  test('only who administers the installation may collect', async () => {
+    const asAlice = artifact.client(MaintenanceService)
+    const call = async () => {
+      for await (const _ of asAlice.collectGarbage({ dryRun: true }));
+    }
+    expect(await refusalOf(call())).toMatchObject({ code: 'PermissionDenied' })
+    expect(await refusalOf(asAlice.getStorage({}))).toMatchObject({ code: 'PermissionDenied' })
+  })
+
+  test('storage is counted', async () => {
+    const { storage, namespaces } = await maintenance.getStorage({})
+    const [{ count, sum } = { count: '', sum: '' }] = await artifact.sql<{ count: string; sum: string }>(
+      'select count(*), sum(size_bytes) from artifact.blob',
+    )
+    expect(storage).toMatchObject({ blobs: BigInt(count), blobBytes: BigInt(sum), quarantinedBlobs: 0n })
+    expect(namespaces.map(({ namespace }) => namespace)).toContain('default')
+  })
+})
