@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { Complaint, EXIT } from './complaint.ts'
 import { addAccessCommands } from './program/access.ts'
 import { addAliasCommands } from './program/alias.ts'
+import { addArtifactCommands } from './program/artifact.ts'
 import { addAuditCommands } from './program/audit.ts'
 import { addBrowseCommands } from './program/browse.ts'
 import { addModelCommands } from './program/model.ts'
@@ -54,6 +55,7 @@ export function buildProgram(): Command {
   addAliasCommands(program)
   addModelCommands(program)
   addAccessCommands(program)
+  addArtifactCommands(program)
   addAuditCommands(program)
   addCacheCommands(program)
   return program

@@ -39,10 +39,20 @@ function roomFor({ filter = '' }: LogOptions): number {
   return Buffer.byteLength(filter)
 }
 
-/** Every push brings files and their list before it brings a version; people are spared them unless they ask. */
+const SPARED = [
+  'blob.committed.v1',
+  'manifest.created.v1',
+  'blob.condemned.v1',
+  'blob.revived.v1',
+  'blob.collected.v1',
+  'manifest.collected.v1',
+]
+
+/** Every push brings files and their list before it brings a version, and they go one by one when it goes; people are spared them
+ * unless they ask. */
 function aboutAll({ output }: Context, { all, filter }: LogOptions): About {
   const isWhole = output.json || all || filter
-  const condition = isWhole ? '' : 'type != "blob.committed.v1" AND type != "manifest.created.v1"'
+  const condition = isWhole ? '' : SPARED.map((type) => `type != "${type}"`).join(' AND ')
   return { condition, exists: true }
 }
 
