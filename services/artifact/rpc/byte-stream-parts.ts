@@ -8,13 +8,13 @@ import { forkFor } from '#lib/store/database.ts'
 import { partLengthOf } from '../domain/blob.ts'
 import { PartBuffer } from '../domain/part-buffer.ts'
 import type { NamedBlob } from '../domain/resource-name.ts'
-import { findBlob } from '../store/blob.ts'
 import type { Bytes } from '../store/byte-store.ts'
 import { findProgress } from '../store/upload-progress.ts'
 import type { Upload } from '../store/upload.ts'
 import type { Backend } from './backend.ts'
 import type { IncomingWrite } from './byte-stream-messages.ts'
 import { completeUpload } from './complete-upload.ts'
+import { keepBlob } from './keep-blobs.ts'
 import { failSize } from './receive.ts'
 import { requireUpload, startUpload } from './uploads.ts'
 import { keepPart } from './write-part.ts'
@@ -85,7 +85,7 @@ async function storeParts(
   try {
     for await (const part of parts) {
       await storing
-      if (await findBlob(forkFor(backend.database, context.signal), upload.namespace, upload.digest)) return true
+      if (await keepBlob(backend, context, upload.namespace, upload.digest)) return true
       storing = keepPart(backend, upload, part.number, part)
       storing.catch(() => undefined)
     }

@@ -9,12 +9,12 @@ import { partSizeOf } from '../domain/blob.ts'
 import { requireStreamLane } from '../domain/lanes.ts'
 import { PartBuffer } from '../domain/part-buffer.ts'
 import { parseUploadName, type NamedBlob } from '../domain/resource-name.ts'
-import { findBlob } from '../store/blob.ts'
 import type { Bytes } from '../store/byte-store.ts'
 import { findProgress } from '../store/upload-progress.ts'
 import type { Backend } from './backend.ts'
 import { receiveWrite, type IncomingWrite } from './byte-stream-messages.ts'
 import { writeParts } from './byte-stream-parts.ts'
+import { keepBlob } from './keep-blobs.ts'
 import { keepPace } from './pace.ts'
 import { failDigest, failKnownSize, failSize } from './receive.ts'
 import { storeBlob } from './store-blob.ts'
@@ -34,7 +34,7 @@ export async function write(backend: Backend, requests: AsyncIterable<WriteReque
 
 /** Whether the namespace has the blob. Throws SIZE_MISMATCH where it has it with another size. */
 export async function isStored(backend: Backend, blob: NamedBlob, context: HandlerContext): Promise<boolean> {
-  const known = await findBlob(forkFor(backend.database, context.signal), blob.namespace, blob.digest)
+  const known = await keepBlob(backend, context, blob.namespace, blob.digest)
   if (known && known.sizeBytes !== blob.sizeBytes) failKnownSize(blob.sizeBytes, known.sizeBytes)
   return known !== undefined
 }

@@ -180,6 +180,33 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     expect((await download(alice, { digest })).equals(bytes)).toBe(true)
   })
 
+  test('a download that is slower than a lease goes on, and gets no wrong byte where it is slower than all grace', async () => {
+    const bytes = makeBytes(40 * MIB, 'slowly read')
+    const digest = await upload(bytes)
+    const slowly = async (atStart: () => Promise<void>): Promise<Buffer> => {
+      const chunks: Uint8Array[] = []
+      for await (const { message } of alice.downloadBlob({ digest })) {
+        if (message.case !== 'chunk') continue
+        if (chunks.push(message.value) === 1) await atStart()
+      }
+      return Buffer.concat(chunks)
+    }
+    const whole = await slowly(async () => {
+      await pass(25)
+      expect(told(await collect())).toEqual([['CONDEMNED', digest]])
+      await pass(24)
+      expect(await collect()).toEqual([])
+    })
+    expect(whole.equals(bytes)).toBe(true)
+    const late = await slowly(async () => {
+      await pass(2)
+      expect(told(await collect())).toEqual([['BLOB', digest]])
+      await expect.poll(() => artifact.sql('select * from artifact.doomed_object')).toEqual([])
+    }).catch((error: unknown) => error)
+    if (Buffer.isBuffer(late)) expect(late.equals(bytes)).toBe(true)
+    else expect(await refusalOf(Promise.reject(late))).toMatchObject({ code: 'DataLoss' })
+  })
+
   test('a dry run changes nothing at all', async () => {
     await upload(makeBytes(100, 'dry'))
     await nameFiles(makeBytes(500, 'waiting'))
