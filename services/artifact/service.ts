@@ -94,7 +94,6 @@ export function artifactService(deps: ArtifactDeps): Service {
     budget: deps.budget ?? new ByteBudget(limits.uploadMemoryBytes, limits.patienceMs ?? 5_000),
     scrubber,
     terms,
-    budget: new ByteBudget(limits.uploadMemoryBytes, limits.patienceMs ?? 5_000),
     closing: closing.signal,
     running: new Set(),
   }
