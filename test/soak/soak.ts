@@ -159,13 +159,12 @@ async function compareAll(run: Soak): Promise<void> {
 async function cleanUp({ world }: Soak): Promise<string[]> {
   const keys = world.chaos.seen.flatMap(({ operation, key }) => (operation === 'CreateMultipartUpload' ? [key] : []))
   for (let tries = 1; ; tries += 1) {
-    // A janitor looks again whenever somebody gives an upload up.
-    const { result } = await world
-      .client(UploadService)
-      .startUpload({ digest: `sha256:${'0'.repeat(64)}`, sizeBytes: 1n })
-    if (result.case === 'upload') await world.client(UploadService).abortUpload({ uploadId: result.value.id })
     const leftovers = await findLeftovers(world, world.bucket, [...new Set(keys)])
     if (leftovers.length === 0 || tries === 40) return leftovers
-    await sleep(500)
+    // A janitor looks again whenever somebody gives an upload up.
+    const uploads = world.client(UploadService)
+    const { result } = await uploads.startUpload({ digest: `sha256:${'0'.repeat(64)}`, sizeBytes: 1n })
+    if (result.case === 'upload') await uploads.abortUpload({ uploadId: result.value.id })
+    await sleep(1_000)
   }
 }
