@@ -20,6 +20,7 @@ import { StreamLimit } from './domain/stream-limit.ts'
 import { collectLessOften } from './garbage.ts'
 import type { Backend } from './rpc/backend.ts'
 import { artifactRoutes, BYTE_METHODS } from './rpc/routes.ts'
+import { createSimpleLane } from './rpc/simple-lane.ts'
 import type { ByteStore } from './store/byte-store.ts'
 import { startCollector, USUAL_TERMS, type GarbageTerms } from './store/collector.ts'
 import { startJanitor } from './store/janitor.ts'
@@ -89,6 +90,7 @@ export function artifactService(deps: ArtifactDeps): Service {
     logger,
     relay,
     janitor,
+    simpleLane: createSimpleLane(database),
     digests: new RunningDigests(MAX_DIGESTS),
     streams: new StreamLimit(limits.maxStreams ?? USUAL_MAX_STREAMS),
     budget: deps.budget ?? new ByteBudget(limits.uploadMemoryBytes, limits.patienceMs ?? 5_000),

@@ -8,6 +8,7 @@ import type { Lanes } from '../domain/lanes.ts'
 import type { RunningDigests } from '../domain/running-digest.ts'
 import type { ByteStore } from '../store/byte-store.ts'
 import type { Background } from '#lib/background.ts'
+import type { SimpleLane } from './simple-lane.ts'
 import type { GarbageTerms } from '../store/collector.ts'
 
 export interface Backend {
@@ -28,6 +29,7 @@ export interface Backend {
   scrubber: Background
   /** When what is garbage. */
   terms: GarbageTerms
+  simpleLane: SimpleLane
   streamIdleSeconds: number
   uploadMinBytesPerSecond: number
   uploadExpireSeconds: number

@@ -20,11 +20,11 @@ import {
 import { UNFINISHED, type SealedState, type Upload } from '../store/upload.ts'
 import { assembleObject, hashObject, type Hashed } from './assemble.ts'
 import type { Backend } from './backend.ts'
+import { commitBlob } from './commit-blob.ts'
 import { findPrefix, noPrefix } from './hashed-prefix.ts'
 import { keepBlobIn } from './keep-blobs.ts'
 import { keepLease } from './lease.ts'
 import { presentBlob } from './present.ts'
-import { commitBlob } from './store-blob.ts'
 import { failBusy, failClosed, failMissing } from './upload-faults.ts'
 import { FORGOTTEN, requireUpload } from './uploads.ts'
 

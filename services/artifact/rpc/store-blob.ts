@@ -1,35 +1,23 @@
 // The simple lane: one blob from one source of bytes, verified before it exists, and nothing left if that fails.
 import type { HandlerContext } from '@connectrpc/connect'
+import { v7 as uuidv7 } from 'uuid'
 import { accessOf } from '#lib/caller.ts'
 import { fail } from '#lib/errors.ts'
-import { forkFor, inTransaction } from '#lib/store/database.ts'
-import { emit } from '#lib/store/outbox.ts'
-import type { EntityManager } from '#lib/store/database.ts'
+import { forkFor } from '#lib/store/database.ts'
 import { partSizeOf } from '../domain/blob.ts'
-import { addBlob, type BlobInit, type KnownBlob } from '../store/blob.ts'
+import type { KnownBlob } from '../store/blob.ts'
 import { ByteStoreError, newObjectKey, storeUnavailable, type Bytes, type StoredPart } from '../store/byte-store.ts'
-import { blobResource } from '../store/events.ts'
-import { tellHolders } from '../store/quarantine.ts'
-import { finishSimpleUpload, giveUpSimpleUpload } from '../store/simple-upload.ts'
-import { extendUpload, insertUpload, setStoreUpload } from '../store/upload-state.ts'
+import { giveUpSimpleUpload, type SimpleUpload } from '../store/simple-upload.ts'
+import { extendUpload, setStoreUpload } from '../store/upload-state.ts'
 import { completeObject } from './assemble.ts'
 import type { Backend } from './backend.ts'
-import { byCaller, keepBlob } from './keep-blobs.ts'
+import { keepBlob } from './keep-blobs.ts'
+import { EXPIRE_SECONDS } from './simple-lane.ts'
 
 export interface AnnouncedBlob {
   namespace: string
   digest: string
   sizeBytes: number
-}
-
-/** How long a part may take before what was stored counts as left behind. */
-const EXPIRE_SECONDS = 3600
-
-interface SimpleUpload {
-  id: string
-  objectKey: string
-  sizeBytes: number
-  partSizeBytes: number
 }
 
 export interface Stored {
@@ -39,35 +27,51 @@ export interface Stored {
 }
 
 /** `parts`: all bytes in parts of `partSizeOf` the size; it throws before the last one unless the whole has the announced
- * size and digest. */
+ * size and digest. It is asked for none where the namespace has the blob. `reserve` is called before the first, and what
+ * it returns after the last. */
 export async function storeBlob(
   backend: Backend,
   context: HandlerContext,
   blob: AnnouncedBlob,
   parts: AsyncIterable<Bytes>,
+  reserve?: () => Promise<() => void>,
 ): Promise<Stored> {
-  const { database, relay } = backend
-  const upload = await beginSimpleUpload(backend, context, blob)
   const find = () => keepBlob(backend, context, blob.namespace, blob.digest)
+  for (;;) {
+    const upload = await beginSimpleUpload(backend, context, blob)
+    if (upload) return storeNew(backend, context, upload, parts, find, reserve)
+    const known = await find()
+    if (known) return { blob: known, existed: true }
+  }
+}
+
+async function storeNew(
+  backend: Backend,
+  context: HandlerContext,
+  upload: SimpleUpload,
+  parts: AsyncIterable<Bytes>,
+  find: FindBlob,
+  reserve?: () => Promise<() => void>,
+): Promise<Stored> {
+  let giveBack: (() => void) | undefined
   try {
+    giveBack = await reserve?.()
     const { known, partSha256s } = await storeParts(backend, upload, parts, find)
     if (known) {
       await giveUp(backend, upload)
       return { blob: known, existed: true }
     }
-    await inTransaction(database, context.signal, async (em) => {
-      if (!(await finishSimpleUpload(em, upload.id))) {
-        fail('UPLOAD_CLOSED', 'the upload took too long', { upload: upload.id, state: 'EXPIRED' })
-      }
-      await commitBlob(em, context, { ...blob, ...upload, partSha256s })
-    })
+    const ended = await backend.simpleLane.finish.do({ upload: { ...upload, partSha256s }, context })
+    if (ended.isOver) fail('UPLOAD_CLOSED', 'the upload took too long', { upload: upload.id, state: 'EXPIRED' })
+    backend.relay.wake()
+    return { blob: ended.blob ?? (await find())!, existed: false }
   } catch (error) {
     await giveUp(backend, upload).catch(() => undefined)
     // Nobody else knows of this object: what the store says of it is its own confusion.
     throw error instanceof ByteStoreError ? storeUnavailable(error) : error
+  } finally {
+    giveBack?.()
   }
-  relay.wake()
-  return { blob: (await find())!, existed: false }
 }
 
 async function giveUp({ database, janitor }: Backend, upload: SimpleUpload): Promise<void> {
@@ -75,35 +79,16 @@ async function giveUp({ database, janitor }: Backend, upload: SimpleUpload): Pro
   janitor.wake()
 }
 
-/** Makes verified bytes the blob of a namespace, with the event of it. */
-export async function commitBlob(em: EntityManager, context: HandlerContext, blob: BlobInit): Promise<void> {
-  const { namespace, digest, sizeBytes } = blob
-  const { isNew, isRepaired } = await addBlob(em, byCaller(context), blob)
-  if (isRepaired) await tellHolders(em, digest, 'blob.repaired.v1')
-  if (!isNew) return
-  emit(em, context, {
-    type: 'blob.committed.v1',
-    resource: blobResource(namespace, digest),
-    afterDigest: digest,
-    details: { sizeBytes: String(sizeBytes) },
-  })
-}
-
+/** The new upload; undefined where the namespace has the blob. */
 async function beginSimpleUpload(
-  { database }: Backend,
+  { simpleLane }: Backend,
   context: HandlerContext,
   blob: AnnouncedBlob,
-): Promise<SimpleUpload> {
-  const upload = { sizeBytes: blob.sizeBytes, partSizeBytes: partSizeOf(blob.sizeBytes), objectKey: newObjectKey() }
-  // Not cancelled with the call: it would be unknown whether the row is there.
-  const id = await insertUpload(forkFor(database), {
-    ...blob,
-    ...upload,
-    principal: accessOf(context).caller.principal,
-    resumable: false,
-    expireSeconds: EXPIRE_SECONDS,
-  })
-  return { id, ...upload }
+): Promise<SimpleUpload | undefined> {
+  const { principal } = accessOf(context).caller
+  const partSizeBytes = partSizeOf(blob.sizeBytes)
+  const upload = { ...blob, id: uuidv7(), principal, partSizeBytes, objectKey: newObjectKey() }
+  return (await simpleLane.begin.do(upload)) ? upload : undefined
 }
 
 type FindBlob = () => Promise<KnownBlob | undefined>

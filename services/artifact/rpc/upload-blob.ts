@@ -9,7 +9,6 @@ import { requireStreamLane } from '../domain/lanes.ts'
 import { PartBuffer } from '../domain/part-buffer.ts'
 import type { Bytes } from '../store/byte-store.ts'
 import type { Backend } from './backend.ts'
-import { keepBlob } from './keep-blobs.ts'
 import { keepPace } from './pace.ts'
 import { presentBlob } from './present.ts'
 import { failDigest, failKnownSize, failSize, receive } from './receive.ts'
@@ -23,25 +22,13 @@ export async function uploadBlob(
   requireStreamLane(backend.lanes)
   const { header, chunks } = await receive(requests, backend.streamIdleSeconds, context.signal)
   const blob = parseHeader(header, context)
-  const known = await keepBlob(backend, context, blob.namespace, blob.digest)
-  if (known) {
-    if (known.sizeBytes !== blob.sizeBytes) failKnownSize(blob.sizeBytes, known.sizeBytes)
-    return { blob: presentBlob(known), existed: true }
-  }
   // One part is on its way to the store while the next one comes in.
   const { principal } = accessOf(context).caller
-  const giveBack = await backend.budget.take(principal, Math.min(blob.sizeBytes, 2 * partSizeOf(blob.sizeBytes)))
-  try {
-    const { blob: stored, existed } = await storeBlob(
-      backend,
-      context,
-      blob,
-      splitParts(keepPace(chunks, backend), blob),
-    )
-    return { blob: presentBlob(stored), existed }
-  } finally {
-    giveBack()
-  }
+  const reserve = () => backend.budget.take(principal, Math.min(blob.sizeBytes, 2 * partSizeOf(blob.sizeBytes)))
+  const parts = splitParts(keepPace(chunks, backend), blob)
+  const { blob: stored, existed } = await storeBlob(backend, context, blob, parts, reserve)
+  if (stored.sizeBytes !== blob.sizeBytes) failKnownSize(blob.sizeBytes, stored.sizeBytes)
+  return { blob: presentBlob(stored), existed }
 }
 
 function parseHeader(header: UploadBlobHeader, context: HandlerContext): AnnouncedBlob {
