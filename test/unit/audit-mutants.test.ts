@@ -87,9 +87,9 @@ const CASES: [string, Buffer, string?][] = [
   ['a forged cosignature', withNote(cosigned().replace(/.{12}\n$/, 'AAAAAAAAAAAA\n')), POLICY],
 ]
 
-const FILES = ['verify-export.ts', 'openings.ts', 'open-checkpoint.ts', 'lines.ts', 'governance.ts']
+const FILES = ['verify-export.ts', 'leaf-tree.ts', 'openings.ts', 'open-checkpoint.ts', 'lines.ts', 'governance.ts']
 const CALLS =
-  /^ +(requireRoot|openings\.finish|governance\.finish|requireQuorum|countSequence|openings\.entry|openings\.open|replay|requireNone|requireTold|broken\.push)\(.*\)$/
+  /^ +(requireSize|requireRoot|openings\.finish|governance\.finish|requireQuorum|countSequence|openings\.entry|openings\.open|replay|requireNone|requireTold|broken\.push)\(.*\)$/
 
 interface Mutant {
   name: string
@@ -156,11 +156,12 @@ test('the files looked at are all that judge an export', async () => {
     const text = await readFile(join(ROOT, 'clients', 'cli', 'audit', file), 'utf8')
     if (/throw new (Tampered|Unmet)/.test(text)) judging.push(file)
   }
-  // These judge proofs, consistency and live logs, and have tests of their own.
+  // These judge proofs, consistency, live logs and large exports, and have tests of their own.
   expect(judging.toSorted()).toEqual([
     'look.ts',
     'monitor.ts',
     'tile-source.ts',
+    'tree-thread.ts',
     'verify-consistency.ts',
     'verify-proof.ts',
   ])

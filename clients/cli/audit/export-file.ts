@@ -46,12 +46,13 @@ export interface ExportedLine {
 }
 
 const HASH_TEXT = 44
+const COMMA = 44
+const HEAD_AFTER_INDEX = entryHead('', '').length - '{"index":'.length + HASH_TEXT
 const HEAD = /^\{"index":(0|[1-9][0-9]{0,15}),"hash":"([^"]{44})","leaf":$/
 
 /** Undefined where the line is not of this form. */
 export function findEntryLine(line: Buffer): ExportedLine | undefined {
-  const index = line.indexOf(',', 0, 'latin1')
-  const end = index + entryHead('', '').length - '{"index":'.length + HASH_TEXT
+  const end = line.indexOf(COMMA) + HEAD_AFTER_INDEX
   const [, digits, hash] = HEAD.exec(line.toString('latin1', 0, Math.max(0, end))) ?? []
   if (digits === undefined || hash === undefined || line.at(-1) !== LEAF_END[0]) return undefined
   return { index: digits, hash, leaf: line.subarray(end, -1) }
@@ -80,7 +81,10 @@ export function formatRedacted(index: number, field: string, redactIndex: number
 }
 
 export function isOpeningLine(line: Buffer): boolean {
-  return line.subarray(0, OPENING_START.length).equals(OPENING_START)
+  return (
+    line.length >= OPENING_START.length &&
+    line.compare(OPENING_START, 0, OPENING_START.length, 0, OPENING_START.length) === 0
+  )
 }
 
 /** Undefined where the line is not of this form. */

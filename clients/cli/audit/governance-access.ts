@@ -24,7 +24,8 @@ interface Token {
 }
 
 export interface Access {
-  roles: Map<string, Role>
+  /** By namespace within those by principal. */
+  roles: Map<unknown, Map<unknown, Role>>
   tokens: Map<unknown, Token>
 }
 
@@ -47,8 +48,10 @@ export function applyRole(
   { roles }: Access,
   rank = RANKS[String(event.details?.['role'])] ?? 0,
 ): void {
-  const key = roleKey(event.details?.['principal'], event.details?.['namespace'])
-  roles.set(key, { rank, before: roles.get(key)?.rank ?? 0, changed: timeOf(event) })
+  const { principal, namespace } = event.details ?? {}
+  const held = roles.get(principal) ?? new Map<unknown, Role>()
+  held.set(namespace, { rank, before: held.get(namespace)?.rank ?? 0, changed: timeOf(event) })
+  roles.set(principal, held)
 }
 
 /** What is wrong with the actor; undefined where it could do this. */
@@ -62,19 +65,15 @@ export function judgeActor(event: LeafEvent, need: Need, namespace: unknown, acc
   if (token?.principal !== principal) return `it was done with a token that ${who} was not given`
   if (time > Math.min(token?.expires ?? 0, token?.revoked ?? 0) + GRACE_MS) return `the token of ${who} had ended`
   const rank = RANKS[need] ?? RANKS['ADMIN']!
-  const places = need === 'PLATFORM' || namespace === EVERYWHERE ? [EVERYWHERE] : [EVERYWHERE, namespace]
-  const held = places.map((place) => rankAt(access.roles.get(roleKey(principal, place)), time))
-  if (Math.max(...held) >= rank) return undefined
-  return `${who} had no role for it: ${need} on ${String(places.at(-1))} is needed`
+  const place = need === 'PLATFORM' ? EVERYWHERE : namespace
+  const roles = access.roles.get(principal)
+  if (Math.max(rankAt(roles?.get(EVERYWHERE), time), rankAt(roles?.get(place), time)) >= rank) return undefined
+  return `${who} had no role for it: ${need} on ${String(place)} is needed`
 }
 
 function rankAt(role: Role | undefined, time: number): number {
   if (!role) return 0
   return time - role.changed <= GRACE_MS ? Math.max(role.rank, role.before) : role.rank
-}
-
-function roleKey(principal: unknown, namespace: unknown): string {
-  return JSON.stringify([principal, namespace])
 }
 
 function timeOf({ occurTime }: LeafEvent): number {
