@@ -49,8 +49,18 @@ export function readArtifactSettings(environment: Environment): ArtifactSettings
   if (settings.lanes === 'direct' && settings.store.kind === 'directory') {
     env.problem('LANES=direct needs STORE=s3: clients cannot use a directory by themselves')
   }
+  if (settings.store.kind === 's3') checkGrace(env, settings.store.s3, settings.limits)
   env.check()
   return settings
+}
+
+/** S3 servers let clocks differ by so much. */
+const SKEW_SECONDS = 900
+
+function checkGrace(env: EnvReader, { presignSeconds = 0 }: S3Options, { terms }: ArtifactLimits): void {
+  if (terms!.graceSeconds >= presignSeconds + SKEW_SECONDS) return
+  const why = 'or what a signed URL was given out for is removed before the URL ends'
+  env.problem(`GARBAGE_GRACE_HOURS must be a quarter of an hour longer than PRESIGN_SECONDS, ${why}`)
 }
 
 export function readArtifactLimits(env: EnvReader): ArtifactLimits {

@@ -55,6 +55,7 @@ const CODES = {
   UPLOAD_LIMIT_REACHED: Code.ResourceExhausted,
   MANIFEST_NOT_FOUND: Code.NotFound,
   BLOB_MISSING: Code.FailedPrecondition,
+  STORE_SHARED: Code.FailedPrecondition,
   DIRECT_LANE_UNAVAILABLE: Code.FailedPrecondition,
   LANE_CLOSED: Code.FailedPrecondition,
   EVENT_NOT_FOUND: Code.NotFound,

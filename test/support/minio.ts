@@ -32,7 +32,8 @@ export async function createBucketOn(access: S3Access): Promise<TestBucket> {
     ...options,
   })
   await client.makeBucket(options.bucket, options.region)
-  const listObjects = () => readKeys(client.listObjectsV2(options.bucket, '', true))
+  const listAll = (prefix = '') => readKeys(client.listObjectsV2(options.bucket, prefix, true))
+  const listObjects = () => listAll('objects/')
   return {
     options,
     client,
@@ -43,7 +44,7 @@ export async function createBucketOn(access: S3Access): Promise<TestBucket> {
       return keys.filter((_key, index) => found[index] !== undefined)
     },
     drop: async () => {
-      await client.removeObjects(options.bucket, await listObjects())
+      await client.removeObjects(options.bucket, await listAll())
       await client.removeBucket(options.bucket)
     },
   }

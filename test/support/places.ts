@@ -32,7 +32,8 @@ async function directoryPlace(): Promise<Place> {
   const entries = () => readdir(root, { recursive: true, withFileTypes: true })
   return {
     settings: { STORE: 'directory', STORE_DIRECTORY: root },
-    countEntries: async () => (await entries()).filter((entry) => entry.isFile()).length,
+    countEntries: async () =>
+      (await entries()).filter((entry) => entry.isFile() && !entry.parentPath.endsWith('owners')).length,
     drop: () => rm(root, { recursive: true }),
   }
 }

@@ -113,6 +113,16 @@ test.each([
   [{ ...S3, LANES: 'fast' }, 'LANES must be one of any, stream, direct'],
   [{ ...S3, S3_PUBLIC_ENDPOINT: 'https://objects.example.com/models' }, 'S3_PUBLIC_ENDPOINT must have nothing but'],
   [{ ...S3, PRESIGN_SECONDS: '604801' }, 'PRESIGN_SECONDS must be'],
+  [
+    { ...S3, PRESIGN_SECONDS: '2701', GARBAGE_GRACE_HOURS: '1' },
+    'GARBAGE_GRACE_HOURS must be a quarter of an hour longer than PRESIGN_SECONDS',
+  ],
 ])('settings %# are refused: %s', (settings, problem) => {
   expect(problemsOf({ ...COMMON, ...settings }).join('\n')).toContain(problem)
+})
+
+test('an hour of grace is enough for URLs of three quarters, and for a directory', () => {
+  const grace = { GARBAGE_GRACE_HOURS: '1' }
+  expect(problemsOf({ ...COMMON, ...S3, ...grace, PRESIGN_SECONDS: '2700' })).toEqual([])
+  expect(problemsOf({ ...COMMON, ...grace, STORE: 'directory', STORE_DIRECTORY: '/x' })).toEqual([])
 })

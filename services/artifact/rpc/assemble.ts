@@ -1,23 +1,27 @@
 // Making an object of an upload's parts, and reading back what was not hashed on its way in.
 import { createHash } from 'node:crypto'
+import { forkFor } from '#lib/store/database.ts'
 import type { Prefix } from '../domain/running-digest.ts'
 import type { Bytes, ByteStore, StoredPart } from '../store/byte-store.ts'
+import { doubtBeginning } from '../store/doomed-object.ts'
 import type { Upload, UploadPart } from '../store/upload.ts'
+import type { Backend } from './backend.ts'
 
 const NOTHING: Bytes = { chunks: [], length: 0, sha256: createHash('sha256').digest() }
 
 /** `again`: an earlier owner may have asked the store already. */
 export async function assembleObject(
-  bytes: ByteStore,
+  { bytes, database }: Pick<Backend, 'bytes' | 'database'>,
   upload: Upload,
   parts: UploadPart[],
   again: boolean,
 ): Promise<void> {
   const { objectKey, sizeBytes, storeUploadId } = upload
-  if (again && (await bytes.stat(objectKey)) === sizeBytes) return giveUpOthers(bytes, objectKey)
+  const onDoubt = () => doubtBeginning(forkFor(database), objectKey)
+  if (again && (await bytes.stat(objectKey)) === sizeBytes) return giveUpOthers(bytes, objectKey, onDoubt)
   if (parts.length === 0) return bytes.put(objectKey, NOTHING)
   const stored = parts.map(({ number, sizeBytes: length, etag }) => ({ number, length, etag }))
-  await completeObject(bytes, upload, storeUploadId!, stored)
+  await completeObject(bytes, upload, storeUploadId!, stored, onDoubt)
 }
 
 export async function completeObject(
@@ -25,6 +29,7 @@ export async function completeObject(
   { objectKey, sizeBytes }: Pick<Upload, 'objectKey' | 'sizeBytes'>,
   storeUploadId: string,
   parts: StoredPart[],
+  onDoubt: () => Promise<void>,
 ): Promise<void> {
   try {
     await bytes.complete(objectKey, storeUploadId, parts)
@@ -32,12 +37,12 @@ export async function completeObject(
     // The store may have done it and only the answer was lost.
     if ((await bytes.stat(objectKey)) !== sizeBytes) throw error
   }
-  await giveUpOthers(bytes, objectKey)
+  await giveUpOthers(bytes, objectKey, onDoubt)
 }
 
 /** Where the answer to a beginning was lost, the object was begun twice. What nobody completed is needed no more. */
-async function giveUpOthers(bytes: ByteStore, objectKey: string): Promise<void> {
-  await bytes.abort(objectKey, null).catch(() => undefined)
+async function giveUpOthers(bytes: ByteStore, objectKey: string, onDoubt: () => Promise<void>): Promise<void> {
+  await bytes.abort(objectKey, null).catch(onDoubt)
 }
 
 export interface Hashed {

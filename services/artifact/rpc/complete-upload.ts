@@ -98,7 +98,7 @@ async function makeObject(backend: Backend, upload: Upload, owned: Ownership, si
   const prefix = await findPrefix(backend, upload, parts, owned.attempts)
   if (prefix.whole) await requireDigest(backend, upload, owned, prefix.whole)
   if (owned.state === 'SEALING') await advance('COMPLETING')
-  if (owned.state !== 'VERIFYING') await assembleObject(bytes, upload, parts, owned.state === 'COMPLETING')
+  if (owned.state !== 'VERIFYING') await assembleObject(backend, upload, parts, owned.state === 'COMPLETING')
   if (prefix.whole) return prefix.whole
   await advance('VERIFYING')
   const giveBack = await backend.budget.take(upload.principal, READ_BACK_BYTES)

@@ -7,6 +7,7 @@ import { forkFor } from '#lib/store/database.ts'
 import { partSizeOf } from '../domain/blob.ts'
 import type { KnownBlob } from '../store/blob.ts'
 import { ByteStoreError, newObjectKey, storeUnavailable, type Bytes, type StoredPart } from '../store/byte-store.ts'
+import { doubtBeginning } from '../store/doomed-object.ts'
 import { giveUpSimpleUpload, type SimpleUpload } from '../store/simple-upload.ts'
 import { extendUpload, setStoreUpload } from '../store/upload-state.ts'
 import { completeObject } from './assemble.ts'
@@ -118,7 +119,8 @@ async function storeManyParts(
   find: FindBlob,
 ): Promise<StoredParts> {
   const { id, objectKey: key, partSizeBytes } = upload
-  const uploadId = await bytes.begin(key)
+  const onDoubt = () => doubtBeginning(forkFor(database), key)
+  const uploadId = await bytes.begin(key, onDoubt)
   await setStoreUpload(forkFor(database), id, uploadId)
   const stored: StoredPart[] = []
   const sha256s: Buffer[] = []
@@ -141,6 +143,6 @@ async function storeManyParts(
   } finally {
     await storing?.catch(() => undefined)
   }
-  await completeObject(bytes, upload, uploadId, stored)
+  await completeObject(bytes, upload, uploadId, stored, onDoubt)
   return { partSha256s: Buffer.concat(sha256s) }
 }

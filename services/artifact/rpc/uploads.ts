@@ -10,6 +10,7 @@ import { forkFor, inTransaction, type EntityManager } from '#lib/store/database.
 import { parseBlobSize, partSizeOf } from '../domain/blob.ts'
 import { parseNamespace } from '../domain/namespace.ts'
 import { newObjectKey } from '../store/byte-store.ts'
+import { doubtBeginning } from '../store/doomed-object.ts'
 import { listParts } from '../store/upload-part.ts'
 import {
   closeUpload,
@@ -107,9 +108,10 @@ async function begin(backend: Backend, context: HandlerContext, upload: Upload):
   const em = forkFor(database, context.signal)
   await extendUpload(em, upload.id, backend.uploadExpireSeconds)
   if (upload.storeUploadId === null && upload.sizeBytes > 0) {
-    const storeUploadId = await bytes.begin(upload.objectKey)
+    const onDoubt = () => doubtBeginning(forkFor(database), upload.objectKey)
+    const storeUploadId = await bytes.begin(upload.objectKey, onDoubt)
     // Another call of the same client may have been faster: its name holds, and the other is given up in the end.
-    await setStoreUpload(forkFor(database), upload.id, storeUploadId)
+    if (!(await setStoreUpload(forkFor(database), upload.id, storeUploadId))) await onDoubt()
   }
   return em.findOneOrFail(Upload, { id: upload.id })
 }

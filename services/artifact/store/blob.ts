@@ -3,6 +3,7 @@ import { defineEntity, p } from '@mikro-orm/postgresql'
 import type { EntityManager } from '#lib/store/database.ts'
 import { createTimeColumn, timeColumn } from '#lib/store/time.ts'
 import { keepBlobs } from './blob-lease.ts'
+import { ALL_GOES } from './doomed-object.ts'
 import type { Emit } from './events.ts'
 
 /** QUARANTINED: what is stored was found not to be what it should be, and is not served. */
@@ -170,7 +171,7 @@ async function storeBytes(em: EntityManager, blob: BlobInit): Promise<boolean> {
       )
     }
     const doomed = isRepaired ? known.object_key : blob.objectKey
-    await em.execute('insert into doomed_object (object_key) values (?)', [doomed])
+    await em.execute(`insert into doomed_object (object_key) values (?) ${ALL_GOES}`, [doomed])
     return isRepaired
   }
 }

@@ -4,8 +4,9 @@ import { ModelkeepError } from '#lib/errors.ts'
 
 /** Keys come from `newObjectKey` alone; nothing that a caller sent is ever part of one. */
 export interface ByteStore {
-  /** Begins an object that is written in parts. Returns the store's own name of the unfinished object. */
-  begin(key: string): Promise<string>
+  /** Begins an object that is written in parts. Returns the store's own name of the unfinished object. `onDoubt` is awaited
+   * after each attempt that failed, and may have begun it all the same, now or later. */
+  begin(key: string, onDoubt?: () => Promise<void>): Promise<string>
   /** Stores one part, or puts it in the place of one with the same number. Returns what `complete` needs of it. */
   putPart(part: PartToPut): Promise<string>
   /** Makes the object of its parts. Never to be called twice at once for one key. */
@@ -20,6 +21,10 @@ export interface ByteStore {
   stat(key: string): Promise<number | undefined>
   /** Removes a whole object, if it is there. */
   remove(key: string): Promise<void>
+  /** Notes in the store that an installation uses it. */
+  mark(installation: string): Promise<void>
+  /** The installations that have noted it. */
+  listMarks(): Promise<string[]>
   /** Every whole object, in no order that counts. */
   list(): AsyncIterable<ListedObject>
   /** Every unfinished object that the store tells of, which may be less than there are. */
@@ -131,6 +136,16 @@ export function storeFull(cause: unknown): ModelkeepError {
 export function storeUnavailable(cause: unknown): ModelkeepError {
   const message = 'the store is not available; try again'
   return new ModelkeepError('DEPENDENCY_UNAVAILABLE', message, { dependency: 'store' }, [], { cause })
+}
+
+/** Below it each installation that uses a store has an object. */
+export const MARKS = 'modelkeep/owners/'
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** Where an installation marks its store: no key of an object. */
+export function markOf(installation: string): string {
+  if (!UUID.test(installation)) throw new Error('not an installation')
+  return `${MARKS}${installation}`
 }
 
 /** Of an error of Node or of S3; empty where it has none. */

@@ -5,6 +5,7 @@
 // Each step locks rows first and looks at what refers to them in a second statement: whoever adds a reference holds the
 // same lock until it can be seen. What another transaction has locked is left for the next time.
 import { inTransaction, type Database, type EntityManager } from '#lib/store/database.ts'
+import { ALL_GOES } from './doomed-object.ts'
 import { blobResource, manifestResource, type Emit } from './events.ts'
 
 export interface Terms {
@@ -133,7 +134,7 @@ async function removeBlobs(em: EntityManager, emit: Emit, options: CollectOption
       and not exists (select from namespace_blob held where held.digest = blob.digest) returning digest, object_key`,
     [JSON.stringify(removed.map(({ digest }) => digest))],
   )
-  await em.execute('insert into doomed_object (object_key) select jsonb_array_elements_text(?::jsonb)', [
+  await em.execute(`insert into doomed_object (object_key) select jsonb_array_elements_text(?::jsonb) ${ALL_GOES}`, [
     JSON.stringify(freed.map(({ object_key }) => object_key)),
   ])
   const digests = new Set(freed.map(({ digest }) => digest))

@@ -6,6 +6,7 @@ import type { ByteStore } from './byte-store.ts'
 import { claimChore } from './chore.ts'
 import { collect, type Terms } from './collect.ts'
 import { bySystem } from './events.ts'
+import { markStore } from './installation.ts'
 import { sweepOrphans } from './orphans.ts'
 import type { ScrubTerms } from './scrub.ts'
 
@@ -37,13 +38,17 @@ const SWEEP_EVERY_SECONDS = 6 * HOUR
 export function startCollector(options: CollectorOptions): Background {
   const { database, bytes, logger, terms } = options
   let failing = false
+  let isMarked = false
   return loop(options.everyMs, async (stopping) => {
     try {
+      // Before anything of this installation is old enough to be taken for nobody's by another.
+      if (!isMarked) await markStore(database, bytes)
+      isMarked = true
       if (await claimChore(database, 'collect', COLLECT_EVERY_SECONDS)) {
         for await (const _ of collect(database, bySystem, { ...terms, stopping }));
       }
       if (await claimChore(database, 'sweep', SWEEP_EVERY_SECONDS)) {
-        for await (const _ of sweepOrphans(database, bytes, bySystem, { ...terms, stopping }));
+        await sweep(options, stopping)
       }
       failing = false
     } catch (error) {
@@ -52,4 +57,12 @@ export function startCollector(options: CollectorOptions): Background {
       failing = true
     }
   })
+}
+
+async function sweep({ database, bytes, logger, terms }: CollectorOptions, stopping: AbortSignal): Promise<void> {
+  try {
+    for await (const _ of sweepOrphans(database, bytes, bySystem, { ...terms, stopping }));
+  } catch (error) {
+    if (!stopping.aborted) logger.error({ error }, 'what nobody knows cannot be removed from the store')
+  }
 }

@@ -1,13 +1,15 @@
 // Objects as files below one directory, for one process on one machine. An unfinished object is one file that its
 // parts are written into; it becomes an object by a rename, after its bytes are safe on the disk.
 import { constants, type Stats } from 'node:fs'
-import { access, lstat, mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises'
+import { access, lstat, mkdir, open, readdir, rename, rm, stat, writeFile, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import {
   ByteStoreError,
   checkObjectKey,
   codeOf,
   isObjectKey,
+  MARKS,
+  markOf,
   storeFull,
   storeUnavailable,
   type Bytes,
@@ -110,6 +112,20 @@ export class DirectoryStore implements ByteStore {
 
   remove(key: string): Promise<void> {
     return this.#inTurn(key, () => rm(this.#object(key), { force: true }))
+  }
+
+  async mark(installation: string): Promise<void> {
+    const path = join(this.#root, markOf(installation))
+    try {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      await writeFile(path, `${installation}\n`, { flush: true })
+    } catch (error) {
+      translate(error)
+    }
+  }
+
+  listMarks(): Promise<string[]> {
+    return listFolder(join(this.#root, MARKS))
   }
 
   async *list(): AsyncIterable<ListedObject> {

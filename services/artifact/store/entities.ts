@@ -3,6 +3,7 @@ import { AnsweredRequest } from '#lib/store/requests.ts'
 import { Blob, NamespaceBlob } from './blob.ts'
 import { Chore } from './chore.ts'
 import { DoomedObject } from './doomed-object.ts'
+import { Installation } from './installation.ts'
 import { Manifest, ManifestBlob, ManifestHold } from './manifest.ts'
 import { Upload, UploadPart } from './upload.ts'
 
@@ -18,4 +19,5 @@ export const ENTITIES = [
   ManifestHold,
   DoomedObject,
   Chore,
+  Installation,
 ]

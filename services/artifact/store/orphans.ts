@@ -4,7 +4,9 @@
 import { forkFor, inTransaction, type Database, type EntityManager } from '#lib/store/database.ts'
 import type { ByteStore, ListedObject, ListedUpload } from './byte-store.ts'
 import type { Garbage } from './collect.ts'
+import { ALL_GOES } from './doomed-object.ts'
 import type { Emit } from './events.ts'
+import { requireOwnStore } from './installation.ts'
 import { UNFINISHED_SQL } from './upload.ts'
 
 export interface OrphanOptions {
@@ -26,6 +28,7 @@ export async function* sweepOrphans(
   emit: Emit,
   options: OrphanOptions,
 ): AsyncGenerator<Garbage[]> {
+  await requireOwnStore(database, bytes)
   for await (const old of batches(bytes.list(), options)) {
     const orphans = await findOrphans(forkFor(database, options.stopping), old)
     if (orphans.length === 0) continue
@@ -84,10 +87,9 @@ async function findUnfinishedOrphans(em: EntityManager, listed: ListedUpload[]):
 
 async function doom(database: Database, emit: Emit, orphans: ListedObject[]): Promise<void> {
   await inTransaction(database, undefined, async (em) => {
-    await em.execute(
-      `insert into doomed_object (object_key) select jsonb_array_elements_text(?::jsonb) on conflict do nothing`,
-      [JSON.stringify(orphans.map(({ key }) => key))],
-    )
+    await em.execute(`insert into doomed_object (object_key) select jsonb_array_elements_text(?::jsonb) ${ALL_GOES}`, [
+      JSON.stringify(orphans.map(({ key }) => key)),
+    ])
     const sizeBytes = orphans.reduce((sum, orphan) => sum + orphan.sizeBytes, 0)
     emitRemoved(em, emit, 'objects', orphans, { sizeBytes: String(sizeBytes) })
   })

@@ -1,4 +1,6 @@
 // The body of a request to the S3 server.
+import { createHash } from 'node:crypto'
+import type { Bytes } from './byte-store.ts'
 import { Readable } from 'node:stream'
 
 /** Bytes of a part that are on their way at once. */
@@ -20,4 +22,9 @@ export function toBody(chunks: Uint8Array[]): Buffer | Readable {
       this.push(null)
     },
   })
+}
+
+export function textBytes(text: string): Bytes {
+  const bytes = Buffer.from(text)
+  return { chunks: [bytes], length: bytes.length, sha256: createHash('sha256').update(bytes).digest() }
 }

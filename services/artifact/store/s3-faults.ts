@@ -1,6 +1,6 @@
 // An S3 server's refusals as the store's own.
 import { ModelkeepError } from '#lib/errors.ts'
-import { ByteStoreError, codeOf, storeFull, storeUnavailable } from './byte-store.ts'
+import { ByteStoreError, codeOf, isByteStoreProblem, storeFull, storeUnavailable } from './byte-store.ts'
 
 const FULL = [
   'XMinioStorageFull',
@@ -38,4 +38,10 @@ export function isInternal(error: unknown): boolean {
 
 export function hasCode(error: unknown, codes: string[]): boolean {
   return codes.includes(codeOf(error))
+}
+
+export function passGone(problem: 'object gone' | 'upload gone'): (error: unknown) => void {
+  return (error) => {
+    if (!isByteStoreProblem(error, problem)) throw error
+  }
 }

@@ -1,6 +1,6 @@
-// What lies in a bucket, page by page. Only keys of our form are told.
+// What lies in a bucket, page by page. Of objects only keys of our form are told.
 import type { Client } from 'minio'
-import { isObjectKey, type ListedObject, type ListedUpload } from './byte-store.ts'
+import { isObjectKey, MARKS, type ListedObject, type ListedUpload } from './byte-store.ts'
 
 type Call = <T>(work: () => Promise<T>) => Promise<T>
 
@@ -14,6 +14,12 @@ export async function* listObjects(client: Client, bucket: string, call: Call): 
     }
     token = page.isTruncated ? page.nextContinuationToken : ''
   } while (token !== '')
+}
+
+/** Whatever lies among the marks is one. */
+export async function listMarks(client: Client, bucket: string, call: Call): Promise<string[]> {
+  const { objects } = await call(() => client.listObjectsV2Query(bucket, MARKS, '', '', 1000, ''))
+  return objects.flatMap(({ name }) => (name ? [name.slice(MARKS.length)] : []))
 }
 
 /** All are asked for at once: MinIO answers no prefix but a whole key. */

@@ -1,6 +1,7 @@
 // Connections to the S3 server: kept open, and given up when the server falls silent.
 import http from 'node:http'
 import https from 'node:https'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** How long the server may take to say anything. */
 export const SILENCE_MS = 60_000
@@ -44,6 +45,13 @@ export async function within<T>(silenceMs: number, next: Promise<T>): Promise<T>
   } finally {
     clearTimeout(timer)
   }
+}
+
+const FIRST_PAUSE_MS = 100
+
+/** Before the next attempt after this one. */
+export function pause(attempt: number): Promise<void> {
+  return sleep(FIRST_PAUSE_MS * 2 ** (attempt - 1) * (1 + Math.random()))
 }
 
 /** A reader of an object who takes its time pauses the connection; that is not the server's silence. */

@@ -1,11 +1,11 @@
 // Objects in a bucket of an S3 server, through the low-level calls of the `minio` client alone: its `putObject` joins
 // unfinished uploads of the same key and buffers without bound.
 import { Client } from 'minio'
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
   ByteStoreError,
   checkObjectKey,
   isByteStoreProblem,
+  markOf,
   storeUnavailable,
   type Bytes,
   type ByteStore,
@@ -15,10 +15,10 @@ import {
   type StoredPart,
 } from './byte-store.ts'
 import { S3Presigner } from './s3-presign.ts'
-import { toBody } from './s3-body.ts'
-import { listObjects, listUploads } from './s3-lists.ts'
-import { hasCode, isInternal, mayRepeat, translateS3Fault } from './s3-faults.ts'
-import { SILENCE_MS, createTransport, within } from './s3-transport.ts'
+import { textBytes, toBody } from './s3-body.ts'
+import { listMarks, listObjects, listUploads } from './s3-lists.ts'
+import { hasCode, isInternal, mayRepeat, passGone, translateS3Fault } from './s3-faults.ts'
+import { SILENCE_MS, createTransport, pause, within } from './s3-transport.ts'
 
 export interface S3Options {
   /** `http://host:port` or `https://…`. */
@@ -36,7 +36,6 @@ export interface S3Options {
 }
 
 const ATTEMPTS = 3
-const FIRST_PAUSE_MS = 100
 
 export class S3Store implements ByteStore {
   readonly presigner: S3Presigner
@@ -71,13 +70,19 @@ export class S3Store implements ByteStore {
     this.presigner = new S3Presigner(options)
   }
 
-  begin(key: string): Promise<string> {
-    return this.#call(() => this.#client.initiateNewMultipartUpload(this.#bucket, checkObjectKey(key), {}))
+  begin(key: string, onDoubt?: () => Promise<void>): Promise<string> {
+    const attempt = () => this.#client.initiateNewMultipartUpload(this.#bucket, checkObjectKey(key), {})
+    return this.#call(() =>
+      attempt().catch(async (error: unknown) => {
+        await onDoubt?.()
+        throw error
+      }),
+    )
   }
 
   putPart(part: PartToPut): Promise<string> {
     const query = `partNumber=${part.number}&uploadId=${encodeURIComponent(part.uploadId)}`
-    return this.#call(() => this.#send(part.key, part, query))
+    return this.#call(() => this.#send(checkObjectKey(part.key), part, query))
   }
 
   async complete(key: string, uploadId: string, parts: StoredPart[]): Promise<void> {
@@ -104,7 +109,7 @@ export class S3Store implements ByteStore {
   }
 
   async put(key: string, bytes: Bytes): Promise<void> {
-    await this.#call(() => this.#send(key, bytes, ''))
+    await this.#call(() => this.#send(checkObjectKey(key), bytes, ''))
   }
 
   /** Goes on where a broken answer ended: an object never changes. */
@@ -142,6 +147,14 @@ export class S3Store implements ByteStore {
     await this.#call(() => this.#client.removeObject(this.#bucket, checkObjectKey(key))).catch(passGone('object gone'))
   }
 
+  async mark(installation: string): Promise<void> {
+    await this.#call(() => this.#send(markOf(installation), textBytes(`${installation}\n`), ''))
+  }
+
+  listMarks(): Promise<string[]> {
+    return listMarks(this.#client, this.#bucket, (work) => this.#call(work))
+  }
+
   list(): AsyncIterable<ListedObject> {
     return listObjects(this.#client, this.#bucket, (work) => this.#call(work))
   }
@@ -177,7 +190,7 @@ export class S3Store implements ByteStore {
       {
         method: 'PUT',
         bucketName: this.#bucket,
-        objectName: checkObjectKey(key),
+        objectName: key,
         ...(query ? { query } : {}),
         headers: { 'content-length': String(bytes.length), 'content-type': 'application/octet-stream' },
       },
@@ -232,15 +245,5 @@ export class S3Store implements ByteStore {
       // Another replica was faster.
       if (!hasCode(error, ['BucketAlreadyOwnedByYou', 'BucketAlreadyExists'])) throw error
     })
-  }
-}
-
-function pause(attempt: number): Promise<void> {
-  return sleep(FIRST_PAUSE_MS * 2 ** (attempt - 1) * (1 + Math.random()))
-}
-
-function passGone(problem: 'object gone' | 'upload gone'): (error: unknown) => void {
-  return (error) => {
-    if (!isByteStoreProblem(error, problem)) throw error
   }
 }

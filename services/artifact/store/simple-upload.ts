@@ -2,6 +2,7 @@
 // many and small, so that each statement takes several at once.
 import type { EntityManager } from '#lib/store/database.ts'
 import type { BlobInit } from './blob.ts'
+import { ALL_GOES } from './doomed-object.ts'
 
 export interface SimpleUpload {
   id: string
@@ -73,7 +74,7 @@ export async function finishSimpleUploads(
 export async function giveUpSimpleUpload(em: EntityManager, id: string): Promise<void> {
   await em.execute(
     `with gone as (delete from upload where id = ? and state = 'OPEN' returning object_key, store_upload_id)
-      insert into doomed_object (object_key, store_upload_id) select object_key, store_upload_id from gone`,
+      insert into doomed_object (object_key, store_upload_id) select object_key, store_upload_id from gone ${ALL_GOES}`,
     [id],
   )
 }

@@ -30,7 +30,7 @@ export async function countStorage(em: EntityManager): Promise<Counts<Total>> {
       (select count(distinct upload.id) unfinished_uploads, coalesce(sum(part.size_bytes), 0) unfinished_bytes
         from upload left join upload_part part on part.upload_id = upload.id
         where state in ${UNFINISHED_SQL}) upload,
-      (select count(*) doomed_objects from doomed_object) doomed`,
+      (select count(*) doomed_objects from doomed_object where not keeps_object) doomed`,
   )
   return row!
 }

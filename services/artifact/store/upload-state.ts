@@ -2,6 +2,7 @@
 // and from SEALING on by the owner's epoch, so that of two who believe they own an upload only the last can write.
 import { v7 as uuidv7 } from 'uuid'
 import type { EntityManager } from '#lib/store/database.ts'
+import { ALL_GOES } from './doomed-object.ts'
 import { UNFINISHED_SQL, Upload, type SealedState, type UploadFailure, type UploadState } from './upload.ts'
 
 export interface UploadInit {
@@ -164,7 +165,7 @@ export async function closeUpload(em: EntityManager, id: string, closing: Closin
           returning object_key, store_upload_id
       )
       insert into doomed_object (object_key, store_upload_id) select object_key, store_upload_id from closed
-        on conflict do nothing returning 1`,
+        ${ALL_GOES} returning 1`,
     [state, failure?.reason ?? null, failure?.message ?? null, failure?.part ?? null, id, epoch, epoch],
   )
   return rows.length > 0

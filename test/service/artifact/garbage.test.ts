@@ -90,6 +90,16 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     expect(await eventsOf(digest)).toEqual(['blob.committed.v1', 'blob.condemned.v1', 'blob.revived.v1'])
   })
 
+  test('a question that renews leases cannot be asked by GET', async () => {
+    const message = encodeURIComponent(JSON.stringify({ digests: [] }))
+    const ask = (name: string): Promise<Response> => {
+      const url = `${artifact.address}/modelkeep.artifact.v1.${name}?connect=v1&encoding=json&message=${message}`
+      return fetch(url, { headers: { authorization: 'Bearer alice' } })
+    }
+    expect((await ask('BlobService/FindMissingBlobs')).status).toBe(405)
+    expect((await ask('BlobService/GetBlob')).status).not.toBe(405)
+  })
+
   test('a question by somebody who may only read promises nothing and changes nothing', async () => {
     const digest = await upload(makeBytes(100, 'looked at'))
     await pass(25)
