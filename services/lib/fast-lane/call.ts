@@ -105,6 +105,8 @@ function end(stream: Http2Stream, response: Http2ServerResponse, context: Contex
   if (!response.headersSent) response.writeHead(200, toNodeHeaders(context.responseHeader))
   response.addTrailers(toNodeHeaders(context.responseTrailer))
   response.end()
+  // What a Node client has written and cannot send would count against its session's memory for ever.
+  stream.resume()
   const timer = setTimeout(() => stream.close(), LINGER_MS)
   stream.once('close', () => clearTimeout(timer))
 }
