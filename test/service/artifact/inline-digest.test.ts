@@ -222,7 +222,11 @@ describe.each(STORES)('the whole of an upload to %s', async (kind, createStore) 
         reason: 'DIGEST_MISMATCH',
         metadata: { actual: digestOf(other) },
       })
-      expect(counts.reads).toEqual([[0, MIB]])
+      // Wrong bytes are looked at twice: the connection could have changed them.
+      expect(counts.reads).toEqual([
+        [0, MIB],
+        [0, MIB],
+      ])
     },
   )
 })
