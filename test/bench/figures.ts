@@ -35,6 +35,11 @@ export function median(values: number[]): number {
   return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)]!
 }
 
+export function percentile(values: number[], part: number): number {
+  const sorted = values.toSorted((one, other) => one - other)
+  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * part) / 100))]!
+}
+
 function isMissed({ value, target: { least = -Infinity, most = Infinity } }: Figure): boolean {
   return !(value >= least && value <= most)
 }

@@ -21,6 +21,8 @@ import { startPostgres } from '../../services/standalone/postgres.ts'
 type Selector = { case: 'number'; value: number } | { case: 'alias'; value: string }
 
 export interface Registry {
+  url: string
+  asOwner: (statement: string) => Promise<unknown>
   /** How many versions each model was filled with. */
   counts: Record<string, number>
   /** A model of so many versions, the middle one of them in production. */
@@ -44,7 +46,10 @@ export async function openRegistry(directory: string): Promise<Registry> {
   const named = (model: string) => ({ ref: { case: 'name' as const, value: { model } } })
   const list = (model: string, orderBy: string, pageToken: string, pageSize: number) =>
     versions.listVersions({ model: named(model), orderBy, pageToken, pageSize })
+  const owned = openOwnedStore({ url })
   return {
+    url,
+    asOwner: (statement) => owned.em.fork().execute(statement),
     counts,
     async fill(name, count) {
       const { model } = await models.createModel({ name })
@@ -73,6 +78,7 @@ export async function openRegistry(directory: string): Promise<Registry> {
       return token
     },
     async close() {
+      await owned.close(true)
       await service.close()
       await sister.close()
       await postgres.stop()

@@ -4,8 +4,9 @@ import { once } from 'node:events'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { vi } from 'vitest'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { migrate } from '../../services/migrate.ts'
+import type { ServiceName } from '../../services/lib/settings.ts'
 import { freePort, startPostgres, type Postgres } from '../../services/standalone/postgres.ts'
 import { goTool } from './go-tool.ts'
 import { KEYS, launchMinio, type S3Access } from './minio-server.ts'
@@ -40,8 +41,10 @@ export async function startKillableMinio(): Promise<Killable & { access: S3Acces
   }
 }
 
-/** With the schema of the artifact service. */
-export async function startKillablePostgres(): Promise<Killable & { url: string }> {
+/** With the schemas of these services. */
+export async function startKillablePostgres(
+  services: ServiceName[] = ['artifact'],
+): Promise<Killable & { url: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'modelkeep-killable-postgres-'))
   await chmod(folder, 0o755)
   const port = String(await freePort())
@@ -54,7 +57,7 @@ export async function startKillablePostgres(): Promise<Killable & { url: string 
   let server = await launch()
   const url = new URL(server.url('postgres'))
   url.port = port
-  await migrate('artifact', url.href)
+  for (const name of services) await migrate(name, url.href)
   return {
     url: url.href,
     async kill() {
@@ -62,10 +65,22 @@ export async function startKillablePostgres(): Promise<Killable & { url: string 
       await ended.promise
     },
     // The dead server's children hold its shared memory until they have noticed.
-    start: async () => void (server = await vi.waitFor(launch, { timeout: 20_000, interval: 100 })),
+    start: async () => void (server = await again(launch)),
     async stop() {
       await server.stop()
       await rm(folder, { recursive: true, force: true })
     },
+  }
+}
+
+async function again<T>(work: () => Promise<T>): Promise<T> {
+  const until = performance.now() + 20_000
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (performance.now() > until) throw error
+      await sleep(100)
+    }
   }
 }

@@ -1,0 +1,161 @@
+// The log under load: its writer alone, single appends at a steady rate, how soon a checkpoint has an event of another
+// service, and what the outbox costs that service.
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
+import { createLogger } from '#lib/log.ts'
+import { startRelay } from '#lib/relay.ts'
+import { forkFor, inTransaction, type Database } from '#lib/store/database.ts'
+import { emitAs, outboxReader } from '#lib/store/outbox.ts'
+import { parseEvents } from '../../services/audit/rpc/parse-events.ts'
+import { appendToLog, lockLog } from '../../services/audit/store/append.ts'
+import { openStore as openMetadata } from '../../services/metadata/store/orm.ts'
+import { ARTIFACT_TOKEN, makeEvent, makeEvents, type RunningAudit } from '../support/audit.ts'
+import { eventAt } from './audit-events.ts'
+import { median, percentile, type Figures } from './figures.ts'
+import type { Registry } from './metadata-registry.ts'
+
+const BATCH = 256
+
+/** What an append does in the database and before it, without the wire. */
+export async function measureWriter(
+  figures: Figures,
+  database: Database,
+  from: number,
+  batches: number,
+): Promise<number> {
+  let next = from + 1
+  const prepared = Array.from({ length: batches }, () => {
+    const events = Array.from({ length: BATCH }, () => eventAt(next++))
+    return parseEvents(events, 'metadata', [])
+  })
+  const began = performance.now()
+  for (const events of prepared) {
+    await inTransaction(database, undefined, async (em) => appendToLog(em, await lockLog(em, 'metadata'), events))
+  }
+  const rate = (batches * BATCH * 1000) / (performance.now() - began)
+  figures.tell(`writer alone, batches of ${BATCH}`, rate, '/s', { least: 10_000 })
+  return next - 1
+}
+
+const RATE = 500
+const SINGLE_RATE = 50
+const LOAD_BATCH = 25
+
+/** One service's relay sends batches, as relays under load do; another's sends events one by one, which are timed. What is
+ * late counts from when it should have been sent. */
+export async function measureSingle(
+  figures: Figures,
+  audit: RunningAudit,
+  from: number,
+  seconds: number,
+): Promise<number> {
+  const times: number[] = []
+  const load = RATE - SINGLE_RATE
+  const single = audit.client(IngestService, ARTIFACT_TOKEN)
+  await Promise.all([
+    paced((load / LOAD_BATCH) * seconds, load / LOAD_BATCH, async (turn) => {
+      const events = makeEvents(from + 1 + turn * LOAD_BATCH, LOAD_BATCH)
+      await audit.ingest.appendEvents({ events })
+    }),
+    paced(SINGLE_RATE * seconds, SINGLE_RATE, async (turn, due) => {
+      await single.appendEvents({ events: [makeEvent(turn + 1, { producer: 'artifact' })] })
+      times.push(performance.now() - due)
+    }),
+  ])
+  figures.tell(`single append at ${RATE}/s, p50`, percentile(times, 50), 'ms', { most: 15 })
+  figures.tell(`single append at ${RATE}/s, p99`, percentile(times, 99), 'ms', { most: 60 })
+  return from + (load + SINGLE_RATE) * seconds
+}
+
+async function paced(
+  count: number,
+  perSecond: number,
+  work: (turn: number, due: number) => Promise<void>,
+): Promise<void> {
+  const began = performance.now()
+  for (let turn = 0; turn < count; turn += 1) {
+    const due = began + (turn * 1000) / perSecond
+    if (due > performance.now()) await sleep(due - performance.now())
+    await work(turn, due)
+  }
+}
+
+const EVERY_MS = 50
+
+/** On a database where nothing but these events is in the log. */
+export async function measureFreshness(
+  figures: Figures,
+  audit: RunningAudit,
+  url: string,
+  count: number,
+): Promise<void> {
+  const metadata = openMetadata({ url })
+  const append = (request: Parameters<typeof audit.ingest.appendEvents>[0]) => audit.ingest.appendEvents(request)
+  const relay = startRelay(outboxReader(metadata, 'metadata'), append, createLogger('metadata', 'silent'))
+  const commits: number[] = []
+  const seen: number[] = []
+  const watch = async (): Promise<void> => {
+    while (seen.length < count) {
+      const checkpoint = (await audit.proofs.getCheckpoint({}).catch(() => undefined))?.checkpoint
+      const size = Math.min(commits.length, Number(checkpoint?.size ?? 0))
+      while (seen.length < size) seen.push(performance.now() - commits[seen.length]!)
+      await sleep(5)
+    }
+  }
+  const watching = watch()
+  for (let at = 0; at < count; at += 1) {
+    const id = randomUUID()
+    await inTransaction(metadata, undefined, async (em) => {
+      const resource = { type: 'model', id, namespace: 'default', name: 'default/x' }
+      emitAs(em, 'service:metadata', { type: 'model.noted.v1', resource })
+    })
+    commits.push(performance.now())
+    relay.wake()
+    await sleep(EVERY_MS)
+  }
+  await watching
+  await relay.stop()
+  await metadata.close(true)
+  figures.tell('event committed until in a published checkpoint, p50', percentile(seen, 50), 'ms')
+  figures.tell('event committed until in a published checkpoint, p99', percentile(seen, 99), 'ms', { most: 2000 })
+}
+
+const GOVERNED = ['model', 'version']
+
+/** CreateVersion with its event, and with the outbox made idle: its rows are refused by a trigger before they are there,
+ * and nothing asks for them. The statement itself is added, as the way to the database and back. */
+export async function measureOutbox(figures: Figures, registry: Registry, rounds: number): Promise<void> {
+  const database = openMetadata({ url: registry.url })
+  const em = forkFor(database)
+  const owner = (statement: string) => registry.asOwner(statement)
+  await owner(`create function metadata.nothing() returns trigger language plpgsql as 'begin return null; end'`)
+  await owner('create trigger idle before insert on metadata.outbox for each row execute function metadata.nothing()')
+  const set = async (isOn: boolean): Promise<void> => {
+    await owner(`alter table metadata.outbox ${isOn ? 'disable' : 'enable'} trigger idle`)
+    for (const table of GOVERNED) {
+      await owner(`alter table metadata.${table} ${isOn ? 'enable' : 'disable'} trigger ${table}_event`)
+    }
+  }
+  await set(true)
+  await registry.fill('outbox', 1000)
+  const times: Record<'on' | 'off' | 'trip', number[]> = { on: [], off: [], trip: [] }
+  const timed = async (into: number[], work: () => Promise<unknown>): Promise<void> => {
+    const began = performance.now()
+    await work()
+    into.push(performance.now() - began)
+  }
+  for (let round = 0; round < rounds; round += 1) {
+    for (const name of round % 2 === 0 ? (['on', 'off'] as const) : (['off', 'on'] as const)) {
+      await set(name === 'on')
+      await registry.create('outbox')
+      for (let turn = 0; turn < 20; turn += 1) await timed(times[name], () => registry.create('outbox'))
+    }
+    for (let turn = 0; turn < 20; turn += 1) await timed(times.trip, () => em.execute('select 1'))
+  }
+  await database.close(true)
+  const trip = median(times.trip)
+  const [on, without] = [median(times.on), median(times.off) - trip]
+  figures.tell('CreateVersion, p50', on, 'ms')
+  figures.tell('the outbox of that', (100 * (on - without)) / without, '%', { most: 10 })
+}

@@ -1,0 +1,111 @@
+// What a log must be after its services and its database were killed.
+import { pollUntil } from './poll.ts'
+import { formatEntry, formatHeader, formatOpening } from '../../clients/cli/audit/export-file.ts'
+import { verifyExport } from '../../clients/cli/audit/verify-export.ts'
+import { findVerifier } from '#lib/note.ts'
+import { hashLeaf, rootOf, type Range } from '#lib/merkle.ts'
+import { growTree } from '#lib/tiles.ts'
+import { runSql } from './database.ts'
+import { proofsOf, type World } from './kill-world.ts'
+
+export interface Acknowledged {
+  /** Ids of models whose creation was answered. */
+  models: Set<string>
+  /** Ids of events by the index that was answered. */
+  indexes: Map<number, string>
+}
+
+interface Row {
+  index: string
+  event_id: string
+  type: string
+  resource_id: string
+  leaf: Buffer
+}
+
+export async function checkLog(
+  world: World,
+  { models, indexes }: Acknowledged,
+): Promise<{ entries: number; complaints: string[] }> {
+  await pollUntil(async () => {
+    const [counter] = (await runSql(world.databaseUrl, SENT)) as { last: string; taken: string }[]
+    return counter!.last === counter!.taken
+  })
+  const rows = (await runSql(world.databaseUrl, ENTRIES)) as Row[]
+  const complaints: string[] = []
+  const created = Map.groupBy(
+    rows.filter(({ type }) => type === 'model.created.v1'),
+    (row) => row.resource_id,
+  )
+  for (const id of models) if (!created.has(id)) complaints.push(`the acknowledged model ${id} is not in the log`)
+  for (const [id, found] of created)
+    if (found.length > 1) complaints.push(`the model ${id} is there ${found.length} times`)
+  for (const [index, id] of indexes) {
+    if (rows[index]?.event_id !== id)
+      complaints.push(`event ${id} was acknowledged with index ${index}, and is not there`)
+  }
+  if (new Set(rows.map((row) => row.event_id)).size !== rows.length) complaints.push('an event is there twice')
+  return {
+    entries: rows.length,
+    complaints: [...complaints, ...(await checkTiles(world, rows)), ...(await verify(world, rows.length))],
+  }
+}
+
+const SENT = `select (select last_sequence from metadata.outbox_counter) as last,
+  (select next_sequence - 1 from audit.producer where name = 'metadata') as taken`
+const ENTRIES = 'select index, event_id, type, resource_id, leaf from audit.entry order by index'
+
+/** The tree that is stored is the one over the stored leaves. */
+async function checkTiles({ databaseUrl }: World, rows: Row[]): Promise<string[]> {
+  const range: Range = { size: 0, peaks: [] }
+  const expected = growTree(
+    range,
+    rows.map(({ leaf }) => hashLeaf(leaf)),
+  )
+  const tiles = (await runSql(databaseUrl, 'select level, index, hashes from audit.tile')) as {
+    level: number
+    index: string
+    hashes: Buffer
+  }[]
+  const [head] = (await runSql(databaseUrl, 'select size, root from audit.log_head')) as {
+    size: string
+    root: Buffer
+  }[]
+  const stored = new Map(tiles.map(({ level, index, hashes }) => [`${level}/${index}`, hashes]))
+  const wrong = expected.filter(({ level, index, hashes }) => !stored.get(`${level}/${index}`)?.equals(hashes))
+  return [
+    ...wrong.map(({ level, index }) => `the tile ${level}/${index} is not that of the entries`),
+    ...(tiles.length === expected.length ? [] : ['there are other tiles than those of the entries']),
+    ...(Number(head!.size) === rows.length && head!.root.equals(rootOf(range))
+      ? []
+      : ['the head is not that of the entries']),
+  ]
+}
+
+/** As an auditor would, from the export, which the newest checkpoint covers. */
+async function verify(world: World, size: number): Promise<string[]> {
+  const proofs = proofsOf(world)
+  await pollUntil(async () => {
+    const answer = await proofs.getCheckpoint({ minSize: BigInt(size) }).catch(() => undefined)
+    return answer !== undefined
+  })
+  async function* read(): AsyncIterable<Buffer> {
+    let index = 0
+    for await (const { checkpoint, entries } of proofs.exportEntries({})) {
+      const lines: Buffer[] = checkpoint ? [Buffer.from(formatHeader(checkpoint.note))] : []
+      for (const { leaf, leafHash, openings } of entries) {
+        lines.push(formatEntry(index, Buffer.from(leafHash), leaf))
+        for (const { field, salt, value } of openings) lines.push(formatOpening(index, field, salt, value))
+        index += 1
+      }
+      yield Buffer.concat(lines.flatMap((line) => [line, Buffer.from('\n')]))
+    }
+  }
+  const key = findVerifier(world.vkey)!
+  try {
+    const { checkpoint } = await verifyExport(read(), { name: key.name, keys: [key], policy: undefined })
+    return checkpoint.size === BigInt(size) ? [] : [`the export has ${checkpoint.size} entries, the log ${size}`]
+  } catch (error) {
+    return [`the export is not verified: ${(error as Error).message}`]
+  }
+}

@@ -1,0 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const LIMIT_MS = 60_000
+const EVERY_MS = 50
+
+/** For programs that are no tests. */
+export async function pollUntil(isDone: () => Promise<boolean>): Promise<void> {
+  const until = performance.now() + LIMIT_MS
+  while (!(await isDone())) {
+    if (performance.now() > until) throw new Error(`it has not come to pass within ${LIMIT_MS} ms`)
+    await sleep(EVERY_MS)
+  }
+}
