@@ -41,6 +41,14 @@ test.each([
   `update audit.publication set quorum = 'MET'`,
   'delete from audit.publication',
   'truncate audit.publication',
+  `update audit.alarm set kind = 'GAP'`,
+  'delete from audit.alarm',
+  'truncate audit.alarm',
+  'delete from audit.worm_copy',
+  'truncate audit.worm_copy',
+  'update audit.private_value set index = 7',
+  `update audit.hold set namespace = '*'`,
+  `update audit.cosignature set size = 7`,
   'alter table audit.tile disable trigger all',
   'drop table audit.entry',
   'alter table audit.entry disable trigger all',
@@ -72,12 +80,49 @@ test.each([
   'delete from audit.private_value',
   'truncate audit.private_value',
   'truncate audit.hold',
+  'truncate audit.alarm',
   'truncate audit.cosignature',
   `update audit.publication set quorum = 'MET'`,
   'delete from audit.publication',
   'truncate audit.publication',
 ])('the owner is stopped at: %s', async (statement) => {
   await expect(asOwner(statement)).rejects.toThrow('the log is only ever added to')
+})
+
+const TABLES = [
+  'entry',
+  'log_head',
+  'producer',
+  'tile',
+  'checkpoint',
+  'private_value',
+  'hold',
+  'alarm',
+  'cosignature',
+  'publication',
+  'worm_copy',
+]
+const DEEDS = ['select from', 'insert into', 'update', 'delete from', 'truncate']
+const statementOf = (deed: string, table: string) =>
+  ({ 'insert into': `insert into audit.${table} default values`, update: `update audit.${table} set xmin = null` })[
+    deed
+  ] ?? `${deed} audit.${table}`
+
+test.each(['metadata', 'artifact'])('the role of %s may do nothing with any table of the log', async (role) => {
+  for (const table of TABLES) {
+    for (const deed of DEEDS) {
+      const tried = runSql(database.url, `set role modelkeep_${role}; ${statementOf(deed, table)}`)
+      await expect(tried, `${deed} ${table}`).rejects.toThrow(/permission denied/)
+    }
+  }
+})
+
+test('the tables are all that the log has', async () => {
+  const rows = (await runSql(
+    database.url,
+    `select tablename as name from pg_tables where schemaname = 'audit' and tablename not like '%migration%'`,
+  )) as { name: string }[]
+  expect(rows.map(({ name }) => name).toSorted()).toEqual(TABLES.toSorted())
 })
 
 test.each([
