@@ -1,8 +1,35 @@
-// How often V8 collects garbage while bytes pass through.
+// When V8 collects garbage while bytes pass through.
 import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
+const MIB = 1024 * 1024
+/** Of buffers, beyond the budget: windows of connections, messages on their way, and garbage. */
+const BESIDE_BUDGET = 96 * MIB
+/** Looking costs microseconds, collecting tens of milliseconds. */
+const LOOK_EVERY = 8 * MIB
+const COLLECT_EVERY = 64 * MIB
+
+let passed = 0
+let bound = Infinity
+let limit = Infinity
+let collect = (): void => {}
 
 /** By itself V8 collects everything for each 64 MiB of new buffers, which was half of a download's CPU time. This way
- * buffers count against the same limit as the heap, which adapts: 60 % fewer collections for 75 MiB more memory. */
-export function collectLessOften(): void {
+ * buffers count against the same limit as the heap, which adapts, and is far too large where much is held: what goes
+ * beyond the budget is collected by `countPassed`. */
+export function collectLessOften(budgetBytes: number): void {
   setFlagsFromString('--external-memory-accounted-in-global-limit')
+  setFlagsFromString('--expose-gc')
+  collect = runInNewContext('gc') as () => void
+  bound = limit = budgetBytes + BESIDE_BUDGET
+}
+
+/** To be told of bytes that came in: what they leave behind is kept within bounds. */
+export function countPassed(bytes: number): void {
+  passed += bytes
+  if (passed < LOOK_EVERY) return
+  passed = 0
+  if (process.memoryUsage().arrayBuffers < limit) return
+  collect()
+  limit = Math.max(bound, process.memoryUsage().arrayBuffers + COLLECT_EVERY)
 }

@@ -1,5 +1,6 @@
 // Against peers that are slow without end: what they hold, others wait for.
 import { fail, ModelkeepError } from '#lib/errors.ts'
+import { countPassed } from '../garbage.ts'
 import type { ByteBudget } from '../domain/byte-budget.ts'
 
 export interface Pace {
@@ -24,6 +25,7 @@ export async function* keepPace(
       if (next.done) return
       waitedMs += performance.now() - began
       received += next.value.length
+      countPassed(next.value.length)
       if (waitedMs >= seconds * 1000) {
         if (received < (rate * waitedMs) / 1000) failSlow(seconds, rate)
         waitedMs = 0
