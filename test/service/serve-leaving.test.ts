@@ -1,6 +1,7 @@
 // A caller that goes away in the middle of an answer is the caller's affair: no fault, and nothing raw on the terminal.
 import { Code, createClient } from '@connectrpc/connect'
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node'
+import { connect as connectHttp2, constants } from 'node:http2'
 import { connect } from 'node:net'
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { BlobService } from '../../gen/modelkeep/artifact/v1/blob_service_pb.ts'
@@ -12,8 +13,15 @@ import { stubServing } from '../support/serving.ts'
 const MIB = 1024 * 1024
 const value = new Uint8Array(MIB)
 const headers = { authorization: 'Bearer mk_reader' }
+let waiting = 0
 const serving = stubServing([BlobService], (router) =>
   router.service(BlobService, {
+    uploadBlob: async (_requests, { signal }) => {
+      waiting += 1
+      if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      waiting -= 1
+      throw signal.reason
+    },
     async *downloadBlob(_request, context) {
       accessOf(context).require('default')
       for (let sent = 0; sent < 100; sent += 1) yield { message: { case: 'chunk' as const, value } }
@@ -74,6 +82,24 @@ test.each(Object.entries(TRANSPORTS))(
     await expectCanceled()
   },
 )
+
+test.each([
+  ['the fast lane', 'application/grpc'],
+  ['the general adapter', 'application/connect+proto'],
+])('%s: a caller that leaves in the instant in which it came is noticed', async (_name, type) => {
+  const session = connectHttp2(address)
+  const path = '/modelkeep.artifact.v1.BlobService/UploadBlob'
+  const CALLS = 50
+  for (let call = 0; call < CALLS; call += 1) {
+    const token = 'Bearer mk_contributor'
+    const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': type, authorization: token })
+    stream.on('error', () => {})
+    stream.close(constants.NGHTTP2_CANCEL)
+  }
+  await expect.poll(() => serving.logs.length).toBe(CALLS)
+  expect(waiting).toBe(0)
+  session.destroy()
+})
 
 test('a request that names no host is refused, and nobody else is bothered', async () => {
   const socket = connect(served.port, '127.0.0.1')

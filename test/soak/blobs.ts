@@ -10,8 +10,12 @@ export interface KnownBlob {
   name: string
   size: number
   digest: string
-  /** Acknowledged, and not let go since. */
+  /** Acknowledged, and its lease has not ended since. */
   kept: boolean
+  /** How many versions need it. */
+  holds: number
+  /** How often it was free to go. */
+  broken: number
   /** One step at a time concerns it. */
   turn: Promise<unknown>
 }
@@ -20,7 +24,15 @@ const MIB = 1024 * 1024
 
 export function newBlob(name: string, random: Random): KnownBlob {
   const size = random.pick([0, 1, 500, 70_000, 900_000, 3 * MIB, 16 * MIB + 1, 20 * MIB, random.below(2 * MIB)])
-  return { name, size, digest: digestOf(makeBytes(size, name)), kept: false, turn: Promise.resolve() }
+  return {
+    name,
+    size,
+    digest: digestOf(makeBytes(size, name)),
+    kept: false,
+    holds: 0,
+    broken: 0,
+    turn: Promise.resolve(),
+  }
 }
 
 export function inTurn<T>(blob: KnownBlob, step: () => Promise<T>): Promise<T> {
@@ -31,9 +43,10 @@ export function inTurn<T>(blob: KnownBlob, step: () => Promise<T>): Promise<T> {
 
 export async function push(world: World, blob: KnownBlob, inParts: boolean): Promise<void> {
   const bytes = makeBytes(blob.size, blob.name)
+  const before = world.age
   if (inParts) await pushInParts({ uploads: world.client(UploadService) }, bytes)
   else await world.client(BlobService).uploadBlob(blobMessages(bytes))
-  blob.kept = true
+  blob.kept = before === world.age && before % 2 === 0
 }
 
 /** The whole of it or a range; throws `WrongBytes` where anything else came than what was stored. */

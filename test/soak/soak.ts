@@ -1,6 +1,7 @@
-// Pushes, pulls, lets go and collects for as long as it is told, while the store fails and a replica dies again and
-// again. Whatever was acknowledged must be there, right; whatever was not must leave nothing.
+// Pushes, pulls, makes versions and gives them up, collects and verifies for as long as it is told, while the store fails
+// and a replica dies again and again. What a version needs, or a lease protects, must be there, right; all else must go.
 import { ConnectError } from '@connectrpc/connect'
+import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { reasonOf } from '../../services/lib/fault.ts'
@@ -9,6 +10,7 @@ import type { S3Access } from '../support/minio-server.ts'
 import { seededRandom, type Random } from '../support/random.ts'
 import { inTurn, newBlob, pull, push, WrongBytes, type KnownBlob } from './blobs.ts'
 import { SLOW_UPLOAD_SECONDS, uploadSlowly } from './slow-upload.ts'
+import { age, collect, hold, letGo, release, type KnownVersion } from './versions.ts'
 import { startWorld, TOKEN, type Measure, type World } from './world.ts'
 
 export interface SoakOptions {
@@ -22,6 +24,9 @@ export interface SoakOptions {
 export interface SoakReport {
   pushes: number
   pulls: number
+  versions: number
+  released: number
+  collected: number
   restarts: number
   faults: number
   /** What must be empty. */
@@ -44,6 +49,7 @@ interface Soak {
   world: World
   random: Random
   blobs: KnownBlob[]
+  versions: KnownVersion[]
   report: SoakReport
   until: number
 }
@@ -53,13 +59,20 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   const world = await startWorld(options.databaseUrl, options.access, random)
   const report = emptyReport()
   const until = Date.now() + options.seconds * 1000
-  const run: Soak = { world, random, blobs: [], report, until }
+  const run: Soak = { world, random, blobs: [], versions: [], report, until }
   try {
     const workers = Array.from({ length: WORKERS }, (_, worker) => work(run, worker))
-    await Promise.all([...workers, restartAgainAndAgain(run), watch(run, options), pushSlowly(run, options)])
+    await Promise.all([
+      ...workers,
+      restartAgainAndAgain(run),
+      collectAgainAndAgain(run),
+      watch(run, options),
+      pushSlowly(run, options),
+    ])
     world.heal()
+    await collectAll(run)
     await compareAll(run)
-    report.leftovers = await cleanUp(run)
+    report.leftovers.push(...(await cleanUp(run)))
     await sleep(2_000)
     report.end = await world.measure()
     report.faults = world.chaos.seen.filter(({ fault }) => fault).length
@@ -72,7 +85,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
 
 function emptyReport(): SoakReport {
   const none: Measure = { rssMebibytes: 0, handles: 0 }
-  const counts = { pushes: 0, pulls: 0, restarts: 0, faults: 0, atOnce: 0 }
+  const counts = { pushes: 0, pulls: 0, versions: 0, released: 0, collected: 0, restarts: 0, faults: 0, atOnce: 0 }
   return { ...counts, lost: [], wrong: [], stuck: [], leftovers: [], warm: none, end: none }
 }
 
@@ -80,8 +93,10 @@ async function work(run: Soak, worker: number): Promise<void> {
   const { random, blobs, report } = run
   for (let step = 1; Date.now() < run.until; step += 1) {
     const known = blobs.length > 0 ? random.pick(blobs.slice(-RECENT)) : undefined
-    const choice = random.below(10)
-    if (!known || choice < 4) await pushPatiently(run, newBlob(`${random.seed} ${worker} ${step}`, random))
+    const choice = random.below(13)
+    if (choice >= 12 && run.versions.length > 3) await giveUpVersion(run)
+    else if (choice >= 10 && known) await makeVersion(run)
+    else if (!known || choice < 4) await pushPatiently(run, newBlob(`${random.seed} ${worker} ${step}`, random))
     else if (choice < 5) await pushPatiently(run, known)
     else {
       await inTurn(known, () => pullPatiently(run, known))
@@ -97,13 +112,33 @@ async function pushPatiently(run: Soak, blob: KnownBlob): Promise<void> {
   if (!run.blobs.includes(blob)) run.blobs.push(blob)
 }
 
+async function makeVersion(run: Soak): Promise<void> {
+  const { blobs, random } = run
+  const chosen = Array.from({ length: 1 + random.below(4) }, () => random.pick(blobs.slice(-RECENT)))
+  const id = randomUUID()
+  await patiently(run, 'version', async () => {
+    run.versions.push(await hold(run.world, [...new Set(chosen)], id))
+    run.report.versions += 1
+  })
+}
+
+async function giveUpVersion(run: Soak): Promise<void> {
+  const [version] = run.versions.splice(run.random.below(run.versions.length), 1)
+  if (!version) return
+  letGo(version)
+  await patiently(run, `release of ${version.id}`, () => release(run.world, version))
+  run.report.released += 1
+}
+
 async function pullPatiently(run: Soak, blob: KnownBlob): Promise<void> {
   await patiently(run, `pull of ${blob.name}`, async () => {
+    const { broken } = blob
+    const isPromised = blob.kept || blob.holds > 0
     try {
       await pull(run.world, blob, run.random)
     } catch (error) {
       const gone = reasonOf(ConnectError.from(error))?.reason === 'BLOB_NOT_FOUND'
-      if (gone && !blob.kept) return
+      if (gone && (!isPromised || blob.broken !== broken)) return
       if (gone) run.report.lost.push(blob.name)
       else if (error instanceof WrongBytes) run.report.wrong.push(error.message)
       else throw error
@@ -137,6 +172,42 @@ async function restartAgainAndAgain({ world, random, report, until }: Soak): Pro
     await world.restart()
     report.restarts += 1
   }
+}
+
+/** Lets the leases of all that nothing holds end, at any moment, and what is garbage then go. */
+async function collectAgainAndAgain(run: Soak): Promise<void> {
+  const { world, random, report, until } = run
+  for (;;) {
+    const pause = 2_000 + random.below(3_000)
+    if (Date.now() + pause > until) return
+    await sleep(pause)
+    await patiently(run, 'passing of time', () => age(world, run.blobs))
+    await collect(world).then(
+      (count) => (report.collected += count),
+      // The store failed, or the replica died: what is left goes the next time.
+      () => undefined,
+    )
+  }
+}
+
+/** Only what versions need is left after it. */
+async function collectAll(run: Soak): Promise<void> {
+  const { world, report } = run
+  // Manifests, leases, and the time of grace after them.
+  for (let round = 1; round <= 3; round += 1) {
+    await patiently(run, 'the last passing of time', () => age(world, run.blobs))
+    await patiently(run, 'the last collection', async () => {
+      report.collected += await collect(world)
+    })
+  }
+  const versions = new Set(run.versions.map(({ id }) => id))
+  const holds = await world.sql<{ id: string }>('select version_id id from artifact.manifest_hold')
+  report.leftovers.push(...holds.filter(({ id }) => !versions.has(id)).map(({ id }) => `held for nothing: ${id}`))
+  const unheld = await world.sql<{ digest: string }>(
+    `select digest from artifact.namespace_blob where digest not in (
+      select blob_digest from artifact.manifest_blob join artifact.manifest_hold hold on hold.digest = manifest_digest)`,
+  )
+  report.leftovers.push(...unheld.map(({ digest }) => `held by none: ${digest}`))
 }
 
 /** Takes the measure after the first third, and says from time to time how far it is. */

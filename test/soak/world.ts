@@ -3,6 +3,7 @@ import type { Client } from '@connectrpc/connect'
 import type { DescService } from '@bufbuild/protobuf'
 import { readdir, readFile } from 'node:fs/promises'
 import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
+import { hashToken } from '../../services/lib/authenticate.ts'
 import { freePort } from '../../services/standalone/postgres.ts'
 import { startChaosS3, type ChaosS3 } from '../support/chaos-s3.ts'
 import { drawFault } from '../support/chaos-faults.ts'
@@ -17,6 +18,11 @@ export interface World {
   chaos: ChaosS3
   bucket: TestBucket
   sql<T extends object>(statement: string): Promise<T[]>
+  databaseUrl: string
+  /** Grows when leases begin to end, and when all have ended: odd in between. */
+  age: number
+  /** Of either replica, by chance, as the metadata service. */
+  metadata<S extends DescService>(service: S): Client<S>
   /** Of either replica, by chance. */
   client<S extends DescService>(service: S): Client<S>
   /** Where the replica is that lives as long as the soak. */
@@ -38,6 +44,7 @@ export interface Measure {
 /** Of all requests to the store. */
 const FAULTY = 0.06
 export const TOKEN = 'soak'
+const METADATA_TOKEN = `mks_${'b'.repeat(40)}`
 
 export async function startWorld(databaseUrl: string, access: S3Access, random: Random): Promise<World> {
   const bucket = await createBucketOn(access)
@@ -48,7 +55,7 @@ export async function startWorld(databaseUrl: string, access: S3Access, random: 
     HOST: '127.0.0.1',
     DATABASE_URL: databaseUrl,
     SERVICE_TOKEN: `mks_${'a'.repeat(40)}`,
-    TRUSTED_SERVICES: `metadata=${'0'.repeat(64)}`,
+    TRUSTED_SERVICES: `metadata=${hashToken(METADATA_TOKEN).toString('hex')}`,
     METADATA_ADDRESS: sister.address,
     AUDIT_ADDRESS: sister.address,
     UPLOAD_MEMORY_MIB: '128',
@@ -63,16 +70,20 @@ export async function startWorld(databaseUrl: string, access: S3Access, random: 
   const [steady, port] = [await start(await freePort()), await freePort()]
   let mortal: RunningProcess = await start(port)
   const clients = new Map<string, unknown>()
+  const find = <S extends DescService>(service: S, token: string): Client<S> => {
+    const { address } = random.pick([steady, mortal])
+    const name = `${address} ${service.typeName} ${token}`
+    if (!clients.has(name)) clients.set(name, grpcClient(service, address, token))
+    return clients.get(name) as Client<S>
+  }
   return {
     chaos,
     bucket,
     sql: (statement) => runSql(databaseUrl, statement) as never,
-    client<S extends DescService>(service: S) {
-      const { address } = random.pick([steady, mortal])
-      const name = `${address} ${service.typeName}`
-      if (!clients.has(name)) clients.set(name, grpcClient(service, address, TOKEN))
-      return clients.get(name) as Client<S>
-    },
+    databaseUrl,
+    age: 0,
+    metadata: (service) => find(service, METADATA_TOKEN),
+    client: (service) => find(service, TOKEN),
     steadyAddress: steady.address,
     async restart() {
       await (random.below(2) === 0 ? mortal.kill() : mortal.terminate())

@@ -5,7 +5,7 @@ import { chosenSeed } from '../support/random.ts'
 import { soak } from '../soak/soak.ts'
 import { complaintsOf } from '../soak/verdict.ts'
 
-const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 40)
+const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 20)
 
 const database = await createDatabase()
 afterAll(() => database.drop())
@@ -21,5 +21,7 @@ test.skipIf(process.platform !== 'linux')(
     console.log(JSON.stringify(report))
     expect(complaintsOf(report)).toEqual([])
     expect(report.pushes).toBeGreaterThan(5)
+    expect(report.versions).toBeGreaterThan(0)
+    expect(report.collected).toBeGreaterThan(0)
   },
 )

@@ -109,3 +109,36 @@ function importedPackages(source: string): string[] {
       .join('/'),
   )
 }
+
+/** Of the example, those that are commented out too. */
+const EXAMPLE = Object.fromEntries(
+  [...readFileSync('deploy/example.env', 'utf8').matchAll(/^(?:# )?([A-Z][A-Z0-9_]+)=(.*)$/gm)].map(
+    ([, name, value]): [string, string] => [name!, value!],
+  ),
+)
+/** Every secret may come from a file. */
+const withoutFile = (names: Iterable<string>) =>
+  [...new Set([...names].map((name) => name.replace(/_FILE$/, '')))].toSorted()
+
+test('the example has the settings that the services read, and no others', () => {
+  const asked = new Set<string>()
+  // The origin and the state are read where there is a key.
+  const withKey: Environment = { ...EXAMPLE, AUDIT_KEY: SECRETS['AUDIT_KEY'] }
+  const watched = new Proxy(withKey, {
+    get: (target, key: string) => {
+      asked.add(key)
+      return target[key]
+    },
+  })
+  for (const read of Object.values(READ)) expect(() => read(watched)).not.toThrow(TypeError)
+  expect(withoutFile(Object.keys(EXAMPLE))).toEqual(withoutFile([...asked, 'ARTIFACT_ADDRESS', 'AUDIT_ADDRESS']))
+})
+
+test('the example shows the defaults of what concerns bytes', () => {
+  const { S3_PUBLIC_ENDPOINT: _public, STORE_DIRECTORY: _directory, ...example } = EXAMPLE
+  const kept = ['METADATA_ADDRESS', 'AUDIT_ADDRESS', 'DATABASE_URL', 'SERVICE_TOKEN', 'TRUSTED_SERVICES']
+  const needed = [...kept, 'S3_ENDPOINT', 'S3_BUCKET', 'S3_ACCESS_KEY', 'S3_SECRET_KEY', 'HOST', 'PORT']
+  const least = Object.fromEntries(needed.map((name) => [name, EXAMPLE[name]]))
+  const { TLS_CERT_FILE: _cert, TLS_KEY_FILE: _key, ...plain } = example
+  expect(readArtifactSettings(plain)).toEqual(readArtifactSettings(least))
+})

@@ -165,7 +165,7 @@ describe.each(STORES)('overload on %s', async (kind, createStore) => {
 
   test('nothing stays taken after streams that broke in every way', { timeout: 120_000 }, async () => {
     const random = seeded(7)
-    // A call that is cancelled in the instant it is made is noticed by its silence alone.
+    // Of a call that is cancelled in the instant it is made grpc-js tells the server nothing: only its silence is noticed.
     const client = byteStream(artifact.address)
     const uploads = artifact.client(UploadService)
     const hasty = artifact.client(BlobService)
