@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm'
 
 const MIB = 1024 * 1024
 /** Of buffers, beyond the budget: windows of connections, messages on their way, and garbage. */
-const BESIDE_BUDGET = 96 * MIB
+const BESIDE_BUDGET = 48 * MIB
 /** Looking costs microseconds, collecting tens of milliseconds. */
 const LOOK_EVERY = 8 * MIB
 const COLLECT_EVERY = 64 * MIB
