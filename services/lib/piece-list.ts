@@ -1,7 +1,7 @@
 // Bytes in several buffers, in order. Large ones are kept as they come; small ones, and small views of large buffers, are
 // copied together, so that the memory held stays near the bytes held however finely a peer cuts them.
+import { BLOCK_BYTES, giveBack, lend, seal, takeBlock } from './blocks.ts'
 
-const BLOCK_BYTES = 64 * 1024
 const KEPT_BYTES = 8 * 1024
 /** A view may hold on to at most so many times its own bytes. */
 const MAX_HELD = 4
@@ -28,6 +28,7 @@ export class PieceList {
       return
     }
     for (let rest = bytes; rest.length > 0;) rest = this.#gather(rest)
+    giveBack(bytes)
   }
 
   /** All that was added; the list is empty again. */
@@ -39,23 +40,29 @@ export class PieceList {
     return pieces
   }
 
+  /** Nothing more will be added. */
+  end(): void {
+    this.#cut()
+    if (this.#block) seal(this.#block)
+    this.#block = undefined
+    this.#start = this.#used = 0
+  }
+
   /** Returns what did not fit into the block. */
   #gather(bytes: Uint8Array): Uint8Array {
-    this.#block ??= Buffer.allocUnsafeSlow(BLOCK_BYTES)
+    this.#block ??= takeBlock()
     const taken = bytes.subarray(0, BLOCK_BYTES - this.#used)
     this.#block.set(taken, this.#used)
     this.#used += taken.length
     if (this.#used === BLOCK_BYTES) {
-      this.#cut()
-      this.#block = undefined
-      this.#start = this.#used = 0
+      this.end()
     }
     return bytes.subarray(taken.length)
   }
 
   #cut(): void {
     if (this.#used === this.#start) return
-    this.#pieces.push(this.#block!.subarray(this.#start, this.#used))
+    this.#pieces.push(lend(this.#block!, this.#start, this.#used))
     this.#start = this.#used
   }
 }

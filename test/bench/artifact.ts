@@ -4,6 +4,7 @@
 // machine, every path in turn in every round, so that what else the machine does hits all. Ratios are judged.
 import { randomFillSync } from 'node:crypto'
 import { parseArgs } from 'node:util'
+import { collectLessOften } from '#lib/garbage.ts'
 import { connectClient, directClient, grpcJsClient, MIB, renew, type BlobClient } from './artifact-clients.ts'
 import { measureCrash, measureEarlyExit, measureLatency, measureMemory, measureSmall } from './artifact-scenes.ts'
 import { openWorld, type World } from './artifact-world.ts'
@@ -27,6 +28,8 @@ interface Path {
   client: BlobClient
   /** Of the service that it goes through. */
   pid?: number
+  /** Collects garbage as `modelkeep` does; the others as Node does. */
+  isOurs?: boolean
 }
 
 const figures = new Figures()
@@ -53,7 +56,7 @@ async function compareLanes(world: World): Promise<void> {
   const paths: Record<string, Path> = {
     direct: { client: directClient(world) },
     'fast, grpc-js': { client: grpcJsClient(fast.address), pid: fast.pid },
-    'fast, our client': { client: connectClient(fast.address, true), pid: fast.pid },
+    'fast, our client': { client: connectClient(fast.address, true), pid: fast.pid, isOurs: true },
     'general, grpc-js': { client: grpcJsClient(general.address), pid: general.pid },
     'general, connect-node': { client: connectClient(general.address, false), pid: general.pid },
   }
@@ -80,7 +83,8 @@ async function compareLanes(world: World): Promise<void> {
   await Promise.all([fast.kill(), general.kill()])
 }
 
-function watch(world: World, { pid }: Path, work: () => Promise<void>): Promise<Usage> {
+function watch(world: World, { pid, isOurs = false }: Path, work: () => Promise<void>): Promise<Usage> {
+  collectLessOften(isOurs)
   return watchUsage({ MinIO: world.minioPid, client: process.pid, ...(pid ? { service: pid } : {}) }, work)
 }
 

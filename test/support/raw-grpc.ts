@@ -99,9 +99,9 @@ export function stockClient(service: DescService, address: string, options: obje
         path: `/${service.typeName}/${method.name}`,
         requestStream: method.methodKind === 'client_streaming',
         responseStream: method.methodKind === 'server_streaming',
-        requestSerialize: (message: never) => Buffer.from(toBinary(method.input, create(method.input, message))),
+        requestSerialize: (message: never) => asBuffer(toBinary(method.input, create(method.input, message))),
         requestDeserialize: (bytes: Buffer) => fromBinary(method.input, bytes),
-        responseSerialize: (message: never) => Buffer.from(toBinary(method.output, create(method.output, message))),
+        responseSerialize: (message: never) => asBuffer(toBinary(method.output, create(method.output, message))),
         responseDeserialize: (bytes: Buffer) => fromBinary(method.output, bytes),
       },
     ]),
@@ -111,6 +111,10 @@ export function stockClient(service: DescService, address: string, options: obje
     'grpc.max_receive_message_length': -1,
     ...options,
   }) as never
+}
+
+function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length)
 }
 
 export function stockMetadata(token: string): Metadata {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { MAX_BLOB_BYTES, partCountOf, partLengthOf, partSizeOf } from '../../services/artifact/domain/blob.ts'
+import { BLOCK_BYTES } from '../../services/lib/blocks.ts'
 import { PieceList } from '../../services/lib/piece-list.ts'
 import { ByteBudget } from '../../services/artifact/domain/byte-budget.ts'
 import { PartBuffer } from '../../services/artifact/domain/part-buffer.ts'
@@ -48,7 +49,7 @@ test('a part is the same however finely it was cut, and holds little more memory
       expect(part.sha256).toEqual(createHash('sha256').update(whole).digest())
       const held = new Set(part.chunks.map(({ buffer }) => buffer))
       const heldBytes = [...held].reduce((sum, { byteLength }) => sum + byteLength, 0)
-      expect(heldBytes).toBeLessThan(whole.length + 64 * 1024)
+      expect(heldBytes).toBeLessThan(whole.length + BLOCK_BYTES)
     }),
   )
 })
@@ -57,7 +58,7 @@ test('small views of large buffers are copied, so that the buffers can go', () =
   const list = new PieceList()
   for (let turn = 0; turn < 100; turn += 1) list.add(Buffer.allocUnsafeSlow(MIB).subarray(0, 20_000))
   const held = new Set(list.take().map(({ buffer }) => buffer))
-  expect([...held].reduce((sum, { byteLength }) => sum + byteLength, 0)).toBeLessThan(2_000_000 + 64 * 1024)
+  expect([...held].reduce((sum, { byteLength }) => sum + byteLength, 0)).toBeLessThan(2_000_000 + BLOCK_BYTES)
 })
 
 test('any range of any parts comes out as asked, in messages of at most 1 MiB', async () => {

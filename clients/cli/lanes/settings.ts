@@ -1,4 +1,5 @@
 // The options and settings of transfers.
+import { collectLessOften } from '#lib/garbage.ts'
 import { complainUsage } from '../complaint.ts'
 import type { Environment } from '../settings.ts'
 import type { LaneChoice } from './choices.ts'
@@ -14,6 +15,8 @@ export function openLanes(choice: LaneChoice, env: Environment, artifactAddress:
   if (!/^[\d.]+$/.test(text) || !(seconds > 0 && seconds <= 3600)) {
     complainUsage(`MODELKEEP_STALL_SECONDS «${text}» is not a number of seconds up to 3600`)
   }
+  // Bytes are about to pass.
+  collectLessOften()
   const { protocol, hostname } = new URL(artifactAddress)
   return new Lanes({ choice, stallMs: seconds * 1000, secure: protocol === 'https:', local: isLocal(hostname) })
 }

@@ -21,6 +21,7 @@ export class PartBuffer {
   /** Call once, when all is there. */
   finish(): { chunks: Uint8Array[]; length: number; sha256: Buffer } {
     const { length } = this.#pieces
+    this.#pieces.end()
     return { chunks: this.#pieces.take(), length, sha256: this.#hash.digest() }
   }
 }

@@ -2,6 +2,7 @@
 import type { HandlerContext } from '@connectrpc/connect'
 import { v7 as uuidv7 } from 'uuid'
 import { accessOf } from '#lib/caller.ts'
+import { giveBack } from '#lib/blocks.ts'
 import { fail } from '#lib/errors.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { partSizeOf } from '../domain/blob.ts'
@@ -106,6 +107,7 @@ async function storeParts(
   if (upload.sizeBytes > upload.partSizeBytes) return storeManyParts(backend, upload, parts, find)
   for await (const part of parts) {
     await backend.bytes.put(upload.objectKey, part)
+    part.chunks.forEach(giveBack)
     return { partSha256s: part.sha256 }
   }
   throw new Error('there was no part')
@@ -135,6 +137,7 @@ async function storeManyParts(
       const offset = (number - 1) * partSizeBytes
       storing = bytes.putPart({ ...part, key, uploadId, number, offset }).then((etag) => {
         stored.push({ number, length, etag })
+        part.chunks.forEach(giveBack)
       })
       storing.catch(() => undefined)
       await extendUpload(forkFor(database), id, EXPIRE_SECONDS)

@@ -1,5 +1,6 @@
 import type { HandlerContext } from '@connectrpc/connect'
 import type { WritePartHeader, WritePartRequest } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
+import { giveBack } from '#lib/blocks.ts'
 import { failField } from '#lib/errors.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { partCountOf, partLengthOf } from '../domain/blob.ts'
@@ -69,8 +70,10 @@ export async function keepPart(backend: Backend, upload: Upload, number: number,
   if (!(await countAttempt(forkFor(database), upload.id))) await failClosedNow(backend, upload.id)
   const isWhole = partCountOf(upload.sizeBytes, upload.partSizeBytes) === 1
   const release = isWhole ? undefined : digests.of(upload.id).offer(number, part)
+  let isStored = false
   try {
     const etag = await storePart(backend, upload, number, part)
+    isStored = true
     const { length: sizeBytes, sha256 } = part
     const kept = await recordPart(
       forkFor(database),
@@ -81,6 +84,8 @@ export async function keepPart(backend: Backend, upload: Upload, number: number,
     if (!kept) await failClosedNow(backend, upload.id)
   } finally {
     await release?.()
+    // What failed may still be on its way.
+    if (isStored) part.chunks.forEach(giveBack)
   }
 }
 

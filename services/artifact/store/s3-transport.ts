@@ -1,6 +1,7 @@
 // Connections to the S3 server: kept open, and given up when the server falls silent.
 import http from 'node:http'
 import https from 'node:https'
+import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** How long the server may take to say anything. */
@@ -30,12 +31,30 @@ export function createTransport(secure: boolean, silenceMs = SILENCE_MS) {
   return { transport: transport as Pick<typeof http, 'request'>, agent, close: () => agent.destroy() }
 }
 
-function silence(): Error {
+export function silence(): Error {
   return Object.assign(new Error('the store fell silent'), { code: 'ETIMEDOUT' })
 }
 
+/** The body of an answer, which is given up where nothing comes for too long. */
+export async function* readBody(body: Readable, silenceMs: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  const stop = (): void => void body.destroy()
+  signal?.addEventListener('abort', stop, { once: true })
+  try {
+    signal?.throwIfAborted()
+    const bytes = body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
+    for (;;) {
+      const next = await within(silenceMs, bytes.next())
+      if (next.done) return
+      yield next.value
+    }
+  } finally {
+    signal?.removeEventListener('abort', stop)
+    body.destroy()
+  }
+}
+
 /** Rejects where nothing comes for so long. */
-export async function within<T>(silenceMs: number, next: Promise<T>): Promise<T> {
+async function within<T>(silenceMs: number, next: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const silent = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(silence()), silenceMs)

@@ -14,11 +14,12 @@ import {
   type PartToPut,
   type StoredPart,
 } from './byte-store.ts'
+import { S3Objects } from './s3-objects.ts'
 import { S3Presigner } from './s3-presign.ts'
 import { textBytes, toBody } from './s3-body.ts'
 import { listMarks, listObjects, listUploads } from './s3-lists.ts'
 import { hasCode, isInternal, mayRepeat, passGone, translateS3Fault } from './s3-faults.ts'
-import { SILENCE_MS, createTransport, pause, within } from './s3-transport.ts'
+import { SILENCE_MS, createTransport, pause, readBody } from './s3-transport.ts'
 
 export interface S3Options {
   /** `http://host:port` or `https://…`. */
@@ -43,6 +44,7 @@ export class S3Store implements ByteStore {
   readonly #bucket: string
   readonly #region: string
   readonly #silenceMs: number
+  readonly #objects: S3Objects
   readonly #closeTransport: () => void
   #bucketIsThere: Promise<void> | undefined
   #bucketWasSeen = false
@@ -67,6 +69,7 @@ export class S3Store implements ByteStore {
     this.#region = options.region
     this.#silenceMs = options.silenceMs ?? SILENCE_MS
     this.#closeTransport = close
+    this.#objects = new S3Objects(options, this.#silenceMs)
     this.presigner = new S3Presigner(options)
   }
 
@@ -172,6 +175,7 @@ export class S3Store implements ByteStore {
   }
 
   async close(): Promise<void> {
+    this.#objects.close()
     this.#closeTransport()
   }
 
@@ -204,23 +208,16 @@ export class S3Store implements ByteStore {
   }
 
   async *#readOnce(key: string, offset: number, length: number, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-    const stream = await this.#call(() =>
+    const place = { bucket: this.#bucket, key: checkObjectKey(key) }
+    const blocks = await this.#objects.open(place, offset, length, signal)
+    if (blocks) {
+      yield* blocks
+      return
+    }
+    const body = await this.#call(() =>
       this.#client.getPartialObject(this.#bucket, checkObjectKey(key), offset, length),
     )
-    const stop = (): void => void stream.destroy()
-    signal?.addEventListener('abort', stop, { once: true })
-    try {
-      signal?.throwIfAborted()
-      const bytes = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
-      for (;;) {
-        const next = await within(this.#silenceMs, bytes.next())
-        if (next.done) return
-        yield next.value
-      }
-    } finally {
-      signal?.removeEventListener('abort', stop)
-      stream.destroy()
-    }
+    yield* readBody(body, this.#silenceMs, signal)
   }
 
   /** Repeats what a lost connection or an overtaxed server may have kept from happening. */

@@ -1,7 +1,8 @@
 // gRPC's framing: 5 bytes of envelope around each message. A message that is one chunk and nothing else is read and
 // written without copying the chunk; any other one is left to the general codec.
 import { Code, ConnectError } from '@connectrpc/connect'
-import { joinPieces, PieceList } from '../piece-list.ts'
+import { giveBack } from '../blocks.ts'
+import { PieceList } from '../piece-list.ts'
 
 /** The field of type `bytes` that, alone in a message, is passed on as it lies in the buffers of the socket. */
 export interface ChunkField {
@@ -26,13 +27,15 @@ export class FrameReader {
   readonly #head = Buffer.alloc(ENVELOPE_BYTES + 1 + MAX_VARINT_BYTES)
   #headUsed = 0
   #kind: Frame['kind'] | undefined
-  readonly #pieces = new PieceList()
+  readonly #pieces: PieceList
   /** Bytes of the message that are still to come. */
   #left = 0
 
-  constructor(maxBytes: number, chunk?: ChunkField) {
+  /** `keptBytes`: as for a `PieceList`. */
+  constructor(maxBytes: number, chunk?: ChunkField, keptBytes?: number) {
     this.#maxBytes = maxBytes
     this.#chunk = chunk
+    this.#pieces = new PieceList(keptBytes)
   }
 
   /** Adds the frames that `bytes` bring to their end. Throws where the stream cannot be read on. */
@@ -52,6 +55,7 @@ export class FrameReader {
 
   /** Throws unless all that was read belongs to a whole frame. */
   end(): undefined {
+    this.#pieces.end()
     if (this.#headUsed > 0) throw new ConnectError('protocol error: incomplete envelope', Code.InvalidArgument)
   }
 
@@ -104,7 +108,10 @@ export class FrameReader {
     this.#kind = undefined
     this.#headUsed = 0
     const pieces = this.#pieces.take()
-    return kind === 'chunk' ? { kind, pieces } : { kind, bytes: joinPieces(pieces) }
+    if (kind === 'chunk') return { kind, pieces }
+    const bytes = Buffer.concat(pieces)
+    pieces.forEach(giveBack)
+    return { kind, bytes }
   }
 }
 

@@ -1,7 +1,7 @@
 // Frames on an HTTP/2 stream, with the pace of the slower end.
 import { Code, ConnectError } from '@connectrpc/connect'
-import { once } from 'node:events'
 import type { Http2Stream } from 'node:http2'
+import { giveBack } from '../blocks.ts'
 import type { Frame, FrameReader } from './frames.ts'
 
 /** Frames as they become whole. While none is asked for, nothing is read, and the peer's window closes. */
@@ -93,21 +93,27 @@ class Incoming {
   }
 }
 
-/** Hands the buffers over in one piece, and waits until the peer's window and the socket have taken them. */
+/** Hands the buffers over in one piece, and waits until the peer's window and the socket have taken them. What was lent of
+ * blocks is given back then. */
 export async function writeFrame(stream: Http2Stream, buffers: Uint8Array[]): Promise<void> {
-  if (stream.destroyed) throw new ConnectError('the other end has gone', Code.Canceled)
-  stream.cork()
-  for (const buffer of buffers) stream.write(buffer)
-  stream.uncork()
-  if (!stream.writableNeedDrain) return
-  const gone = new AbortController()
-  const onClose = (): void => gone.abort()
+  if (stream.destroyed) throw gone()
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const onClose = (): void => reject(gone())
   stream.once('close', onClose)
+  stream.cork()
+  buffers.forEach((buffer, index) => {
+    if (index < buffers.length - 1) stream.write(buffer)
+    else stream.write(buffer, (error) => (error ? reject(gone()) : resolve()))
+  })
+  stream.uncork()
   try {
-    await once(stream, 'drain', { signal: gone.signal })
-  } catch {
-    throw new ConnectError('the other end has gone', Code.Canceled)
+    await promise
+    buffers.forEach(giveBack)
   } finally {
     stream.off('close', onClose)
   }
+}
+
+function gone(): ConnectError {
+  return new ConnectError('the other end has gone', Code.Canceled)
 }

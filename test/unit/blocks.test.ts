@@ -1,0 +1,53 @@
+import * as fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { BLOCK_BYTES, giveBack, lend, seal, takeBlock } from '../../services/lib/blocks.ts'
+import { PieceList } from '../../services/lib/piece-list.ts'
+
+test('a block is taken again when all that was lent of it has been given back, and nothing more will be lent', () => {
+  const block = takeBlock()
+  const first = lend(block, 0, 1000)
+  giveBack(first)
+  const rest = lend(block, 1000, BLOCK_BYTES)
+  seal(block)
+  const other = takeBlock()
+  expect(other).not.toBe(block)
+  giveBack(rest.subarray(0, 10))
+  giveBack(rest.subarray(10))
+  expect(takeBlock()).toBe(block)
+})
+
+test('bytes that were not lent, and those given back too often, change nothing', () => {
+  giveBack(new Uint8Array(10))
+  const block = takeBlock()
+  const bytes = lend(block, 0, BLOCK_BYTES)
+  seal(block)
+  giveBack(bytes)
+  giveBack(bytes)
+  expect(takeBlock()).toBe(block)
+  expect(takeBlock()).not.toBe(block)
+})
+
+test('whatever several lists hold stays as it was while others are given back', () => {
+  const step = fc.record({
+    list: fc.integer({ min: 0, max: 2 }),
+    length: fc.integer({ min: 1, max: 100_000 }),
+    take: fc.boolean(),
+  })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const lists = [0, 1, 2].map(() => ({ list: new PieceList(64 * 1024), expected: [] as Buffer[] }))
+      steps.forEach(({ list: index, length, take }, stamp) => {
+        const { list, expected } = lists[index]!
+        const bytes = Buffer.alloc(length, stamp + 1)
+        list.add(bytes)
+        expected.push(bytes)
+        if (!take) return
+        const pieces = list.take()
+        expect(Buffer.concat(pieces).equals(Buffer.concat(expected.splice(0)))).toBe(true)
+        pieces.forEach(giveBack)
+      })
+      for (const { list, expected } of lists)
+        expect(Buffer.concat(list.take()).equals(Buffer.concat(expected))).toBe(true)
+    }),
+  )
+})
