@@ -6,6 +6,7 @@ import { randomFillSync } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { collectLessOften } from '#lib/garbage.ts'
 import { connectClient, directClient, grpcJsClient, MIB, renew, type BlobClient } from './artifact-clients.ts'
+import { directLaneClient, type DirectLaneClient } from './artifact-direct.ts'
 import { measureCrash, measureEarlyExit, measureLatency, measureMemory, measureSmall } from './artifact-scenes.ts'
 import { openWorld, type World } from './artifact-world.ts'
 import { Figures, median } from './figures.ts'
@@ -25,7 +26,7 @@ const SIZE = Number(options.mib ?? (options.quick ? 64 : 256)) * MIB
 const ROUNDS = Number(options.rounds ?? (options.quick ? 3 : 7))
 
 interface Path {
-  client: BlobClient
+  client: BlobClient & Partial<Pick<DirectLaneClient, 'complete'>>
   /** Of the service that it goes through. */
   pid?: number
   /** Collects garbage as `modelkeep` does; the others as Node does. */
@@ -55,6 +56,7 @@ async function compareLanes(world: World): Promise<void> {
   const [fast, general] = [await world.startService('fast'), await world.startService('general')]
   const paths: Record<string, Path> = {
     direct: { client: directClient(world) },
+    'direct lane, our client': { client: directLaneClient(fast.address), pid: fast.pid, isOurs: true },
     'fast, grpc-js': { client: grpcJsClient(fast.address), pid: fast.pid },
     'fast, our client': { client: connectClient(fast.address, true), pid: fast.pid, isOurs: true },
     'general, grpc-js': { client: grpcJsClient(general.address), pid: general.pid },
@@ -62,12 +64,14 @@ async function compareLanes(world: World): Promise<void> {
   }
   const up: Record<string, Usage[]> = {}
   const down: Record<string, Usage[]> = {}
+  const readBack: number[] = []
   const bytes = randomFillSync(Buffer.allocUnsafeSlow(SIZE))
   // The first round warms up.
   for (let round = -1; round < ROUNDS; round += 1) {
     for (const [name, path] of Object.entries(paths)) {
       const blob = renew(bytes)
       const upload = await watch(world, path, () => path.client.upload(blob))
+      if (path.client.complete) readBack.push((await watch(world, path, () => path.client.complete!())).seconds)
       const download = await watch(world, path, () => path.client.download(blob))
       await world.clear()
       const rates = [upload, download].map(({ seconds }) => (SIZE / MIB / seconds).toFixed(0))
@@ -77,8 +81,9 @@ async function compareLanes(world: World): Promise<void> {
       ;(down[name] ??= []).push(download)
     }
   }
-  tell('upload', up, { 'fast, grpc-js': 0.65, 'fast, our client': 0.65 }, 1.4)
-  tell('download', down, { 'fast, grpc-js': 0.45, 'fast, our client': 0.6 }, 2)
+  tell('upload', up, { 'direct lane, our client': 0.95, 'fast, grpc-js': 0.65, 'fast, our client': 0.65 }, 1.4)
+  figures.tell('direct lane, reading back what was sent', SIZE / MIB / median(readBack), 'MiB/s')
+  tell('download', down, { 'direct lane, our client': 0.95, 'fast, grpc-js': 0.45, 'fast, our client': 0.6 }, 2)
   for (const { client } of Object.values(paths)) client.close()
   await Promise.all([fast.kill(), general.kill()])
 }
