@@ -2,7 +2,7 @@
 import { Http2SessionManager } from '@connectrpc/connect-node'
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2'
 
-const STREAM_WINDOW = 4 * 1024 * 1024
+const STREAM_WINDOW = 12 * 1024 * 1024
 const CONNECTION_WINDOW = 16 * 1024 * 1024
 const SESSION_MEMORY_MEGABYTES = 256
 const PING_INTERVAL_MS = 20_000
