@@ -1,6 +1,7 @@
 // When V8 collects garbage while bytes pass through.
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { collectLessOften } from '#lib/garbage.ts'
 
 const MIB = 1024 * 1024
 /** Of buffers, beyond the budget: windows of connections, messages on their way, and garbage. */
@@ -14,11 +15,10 @@ let bound = Infinity
 let limit = Infinity
 let collect = (): void => {}
 
-/** By itself V8 collects everything for each 64 MiB of new buffers, which was half of a download's CPU time. This way
- * buffers count against the same limit as the heap, which adapts, and is far too large where much is held: what goes
- * beyond the budget is collected by `countPassed`. */
-export function collectLessOften(budgetBytes: number): void {
-  setFlagsFromString('--external-memory-accounted-in-global-limit')
+/** What is collected less often is far too large where much is held: what goes beyond the budget is collected by
+ * `countPassed`. */
+export function boundGarbage(budgetBytes: number): void {
+  collectLessOften()
   setFlagsFromString('--expose-gc')
   collect = runInNewContext('gc') as () => void
   bound = limit = budgetBytes + BESIDE_BUDGET

@@ -17,7 +17,7 @@ import { ByteBudget } from './domain/byte-budget.ts'
 import type { Lanes } from './domain/lanes.ts'
 import { RunningDigests } from './domain/running-digest.ts'
 import { StreamLimit } from './domain/stream-limit.ts'
-import { collectLessOften } from './garbage.ts'
+import { boundGarbage } from './garbage.ts'
 import type { Backend } from './rpc/backend.ts'
 import { artifactRoutes, BYTE_METHODS } from './rpc/routes.ts'
 import { createSimpleLane } from './rpc/simple-lane.ts'
@@ -74,7 +74,7 @@ const MAX_DIGESTS = 256
 /** Blobs, uploads and manifests. */
 export function artifactService(deps: ArtifactDeps): Service {
   const { database, bytes, logger, limits } = deps
-  collectLessOften(limits.uploadMemoryBytes)
+  boundGarbage(limits.uploadMemoryBytes)
   const relay = startRelay(outboxReader(database, 'artifact'), (request) => deps.ingest.appendEvents(request), logger)
   const { terms = USUAL_TERMS, sweepEveryMs: everyMs = 30_000 } = limits
   const janitor = startJanitor({ database, bytes, logger, everyMs })

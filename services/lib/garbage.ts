@@ -1,4 +1,4 @@
-// How often V8 collects garbage while bytes pass through a client.
+// How often V8 collects garbage while bytes pass through.
 import { setFlagsFromString } from 'node:v8'
 
 const FLAG = 'external-memory-accounted-in-global-limit'

@@ -23,7 +23,7 @@ export interface Listening {
 export const MAX_CONNECTIONS = 4096
 
 /** HTTP/2 flow control: enough for 150 MiB/s on one stream at 20 ms, bounded for many. Bytes. */
-const STREAM_WINDOW = 4 * 1024 * 1024
+const STREAM_WINDOW = 8 * 1024 * 1024
 const CONNECTION_WINDOW = 16 * 1024 * 1024
 const MAX_STREAMS = 256
 const SESSION_MEMORY_MEGABYTES = 256
