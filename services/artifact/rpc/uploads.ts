@@ -110,8 +110,9 @@ async function begin(backend: Backend, context: HandlerContext, upload: Upload):
   if (upload.storeUploadId === null && upload.sizeBytes > 0) {
     const onDoubt = () => doubtBeginning(forkFor(database), upload.objectKey)
     const storeUploadId = await bytes.begin(upload.objectKey, onDoubt)
-    // Another call of the same client may have been faster: its name holds, and the other is given up in the end.
-    if (!(await setStoreUpload(forkFor(database), upload.id, storeUploadId))) await onDoubt()
+    // Another call of the same client may have been faster: its name holds, and what the other began is given up with
+    // the upload, or when it is completed.
+    await setStoreUpload(forkFor(database), upload.id, storeUploadId)
   }
   return em.findOneOrFail(Upload, { id: upload.id })
 }
