@@ -1,7 +1,7 @@
 // Pushing with the `modelkeep` command to a real standalone server: repeated, killed, racing, from a git work tree.
 import { execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { appendFile, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startCli } from '../support/cli.ts'
@@ -73,6 +73,8 @@ describe('push', () => {
       const args = ['pull', 'large:1', join(server.home, 'large-out')]
       const pull = startCli(args, { MODELKEEP_ADDRESS: proxy.address, MODELKEEP_TOKEN: token })
       await proxy.stalled
+      // What the proxy let through is not all written yet.
+      await expect.poll(() => writtenBelow(server.home), { timeout: 60_000 }).toBeGreaterThan(25 * MEBIBYTE)
       pull.process.kill('SIGKILL')
       await pull.ended
     }
@@ -206,3 +208,10 @@ describe('push', () => {
     expect(code).toBe(2)
   })
 })
+
+/** Bytes on the disk of what a pull has begun below a directory. */
+async function writtenBelow(directory: string): Promise<number> {
+  const partial = (await readdir(directory)).find((name) => /-partial-[0-9a-f]+$/.test(name))
+  const found = partial && (await stat(join(directory, partial, 'large.bin')).catch(() => undefined))
+  return found ? found.blocks * 512 : 0
+}

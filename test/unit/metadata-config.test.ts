@@ -16,6 +16,7 @@ test('what is not said has a default', () => {
     port: 7701,
     logLevel: 'info',
     drainSeconds: 30,
+    maxConnections: 4096,
     databaseUrl: complete.DATABASE_URL,
     databasePoolSize: 10,
     serviceToken: complete.SERVICE_TOKEN,
