@@ -1,6 +1,6 @@
 // What a command gets to work with, and how it ends. The heavy modules are loaded only when a command really runs.
 import type { Command } from 'commander'
-import { EXIT } from './complaint.ts'
+import { interruptible } from './interruption.ts'
 import type { Output } from './output.ts'
 import type { Registry } from './registry.ts'
 import { environment, readSettings, type GlobalOptions } from './settings.ts'
@@ -25,7 +25,7 @@ export function lazily<A extends unknown[]>(load: () => Promise<Action<A>>): (..
   return async (...call) => {
     const command = call.at(-1) as Command
     const options = command.optsWithGlobals<GlobalOptions>()
-    const context = await openContext(options)
+    const context = await openContext(options, command)
     try {
       const action = await load()
       await action(context, ...([...call.slice(0, -2), options] as A))
@@ -35,10 +35,10 @@ export function lazily<A extends unknown[]>(load: () => Promise<Action<A>>): (..
   }
 }
 
-async function openContext(options: GlobalOptions): Promise<Context> {
+async function openContext(options: GlobalOptions, command: Command): Promise<Context> {
   const [{ openOutput }, { openRegistry }] = await Promise.all([import('./output.ts'), import('./registry.ts')])
   const output = openOutput(options.json ?? false)
-  const signal = interrupted()
+  const signal = interruptible(command)
   let registry: Registry | undefined
   return {
     output,
@@ -48,22 +48,4 @@ async function openContext(options: GlobalOptions): Promise<Context> {
     note: (text) => void (output.json || process.stderr.write(`${text}\n`)),
     close: () => registry?.close(),
   }
-}
-
-/** The first Ctrl-C lets the command clean up, the second ends it at once. */
-function interrupted(): AbortSignal {
-  const controller = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(name, () => {
-      if (controller.signal.aborted) process.exit(EXIT.interrupted)
-      controller.abort(new Interrupted())
-      setTimeout(() => process.exit(EXIT.interrupted), 2_000).unref()
-    })
-  }
-  return controller.signal
-}
-
-export class Interrupted extends Error {
-  override name = 'Interrupted'
-  override message = 'interrupted'
 }

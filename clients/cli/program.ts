@@ -76,12 +76,8 @@ export async function runCommand(argv: string[]): Promise<number> {
 }
 
 async function tell(error: unknown, json: boolean, running: Command | undefined): Promise<number> {
-  const { Interrupted } = await import('./context.ts')
-  const interruption = [error, (error as Error).cause].find((cause) => cause instanceof Interrupted)
-  if (interruption) {
-    process.stderr.write(`modelkeep: interrupted${goesOn(running) ? `; ${GO_ON}` : ''}\n`)
-    return EXIT.interrupted
-  }
+  const { GO_ON, goesOn, Interrupted, tellInterrupted } = await import('./interruption.ts')
+  if ([error, (error as Error).cause].some((cause) => cause instanceof Interrupted)) return tellInterrupted(running)
   const { explain } = await import('./failure.ts')
   const { exit, message, reason, metadata, ...told } = explain(error, modelOf(running))
   const hints = [told.hint, goesOn(running) && exit === 'unavailable' && `To go on: ${GO_ON}`].filter(Boolean)
@@ -91,12 +87,6 @@ async function tell(error: unknown, json: boolean, running: Command | undefined)
   else process.stderr.write(`modelkeep: ${message}\n${hint ? `  ${hint}\n` : ''}`)
   if (environment()['MODELKEEP_DEBUG'] && !(error instanceof Complaint)) console.error(error)
   return EXIT[exit]
-}
-
-const GO_ON = 'run the same command again; it goes on where it stopped'
-
-function goesOn(running: Command | undefined): boolean {
-  return ['push', 'pull'].includes(running?.name() ?? '')
 }
 
 /** The model that the command line names, for hints. */
