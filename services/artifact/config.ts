@@ -1,6 +1,7 @@
 import { isAbsolute } from 'node:path'
 import { EnvReader, type Environment } from '#lib/env.ts'
 import { readCommonSettings, readText, type CommonSettings } from '#lib/settings.ts'
+import { DOWNLOAD_POLICIES, type DownloadPolicy } from './domain/download-policy.ts'
 import { LANES, type Lanes } from './domain/lanes.ts'
 import type { ArtifactLimits } from './service.ts'
 import { USUAL_TERMS, type GarbageTerms } from './store/collector.ts'
@@ -16,6 +17,8 @@ export interface ArtifactSettings extends CommonSettings {
   store: StoreSettings
   /** Which ways bytes may take. */
   lanes: Lanes
+  /** Which reads are told to the log. */
+  downloads: DownloadPolicy
   limits: ArtifactLimits
 }
 
@@ -44,6 +47,7 @@ export function readArtifactSettings(environment: Environment): ArtifactSettings
     auditAddress: env.url('AUDIT_ADDRESS', ['http', 'https']),
     store: readStore(env),
     lanes: env.oneOf('LANES', LANES, 'any'),
+    downloads: readDownloads(env),
     limits: readArtifactLimits(env),
   }
   if (settings.lanes === 'direct' && settings.store.kind === 'directory') {
@@ -61,6 +65,10 @@ function checkGrace(env: EnvReader, { presignSeconds = 0 }: S3Options, { terms }
   if (terms!.graceSeconds >= presignSeconds + SKEW_SECONDS) return
   const why = 'or what a signed URL was given out for is removed before the URL ends'
   env.problem(`GARBAGE_GRACE_HOURS must be a quarter of an hour longer than PRESIGN_SECONDS, ${why}`)
+}
+
+export function readDownloads(env: EnvReader): DownloadPolicy {
+  return env.oneOf('AUDIT_DOWNLOADS', DOWNLOAD_POLICIES, 'manifests')
 }
 
 export function readArtifactLimits(env: EnvReader): ArtifactLimits {

@@ -28,6 +28,7 @@ export async function runArtifact(environment: Environment): Promise<void> {
     ingest: sisterClient(IngestService, { name: 'audit', address: settings.auditAddress, token }),
     limits: settings.limits,
     lanes: settings.lanes,
+    downloads: settings.downloads,
   })
   await runUntilSignal(service, { ...settings, name: 'artifact', logger, draining })
 }

@@ -14,11 +14,13 @@ import type { Service } from '#lib/service.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
 import { outboxReader, recordDenial } from '#lib/store/outbox.ts'
 import { ByteBudget } from './domain/byte-budget.ts'
+import type { DownloadPolicy } from './domain/download-policy.ts'
 import type { Lanes } from './domain/lanes.ts'
 import { RunningDigests } from './domain/running-digest.ts'
 import { StreamLimit } from './domain/stream-limit.ts'
 import { boundGarbage } from './garbage.ts'
 import type { Backend } from './rpc/backend.ts'
+import { Reads } from './rpc/reads.ts'
 import { artifactRoutes, BYTE_METHODS } from './rpc/routes.ts'
 import { createSimpleLane } from './rpc/simple-lane.ts'
 import type { ByteStore } from './store/byte-store.ts'
@@ -43,6 +45,8 @@ export interface ArtifactDeps {
   limits: ArtifactLimits
   /** Which ways bytes may take. Default `any`. */
   lanes?: Lanes
+  /** Which reads are told to the log. Default `manifests`. */
+  downloads?: DownloadPolicy
   /** The memory that transfers share; by default one of its own. */
   budget?: ByteBudget | undefined
 }
@@ -85,6 +89,7 @@ export function artifactService(deps: ArtifactDeps): Service {
     uploadMinBytesPerSecond: USUAL_MIN_BYTES_PER_SECOND,
     ...limits,
     lanes: deps.lanes ?? 'any',
+    reads: new Reads(database, deps.downloads ?? 'manifests'),
     database,
     bytes,
     logger,

@@ -1,10 +1,13 @@
 // Who may call an RPC. Ours declare it in their protos; those of protos that are not ours are listed here. An RPC that
 // is in neither place cannot be called.
 import { create, getOption, hasOption, type DescMethod } from '@bufbuild/protobuf'
-import { access, AccessSchema, Permission, type Access } from '#gen/modelkeep/common/v1/access_pb.ts'
+import { access, AccessSchema, DownloadAudit, Permission, type Access } from '#gen/modelkeep/common/v1/access_pb.ts'
 
 const FOREIGN: Record<string, Access> = {
-  'google.bytestream.ByteStream/Read': create(AccessSchema, { permission: Permission.READ }),
+  'google.bytestream.ByteStream/Read': create(AccessSchema, {
+    permission: Permission.READ,
+    download: DownloadAudit.ALL,
+  }),
   'google.bytestream.ByteStream/Write': create(AccessSchema, { permission: Permission.WRITE, audited: true }),
   'google.bytestream.ByteStream/QueryWriteStatus': create(AccessSchema, { permission: Permission.WRITE }),
 }

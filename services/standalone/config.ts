@@ -1,7 +1,8 @@
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { EnvReader, type Environment } from '#lib/env.ts'
-import { readArtifactLimits } from '../artifact/config.ts'
+import { readArtifactLimits, readDownloads } from '../artifact/config.ts'
+import type { DownloadPolicy } from '../artifact/domain/download-policy.ts'
 import type { ArtifactLimits } from '../artifact/service.ts'
 
 export interface StandaloneSettings {
@@ -13,6 +14,8 @@ export interface StandaloneSettings {
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
   drainSeconds: number
   limits: ArtifactLimits
+  /** Which reads are told to the log. */
+  downloads: DownloadPolicy
 }
 
 export const USAGE = `usage: npm start -- [--data DIRECTORY] [--host HOST] [--port PORT]
@@ -40,6 +43,7 @@ export function readStandaloneSettings(args: string[], environment: Environment)
     logLevel: env.oneOf('LOG_LEVEL', ['trace', 'debug', 'info', 'warn', 'error'], 'warn'),
     drainSeconds: env.integer('DRAIN_SECONDS', 10, { min: 0, max: 3600 }),
     limits: readArtifactLimits(env),
+    downloads: readDownloads(env),
   }
   env.check()
   return settings

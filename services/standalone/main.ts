@@ -43,7 +43,7 @@ async function runOn(
   const token = await prepareAdminToken(databaseUrl, data.adminToken)
   const signer = prepareAuditKey(data)
   if (stop.aborted) return
-  const { host, port, drainSeconds, logLevel, limits } = settings
+  const { host, port, drainSeconds, logLevel, limits, downloads } = settings
   const draining = new AbortController()
   const logger = createLogger('modelkeep', logLevel)
   const service = await openStandalone({
@@ -52,6 +52,7 @@ async function runOn(
     logLevel,
     draining: draining.signal,
     limits,
+    downloads,
     signer,
   })
   const process = { name: 'modelkeep', host, port, drainSeconds, logger, draining }

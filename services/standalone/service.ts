@@ -10,6 +10,7 @@ import { createLogger } from '#lib/log.ts'
 import { serve } from '#lib/serve.ts'
 import type { Service } from '#lib/service.ts'
 import { SERVICE_NAMES, type ServiceName } from '#lib/settings.ts'
+import type { DownloadPolicy } from '../artifact/domain/download-policy.ts'
 import { artifactService, type ArtifactLimits } from '../artifact/service.ts'
 import { DirectoryStore } from '../artifact/store/directory.ts'
 import { openStore as openArtifact } from '../artifact/store/orm.ts'
@@ -28,6 +29,7 @@ export interface StandaloneDeps {
   logLevel: string
   draining: AbortSignal
   limits: ArtifactLimits
+  downloads: DownloadPolicy
   /** Signs the log's checkpoints. */
   signer: Signer
 }
@@ -61,6 +63,7 @@ export async function openStandalone(deps: StandaloneDeps): Promise<Service> {
     identity: sisterClient(IdentityService, sister('artifact', 'metadata')),
     ingest: sisterClient(IngestService, sister('artifact', 'audit')),
     limits,
+    downloads: deps.downloads,
   })
   const audit = auditService({
     ...common('audit'),

@@ -13,6 +13,7 @@ import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { sisterClient } from '#lib/clients.ts'
 import { createLogger } from '#lib/log.ts'
 import { serve } from '#lib/serve.ts'
+import type { DownloadPolicy } from '../../services/artifact/domain/download-policy.ts'
 import type { Lanes } from '../../services/artifact/domain/lanes.ts'
 import { artifactService, type ArtifactLimits } from '../../services/artifact/service.ts'
 import type { ByteBudget } from '../../services/artifact/domain/byte-budget.ts'
@@ -102,6 +103,7 @@ export interface ReplicaOptions {
   bytes?: ByteStore
   budget?: ByteBudget
   lanes?: Lanes
+  downloads?: DownloadPolicy
   /** Gets all that is logged, at every level. */
   onLog?: (line: string) => void
 }
@@ -145,7 +147,7 @@ async function startReplica(
   databaseUrl: string,
   metadataAddress: string,
   store: TestStore,
-  { limits, bytes, lanes = 'any', framing, onLog, budget }: ReplicaOptions,
+  { limits, bytes, lanes = 'any', downloads = 'manifests', framing, onLog, budget }: ReplicaOptions,
 ): Promise<Replica> {
   const logger = onLog
     ? createLogger('artifact', 'trace', { write: onLog })
@@ -165,6 +167,7 @@ async function startReplica(
     ingest: sisterClient(IngestService, { ...sister, name: 'audit', address: metadataAddress }),
     limits: { ...LIMITS, ...limits },
     lanes,
+    downloads,
     budget,
   })
   const byteMethods = framing === 'general' ? [] : service.byteMethods!

@@ -110,6 +110,7 @@ test.each([
   [{ STORE: 'directory', STORE_DIRECTORY: 'models' }, 'STORE_DIRECTORY must be an absolute path'],
   [{ STORE: 'directory' }, 'STORE_DIRECTORY is missing'],
   [{ STORE: 'directory', STORE_DIRECTORY: '/x', LANES: 'direct' }, 'LANES=direct needs STORE=s3'],
+  [{ ...S3, AUDIT_DOWNLOADS: 'some' }, 'AUDIT_DOWNLOADS must be one of off, manifests, all'],
   [{ ...S3, LANES: 'fast' }, 'LANES must be one of any, stream, direct'],
   [{ ...S3, S3_PUBLIC_ENDPOINT: 'https://objects.example.com/models' }, 'S3_PUBLIC_ENDPOINT must have nothing but'],
   [{ ...S3, PRESIGN_SECONDS: '604801' }, 'PRESIGN_SECONDS must be'],

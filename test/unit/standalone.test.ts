@@ -53,7 +53,7 @@ test('a lock that another has taken meanwhile is not removed', async () => {
 
 test('arguments and settings are told apart', () => {
   const read = (args: string[], environment = {}) => readStandaloneSettings(args, environment)
-  expect(read([])).toMatchObject({ host: '127.0.0.1', port: 7700, logLevel: 'warn' })
+  expect(read([])).toMatchObject({ host: '127.0.0.1', port: 7700, logLevel: 'warn', downloads: 'manifests' })
   expect(read([])!.directory).toBe(resolve(import.meta.dirname, '..', '..', '.modelkeep'))
   expect(read([], { MODELKEEP_DATA: '/srv/modelkeep' })!.directory).toBe('/srv/modelkeep')
   expect(read(['--data', '/a', '--port=0', '--host', '::'], { MODELKEEP_DATA: '/b' })).toMatchObject({
@@ -61,6 +61,7 @@ test('arguments and settings are told apart', () => {
     port: 0,
     host: '::',
   })
+  expect(read([], { AUDIT_DOWNLOADS: 'all' })!.downloads).toBe('all')
   expect(read(['--help'])).toBeUndefined()
   expect(() => read(['--bogus'])).toThrow(UsageError)
   expect(() => read(['more'])).toThrow(UsageError)

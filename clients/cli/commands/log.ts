@@ -42,14 +42,16 @@ function roomFor({ filter = '' }: LogOptions): number {
 const SPARED = [
   'blob.committed.v1',
   'manifest.created.v1',
+  'manifest.read.v1',
+  'blob.read.v1',
   'blob.condemned.v1',
   'blob.revived.v1',
   'blob.collected.v1',
   'manifest.collected.v1',
 ]
 
-/** Every push brings files and their list before it brings a version, and they go one by one when it goes; people are spared them
- * unless they ask. */
+/** Every push brings files and their list before it brings a version, they are read again and again, and they go one by
+ * one when it goes; people are spared them unless they ask. */
 function aboutAll({ output }: Context, { all, filter }: LogOptions): About {
   const isWhole = output.json || all || filter
   const condition = isWhole ? '' : SPARED.map((type) => `type != "${type}"`).join(' AND ')

@@ -8,6 +8,7 @@ import type { Lanes } from '../domain/lanes.ts'
 import type { RunningDigests } from '../domain/running-digest.ts'
 import type { ByteStore } from '../store/byte-store.ts'
 import type { Background } from '#lib/background.ts'
+import type { Reads } from './reads.ts'
 import type { SimpleLane } from './simple-lane.ts'
 import type { GarbageTerms } from '../store/collector.ts'
 
@@ -25,6 +26,8 @@ export interface Backend {
   janitor: Background
   /** Which ways bytes may take. */
   lanes: Lanes
+  /** Tells who reads what. */
+  reads: Reads
   /** Verifies what is stored. */
   scrubber: Background
   /** When what is garbage. */

@@ -27,6 +27,7 @@ export async function* read(
   if (offset < 0n) failBefore(offset, named.sizeBytes)
   const range = parseRange({ offset, length }, named.sizeBytes)
   if (!blob) return
+  await backend.reads.blob(context, blob.digest, 'bytestream', range)
   for await (const pieces of readVerified(backend, blob, range, context)) {
     yield presentPieces(context, pieces, (data) => create(ReadResponseSchema, { data }))
   }

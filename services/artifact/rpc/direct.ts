@@ -62,6 +62,7 @@ export async function confirmParts(backend: Backend, request: ConfirmPartsReques
 export async function getDownloadPlan(backend: Backend, request: GetDownloadPlanRequest, context: HandlerContext) {
   const blob = await requireBlob(backend, request, context)
   const presigner = requirePresigner(backend)
+  await backend.reads.blob(context, blob.digest, 'direct', { offset: 0, end: blob.sizeBytes })
   return {
     blob: presentBlob(blob),
     ...(blob.sizeBytes > 0 && { request: presentSigned(presigner.get(blob.objectKey)) }),

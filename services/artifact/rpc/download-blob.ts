@@ -30,6 +30,7 @@ export async function* downloadBlob(
   requireStreamLane(backend.lanes)
   const blob = await requireBlob(backend, request, context)
   const range = parseRange(request, blob.sizeBytes)
+  await backend.reads.blob(context, blob.digest, 'stream', range)
   const length = BigInt(range.end - range.offset)
   const header = { blob: presentBlob(blob), offset: BigInt(range.offset), length }
   yield create(DownloadBlobResponseSchema, { message: { case: 'header', value: header } })

@@ -41,12 +41,14 @@ export async function createManifest(backend: Backend, request: CreateManifestRe
   return { manifest: presentManifest(stored) }
 }
 
-export async function getManifest({ database }: Backend, request: GetManifestRequest, context: HandlerContext) {
+export async function getManifest({ database, reads }: Backend, request: GetManifestRequest, context: HandlerContext) {
   const namespace = parseNamespace(request.namespace, 'namespace')
   accessOf(context).require(namespace)
   const digest = parseDigest(request.digest, 'digest')
   const manifest = await forkFor(database, context.signal).findOne(Manifest, { namespace, digest })
-  return { manifest: presentManifest(manifest ?? failUnknown(namespace, digest)) }
+  if (!manifest) failUnknown(namespace, digest)
+  await reads.manifest(context, digest)
+  return { manifest: presentManifest(manifest) }
 }
 
 export async function retainManifest({ database }: Backend, request: RetainManifestRequest, context: HandlerContext) {
