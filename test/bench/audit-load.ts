@@ -108,7 +108,7 @@ export async function measureFreshness(
     const id = randomUUID()
     await inTransaction(metadata, undefined, async (em) => {
       const resource = { type: 'model', id, namespace: 'default', name: 'default/x' }
-      emitAs(em, 'service:metadata', { type: 'model.noted.v1', resource })
+      emitAs(em, 'service:metadata', { type: 'manifest.read.v1', resource })
     })
     commits.push(performance.now())
     relay.wake()

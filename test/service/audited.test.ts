@@ -1,15 +1,17 @@
-// Every RPC that is declared `audited` leaves its event, in the outbox with the change and then in the log, once.
-import type { DescService } from '@bufbuild/protobuf'
+// Every RPC that is declared to be told of leaves its event, in the outbox with the change and then in the log, once; no
+// other does; and what fails leaves none.
+import type { DescMethod, DescService } from '@bufbuild/protobuf'
 import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import type { Client } from '@connectrpc/connect'
 import { createHash, randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ByteStream } from '../../gen/google/bytestream/bytestream_pb.ts'
 import { BlobService } from '../../gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { DownloadAudit } from '../../gen/modelkeep/common/v1/access_pb.ts'
 import { MaintenanceService } from '../../gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
 import { ManifestService } from '../../gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { UploadService } from '../../gen/modelkeep/artifact/v1/upload_service_pb.ts'
-import type { LogEntry } from '../../gen/modelkeep/audit/v1/event_pb.ts'
+import { Outcome, type Event, type LogEntry } from '../../gen/modelkeep/audit/v1/event_pb.ts'
 import { LogService } from '../../gen/modelkeep/audit/v1/log_service_pb.ts'
 import { PrivacyService } from '../../gen/modelkeep/audit/v1/privacy_service_pb.ts'
 import { AliasService } from '../../gen/modelkeep/metadata/v1/alias_service_pb.ts'
@@ -20,8 +22,12 @@ import { NamespaceService } from '../../gen/modelkeep/metadata/v1/namespace_serv
 import { VersionService } from '../../gen/modelkeep/metadata/v1/version_service_pb.ts'
 import { readEvent } from '../../clients/cli/audit/event.ts'
 import { replayGovernance } from '../../clients/cli/audit/governance.ts'
+import { EVENT_TYPES, type EventType } from '../../services/lib/event-types.ts'
+import { accessRuleOf } from '../../services/lib/foreign-access.ts'
 import { startAllServices, type AllServices } from '../support/all-services.ts'
 import { METHODS, ruleOf } from '../support/every-service.ts'
+import { refusalOf } from '../support/refusal.ts'
+import { fillRequest } from '../support/requests.ts'
 
 let all: AllServices
 beforeAll(async () => {
@@ -72,6 +78,22 @@ async function handleBytes(): Promise<string[]> {
     digests.push(manifest!.digest)
   }
   return digests
+}
+
+async function handleReads(): Promise<void> {
+  const bytes = randomBytes(100)
+  const digest = digestOf(bytes)
+  async function* blob() {
+    yield { message: { case: 'header' as const, value: { digest, sizeBytes: 100n } } }
+    yield { message: { case: 'chunk' as const, value: bytes } }
+  }
+  await as(BlobService).uploadBlob(blob(), by('UploadBlob'))
+  const files = [{ path: 'read.bin', digest, sizeBytes: 100n }]
+  const { manifest } = await as(ManifestService).createManifest({ files }, by('CreateManifest'))
+  await as(ManifestService).getManifest({ digest: manifest!.digest }, by('GetManifest'))
+  for await (const _ of as(BlobService).downloadBlob({ digest }, by('DownloadBlob')));
+  const resourceName = `blobs/${sha256(bytes).toString('hex')}/100`
+  for await (const _ of as(ByteStream).read({ resourceName, readOffset: 1n }, by('Read')));
 }
 
 async function handleGarbage(): Promise<void> {
@@ -126,8 +148,8 @@ async function handlePrivacy(): Promise<void> {
   await privacy.redactEvent({ eventId: entry.event!.id, reason: 'asked' }, by('RedactEvent'))
 }
 
-/** What each audited RPC of the registry and of the log tells, whatever else the same call tells of. */
-const CATALOGUE: Record<string, string[]> = {
+/** What each RPC that is told of leaves, all of it. */
+const CATALOGUE: Record<string, EventType[]> = {
   CreateNamespace: ['namespace.created.v1'],
   UpdateNamespace: ['namespace.updated.v1'],
   DeleteNamespace: ['namespace.deleted.v1'],
@@ -146,10 +168,29 @@ const CATALOGUE: Record<string, string[]> = {
   RevokeToken: ['token.revoked.v1'],
   GrantRole: ['role.granted.v1'],
   RevokeRole: ['role.revoked.v1'],
+  UploadBlob: ['blob.committed.v1'],
+  CompleteUpload: ['blob.committed.v1'],
+  Write: ['blob.committed.v1'],
+  // Its config is a blob of its own.
+  CreateManifest: ['blob.committed.v1', 'manifest.created.v1'],
+  CollectGarbage: ['garbage.collected.v1'],
+  GetManifest: ['manifest.read.v1'],
+  DownloadBlob: ['blob.read.v1'],
+  Read: ['blob.read.v1'],
   RedactEvent: ['event.redacted.v1'],
   PlaceHold: ['hold.placed.v1'],
   ReleaseHold: ['hold.released.v1'],
 }
+/** Needs an S3 store: it is told of in artifact/reads.test.ts. */
+const ELSEWHERE = ['GetDownloadPlan']
+
+const isTold = (method: DescMethod) =>
+  ruleOf(method).audited || accessRuleOf(method).download !== DownloadAudit.UNSPECIFIED
+const TOLD = METHODS.filter(isTold)
+
+test('every RPC that is declared to be told of is in the catalogue, and no other', () => {
+  expect(TOLD.map(({ name }) => name).toSorted()).toEqual([...Object.keys(CATALOGUE), ...ELSEWHERE].toSorted())
+})
 
 function typesByRpc(entries: LogEntry[]): Record<string, string[]> {
   const types: Record<string, Set<string>> = {}
@@ -161,32 +202,43 @@ async function readLog(): Promise<LogEntry[]> {
   return (await as(LogService).listEntries({ pageSize: 1000, orderBy: 'index' })).entries
 }
 
-test('every audited RPC is in the log, with who and what, once per change', async () => {
+/** The keys of an event's details are those that its type has. */
+function requireDetails(event: Event): void {
+  const keys: readonly string[] = EVENT_TYPES[event.type as EventType].details
+  const given = Object.keys(event.details ?? {})
+  expect([event.type, given.filter((key) => !keys.includes(key) && !keys.includes(`${key}?`))]).toEqual([
+    event.type,
+    [],
+  ])
+  expect([event.type, keys.filter((key) => !key.endsWith('?') && !given.includes(key))]).toEqual([event.type, []])
+}
+
+test('every RPC of the catalogue is in the log, with who and what, once per change', async () => {
   await handleGarbage()
   await handleNamespaces()
   await handleModels()
+  await handleReads()
   await handleIdentity()
   await handlePrivacy()
-  const audited = METHODS.filter((method) => ruleOf(method).audited).map(({ name }) => name)
-  expect(audited.length).toBeGreaterThan(15)
+  const names = Object.keys(CATALOGUE)
   await expect
     .poll(async () => {
       const told = new Set((await readLog()).map(({ event }) => event!.requestId))
-      return audited.filter((name) => !told.has(name))
+      return names.filter((name) => !told.has(name))
     })
     .toEqual([])
   const entries = await readLog()
-  for (const { event } of entries.filter(({ event: told }) => audited.includes(told!.requestId))) {
+  for (const { event } of entries.filter(({ event: told }) => names.includes(told!.requestId))) {
     expect(event).toMatchObject({ actor: { principal: 'admin', method: 'token' } })
-    expect(event!.type).toMatch(/^[a-z]+\.[a-z]+\.v1$/)
     expect(event!.resource!.id).not.toBe('')
     expect(event!.resource!.name).not.toBe('')
+    const { producer } = EVENT_TYPES[event!.type as EventType]
+    expect([event!.type, event!.producer]).toEqual([event!.type, producer])
+    requireDetails(event!)
   }
-  const catalogued = METHODS.filter(
-    (method) => ruleOf(method).audited && /^modelkeep\.(metadata|audit)\./.test(method.parent.typeName),
-  )
-  expect(catalogued.map(({ name }) => name).toSorted()).toEqual(Object.keys(CATALOGUE).toSorted())
-  expect(typesByRpc(entries)).toMatchObject(CATALOGUE)
+  // What the services do by themselves belongs to no request.
+  const { '': _byThemselves, ...byRpc } = typesByRpc(entries)
+  expect(byRpc).toEqual(CATALOGUE)
   const governance = replayGovernance()
   for (const { leaf, index } of entries) governance.apply(Number(index), readEvent(Buffer.from(leaf)))
   // The tokens of these callers were never made.
@@ -194,4 +246,46 @@ test('every audited RPC is in the log, with who and what, once per change', asyn
   expect(governance.judged).toBeGreaterThan(20)
   expect(new Set(entries.map(({ event }) => event!.id)).size).toBe(entries.length)
   expect(entries.map(({ index }) => Number(index))).toEqual(entries.map((_, index) => index))
+})
+
+type AnyClient = Record<string, (input: unknown, options: object) => unknown>
+
+/** A call of any kind with input that is good for nothing. */
+async function attempt(method: DescMethod, token: string, requestId: string): Promise<void> {
+  const request = fillRequest(method.input, {
+    strings: { namespace: '!', name: '!' },
+    string: () => '',
+    number: 1,
+    bytes: Buffer.from('x'),
+  })
+  const run = (all.client(method.parent, token) as unknown as AnyClient)[method.localName]!
+  async function* once() {
+    yield request
+  }
+  const answer = run(method.methodKind === 'client_streaming' ? once() : request, by(requestId))
+  await (method.methodKind === 'server_streaming' ? Array.fromAsync(answer as AsyncIterable<unknown>) : answer)
+}
+
+test('what fails leaves no event, and who was refused leaves that', async () => {
+  for (const method of TOLD) {
+    const failed = await refusalOf(attempt(method, 'mk_admin', `failed-${method.name}`))
+    expect([method.name, failed.code]).not.toEqual([method.name, 'PermissionDenied'])
+    const denied = await refusalOf(attempt(method, 'mk_nobody', `denied-${method.name}`))
+    expect([method.name, denied.code]).toEqual([method.name, 'PermissionDenied'])
+  }
+  const isOf = (kind: string) => (entry: LogEntry) => entry.event!.requestId.startsWith(`${kind}-`)
+  await expect.poll(async () => (await readLog()).filter(isOf('denied')).length).toBe(TOLD.length)
+  const entries = await readLog()
+  expect(entries.filter(isOf('failed'))).toEqual([])
+  for (const { event } of entries.filter(isOf('denied'))) {
+    const name = event!.requestId.slice('denied-'.length)
+    const { parent } = TOLD.find((method) => method.name === name)!
+    expect(event).toMatchObject({
+      type: 'access.denied.v1',
+      outcome: Outcome.DENIED,
+      actor: { principal: 'nobody' },
+      resource: { type: 'rpc', id: `${parent.typeName}/${name}` },
+    })
+    requireDetails(event!)
+  }
 })

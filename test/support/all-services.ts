@@ -57,10 +57,16 @@ export async function startAllServices(): Promise<AllServices> {
       identity: sister(IdentityService, 'metadata', 'artifact'),
       ingest: sister(IngestService, 'audit', 'artifact'),
       limits: readArtifactLimits(new EnvReader({})),
+      downloads: 'all',
     }),
     auditService({ ...common, database: openAudit({ url }), identity: sister(IdentityService, 'metadata', 'audit') }),
   ]
   serving.services = services.flatMap((service) => service.services)
+  serving.recordDenial = async (denial) => {
+    serving.denials.push(denial)
+    const isOf = (service: Service) => service.services.some(({ typeName }) => denial.method.startsWith(`${typeName}/`))
+    await services.find(isOf)?.recordDenial(denial)
+  }
   const served = await serve(serving, { host: '127.0.0.1', port })
   const clients = new Map<string, unknown>()
   return {

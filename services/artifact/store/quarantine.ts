@@ -47,7 +47,12 @@ export async function noteVerdict(
 }
 
 /** Each namespace learns of it, and none of the others. */
-export async function tellHolders(em: EntityManager, digest: string, type: string, problem?: string): Promise<void> {
+export async function tellHolders(
+  em: EntityManager,
+  digest: string,
+  type: 'blob.quarantined.v1' | 'blob.repaired.v1',
+  problem?: string,
+): Promise<void> {
   for (const namespace of await findHolders(em, digest)) {
     const resource = blobResource(namespace, digest)
     bySystem(em, { type, resource, ...(problem ? { details: { problem } } : {}) })

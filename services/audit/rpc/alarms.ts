@@ -5,7 +5,7 @@ import { countAlarm, type AlarmKey } from '../store/alarms.ts'
 import type { LogDeps } from './log.ts'
 import { changeWithEvent, type OwnEvent } from './own-events.ts'
 
-const TYPES = { GAP: 'producer.gap_detected.v1', ALTERED: 'producer.equivocation_detected.v1' }
+const TYPES = { GAP: 'producer.gap_detected.v1', ALTERED: 'producer.equivocation_detected.v1' } as const
 const ACTOR = { principal: 'service:audit', method: 'service', credentialId: '' }
 
 /** Does nothing for other errors. A producer repeats what was refused: only the first time is told. */

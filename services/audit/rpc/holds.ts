@@ -53,7 +53,12 @@ function parseSubject(subject: PlaceHoldRequest['subject']): { namespace: string
   return kind === 'namespace' ? { namespace: text, resource_id: '' } : { namespace: '', resource_id: text }
 }
 
-function tell(row: store.HoldRow, type: string, reason: string, context: HandlerContext) {
+function tell(
+  row: store.HoldRow,
+  type: 'hold.placed.v1' | 'hold.released.v1',
+  reason: string,
+  context: HandlerContext,
+) {
   const { id, namespace, resource_id: resourceId } = row
   const resource = {
     type: 'hold',

@@ -3,6 +3,7 @@ import { create, fromJson, type MessageInitShape } from '@bufbuild/protobuf'
 import { TimestampSchema } from '@bufbuild/protobuf/wkt'
 import { v7 as uuidv7 } from 'uuid'
 import { EventSchema, type Event } from '#gen/modelkeep/audit/v1/event_pb.ts'
+import type { EventType } from '#lib/event-types.ts'
 import { inTransaction, type EntityManager } from '#lib/store/database.ts'
 import { appendToLog, lockLog, type LockedLog } from '../store/append.ts'
 import type { LogDeps } from './log.ts'
@@ -12,8 +13,8 @@ const PRODUCER = 'audit'
 
 export type OwnEvent = Omit<
   Exclude<MessageInitShape<typeof EventSchema>, Event>,
-  'id' | 'producer' | 'sequence' | 'occurTime'
->
+  'id' | 'producer' | 'sequence' | 'occurTime' | 'type'
+> & { type: EventType }
 
 /** Runs `change` under the lock of the log. The event that it returns is appended with it, at `log.size`; without one,
  * nothing is. */

@@ -31,7 +31,7 @@ export async function redactEvent(deps: LogDeps, request: RedactEventRequest, co
     }
     const { namespace = '', name = '' } = event.resource
     const told = {
-      type: 'event.redacted.v1',
+      type: 'event.redacted.v1' as const,
       ...byCaller(context),
       resource: { type: 'event', id: eventId, namespace, name },
       reason,

@@ -6,6 +6,7 @@ import { defineEntity, p } from '@mikro-orm/postgresql'
 import { v7 as uuidv7 } from 'uuid'
 import { EventSchema, Outcome, ResourceSchema, type Event, type Resource } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { accessOf, requestIdKey, traceIdKey } from '../caller.ts'
+import type { EventType } from '../event-types.ts'
 import type { Denial } from '../gate.ts'
 import type { OutboxReader } from '../relay.ts'
 import { forkFor, inTransaction, type Database, type EntityManager } from './database.ts'
@@ -49,8 +50,7 @@ export const OUTBOX_ENTITIES = [Outbox, OutboxCounter]
 const MAX_EVENT_BYTES = 1_000_000
 
 export interface EventInit {
-  /** For example `version.created.v1`. */
-  type: string
+  type: EventType
   /** `id` is also what the governed row's trigger looks for. */
   resource: { type: string; id: string; namespace: string; name: string; digest?: string }
   reason?: string

@@ -73,7 +73,7 @@ test(`whatever happens on the way, every event is in the log once and in order (
     ids.push(id)
     await inTransaction(metadata, undefined, async (em) => {
       const resource = { type: 'model', id, namespace: 'default', name: 'default/x' }
-      emitAs(em, 'service:metadata', { type: 'model.noted.v1', resource, reason: `${at}` })
+      emitAs(em, 'service:metadata', { type: 'manifest.read.v1', resource, reason: `${at}` })
     })
     relays[at % 2]!.wake()
     if (at % 3 === 0) await sleep(0)

@@ -1,0 +1,94 @@
+// Every type of event there is: who tells it, when, and what its details have. The README's table says the same. A type
+// that is not here cannot be told.
+
+export interface EventDescription {
+  /** The service, or several where each tells its own. */
+  producer: 'metadata' | 'artifact' | 'audit' | 'each'
+  /** Completes the sentence «It is told when …». */
+  when: string
+  /** Keys of the details; those with a question mark are not always there. */
+  details: readonly string[]
+}
+
+const GARBAGE = ['MANIFEST?', 'CONDEMNED?', 'BLOB?', 'OBJECT?', 'UNFINISHED?']
+const ROLE = ['principal', 'namespace', 'role']
+const VERSION = ['number', 'semver', 'digest']
+const RUN = ['size_bytes', 'source_repository', 'source_commit', 'source_dirty', 'run_id', 'parents']
+const MOVE = ['from', 'to', 'model_id']
+
+export const EVENT_TYPES = {
+  'access.denied.v1': { producer: 'each', when: 'a known caller was refused', details: ['permission'] },
+  'namespace.created.v1': { producer: 'metadata', when: 'a namespace was made', details: [] },
+  'namespace.updated.v1': { producer: 'metadata', when: 'its description was changed', details: ['fields'] },
+  'namespace.deleted.v1': { producer: 'metadata', when: 'it was deleted', details: [] },
+  'model.created.v1': { producer: 'metadata', when: 'a model was made', details: [] },
+  'model.updated.v1': { producer: 'metadata', when: 'what may change of it was changed', details: ['fields'] },
+  'model.renamed.v1': { producer: 'metadata', when: 'it got another name', details: ['from', 'to'] },
+  'model.archived.v1': { producer: 'metadata', when: 'it was archived', details: [] },
+  'model.unarchived.v1': { producer: 'metadata', when: 'it came back from the archive', details: [] },
+  'model.deleted.v1': { producer: 'metadata', when: 'it was deleted', details: ['versions', 'latest_number'] },
+  'version.created.v1': { producer: 'metadata', when: 'a version was registered', details: [...VERSION, ...RUN] },
+  'version.updated.v1': { producer: 'metadata', when: 'what may change of it was changed', details: ['fields'] },
+  'version.deleted.v1': { producer: 'metadata', when: 'it was deleted', details: VERSION },
+  'alias.moved.v1': { producer: 'metadata', when: 'an alias was set, moved or rolled back', details: MOVE },
+  'alias.removed.v1': { producer: 'metadata', when: 'it was removed', details: MOVE },
+  'role.granted.v1': { producer: 'metadata', when: 'a role was given or changed', details: [...ROLE, 'before?'] },
+  'role.revoked.v1': { producer: 'metadata', when: 'it was taken, or its namespace deleted', details: ROLE },
+  'token.created.v1': { producer: 'metadata', when: 'a token was made', details: ['principal', 'expire_time'] },
+  'token.revoked.v1': { producer: 'metadata', when: 'it was revoked', details: ['principal'] },
+  'blob.committed.v1': { producer: 'artifact', when: 'a namespace got a blob', details: ['sizeBytes'] },
+  'blob.read.v1': {
+    producer: 'artifact',
+    when: 'its bytes, or a URL to them, were asked for and about to be given (AUDIT_DOWNLOADS=all)',
+    details: ['lane', 'offset', 'length'],
+  },
+  'blob.condemned.v1': { producer: 'artifact', when: 'nothing needed it', details: ['sizeBytes', 'graceSeconds'] },
+  'blob.revived.v1': { producer: 'artifact', when: 'it was needed again', details: [] },
+  'blob.collected.v1': {
+    producer: 'artifact',
+    when: 'it was removed as garbage',
+    details: ['sizeBytes', 'bytesRemoved'],
+  },
+  'blob.quarantined.v1': { producer: 'artifact', when: 'its stored bytes were found wrong', details: ['problem?'] },
+  'blob.repaired.v1': { producer: 'artifact', when: 'they were right again', details: ['problem?'] },
+  'manifest.created.v1': {
+    producer: 'artifact',
+    when: 'a namespace got a manifest',
+    details: ['totalSizeBytes', 'fileCount'],
+  },
+  'manifest.read.v1': {
+    producer: 'artifact',
+    when: 'it was asked for and about to be given (AUDIT_DOWNLOADS=manifests or all)',
+    details: [],
+  },
+  'manifest.collected.v1': {
+    producer: 'artifact',
+    when: 'it was removed as garbage',
+    details: ['totalSizeBytes', 'fileCount'],
+  },
+  'garbage.collected.v1': { producer: 'artifact', when: 'somebody had garbage collected: how many', details: GARBAGE },
+  'orphan.removed.v1': {
+    producer: 'artifact',
+    when: 'objects that nobody knew were removed',
+    details: ['count', 'keys', 'sizeBytes?'],
+  },
+  'event.redacted.v1': {
+    producer: 'audit',
+    when: 'private values of an event were erased by somebody',
+    details: ['index', 'fields'],
+  },
+  'hold.placed.v1': { producer: 'audit', when: 'a legal hold began', details: ['namespace', 'resource_id'] },
+  'hold.released.v1': { producer: 'audit', when: 'it ended', details: ['namespace', 'resource_id'] },
+  'producer.gap_detected.v1': {
+    producer: 'audit',
+    when: 'a producer left events out',
+    details: ['producer', 'expected', 'got'],
+  },
+  'producer.equivocation_detected.v1': {
+    producer: 'audit',
+    when: 'it sent an event again with other content',
+    details: ['event_id'],
+  },
+} as const satisfies Record<string, EventDescription>
+
+export type EventType = keyof typeof EVENT_TYPES
