@@ -22,7 +22,7 @@ import { boundGarbage } from './garbage.ts'
 import type { Backend } from './rpc/backend.ts'
 import { Reads } from './rpc/reads.ts'
 import { artifactRoutes, BYTE_METHODS } from './rpc/routes.ts'
-import { createSimpleLane } from './rpc/simple-lane.ts'
+import { SimpleLane } from './rpc/simple-lane.ts'
 import type { ByteStore } from './store/byte-store.ts'
 import { startCollector, USUAL_TERMS, type GarbageTerms } from './store/collector.ts'
 import { startJanitor } from './store/janitor.ts'
@@ -85,6 +85,7 @@ export function artifactService(deps: ArtifactDeps): Service {
   const collector = startCollector({ database, bytes, logger, terms, everyMs })
   const scrubber = startScrubber({ database, bytes, logger, terms, everyMs })
   const closing = new AbortController()
+  const streams = new StreamLimit(limits.maxStreams ?? USUAL_MAX_STREAMS)
   const backend: Backend = {
     uploadMinBytesPerSecond: USUAL_MIN_BYTES_PER_SECOND,
     ...limits,
@@ -95,9 +96,9 @@ export function artifactService(deps: ArtifactDeps): Service {
     logger,
     relay,
     janitor,
-    simpleLane: createSimpleLane(database),
+    simpleLane: new SimpleLane(database, streams),
     digests: new RunningDigests(MAX_DIGESTS),
-    streams: new StreamLimit(limits.maxStreams ?? USUAL_MAX_STREAMS),
+    streams,
     budget: deps.budget ?? new ByteBudget(limits.uploadMemoryBytes, limits.patienceMs ?? 5_000),
     scrubber,
     terms,

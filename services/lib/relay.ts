@@ -50,13 +50,16 @@ export function startRelay(
   let failing = false
 
   const sendAll = async (): Promise<void> => {
-    let sent = await outbox.claim(sender, CLAIM_SECONDS)
-    while (sent !== undefined) {
-      const events = fitOneMessage(await outbox.read(sent, BATCH))
+    for (let isMore = true; isMore;) {
+      const sent = await outbox.claim(sender, CLAIM_SECONDS)
+      if (sent === undefined) return
+      const read = await outbox.read(sent, BATCH)
+      const events = fitOneMessage(read)
       if (events.length === 0) return
       await append(create(AppendEventsRequestSchema, { events }))
       await outbox.markSent(Number(events.at(-1)!.sequence))
-      sent = await outbox.claim(sender, CLAIM_SECONDS)
+      // Whoever commits more wakes the relay.
+      isMore = read.length === BATCH || events.length < read.length
     }
   }
 

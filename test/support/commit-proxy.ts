@@ -58,7 +58,8 @@ export async function startCommitProxy(database: string): Promise<CommitProxy> {
   return proxy
 }
 
-/** As a simple query or as one that is parsed. */
+/** As a simple query or as one that is parsed; or the statement that is a transaction by itself, by which uploads in one
+ * stream begin and end. */
 function isCommit(bytes: Buffer): boolean {
-  return /^[QP].{4}\0?commit/is.test(bytes.toString('latin1'))
+  return /^[QP].{4}\0?(commit|with begun as)/is.test(bytes.toString('latin1'))
 }

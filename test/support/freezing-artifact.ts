@@ -65,8 +65,10 @@ const STATEMENTS: [string, RegExp][] = [
 
 function freezeDatabase(): void {
   const transactions = new AsyncLocalStorage<string[]>()
-  wrap(SqlEntityManager.prototype, 'execute', async (work, [sql]) => {
+  wrap(SqlEntityManager.prototype, 'execute', async (work, [sql, params]) => {
     const result = await work()
+    // The statement by which uploads in one stream begin is also that by which they end.
+    if (String(sql).startsWith('with begun') && (params as unknown[]).includes('{}')) return result
     for (const [step, statement] of STATEMENTS) {
       if (!statement.test(String(sql))) continue
       const steps = transactions.getStore()

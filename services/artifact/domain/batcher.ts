@@ -13,12 +13,18 @@ export interface BatcherOptions<J, R> {
   most: number
   /** Whether a failure may be that of one job, so that each is to be tried alone. */
   isOfOne: (error: unknown) => boolean
+  /** How many may come soon, those among them who wait: a go begins for a moment only with half of them. Default none. */
+  expected?: () => number
 }
+
+/** A go costs about as much as a few jobs in it. */
+const GATHER_MS = 10
 
 export class Batcher<J, R> {
   readonly #options: BatcherOptions<J, R>
   readonly #waiting: Waiting<J, R>[] = []
   #busy = false
+  #onMore = (): void => {}
 
   constructor(options: BatcherOptions<J, R>) {
     this.#options = options
@@ -28,13 +34,33 @@ export class Batcher<J, R> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ job, resolve, reject })
       if (!this.#busy) void this.#workOff()
+      else this.#onMore()
     })
   }
 
   async #workOff(): Promise<void> {
     this.#busy = true
-    while (this.#waiting.length > 0) await this.#doTogether(this.#waiting.splice(0, this.#options.most))
+    while (this.#waiting.length > 0) {
+      if (!this.#isEnough()) await this.#gather()
+      await this.#doTogether(this.#waiting.splice(0, this.#options.most))
+    }
     this.#busy = false
+  }
+
+  #isEnough(): boolean {
+    const { most, expected = () => 0 } = this.#options
+    return this.#waiting.length >= Math.min(most, expected() / 2)
+  }
+
+  async #gather(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, GATHER_MS)
+    this.#onMore = () => {
+      if (this.#isEnough()) resolve()
+    }
+    await promise
+    this.#onMore = () => {}
+    clearTimeout(timer)
   }
 
   async #doTogether(group: Waiting<J, R>[]): Promise<void> {

@@ -9,6 +9,10 @@ export class StreamLimit {
     this.#limit = limit
   }
 
+  get open(): number {
+    return this.#open
+  }
+
   /** Throws OVERLOADED where there are as many as there may be. */
   async run<T>(work: () => Promise<T>): Promise<T> {
     this.#enter()

@@ -1,7 +1,7 @@
 // The moment from which verified bytes are a blob of a namespace, and its event.
 import type { HandlerContext } from '@connectrpc/connect'
 import type { EntityManager } from '#lib/store/database.ts'
-import { emit } from '#lib/store/outbox.ts'
+import { emit, type EventInit } from '#lib/store/outbox.ts'
 import { addBlob, type BlobInit } from '../store/blob.ts'
 import { blobResource } from '../store/events.ts'
 import { tellHolders } from '../store/quarantine.ts'
@@ -10,15 +10,14 @@ import { byCaller } from './keep-blobs.ts'
 export async function commitBlob(em: EntityManager, context: HandlerContext, blob: BlobInit): Promise<void> {
   const { isNew, isRepaired } = await addBlob(em, byCaller(context), blob)
   if (isRepaired) await tellHolders(em, blob.digest, 'blob.repaired.v1')
-  if (isNew) emitCommitted(em, context, blob)
+  if (isNew) emit(em, context, committedEvent(blob))
 }
 
-export function emitCommitted(em: EntityManager, context: HandlerContext, blob: BlobInit): void {
-  const { namespace, digest, sizeBytes } = blob
-  emit(em, context, {
+export function committedEvent({ namespace, digest, sizeBytes }: BlobInit): EventInit {
+  return {
     type: 'blob.committed.v1',
     resource: blobResource(namespace, digest),
     afterDigest: digest,
     details: { sizeBytes: String(sizeBytes) },
-  })
+  }
 }

@@ -2,70 +2,82 @@
 // commit takes longer than all else that is done for a small blob.
 import type { HandlerContext } from '@connectrpc/connect'
 import { forkFor, inTransaction, type Database } from '#lib/store/database.ts'
-import { asModelkeepError } from '#lib/store/faults.ts'
+import { asModelkeepError, translateFault } from '#lib/store/faults.ts'
+import { outboxRow } from '#lib/store/outbox.ts'
 import { Batcher } from '../domain/batcher.ts'
+import type { StreamLimit } from '../domain/stream-limit.ts'
 import type { BlobInit, KnownBlob } from '../store/blob.ts'
-import { addSimpleUploads, finishSimpleUploads, type SimpleUpload } from '../store/simple-upload.ts'
-import { commitBlob, emitCommitted } from './commit-blob.ts'
+import { forgetSimpleUpload, turnSimpleUploads, type SentUpload, type SimpleUpload } from '../store/simple-upload.ts'
+import { commitBlob, committedEvent } from './commit-blob.ts'
 
-export interface SimpleLane {
-  /** Records an upload. False, and nothing done, where the namespace has the blob. */
-  begin: Batcher<SimpleUpload, boolean>
-  finish: Batcher<Ending, Ended>
-}
-
-interface Ending {
+export interface Ending {
   upload: BlobInit & { id: string }
   context: HandlerContext
 }
 
 /** `blob` where the namespace got it by this upload, with bytes that were new. */
-type Ended = { isOver: true } | { isOver: false; blob?: KnownBlob }
+export type Ended = { isOver: true } | { isOver: false; blob?: KnownBlob }
+
+type Step = { begun: SimpleUpload; sent?: never } | { sent: SentUpload; begun?: never }
 
 /** How long a part may take before what was stored counts as left behind. */
 export const EXPIRE_SECONDS = 3600
 const MOST = 64
 
-export function createSimpleLane(database: Database): SimpleLane {
-  const common = { most: MOST, isOfOne }
-  return {
-    begin: new Batcher({ ...common, work: (uploads) => begin(database, uploads) }),
-    finish: new Batcher({ ...common, work: (endings) => finish(database, endings) }),
+export class SimpleLane {
+  readonly #database: Database
+  readonly #steps: Batcher<Step, Ended | boolean>
+
+  constructor(database: Database, streams: StreamLimit) {
+    this.#database = database
+    this.#steps = new Batcher({
+      most: MOST,
+      isOfOne,
+      work: (steps) => turn(database, steps),
+      expected: () => streams.open,
+    })
+  }
+
+  /** Records an upload. False, and nothing done, where the namespace has the blob. */
+  async begin(upload: SimpleUpload): Promise<boolean> {
+    return (await this.#steps.do({ begun: upload })) === true
+  }
+
+  async finish({ upload, context }: Ending): Promise<Ended> {
+    const row = outboxRow(context, committedEvent(upload))
+    const ended = await this.#steps.do({ sent: { ...upload, row } })
+    return typeof ended === 'object' ? ended : this.#finishKnown({ upload, context })
+  }
+
+  /** Its bytes were stored before. */
+  async #finishKnown({ upload, context }: Ending): Promise<Ended> {
+    return inTransaction(this.#database, undefined, async (em) => {
+      if (!(await forgetSimpleUpload(em, upload.id))) return { isOver: true }
+      await commitBlob(em, context, upload)
+      return { isOver: false }
+    })
   }
 }
 
 /** Of a connection that was lost it is not known whether all was done: nothing is done twice. */
 function isOfOne(error: unknown): boolean {
-  return asModelkeepError(error)?.reason !== 'DEPENDENCY_UNAVAILABLE' && !isUnavailable(error)
+  const reason = asModelkeepError(error)?.reason ?? (error as { reason?: unknown } | undefined)?.reason
+  return reason !== 'DEPENDENCY_UNAVAILABLE'
 }
 
-function isUnavailable(error: unknown): boolean {
-  return (error as { reason?: unknown } | undefined)?.reason === 'DEPENDENCY_UNAVAILABLE'
-}
-
-async function begin(database: Database, uploads: SimpleUpload[]): Promise<boolean[]> {
-  const added = await addSimpleUploads(forkFor(database), uploads, EXPIRE_SECONDS)
-  return uploads.map(({ id }) => added.has(id))
-}
-
-async function finish(database: Database, endings: Ending[]): Promise<Ended[]> {
-  const ended = new Map<Ending, Ended>()
-  await inTransaction(database, undefined, async (em) => {
-    const uploads = endings.map(({ upload }) => upload)
-    const finished = await finishSimpleUploads(em, uploads)
-    // In one order in every process, so that none waits for another that waits for it.
-    for (const ending of endings.toSorted((left, right) => (left.upload.digest < right.upload.digest ? -1 : 1))) {
-      const { upload, context } = ending
-      const { createTime } = finished.get(upload.id) ?? {}
-      if (createTime) {
-        emitCommitted(em, context, upload)
-        const blob = { ...upload, createTime, state: 'PRESENT' as const, condemnTime: null, verifyTime: createTime }
-        ended.set(ending, { isOver: false, blob })
-      } else if (finished.has(upload.id)) {
-        await commitBlob(em, context, upload)
-        ended.set(ending, { isOver: false })
-      } else ended.set(ending, { isOver: true })
-    }
+/** Of a beginning whether it was recorded; of an end what came of it, and false where it is yet to be done. */
+async function turn(database: Database, steps: Step[]): Promise<(Ended | boolean)[]> {
+  const begun = steps.flatMap((step) => step.begun ?? [])
+  const sent = steps.flatMap((step) => step.sent ?? [])
+  const expireSeconds = EXPIRE_SECONDS
+  const turned = await turnSimpleUploads(forkFor(database), { begun, sent, expireSeconds }).catch(translateFault)
+  return steps.map((step) => {
+    if (step.begun) return turned.begun.has(step.begun.id)
+    const { row: _row, ...upload } = step.sent
+    if (!turned.sent.has(upload.id)) return { isOver: true }
+    const createTime = turned.sent.get(upload.id)
+    if (createTime === undefined) return false
+    const blob = { ...upload, createTime, state: 'PRESENT' as const, condemnTime: null, verifyTime: createTime }
+    return { isOver: false, blob }
   })
-  return endings.map((ending) => ended.get(ending)!)
 }

@@ -63,7 +63,7 @@ async function storeNew(
       await giveUp(backend, upload)
       return { blob: known, existed: true }
     }
-    const ended = await backend.simpleLane.finish.do({ upload: { ...upload, partSha256s }, context })
+    const ended = await backend.simpleLane.finish({ upload: { ...upload, partSha256s }, context })
     if (ended.isOver) fail('UPLOAD_CLOSED', 'the upload took too long', { upload: upload.id, state: 'EXPIRED' })
     backend.relay.wake()
     return { blob: ended.blob ?? (await find())!, existed: false }
@@ -90,7 +90,7 @@ async function beginSimpleUpload(
   const { principal } = accessOf(context).caller
   const partSizeBytes = partSizeOf(blob.sizeBytes)
   const upload = { ...blob, id: uuidv7(), principal, partSizeBytes, objectKey: newObjectKey() }
-  return (await simpleLane.begin.do(upload)) ? upload : undefined
+  return (await simpleLane.begin(upload)) ? upload : undefined
 }
 
 type FindBlob = () => Promise<KnownBlob | undefined>

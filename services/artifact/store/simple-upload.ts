@@ -1,6 +1,7 @@
 // Uploads of the simple lane end with their stream: the row is there only while the object may be left behind. They are
-// many and small, so that each statement takes several at once.
+// many and small, so that one statement, which is a transaction by itself, begins some and ends others.
 import type { EntityManager } from '#lib/store/database.ts'
+import type { OutboxRow } from '#lib/store/outbox.ts'
 import type { BlobInit } from './blob.ts'
 import { ALL_GOES } from './doomed-object.ts'
 
@@ -14,60 +15,84 @@ export interface SimpleUpload {
   objectKey: string
 }
 
-const COLUMNS = `id uuid, namespace text, principal text, digest text, "sizeBytes" bigint, "partSizeBytes" bigint,
-  "partSha256s" text, "objectKey" text`
+export interface SentUpload extends BlobInit {
+  id: string
+  /** Of the blob, where its bytes are new. */
+  row: OutboxRow
+}
 
-/** Records those of the uploads whose namespace does not have the blob, and returns their ids. */
-export async function addSimpleUploads(
-  em: EntityManager,
-  uploads: SimpleUpload[],
-  expireSeconds: number,
-): Promise<Set<string>> {
-  const rows = await em.execute<{ id: string }[]>(
-    `insert into upload (id, namespace, principal, digest, size_bytes, part_size_bytes, resumable, object_key, expire_time)
+export interface Turn {
+  begun: SimpleUpload[]
+  sent: SentUpload[]
+  expireSeconds: number
+}
+
+export interface Turned {
+  /** Ids of those whose namespace did not have the blob. */
+  begun: Set<string>
+  /** By id, unless the upload is over: when the namespace got the blob, and the upload was forgotten. Undefined, and nothing
+   * done, where the bytes were stored before, by whomever. */
+  sent: Map<string, string | undefined>
+}
+
+const COLUMNS = `id uuid, namespace text, principal text, digest text, "sizeBytes" bigint, "partSizeBytes" bigint,
+  "objectKey" text`
+
+// What the rows are joined with is so often new that the planner knows nothing of it: arrays and subqueries make it take
+// the indexes.
+const TURN = `with begun as (
+    insert into upload (id, namespace, principal, digest, size_bytes, part_size_bytes, resumable, object_key, expire_time)
       select id, namespace, principal, digest, "sizeBytes", "partSizeBytes", false, "objectKey",
           now() + make_interval(secs => ?)
         from jsonb_to_recordset(?::jsonb) init(${COLUMNS})
-        where not exists (
-          select from namespace_blob held join blob using (digest)
-            where held.namespace = init.namespace and held.digest = init.digest and blob.state = 'PRESENT'
-        ) returning id`,
-    [expireSeconds, JSON.stringify(uploads)],
+        where (
+          select blob.state from namespace_blob held join blob using (digest)
+            where held.namespace = init.namespace and held.digest = init.digest
+        ) is distinct from 'PRESENT' returning id
+  ), open as (
+    select id from upload where id = any(?::uuid[]) and state = 'OPEN' for update
+  ), sent as (
+    select init.* from jsonb_to_recordset(?::jsonb) init(${COLUMNS}, "partSha256s" text, row jsonb) join open using (id)
+  ), stored as (
+    insert into blob (digest, size_bytes, part_size_bytes, part_sha256s, object_key)
+      select digest, "sizeBytes", "partSizeBytes", decode("partSha256s", 'hex'), "objectKey" from sent order by digest
+      on conflict do nothing returning digest, object_key
+  ), done as (
+    select sent.* from sent join stored on stored.object_key = sent."objectKey"
+  ), held as (
+    insert into namespace_blob (namespace, digest) select namespace, digest from done
+  ), told as (
+    insert into outbox (event_id, resource_id, event)
+      select (row ->> 'eventId')::uuid, row ->> 'resourceId', row -> 'event' from done
+  ), gone as (
+    delete from upload where id = any(array(select id from done))
   )
-  return new Set(rows.map(({ id }) => id))
+  select id, true begun, null time from begun
+  union all select sent.id, false, case when done.id is not null then now() end from sent left join done using (id)`
+
+/** Records those of the uploads whose namespace does not have the blob; and makes objects that were sent the blobs of their
+ * namespaces. */
+export async function turnSimpleUploads(em: EntityManager, { begun, sent, expireSeconds }: Turn): Promise<Turned> {
+  const ids = `{${sent.map(({ id }) => id).join()}}`
+  const inits = sent.map((upload) => ({ ...upload, partSha256s: upload.partSha256s.toString('hex') }))
+  const rows = await em.execute<{ id: string; begun: boolean; time: string | null }[]>(TURN, [
+    expireSeconds,
+    JSON.stringify(begun),
+    ids,
+    JSON.stringify(inits),
+  ])
+  const turned: Turned = { begun: new Set(), sent: new Map() }
+  for (const row of rows) {
+    if (row.begun) turned.begun.add(row.id)
+    else turned.sent.set(row.id, row.time ?? undefined)
+  }
+  return turned
 }
 
-export interface FinishedUpload {
-  /** When the namespace got the blob; undefined where the bytes were stored before, by whomever. */
-  createTime: string | undefined
-}
-
-/** Forgets uploads, and makes their objects the blobs of their namespaces where the bytes are new. Of those that expired
- * meanwhile nothing is returned. */
-export async function finishSimpleUploads(
-  em: EntityManager,
-  uploads: (BlobInit & { id: string })[],
-): Promise<Map<string, FinishedUpload>> {
-  const inits = uploads.map((upload) => ({ ...upload, partSha256s: upload.partSha256s.toString('hex') }))
-  const rows = await em.execute<{ id: string; create_time: string | null }[]>(
-    `with init as (select * from jsonb_to_recordset(?::jsonb) init(${COLUMNS})),
-      gone as (
-        delete from upload using init where upload.id = init.id and upload.state = 'OPEN' returning init.*
-      ), stored as (
-        insert into blob (digest, size_bytes, part_size_bytes, part_sha256s, object_key)
-          select digest, "sizeBytes", "partSizeBytes", decode("partSha256s", 'hex'), "objectKey" from gone order by digest
-          on conflict do nothing returning digest, object_key
-      ), held as (
-        insert into namespace_blob (namespace, digest)
-          select gone.namespace, gone.digest from gone join stored on stored.object_key = gone."objectKey"
-          returning namespace, digest, create_time
-      )
-      select gone.id, held.create_time from gone
-        left join stored on stored.object_key = gone."objectKey"
-        left join held on held.digest = stored.digest and held.namespace = gone.namespace`,
-    [JSON.stringify(inits)],
-  )
-  return new Map(rows.map(({ id, create_time }) => [id, { createTime: create_time ?? undefined }]))
+/** Forgets an upload whose object is the blob's, or doomed. False where it was over. */
+export async function forgetSimpleUpload(em: EntityManager, id: string): Promise<boolean> {
+  const rows = await em.execute<unknown[]>(`delete from upload where id = ? and state = 'OPEN' returning 1`, [id])
+  return rows.length > 0
 }
 
 /** Forgets an upload that failed, and dooms what it has stored. */

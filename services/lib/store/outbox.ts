@@ -61,6 +61,18 @@ export interface EventInit {
 
 /** Adds the event of a change by the caller of `context` to the transaction. */
 export function emit(em: EntityManager, context: HandlerContext, init: EventInit): void {
+  em.persist(em.create(Outbox, outboxRow(context, init)))
+}
+
+/** An event that is still to be inserted. */
+export interface OutboxRow {
+  eventId: string
+  resourceId: string
+  event: JsonValue
+}
+
+/** The event of a change by the caller of `context`, for a statement that inserts it with the change. */
+export function outboxRow(context: HandlerContext, init: EventInit): OutboxRow {
   const event = create(EventSchema, {
     type: init.type,
     actor: accessOf(context).actor(),
@@ -73,7 +85,7 @@ export function emit(em: EntityManager, context: HandlerContext, init: EventInit
     afterDigest: init.afterDigest ?? '',
     ...(init.details ? { details: init.details } : {}),
   })
-  write(em, event)
+  return toRow(event)
 }
 
 /** Adds the event of something the service did by itself to the transaction. */
@@ -109,13 +121,20 @@ export async function recordDenial(database: Database, denial: Denial): Promise<
 }
 
 function write(em: EntityManager, event: Event): void {
+  em.persist(em.create(Outbox, toRow(event)))
+}
+
+function toRow(event: Event): OutboxRow {
   event.id = uuidv7()
   const resource: Resource = event.resource!
   const json = toJson(EventSchema, event)
   // What the log does not take would hold up all events after it: better that this change fails.
   if (Buffer.byteLength(JSON.stringify(json)) > MAX_EVENT_BYTES) throw new Error(`the event ${event.type} is too large`)
-  em.persist(em.create(Outbox, { eventId: event.id, resourceId: resource.id, event: json }))
+  return { eventId: event.id, resourceId: resource.id, event: json }
 }
+
+/** More than are sent at once, so that all leave in time; the others of a day are not looked at. */
+const PRUNED_AT_ONCE = 512
 
 /** The relay's view of a service's outbox. */
 export function outboxReader(database: Database, producer: string): OutboxReader {
@@ -155,8 +174,9 @@ export function outboxReader(database: Database, producer: string): OutboxReader
         sequence,
       ])
       await forkFor(database).execute(
-        `delete from outbox where sequence <= ? and occur_time < now() - interval '1 day'`,
-        [sequence],
+        `delete from outbox where occur_time < now() - interval '1 day'
+          and event_id = any(array(select event_id from outbox where sequence <= ? order by sequence limit ?))`,
+        [sequence, PRUNED_AT_ONCE],
       )
     },
     async release(sender) {
