@@ -2,11 +2,11 @@
 // body into new memory, and hands it on through a stream: that was half of a download's CPU time.
 import { connect, type Socket } from 'node:net'
 import { lend, seal, takeBlock } from '#lib/blocks.ts'
+import { HEAD_END, lost, parseHead } from './s3-head.ts'
 import { silence } from './s3-transport.ts'
 
 /** What waits for its reader before the socket is read no further. */
 const MAX_READY = 4
-const HEAD_END = '\r\n\r\n'
 
 export interface Asked {
   /** With the signature in the query. */
@@ -162,19 +162,11 @@ export class ObjectConnection {
 
 /** Just these bytes, as they are, and the connection kept. */
 function isAnswer(head: string, { offset, length }: Asked): boolean {
-  const [status = '', ...lines] = head.split('\r\n')
-  const headers = new Map(
-    lines.map((line) => [line.split(':', 1)[0]!.toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]),
-  )
+  const { status, headers, isKept } = parseHead(head)
   return (
-    status.startsWith('HTTP/1.1 206 ') &&
+    status === 206 &&
     headers.get('content-length') === String(length) &&
     headers.get('content-range')?.startsWith(`bytes ${offset}-${offset + length - 1}/`) === true &&
-    !headers.has('transfer-encoding') &&
-    headers.get('connection')?.toLowerCase() !== 'close'
+    isKept
   )
-}
-
-function lost(): Error {
-  return Object.assign(new Error('the connection to the store was lost'), { code: 'ECONNRESET' })
 }

@@ -1,21 +1,22 @@
 // Reading objects over connections that are kept.
 import { ObjectConnection } from './s3-connection.ts'
-import { presign, type Signer } from './s3-presign.ts'
+import { ConnectionPool } from './s3-pool.ts'
+import { presign } from './s3-presign.ts'
+import type { Signer } from './s3-signature.ts'
 
-const MAX_CONNECTIONS = 128
-const MAX_IDLE = 16
 const SIGNED_SECONDS = 900
 
 export class S3Objects {
   readonly #signer: Signer
-  readonly #silenceMs: number
-  readonly #all = new Set<ObjectConnection>()
-  readonly #idle: ObjectConnection[] = []
+  readonly #pool: ConnectionPool<ObjectConnection>
 
   /** `signer.endpoint`: `http://host:port`. */
   constructor(signer: Signer, silenceMs: number) {
-    this.#signer = { ...signer, endpoint: new URL(signer.endpoint).origin }
-    this.#silenceMs = silenceMs
+    const { origin, hostname: host, port } = new URL(signer.endpoint)
+    this.#signer = { ...signer, endpoint: origin }
+    this.#pool = new ConnectionPool(
+      (onClose) => new ObjectConnection({ host, port: Number(port || 80) }, silenceMs, onClose),
+    )
   }
 
   /** `length` bytes of an object. Undefined where the server answers in another way, or over as many connections as there
@@ -32,7 +33,7 @@ export class S3Objects {
     const url = presign(this.#signer, { method: 'GET', path, seconds: SIGNED_SECONDS, now: new Date() })
     const asked = { path: url.slice(endpoint.length), host: new URL(endpoint).host, offset, length }
     for (;;) {
-      const connection = this.#take()
+      const connection = this.#pool.take()
       if (!connection) return undefined
       const isOld = connection.used > 0
       const stop = (): void => connection.destroy()
@@ -51,17 +52,7 @@ export class S3Objects {
   }
 
   close(): void {
-    for (const connection of this.#all) connection.destroy()
-  }
-
-  #take(): ObjectConnection | undefined {
-    for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) if (idle.isIdle) return idle
-    if (this.#all.size >= MAX_CONNECTIONS) return undefined
-    const { hostname, port } = new URL(this.#signer.endpoint)
-    const onClose = (): void => void this.#all.delete(connection)
-    const connection = new ObjectConnection({ host: hostname, port: Number(port || 80) }, this.#silenceMs, onClose)
-    this.#all.add(connection)
-    return connection
+    this.#pool.close()
   }
 
   async *#read(connection: ObjectConnection, release: () => void): AsyncGenerator<Buffer> {
@@ -69,8 +60,7 @@ export class S3Objects {
       for (let bytes = await connection.next(); bytes; bytes = await connection.next()) yield bytes
     } finally {
       release()
-      if (connection.isIdle && this.#idle.length < MAX_IDLE) this.#idle.push(connection)
-      else connection.destroy()
+      this.#pool.giveBack(connection)
     }
   }
 }

@@ -1,7 +1,7 @@
 // URLs that let their bearer do one thing to one object for a while: signature version 4 in the query. The `minio`
 // client's own signs no headers, and so binds no bytes.
-import { createHash, createHmac } from 'node:crypto'
 import { checkObjectKey, type PartToSign, type Presigner, type SignedRequest } from './byte-store.ts'
+import { ALGORITHM, scopeOf, sign, signatureTime, type Signer } from './s3-signature.ts'
 import type { S3Options } from './s3.ts'
 
 const DEFAULT_SECONDS = 900
@@ -32,14 +32,6 @@ export class S3Presigner implements Presigner {
   }
 }
 
-export interface Signer {
-  /** What callers can reach: `https://host:port`. */
-  endpoint: string
-  region: string
-  accessKey: string
-  secretKey: string
-}
-
 export interface ToSign {
   method: 'GET' | 'PUT'
   /** `/bucket/key`, of characters that need no escape. */
@@ -51,18 +43,16 @@ export interface ToSign {
   now: Date
 }
 
-const ALGORITHM = 'AWS4-HMAC-SHA256'
-
 /** Without a call over the network. Where `headers` has `x-amz-content-sha256`, the store takes no other bytes. */
-export function presign({ endpoint, region, accessKey, secretKey }: Signer, request: ToSign): string {
-  const time = request.now.toISOString().replaceAll(/[-:]|\.\d{3}/g, '')
-  const scope = `${time.slice(0, 8)}/${region}/s3/aws4_request`
+export function presign(signer: Signer, request: ToSign): string {
+  const { endpoint, accessKey } = signer
+  const time = signatureTime(request.now)
   const headers = Object.entries({ ...request.headers, host: new URL(endpoint).host }).sort(byName)
   const names = headers.map(([name]) => name).join(';')
   const query = Object.entries({
     ...request.query,
     'X-Amz-Algorithm': ALGORITHM,
-    'X-Amz-Credential': `${accessKey}/${scope}`,
+    'X-Amz-Credential': `${accessKey}/${scopeOf(signer, time)}`,
     'X-Amz-Date': time,
     'X-Amz-Expires': String(request.seconds),
     'X-Amz-SignedHeaders': names,
@@ -73,12 +63,7 @@ export function presign({ endpoint, region, accessKey, secretKey }: Signer, requ
   const payload = request.headers?.['x-amz-content-sha256'] ?? 'UNSIGNED-PAYLOAD'
   const lines = headers.map(([name, value]) => `${name}:${value}\n`).join('')
   const canonical = [request.method, request.path, query, lines, names, payload].join('\n')
-  const text = [ALGORITHM, time, scope, createHash('sha256').update(canonical).digest('hex')].join('\n')
-  const key = [...scope.split('/'), text].reduce<string | Buffer>(
-    (secret, part) => createHmac('sha256', secret).update(part).digest(),
-    `AWS4${secretKey}`,
-  ) as Buffer
-  return `${endpoint}${request.path}?${query}&X-Amz-Signature=${key.toString('hex')}`
+  return `${endpoint}${request.path}?${query}&X-Amz-Signature=${sign(signer, time, canonical)}`
 }
 
 function byName([left]: [string, string], [right]: [string, string]): number {

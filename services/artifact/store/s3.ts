@@ -16,6 +16,7 @@ import {
 } from './byte-store.ts'
 import { S3Objects } from './s3-objects.ts'
 import { S3Presigner } from './s3-presign.ts'
+import { S3Puts } from './s3-puts.ts'
 import { textBytes, toBody } from './s3-body.ts'
 import { listMarks, listObjects, listUploads } from './s3-lists.ts'
 import { hasCode, isInternal, mayRepeat, passGone, translateS3Fault } from './s3-faults.ts'
@@ -45,6 +46,7 @@ export class S3Store implements ByteStore {
   readonly #region: string
   readonly #silenceMs: number
   readonly #objects: S3Objects
+  readonly #puts: S3Puts
   readonly #closeTransport: () => void
   #bucketIsThere: Promise<void> | undefined
   #bucketWasSeen = false
@@ -70,6 +72,7 @@ export class S3Store implements ByteStore {
     this.#silenceMs = options.silenceMs ?? SILENCE_MS
     this.#closeTransport = close
     this.#objects = new S3Objects(options, this.#silenceMs)
+    this.#puts = new S3Puts(options, this.#silenceMs)
     this.presigner = new S3Presigner(options)
   }
 
@@ -112,7 +115,7 @@ export class S3Store implements ByteStore {
   }
 
   async put(key: string, bytes: Bytes): Promise<void> {
-    await this.#call(() => this.#send(checkObjectKey(key), bytes, ''))
+    await this.#call(async () => (await this.#puts.send(checkObjectKey(key), bytes)) || this.#send(key, bytes, ''))
   }
 
   /** Goes on where a broken answer ended: an object never changes. */
@@ -176,6 +179,7 @@ export class S3Store implements ByteStore {
 
   async close(): Promise<void> {
     this.#objects.close()
+    this.#puts.close()
     this.#closeTransport()
   }
 
