@@ -27,23 +27,32 @@ export async function forEach<T>(
 /** A bound on what is under way at once, however many ask. First come, first served. */
 export class Slots {
   #free: number
-  readonly #line: (() => void)[] = []
+  readonly #line: { slots: number; admit: () => void }[] = []
 
   constructor(count: number) {
     this.#free = count
   }
 
-  /** Waits for a slot, and holds it while `work` runs. */
-  async run<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    if (this.#free > 0) this.#free -= 1
-    else await new Promise<void>((resolve) => this.#line.push(resolve))
+  /** Waits for so many slots, and holds them while `work` runs. There must be as many. */
+  async run<T>(signal: AbortSignal, work: () => Promise<T>, slots = 1): Promise<T> {
+    await new Promise<void>((admit) => {
+      this.#line.push({ slots, admit })
+      this.#admit()
+    })
     try {
       signal.throwIfAborted()
       return await work()
     } finally {
-      const next = this.#line.shift()
-      if (next) next()
-      else this.#free += 1
+      this.#free += slots
+      this.#admit()
+    }
+  }
+
+  #admit(): void {
+    for (let next = this.#line[0]; next && next.slots <= this.#free; next = this.#line[0]) {
+      this.#free -= next.slots
+      this.#line.shift()
+      next.admit()
     }
   }
 }

@@ -1,6 +1,14 @@
 // What is measured besides speed: a slow line, memory, early answers, small files, and a process that is killed.
 import { Code, ConnectError } from '@connectrpc/connect'
 import { createHash, randomBytes, randomFillSync } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openLanes } from '../../clients/cli/lanes/settings.ts'
+import { openProgress } from '../../clients/cli/progress.ts'
+import { findMissing, sendBlobs } from '../../clients/cli/push/blobs.ts'
+import { findFiles, hashFiles, type HashedFile } from '../../clients/cli/push/files.ts'
+import { openRegistry } from '../../clients/cli/registry.ts'
 import { newObjectKey } from '../../services/artifact/store/byte-store.ts'
 import { openOwnedStore } from '../../services/artifact/store/orm.ts'
 import { stockClient, stockMetadata, type StockClient } from '../support/raw-grpc.ts'
@@ -9,7 +17,7 @@ import { connectClient, countParts, inParallel, MIB, PART_BYTES, renew, type Blo
 import { TOKEN, type World } from './artifact-world.ts'
 import { startDelayProxy } from './delay-proxy.ts'
 import { median, type Figures } from './figures.ts'
-import { watchUsage } from './processes.ts'
+import { watchUsage, type Usage } from './processes.ts'
 
 const RTT_MS = 20
 const CHUNK_BYTES = MIB - 64
@@ -144,19 +152,41 @@ async function seedBlob({ databaseUrl }: World, digest: string, size: number): P
   await store.close(true)
 }
 
+/** What a push does with files that the registry lacks: from the disk until each is committed. */
 export async function measureSmall(world: World, figures: Figures, quick: boolean): Promise<void> {
   const service = await world.startService('fast')
-  const client = connectClient(service.address, true)
-  const count = quick ? 500 : 4000
-  const files = Array.from({ length: count }, () => renew(randomBytes(64 * 1024)))
-  await inParallel(100, () => client.uploadInOneStream(renew(randomBytes(1024))), 16)
-  const began = performance.now()
-  await inParallel(count, (number) => client.uploadInOneStream(files[number - 1]!), 16)
-  const rate = count / ((performance.now() - began) / 1000)
-  figures.tell(`files of 64 KiB, end to end, ${count} of them`, rate, '/s', { least: 400 })
-  client.close()
+  const directory = await mkdtemp(join(tmpdir(), 'modelkeep-bench-small-'))
+  const addresses = { metadata: service.address, artifact: service.address, audit: service.address }
+  const registry = openRegistry({ addresses, token: TOKEN, origin: '' }, new AbortController().signal)
+  const push = async (count: number, bytes: number): Promise<Usage> => {
+    const files = await makeFiles(directory, count, bytes)
+    const pids = { service: service.pid, MinIO: world.minioPid, PostgreSQL: world.postgresPid, client: process.pid }
+    return watchUsage(pids, async () => {
+      const missing = await findMissing(registry, 'default', files)
+      const lanes = openLanes('auto', {}, service.address)
+      const progress = await openProgress('sending', 0, true)
+      if ((await sendBlobs(registry, 'default', missing, { lanes, progress })) !== count * bytes)
+        throw new Error('known')
+    })
+  }
+  await push(quick ? 200 : 500, 1024)
+  const count = quick ? 1000 : 4000
+  const { seconds, cpu } = await push(count, 64 * 1024)
+  const each = Object.entries(cpu).map(([name, spent]) => `${name} ${((spent / count) * 1000).toFixed(2)}`)
+  console.log(`a file of 64 KiB, CPU milliseconds: ${each.join(', ')}`)
+  figures.tell(`files of 64 KiB, end to end, ${count} of them`, count / seconds, '/s', { least: 400 })
+  registry.close()
+  await rm(directory, { recursive: true })
   await world.clear()
   await service.kill()
+}
+
+async function makeFiles(directory: string, count: number, bytes: number): Promise<HashedFile[]> {
+  for (let number = 1; number <= count; number += 1) {
+    await writeFile(join(directory, `${bytes}-${number}`), randomBytes(bytes))
+  }
+  const files = (await findFiles(directory)).filter(({ size }) => size === bytes)
+  return hashFiles(files, await openProgress('hashing', 0, true), new AbortController().signal)
 }
 
 /** The service is killed while four streams carry parts; another one is asked what has arrived. */

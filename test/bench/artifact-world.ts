@@ -29,6 +29,7 @@ export interface BenchService {
 export interface World {
   minio: MinioClient
   minioPid: number
+  postgresPid: number
   bucket: string
   databaseUrl: string
   /** Removes all objects. */
@@ -72,6 +73,7 @@ export async function openWorld(profile: string | undefined): Promise<World> {
   return {
     minio,
     minioPid: server.pid ?? process.pid,
+    postgresPid: postgres.pid,
     bucket: BUCKET,
     databaseUrl,
     async clear() {

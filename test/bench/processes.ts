@@ -5,12 +5,22 @@ const TICKS_PER_SECOND = 100
 const PAGE_BYTES = 4096
 const SAMPLE_MS = 50
 
-/** Seconds of CPU since the process began. */
+/** Seconds of CPU since the process began; with those of its children, unless it is this one. */
 export function cpuSeconds(pid: number): number {
+  if (pid === process.pid) return fieldsOf(pid, 11, 13)
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean)
+  return fieldsOf(pid, 11, 15) + children.reduce((sum, child) => sum + fieldsOf(child, 11, 13), 0)
+}
+
+/** In seconds: 11 and 12 are the process's own time, 13 and 14 that of its children that have ended. */
+function fieldsOf(pid: number | string, from: number, to: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   // The name, in parentheses, may have spaces.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+  const fields = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .map(Number)
+  return fields.slice(from, to).reduce((sum, ticks) => sum + ticks, 0) / TICKS_PER_SECOND
 }
 
 export function residentMib(pid: number): number {

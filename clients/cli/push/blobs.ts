@@ -12,8 +12,10 @@ import { sendParts } from './parts.ts'
 
 /** Up to here a blob goes in one stream: what is lost with a connection is soon sent again. */
 const SMALL_BYTES = 16 * 1024 * 1024
-/** Of small blobs; the store's disk is waited for at each. */
-const SMALL_AT_ONCE = 8
+/** Of small blobs: the disks of store and database are waited for at each, and once for all that come together. */
+const SMALL_AT_ONCE = 48
+/** Of all small blobs under way. */
+const SMALL_BYTES_AT_ONCE = 8 * SMALL_BYTES
 /** Of large blobs: while one is being completed, the parts of the next are on their way. */
 const LARGE_AT_ONCE = 4
 /** Of parts, over all blobs. */
@@ -62,10 +64,11 @@ export async function sendBlobs(
       sent += count
       await refuseChanged(file)
     })
+  const room = new Slots(SMALL_BYTES_AT_ONCE)
   await send(
     SMALL_AT_ONCE,
     files.filter(({ size }) => size <= SMALL_BYTES),
-    sendSmall,
+    (job, file) => room.run(job.registry.signal, () => sendSmall(job, file), file.size),
   )
   await send(
     LARGE_AT_ONCE,
