@@ -128,6 +128,8 @@ class Openings:
         told = set()
         if event.get("type") == "event.redacted.v1" and event["producer"] == "audit":
             told = {(event["details"]["index"], field) for field in event["details"]["fields"]}
+        if event.get("type") == "values.expired.v1" and event["producer"] == "audit":
+            told = {(index, field) for index, fields in event["details"]["values"].items() for field in fields}
         if told != self.erased.pop(index, set()):
             raise Tampered(f"entry {index} tells of other erasures than are shown")
 

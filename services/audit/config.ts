@@ -1,6 +1,7 @@
 import { EnvReader, type Environment } from '#lib/env.ts'
 import { readCommonSettings, readText, type CommonSettings } from '#lib/settings.ts'
 import { readCosigning, type Cosigning } from './cosigning.ts'
+import type { Retention, RetentionClass } from './domain/retention.ts'
 import { readSigner, type Signer } from './signer.ts'
 import type { WormSettings } from './worm.ts'
 
@@ -11,6 +12,8 @@ export interface AuditSettings extends CommonSettings {
   signer: Signer | undefined
   /** Keys of `details` whose values are kept outside of the leaves. */
   privateDetails: string[]
+  /** How long private values are kept. */
+  retention: Retention
   /** Whose cosignatures the checkpoints need; undefined without a policy. */
   cosigning: Cosigning | undefined
   /** Where the log is copied to; undefined where it is not. */
@@ -26,6 +29,7 @@ export function readAuditSettings(environment: Environment): AuditSettings {
     metadataAddress: env.url('METADATA_ADDRESS', ['http', 'https']),
     signer: readSigner(env),
     privateDetails: readPrivateDetails(env),
+    retention: readRetention(env),
     cosigning: readCosigning(env),
     worm: readWorm(env),
   }
@@ -45,9 +49,15 @@ function readPrivateDetails(env: EnvReader): string[] {
   return [...new Set(keys)].sort()
 }
 
+export function readRetention(env: EnvReader): Retention {
+  const days = (name: RetentionClass) =>
+    env.integer(`AUDIT_RETENTION_${name}_DAYS`, 0, { min: 0, max: 36_500 }) * DAY_SECONDS
+  return { OPERATIONAL: days('OPERATIONAL'), SECURITY: days('SECURITY'), GOVERNANCE: days('GOVERNANCE') }
+}
+
 const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
 const PREFIX = /^([A-Za-z0-9._-]+\/)*$/
-const DAY_MS = 86_400_000
+const DAY_SECONDS = 86_400
 
 function readWorm(env: EnvReader): WormSettings | undefined {
   const alarmSeconds = env.integer('WORM_S3_ALARM_SECONDS', 60, { min: 1, max: 86_400 })
@@ -76,7 +86,7 @@ function readWorm(env: EnvReader): WormSettings | undefined {
   const secretKey = env.secret('WORM_S3_SECRET_KEY', readText)
   // Nobody can shorten it afterwards, so nobody is given one unasked.
   env.string('WORM_S3_RETENTION_DAYS')
-  const retentionMs = env.integer('WORM_S3_RETENTION_DAYS', 1, { min: 1, max: 36_500 }) * DAY_MS
+  const retentionMs = env.integer('WORM_S3_RETENTION_DAYS', 1, { min: 1, max: 36_500 }) * DAY_SECONDS * 1000
   return {
     endpoint: endpoint.replace(/\/$/, ''),
     region,

@@ -23,6 +23,7 @@ export async function runAudit(environment: Environment): Promise<void> {
     }),
     signer: settings.signer,
     privateDetails: settings.privateDetails,
+    retention: settings.retention,
     cosigning: settings.cosigning,
     worm: settings.worm,
   })

@@ -9,7 +9,9 @@ import type { Logger } from '#lib/log.ts'
 import type { Service } from '#lib/service.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
 import type { Cosigning } from './cosigning.ts'
+import { FOR_EVER, type Retention } from './domain/retention.ts'
 import { startPublisher } from './publisher.ts'
+import { startRetention } from './retention.ts'
 import { answerTiles } from './rpc/answer-tiles.ts'
 import { logRoutes, type LogDeps } from './rpc/log.ts'
 import { privacyRoutes } from './rpc/privacy.ts'
@@ -31,6 +33,10 @@ export interface AuditDeps {
   signer?: Signer | undefined
   /** Keys of `details` whose values are kept outside of the leaves. */
   privateDetails?: readonly string[]
+  /** How long private values are kept. Default for ever. */
+  retention?: Retention | undefined
+  /** How often it is looked for private values whose time is over. Default an hour. */
+  expireEveryMs?: number | undefined
   /** Whose cosignatures its checkpoints need. */
   cosigning?: Cosigning | undefined
   /** Where the log is copied to. */
@@ -41,8 +47,9 @@ export interface AuditDeps {
 export function auditService(deps: AuditDeps): Service {
   const { database, logger, draining, trustedServices, identity, signer, cosigning, worm } = deps
   const readSize = (): Promise<number> => readLogSize(forkFor(database))
-  const { privateDetails = [] } = deps
-  const log: LogDeps = { database, draining, tail: createTail(readSize), logger, privateDetails }
+  const { privateDetails = [], retention = FOR_EVER } = deps
+  const log: LogDeps = { database, draining, tail: createTail(readSize), logger, privateDetails, retention }
+  const expiry = startRetention(log, retention, deps.expireEveryMs)
   const publisher = signer && startPublisher({ database, signer, cosigning, logger })
   const copier = worm && startCopier(database, worm, logger)
   return {
@@ -62,6 +69,7 @@ export function auditService(deps: AuditDeps): Service {
     async close() {
       await publisher?.stop()
       await copier?.stop()
+      await expiry.stop()
       await database.close(true)
     },
   }

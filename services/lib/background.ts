@@ -31,11 +31,16 @@ export function loop(everyMs: number, turn: (stopping: AbortSignal) => Promise<v
 }
 
 /** Runs `work` again and again. A failure is logged, once until it succeeds, and tried again the next time. */
-export function repeat(name: string, everyMs: number, work: () => Promise<void>, logger: Logger): Background {
+export function repeat(
+  name: string,
+  everyMs: number,
+  work: (stopping: AbortSignal) => Promise<void>,
+  logger: Logger,
+): Background {
   let failing = false
-  return loop(everyMs, async () => {
+  return loop(everyMs, async (stopping) => {
     try {
-      await work()
+      await work(stopping)
       failing = false
     } catch (error) {
       if (!failing) logger.warn({ error, work: name }, 'background work failed; it is tried again')

@@ -77,6 +77,11 @@ export const EVENT_TYPES = {
     when: 'private values of an event were erased by somebody',
     details: ['index', 'fields'],
   },
+  'values.expired.v1': {
+    producer: 'audit',
+    when: 'private values were erased because their time was over',
+    details: ['retentionClass', 'seconds', 'values'],
+  },
   'hold.placed.v1': { producer: 'audit', when: 'a legal hold began', details: ['namespace', 'resource_id'] },
   'hold.released.v1': { producer: 'audit', when: 'it ended', details: ['namespace', 'resource_id'] },
   'producer.gap_detected.v1': {

@@ -4,6 +4,8 @@ import { EnvReader, type Environment } from '#lib/env.ts'
 import { readArtifactLimits, readDownloads } from '../artifact/config.ts'
 import type { DownloadPolicy } from '../artifact/domain/download-policy.ts'
 import type { ArtifactLimits } from '../artifact/service.ts'
+import { readRetention } from '../audit/config.ts'
+import type { Retention } from '../audit/domain/retention.ts'
 
 export interface StandaloneSettings {
   /** Keeps everything: database, bytes, admin token. Absolute. */
@@ -16,6 +18,8 @@ export interface StandaloneSettings {
   limits: ArtifactLimits
   /** Which reads are told to the log. */
   downloads: DownloadPolicy
+  /** How long private values are kept in the log. */
+  retention: Retention
 }
 
 export const USAGE = `usage: npm start -- [--data DIRECTORY] [--host HOST] [--port PORT]
@@ -44,6 +48,7 @@ export function readStandaloneSettings(args: string[], environment: Environment)
     drainSeconds: env.integer('DRAIN_SECONDS', 10, { min: 0, max: 3600 }),
     limits: readArtifactLimits(env),
     downloads: readDownloads(env),
+    retention: readRetention(env),
   }
   env.check()
   return settings

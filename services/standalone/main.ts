@@ -43,7 +43,7 @@ async function runOn(
   const token = await prepareAdminToken(databaseUrl, data.adminToken)
   const signer = prepareAuditKey(data)
   if (stop.aborted) return
-  const { host, port, drainSeconds, logLevel, limits, downloads } = settings
+  const { host, port, drainSeconds, logLevel, limits, downloads, retention } = settings
   const draining = new AbortController()
   const logger = createLogger('modelkeep', logLevel)
   const service = await openStandalone({
@@ -53,6 +53,7 @@ async function runOn(
     draining: draining.signal,
     limits,
     downloads,
+    retention,
     signer,
   })
   const process = { name: 'modelkeep', host, port, drainSeconds, logger, draining }

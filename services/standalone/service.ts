@@ -14,6 +14,7 @@ import type { DownloadPolicy } from '../artifact/domain/download-policy.ts'
 import { artifactService, type ArtifactLimits } from '../artifact/service.ts'
 import { DirectoryStore } from '../artifact/store/directory.ts'
 import { openStore as openArtifact } from '../artifact/store/orm.ts'
+import type { Retention } from '../audit/domain/retention.ts'
 import { auditService } from '../audit/service.ts'
 import type { Signer } from '../audit/signer.ts'
 import { openStore as openAudit } from '../audit/store/orm.ts'
@@ -30,6 +31,7 @@ export interface StandaloneDeps {
   draining: AbortSignal
   limits: ArtifactLimits
   downloads: DownloadPolicy
+  retention: Retention
   /** Signs the log's checkpoints. */
   signer: Signer
 }
@@ -70,6 +72,7 @@ export async function openStandalone(deps: StandaloneDeps): Promise<Service> {
     database: openAudit({ url }),
     identity: sisterClient(IdentityService, sister('audit', 'metadata')),
     signer: deps.signer,
+    retention: deps.retention,
   })
   const authenticate = createAuthenticate(trustedServices, lookUpToken(registry))
   const one = { ...combine({ metadata, artifact, audit }), authenticate }

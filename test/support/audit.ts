@@ -16,6 +16,7 @@ import { sisterClient } from '#lib/clients.ts'
 import { createLogger } from '#lib/log.ts'
 import { serve } from '#lib/serve.ts'
 import type { Cosigning } from '../../services/audit/cosigning.ts'
+import type { Retention } from '../../services/audit/domain/retention.ts'
 import { auditService } from '../../services/audit/service.ts'
 import { createSigner, type Signer } from '../../services/audit/signer.ts'
 import { openStore } from '../../services/audit/store/orm.ts'
@@ -44,13 +45,15 @@ export interface AuditInit {
   cosigning?: Cosigning
   worm?: WormSettings
   privateDetails?: string[]
+  retention?: Retention
+  expireEveryMs?: number
   /** Takes what it logs. */
   logs?: string[]
 }
 
 export async function startAudit(
   databaseUrl: string,
-  { signer, cosigning, worm, logs, privateDetails }: AuditInit = {},
+  { signer, cosigning, worm, logs, privateDetails, retention, expireEveryMs }: AuditInit = {},
 ): Promise<RunningAudit> {
   const sister = await startIdentitySister({ [PLATFORM_TOKEN]: { principal: 'root', roles: { '*': Role.READER } } })
   const identity = sisterClient(IdentityService, { name: 'metadata', address: sister.address, token: 'mks_audit' })
@@ -75,6 +78,8 @@ export async function startAudit(
     ...(privateDetails && { privateDetails }),
     cosigning,
     worm,
+    retention,
+    expireEveryMs,
   })
   const served = await serve({ ...service, logger, draining: draining.signal }, { host: '127.0.0.1', port: 0 })
   const address = `http://127.0.0.1:${served.port}`

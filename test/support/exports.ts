@@ -8,9 +8,9 @@ export const ORIGIN = 'log.example/test'
 const { privateKey } = generateKeyPairSync('ed25519')
 export const VKEY = formatVerifierKey(ORIGIN, privateKey)
 
-export function makeLeaf(sequence: number, init: object = {}): Buffer {
+export function makeLeaf(sequence: number, init: object = {}, recordTime = '2026-11-18T11:06:41.000001Z'): Buffer {
   const event = { producer: 'metadata', sequence: String(sequence), type: 'version.noted.v1', ...init }
-  return Buffer.from(JSON.stringify({ event, recordTime: '2026-11-18T11:06:41.000001Z' }))
+  return Buffer.from(JSON.stringify({ event, recordTime }))
 }
 
 /** `value` is canonical JSON. */

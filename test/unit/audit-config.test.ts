@@ -126,3 +126,16 @@ test('copies to a locked bucket where one is set, for a time that must be said',
   ])
   expect(problems({ ...ENVIRONMENT, ...WORM, WORM_S3_RETENTION_DAYS: '0' })).toHaveLength(1)
 })
+
+test('keeps private values for ever, unless it is told for how many days', () => {
+  expect(readAuditSettings(ENVIRONMENT).retention).toEqual({ OPERATIONAL: 0, SECURITY: 0, GOVERNANCE: 0 })
+  const days = { AUDIT_RETENTION_OPERATIONAL_DAYS: '183', AUDIT_RETENTION_GOVERNANCE_DAYS: '3653' }
+  expect(readAuditSettings({ ...ENVIRONMENT, ...days }).retention).toEqual({
+    OPERATIONAL: 183 * 86_400,
+    SECURITY: 0,
+    GOVERNANCE: 3653 * 86_400,
+  })
+  expect(problems({ ...ENVIRONMENT, AUDIT_RETENTION_SECURITY_DAYS: '-1' })).toEqual([
+    'AUDIT_RETENTION_SECURITY_DAYS must be a whole number from 0 to 36500',
+  ])
+})

@@ -36,6 +36,28 @@ const LEAVES = [plain, secret, redaction, makeLeaf(3)]
 /** Erased as it should be. */
 const GOOD = exportOf(LEAVES, { after: { 1: [erased(2)] } })
 const TWO = [plain, secret]
+const classed = makeLeaf(1, {
+  commitments: { reason: reason.commitment },
+  resource: { id: 'r', namespace: 'legal' },
+  retentionClass: 'RETENTION_CLASS_SECURITY',
+})
+const NEXT_DAY = '2026-11-19T11:06:41.000001Z'
+const expiry = (seconds: string, retentionClass = 'SECURITY', producer = 'audit', sequence = 1) => {
+  const details = { retentionClass: `RETENTION_CLASS_${retentionClass}`, seconds, values: { 0: ['reason'] } }
+  return makeLeaf(sequence, { producer, type: 'values.expired.v1', details }, NEXT_DAY)
+}
+const hold = (details: object) =>
+  makeLeaf(1, { producer: 'audit', type: 'hold.placed.v1', resource: { id: 'h' }, details })
+const release = makeLeaf(2, { producer: 'audit', type: 'hold.released.v1', resource: { id: 'h' } })
+const redacted = (sequence: number) =>
+  makeLeaf(sequence, {
+    producer: 'audit',
+    type: 'event.redacted.v1',
+    details: { index: '0', fields: ['reason'] },
+  })
+/** The value of the first entry, erased by the last. */
+const gone = (...leaves: Buffer[]) =>
+  exportOf([classed, ...leaves], { after: { 0: [formatRedacted(0, 'reason', leaves.length).toString()] } })
 const lines = GOOD.toString().split('\n')
 const edit = (change: (lines: string[]) => string[]) => Buffer.from(change([...lines]).join('\n'))
 const move = makeLeaf(4, { type: 'alias.moved.v1', outcome: 'OUTCOME_SUCCEEDED' })
@@ -77,6 +99,19 @@ const CASES: [string, Buffer, string?][] = [
   ['erased after the end', exportOf(TWO, { after: { 1: [erased(7)] } })],
   ['erased without a word', exportOf([plain, secret, makeLeaf(3)], { after: { 1: [erased(2)] } })],
   ['shown although erased', exportOf(LEAVES, { after: { 1: [shown] } })],
+  ['expired in time', gone(expiry('86400'))],
+  ['expired too soon', gone(expiry('86401'))],
+  ['expired in no time', gone(expiry('0'))],
+  ['expired in another class', gone(expiry('60', 'OPERATIONAL'))],
+  ['expired by the word of another', gone(expiry('60', 'SECURITY', 'artifact'))],
+  ['erased in spite of a hold on its namespace', gone(hold({ namespace: 'legal', resource_id: '' }), redacted(2))],
+  ['erased in spite of a hold on it', gone(hold({ namespace: '', resource_id: 'r' }), redacted(2))],
+  [
+    'expired in spite of a hold on everything',
+    gone(hold({ namespace: '*', resource_id: '' }), expiry('60', 'SECURITY', 'audit', 2)),
+  ],
+  ['erased under a hold on others', gone(hold({ namespace: 'other', resource_id: '' }), redacted(2))],
+  ['erased after a hold', gone(hold({ namespace: 'legal', resource_id: '' }), release, redacted(3))],
   ['half a line', GOOD.subarray(0, GOOD.length - 5)],
   ['an endless line', Buffer.alloc(4_000_001, 'x')],
   ['a broken rule before another entry', exportOf([plain, makeLeaf(2), makeLeaf(3), move, makeLeaf(5)])],
@@ -87,9 +122,17 @@ const CASES: [string, Buffer, string?][] = [
   ['a forged cosignature', withNote(cosigned().replace(/.{12}\n$/, 'AAAAAAAAAAAA\n')), POLICY],
 ]
 
-const FILES = ['verify-export.ts', 'leaf-tree.ts', 'openings.ts', 'open-checkpoint.ts', 'lines.ts', 'governance.ts']
+const FILES = [
+  'verify-export.ts',
+  'leaf-tree.ts',
+  'openings.ts',
+  'erasures.ts',
+  'open-checkpoint.ts',
+  'lines.ts',
+  'governance.ts',
+]
 const CALLS =
-  /^ +(requireSize|requireRoot|openings\.finish|governance\.finish|requireQuorum|countSequence|openings\.entry|openings\.open|replay|requireNone|requireTold|broken\.push)\(.*\)$/
+  /^ +(requireSize|requireRoot|openings\.finish|governance\.finish|requireQuorum|countSequence|openings\.entry|openings\.open|replay|requireNone|requireTold|erasures\.entry|if \(wrong\) complain|broken\.push)\(.*\)$/
 
 interface Mutant {
   name: string
@@ -142,7 +185,14 @@ test('no check of the verifier can go without being missed', async () => {
   const [real, ...others] = stdout.trim().split('\n')
   const verdicts = Object.fromEntries((JSON.parse(real!) as string[]).map((verdict, at) => [CASES[at]![0], verdict]))
   const accepted = Object.entries(verdicts).filter(([, verdict]) => verdict === 'verified')
-  expect(accepted.map(([name]) => name)).toEqual(['good', 'a value that is there', 'cosigned'])
+  expect(accepted.map(([name]) => name)).toEqual([
+    'good',
+    'a value that is there',
+    'expired in time',
+    'erased under a hold on others',
+    'erased after a hold',
+    'cosigned',
+  ])
   const missed = mutants.filter((_, at) => others[at] === real).map(({ name }) => name)
   console.log(`${mutants.length} weakened verifiers, ${mutants.length - missed.length} found out`)
   expect(others.length).toBe(mutants.length)

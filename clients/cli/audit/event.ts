@@ -11,12 +11,17 @@ export interface LeafEvent {
   afterDigest?: unknown
   details?: Record<string, unknown>
   commitments?: Record<string, unknown>
+  retentionClass?: unknown
+  /** The leaf's, which is beside the event. */
+  recordTime?: unknown
 }
 
 /** Empty where the leaf is no event. */
 export function readEvent(leaf: Buffer): LeafEvent {
   try {
-    return (JSON.parse(leaf.toString()) as { event?: LeafEvent } | null)?.event ?? {}
+    const { event, recordTime } = JSON.parse(leaf.toString()) as { event: LeafEvent; recordTime: unknown }
+    event.recordTime = recordTime
+    return event
   } catch {
     return {}
   }

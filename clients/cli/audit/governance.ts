@@ -52,6 +52,8 @@ const SHOWN = 10
 
 export interface Governance {
   apply(index: number, event: LeafEvent): void
+  /** What was found wrong elsewhere. */
+  complain(wrong: string): void
   /** Throws Unmet where a rule was broken. */
   finish(): void
   /** How many events were judged. */
@@ -67,6 +69,7 @@ export function replayGovernance(): Governance {
   let judged = 0
   return {
     broken,
+    complain: (wrong) => void broken.push(wrong),
     get judged() {
       return judged
     },

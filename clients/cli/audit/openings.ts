@@ -1,6 +1,7 @@
 // Whether the values beside the leaves are those that the leaves commit to, and what is missing was erased as the log
 // tells.
 import { hash } from 'node:crypto'
+import { watchErasures } from './erasures.ts'
 import type { LeafEvent } from './event.ts'
 import type { OpeningLine } from './export-file.ts'
 import { Tampered, Unmet } from './verdict.ts'
@@ -18,12 +19,13 @@ export interface Openings {
 
 const NONE: readonly [string, unknown][] = []
 
-/** Of a log of `size` entries. What is thrown says which entry is meant. */
-export function checkOpenings(size: bigint): Openings {
+/** Of a log of `size` entries. What is thrown says which entry is meant; `complain` is told of what was erased although it
+ * should not be. */
+export function checkOpenings(size: bigint, complain: (wrong: string) => void): Openings {
+  const erasures = watchErasures(complain)
   let current = -1
+  let of: LeafEvent = {}
   let awaited: readonly [string, unknown][] = NONE
-  /** What each entry must tell the erasure of: `12 reason`. */
-  const erased = new Map<number, string[]>()
   const beyond: string[] = []
   let [shownCount, erasedCount] = [0, 0]
 
@@ -33,11 +35,11 @@ export function checkOpenings(size: bigint): Openings {
   }
   const erase = (field: string, redactIndex: string): void => {
     erasedCount += 1
-    const told = `${current} ${field}`
+    const name = `${current} ${field}`
     const by = Number(redactIndex)
-    if (by <= current) throw new Tampered(`${told} cannot have been erased by ${redactIndex}`)
-    if (by >= size) beyond.push(told)
-    else erased.set(by, [...(erased.get(by) ?? []), told])
+    if (by <= current) throw new Tampered(`${name} cannot have been erased by ${redactIndex}`)
+    if (by >= size) return void beyond.push(name)
+    erasures.expect(by, name, of)
   }
   return {
     get shown() {
@@ -49,10 +51,9 @@ export function checkOpenings(size: bigint): Openings {
     entry(index, event) {
       requireNone()
       current = index
+      of = event
       awaited = event.commitments ? Object.entries(event.commitments) : NONE
-      const missing = erased.get(index)
-      requireTold(index, event, missing)
-      if (missing) erased.delete(index)
+      erasures.entry(index, event)
     },
     open({ index, field, opening }) {
       const [next] = awaited
@@ -85,16 +86,4 @@ function commitTo({ salt, value }: { salt: Buffer; value: Buffer }): string {
   committed.set(salt)
   committed.set(value, salt.length)
   return hash('sha256', committed.subarray(0, length), 'base64')
-}
-
-/** An event of an erasure tells of exactly those values that are missing because of it. */
-function requireTold(index: number, { type, producer, details }: LeafEvent, missing: string[] = []): void {
-  const isRedaction = type === 'event.redacted.v1' && producer === 'audit'
-  if (!isRedaction && missing.length === 0) return
-  const fields = isRedaction && Array.isArray(details?.['fields']) ? (details['fields'] as unknown[]) : []
-  const told = fields.map((field) => `${String(details?.['index'])} ${String(field)}`)
-  const untold = missing.find((value) => !told.includes(value))
-  if (untold !== undefined) throw new Tampered(`entry ${index} does not tell of the erasure of ${untold}`)
-  const shown = told.find((value) => !missing.includes(value))
-  if (shown !== undefined) throw new Tampered(`entry ${index} tells of the erasure of ${shown}, which is still there`)
 }

@@ -86,7 +86,8 @@ function begin(line: Buffer, trust: Trust, oldSize: bigint | undefined): State {
   if (header === undefined) throw new Unusable('its first line is not that of an export')
   try {
     const checkpoint = openCheckpoint(header.checkpoint, trust)
-    const openings = checkOpenings(checkpoint.size)
+    const governance = replayGovernance()
+    const openings = checkOpenings(checkpoint.size, (wrong) => governance.complain(wrong))
     const { hasOpenings, checkpoint: note } = header
     return {
       note,
@@ -98,7 +99,7 @@ function begin(line: Buffer, trust: Trust, oldSize: bigint | undefined): State {
       ),
       producers: new Map(),
       openings,
-      governance: replayGovernance(),
+      governance,
       event: undefined,
     }
   } catch (error) {

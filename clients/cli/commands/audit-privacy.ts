@@ -1,8 +1,15 @@
 // audit redact, audit hold: erase private values from the log, and hold them against being erased.
-import { HoldSchema, PrivacyService, type Hold } from '#gen/modelkeep/audit/v1/privacy_service_pb.ts'
+import {
+  HoldSchema,
+  ListRetentionResponseSchema,
+  PrivacyService,
+  type Hold,
+  type Retention,
+} from '#gen/modelkeep/audit/v1/privacy_service_pb.ts'
+import { RetentionClassSchema } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { complainUsage } from '../complaint.ts'
 import type { Context } from '../context.ts'
-import { clean, jsonOf, table, time } from '../output.ts'
+import { clean, jsonOf, table, time, word } from '../output.ts'
 import { unary } from '../registry.ts'
 
 export async function redact(
@@ -48,4 +55,18 @@ export async function listHolds(context: Context): Promise<void> {
 
 function rowOf({ id, namespace, resourceId, placeTime, placer, reason }: Hold): string[] {
   return [id, namespace || resourceId, time(placeTime), placer, reason]
+}
+
+const DAY_SECONDS = 86_400
+
+export async function showRetention(context: Context): Promise<void> {
+  const registry = context.registry()
+  const answer = await registry.audit(PrivacyService).listRetention({}, unary(registry))
+  if (context.output.json) return context.output.document(jsonOf(ListRetentionResponseSchema, answer))
+  const row = ({ retentionClass, keep, oldestRecordTime }: Retention) => [
+    word(RetentionClassSchema, retentionClass),
+    keep?.seconds ? `${Number(keep.seconds) / DAY_SECONDS} days` : 'for ever',
+    oldestRecordTime ? time(oldestRecordTime) : 'none',
+  ]
+  context.output.write(table(['CLASS', 'KEPT', 'OLDEST VALUE'], answer.retention.map(row)))
 }

@@ -75,5 +75,9 @@ function addPrivacyCommands(audit: Command): void {
     .command('release <hold>')
     .requiredOption('--reason <text>', 'why')
     .action(lazily(async () => (await load()).releaseHold))
+  audit
+    .command('retention')
+    .description('show how long private values are kept, by the class of their event')
+    .action(lazily(async () => (await load()).showRetention))
   hold.command('list').action(lazily(async () => (await load()).listHolds))
 }

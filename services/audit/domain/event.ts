@@ -2,6 +2,7 @@
 import { fail } from '#lib/errors.ts'
 import { randomBytes } from 'node:crypto'
 import { canonicalJson, encodeLeaf, holdsEvent } from './leaf.ts'
+import type { RetentionClass } from './retention.ts'
 import { commitTo, SALT_BYTES, takeOut, type Json, type Opening, type StoredOpening } from './private.ts'
 
 export const MAX_EVENTS = 256
@@ -26,6 +27,7 @@ export interface NewEvent {
   requestId: string
   /** As PostgreSQL reads it. */
   occurTime: string
+  retentionClass: RetentionClass
   /** The whole event as JSON. */
   content: Json
   /** What of it the leaf shall only commit to. */
@@ -40,22 +42,30 @@ export interface StoredEvent {
 
 /** The event as it is recorded: its leaf, and what the leaf only commits to, under salts made for it. */
 export function sealEvent(
-  { content, privateFields }: NewEvent,
+  { content, privateFields, retentionClass }: NewEvent,
   recordTime: string,
 ): { leaf: string; openings: Opening[] } {
   const { rest, values } = takeOut(content, privateFields)
   const openings = values.map((value) => ({ ...value, salt: randomBytes(SALT_BYTES) }))
+  rest['retentionClass'] = `RETENTION_CLASS_${retentionClass}`
   if (openings.length > 0)
     rest['commitments'] = Object.fromEntries(openings.map((opening) => [opening.field, commitTo(opening)]))
   return { leaf: encodeLeaf(canonicalJson(rest), recordTime), openings }
 }
 
+/** What the log has added to an event. */
+interface Added {
+  commitments?: Record<string, string>
+  retentionClass?: string
+}
+
 /** Of a value that was erased since, only that there was one is compared. */
 function isStored({ leaf, openings }: StoredEvent, { content }: NewEvent): boolean {
-  const { event } = JSON.parse(leaf.toString()) as { event: { commitments?: Record<string, string> } }
-  const { commitments } = event
+  const { event } = JSON.parse(leaf.toString()) as { event: Added }
+  const { commitments, retentionClass } = event
   const { rest, values } = takeOut(content, Object.keys(commitments ?? {}))
-  if (!holdsEvent(leaf, canonicalJson(commitments ? { ...rest, commitments } : rest))) return false
+  const added = { ...(commitments && { commitments }), ...(retentionClass && { retentionClass }) }
+  if (!holdsEvent(leaf, canonicalJson({ ...rest, ...added }))) return false
   return openings.every((opening) => {
     const value = values.find(({ field }) => field === opening.field)?.value
     if (value === undefined || opening.redactIndex !== null) return value !== undefined

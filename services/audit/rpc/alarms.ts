@@ -3,10 +3,9 @@ import { Outcome } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { ModelkeepError } from '#lib/errors.ts'
 import { countAlarm, type AlarmKey } from '../store/alarms.ts'
 import type { LogDeps } from './log.ts'
-import { changeWithEvent, type OwnEvent } from './own-events.ts'
+import { changeWithEvent, OWN_ACTOR, type OwnEvent } from './own-events.ts'
 
 const TYPES = { GAP: 'producer.gap_detected.v1', ALTERED: 'producer.equivocation_detected.v1' } as const
-const ACTOR = { principal: 'service:audit', method: 'service', credentialId: '' }
 
 /** Does nothing for other errors. A producer repeats what was refused: only the first time is told. */
 export async function raiseAlarm(deps: LogDeps, producer: string, error: unknown): Promise<void> {
@@ -36,7 +35,7 @@ function findAlarm(producer: string, { reason, metadata }: ModelkeepError): Alar
 function eventOf({ kind, producer }: AlarmKey, metadata: Record<string, string>): OwnEvent {
   return {
     type: TYPES[kind],
-    actor: ACTOR,
+    actor: OWN_ACTOR,
     resource: { type: 'producer', id: producer, namespace: '', name: producer },
     outcome: Outcome.DENIED,
     details: metadata,

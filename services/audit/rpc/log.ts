@@ -4,6 +4,7 @@ import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Database } from '#lib/store/database.ts'
+import type { Retention } from '../domain/retention.ts'
 import { appendEvents } from './append-events.ts'
 import { getEntry } from './get-entry.ts'
 import { getLogHealth } from './get-log-health.ts'
@@ -19,6 +20,8 @@ export interface LogDeps {
   logger: Logger
   /** Keys of `details` whose values are kept outside of the leaves. */
   privateDetails: readonly string[]
+  /** How long private values are kept. */
+  retention: Retention
 }
 
 export function logRoutes(deps: LogDeps): (router: ConnectRouter) => void {

@@ -10,6 +10,10 @@ import type { LogDeps } from './log.ts'
 import { parseEvent } from './parse-events.ts'
 
 const PRODUCER = 'audit'
+/** Where nobody asked for it. */
+export const OWN_ACTOR = { principal: 'service:audit', method: 'service', credentialId: '' }
+/** The details of its own events are nobody's secret, and verifiers need them. */
+const NO_DETAILS: string[] = []
 
 export type OwnEvent = Omit<
   Exclude<MessageInitShape<typeof EventSchema>, Event>,
@@ -19,7 +23,7 @@ export type OwnEvent = Omit<
 /** Runs `change` under the lock of the log. The event that it returns is appended with it, at `log.size`; without one,
  * nothing is. */
 export async function changeWithEvent<T>(
-  { database, tail, privateDetails }: LogDeps,
+  { database, tail }: LogDeps,
   signal: AbortSignal | undefined,
   change: (em: EntityManager, log: LockedLog) => Promise<{ event: OwnEvent | undefined; answer: T }>,
 ): Promise<T> {
@@ -34,7 +38,7 @@ export async function changeWithEvent<T>(
       sequence: BigInt(log.nextSequence),
       occurTime: fromJson(TimestampSchema, log.now),
     })
-    await appendToLog(em, log, [parseEvent(own, 'event', privateDetails)])
+    await appendToLog(em, log, [parseEvent(own, 'event', NO_DETAILS)])
     return { size: log.size + 1, answer }
   })
   tail.grow(size)

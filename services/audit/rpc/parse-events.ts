@@ -1,7 +1,14 @@
 // Events as they arrive. What is refused here stays in its producer's outbox, so only what the log cannot keep is.
 import { toJson, type JsonValue } from '@bufbuild/protobuf'
 import type { Timestamp } from '@bufbuild/protobuf/wkt'
-import { EventSchema, Outcome, type Actor, type Event, type Resource } from '#gen/modelkeep/audit/v1/event_pb.ts'
+import {
+  EventSchema,
+  Outcome,
+  RetentionClass,
+  type Actor,
+  type Event,
+  type Resource,
+} from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { fail, failField, failLimit } from '#lib/errors.ts'
 import { parseUuid } from '#lib/ids.ts'
 import { fromTimestamp } from '#lib/store/time.ts'
@@ -14,6 +21,7 @@ import {
   type NewEvent,
 } from '../domain/event.ts'
 import { choosePrivate, type Json } from '../domain/private.ts'
+import { classOf } from '../domain/retention.ts'
 
 const TYPE = /^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+\.v[1-9][0-9]*$/
 const METHODS = ['token', 'service', 'none']
@@ -41,6 +49,7 @@ export function parseEvent(event: Event, field: string, privateDetails: readonly
   if (!TYPE.test(event.type)) failField(`${field}.type`, 'must look like version.created.v1')
   if (!TRACE_ID.test(event.traceId)) failField(`${field}.trace_id`, 'must be 32 lower-case hex digits, or empty')
   if (Object.keys(event.commitments).length > 0) failField(`${field}.commitments`, 'must be empty')
+  if (event.retentionClass !== RetentionClass.UNSPECIFIED) failField(`${field}.retention_class`, 'must be empty')
   const indexed = {
     id: parseUuid(event.id, `${field}.id`),
     sequence: parseSequence(event.sequence, `${field}.sequence`),
@@ -54,6 +63,7 @@ export function parseEvent(event: Event, field: string, privateDetails: readonly
     resourceDigest: resource.digest,
     requestId: parseText(event.requestId, `${field}.request_id`),
     occurTime: parseTime(event.occurTime, `${field}.occur_time`),
+    retentionClass: classOf(event.type),
   }
   parseText(event.reason, `${field}.reason`, MAX_REASON_BYTES)
   const content = parseContent(event, field)

@@ -1,6 +1,7 @@
 import type { ConnectRouter } from '@connectrpc/connect'
 import { PrivacyService } from '#gen/modelkeep/audit/v1/privacy_service_pb.ts'
 import { listHolds, placeHold, releaseHold } from './holds.ts'
+import { listRetention } from './list-retention.ts'
 import type { LogDeps } from './log.ts'
 import { redactEvent } from './redact-event.ts'
 
@@ -11,6 +12,7 @@ export function privacyRoutes(deps: LogDeps): (router: ConnectRouter) => void {
       placeHold: (request, context) => placeHold(deps, request, context),
       releaseHold: (request, context) => releaseHold(deps, request, context),
       listHolds: (_, context) => listHolds(deps, context),
+      listRetention: (_, context) => listRetention(deps, context),
     })
   }
 }

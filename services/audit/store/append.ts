@@ -64,7 +64,11 @@ export async function appendToLog(em: EntityManager, log: LockedLog, events: New
   const hashes = leaves.map(hashLeaf)
   const openings = sealed.map((event) => event.openings)
   await insertEntries(em, log, { events, leaves, hashes, openings })
-  await insertOpenings(em, log.size, openings)
+  await insertOpenings(
+    em,
+    log.size,
+    events.map(({ retentionClass }, at) => ({ retentionClass, openings: openings[at]! })),
+  )
   const range: Range = { size: log.size, peaks: [...log.peaks] }
   const tiles = growTree(range, hashes)
   await sql`

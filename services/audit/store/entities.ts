@@ -117,11 +117,24 @@ const PrivateValueSchema = defineEntity({
     value: p.text().nullable(),
     /** The entry that tells of its erasure. */
     redactIndex: p.bigint('number').nullable(),
+    /** Empty where it does not expire. */
+    retentionClass: p.text().default(''),
   },
+  indexes: [
+    {
+      name: 'private_value_retention_class_index',
+      properties: ['retentionClass', 'index', 'field'],
+      where: 'value is not null',
+    },
+  ],
   checks: [
     {
       name: 'private_value_erased_check',
       expression: '(salt is null) = (redact_index is not null) and (value is null) = (redact_index is not null)',
+    },
+    {
+      name: 'private_value_retention_class_check',
+      expression: `retention_class in ('', 'OPERATIONAL', 'SECURITY', 'GOVERNANCE')`,
     },
   ],
 })

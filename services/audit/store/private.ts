@@ -2,15 +2,23 @@
 import { sql } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
 import type { Opening, StoredOpening } from '../domain/private.ts'
+import type { RetentionClass } from '../domain/retention.ts'
 
-/** `openings[0]` are those of the entry at `first`, and so on. */
-export async function insertOpenings(em: EntityManager, first: number, openings: Opening[][]): Promise<void> {
-  const rows = openings.flatMap((values, at) => values.map((value) => ({ ...value, index: first + at })))
+/** The first are those of the entry at `first`, and so on. */
+export async function insertOpenings(
+  em: EntityManager,
+  first: number,
+  entries: { openings: Opening[]; retentionClass: RetentionClass }[],
+): Promise<void> {
+  const rows = entries.flatMap(({ openings, retentionClass }, at) =>
+    openings.map((opening) => ({ ...opening, retentionClass, index: first + at })),
+  )
   if (rows.length === 0) return
   await sql`
-    insert into private_value (index, field, salt, value)
+    insert into private_value (index, field, salt, value, retention_class)
     select * from unnest(${rows.map(({ index }) => index)}::bigint[], ${rows.map(({ field }) => field)}::text[],
-      ${rows.map(({ salt }) => salt)}::bytea[], ${rows.map(({ value }) => value)}::text[])`.execute(em.getKysely())
+      ${rows.map(({ salt }) => salt)}::bytea[], ${rows.map(({ value }) => value)}::text[],
+      ${rows.map((row) => row.retentionClass)}::text[])`.execute(em.getKysely())
 }
 
 /** Of these entries, by index; in the order of their fields. */
@@ -65,12 +73,15 @@ export interface HoldRow {
 
 const COLUMNS = 'id, namespace, resource_id, reason, placer, place_time'
 
+/** Whether a hold is in force on an entry. */
+export const IS_HELD = `hold.release_index is null
+  and (hold.namespace = '*' or hold.namespace <> '' and hold.namespace = entry.namespace
+    or hold.resource_id <> '' and hold.resource_id = entry.resource_id)`
+
 /** The id of a hold on the entry; undefined where there is none. */
 export async function findHoldOn(em: EntityManager, index: number): Promise<string | undefined> {
   const [row] = await em.execute<{ id: string }[]>(
-    `select hold.id from hold join entry on entry.index = ? where hold.release_index is null
-      and (hold.namespace = '*' or hold.namespace <> '' and hold.namespace = entry.namespace
-        or hold.resource_id <> '' and hold.resource_id = entry.resource_id) limit 1`,
+    `select hold.id from hold join entry on entry.index = ? where ${IS_HELD} limit 1`,
     [index],
   )
   return row?.id

@@ -32,6 +32,7 @@ test.each([
   `update audit.private_value set field = 'other'`,
   'delete from audit.private_value',
   'truncate audit.private_value',
+  `update audit.private_value set retention_class = 'SECURITY'`,
   `update audit.hold set reason = 'other'`,
   'delete from audit.hold',
   'truncate audit.hold',

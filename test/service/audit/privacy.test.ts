@@ -200,10 +200,16 @@ test('refuses what it cannot do, and whoever may not', async () => {
 
 test.each([
   [`set value = '"other"' where index = 1`, 'never changed, only erased'],
+  [
+    `set retention_class = '', salt = null, value = null, redact_index = 9 where index = 1`,
+    'never changed, only erased',
+  ],
   ['set redact_index = null, salt = $$x$$, value = $$1$$ where index = 0', 'never changed, only erased'],
 ])('no value is changed by hand: %s', async (change, message) => {
   for (const role of ['', 'set role modelkeep_audit; ']) {
-    await expect(runSql(database.url, `${role}update audit.private_value ${change}`)).rejects.toThrow(message)
+    const allowed = role === '' || !change.includes('retention_class')
+    const refused = allowed ? message : 'permission denied'
+    await expect(runSql(database.url, `${role}update audit.private_value ${change}`)).rejects.toThrow(refused)
   }
 })
 
