@@ -1,7 +1,7 @@
 import { timestampFromDate } from '@bufbuild/protobuf/wkt'
 import { createHash } from 'node:crypto'
 import { afterAll, expect, test } from 'vitest'
-import { Outcome, type Event } from '#gen/modelkeep/audit/v1/event_pb.ts'
+import { Outcome, RetentionClass, type Event } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { ARTIFACT_TOKEN, makeEvent, makeEvents, PLATFORM_TOKEN, startAudit } from '../../support/audit.ts'
 import { createDatabase, runSql } from '../../support/database.ts'
@@ -84,7 +84,8 @@ test('stores leaves whose hash is the RFC 6962 leaf hash, and shows what they sa
   const event = makeEvent(7, { details: { score: 0.93, text: '✓ €' }, traceId: 'a'.repeat(32), occurTime: micros() })
   const { indexes } = await append([event])
   const { entry } = await log.getEntry({ entry: { case: 'index', value: indexes[0]! } })
-  expect(entry!.event).toEqual({ ...event, commitments: { reason: expect.any(String) } })
+  const added = { commitments: { reason: expect.any(String) }, retentionClass: RetentionClass.GOVERNANCE }
+  expect(entry!.event).toEqual({ ...event, ...added })
   const [row] = (await runSql(database.url, `select leaf, leaf_hash from audit.entry where index = ${indexes[0]}`)) as {
     leaf: Buffer
     leaf_hash: Buffer
