@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { Outcome, type LogEntry } from '#gen/modelkeep/audit/v1/event_pb.ts'
+import { Outcome, RetentionClass, type LogEntry } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { makeEvent, startAudit } from '../../support/audit.ts'
@@ -153,7 +153,8 @@ test('reads one entry by index or id, and says the same of a hidden one as of no
   const byIndex = await fraud.getEntry({ entry: { case: 'index', value: 3n } })
   const byId = await fraud.getEntry({ entry: { case: 'eventId', value: EVENTS[3]!.id.toUpperCase() } })
   expect(byIndex).toEqual(byId)
-  expect(byIndex.entry!.event).toEqual({ ...EVENTS[3], commitments: { reason: expect.any(String) } })
+  const added = { commitments: { reason: expect.any(String) }, retentionClass: RetentionClass.GOVERNANCE }
+  expect(byIndex.entry!.event).toEqual({ ...EVENTS[3], ...added })
   const none = await refusalOf(log.getEntry({ entry: { case: 'index', value: 10_000n } }))
   expect(none).toMatchObject({ code: 'NotFound', reason: 'EVENT_NOT_FOUND' })
   expect(await refusalOf(fraud.getEntry({ entry: { case: 'index', value: 1n } }))).toEqual(none)
