@@ -31,6 +31,14 @@ export class PieceList {
     giveBack(bytes)
   }
 
+  /** What needs no copy of what is still to be added; that is in the list no more. */
+  takeFull(): Uint8Array[] {
+    const pieces = this.#pieces
+    this.#pieces = []
+    this.length -= pieces.reduce((sum, { length }) => sum + length, 0)
+    return pieces
+  }
+
   /** All that was added; the list is empty again. */
   take(): Uint8Array[] {
     this.#cut()

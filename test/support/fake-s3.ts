@@ -7,6 +7,8 @@ export interface FakeS3 {
   store: S3Store
   /** `POST /bucket/key?uploads` and so on, in order. */
   requests: string[]
+  /** Is told of every request before its body is read. */
+  receive: (request: IncomingMessage) => void
   /** Decides on every request but those for the bucket itself. */
   answer: (request: IncomingMessage, response: ServerResponse) => void
   close(): Promise<void>
@@ -14,6 +16,7 @@ export interface FakeS3 {
 
 export async function startFakeS3(): Promise<FakeS3> {
   const server = createServer((request, response) => {
+    fake.receive(request)
     request.resume()
     request.once('end', () => {
       if (request.method === 'HEAD' && request.url === '/bucket') return void response.end()
@@ -27,6 +30,7 @@ export async function startFakeS3(): Promise<FakeS3> {
   const fake: FakeS3 = {
     store: new S3Store(options),
     requests: [],
+    receive: () => {},
     answer: (_request, response) => response.end(),
     close: async () => {
       await fake.store.close()

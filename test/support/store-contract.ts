@@ -1,5 +1,6 @@
 // What every store must do, whatever it is made of.
 import { afterAll, describe, expect, test } from 'vitest'
+import { ComingPart } from '../../services/artifact/domain/coming-part.ts'
 import { newObjectKey, type ByteStore } from '../../services/artifact/store/byte-store.ts'
 import { MIB, type TestStore } from './artifact.ts'
 import { makeBytes, sha256 } from './bytes.ts'
@@ -17,6 +18,7 @@ export function describeStore(kind: string, createStore: () => Promise<TestStore
       await place.drop()
     })
     describe('in parts', () => testParts(kind, place, store))
+    describe('a part that is still coming in', () => testComing(place, store))
     describe('giving up', () => testGivingUp(place, store))
     describe('whole', () => testWhole(kind, store))
   })
@@ -79,6 +81,47 @@ function testParts(kind: string, place: TestStore, store: ByteStore): void {
     await expect(put(key, uploadId, 2)).rejects.toMatchObject({ problem: 'upload gone' })
     await store.abort(key, uploadId)
     await store.abort(key, null)
+    expect((await readAll(store, key, 0, content.length)).equals(content)).toBe(true)
+  })
+}
+
+function testComing(place: TestStore, store: ByteStore): void {
+  const content = makeBytes(3 * MIB, 'coming in')
+  const halves = [content.subarray(0, MIB), content.subarray(MIB)]
+
+  async function begin(sha256: Buffer) {
+    const key = newObjectKey()
+    const uploadId = await store.begin(key)
+    const part = new ComingPart(content.length, sha256)
+    const etag = store.putPart(Object.assign(part, { key, uploadId, number: 1, offset: 0 }))
+    etag.catch(() => undefined)
+    return { key, uploadId, part, etag }
+  }
+
+  test('is stored when all of it is there', async () => {
+    const { key, uploadId, part, etag } = await begin(sha256(content))
+    for (const half of halves) part.add(half)
+    await store.complete(key, uploadId, [{ number: 1, length: content.length, etag: await etag }])
+    expect((await readAll(store, key, 0, content.length)).equals(content)).toBe(true)
+  })
+
+  test('is not stored when it has another digest than was announced', async () => {
+    const { key, uploadId, part, etag } = await begin(sha256(halves[0]!))
+    for (const half of halves) part.add(half)
+    await expect(etag).rejects.toMatchObject({ problem: 'digest differs' })
+    const complete = store.complete(key, uploadId, [{ number: 1, length: content.length, etag: '0'.repeat(32) }])
+    await expect(complete).rejects.toMatchObject({ problem: 'part stale' })
+    await store.abort(key, uploadId)
+    expect(await place.listUnfinished([key])).toEqual([])
+  })
+
+  test('is not stored when it was given up, and can be sent again', async () => {
+    const { key, uploadId, part, etag } = await begin(sha256(content))
+    part.add(halves[0]!)
+    part.giveUp(new Error('the client has gone'))
+    await expect(etag).rejects.toThrow()
+    const again = await store.putPart({ ...bytesOf(content), key, uploadId, number: 1, offset: 0 })
+    await store.complete(key, uploadId, [{ number: 1, length: content.length, etag: again }])
     expect((await readAll(store, key, 0, content.length)).equals(content)).toBe(true)
   })
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { PieceList } from '#lib/piece-list.ts'
 
 /** An HTTP/2 frame is 16 KiB: a thousand writes of these to the store cost more than the copies into fewer. */
-const KEPT_BYTES = 64 * 1024
+export const KEPT_BYTES = 64 * 1024
 
 export class PartBuffer {
   readonly #hash = createHash('sha256')

@@ -1,11 +1,13 @@
-// The SHA-256 of a whole, taken from its parts on their way in. A part is taken once all before it were; one that is
-// not taken by the time its bytes are let go is left out, with all that follow: nothing waits, and no byte is held for it.
+// The SHA-256 of a whole, taken from its parts on their way in. A part is taken once all before it were; it waits for those
+// that are on their way, too. Where one before it is not, it is left out with all that follow, and no byte is held for it.
 import { createHash, type Hash } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 
 export interface PartBytes {
   chunks: Uint8Array[]
   sha256: Buffer
+  /** As of a part that is still coming in. */
+  more?(count: number): Promise<boolean>
 }
 
 export interface Prefix {
@@ -19,26 +21,39 @@ export interface Prefix {
 const BYTES_A_TURN = 4 * 1024 * 1024
 
 export class RunningDigest {
-  readonly #hash = createHash('sha256')
+  /** Of the parts that were taken. */
+  #hash = createHash('sha256')
   readonly #sha256s: Buffer[] = []
   readonly #offered = new Map<number, PartBytes>()
   #current: PartBytes | undefined
   #taking: Promise<void> = Promise.resolve()
   #busy = false
 
-  /** Returns what must be called before the bytes may be let go. */
-  offer(number: number, part: PartBytes): () => Promise<void> {
+  /** Returns what must be called before the bytes may be let go, with whether the store has them. */
+  offer(number: number, part: PartBytes): (isStored: boolean) => Promise<void> {
     if (number > this.#sha256s.length) this.#offered.set(number, part)
     if (!this.#busy) void this.#takeAll()
-    return async () => {
+    return async (isStored) => {
+      if (isStored) await this.#wait(number, part)
       if (this.#offered.get(number) === part) this.#offered.delete(number)
       if (this.#current === part) await this.#taking
     }
   }
 
+  async #wait(number: number, part: PartBytes): Promise<void> {
+    while (this.#offered.get(number) === part && this.#reaches(number)) await this.#taking
+  }
+
+  /** Whether all before it are taken or on their way. */
+  #reaches(number: number): boolean {
+    for (let before = this.#sha256s.length + (this.#current ? 2 : 1); before < number; before += 1) {
+      if (!this.#offered.has(before)) return false
+    }
+    return this.#busy
+  }
+
   /** What was taken, from the first part on. */
-  async prefix(): Promise<Prefix> {
-    while (this.#busy) await this.#taking
+  prefix(): Prefix {
     return { hash: this.#hash.copy(), sha256s: [...this.#sha256s] }
   }
 
@@ -60,17 +75,31 @@ export class RunningDigest {
 
   async #take(part: PartBytes): Promise<void> {
     this.#current = part
-    let bytes = 0
-    for (const chunk of part.chunks) {
-      this.#hash.update(chunk)
+    const hash = this.#hash.copy()
+    try {
+      await hashAll(hash, part)
+      this.#hash = hash
+      this.#sha256s.push(part.sha256)
+    } catch {
+      // Whoever sends it again has his turn.
+    }
+    this.#current = undefined
+  }
+}
+
+async function hashAll(hash: Hash, part: PartBytes): Promise<void> {
+  let next = 0
+  let bytes = 0
+  do {
+    for (; next < part.chunks.length; next += 1) {
+      const chunk = part.chunks[next]!
+      hash.update(chunk)
       bytes += chunk.length
       if (bytes < BYTES_A_TURN) continue
       bytes = 0
       await turn()
     }
-    this.#sha256s.push(part.sha256)
-    this.#current = undefined
-  }
+  } while (await part.more?.(next))
 }
 
 /** The running digests of a process by upload; those that were not used for longest make room for new ones. */

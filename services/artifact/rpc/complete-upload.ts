@@ -95,7 +95,7 @@ async function makeObject(backend: Backend, upload: Upload, owned: Ownership, si
     if (!(await advanceUpload(forkFor(database), upload.id, owned.epoch, state))) failBusy(upload.id)
   }
   const parts = await listParts(forkFor(database), upload.id)
-  const prefix = await findPrefix(backend, upload, parts, owned.attempts)
+  const prefix = findPrefix(backend, upload, parts, owned.attempts)
   if (prefix.whole) await requireDigest(backend, upload, owned, prefix.whole)
   if (owned.state === 'SEALING') await advance('COMPLETING')
   if (owned.state !== 'VERIFYING') await assembleObject(backend, upload, parts, owned.state === 'COMPLETING')

@@ -12,19 +12,14 @@ export interface HashedPrefix extends Prefix {
 
 /** Trusted only where each part went to the store once: then the store has what was recorded, because nothing else was ever
  * sent under those numbers; and only where the parts that were hashed are those that were recorded. */
-export async function findPrefix(
-  { digests }: Backend,
-  upload: Upload,
-  parts: UploadPart[],
-  attempts: number,
-): Promise<HashedPrefix> {
+export function findPrefix({ digests }: Backend, upload: Upload, parts: UploadPart[], attempts: number): HashedPrefix {
   const isOnce = attempts === parts.length
   const [only] = parts
   if (isOnce && only && parts.length === 1) {
     const sha256 = Buffer.from(only.sha256)
     return { ...noPrefix(), whole: wholeOf(sha256, sha256) }
   }
-  const prefix = (isOnce && (await digests.find(upload.id)?.prefix())) || noPrefix()
+  const prefix = (isOnce && digests.find(upload.id)?.prefix()) || noPrefix()
   const isRecorded = prefix.sha256s.every((sha256, index) => parts[index] && sha256.equals(parts[index].sha256))
   if (!isRecorded) return { ...noPrefix(), whole: undefined }
   if (prefix.sha256s.length < parts.length) return { ...prefix, whole: undefined }

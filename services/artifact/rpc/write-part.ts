@@ -1,13 +1,14 @@
 import type { HandlerContext } from '@connectrpc/connect'
+import { createHash } from 'node:crypto'
 import type { WritePartHeader, WritePartRequest } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { giveBack } from '#lib/blocks.ts'
 import { failField } from '#lib/errors.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { partCountOf, partLengthOf } from '../domain/blob.ts'
 import { requireStreamLane } from '../domain/lanes.ts'
-import { PartBuffer } from '../domain/part-buffer.ts'
-import { isByteStoreProblem, type Bytes } from '../store/byte-store.ts'
-import { countAttempt, recordPart } from '../store/upload-part.ts'
+import { ComingPart } from '../domain/coming-part.ts'
+import { isByteStoreProblem, storeUnavailable, type Bytes } from '../store/byte-store.ts'
+import { countAttempt, discountAttempt, recordPart } from '../store/upload-part.ts'
 import { closeUpload } from '../store/upload-state.ts'
 import { Upload } from '../store/upload.ts'
 import type { Backend } from './backend.ts'
@@ -29,8 +30,13 @@ export async function writePart(backend: Backend, requests: AsyncIterable<WriteP
   const length = partLengthOf(upload.sizeBytes, upload.partSizeBytes, number)
   const giveBack = await backend.budget.take(upload.principal, length)
   try {
-    const part = await readPart(keepPace(chunks, backend), number, length, header.sha256)
-    await keepPart(backend, upload, number, part)
+    const part = new ComingPart(length, header.sha256)
+    const reading = readPart(keepPace(chunks, backend), number, part)
+    // Whichever fails first ends both, and is told.
+    reading.catch((error: unknown) => part.giveUp(error))
+    await keepPart(backend, upload, number, part).catch((error: unknown) => part.giveUp(error))
+    part.requireKept()
+    await reading
     return { part: { number, sizeBytes: BigInt(length), sha256: part.sha256 } }
   } finally {
     giveBack()
@@ -43,24 +49,13 @@ function checkHeader({ number, sha256 }: WritePartHeader, { sizeBytes, partSizeB
   if (sha256.length !== 32) failField('header.sha256', 'must have 32 bytes')
 }
 
-async function readPart(
-  chunks: AsyncIterable<Uint8Array>,
-  number: number,
-  length: number,
-  announced: Uint8Array,
-): Promise<Bytes> {
-  const buffer = new PartBuffer()
+async function readPart(chunks: AsyncIterable<Uint8Array>, number: number, part: ComingPart): Promise<void> {
   for await (const chunk of chunks) {
-    if (buffer.length + chunk.length > length) failPartSize(number, length, buffer.length + chunk.length)
-    buffer.add(chunk)
+    const received = part.received + chunk.length
+    if (received > part.length) failPartSize(number, part.length, received)
+    part.add(chunk)
   }
-  const part = buffer.finish()
-  if (part.length < length) failPartSize(number, length, part.length)
-  if (!part.sha256.equals(announced)) {
-    const expected = `sha256:${Buffer.from(announced).toString('hex')}`
-    failPartDigest(number, expected, `sha256:${part.sha256.toString('hex')}`)
-  }
-  return part
+  if (!part.isWhole) failPartSize(number, part.length, part.received)
 }
 
 /** To the store and into the record; and, where parts come about in order, into the digest of the whole. Throws
@@ -82,8 +77,13 @@ export async function keepPart(backend: Backend, upload: Upload, number: number,
       uploadExpireSeconds,
     )
     if (!kept) await failClosedNow(backend, upload.id)
+  } catch (error) {
+    if (isStored || !isIncomplete(part)) throw error
+    // The store does not take what did not come to its end.
+    await discountAttempt(forkFor(database), upload.id)
+    throw error
   } finally {
-    await release?.()
+    await release?.(isStored)
     // What failed may still be on its way.
     if (isStored) part.chunks.forEach(giveBack)
   }
@@ -95,11 +95,34 @@ async function storePart(backend: Backend, upload: Upload, number: number, part:
     const offset = (number - 1) * partSizeBytes
     return await backend.bytes.putPart({ ...part, key, uploadId: storeUploadId!, number, offset })
   } catch (error) {
+    if (isByteStoreProblem(error, 'digest differs')) return failDiffering(backend, upload.id, number, part, error)
     if (!isByteStoreProblem(error, 'upload gone')) throw error
     // Completed or swept by another call; or forgotten by the store, as S3 servers do with what is unfinished for long.
     await closeUpload(forkFor(backend.database), upload.id, { ...FORGOTTEN, epoch: upload.epoch })
     return failClosedNow(backend, upload.id)
   }
+}
+
+/** The store has refused what was sent. */
+async function failDiffering(
+  { database, digests }: Backend,
+  id: string,
+  number: number,
+  part: Bytes,
+  error: unknown,
+): Promise<never> {
+  await discountAttempt(forkFor(database), id)
+  const hash = createHash('sha256')
+  for (const chunk of part.chunks) hash.update(chunk)
+  const [expected, actual] = [part.sha256.toString('hex'), hash.digest('hex')]
+  if (expected === actual) throw storeUnavailable(error)
+  // These bytes may have been taken into it.
+  digests.forget(id)
+  failPartDigest(number, `sha256:${expected}`, `sha256:${actual}`)
+}
+
+function isIncomplete({ chunks, length }: Bytes): boolean {
+  return chunks.reduce((sum, chunk) => sum + chunk.length, 0) < length
 }
 
 async function failClosedNow({ database }: Backend, id: string): Promise<never> {

@@ -1,5 +1,5 @@
 // Where bytes lie. Two kinds: an S3 server, and a directory for one process on one machine.
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { ModelkeepError } from '#lib/errors.ts'
 
 /** Keys come from `newObjectKey` alone; nothing that a caller sent is ever part of one. */
@@ -76,10 +76,24 @@ export interface ListedUpload {
 }
 
 export interface Bytes {
+  /** In order; of a part that is still coming in, those that are at hand. */
   chunks: Uint8Array[]
   /** Of all chunks together. */
   length: number
   sha256: Buffer
+  /** Where chunks are still coming in, under a digest that was announced: waits until there are more than `count`; false
+   * where these are all. Rejects where no more will come. The store compares the digest. */
+  more?(count: number): Promise<boolean>
+}
+
+/** Waits for all bytes, and compares their digest, of a part that is still coming in. */
+export async function requireDigest(bytes: Bytes): Promise<void> {
+  if (!bytes.more) return
+  const hash = createHash('sha256')
+  let next = 0
+  do for (; next < bytes.chunks.length; next += 1) hash.update(bytes.chunks[next]!)
+  while (await bytes.more(next))
+  if (!hash.digest().equals(bytes.sha256)) throw new ByteStoreError('digest differs')
 }
 
 export interface PartToPut extends Bytes {
@@ -100,7 +114,7 @@ export interface StoredPart {
 /** What a store says of its content, other than that it is full or out of reach. */
 export class ByteStoreError extends Error {
   override name = 'ByteStoreError'
-  readonly problem: 'object gone' | 'upload gone' | 'part stale'
+  readonly problem: 'object gone' | 'upload gone' | 'part stale' | 'digest differs'
 
   constructor(problem: ByteStoreError['problem'], options?: ErrorOptions) {
     super(`the store says: ${problem}`, options)

@@ -10,6 +10,7 @@ import {
   isObjectKey,
   MARKS,
   markOf,
+  requireDigest,
   storeFull,
   storeUnavailable,
   type Bytes,
@@ -45,7 +46,8 @@ export class DirectoryStore implements ByteStore {
     })
   }
 
-  putPart(part: PartToPut): Promise<string> {
+  async putPart(part: PartToPut): Promise<string> {
+    await requireDigest(part)
     return this.#inTurn(part.key, async () => {
       const file = await open(this.#unfinished(part.key), 'r+').catch(throwAs('ENOENT', 'upload gone'))
       await using _closing = file

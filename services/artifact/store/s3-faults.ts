@@ -13,6 +13,7 @@ const FULL = [
 const OBJECT_GONE = ['NoSuchKey', 'NotFound', 'InvalidRange']
 const UPLOAD_GONE = ['NoSuchUpload']
 const PART_STALE = ['InvalidPart', 'InvalidPartOrder']
+const DIGEST_DIFFERS = ['XAmzContentSHA256Mismatch']
 const LOST_CONNECTION = ['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN']
 const OVERTAXED = ['SlowDown', 'SlowDownRead', 'SlowDownWrite', 'InternalError', 'ServiceUnavailable', 'RequestTimeout']
 
@@ -21,6 +22,7 @@ export function translateS3Fault(error: unknown): never {
   if (hasCode(error, FULL)) throw storeFull(error)
   if (hasCode(error, UPLOAD_GONE)) throw new ByteStoreError('upload gone', { cause: error })
   if (hasCode(error, PART_STALE)) throw new ByteStoreError('part stale', { cause: error })
+  if (hasCode(error, DIGEST_DIFFERS)) throw new ByteStoreError('digest differs', { cause: error })
   if (hasCode(error, OBJECT_GONE)) throw new ByteStoreError('object gone', { cause: error })
   throw storeUnavailable(error)
 }

@@ -15,9 +15,10 @@ import {
   type StoredPart,
 } from './byte-store.ts'
 import { S3Objects } from './s3-objects.ts'
+import { S3Sender } from './s3-sender.ts'
 import { S3Presigner } from './s3-presign.ts'
 import { S3Puts } from './s3-puts.ts'
-import { textBytes, toBody } from './s3-body.ts'
+import { textBytes } from './s3-body.ts'
 import { listMarks, listObjects, listUploads } from './s3-lists.ts'
 import { hasCode, isInternal, mayRepeat, passGone, translateS3Fault } from './s3-faults.ts'
 import { SILENCE_MS, createTransport, pause, readBody } from './s3-transport.ts'
@@ -47,6 +48,7 @@ export class S3Store implements ByteStore {
   readonly #silenceMs: number
   readonly #objects: S3Objects
   readonly #puts: S3Puts
+  readonly #sender: S3Sender
   readonly #closeTransport: () => void
   #bucketIsThere: Promise<void> | undefined
   #bucketWasSeen = false
@@ -71,6 +73,7 @@ export class S3Store implements ByteStore {
     this.#region = options.region
     this.#silenceMs = options.silenceMs ?? SILENCE_MS
     this.#closeTransport = close
+    this.#sender = new S3Sender(this.#client, this.#bucket, this.#region, (work) => this.#call(work))
     this.#objects = new S3Objects(options, this.#silenceMs)
     this.#puts = new S3Puts(options, this.#silenceMs)
     this.presigner = new S3Presigner(options)
@@ -88,7 +91,7 @@ export class S3Store implements ByteStore {
 
   putPart(part: PartToPut): Promise<string> {
     const query = `partNumber=${part.number}&uploadId=${encodeURIComponent(part.uploadId)}`
-    return this.#call(() => this.#send(checkObjectKey(part.key), part, query))
+    return this.#sender.send(checkObjectKey(part.key), part, query)
   }
 
   async complete(key: string, uploadId: string, parts: StoredPart[]): Promise<void> {
@@ -115,7 +118,8 @@ export class S3Store implements ByteStore {
   }
 
   async put(key: string, bytes: Bytes): Promise<void> {
-    await this.#call(async () => (await this.#puts.send(checkObjectKey(key), bytes)) || this.#send(key, bytes, ''))
+    checkObjectKey(key)
+    await this.#call(async () => (await this.#puts.send(key, bytes)) || this.#sender.sendOnce(key, bytes))
   }
 
   /** Goes on where a broken answer ended: an object never changes. */
@@ -154,7 +158,7 @@ export class S3Store implements ByteStore {
   }
 
   async mark(installation: string): Promise<void> {
-    await this.#call(() => this.#send(markOf(installation), textBytes(`${installation}\n`), ''))
+    await this.#sender.send(markOf(installation), textBytes(`${installation}\n`))
   }
 
   listMarks(): Promise<string[]> {
@@ -193,24 +197,6 @@ export class S3Store implements ByteStore {
     answer.resume()
   }
 
-  async #send(key: string, bytes: Bytes, query: string): Promise<string> {
-    const answer = await this.#client.makeRequestStreamAsync(
-      {
-        method: 'PUT',
-        bucketName: this.#bucket,
-        objectName: key,
-        ...(query ? { query } : {}),
-        headers: { 'content-length': String(bytes.length), 'content-type': 'application/octet-stream' },
-      },
-      toBody(bytes.chunks),
-      bytes.sha256.toString('hex'),
-      [200],
-      this.#region,
-    )
-    answer.resume()
-    return (answer.headers.etag ?? '').replace(/^"|"$/g, '')
-  }
-
   async *#readOnce(key: string, offset: number, length: number, signal?: AbortSignal): AsyncIterable<Uint8Array> {
     const place = { bucket: this.#bucket, key: checkObjectKey(key) }
     const blocks = await this.#objects.open(place, offset, length, signal)
@@ -225,7 +211,7 @@ export class S3Store implements ByteStore {
   }
 
   /** Repeats what a lost connection or an overtaxed server may have kept from happening. */
-  async #call<T>(work: () => Promise<T>): Promise<T> {
+  async #call<T>(work: (attempt: number) => Promise<T>): Promise<T> {
     this.#bucketIsThere ??= this.check()
     await this.#bucketIsThere.catch((error: unknown) => {
       this.#bucketIsThere = undefined
@@ -233,7 +219,7 @@ export class S3Store implements ByteStore {
     })
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await work()
+        return await work(attempt)
       } catch (error) {
         if (attempt === ATTEMPTS || !mayRepeat(error)) translateS3Fault(error)
         await pause(attempt)

@@ -18,6 +18,11 @@ export async function countAttempt(em: EntityManager, id: string): Promise<boole
   return rows.length > 0
 }
 
+/** Takes back what was counted, where it is certain that the store has nothing of it. */
+export async function discountAttempt(em: EntityManager, id: string): Promise<void> {
+  await em.execute('update upload set attempts = attempts - 1 where id = ?', [id])
+}
+
 /** More than an upload has parts. */
 const FOREIGN_ATTEMPTS = 1_000_000
 

@@ -96,7 +96,7 @@ describe('an S3 server out of order', () => {
     const key = newObjectKey()
     const content = makeBytes(1000, 'signed')
     const bad = { chunks: [content], length: content.length, sha256: sha256(Buffer.from('other')) }
-    await expect(store.put(key, bad)).rejects.toMatchObject({ reason: 'DEPENDENCY_UNAVAILABLE' })
+    await expect(store.put(key, bad)).rejects.toMatchObject({ problem: 'digest differs' })
     expect(await bucket.listObjects()).toEqual([])
     await bucket.drop()
   })
