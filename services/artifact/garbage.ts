@@ -4,32 +4,36 @@ import { runInNewContext } from 'node:vm'
 import { collectLessOften } from '#lib/garbage.ts'
 
 const MIB = 1024 * 1024
-/** Of buffers, beyond the budget: windows of connections, messages on their way, and garbage. */
-const BESIDE_BUDGET = 48 * MIB
-/** Looking costs microseconds, collecting tens of milliseconds. */
-const LOOK_EVERY = 8 * MIB
+/** Of buffers, beyond those that are accounted for: windows of connections, messages on their way, and garbage. */
+const BESIDE = 32 * MIB
+/** Looking costs microseconds, a collection of what is young 3 ms, of everything tens of milliseconds. */
+const LOOK_EVERY = 4 * MIB
 const COLLECT_EVERY = 64 * MIB
 
-let passed = 0
-let bound = Infinity
-let limit = Infinity
-let collect = (): void => {}
+type Collect = (options: { type: 'minor' | 'major' }) => void
 
-/** What is collected less often is far too large where much is held: what goes beyond the budget is collected by
- * `countPassed`. */
-export function boundGarbage(budgetBytes: number): void {
+let passed = 0
+/** What the last thorough collection has left. */
+let left = 0
+let collect: Collect = () => {}
+
+/** What is collected less often is far too large where much is held: what goes beyond is collected by `countPassed`. */
+export function boundGarbage(): void {
   collectLessOften()
   setFlagsFromString('--expose-gc')
-  collect = runInNewContext('gc') as () => void
-  bound = limit = budgetBytes + BESIDE_BUDGET
+  collect = runInNewContext('gc') as Collect
 }
 
-/** To be told of bytes that came in: what they leave behind is kept within bounds. */
-export function countPassed(bytes: number): void {
+/** To be told of bytes that came in, and how many are held by right: what they leave behind is kept within bounds. Nearly
+ * all of it is young. */
+export function countPassed(bytes: number, held: number): void {
   passed += bytes
   if (passed < LOOK_EVERY) return
   passed = 0
-  if (process.memoryUsage().arrayBuffers < limit) return
-  collect()
-  limit = Math.max(bound, process.memoryUsage().arrayBuffers + COLLECT_EVERY)
+  const bound = held + BESIDE
+  if (process.memoryUsage().arrayBuffers < bound) return
+  collect({ type: 'minor' })
+  if (process.memoryUsage().arrayBuffers < Math.max(bound, left + COLLECT_EVERY)) return
+  collect({ type: 'major' })
+  left = process.memoryUsage().arrayBuffers
 }

@@ -78,7 +78,7 @@ const MAX_DIGESTS = 256
 /** Blobs, uploads and manifests. */
 export function artifactService(deps: ArtifactDeps): Service {
   const { database, bytes, logger, limits } = deps
-  boundGarbage(limits.uploadMemoryBytes)
+  boundGarbage()
   const relay = startRelay(outboxReader(database, 'artifact'), (request) => deps.ingest.appendEvents(request), logger)
   const { terms = USUAL_TERMS, sweepEveryMs: everyMs = 30_000 } = limits
   const janitor = startJanitor({ database, bytes, logger, everyMs })

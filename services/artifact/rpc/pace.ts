@@ -4,6 +4,8 @@ import { countPassed } from '../garbage.ts'
 import type { ByteBudget } from '../domain/byte-budget.ts'
 
 export interface Pace {
+  /** What is held of the bytes that came. */
+  budget: ByteBudget
   /** How long a peer may be silent, or take nothing. */
   streamIdleSeconds: number
   /** What an upload must bring on average over that time. */
@@ -14,7 +16,7 @@ export interface Pace {
  * waited for counts. */
 export async function* keepPace(
   chunks: AsyncGenerator<Uint8Array>,
-  { streamIdleSeconds: seconds, uploadMinBytesPerSecond: rate }: Pace,
+  { budget, streamIdleSeconds: seconds, uploadMinBytesPerSecond: rate }: Pace,
 ): AsyncGenerator<Uint8Array> {
   let waitedMs = 0
   let received = 0
@@ -25,7 +27,7 @@ export async function* keepPace(
       if (next.done) return
       waitedMs += performance.now() - began
       received += next.value.length
-      countPassed(next.value.length)
+      countPassed(next.value.length, budget.used)
       if (waitedMs >= seconds * 1000) {
         if (received < (rate * waitedMs) / 1000) failSlow(seconds, rate)
         waitedMs = 0
