@@ -1,9 +1,11 @@
-// An export so large that its tree is grown by a thread: the verdict is the same, and so is where it points.
+// An export so large that threads look at its parts: the verdict is the same, and so is where it points.
 import { beforeAll, expect, test } from 'vitest'
+import { formatOpening, formatRedacted } from '../../clients/cli/audit/export-file.ts'
+import { Unmet } from '../../clients/cli/audit/verdict.ts'
 import { verifyExport } from '../../clients/cli/audit/verify-export.ts'
 import { appendLeaf, hashLeaf, rootOf, type Range } from '../../services/lib/merkle.ts'
 import { findVerifier } from '../../services/lib/note.ts'
-import { exportOf, makeLeaf, noteOf, VKEY } from '../support/exports.ts'
+import { exportOf, makeLeaf, noteOf, openingOf, VKEY } from '../support/exports.ts'
 
 const ENTRIES = 21_000
 const OLD = 12_345
@@ -53,4 +55,45 @@ test('leaves that were changed with their hashes do not have the root', async ()
   const other = exportOf(leaves.with(77, makeLeaf(78, { type: 'other.v1' })), { note: noteOf(leaves) })
   await expect(verify(other.toString().split('\n'))).rejects.toThrow('entries were changed together with their hashes')
   await expect(verify([...lines.slice(0, ENTRIES), ''])).rejects.toThrow('the last are missing')
+})
+
+test('parts that were left out or exchanged are missed where they should begin', async () => {
+  const without = [...lines.slice(0, 5001), ...lines.slice(15_001)]
+  await expect(verify(without)).rejects.toThrow('line 5002: here must be entry 5000, not 15000')
+  const exchanged = [...lines.slice(0, 5001), ...lines.slice(10_001, 15_001), ...lines.slice(5001, 10_001)]
+  await expect(verify([...exchanged, ...lines.slice(15_001)])).rejects.toThrow('line 5002: here must be entry 5000')
+})
+
+test('a sequence that has a gap between two parts is found where it goes on', async () => {
+  const gapped = leaves.map((leaf, at) => (at === 18_000 ? makeLeaf(7, { producer: 'artifact' }) : leaf))
+  const text = exportOf([makeLeaf(1, { producer: 'artifact' }), ...gapped]).toString()
+  await expect(verify(text.split('\n'))).rejects.toThrow(
+    'line 18003: entry 18001 is event 7 of artifact, after event 1',
+  )
+})
+
+const told = openingOf('reason', '"told by mistake"')
+const secret = makeLeaf(11, { commitments: { reason: told.commitment } })
+const redaction = (fields: string[]) =>
+  makeLeaf(1, { producer: 'audit', type: 'event.redacted.v1', details: { index: '10', fields } })
+
+test('an erasure that is told far behind is accepted, and nothing else', async () => {
+  const withEnd = (end: Buffer, opening: Buffer, size = ENTRIES + 1) =>
+    exportOf([...leaves.with(10, secret), end].slice(0, size), { after: { 10: [opening.toString()] } })
+  const erased = formatRedacted(10, 'reason', ENTRIES)
+  const shown = formatOpening(10, 'reason', told.salt, told.value)
+  const of = (bytes: Buffer) => verify(bytes.toString().split('\n'))
+  expect((await of(withEnd(redaction(['reason']), erased))).values).toEqual({ shown: 0, erased: 1 })
+  const still = `line ${ENTRIES + 3}: entry ${ENTRIES} tells of the erasure of 10 reason, which is still there`
+  await expect(of(withEnd(redaction(['reason']), shown))).rejects.toThrow(still)
+  const untold = `entry ${ENTRIES} does not tell of the erasure of 10 reason`
+  await expect(of(withEnd(redaction([]), erased))).rejects.toThrow(untold)
+  await expect(of(withEnd(makeLeaf(ENTRIES + 1), erased))).rejects.toThrow(untold)
+  await expect(of(withEnd(redaction(['reason']), erased, ENTRIES))).rejects.toThrow(Unmet)
+})
+
+test('a broken rule is told wherever it is', async () => {
+  const move = makeLeaf(20_001, { type: 'alias.moved.v1', outcome: 'OUTCOME_SUCCEEDED' })
+  const broken = exportOf(leaves.with(20_000, move)).toString().split('\n')
+  await expect(verify(broken)).rejects.toThrow('entry 20000, alias.moved.v1')
 })

@@ -1,21 +1,30 @@
 // Whether the log tells of all that was erased, and of nothing else; and whether it might be: nothing that a legal hold
 // kept, and nothing expired before its time.
 import type { LeafEvent } from './event.ts'
-import { Tampered } from './verdict.ts'
+import { Tampered, Unmet } from './verdict.ts'
 
 /** A value that is missing from an export. */
-interface ErasedValue {
+export interface ErasedValue {
   /** `12 reason`. */
   name: string
+  /** The entry that must tell of it. */
+  by: number
   /** What is needed of its entry's. */
   event: LeafEvent
 }
 
 export interface Erasures {
-  /** The entry at `by` must tell of this value of `event`. */
-  expect(by: number, name: string, event: LeafEvent): void
-  /** Each entry in turn. */
-  entry(index: number, event: LeafEvent): void
+  expect(value: ErasedValue): void
+  /** Each event in turn that tells of erasures or holds. */
+  tell(index: number, event: LeafEvent): void
+  /** Throws where something is left to be told. `size`: how many entries there are. */
+  finish(size: number): void
+}
+
+const TYPES: unknown[] = ['event.redacted.v1', 'values.expired.v1', 'hold.placed.v1', 'hold.released.v1']
+
+export function tellsOfErasures({ producer, type }: LeafEvent): boolean {
+  return producer === 'audit' && TYPES.includes(type)
 }
 
 interface Hold {
@@ -30,17 +39,15 @@ export function watchErasures(complain: (wrong: string) => void): Erasures {
   const holds = new Map<unknown, Hold>()
   const expected = new Map<number, ErasedValue[]>()
   return {
-    expect(by, name, { resource = {}, retentionClass, recordTime }) {
-      const value = { name, event: { resource, retentionClass, recordTime } }
-      const others = expected.get(by)
+    expect(value) {
+      const others = expected.get(value.by)
       if (others) others.push(value)
-      else expected.set(by, [value])
+      else expected.set(value.by, [value])
     },
-    entry(index, event) {
+    tell(index, event) {
       const missing = expected.get(index) ?? NOTHING
       expected.delete(index)
       requireTold(index, event, missing)
-      if (event.producer !== 'audit') return
       const { details, resource } = event
       if (event.type === 'hold.placed.v1') {
         holds.set(resource?.id, { namespace: details?.['namespace'], resourceId: details?.['resource_id'] })
@@ -50,6 +57,16 @@ export function watchErasures(complain: (wrong: string) => void): Erasures {
         const wrong = findHold(erased.event, holds) ?? findHaste(erased.event, event)
         if (wrong) complain(`entry ${index}, the erasure of ${erased.name}: ${wrong}`)
       }
+    },
+    finish(size) {
+      const beyond: string[] = []
+      for (const [index, values] of expected) {
+        const names = values.map(({ name }) => name).join(', ')
+        if (index < size) throw new Tampered(`entry ${index} does not tell of the erasure of ${names}`)
+        beyond.push(names)
+      }
+      if (beyond.length === 0) return
+      throw new Unmet(`the erasure of ${beyond.join(', ')} is told after its last entry: export the log again`)
     },
   }
 }
@@ -87,8 +104,7 @@ function requireTold(index: number, event: LeafEvent, missing: readonly ErasedVa
 }
 
 /** Undefined where it tells of none. */
-function toldBy({ type, producer, details }: LeafEvent): Set<string> | undefined {
-  if (producer !== 'audit') return undefined
+function toldBy({ type, details }: LeafEvent): Set<string> | undefined {
   if (type === 'event.redacted.v1') return new Set(namesOf(String(details?.['index']), details?.['fields']))
   if (type !== 'values.expired.v1') return undefined
   const values = Object.entries((details?.['values'] ?? {}) as Record<string, unknown>)

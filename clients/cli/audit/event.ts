@@ -5,8 +5,8 @@ export interface LeafEvent {
   type?: unknown
   outcome?: unknown
   occurTime?: unknown
-  actor?: { principal?: unknown; method?: unknown; credentialId?: unknown }
-  resource?: { type?: unknown; id?: unknown; namespace?: unknown; name?: unknown; digest?: unknown }
+  actor?: undefined | { principal?: unknown; method?: unknown; credentialId?: unknown }
+  resource?: undefined | { type?: unknown; id?: unknown; namespace?: unknown; name?: unknown; digest?: unknown }
   beforeDigest?: unknown
   afterDigest?: unknown
   details?: Record<string, unknown>
@@ -17,7 +17,7 @@ export interface LeafEvent {
 }
 
 /** Empty where the leaf is no event. */
-export function readEvent(leaf: Buffer): LeafEvent {
+export function readEvent(leaf: Buffer | string): LeafEvent {
   try {
     const { event, recordTime } = JSON.parse(leaf.toString()) as { event: LeafEvent; recordTime: unknown }
     event.recordTime = recordTime

@@ -38,24 +38,47 @@ function entryHead(index: number | string, hash: string): string {
   return `{"index":${index},"hash":"${hash}","leaf":`
 }
 
+/** A line of an export, of which a part was read. */
+export interface Line {
+  /** The part. */
+  bytes: Buffer
+  /** The same as Latin-1: a character for each byte. */
+  text: string
+  /** Whether the bytes are ASCII, and `text` what they mean. */
+  isAscii: boolean
+  begin: number
+  /** Where the line's end is. */
+  end: number
+}
+
 export interface ExportedLine {
   index: string
   /** Base64. */
   hash: string
   leaf: Buffer
+  /** The same, decoded. */
+  leafText: string
 }
 
-const HASH_TEXT = 44
-const COMMA = 44
-const HEAD_AFTER_INDEX = entryHead('', '').length - '{"index":'.length + HASH_TEXT
-const HEAD = /^\{"index":(0|[1-9][0-9]{0,15}),"hash":"([^"]{44})","leaf":$/
+const HEAD = /\{"index":(0|[1-9][0-9]{0,15}),"hash":"([^"]{44})","leaf":/y
 
 /** Undefined where the line is not of this form. */
-export function findEntryLine(line: Buffer): ExportedLine | undefined {
-  const end = line.indexOf(COMMA) + HEAD_AFTER_INDEX
-  const [, digits, hash] = HEAD.exec(line.toString('latin1', 0, Math.max(0, end))) ?? []
-  if (digits === undefined || hash === undefined || line.at(-1) !== LEAF_END[0]) return undefined
-  return { index: digits, hash, leaf: line.subarray(end, -1) }
+export function findEntryLine(line: Line): ExportedLine | undefined {
+  const [head = '', index, hash] = matchAt(HEAD, line)
+  const begin = line.begin + head.length
+  if (index === undefined || hash === undefined || !endsInBrace(line, begin)) return undefined
+  const leaf = line.bytes.subarray(begin, line.end - 1)
+  const leafText = line.isAscii ? line.text.slice(begin, line.end - 1) : leaf.toString()
+  return { index, hash, leaf, leafText }
+}
+
+function matchAt(pattern: RegExp, { text, begin }: Line): string[] | RegExpExecArray {
+  pattern.lastIndex = begin
+  return pattern.exec(text) ?? []
+}
+
+function endsInBrace({ text, end }: Line, begin: number): boolean {
+  return begin < end && text[end - 1] === '}'
 }
 
 export interface OpeningLine {
@@ -64,10 +87,9 @@ export interface OpeningLine {
   opening: { salt: Buffer; value: Buffer } | { redactIndex: string }
 }
 
-const OPENING_START = Buffer.from('{"open"')
+const OPENING_START = '{"open"'
 const OPENING_HEAD =
-  /^\{"open":(0|[1-9][0-9]{0,15}),"field":"([A-Za-z0-9_.-]+)","(?:redacted":([1-9][0-9]{0,15})\}|salt":"([^"]{44})","value":)/
-const LONGEST_HEAD = 256
+  /\{"open":(0|[1-9][0-9]{0,15}),"field":"([A-Za-z0-9_.-]+)","(?:redacted":([1-9][0-9]{0,15})\}|salt":"([^"]{44})","value":)/y
 const SALT_BYTES = 32
 
 export function formatOpening(index: number, field: string, salt: Uint8Array, value: string): Buffer {
@@ -80,20 +102,17 @@ export function formatRedacted(index: number, field: string, redactIndex: number
   return Buffer.from(`{"open":${index},"field":"${field}","redacted":${redactIndex}}`)
 }
 
-export function isOpeningLine(line: Buffer): boolean {
-  return (
-    line.length >= OPENING_START.length &&
-    line.compare(OPENING_START, 0, OPENING_START.length, 0, OPENING_START.length) === 0
-  )
+export function isOpeningLine({ text, begin }: Line): boolean {
+  return text.startsWith(OPENING_START, begin)
 }
 
 /** Undefined where the line is not of this form. */
-export function findOpeningLine(line: Buffer): OpeningLine | undefined {
-  const [head = '', index, field, redactIndex, salt] = OPENING_HEAD.exec(line.toString('latin1', 0, LONGEST_HEAD)) ?? []
+export function findOpeningLine(line: Line): OpeningLine | undefined {
+  const [head = '', index, field, redactIndex, salt] = matchAt(OPENING_HEAD, line)
+  const begin = line.begin + head.length
   if (index === undefined || field === undefined) return undefined
-  if (redactIndex !== undefined)
-    return head.length === line.length ? { index, field, opening: { redactIndex } } : undefined
+  if (redactIndex !== undefined) return begin === line.end ? { index, field, opening: { redactIndex } } : undefined
   const bytes = decodeBase64(salt ?? '')
-  if (bytes?.length !== SALT_BYTES || line.at(-1) !== LEAF_END[0]) return undefined
-  return { index, field, opening: { salt: bytes, value: line.subarray(head.length, -1) } }
+  if (bytes?.length !== SALT_BYTES || !endsInBrace(line, begin)) return undefined
+  return { index, field, opening: { salt: bytes, value: line.bytes.subarray(begin, line.end - 1) } }
 }

@@ -62,6 +62,18 @@ export interface Governance {
   readonly broken: readonly string[]
 }
 
+/** What rules look at of an event's details. */
+const DETAILS = ['expire_time', 'principal', 'namespace', 'role', 'latest_number', 'from', 'to', 'model_id']
+
+/** What rules look at of the event; undefined where none is about it. */
+export function findJudged(event: LeafEvent): LeafEvent | undefined {
+  const { type, producer, outcome, occurTime, actor, resource, beforeDigest, afterDigest } = event
+  if (!RULES.has(type) || producer !== PRODUCER || outcome !== 'OUTCOME_SUCCEEDED') return undefined
+  const details: Record<string, unknown> = {}
+  for (const name of DETAILS) if (event.details?.[name] !== undefined) details[name] = event.details[name]
+  return { type, producer, outcome, occurTime, actor, resource, beforeDigest, afterDigest, details }
+}
+
 export function replayGovernance(): Governance {
   const access = noAccess()
   const models = registry.noModels()
@@ -73,9 +85,10 @@ export function replayGovernance(): Governance {
     get judged() {
       return judged
     },
-    apply(index, event) {
-      const rule = RULES.get(event.type)
-      if (!rule || event.producer !== PRODUCER || event.outcome !== 'OUTCOME_SUCCEEDED') return
+    apply(index, whole) {
+      const event = findJudged(whole)
+      const rule = RULES.get(event?.type)
+      if (!event || !rule) return
       judged += 1
       const namespace =
         event.type === 'role.granted.v1' || event.type === 'role.revoked.v1'

@@ -1,23 +1,64 @@
+import { isAscii } from 'node:buffer'
+import type { Line } from './export-file.ts'
 import { Tampered, Unusable } from './verdict.ts'
 
 const NEWLINE = 10
-/** Longer than any line of an export. */
+const ENTRY_LINE = '\n{"index"'
+const PART_BYTES = 128 * 1024
+/** Longer than any entry of an export with its private values. */
 const MAX_LINE_BYTES = 4_000_000
 
-/** The lines without their ends, many at a time. */
-export async function* splitLines(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer[]> {
-  let rest: Buffer = Buffer.alloc(0)
+/** The first line without its end; then the rest in parts of whole lines, an entry's private values in the part of the
+ * entry. Each part has memory of its own, which a thread can take over. */
+export async function* splitParts(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let pieces: Buffer[] = []
+  let length = 0
+  let isFirst = true
   for await (const chunk of chunks) {
-    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
-    const lines: Buffer[] = []
     let begin = 0
-    for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, begin)) {
-      lines.push(bytes.subarray(begin, end))
-      begin = end + 1
+    for (;;) {
+      const end = isFirst ? chunk.indexOf(NEWLINE) + 1 : endOf(chunk, begin, length)
+      if (end === 0) break
+      yield join([...pieces, chunk.subarray(begin, isFirst ? end - 1 : end)])
+      isFirst = false
+      pieces = []
+      length = 0
+      begin = end
     }
-    rest = bytes.subarray(begin)
-    yield lines
-    if (rest.length > MAX_LINE_BYTES) throw new Unusable('it has lines that are too long for an export')
+    pieces.push(chunk.subarray(begin))
+    length += chunk.length - begin
+    if (length > MAX_LINE_BYTES) throw new Unusable('it has lines that are too long for an export')
   }
-  if (rest.length > 0) throw new Tampered('it ends in the middle of a line')
+  const rest = join(pieces)
+  const end = isFirst ? 0 : rest.lastIndexOf(NEWLINE) + 1
+  if (end > 0) yield join([rest.subarray(0, end)])
+  if (rest.length > end) throw new Tampered('it ends in the middle of a line')
+}
+
+/** Where the part ends that has `length` bytes before `begin`; 0 where it goes on. */
+function endOf(chunk: Buffer, begin: number, length: number): number {
+  const end = chunk.indexOf(ENTRY_LINE, begin + Math.max(0, PART_BYTES - length)) + 1
+  const isEndless = end === 0 && length + chunk.length - begin > MAX_LINE_BYTES
+  return isEndless && chunk.lastIndexOf(NEWLINE) >= begin ? chunk.lastIndexOf(NEWLINE) + 1 : end
+}
+
+function join(pieces: Buffer[]): Buffer {
+  const whole = Buffer.from(new ArrayBuffer(pieces.reduce((sum, { length }) => sum + length, 0)))
+  let at = 0
+  for (const piece of pieces) {
+    whole.set(piece, at)
+    at += piece.length
+  }
+  return whole
+}
+
+/** The lines of a part. Each is good until the next is asked for. */
+export function* linesOf(bytes: Buffer): Iterable<Line> {
+  const line = { bytes, text: bytes.toString('latin1'), isAscii: isAscii(bytes), begin: 0, end: 0 }
+  for (;;) {
+    line.end = line.text.indexOf('\n', line.begin)
+    if (line.end === -1) return
+    yield line
+    line.begin = line.end + 1
+  }
 }

@@ -1,10 +1,9 @@
-// Whether the values beside the leaves are those that the leaves commit to, and what is missing was erased as the log
-// tells.
+// Whether the values beside the leaves are those that the leaves commit to.
 import { hash } from 'node:crypto'
-import { watchErasures } from './erasures.ts'
+import type { ErasedValue } from './erasures.ts'
 import type { LeafEvent } from './event.ts'
 import type { OpeningLine } from './export-file.ts'
-import { Tampered, Unmet } from './verdict.ts'
+import { Tampered } from './verdict.ts'
 
 export interface Openings {
   /** The entry that follows, whose own openings follow it. */
@@ -14,46 +13,33 @@ export interface Openings {
   /** Throws where something is left to be told. */
   finish(): void
   readonly shown: number
-  readonly erased: number
+  readonly erased: ErasedValue[]
 }
 
 const NONE: readonly [string, unknown][] = []
 
-/** Of a log of `size` entries. What is thrown says which entry is meant; `complain` is told of what was erased although it
- * should not be. */
-export function checkOpenings(size: bigint, complain: (wrong: string) => void): Openings {
-  const erasures = watchErasures(complain)
+/** What is thrown says which entry is meant. */
+export function checkOpenings(): Openings {
   let current = -1
-  let of: LeafEvent = {}
   let awaited: readonly [string, unknown][] = NONE
-  const beyond: string[] = []
-  let [shownCount, erasedCount] = [0, 0]
+  let shown = 0
+  let of: LeafEvent = {}
+  const erased: ErasedValue[] = []
 
   const requireNone = (): void => {
     const [next] = awaited
     if (next) throw new Tampered(`what entry ${current} commits to as ${next[0]} is missing, and no erasure is told`)
   }
-  const erase = (field: string, redactIndex: string): void => {
-    erasedCount += 1
-    const name = `${current} ${field}`
-    const by = Number(redactIndex)
-    if (by <= current) throw new Tampered(`${name} cannot have been erased by ${redactIndex}`)
-    if (by >= size) return void beyond.push(name)
-    erasures.expect(by, name, of)
-  }
   return {
+    erased,
     get shown() {
-      return shownCount
-    },
-    get erased() {
-      return erasedCount
+      return shown
     },
     entry(index, event) {
       requireNone()
       current = index
       of = event
       awaited = event.commitments ? Object.entries(event.commitments) : NONE
-      erasures.entry(index, event)
     },
     open({ index, field, opening }) {
       const [next] = awaited
@@ -61,14 +47,18 @@ export function checkOpenings(size: bigint, complain: (wrong: string) => void): 
         throw new Tampered(`entry ${current} commits to no ${field} here: values are missing or moved`)
       }
       awaited = awaited.length === 1 ? NONE : awaited.slice(1)
-      if ('redactIndex' in opening) return erase(field, opening.redactIndex)
-      shownCount += 1
-      requireCommitted(opening, next[1], `${field} of entry ${current}`)
+      if ('redactIndex' in opening) {
+        const by = Number(opening.redactIndex)
+        if (by <= current) throw new Tampered(`${current} ${field} cannot have been erased by ${by}`)
+        const { resource, retentionClass, recordTime } = of
+        erased.push({ name: `${current} ${field}`, by, event: { resource, retentionClass, recordTime } })
+      } else {
+        shown += 1
+        requireCommitted(opening, next[1], `${field} of entry ${current}`)
+      }
     },
     finish() {
       requireNone()
-      if (beyond.length === 0) return
-      throw new Unmet(`the erasure of ${beyond.join(', ')} is told after its last entry: export the log again`)
     },
   }
 }

@@ -1,13 +1,14 @@
 // Checks an export with nothing but a public key: no server, and no package beyond Node.
+import { appendLeaf, EMPTY_ROOT, HASH_BYTES, rootOf, type Range } from '#lib/merkle.ts'
 import type { Checkpoint } from '#lib/note.ts'
-import { putBack, readEvent, type LeafEvent } from './event.ts'
-import { findEntryLine, findHeader, findOpeningLine, isOpeningLine } from './export-file.ts'
-import { replayGovernance, type Governance } from './governance.ts'
-import { LeafTree, type Grower } from './leaf-tree.ts'
-import { splitLines } from './lines.ts'
+import { watchErasures } from './erasures.ts'
+import type { LeafEvent } from './event.ts'
+import { findHeader } from './export-file.ts'
+import { requireFollowing, requireNext, type Part, type Terms } from './export-part.ts'
+import { replayGovernance } from './governance.ts'
+import { splitParts } from './lines.ts'
 import { openCheckpoint, requireQuorum, type Trust } from './open-checkpoint.ts'
-import { checkOpenings, type Openings } from './openings.ts'
-import { TreeThread } from './tree-thread.ts'
+import { checkHere, checkInThreads } from './part-threads.ts'
 import { Tampered, Unusable } from './verdict.ts'
 
 export interface Verified {
@@ -22,153 +23,150 @@ export interface Verified {
   judged: number
 }
 
+/** Threads take a while to begin. */
+const THREADS_FROM = 20_000n
+
 /** Re-derives the root from the leaves, and compares it with the signed one. Throws Tampered, Unusable or Unmet. */
 export async function verifyExport(chunks: AsyncIterable<Buffer>, trust: Trust, oldSize?: bigint): Promise<Verified> {
-  let state: State | undefined
-  let count = 0
+  const parts = splitParts(chunks)
+  const first = await parts.next()
+  if (first.done) throw new Unusable('it is empty')
+  const { checkpoint, note, terms } = readHeader(first.value, trust)
+  const joined = new JoinedParts(terms, oldSize)
+  const checker = (checkpoint.size < THREADS_FROM ? checkHere : checkInThreads)(terms)
   try {
-    for await (const lines of splitLines(chunks)) {
-      for (const line of lines) {
-        count += 1
-        if (!state) state = begin(line, trust, oldSize)
-        else located(count, state, line)
+    const open: Promise<Part>[] = []
+    let end: { error?: unknown } | undefined
+    for (;;) {
+      while (!end && open.length <= checker.ahead) {
+        const { value, done } = await parts
+          .next()
+          .catch((error: unknown) => ({ value: { error }, done: true as const }))
+        if (done) end = value ?? {}
+        else open.push(checker.check(value))
       }
-      await state?.tree.keepUp()
+      const part = await open.shift()
+      if (!part) break
+      joined.add(part)
     }
-    if (!state) throw new Unusable('it is empty')
-    return await conclude(state, trust)
-  } catch (error) {
-    // What is wrong further up is told first.
-    await state?.tree.settle()
-    throw error
+    // What is wrong further up was told first.
+    if (end?.error) throw end.error
   } finally {
-    await state?.tree.close()
+    await checker.close()
   }
+  const verified = joined.finish(checkpoint)
+  requireQuorum(note, trust)
+  return { checkpoint, ...verified }
 }
 
-async function conclude(state: State, trust: Trust): Promise<Verified> {
-  const { checkpoint, producers, openings, governance, tree } = state
-  requireSize(state.size, checkpoint)
-  const { root, oldRoot } = await tree.finish()
-  requireRoot(state.size, root, checkpoint)
-  openings.finish()
-  replay(state)
-  governance.finish()
-  requireQuorum(state.note, trust)
-  return {
-    checkpoint,
-    producers,
-    oldRoot,
-    values: { shown: openings.shown, erased: openings.erased },
-    judged: governance.judged,
-  }
-}
-
-interface State {
-  note: string
-  checkpoint: Checkpoint
-  hasOpenings: boolean
-  /** Entries so far. */
-  size: number
-  tree: Grower
-  producers: Map<string, number>
-  openings: Openings
-  governance: Governance
-  /** The last entry's, which is replayed when its private values are known. */
-  event: LeafEvent | undefined
-}
-
-/** A thread takes a while to begin. */
-const THREAD_FROM = 20_000n
-
-function begin(line: Buffer, trust: Trust, oldSize: bigint | undefined): State {
+function readHeader(line: Buffer, trust: Trust): { note: string; checkpoint: Checkpoint; terms: Terms } {
   const header = findHeader(line.toString())
   if (header === undefined) throw new Unusable('its first line is not that of an export')
   try {
     const checkpoint = openCheckpoint(header.checkpoint, trust)
-    const governance = replayGovernance()
-    const openings = checkOpenings(checkpoint.size, (wrong) => governance.complain(wrong))
-    const { hasOpenings, checkpoint: note } = header
-    return {
-      note,
-      checkpoint,
-      hasOpenings,
-      size: 0,
-      tree: new (checkpoint.size < THREAD_FROM ? LeafTree : TreeThread)(
-        oldSize === undefined ? oldSize : Number(oldSize),
-      ),
-      producers: new Map(),
-      openings,
-      governance,
-      event: undefined,
-    }
+    const terms = { size: Number(checkpoint.size), hasOpenings: header.hasOpenings }
+    return { note: header.checkpoint, checkpoint, terms }
   } catch (error) {
     throw new Tampered(`line 1: ${(error as Error).message}`, { cause: error })
   }
 }
 
-function located(count: number, state: State, line: Buffer): void {
-  try {
-    if (isOpeningLine(line)) addOpening(line, state)
-    else addEntry(line, state, count)
-  } catch (error) {
-    if (error instanceof Tampered) throw new Tampered(`line ${count}: ${error.message}`, { cause: error })
-    throw error
+/** What the parts so far say together. */
+class JoinedParts {
+  readonly #terms: Terms
+  readonly #oldSize: number | undefined
+  #oldRoot: Buffer | undefined
+  #lines = 1
+  readonly #range: Range = { size: 0, peaks: [] }
+  readonly #producers = new Map<string, number>()
+  readonly #values = { shown: 0, erased: 0 }
+  readonly #governance = replayGovernance()
+  readonly #erasures = watchErasures((wrong) => this.#governance.complain(wrong))
+
+  constructor(terms: Terms, oldSize: bigint | undefined) {
+    this.#terms = terms
+    this.#oldSize = oldSize === undefined ? undefined : Number(oldSize)
+    if (oldSize === 0n) this.#oldRoot = EMPTY_ROOT
+  }
+
+  add(part: Part): void {
+    const first = new First()
+    const { runs, erased, telling, wrong } = part
+    if (part.from !== -1) first.of(1, () => requireNext(part.from, this.#range.size, this.#terms.size))
+    if (wrong) first.of(wrong.line, () => raise(wrong))
+    for (const [producer, { index, line, first: sequence }] of runs) {
+      first.of(line, () => void requireFollowing(sequence, this.#producers.get(producer) ?? 0, producer, index))
+    }
+    for (const value of erased) this.#erasures.expect(value)
+    for (const { index, line, event } of telling) first.of(line, () => this.#erasures.tell(index, event))
+    first.raise(this.#lines)
+    this.#lines += part.lines
+    this.#values.shown += part.shown
+    this.#values.erased += erased.length
+    for (const [producer, { last }] of runs) this.#producers.set(producer, last)
+    this.#grow(Buffer.from(part.hashes.buffer, part.hashes.byteOffset, part.hashes.length))
+    for (const [index, event] of JSON.parse(part.judged) as [number, LeafEvent][]) this.#governance.apply(index, event)
+  }
+
+  #grow(hashes: Buffer): void {
+    for (let at = 0; at < hashes.length; at += HASH_BYTES) {
+      appendLeaf(this.#range, hashes.subarray(at, at + HASH_BYTES))
+      if (this.#range.size === this.#oldSize) this.#oldRoot = rootOf(this.#range)
+    }
+  }
+
+  finish({ size, root }: Checkpoint): Omit<Verified, 'checkpoint'> {
+    requireSize(this.#range.size, size)
+    requireRoot(this.#range.size, rootOf(this.#range), root)
+    this.#erasures.finish(this.#range.size)
+    this.#governance.finish()
+    return {
+      producers: this.#producers,
+      oldRoot: this.#oldRoot,
+      values: this.#values,
+      judged: this.#governance.judged,
+    }
   }
 }
 
-function addOpening(line: Buffer, { openings, hasOpenings, event }: State): void {
-  const opening = hasOpenings ? findOpeningLine(line) : undefined
-  if (!opening) throw new Tampered('it is not a private value as the export writes them')
-  openings.open(opening)
-  if (event && 'value' in opening.opening) putBack(event, opening.field, opening.opening.value)
+/** What is wrong on the first line on which anything is. */
+class First {
+  #line = Infinity
+  #error: Tampered | Unusable | undefined
+
+  of(line: number, check: () => void): void {
+    if (line >= this.#line) return
+    try {
+      check()
+    } catch (error) {
+      if (!(error instanceof Tampered || error instanceof Unusable)) throw error
+      this.#line = line
+      this.#error = error
+    }
+  }
+
+  /** `before`: how many lines there were before. */
+  raise(before: number): void {
+    const error = this.#error
+    if (error instanceof Tampered) throw new Tampered(`line ${before + this.#line}: ${error.message}`, { cause: error })
+    if (error) throw error
+  }
 }
 
-function addEntry(line: Buffer, state: State, count: number): void {
-  const { size, checkpoint, producers, openings, hasOpenings } = state
-  const entry = findEntryLine(line)
-  if (!entry) throw new Tampered('it is not an entry as the export writes them')
-  if (entry.index !== String(size)) {
-    throw new Tampered(`here must be entry ${size}, not ${entry.index}: entries are missing or moved`)
-  }
-  if (size >= checkpoint.size) {
-    throw new Tampered(`entry ${entry.index} is beyond the checkpoint, which is of ${checkpoint.size} entries`)
-  }
-  state.tree.add(entry.leaf, entry.hash, count)
-  const event = readEvent(entry.leaf)
-  if (event.commitments && !hasOpenings) {
-    throw new Unusable(`entry ${entry.index} has private values, which an export of the first format leaves out`)
-  }
-  countSequence(event, size, producers)
-  openings.entry(size, event)
-  replay(state)
-  state.event = event
-  state.size += 1
+function raise({ name, message }: NonNullable<Part['wrong']>): never {
+  if (name === 'Unusable') throw new Unusable(message)
+  throw new Tampered(message)
 }
 
-/** The event of the entry before. */
-function replay({ governance, event, size }: State): void {
-  if (event) governance.apply(size - 1, event)
-}
-
-function requireSize(count: number, { size }: Checkpoint): void {
+function requireSize(count: number, size: bigint): void {
   if (count >= size) return
   throw new Tampered(`it ends after entry ${count - 1}, but the checkpoint is of ${size} entries: the last are missing`)
 }
 
-function requireRoot(count: number, derived: Buffer, { root }: Checkpoint): void {
+function requireRoot(count: number, derived: Buffer, root: Buffer): void {
   if (derived.equals(root)) return
   throw new Tampered(
     `the root of its ${count} entries is ${derived.toString('base64')}, but ${root.toString('base64')} was ` +
       'signed: entries were changed together with their hashes',
   )
-}
-
-function countSequence({ producer, sequence }: LeafEvent, index: number, producers: Map<string, number>): void {
-  if (typeof producer !== 'string' || typeof sequence !== 'string') throw new Tampered(`entry ${index} is not an event`)
-  const last = producers.get(producer) ?? 0
-  if (sequence !== String(last + 1)) {
-    throw new Tampered(`entry ${index} is event ${sequence} of ${producer}, after event ${last}: events are missing`)
-  }
-  producers.set(producer, last + 1)
 }

@@ -6,6 +6,7 @@ import { findProof } from '#lib/tlog-proof.ts'
 import { openCheckpoint, requireQuorum, type Trust } from './open-checkpoint.ts'
 import { readEvent } from './event.ts'
 import { findOpeningLine } from './export-file.ts'
+import { linesOf } from './lines.ts'
 import { checkOpenings } from './openings.ts'
 import { Tampered, Unusable } from './verdict.ts'
 
@@ -24,12 +25,12 @@ export function verifyProof(text: string, leaf: Uint8Array, trust: Trust): { ind
 
 /** The private values of one entry, as an export has them. That they were erased is taken as told. */
 export function verifyValues(index: number, leaf: Buffer, values: Buffer): void {
-  const openings = checkOpenings(BigInt(Number.MAX_SAFE_INTEGER), () => undefined)
-  openings.entry(index, { ...readEvent(leaf), type: undefined })
-  for (const text of values.toString('latin1').split('\n').slice(0, -1)) {
-    const line = findOpeningLine(Buffer.from(text, 'latin1'))
-    if (!line) throw new Tampered('the private values are not as they were written')
-    openings.open(line)
+  const openings = checkOpenings()
+  openings.entry(index, readEvent(leaf))
+  for (const line of linesOf(values)) {
+    const opening = findOpeningLine(line)
+    if (!opening) throw new Tampered('the private values are not as they were written')
+    openings.open(opening)
   }
   openings.finish()
 }
