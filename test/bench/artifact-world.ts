@@ -4,10 +4,9 @@ import type { ConnectRouter } from '@connectrpc/connect'
 import { connectNodeAdapter } from '@connectrpc/connect-node'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { createServer } from 'node:http2'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Client as MinioClient } from 'minio'
@@ -17,6 +16,7 @@ import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { migrate } from '../../services/migrate.ts'
 import { startPostgres } from '../../services/standalone/postgres.ts'
 import { startMinio } from '../support/minio-server.ts'
+import { makeHome } from './home.ts'
 
 export type Framing = 'fast' | 'general'
 
@@ -42,8 +42,7 @@ export const TOKEN = 'bench'
 const BUCKET = 'bench'
 
 export async function openWorld(profile: string | undefined): Promise<World> {
-  const directory = await mkdtemp(join(tmpdir(), 'modelkeep-bench-'))
-  await chmod(directory, 0o755)
+  const directory = await makeHome()
   const [postgres, server, sister] = await Promise.all([
     startPostgres({ directory: join(directory, 'postgres') }),
     startMinio(),
@@ -106,6 +105,9 @@ async function startService(
     env: { PATH: process.env['PATH'], ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  const end = (): unknown => child.kill('SIGKILL')
+  process.once('exit', end)
+  child.once('exit', () => process.off('exit', end))
   const [line] = (await once(child.stdout, 'data')) as [Buffer]
   return { address: `http://127.0.0.1:${Number(line.toString())}`, pid: child.pid!, kill: () => kill(child, profile) }
 }

@@ -1,8 +1,7 @@
 // `npm run bench:audit [-- --quick] [-- --size N,N] [-- --json FILE]`: appends, proofs, verification and reads of a log,
 // against what they have to reach. Real PostgreSQL, real gRPC over sockets; the client shares the machine. `--size` fills
 // the log up to these sizes by SQL, and measures proofs there.
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { findVerifier } from '#lib/note.ts'
@@ -17,6 +16,7 @@ import { measureFreshness, measureOutbox, measureSingle, measureWriter } from '.
 import { measureReads } from './audit-reads.ts'
 import { seedTo } from './audit-seed.ts'
 import { Figures, percentile } from './figures.ts'
+import { makeHome } from './home.ts'
 import { openRegistry } from './metadata-registry.ts'
 
 const { values: options } = parseArgs({
@@ -28,8 +28,7 @@ const APPENDED = options.quick ? 20_000 : 100_000
 const SEEDED = options.size.split(',').filter(Boolean).map(Number)
 const figures = new Figures()
 
-const directory = await mkdtemp(join(tmpdir(), 'modelkeep-bench-'))
-await chmod(directory, 0o755)
+const directory = await makeHome()
 try {
   await measureLog()
   await measureOthers()

@@ -1,9 +1,9 @@
 // `npm run bench:metadata [-- --quick] [-- --json FILE]`: do creating, resolving and listing keep their speed as a model
 // grows? Real PostgreSQL, real gRPC over sockets. Figures depend on the machine, their ratios hardly: those are judged.
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { makeHome } from './home.ts'
 import { openRegistry, type Registry } from './metadata-registry.ts'
 
 interface Measure {
@@ -40,8 +40,7 @@ const large = options.quick ? 20_000 : 100_000
 const rounds = options.quick ? 21 : 41
 const pageSize = Math.min(50, Math.floor(large / PAGE) - 1)
 
-const directory = await mkdtemp(join(tmpdir(), 'modelkeep-bench-'))
-await chmod(directory, 0o755)
+const directory = await makeHome()
 const registry = await openRegistry(join(directory, 'postgres'))
 try {
   const began = performance.now()

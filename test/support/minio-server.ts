@@ -1,6 +1,7 @@
 // A real MinIO server: the one that MODELKEEP_TEST_S3_ENDPOINT names, a container, a binary that is there, or one
 // built from source. Where none of these is possible, the tests that need it fail.
 import { spawn, type ChildProcess } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -58,7 +59,13 @@ async function startBinary(path: string): Promise<MinioServer> {
   const data = await mkdtemp(join(tmpdir(), 'modelkeep-minio-'))
   const address = `127.0.0.1:${await freePort()}`
   const child = await launchMinio(path, data, address)
+  const end = (): void => {
+    child.kill('SIGKILL')
+    rmSync(data, { recursive: true, force: true, maxRetries: 10 })
+  }
+  process.once('exit', end)
   const stop = async () => {
+    process.off('exit', end)
     await stopChild(child)
     await rm(data, { recursive: true, force: true })
   }
