@@ -98,7 +98,7 @@ function composeEnvironment(name: string): Record<string, string> {
 
 /** `@scope/name` or `name` of every import from a package. */
 function importedPackages(source: string): string[] {
-  const specifiers = [...source.matchAll(/(?<!')(?:from|import|import\() ?'([^'.#][^']*)'/g)].map(
+  const specifiers = [...source.matchAll(/(?<!'|distinct )(?:from|import|import\() ?'([^'.#][^']*)'/g)].map(
     ([, specifier]) => specifier!,
   )
   const packages = specifiers.filter((specifier) => !specifier.startsWith('node:'))

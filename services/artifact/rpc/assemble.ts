@@ -2,12 +2,12 @@
 import { createHash } from 'node:crypto'
 import { forkFor } from '#lib/store/database.ts'
 import type { Prefix } from '../domain/running-digest.ts'
-import type { Bytes, ByteStore, StoredPart } from '../store/byte-store.ts'
+import { textBytes, type ByteStore, type StoredPart } from '../store/byte-store.ts'
 import { doubtBeginning } from '../store/doomed-object.ts'
 import type { Upload, UploadPart } from '../store/upload.ts'
 import type { Backend } from './backend.ts'
 
-const NOTHING: Bytes = { chunks: [], length: 0, sha256: createHash('sha256').digest() }
+const NOTHING = textBytes('')
 
 /** `again`: an earlier owner may have asked the store already. */
 export async function assembleObject(

@@ -54,15 +54,12 @@ async function writeWhole(
   blob: NamedBlob,
   incoming: IncomingWrite,
 ): Promise<number> {
-  const giveBack = await backend.budget.take(accessOf(context).caller.principal, blob.sizeBytes)
   try {
     await storeBlob(backend, context, blob, readWhole(incoming, blob))
     return blob.sizeBytes
   } catch (error) {
     if (error instanceof Unfinished) return 0
     throw error
-  } finally {
-    giveBack()
   }
 }
 

@@ -17,7 +17,7 @@ import { keepBlobs } from '../store/blob-lease.ts'
 import { manifestResource } from '../store/events.ts'
 import { addManifest, holdManifest, keepManifest, Manifest, releaseManifest as releaseHold } from '../store/manifest.ts'
 import type { Backend } from './backend.ts'
-import { byCaller, keepBlob, keepPresent } from './keep-blobs.ts'
+import { byCaller, keepPresent } from './keep-blobs.ts'
 import { presentManifest } from './present.ts'
 import { storeBlob } from './store-blob.ts'
 
@@ -103,18 +103,12 @@ async function storeConfig(
   { digest, content }: CanonicalManifest['config'],
   context: HandlerContext,
 ): Promise<void> {
-  if (await keepBlob(backend, context, namespace, digest)) return
   const part = new PartBuffer()
   part.add(content)
-  const giveBack = await backend.budget.take(accessOf(context).caller.principal, content.length)
-  try {
-    const parts = (async function* () {
-      yield part.finish()
-    })()
-    await storeBlob(backend, context, { namespace, digest, sizeBytes: content.length }, parts)
-  } finally {
-    giveBack()
-  }
+  const parts = (async function* () {
+    yield part.finish()
+  })()
+  await storeBlob(backend, context, { namespace, digest, sizeBytes: content.length }, parts)
 }
 
 async function commitManifest(

@@ -29,19 +29,17 @@ export interface Stored {
 }
 
 /** `parts`: all bytes in parts of `partSizeOf` the size; it throws before the last one unless the whole has the announced
- * size and digest. It is asked for none where the namespace has the blob. `reserve` is called before the first, and what
- * it returns after the last. */
+ * size and digest. It is asked for none where the namespace has the blob, or before there is room for them. */
 export async function storeBlob(
   backend: Backend,
   context: HandlerContext,
   blob: AnnouncedBlob,
   parts: AsyncIterable<Bytes>,
-  reserve?: () => Promise<() => void>,
 ): Promise<Stored> {
   const find = () => keepBlob(backend, context, blob.namespace, blob.digest)
   for (;;) {
     const upload = await beginSimpleUpload(backend, context, blob)
-    if (upload) return storeNew(backend, context, upload, parts, find, reserve)
+    if (upload) return storeNew(backend, context, upload, parts, find)
     const known = await find()
     if (known) return { blob: known, existed: true }
   }
@@ -53,11 +51,10 @@ async function storeNew(
   upload: SimpleUpload,
   parts: AsyncIterable<Bytes>,
   find: FindBlob,
-  reserve?: () => Promise<() => void>,
 ): Promise<Stored> {
   let giveBack: (() => void) | undefined
   try {
-    giveBack = await reserve?.()
+    giveBack = await reserve(backend, upload)
     const { known, partSha256s } = await storeParts(backend, upload, parts, find)
     if (known) {
       await giveUp(backend, upload)
@@ -74,6 +71,11 @@ async function storeNew(
   } finally {
     giveBack?.()
   }
+}
+
+/** One part is on its way to the store while the next one comes in. */
+function reserve({ budget }: Backend, { principal, sizeBytes, partSizeBytes }: SimpleUpload): Promise<() => void> {
+  return budget.take(principal, Math.min(sizeBytes, 2 * partSizeBytes))
 }
 
 async function giveUp({ database, janitor }: Backend, upload: SimpleUpload): Promise<void> {

@@ -22,11 +22,8 @@ export async function uploadBlob(
   requireStreamLane(backend.lanes)
   const { header, chunks } = await receive(requests, backend.streamIdleSeconds, context.signal)
   const blob = parseHeader(header, context)
-  // One part is on its way to the store while the next one comes in.
-  const { principal } = accessOf(context).caller
-  const reserve = () => backend.budget.take(principal, Math.min(blob.sizeBytes, 2 * partSizeOf(blob.sizeBytes)))
   const parts = splitParts(keepPace(chunks, backend), blob)
-  const { blob: stored, existed } = await storeBlob(backend, context, blob, parts, reserve)
+  const { blob: stored, existed } = await storeBlob(backend, context, blob, parts)
   if (stored.sizeBytes !== blob.sizeBytes) failKnownSize(blob.sizeBytes, stored.sizeBytes)
   return { blob: presentBlob(stored), existed }
 }

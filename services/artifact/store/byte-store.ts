@@ -86,6 +86,11 @@ export interface Bytes {
   more?(count: number): Promise<boolean>
 }
 
+export function textBytes(text: string): Bytes {
+  const bytes = Buffer.from(text)
+  return { chunks: [bytes], length: bytes.length, sha256: createHash('sha256').update(bytes).digest() }
+}
+
 /** Waits for all bytes, and compares their digest, of a part that is still coming in. */
 export async function requireDigest(bytes: Bytes): Promise<void> {
   if (!bytes.more) return

@@ -1,5 +1,4 @@
 // The body of a request to the S3 server.
-import { createHash } from 'node:crypto'
 import type { Bytes } from './byte-store.ts'
 import { Readable } from 'node:stream'
 
@@ -32,9 +31,4 @@ export function toBody(bytes: Bytes): Buffer | Readable {
       body.destroy(error as Error)
     }
   }
-}
-
-export function textBytes(text: string): Bytes {
-  const bytes = Buffer.from(text)
-  return { chunks: [bytes], length: bytes.length, sha256: createHash('sha256').update(bytes).digest() }
 }

@@ -1,8 +1,8 @@
 // Writing objects and parts of them.
 import type { Client } from 'minio'
 import { Readable } from 'node:stream'
-import { isByteStoreProblem, requireDigest, type Bytes } from './byte-store.ts'
-import { textBytes, toBody } from './s3-body.ts'
+import { isByteStoreProblem, requireDigest, textBytes, type Bytes } from './byte-store.ts'
+import { toBody } from './s3-body.ts'
 
 /** Where no object and no mark of an installation is. */
 const PROBE = 'modelkeep/probe'

@@ -7,6 +7,7 @@ import {
   isByteStoreProblem,
   markOf,
   storeUnavailable,
+  textBytes,
   type Bytes,
   type ByteStore,
   type ListedObject,
@@ -18,7 +19,6 @@ import { S3Objects } from './s3-objects.ts'
 import { S3Sender } from './s3-sender.ts'
 import { S3Presigner } from './s3-presign.ts'
 import { S3Puts } from './s3-puts.ts'
-import { textBytes } from './s3-body.ts'
 import { listMarks, listObjects, listUploads } from './s3-lists.ts'
 import { hasCode, isInternal, mayRepeat, passGone, translateS3Fault } from './s3-faults.ts'
 import { SILENCE_MS, createTransport, pause, readBody } from './s3-transport.ts'
