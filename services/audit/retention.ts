@@ -2,6 +2,7 @@
 // as they are, and the log tells of it.
 import { Outcome } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { repeat, type Background } from '#lib/background.ts'
+import { TOLERATED_MS } from './domain/clock.ts'
 import { RETENTION_CLASSES, type Retention, type RetentionClass } from './domain/retention.ts'
 import type { LogDeps } from './rpc/log.ts'
 import { changeWithEvent, OWN_ACTOR, type OwnEvent } from './rpc/own-events.ts'
@@ -40,13 +41,21 @@ async function expireClass(
 /** The log is in the order of its times: behind one that is not due, none is. */
 function expireSome(deps: LogDeps, retentionClass: RetentionClass, seconds: number, after: ValueName) {
   return changeWithEvent(deps, undefined, async (em, log) => {
-    const kept = await readKept(em, { retentionClass, seconds, after, now: log.now, limit: AT_ONCE })
+    requireClock(log.clock)
+    const kept = await readKept(em, { retentionClass, seconds, after, now: log.clock, limit: AT_ONCE })
     const due = kept.filter(({ isDue, isHeld }) => isDue && !isHeld)
     if (due.length > 0) await eraseEach(em, due, log.size)
     const isLast = kept.length < AT_ONCE || kept.some(({ isDue }) => !isDue)
     const answer = { after: isLast ? undefined : kept.at(-1), count: due.length }
     return { event: due.length > 0 ? tell(retentionClass, seconds, due) : undefined, answer }
   })
+}
+
+/** What a clock that jumped has erased does not come back. */
+function requireClock(clock: string): void {
+  const ahead = Math.round((Date.parse(clock) - Date.now()) / 1000)
+  if (ahead * 1000 <= TOLERATED_MS) return
+  throw new Error(`the clock of the database is ${ahead} s ahead of this process's: nothing expires until they agree`)
 }
 
 function tell(retentionClass: RetentionClass, seconds: number, due: KeptValue[]): OwnEvent {

@@ -94,6 +94,11 @@ export const EVENT_TYPES = {
     when: 'it sent an event again with other content',
     details: ['event_id'],
   },
+  'producer.clock_skew_detected.v1': {
+    producer: 'audit',
+    when: 'a clock jumped: its, or that of the log',
+    details: ['kind', 'seconds', 'event_id'],
+  },
 } as const satisfies Record<string, EventDescription>
 
 export type EventType = keyof typeof EVENT_TYPES

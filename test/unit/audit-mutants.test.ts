@@ -118,6 +118,12 @@ const CASES: [string, Buffer, string?][] = [
   ],
   ['erased under a hold on others', gone(hold({ namespace: 'other', resource_id: '' }), redacted(2))],
   ['erased after a hold', gone(hold({ namespace: 'legal', resource_id: '' }), release, redacted(3))],
+  ['recorded before', exportOf([makeLeaf(1, {}, NEXT_DAY), makeLeaf(2, { retentionClass: 'x' })])],
+  [
+    'recorded before, in another part',
+    exportOf([makeLeaf(1, { large: 'x'.repeat(200_000) }, NEXT_DAY), makeLeaf(2, { retentionClass: 'x' })]),
+  ],
+  ['recorded before, of old', exportOf([makeLeaf(1, {}, NEXT_DAY), makeLeaf(2)])],
   ['half a line', GOOD.subarray(0, GOOD.length - 5)],
   ['an endless line', Buffer.alloc(4_000_001, 'x')],
   ['a broken rule before another entry', exportOf([plain, makeLeaf(2), makeLeaf(3), move, makeLeaf(5)])],
@@ -133,12 +139,13 @@ const FILES = [
   'export-part.ts',
   'openings.ts',
   'erasures.ts',
+  'times.ts',
   'open-checkpoint.ts',
   'lines.ts',
   'governance.ts',
 ]
 const CALLS =
-  /^ +(requireSize|requireRoot|requireQuorum|requireNone|requireNext|requireTold|look\.finish|joined\.add|first\.raise|if \(wrong\) complain|broken\.push|(this\.)?#(openings|erasures|governance)\.(finish|entry|open|add)|this\.#(countSequence|addHash|judge)|(if \(.*\) |for \(.*\) )?(first\.of|this\.#erasures\.expect))\(.*\)$/
+  /^ +(requireSize|requireRoot|requireQuorum|requireNone|requireNext|requireTold|noteTime|for \(.*\) this\.#governance\.complain|else if \(.*\) times\.wrong\.push|look\.finish|joined\.add|first\.raise|if \(wrong\) complain|broken\.push|(this\.)?#(openings|erasures|governance)\.(finish|entry|open|add)|this\.#(countSequence|addHash|judge)|(if \(.*\) |for \(.*\) )?(first\.of|this\.#erasures\.expect))\(.*\)$/
 
 interface Mutant {
   name: string
@@ -197,6 +204,7 @@ test('no check of the verifier can go without being missed', async () => {
     'expired in time',
     'erased under a hold on others',
     'erased after a hold',
+    'recorded before, of old',
     'cosigned',
   ])
   const missed = mutants.filter((_, at) => others[at] === real).map(({ name }) => name)

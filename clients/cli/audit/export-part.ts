@@ -6,6 +6,7 @@ import { findEntryLine, findOpeningLine, isOpeningLine, type Line } from './expo
 import { findJudged } from './governance.ts'
 import { linesOf } from './lines.ts'
 import { checkOpenings, type Openings } from './openings.ts'
+import { noteTime, noTimes, type Times } from './times.ts'
 import { Tampered, Unusable } from './verdict.ts'
 
 /** What all parts of an export have in common. */
@@ -32,6 +33,7 @@ export interface Part {
   /** Of the entries, one after the other. */
   hashes: Uint8Array
   runs: Map<string, Run>
+  times: Times
   shown: number
   erased: ErasedValue[]
   /** What tells of erasures and holds. */
@@ -63,6 +65,7 @@ class Look {
   #event: LeafEvent = {}
   #hashes = Buffer.alloc(256 * HASH_BYTES)
   readonly #runs = new Map<string, Run>()
+  readonly #times = noTimes()
   readonly #openings: Openings = checkOpenings()
   readonly #telling: Part['telling'] = []
   readonly #judged: [number, LeafEvent][] = []
@@ -89,6 +92,7 @@ class Look {
       from: this.#from,
       hashes: this.#hashes.subarray(0, (this.#next - this.#from) * HASH_BYTES),
       runs: this.#runs,
+      times: this.#times,
       shown,
       erased,
       telling: this.#telling,
@@ -116,6 +120,7 @@ class Look {
       throw new Unusable(`entry ${index} has private values, which an export of the first format leaves out`)
     }
     this.#countSequence(event, index)
+    noteTime(this.#times, index, event)
     this.#openings.entry(index, event)
     if (tellsOfErasures(event)) this.#telling.push({ index, line: this.lines, event })
     this.#judge()

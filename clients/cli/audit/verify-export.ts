@@ -9,6 +9,7 @@ import { replayGovernance } from './governance.ts'
 import { splitParts } from './lines.ts'
 import { openCheckpoint, requireQuorum, type Trust } from './open-checkpoint.ts'
 import { checkHere, checkInThreads } from './part-threads.ts'
+import { judgeTimes } from './times.ts'
 import { Tampered, Unusable } from './verdict.ts'
 
 export interface Verified {
@@ -78,6 +79,8 @@ class JoinedParts {
   #oldRoot: Buffer | undefined
   #lines = 1
   readonly #range: Range = { size: 0, peaks: [] }
+  /** When the last entry was recorded. */
+  #recordTime = ''
   readonly #producers = new Map<string, number>()
   readonly #values = { shown: 0, erased: 0 }
   readonly #governance = replayGovernance()
@@ -101,6 +104,8 @@ class JoinedParts {
     for (const { index, line, event } of telling) first.of(line, () => this.#erasures.tell(index, event))
     first.raise(this.#lines)
     this.#lines += part.lines
+    for (const late of judgeTimes(this.#recordTime, part.times)) this.#governance.complain(late)
+    this.#recordTime = part.times.last || this.#recordTime
     this.#values.shown += part.shown
     this.#values.erased += erased.length
     for (const [producer, { last }] of runs) this.#producers.set(producer, last)

@@ -33,7 +33,9 @@ export async function health(context: Context): Promise<void> {
   }
   if (alarms.length === 0) return
   const count = alarms.length === 1 ? 'an alarm' : `${alarms.length} alarms`
-  throw new Complaint('policy', `the log has ${count}: producers lost or changed events`, { reason: 'ALARMS' })
+  throw new Complaint('policy', `the log has ${count}: producers lost or changed events, or a clock jumped`, {
+    reason: 'ALARMS',
+  })
 }
 
 function rowOf({ kind, producer, count, lastTime, detail }: Alarm): string[] {

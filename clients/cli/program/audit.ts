@@ -51,7 +51,7 @@ export function addAuditCommands(program: Command): void {
     .action(lazily(async () => (await import('../commands/audit.ts')).showCheckpoint))
   audit
     .command('health')
-    .description('show how the log is, and its alarms: gaps and changed repeats; exit code 8 if there are any')
+    .description('show how the log is, and its alarms: gaps, changed repeats, clocks; exit code 8 if there are any')
     .action(lazily(async () => (await import('../commands/audit-health.ts')).health))
   addPrivacyCommands(audit)
 }

@@ -26,13 +26,15 @@ export async function raiseAlarm(deps: LogDeps, producer: string, error: unknown
   }
 }
 
-function findAlarm(producer: string, { reason, metadata }: ModelkeepError): AlarmKey | undefined {
+type Refused = AlarmKey & { kind: keyof typeof TYPES }
+
+function findAlarm(producer: string, { reason, metadata }: ModelkeepError): Refused | undefined {
   if (reason === 'SEQUENCE_GAP') return { kind: 'GAP', producer, subject: metadata['expected']! }
   if (reason === 'EVENT_ALTERED') return { kind: 'ALTERED', producer, subject: metadata['event_id']! }
   return undefined
 }
 
-function eventOf({ kind, producer }: AlarmKey, metadata: Record<string, string>): OwnEvent {
+function eventOf({ kind, producer }: Refused, metadata: Record<string, string>): OwnEvent {
   return {
     type: TYPES[kind],
     actor: OWN_ACTOR,

@@ -5,6 +5,7 @@ import { inTransaction } from '#lib/store/database.ts'
 import { findFresh, type NewEvent } from '../domain/event.ts'
 import { appendToLog, findStored, lockLog } from '../store/append.ts'
 import { raiseAlarm } from './alarms.ts'
+import { logSkew, tellSkews } from './clock-alarms.ts'
 import type { LogDeps } from './log.ts'
 import { parseEvents } from './parse-events.ts'
 
@@ -18,6 +19,7 @@ export async function appendEvents(deps: LogDeps, request: AppendEventsRequest, 
     throw error
   })
   tail.grow(done.size)
+  for (const skew of done.skews) logSkew(deps, skew)
   return { indexes: ids.map((id) => BigInt(done.indexes.get(id)!)), nextSequence: BigInt(done.nextSequence) }
 }
 
@@ -30,8 +32,10 @@ function append({ database }: LogDeps, producer: string, events: NewEvent[], sig
     )
     const fresh = findFresh(producer, events, log.nextSequence, stored)
     if (fresh.length > 0) await appendToLog(em, log, fresh)
+    const skews = await tellSkews(em, log, fresh)
     const indexes = new Map([...stored].map(([id, { index }]) => [id, index]))
     fresh.forEach(({ id }, position) => indexes.set(id, log.size + position))
-    return { indexes, size: log.size + fresh.length, nextSequence: log.nextSequence + fresh.length }
+    const size = log.size + fresh.length + skews.length
+    return { indexes, size, nextSequence: log.nextSequence + fresh.length, skews }
   })
 }

@@ -30,17 +30,25 @@ export async function changeWithEvent<T>(
   const { size, answer } = await inTransaction(database, signal, async (em) => {
     const log = await lockLog(em, PRODUCER)
     const { event, answer } = await change(em, log)
-    if (!event) return { size: log.size, answer }
-    const own = create(EventSchema, {
-      ...event,
-      id: uuidv7(),
-      producer: PRODUCER,
-      sequence: BigInt(log.nextSequence),
-      occurTime: fromJson(TimestampSchema, log.now),
-    })
-    await appendToLog(em, log, [parseEvent(own, 'event', NO_DETAILS)])
-    return { size: log.size + 1, answer }
+    if (event) await append(em, log, event)
+    return { size: event ? log.size + 1 : log.size, answer }
   })
   tail.grow(size)
   return answer
+}
+
+/** Appends an event within a transaction that has appended others. */
+export async function appendOwn(em: EntityManager, event: OwnEvent): Promise<void> {
+  await append(em, await lockLog(em, PRODUCER), event)
+}
+
+async function append(em: EntityManager, log: LockedLog, event: OwnEvent): Promise<void> {
+  const own = create(EventSchema, {
+    ...event,
+    id: uuidv7(),
+    producer: PRODUCER,
+    sequence: BigInt(log.nextSequence),
+    occurTime: fromJson(TimestampSchema, log.now),
+  })
+  await appendToLog(em, log, [parseEvent(own, 'event', NO_DETAILS)])
 }

@@ -2,7 +2,7 @@
 import type { EntityManager } from '#lib/store/database.ts'
 
 export interface AlarmKey {
-  kind: 'GAP' | 'ALTERED'
+  kind: 'GAP' | 'ALTERED' | 'CLOCK'
   producer: string
   subject: string
 }

@@ -16,17 +16,28 @@ export interface LockedLog {
   producer: string
   /** What the producer is to send next. */
   nextSequence: number
-  /** By the database's clock, RFC 3339 with microseconds. */
+  /** RFC 3339 with microseconds: by the database's clock, but never before the last entry's. */
   now: string
+  /** By the database's clock alone. */
+  clock: string
+  /** When the producer's last event occurred. */
+  lastOccurTime: string | null
 }
+
+/** As a leaf has it. */
+const rfc3339 = (time: string): string => `to_char(${time} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
 
 export async function lockLog(em: EntityManager, producer: string): Promise<LockedLog> {
   const [head] = await em.execute<{ size: string; peaks: Buffer }[]>('select size, peaks from log_head for update')
   // A statement of its own: it must see what the holder of the lock before has committed.
-  const [row] = await em.execute<{ next_sequence: string; now: string }[]>(
-    `select coalesce((select next_sequence from producer where name = ?), 1) as next_sequence,
-      to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as now`,
-    [producer],
+  const [row] = await em.execute<Turn[]>(
+    `select coalesce(next_sequence, 1) as next_sequence, ${rfc3339('greatest(clock, recorded)')} as now,
+        ${rfc3339('clock')} as clock, ${rfc3339('occur_time')} as last_occur_time
+      from (select clock_timestamp() as clock,
+          (select record_time from entry where index = ?::bigint - 1) as recorded) as times
+        left join producer on name = ?
+        left join entry on entry.producer = name and entry.sequence = next_sequence - 1`,
+    [head!.size, producer],
   )
   const { size, peaks } = head!
   return {
@@ -35,7 +46,16 @@ export async function lockLog(em: EntityManager, producer: string): Promise<Lock
     producer,
     nextSequence: Number(row!.next_sequence),
     now: row!.now,
+    clock: row!.clock,
+    lastOccurTime: row!.last_occur_time,
   }
+}
+
+interface Turn {
+  next_sequence: string
+  now: string
+  clock: string
+  last_occur_time: string | null
 }
 
 function splitHashes(hashes: Buffer): Buffer[] {

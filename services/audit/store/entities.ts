@@ -173,7 +173,7 @@ const AlarmSchema = defineEntity({
     firstTime: timeColumn().defaultRaw('clock_timestamp()'),
     lastTime: timeColumn().defaultRaw('clock_timestamp()'),
   },
-  checks: [{ name: 'alarm_kind_check', expression: `kind in ('GAP', 'ALTERED')` }],
+  checks: [{ name: 'alarm_kind_check', expression: `kind in ('GAP', 'ALTERED', 'CLOCK')` }],
 })
 export class Alarm extends AlarmSchema.class {}
 AlarmSchema.setClass(Alarm)

@@ -149,8 +149,10 @@ export function outboxReader(database: Database, producer: string): OutboxReader
     async claim(sender, seconds) {
       const rows = await forkFor(database).execute<{ sent_sequence: string }[]>(
         `update outbox_counter set sender = ?, sender_until = clock_timestamp() + make_interval(secs => ?)
-          where sender = ? or sender is null or sender_until < clock_timestamp() returning sent_sequence`,
-        [sender, seconds, sender],
+          where sender = ? or sender is null or sender_until < clock_timestamp()
+            -- The clock was set back since: nobody claims for so long.
+            or sender_until > clock_timestamp() + make_interval(secs => ?) returning sent_sequence`,
+        [sender, seconds, sender, seconds],
       )
       return rows[0] && Number(rows[0].sent_sequence)
     },
