@@ -1,5 +1,6 @@
 // Fills a log quickly: the rows that appending writes, made by the database itself, and the tree over them as appending
 // grows it. Only the way to a size; nothing of it is measured.
+import { statfs } from 'node:fs/promises'
 import { sql } from 'kysely'
 import { HASH_BYTES, rootOf, type Range } from '#lib/merkle.ts'
 import { forkFor, inTransaction, type Database } from '#lib/store/database.ts'
@@ -9,11 +10,23 @@ import { lockLog } from '../../services/audit/store/append.ts'
 const AT_ONCE = 100_000
 const PRODUCER = 'seed'
 
+/** With its indexes, and what the database keeps to recover. */
+const ENTRY_BYTES = 1_000
+const WAL_BYTES = 1_500_000_000
+
+export async function requireRoom(directory: string, count: number): Promise<void> {
+  const { bavail, bsize } = await statfs(directory)
+  const wanted = count * ENTRY_BYTES + WAL_BYTES
+  if (bavail * bsize < wanted) throw new Error(`${count} more entries need ${Math.ceil(wanted / 1e9)} GB on the disk`)
+}
+
 /** Adds small entries of a producer of their own, up to `size`, and looks once whether the tree is the one of the rows. */
 export async function seedTo(database: Database, size: number): Promise<void> {
+  const began = performance.now()
   let reached = 0
   while (reached < size) reached = await seedSome(database, size)
   await requireSound(database)
+  console.log(`filled up to ${size} entries in ${((performance.now() - began) / 1000).toFixed(0)} s`)
 }
 
 async function seedSome(database: Database, size: number): Promise<number> {
@@ -23,7 +36,7 @@ async function seedSome(database: Database, size: number): Promise<number> {
     if (count <= 0) return size
     const { rows } = await sql<{ hashes: Buffer }>`
       with made as (
-        select ${log.size}::bigint + at - 1 as index, ${log.nextSequence}::bigint + at - 1 as sequence, gen_random_uuid() as id,
+        select ${log.size}::bigint + at - 1 as index, ${log.nextSequence}::bigint + at - 1 as sequence, uuidv7() as id,
           'team-' || at % 10 as namespace from generate_series(1, ${count}::int) as at),
       written as (
         select made.*, convert_to('{"event":{"id":"' || id || '","producer":"seed","sequence":"' || sequence

@@ -4,7 +4,7 @@ import { Tampered, Unusable } from './verdict.ts'
 
 const NEWLINE = 10
 const ENTRY_LINE = '\n{"index"'
-const PART_BYTES = 128 * 1024
+const PART_BYTES = 64 * 1024
 /** Longer than any entry of an export with its private values. */
 const MAX_LINE_BYTES = 4_000_000
 
