@@ -115,7 +115,10 @@ async function retryAfter<T>(first: unknown, signal: AbortSignal, work: () => Pr
 }
 
 /** Options of a unary call. */
-export function unary(registry: Registry, timeoutMs = UNARY_TIMEOUT_MS): { signal: AbortSignal; timeoutMs: number } {
+export function unary(
+  registry: Pick<Registry, 'signal'>,
+  timeoutMs = UNARY_TIMEOUT_MS,
+): { signal: AbortSignal; timeoutMs: number } {
   return { signal: registry.signal, timeoutMs }
 }
 

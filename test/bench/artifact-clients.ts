@@ -14,7 +14,7 @@ import { TOKEN, type World } from './artifact-world.ts'
 export const MIB = 1024 * 1024
 export const PART_BYTES = 16 * MIB
 const CHUNK_BYTES = MIB - 64
-const PARALLEL = 4
+export const PARALLEL = 4
 const WINDOW_BYTES = 8 * MIB
 
 export interface Blob {

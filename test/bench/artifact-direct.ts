@@ -1,11 +1,13 @@
 // The direct lane as `modelkeep` takes it: signed by the service, the bytes straight to and from the store.
 import { createClient } from '@connectrpc/connect'
 import { createGrpcTransport } from '@connectrpc/connect-node'
-import { createHash } from 'node:crypto'
 import { DirectService } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
+import { Slots } from '../../clients/cli/pool.ts'
+import { DirectParts } from '../../clients/cli/push/direct-parts.ts'
+import { hashInTurn } from '../../clients/cli/push/part-body.ts'
 import { putToStore, readFromStore } from '../../clients/cli/lanes/store-http.ts'
-import { countParts, inParallel, partAt, type Blob, type BlobClient } from './artifact-clients.ts'
+import { countParts, inParallel, PARALLEL, partAt, type Blob, type BlobClient } from './artifact-clients.ts'
 import { TOKEN } from './artifact-world.ts'
 
 const SETTINGS = { choice: 'direct' as const, stallMs: 15_000, secure: false, local: true }
@@ -34,15 +36,17 @@ export function directLaneClient(address: string): DirectLaneClient {
       const { result } = await uploads.startUpload({ digest, sizeBytes: BigInt(bytes.length) })
       if (result.case !== 'upload') throw new Error('the blob is there already')
       uploadId = result.value.id
-      await inParallel(countParts(bytes), async (number) => {
+      const parts = new DirectParts({ signal, artifact: () => direct as never }, uploadId, countParts(bytes))
+      const slots = new Slots(PARALLEL)
+      // As many again are hashed meanwhile.
+      const work = async (number: number): Promise<void> => {
         const part = partAt(bytes, number)
-        const sha256 = createHash('sha256').update(part).digest()
-        const { parts } = await direct.signParts({ uploadId, parts: [{ number, sha256 }] })
-        const sending = { body: once(part), onSent: () => {} }
-        const etag = await putToStore(SETTINGS, parts[0]!.request!, sending, signal)
-        const confirmed = { number, sha256, etag, sizeBytes: BigInt(part.length) }
-        await direct.confirmParts({ uploadId, parts: [confirmed] })
-      })
+        const sha256 = await hashInTurn(part, signal)
+        await parts.move({ number, size: part.length, sha256 }, (request) =>
+          slots.run(signal, () => putToStore(SETTINGS, request, { body: once(part), onSent: () => {} }, signal)),
+        )
+      }
+      await inParallel(countParts(bytes), work, 2 * PARALLEL)
     },
     complete: async () => void (await uploads.completeUpload({ uploadId })),
     async download({ bytes, digest }: Blob) {

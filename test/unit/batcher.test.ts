@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Batcher } from '../../services/artifact/domain/batcher.ts'
+import { Batcher } from '../../services/lib/batcher.ts'
 
 /** A batcher whose goes end one by one, when they are let. */
 function gated(isOfOne = (_error: unknown) => true) {
@@ -55,5 +55,27 @@ describe('a batcher', () => {
     goes[1]!.end(new Error('lost'))
     await Promise.all(refused)
     expect(goes).toHaveLength(2)
+  })
+
+  test('waits for enough, which may become less, but not for long', async () => {
+    let enough = 2
+    const goes: string[][] = []
+    const work = async (jobs: string[]) => {
+      goes.push(jobs)
+      return jobs
+    }
+    const options = { work, most: 3, isOfOne: () => false, enough: () => enough }
+    const patient = new Batcher({ ...options, gatherMs: 100_000 })
+    const results = [patient.do('a')]
+    expect(goes).toEqual([])
+    results.push(patient.do('b'))
+    expect(await Promise.all(results)).toEqual(['a', 'b'])
+    const later = patient.do('c')
+    enough = 1
+    patient.look()
+    await later
+    enough = 2
+    await new Batcher({ ...options, gatherMs: 1 }).do('d')
+    expect(goes).toEqual([['a', 'b'], ['c'], ['d']])
   })
 })

@@ -18,8 +18,10 @@ const SMALL_AT_ONCE = 48
 const SMALL_BYTES_AT_ONCE = 8 * SMALL_BYTES
 /** Of large blobs: while one is being completed, the parts of the next are on their way. */
 const LARGE_AT_ONCE = 4
-/** Of parts, over all blobs. */
+/** Of parts on their way, over all blobs. */
 const PARTS_AT_ONCE = 4
+/** Those and the next, which are read and hashed meanwhile. */
+const PARTS_HELD = 8
 const BATCH = 1_000
 
 export interface Sent {
@@ -45,7 +47,10 @@ export interface Sending {
   registry: Registry
   namespace: string
   lanes: Lanes
+  /** For parts on their way. */
   slots: Slots
+  /** For parts in memory. */
+  held: Slots
   progress: Progress
 }
 
@@ -56,7 +61,8 @@ export async function sendBlobs(
   files: HashedFile[],
   { lanes, progress }: Pick<Sending, 'lanes' | 'progress'>,
 ): Promise<number> {
-  const sending = { registry, namespace, lanes, slots: new Slots(PARTS_AT_ONCE), progress }
+  const [slots, held] = [new Slots(PARTS_AT_ONCE), new Slots(PARTS_HELD)]
+  const sending = { registry, namespace, lanes, slots, held, progress }
   let sent = 0
   const send = (width: number, chosen: HashedFile[], way: typeof sendParts) =>
     forEach(chosen, width, registry.signal, async (file, signal) => {

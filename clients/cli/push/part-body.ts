@@ -1,6 +1,8 @@
 // The bytes of one part: read and hashed once, and sent as often as it takes.
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
+import { setImmediate } from 'node:timers/promises'
+import { Slots } from '../pool.ts'
 import { hashRange, readChunks } from './chunks.ts'
 import type { Part } from './send-part.ts'
 
@@ -14,7 +16,7 @@ export interface PartBody {
   chunks: () => AsyncIterable<Buffer<ArrayBuffer>>
 }
 
-export async function readPart(handle: FileHandle, { offset, size }: Part): Promise<PartBody> {
+export async function readPart(handle: FileHandle, { offset, size }: Part, signal: AbortSignal): Promise<PartBody> {
   if (size > MAX_HELD_BYTES) {
     return { sha256: await hashRange(handle, offset, size), chunks: () => readChunks(handle, offset, size) }
   }
@@ -24,7 +26,22 @@ export async function readPart(handle: FileHandle, { offset, size }: Part): Prom
     read = (await handle.read(held, done, size - done, offset + done)).bytesRead
   }
   const bytes = held.subarray(0, done)
-  return { sha256: createHash('sha256').update(bytes).digest(), chunks: () => cut(bytes) }
+  return { sha256: await hashInTurn(bytes, signal), chunks: () => cut(bytes) }
+}
+
+const hashing = new Slots(1)
+
+/** One part after the other, so that the first can go while the next is hashed; and with pauses, in which what is on its way
+ * moves. */
+export function hashInTurn(bytes: Buffer, signal: AbortSignal): Promise<Buffer> {
+  return hashing.run(signal, async () => {
+    const hash = createHash('sha256')
+    for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
+      hash.update(bytes.subarray(at, at + CHUNK_BYTES))
+      await setImmediate()
+    }
+    return hash.digest()
+  })
 }
 
 async function* cut(bytes: Buffer<ArrayBuffer>): AsyncGenerator<Buffer<ArrayBuffer>> {

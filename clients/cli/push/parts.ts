@@ -8,11 +8,12 @@ import { Complaint } from '../complaint.ts'
 import { forEach } from '../pool.ts'
 import { unary, type Registry } from '../registry.ts'
 import type { Sending } from './blobs.ts'
+import { DirectParts } from './direct-parts.ts'
 import { refuseChanged, type HashedFile } from './files.ts'
 import { sendPart, type Part } from './send-part.ts'
 
-/** Of one blob; how many really go is decided by the slots that all blobs share. */
-const AT_ONCE = 4
+/** Of one blob; how many are really held and sent is decided by the slots that all blobs share. */
+const AT_ONCE = 8
 const ROUNDS = 3
 const POLL_MS = 500
 /** Completing reads the whole blob once. */
@@ -66,13 +67,14 @@ function missingParts({ parts, partCount, partSizeBytes, sizeBytes }: Upload): P
 
 /** Ends early when the registry has got the blob meanwhile, from somebody else. */
 async function sendMissing(sending: Sending, file: HashedFile, upload: Upload, missing: Part[]): Promise<number> {
-  const { registry, slots } = sending
+  const { registry, held } = sending
   await using handle = await open(file.file)
   const isThere = new AbortController()
   let sent = 0
+  const direct = new DirectParts(registry, upload.id, missing.length)
   const work = (part: Part, signal: AbortSignal): Promise<void> =>
-    slots.run(signal, async () => {
-      const job = { ...sending, registry: { ...registry, signal }, file, handle, upload }
+    held.run(signal, async () => {
+      const job = { ...sending, registry: { ...registry, signal }, file, handle, upload, direct }
       if ((await sendPart(job, part)) === 'not needed') return isThere.abort()
       sent += part.size
     })

@@ -1,12 +1,11 @@
 // One part of a blob on its way, by either lane.
 import type { FileHandle } from 'node:fs/promises'
-import { DirectService } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
 import type { Upload } from '#gen/modelkeep/artifact/v1/upload_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { putToStore } from '../lanes/store-http.ts'
-import { unary } from '../registry.ts'
 import { retry } from '../retry.ts'
 import type { Sending } from './blobs.ts'
+import type { DirectParts } from './direct-parts.ts'
 import { refuseChanged, type HashedFile } from './files.ts'
 import { readPart, type PartBody } from './part-body.ts'
 
@@ -20,34 +19,33 @@ interface PartJob extends Sending {
   file: HashedFile
   handle: FileHandle
   upload: Upload
+  direct: DirectParts
 }
 
 /** `not needed`: the registry has got the blob meanwhile. */
-type Outcome = 'sent' | 'not needed'
+export type Outcome = 'sent' | 'not needed'
 
 export async function sendPart(job: PartJob, part: Part): Promise<Outcome> {
-  const body = await readPart(job.handle, part)
   const { signal } = job.registry
+  const body = await readPart(job.handle, part, signal)
   return job.lanes.move(signal, {
     direct: () => sendDirect(job, part, body),
-    stream: () => retry({ signal }, () => sendStream(job, part, body)),
+    stream: () => job.slots.run(signal, () => retry({ signal }, () => sendStream(job, part, body))),
   })
 }
 
-async function sendDirect(job: PartJob, { number, size }: Part, { sha256, chunks }: PartBody): Promise<Outcome> {
-  const { registry, lanes, upload } = job
-  const direct = registry.artifact(DirectService)
-  const uploadId = upload.id
-  const { parts, blob } = await direct.signParts({ uploadId, parts: [{ number, sha256 }] }, unary(registry))
-  const request = parts[0]?.request
-  if (blob || !request) return 'not needed'
-  return counted<Outcome>(job, async (onSent) => {
-    const etag = await putToStore(lanes.settings, request, { body: chunks(), onSent }, registry.signal)
-    lanes.succeeded()
-    const confirmed = [{ number, sha256, etag, sizeBytes: BigInt(size) }]
-    const answer = await direct.confirmParts({ uploadId, parts: confirmed }, unary(registry))
-    return answer.blob ? 'not needed' : 'sent'
-  })
+function sendDirect(job: PartJob, part: Part, { sha256, chunks }: PartBody): Promise<Outcome> {
+  const { registry, lanes, slots, direct } = job
+  const { signal } = registry
+  return counted(job, (onSent) =>
+    direct.move({ ...part, sha256 }, (request) =>
+      slots.run(signal, async () => {
+        const etag = await putToStore(lanes.settings, request, { body: chunks(), onSent }, signal)
+        lanes.succeeded()
+        return etag
+      }),
+    ),
+  )
 }
 
 function sendStream(job: PartJob, { number }: Part, { sha256, chunks }: PartBody): Promise<Outcome> {

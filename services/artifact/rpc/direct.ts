@@ -11,12 +11,12 @@ import {
   type SignPartsRequest,
 } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
 import { fail, failField, failLimit } from '#lib/errors.ts'
-import { forkFor, inTransaction } from '#lib/store/database.ts'
+import { forkFor } from '#lib/store/database.ts'
 import { partCountOf, partLengthOf } from '../domain/blob.ts'
 import { requireDirectLane } from '../domain/lanes.ts'
 import type { KnownBlob } from '../store/blob.ts'
 import type { Presigner, SignedRequest } from '../store/byte-store.ts'
-import { distrustParts, recordPart, type PartInit } from '../store/upload-part.ts'
+import { distrustParts, isDistrusted, recordForeignParts, type PartInit } from '../store/upload-part.ts'
 import { Upload } from '../store/upload.ts'
 import type { Backend } from './backend.ts'
 import { requireBlob } from './blobs.ts'
@@ -35,7 +35,8 @@ export async function signParts(backend: Backend, request: SignPartsRequest, con
   if (blob) return { blob: presentBlob(blob) }
   checkParts(request.parts, upload)
   // Before a URL is given out: one for an upload that is being completed could change what was hashed on its way in.
-  if (!(await distrustParts(forkFor(backend.database), upload.id))) await failClosedNow(backend, upload.id)
+  const isReadBack = isDistrusted(upload) || (await distrustParts(forkFor(backend.database), upload.id))
+  if (!isReadBack) await failClosedNow(backend, upload.id)
   const { objectKey: key, storeUploadId, sizeBytes, partSizeBytes } = upload
   const parts = request.parts.map(({ number, sha256 }) => {
     const length = partLengthOf(sizeBytes, partSizeBytes, number)
@@ -50,12 +51,9 @@ export async function confirmParts(backend: Backend, request: ConfirmPartsReques
   if (blob) return { blob: presentBlob(blob) }
   checkParts(request.parts, upload)
   const parts = request.parts.map((part, index) => parseConfirmed(part, upload, `parts[${index}]`))
-  await inTransaction(backend.database, context.signal, async (em) => {
-    if (!(await distrustParts(em, upload.id))) await failClosedNow(backend, upload.id)
-    for (const part of parts) {
-      if (!(await recordPart(em, upload.id, part, backend.uploadExpireSeconds))) await failClosedNow(backend, upload.id)
-    }
-  })
+  const em = forkFor(backend.database, context.signal)
+  const isRecorded = await recordForeignParts(em, upload.id, parts, backend.uploadExpireSeconds)
+  if (!isRecorded) await failClosedNow(backend, upload.id)
   return { parts: parts.map(({ number, sizeBytes, sha256 }) => ({ number, sizeBytes: BigInt(sizeBytes), sha256 })) }
 }
 

@@ -4,7 +4,7 @@ import type { HandlerContext } from '@connectrpc/connect'
 import { forkFor, inTransaction, type Database } from '#lib/store/database.ts'
 import { asModelkeepError, translateFault } from '#lib/store/faults.ts'
 import { outboxRow } from '#lib/store/outbox.ts'
-import { Batcher } from '../domain/batcher.ts'
+import { Batcher } from '#lib/batcher.ts'
 import type { StreamLimit } from '../domain/stream-limit.ts'
 import type { BlobInit, KnownBlob } from '../store/blob.ts'
 import { forgetSimpleUpload, turnSimpleUploads, type SentUpload, type SimpleUpload } from '../store/simple-upload.ts'
@@ -34,7 +34,7 @@ export class SimpleLane {
       most: MOST,
       isOfOne,
       work: (steps) => turn(database, steps),
-      expected: () => streams.open,
+      enough: () => streams.open / 2,
     })
   }
 

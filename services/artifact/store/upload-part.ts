@@ -1,6 +1,6 @@
 // The parts of resumable uploads, as far as they are stored.
 import type { EntityManager } from '#lib/store/database.ts'
-import { UploadPart } from './upload.ts'
+import { UploadPart, type Upload } from './upload.ts'
 
 export interface PartInit {
   number: number
@@ -26,6 +26,11 @@ export async function discountAttempt(em: EntityManager, id: string): Promise<vo
 /** More than an upload has parts. */
 const FOREIGN_ATTEMPTS = 1_000_000
 
+/** Whether `distrustParts` was said of an upload. It is never taken back. */
+export function isDistrusted({ attempts }: Pick<Upload, 'attempts'>): boolean {
+  return attempts >= FOREIGN_ATTEMPTS
+}
+
 /** From now on parts may come into the store past this service, whose bytes nobody has hashed: the whole is read back.
  * False where the upload is no longer open, and it is too late for that. */
 export async function distrustParts(em: EntityManager, id: string): Promise<boolean> {
@@ -47,6 +52,34 @@ export async function recordPart(em: EntityManager, id: string, part: PartInit, 
           set size_bytes = excluded.size_bytes, sha256 = excluded.sha256, etag = excluded.etag
         returning 1`,
     [seconds, id, part.number, part.sizeBytes, part.sha256, part.etag],
+  )
+  return rows.length > 0
+}
+
+/** Records parts that came into the store past this service. False, and nothing done, where the upload is no longer open. */
+export async function recordForeignParts(
+  em: EntityManager,
+  id: string,
+  parts: PartInit[],
+  seconds: number,
+): Promise<boolean> {
+  const rows = await em.execute<unknown[]>(
+    `with open as (
+        update upload set attempts = attempts + ?, expire_time = now() + make_interval(secs => ?)
+          where id = ? and state = 'OPEN' returning id
+      )
+      insert into upload_part (upload_id, number, size_bytes, sha256, etag)
+        select open.id, number, "sizeBytes", decode(part.sha256, 'hex'), part.etag from open,
+            jsonb_to_recordset(?::jsonb) part(number int, "sizeBytes" bigint, sha256 text, etag text)
+        on conflict (upload_id, number) do update
+          set size_bytes = excluded.size_bytes, sha256 = excluded.sha256, etag = excluded.etag
+        returning 1`,
+    [
+      FOREIGN_ATTEMPTS,
+      seconds,
+      id,
+      JSON.stringify(parts.map((part) => ({ ...part, sha256: part.sha256.toString('hex') }))),
+    ],
   )
   return rows.length > 0
 }

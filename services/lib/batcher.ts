@@ -13,12 +13,12 @@ export interface BatcherOptions<J, R> {
   most: number
   /** Whether a failure may be that of one job, so that each is to be tried alone. */
   isOfOne: (error: unknown) => boolean
-  /** How many may come soon, those among them who wait: a go begins for a moment only with half of them. Default none. */
-  expected?: () => number
+  /** A go with fewer waits a moment for more, since it costs about as much as a few jobs in it. Asked when a go ends, and
+   * whenever a job comes. Default 1. */
+  enough?: () => number
+  /** How long it waits. Default 10. */
+  gatherMs?: number
 }
-
-/** A go costs about as much as a few jobs in it. */
-const GATHER_MS = 10
 
 export class Batcher<J, R> {
   readonly #options: BatcherOptions<J, R>
@@ -38,6 +38,11 @@ export class Batcher<J, R> {
     })
   }
 
+  /** To be called when fewer may be enough than before. */
+  look(): void {
+    this.#onMore()
+  }
+
   async #workOff(): Promise<void> {
     this.#busy = true
     while (this.#waiting.length > 0) {
@@ -48,13 +53,13 @@ export class Batcher<J, R> {
   }
 
   #isEnough(): boolean {
-    const { most, expected = () => 0 } = this.#options
-    return this.#waiting.length >= Math.min(most, expected() / 2)
+    const { most, enough = () => 1 } = this.#options
+    return this.#waiting.length >= Math.min(most, enough())
   }
 
   async #gather(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, GATHER_MS)
+    const timer = setTimeout(resolve, this.#options.gatherMs ?? 10)
     this.#onMore = () => {
       if (this.#isEnough()) resolve()
     }
