@@ -7,7 +7,7 @@ import { appendLeaf, hashLeaf, rootOf, type Range } from '../../services/lib/mer
 import { findVerifier } from '../../services/lib/note.ts'
 import { exportOf, makeLeaf, noteOf, openingOf, VKEY } from '../support/exports.ts'
 
-const ENTRIES = 21_000
+const ENTRIES = 51_000
 const OLD = 12_345
 const key = findVerifier(VKEY)!
 const trust = { name: key.name, keys: [key], policy: undefined }
@@ -38,7 +38,7 @@ test('an untouched one is verified, with the root of its beginning', async () =>
   expect(producers).toEqual(new Map([['metadata', ENTRIES]]))
 })
 
-test.each([1, 3, 4, 10_000, ENTRIES])('a changed leaf on line %i + 1 is found there', async (line) => {
+test.each([1, 4, 10_000, ENTRIES])('a changed leaf on line %i + 1 is found there', async (line) => {
   await expect(verify(lines.with(line, edited(line)))).rejects.toThrow(
     `line ${line + 1}: entry ${line - 1} does not have its hash: one of the two was changed`,
   )
@@ -88,7 +88,6 @@ test('an erasure that is told far behind is accepted, and nothing else', async (
   await expect(of(withEnd(redaction(['reason']), shown))).rejects.toThrow(still)
   const untold = `entry ${ENTRIES} does not tell of the erasure of 10 reason`
   await expect(of(withEnd(redaction([]), erased))).rejects.toThrow(untold)
-  await expect(of(withEnd(makeLeaf(ENTRIES + 1), erased))).rejects.toThrow(untold)
   await expect(of(withEnd(redaction(['reason']), erased, ENTRIES))).rejects.toThrow(Unmet)
 })
 
