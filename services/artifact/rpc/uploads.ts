@@ -81,32 +81,35 @@ type Announced = Pick<UploadInit, 'namespace' | 'principal' | 'digest' | 'sizeBy
 /** The caller's unfinished upload of the blob, or a new one. */
 async function openUpload(backend: Backend, context: HandlerContext, announced: Announced): Promise<Upload> {
   const { database } = backend
-  const id = await inTransaction(database, context.signal, (em) => findOrInsert(em, backend, announced))
-  const upload = await forkFor(database, context.signal).findOneOrFail(Upload, { id })
-  return upload.state === 'OPEN' ? begin(backend, context, upload) : upload
+  const { id, isNew } = await inTransaction(database, context.signal, (em) => findOrInsert(em, backend, announced))
+  const em = forkFor(database, context.signal)
+  const upload = await em.findOneOrFail(Upload, { id })
+  if (upload.state !== 'OPEN') return upload
+  if (!isNew) await extendUpload(em, id, backend.uploadExpireSeconds)
+  return begin(backend, context, upload)
 }
 
-async function findOrInsert(em: EntityManager, backend: Backend, announced: Announced): Promise<string> {
+async function findOrInsert(em: EntityManager, backend: Backend, announced: Announced) {
   const { principal, namespace, sizeBytes } = announced
   await lockUploadsOf(em, principal, namespace)
   const unfinished = await em.findOne(Upload, { ...announced, resumable: true, state: { $in: UNFINISHED } })
-  if (unfinished) return unfinished.id
+  if (unfinished) return { id: unfinished.id, isNew: false }
   const limit = backend.uploadLimit
   if ((await countUnfinished(em, principal, namespace, limit)) >= limit) failTooMany(namespace, limit)
-  return insertUpload(em, {
+  const id = await insertUpload(em, {
     ...announced,
     partSizeBytes: partSizeOf(sizeBytes),
     resumable: true,
     objectKey: newObjectKey(),
     expireSeconds: backend.uploadExpireSeconds,
   })
+  return { id, isNew: true }
 }
 
 /** The store learns of an upload only after it was recorded. */
 async function begin(backend: Backend, context: HandlerContext, upload: Upload): Promise<Upload> {
   const { database, bytes } = backend
   const em = forkFor(database, context.signal)
-  await extendUpload(em, upload.id, backend.uploadExpireSeconds)
   if (upload.storeUploadId === null && upload.sizeBytes > 0) {
     const onDoubt = () => doubtBeginning(forkFor(database), upload.objectKey)
     const storeUploadId = await bytes.begin(upload.objectKey, onDoubt)

@@ -25,6 +25,8 @@ type Context = ReturnType<typeof createHandlerContext>
 
 /** HTTP/2 brings 16 KiB at a time: to pass each of them on costs more than to copy them together. */
 const KEPT_BYTES = 64 * 1024
+/** Made once: an error is slow to make, and every call is over some time. */
+const OVER = new ConnectError('the call is over', Code.Canceled)
 /** How long a caller who has its answer may go on sending. */
 const LINGER_MS = 5_000
 
@@ -43,7 +45,7 @@ export async function answerCall(
       if (!response.headersSent) response.writeHead(200, toNodeHeaders(context.responseHeader))
       return writeFrame(stream, options.encode(message))
     })
-    context.abort()
+    context.abort(OVER)
   } catch (error) {
     context.abort(error)
     answers?.return?.().catch(() => undefined)
