@@ -6,8 +6,8 @@ import { collectLessOften } from '#lib/garbage.ts'
 const MIB = 1024 * 1024
 /** Of buffers, beyond those that are accounted for: windows of connections, messages on their way, and garbage. */
 const BESIDE = 32 * MIB
-/** Looking costs microseconds, a collection of what is young 3 ms, of everything tens of milliseconds. */
-const LOOK_EVERY = 4 * MIB
+/** Looking costs half a millisecond, a collection of what is young three, of everything tens. */
+const LOOK_EVERY = 8 * MIB
 const COLLECT_EVERY = 64 * MIB
 
 type Collect = (options: { type: 'minor' | 'major' }) => void
