@@ -24,13 +24,13 @@ export function boundGarbage(): void {
   collect = runInNewContext('gc') as Collect
 }
 
-/** To be told of bytes that came in, and how many are held by right: what they leave behind is kept within bounds. Nearly
- * all of it is young. */
-export function countPassed(bytes: number, held: number): void {
+/** To be told of bytes that came in, and of those that are held by right: what they leave behind is kept within the
+ * budget, too. Nearly all of it is young. */
+export function countPassed(bytes: number, { limit, used }: { limit: number; used: number }): void {
   passed += bytes
   if (passed < LOOK_EVERY) return
   passed = 0
-  const bound = held + BESIDE
+  const bound = Math.max(limit, used + BESIDE)
   if (process.memoryUsage().arrayBuffers < bound) return
   collect({ type: 'minor' })
   if (process.memoryUsage().arrayBuffers < Math.max(bound, left + COLLECT_EVERY)) return

@@ -29,7 +29,7 @@ export async function measureLatency(world: World, figures: Figures, quick: bool
   const proxy = await startDelayProxy(service.address, RTT_MS / 2)
   const far = connectClient(proxy.address, true)
   const near = connectClient(service.address, true)
-  const bytes = randomFillSync(Buffer.allocUnsafeSlow((quick ? 64 : 256) * MIB))
+  const bytes = randomFillSync(Buffer.allocUnsafeSlow(256 * MIB))
   const rates: Record<string, number[]> = { 'up, far': [], 'down, far': [], 'up, near': [], 'down, near': [] }
   for (let round = 0; round < (quick ? 3 : 5); round += 1) {
     for (const [name, client] of [

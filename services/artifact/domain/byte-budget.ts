@@ -12,14 +12,15 @@ interface Waiting {
 const SHARE = 3 / 4
 
 export class ByteBudget {
-  readonly #limit: number
+  /** Bytes. */
+  readonly limit: number
   readonly #patienceMs: number
   readonly #line: Waiting[] = []
   readonly #held = new Map<string, number>()
   #used = 0
 
   constructor(limit: number, patienceMs: number) {
-    this.#limit = limit
+    this.limit = limit
     this.#patienceMs = patienceMs
   }
 
@@ -30,7 +31,7 @@ export class ByteBudget {
   /** Returns the function that gives the room back. Throws OVERLOADED when there was none for too long. What is larger
    * than a principal's share gets all of the share, alone. `who`: the principal. */
   async take(who: string, wanted: number): Promise<() => void> {
-    const bytes = Math.min(wanted, this.#limit * SHARE)
+    const bytes = Math.min(wanted, this.limit * SHARE)
     if (this.#line.length === 0 && this.#fits(who, bytes)) this.#hold(who, bytes)
     else await this.#wait(who, bytes)
     let held = true
@@ -50,11 +51,11 @@ export class ByteBudget {
   }
 
   #fits(who: string, bytes: number): boolean {
-    return this.#used + bytes <= this.#limit && this.#mayHold(who, bytes)
+    return this.#used + bytes <= this.limit && this.#mayHold(who, bytes)
   }
 
   #mayHold(who: string, bytes: number): boolean {
-    return (this.#held.get(who) ?? 0) + bytes <= this.#limit * SHARE
+    return (this.#held.get(who) ?? 0) + bytes <= this.limit * SHARE
   }
 
   async #wait(who: string, bytes: number): Promise<void> {

@@ -27,7 +27,7 @@ export async function* keepPace(
       if (next.done) return
       waitedMs += performance.now() - began
       received += next.value.length
-      countPassed(next.value.length, budget.used)
+      countPassed(next.value.length, budget)
       if (waitedMs >= seconds * 1000) {
         if (received < (rate * waitedMs) / 1000) failSlow(seconds, rate)
         waitedMs = 0
