@@ -9,10 +9,11 @@ import type { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts
 import type { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { askMetadata, createAuthenticate, type TrustedServices } from '#lib/authenticate.ts'
 import type { Logger } from '#lib/log.ts'
+import { Refusals } from '#lib/refusals.ts'
 import { startRelay } from '#lib/relay.ts'
 import type { Service } from '#lib/service.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
-import { outboxReader, recordDenial } from '#lib/store/outbox.ts'
+import { outboxReader, recordRefusal } from '#lib/store/outbox.ts'
 import { ByteBudget } from './domain/byte-budget.ts'
 import type { DownloadPolicy } from './domain/download-policy.ts'
 import type { Lanes } from './domain/lanes.ts'
@@ -84,6 +85,7 @@ export function artifactService(deps: ArtifactDeps): Service {
   const janitor = startJanitor({ database, bytes, logger, everyMs })
   const collector = startCollector({ database, bytes, logger, terms, everyMs })
   const scrubber = startScrubber({ database, bytes, logger, terms, everyMs })
+  const refusals = new Refusals((refusal) => recordRefusal(database, refusal), logger)
   const closing = new AbortController()
   const streams = new StreamLimit(limits.maxStreams ?? USUAL_MAX_STREAMS)
   const backend: Backend = {
@@ -109,7 +111,7 @@ export function artifactService(deps: ArtifactDeps): Service {
     services: [BlobService, UploadService, DirectService, ManifestService, ByteStream, MaintenanceService],
     routes: artifactRoutes(backend),
     authenticate: createAuthenticate(deps.trustedServices, askMetadata(deps.identity)),
-    recordDenial: (denial) => recordDenial(database, denial),
+    recordRefusal: (refusal) => refusals.tell(refusal),
     byteMethods: BYTE_METHODS,
     check: async () => {
       await Promise.all([forkFor(database).execute('select 1'), bytes.check()])
@@ -118,6 +120,7 @@ export function artifactService(deps: ArtifactDeps): Service {
     close: async () => {
       closing.abort()
       await Promise.allSettled(backend.running)
+      await refusals.close()
       await Promise.all([janitor, collector, scrubber, relay].map((work) => work.stop()))
       await bytes.close()
       await database.close(true)

@@ -6,6 +6,7 @@ import { ProofService } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
 import type { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { askMetadata, createAuthenticate, type TrustedServices } from '#lib/authenticate.ts'
 import type { Logger } from '#lib/log.ts'
+import { Refusals } from '#lib/refusals.ts'
 import type { Service } from '#lib/service.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
 import type { Cosigning } from './cosigning.ts'
@@ -16,7 +17,7 @@ import { answerTiles } from './rpc/answer-tiles.ts'
 import { logRoutes, type LogDeps } from './rpc/log.ts'
 import { privacyRoutes } from './rpc/privacy.ts'
 import { proofRoutes } from './rpc/proof.ts'
-import { recordDenial } from './rpc/record-denial.ts'
+import { recordRefusal } from './rpc/record-refusal.ts'
 import { createTail } from './rpc/tail.ts'
 import type { Signer } from './signer.ts'
 import { readLogSize } from './store/read.ts'
@@ -49,6 +50,7 @@ export function auditService(deps: AuditDeps): Service {
   const readSize = (): Promise<number> => readLogSize(forkFor(database))
   const { privateDetails = [], retention = FOR_EVER } = deps
   const log: LogDeps = { database, draining, tail: createTail(readSize), logger, privateDetails, retention }
+  const refusals = new Refusals((refusal) => recordRefusal(log, refusal), logger)
   const expiry = startRetention(log, retention, deps.expireEveryMs)
   const publisher = signer && startPublisher({ database, signer, cosigning, logger })
   const copier = worm && startCopier(database, worm, logger)
@@ -61,12 +63,13 @@ export function auditService(deps: AuditDeps): Service {
     },
     plain: (path, admit) => answerTiles(log, path, admit),
     authenticate: createAuthenticate(trustedServices, askMetadata(identity)),
-    recordDenial: (denial) => recordDenial(log, denial),
+    recordRefusal: (refusal) => refusals.tell(refusal),
     async check(service) {
       if (service === ProofService.typeName && publisher?.isSigning() === false) return false
       return (await readSize()) >= 0
     },
     async close() {
+      await refusals.close()
       await publisher?.stop()
       await copier?.stop()
       await expiry.stop()

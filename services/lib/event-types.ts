@@ -17,7 +17,16 @@ const RUN = ['size_bytes', 'source_repository', 'source_commit', 'source_dirty',
 const MOVE = ['from', 'to', 'model_id']
 
 export const EVENT_TYPES = {
-  'access.denied.v1': { producer: 'each', when: 'a known caller was refused', details: ['permission'] },
+  'access.denied.v1': {
+    producer: 'each',
+    when: 'a known caller was refused for want of a permission',
+    details: ['permission', 'repeats?'],
+  },
+  'attempt.failed.v1': {
+    producer: 'each',
+    when: 'a change that a known caller asked for was refused for another reason',
+    details: ['reason', 'code', 'repeats?'],
+  },
   'namespace.created.v1': { producer: 'metadata', when: 'a namespace was made', details: [] },
   'namespace.updated.v1': { producer: 'metadata', when: 'its description was changed', details: ['fields'] },
   'namespace.deleted.v1': { producer: 'metadata', when: 'it was deleted', details: [] },

@@ -19,26 +19,14 @@ import { fail, ModelkeepError } from './errors.ts'
 import { toConnectError } from './fault.ts'
 import { accessRuleOf, methodName } from './foreign-access.ts'
 import type { Logger } from './log.ts'
+import { findRefusal, keepRefusal, type RecordRefusal } from './refusals.ts'
 
 /** Finds out whom a bearer token stands for. Throws TOKEN_INVALID or TOKEN_EXPIRED. */
 export type Authenticate = (token: string, signal: AbortSignal) => Promise<Caller>
 
-export interface Denial {
-  caller: Caller
-  /** `modelkeep.metadata.v1.ModelService/CreateModel`. */
-  method: string
-  permission: string
-  /** Empty when the call was refused before it named one. */
-  namespace: string
-  requestId: string
-}
-
-/** Keeps a denial of a known caller as an event. */
-export type RecordDenial = (denial: Denial) => Promise<void>
-
 export interface GateOptions {
   authenticate: Authenticate
-  recordDenial: RecordDenial
+  recordRefusal: RecordRefusal
   logger: Logger
 }
 
@@ -66,10 +54,7 @@ export function createGate(options: GateOptions): (context: HandlerContext) => P
       )
     } catch (error) {
       const method = methodName(context.method)
-      if (error instanceof ModelkeepError && error.reason === 'PERMISSION_DENIED') {
-        const permission = error.metadata['permission'] ?? ''
-        await keepDenial(options, { caller, method, permission, namespace: '', requestId })
-      }
+      await keepRefusal(options, findRefusal(error, { caller, method: context.method, namespace: '', requestId }))
       logRefusal(options.logger, { requestId, method, principal: caller.principal }, error)
       throw toConnectError(error)
     }
@@ -93,16 +78,6 @@ export function logRefusal(logger: Logger, entry: Record<string, string>, error:
   } else {
     logger[code === Code.Internal ? 'error' : 'warn']({ ...call, error }, 'refused')
   }
-}
-
-/** A denial stands whether or not it can be recorded at present. */
-export async function keepDenial(
-  { recordDenial, logger }: Pick<GateOptions, 'recordDenial' | 'logger'>,
-  denial: Denial,
-): Promise<void> {
-  await recordDenial(denial).catch((error: unknown) => {
-    logger.error({ error, requestId: denial.requestId, method: denial.method }, 'a denial could not be recorded')
-  })
 }
 
 /** The first of the two checks: does the caller hold the permission anywhere? */

@@ -5,13 +5,13 @@ import { accessKey, requestIdKey, type Access } from './caller.ts'
 import { ModelkeepError } from './errors.ts'
 import { toConnectError } from './fault.ts'
 import { methodName } from './foreign-access.ts'
-import { keepDenial, type RecordDenial } from './gate.ts'
 import type { Logger } from './log.ts'
+import { findRefusal, keepRefusal, type RecordRefusal } from './refusals.ts'
 
 type Answer = UnaryResponse | StreamResponse
 
-export function createInterceptors(logger: Logger, recordDenial: RecordDenial): Interceptor[] {
-  return [observe(logger), translate(logger, recordDenial), enforce]
+export function createInterceptors(logger: Logger, recordRefusal: RecordRefusal): Interceptor[] {
+  return [observe(logger), translate(logger, recordRefusal), enforce]
 }
 
 /** One line a call, when it ends. */
@@ -41,7 +41,7 @@ function observe(logger: Logger): Interceptor {
   }
 }
 
-function translate(logger: Logger, recordDenial: RecordDenial): Interceptor {
+function translate(logger: Logger, recordRefusal: RecordRefusal): Interceptor {
   return (next) => (request) =>
     settle(
       () => next(request),
@@ -49,12 +49,10 @@ function translate(logger: Logger, recordDenial: RecordDenial): Interceptor {
       async (error) => {
         const requestId = request.contextValues.get(requestIdKey)
         const { caller, namespace } = request.contextValues.get(accessKey)
-        const method = methodName(request.method)
         const refused = toConnectError(error, request.signal)
-        if (error instanceof ModelkeepError && error.reason === 'PERMISSION_DENIED') {
-          const permission = error.metadata['permission'] ?? ''
-          await keepDenial({ recordDenial, logger }, { caller, method, permission, namespace, requestId })
-        }
+        const refusal = findRefusal(error, { caller, method: request.method, namespace, requestId }, refused)
+        await keepRefusal({ recordRefusal, logger }, refusal)
+        const method = methodName(request.method)
         if (refused.code === Code.Internal) logger.error({ requestId, method, error }, 'fault')
         // Why a store, a database or a sister failed is the operator's to know, and not the caller's.
         else if (error instanceof ModelkeepError && error.cause) logger.warn({ requestId, method, error }, 'failing')

@@ -6,11 +6,10 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { HealthCheckResponse_ServingStatus as Status } from '#gen/health/v1/health_pb.ts'
 import { NOBODY } from './caller.ts'
-import { ModelkeepError } from './errors.ts'
 import { toConnectError } from './fault.ts'
-import { methodName } from './foreign-access.ts'
-import { admit, bearerToken, keepDenial, logRefusal, type GateOptions } from './gate.ts'
+import { admit, bearerToken, logRefusal, type GateOptions } from './gate.ts'
 import { healthStatus, type HealthOptions } from './health.ts'
+import { findRefusal, keepRefusal } from './refusals.ts'
 
 export interface PlainAnswer {
   /** `content-type`. */
@@ -85,10 +84,7 @@ async function admitPlain(
     const access = admit(rpc, caller)
     if (namespace !== undefined) access.require(namespace)
   } catch (error) {
-    if (error instanceof ModelkeepError && error.reason === 'PERMISSION_DENIED') {
-      const { permission = '', namespace = '' } = error.metadata
-      await keepDenial(options, { caller, method: methodName(rpc), permission, namespace, requestId })
-    }
+    await keepRefusal(options, findRefusal(error, { caller, method: rpc, namespace: namespace ?? '', requestId }))
     throw error
   }
 }

@@ -48,7 +48,7 @@ export function adapterOptions(serving: Serving) {
       reflectionRoutes([...serving.services, Health])(router)
     },
     requestGate: createGate(serving),
-    interceptors: createInterceptors(serving.logger, serving.recordDenial),
+    interceptors: createInterceptors(serving.logger, serving.recordRefusal),
     readMaxBytes: MAX_MESSAGE_BYTES,
     acceptCompression: [],
     shutdownSignal: cutOff.signal,

@@ -4,11 +4,12 @@ import type { ConnectRouter } from '@connectrpc/connect'
 import { once } from 'node:events'
 import { processEnvironment } from './env.ts'
 import type { ByteMethod } from './fast-lane/lane.ts'
-import type { Authenticate, RecordDenial } from './gate.ts'
+import type { Authenticate } from './gate.ts'
 import type { HealthOptions } from './health.ts'
 import type { Address } from './listen.ts'
 import type { Logger } from './log.ts'
 import type { AnswerPlain } from './plain-http.ts'
+import type { RecordRefusal } from './refusals.ts'
 import { serve } from './serve.ts'
 
 export interface Service {
@@ -16,7 +17,7 @@ export interface Service {
   services: DescService[]
   routes: (router: ConnectRouter) => void
   authenticate: Authenticate
-  recordDenial: RecordDenial
+  recordRefusal: RecordRefusal
   check: HealthOptions['check']
   /** Methods that carry bytes and take the fast lane. */
   byteMethods?: ByteMethod[]

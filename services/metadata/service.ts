@@ -8,10 +8,11 @@ import { NamespaceService } from '#gen/modelkeep/metadata/v1/namespace_service_p
 import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
 import { createAuthenticate, type TrustedServices } from '#lib/authenticate.ts'
 import type { Logger } from '#lib/log.ts'
+import { Refusals } from '#lib/refusals.ts'
 import { startRelay } from '#lib/relay.ts'
 import type { Service } from '#lib/service.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
-import { outboxReader, recordDenial } from '#lib/store/outbox.ts'
+import { outboxReader, recordRefusal } from '#lib/store/outbox.ts'
 import { forgetOldRequests } from '#lib/store/requests.ts'
 import { repeat } from '#lib/background.ts'
 import { startReleases } from './releases.ts'
@@ -49,6 +50,10 @@ export function metadataService(deps: MetadataDeps): Service {
     () => forgetOldRequests(forkFor(database)),
     logger,
   )
+  const refusals = new Refusals(async (refusal) => {
+    await recordRefusal(database, refusal)
+    relay.wake()
+  }, logger)
   const registry = { database, manifests, relay, releases }
   return {
     services: [NamespaceService, ModelService, VersionService, AliasService, IdentityService],
@@ -60,15 +65,13 @@ export function metadataService(deps: MetadataDeps): Service {
       router.service(IdentityService, identityRoutes({ database, relay }))
     },
     authenticate: createAuthenticate(deps.trustedServices, lookUpToken(database)),
-    async recordDenial(denial) {
-      await recordDenial(database, denial)
-      relay.wake()
-    },
+    recordRefusal: (refusal) => refusals.tell(refusal),
     async check() {
       await forkFor(database).execute('select 1')
       return true
     },
     async close() {
+      await refusals.close()
       await Promise.all([relay.stop(), releases.stop(), forgetting.stop()])
       await database.close(true)
     },

@@ -100,10 +100,10 @@ function combine(parts: Record<ServiceName, Service>): Omit<Service, 'authentica
   return {
     services: all.flatMap(({ services }) => services),
     routes: (router) => all.forEach(({ routes }) => routes(router)),
-    recordDenial(denial) {
-      const isOf = (part: Service) => part.services.some(({ typeName }) => denial.method.startsWith(`${typeName}/`))
+    recordRefusal(refusal) {
+      const isOf = (part: Service) => part.services.some(({ typeName }) => refusal.method.startsWith(`${typeName}/`))
       const name = SERVICE_NAMES.find((candidate) => isOf(parts[candidate]))
-      return name ? parts[name].recordDenial(denial) : Promise.resolve()
+      return name ? parts[name].recordRefusal(refusal) : Promise.resolve()
     },
     check: async (service) => (await Promise.all(all.map(({ check }) => check(service)))).every(Boolean),
     plain: (path, admit) => parts.audit.plain!(path, admit),

@@ -1,5 +1,5 @@
 // Every RPC that is declared to be told of leaves its event, in the outbox with the change and then in the log, once; no
-// other does; and what fails leaves none.
+// other does; and what fails leaves that it failed.
 import type { DescMethod, DescService } from '@bufbuild/protobuf'
 import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import type { Client } from '@connectrpc/connect'
@@ -23,7 +23,7 @@ import { VersionService } from '../../gen/modelkeep/metadata/v1/version_service_
 import { readEvent } from '../../clients/cli/audit/event.ts'
 import { replayGovernance } from '../../clients/cli/audit/governance.ts'
 import { EVENT_TYPES, type EventType } from '../../services/lib/event-types.ts'
-import { accessRuleOf } from '../../services/lib/foreign-access.ts'
+import { accessRuleOf, methodName } from '../../services/lib/foreign-access.ts'
 import { startAllServices, type AllServices } from '../support/all-services.ts'
 import { METHODS, ruleOf } from '../support/every-service.ts'
 import { refusalOf } from '../support/refusal.ts'
@@ -184,9 +184,9 @@ const CATALOGUE: Record<string, EventType[]> = {
 /** Needs an S3 store: it is told of in artifact/reads.test.ts. */
 const ELSEWHERE = ['GetDownloadPlan']
 
-const isTold = (method: DescMethod) =>
+const isToldOf = (method: DescMethod) =>
   ruleOf(method).audited || accessRuleOf(method).download !== DownloadAudit.UNSPECIFIED
-const TOLD = METHODS.filter(isTold)
+const TOLD = METHODS.filter(isToldOf)
 
 test('every RPC that is declared to be told of is in the catalogue, and no other', () => {
   expect(TOLD.map(({ name }) => name).toSorted()).toEqual([...Object.keys(CATALOGUE), ...ELSEWHERE].toSorted())
@@ -266,17 +266,36 @@ async function attempt(method: DescMethod, token: string, requestId: string): Pr
   await (method.methodKind === 'server_streaming' ? Array.fromAsync(answer as AsyncIterable<unknown>) : answer)
 }
 
-test('what fails leaves no event, and who was refused leaves that', async () => {
+test('a change that fails leaves that alone, once for what repeats it; and who was refused leaves that', async () => {
+  const failures: Record<string, { reason: string; code: string }> = {}
   for (const method of TOLD) {
     const failed = await refusalOf(attempt(method, 'mk_admin', `failed-${method.name}`))
     expect([method.name, failed.code]).not.toEqual([method.name, 'PermissionDenied'])
+    if (ruleOf(method).audited) failures[method.name] = { reason: failed.reason, code: failed.code }
+    expect(await refusalOf(attempt(method, 'mk_admin', `failed-again-${method.name}`))).toEqual(failed)
     const denied = await refusalOf(attempt(method, 'mk_nobody', `denied-${method.name}`))
     expect([method.name, denied.code]).toEqual([method.name, 'PermissionDenied'])
   }
   const isOf = (kind: string) => (entry: LogEntry) => entry.event!.requestId.startsWith(`${kind}-`)
-  await expect.poll(async () => (await readLog()).filter(isOf('denied')).length).toBe(TOLD.length)
+  const expected = TOLD.length + Object.keys(failures).length
+  const isTold = (entry: LogEntry) => isOf('denied')(entry) || isOf('failed')(entry)
+  await expect.poll(async () => (await readLog()).filter(isTold).length).toBe(expected)
   const entries = await readLog()
-  expect(entries.filter(isOf('failed'))).toEqual([])
+  const failed = entries.filter(isOf('failed')).map(({ event }) => event!)
+  expect(Object.fromEntries(failed.map(({ requestId, details }) => [requestId, details]))).toEqual(
+    Object.fromEntries(Object.entries(failures).map(([name, details]) => [`failed-${name}`, details])),
+  )
+  expect(failed).toHaveLength(Object.keys(failures).length)
+  for (const event of failed) {
+    const name = event.requestId.slice('failed-'.length)
+    expect(event).toMatchObject({
+      type: 'attempt.failed.v1',
+      outcome: Outcome.DENIED,
+      actor: { principal: 'admin', credentialId: expect.stringMatching(/./) as string },
+      resource: { type: 'rpc', id: methodName(TOLD.find((method) => method.name === name)!) },
+    })
+    requireDetails(event)
+  }
   for (const { event } of entries.filter(isOf('denied'))) {
     const name = event!.requestId.slice('denied-'.length)
     const { parent } = TOLD.find((method) => method.name === name)!

@@ -162,13 +162,19 @@ test('over JSON too, nothing of the answer leaves', async () => {
 test('who asks gets the answer where the role is, a denial elsewhere, and the denial is told with its namespace', async () => {
   const reader = callerOf('mk_reader')
   expect(await reader['asks']!({ text: 'default' })).toMatchObject(SECRET)
-  const before = serving.denials.length
+  const before = serving.refusals.length
   expect(await refusalOf(reader['asks']!({ text: 'other' }))).toMatchObject({
     code: 'PermissionDenied',
     metadata: { permission: 'READ', namespace: 'other' },
   })
-  expect(serving.denials.slice(before)).toMatchObject([
-    { caller: { principal: 'reader' }, method: 'test.v1.ThingService/Asks', permission: 'READ', namespace: 'other' },
+  expect(serving.refusals.slice(before)).toMatchObject([
+    {
+      type: 'access.denied.v1',
+      caller: { principal: 'reader' },
+      method: 'test.v1.ThingService/Asks',
+      namespace: 'other',
+      details: { permission: 'READ' },
+    },
   ])
 })
 
@@ -182,7 +188,7 @@ test('what a caller may not know of looks as if it were not there', async () => 
 })
 
 test('when a denial cannot be recorded, the call is refused all the same', async () => {
-  const deaf = { ...serving, recordDenial: () => Promise.reject(new ModelkeepError('DEPENDENCY_UNAVAILABLE', 'no')) }
+  const deaf = { ...serving, recordRefusal: () => Promise.reject(new ModelkeepError('DEPENDENCY_UNAVAILABLE', 'no')) }
   const other = await serve(deaf, { host: '127.0.0.1', port: 0 })
   const client = grpcClient(things, other.port, 'mk_nobody') as unknown as Record<string, Call>
   const reader = grpcClient(things, other.port, 'mk_reader') as unknown as Record<string, Call>

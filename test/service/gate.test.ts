@@ -135,10 +135,10 @@ describe('the gate, on a real socket', () => {
   test.each(named)('%s refuses who lacks the permission before the body, and tells of it', async (_name, method) => {
     const refused = Object.keys(CALLERS).filter((token) => !mayCall(method).includes(token))
     for (const token of refused) {
-      const before = serving.denials.length
+      const before = serving.refusals.length
       expect(await statusWithoutBody(method, { authorization: `Bearer ${token}` }), token).toBe(PERMISSION_DENIED)
-      expect(serving.denials.slice(before)).toMatchObject([
-        { caller: CALLERS[token], method: pathOf(method).slice(1), permission: ruleOf(method).name },
+      expect(serving.refusals.slice(before)).toMatchObject([
+        { caller: CALLERS[token], method: pathOf(method).slice(1), details: { permission: ruleOf(method).name } },
       ])
     }
   })

@@ -62,10 +62,11 @@ export async function startAllServices(): Promise<AllServices> {
     auditService({ ...common, database: openAudit({ url }), identity: sister(IdentityService, 'metadata', 'audit') }),
   ]
   serving.services = services.flatMap((service) => service.services)
-  serving.recordDenial = async (denial) => {
-    serving.denials.push(denial)
-    const isOf = (service: Service) => service.services.some(({ typeName }) => denial.method.startsWith(`${typeName}/`))
-    await services.find(isOf)?.recordDenial(denial)
+  serving.recordRefusal = async (refusal) => {
+    serving.refusals.push(refusal)
+    const { method } = refusal
+    const isOf = (service: Service) => service.services.some(({ typeName }) => method.startsWith(`${typeName}/`))
+    await services.find(isOf)?.recordRefusal(refusal)
   }
   const served = await serve(serving, { host: '127.0.0.1', port })
   const clients = new Map<string, unknown>()

@@ -7,7 +7,7 @@ import { createAuthenticate, hashToken } from '../../services/lib/authenticate.t
 import { createLogger } from '../../services/lib/log.ts'
 import { adapterOptions, type Serving } from '../../services/lib/serve.ts'
 import type { Database } from '../../services/lib/store/database.ts'
-import { recordDenial } from '../../services/lib/store/outbox.ts'
+import { recordRefusal } from '../../services/lib/store/outbox.ts'
 import { createAdminToken } from '../../services/metadata/admin-token.ts'
 import { identityRoutes } from '../../services/metadata/rpc/identity.ts'
 import { lookUpToken } from '../../services/metadata/store/identity.ts'
@@ -63,7 +63,7 @@ export async function openIdentity(): Promise<Identity> {
       new Map([[hashToken(ARTIFACT_TOKEN).toString('hex'), 'artifact']]),
       lookUpToken(database),
     ),
-    recordDenial: (denial) => recordDenial(database, denial),
+    recordRefusal: (refusal) => recordRefusal(database, refusal),
     check: async () => true,
     draining: new AbortController().signal,
     logger: createLogger('metadata', 'info', { write: (line: string) => void logs.push(line) }),

@@ -5,8 +5,8 @@ import type { DescService } from '@bufbuild/protobuf'
 import { Role } from '../../gen/modelkeep/metadata/v1/identity_pb.ts'
 import type { Caller } from '../../services/lib/caller.ts'
 import { fail } from '../../services/lib/errors.ts'
-import type { Denial } from '../../services/lib/gate.ts'
 import { createLogger } from '../../services/lib/log.ts'
+import type { Refusal } from '../../services/lib/refusals.ts'
 import type { Serving } from '../../services/lib/serve.ts'
 
 /** Callers by token: an administrator of all, members of `default`, an administrator of
@@ -42,13 +42,13 @@ function sister(service: string): Caller {
 }
 
 export interface StubServing extends Serving {
-  denials: Denial[]
+  refusals: Refusal[]
   logs: string[]
   drain: AbortController
 }
 
 export function stubServing(services: DescService[], routes: Serving['routes']): StubServing {
-  const denials: Denial[] = []
+  const refusals: Refusal[] = []
   const logs: string[] = []
   const drain = new AbortController()
   return {
@@ -58,12 +58,12 @@ export function stubServing(services: DescService[], routes: Serving['routes']):
       if (!Object.hasOwn(CALLERS, token)) fail('TOKEN_INVALID', 'the token is unknown or revoked')
       return CALLERS[token]!
     },
-    recordDenial: async (denial) => void denials.push(denial),
+    recordRefusal: async (refusal) => void refusals.push(refusal),
     check: async () => true,
     draining: drain.signal,
     drain,
     logger: createLogger('stub', 'info', { write: (line: string) => void logs.push(line) }),
-    denials,
+    refusals,
     logs,
   }
 }

@@ -106,7 +106,7 @@ function entryRow({ event }: LogEntry): string[] {
   return [
     time(event?.occurTime),
     event?.actor?.principal || 'nobody',
-    event?.outcome === Outcome.DENIED && !what.includes('denied') ? `${what} (denied)` : what,
+    event?.outcome === Outcome.DENIED && !/denied|failed/.test(what) ? `${what} (denied)` : what,
     shortenDigests(event?.resource?.name || event?.resource?.id || ''),
     event?.reason ?? '',
   ]

@@ -7,6 +7,7 @@ import { accessRuleOf } from '#lib/foreign-access.ts'
 import { inTransaction, type Database } from '#lib/store/database.ts'
 import { emit, type EventInit } from '#lib/store/outbox.ts'
 import { Batcher } from '#lib/batcher.ts'
+import { Lately } from '#lib/lately.ts'
 import type { DownloadPolicy } from '../domain/download-policy.ts'
 import type { Range } from '../domain/range.ts'
 import { blobResource, manifestResource } from '../store/events.ts'
@@ -25,11 +26,6 @@ interface Job {
   context: HandlerContext
 }
 
-interface Told {
-  done: Promise<unknown>
-  until: number
-}
-
 /** A client that asks again and again for the same is told of once in so long. */
 const AGAIN_MS = 60_000
 /** What is remembered; beyond it, what is oldest is told of again. */
@@ -40,8 +36,8 @@ const MOST_AT_ONCE = 64
 export class Reads {
   readonly #policy: DownloadPolicy
   readonly #batcher: Batcher<Job, void>
-  /** By who and what, the oldest first. */
-  readonly #told = new Map<string, Told>()
+  /** By who and what. */
+  readonly #told = new Lately<Promise<unknown>>({ forgetMs: AGAIN_MS, most: MOST_REMEMBERED })
 
   constructor(database: Database, policy: DownloadPolicy) {
     this.#policy = policy
@@ -68,23 +64,15 @@ export class Reads {
     if (!COVERED[this.#policy].includes(accessRuleOf(context.method).download)) return
     const { principal, credentialId } = accessOf(context).caller
     const key = JSON.stringify([principal, credentialId, init.resource.name, init.details])
-    this.#forget()
     const known = this.#told.get(key)
-    if (known) return void (await known.done)
+    if (known) return void (await known)
     const done = this.#batcher.do({ init, context })
-    this.#told.set(key, { done, until: performance.now() + AGAIN_MS })
+    this.#told.set(key, done)
     try {
       await done
     } catch (error) {
-      if (this.#told.get(key)?.done === done) this.#told.delete(key)
+      if (this.#told.get(key) === done) this.#told.delete(key)
       throw error
-    }
-  }
-
-  #forget(): void {
-    for (const [key, { until }] of this.#told) {
-      if (until > performance.now() && this.#told.size < MOST_REMEMBERED) return
-      this.#told.delete(key)
     }
   }
 }

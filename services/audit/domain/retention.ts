@@ -15,6 +15,7 @@ const CLASSES = new Map<string, RetentionClass>([
   ['garbage', 'OPERATIONAL'],
   ['orphan', 'OPERATIONAL'],
   ['access', 'SECURITY'],
+  ['attempt', 'SECURITY'],
   ['role', 'SECURITY'],
   ['token', 'SECURITY'],
   ['producer', 'SECURITY'],

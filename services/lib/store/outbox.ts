@@ -7,7 +7,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { EventSchema, Outcome, ResourceSchema, type Event, type Resource } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { accessOf, requestIdKey, traceIdKey } from '../caller.ts'
 import type { EventType } from '../event-types.ts'
-import type { Denial } from '../gate.ts'
+import { refusalEvent, type Refusal } from '../refusals.ts'
 import type { OutboxReader } from '../relay.ts'
 import { forkFor, inTransaction, type Database, type EntityManager } from './database.ts'
 import { createTimeColumn, toTimestamp } from './time.ts'
@@ -103,19 +103,10 @@ export function emitAs(em: EntityManager, principal: string, init: EventInit): v
   write(em, event)
 }
 
-/** Keeps a denial as an event of its own. */
-export async function recordDenial(database: Database, denial: Denial): Promise<void> {
-  const { caller, method, permission, namespace, requestId } = denial
+/** Keeps a refusal as an event of its own. */
+export async function recordRefusal(database: Database, refusal: Refusal): Promise<void> {
   await inTransaction(database, undefined, async (em) => {
-    const event = create(EventSchema, {
-      type: 'access.denied.v1',
-      actor: { principal: caller.principal, method: caller.method, credentialId: caller.credentialId },
-      resource: { type: 'rpc', id: method, namespace, name: method },
-      outcome: Outcome.DENIED,
-      requestId,
-      details: { permission },
-    })
-    write(em, event)
+    write(em, create(EventSchema, refusalEvent(refusal)))
     await em.flush()
   })
 }
