@@ -33,7 +33,7 @@ export interface Identity {
   /** A client of a new principal with a role. */
   member(principal: string, namespace: string, role: Role): Promise<Client<typeof IdentityService>>
   newToken(principal: string, lifeMs?: number): Promise<{ id: string; secret: string }>
-  /** Events of the outbox, by their number. */
+  /** Events of the outbox, by their number, less failed attempts. */
   events(): Promise<OutboxEvent[]>
   close(): Promise<void>
 }
@@ -95,7 +95,10 @@ export async function openIdentity(): Promise<Identity> {
       await runSql(url, `set session_replication_role = replica; ${sql}; set session_replication_role = origin`)
     },
     async events() {
-      const rows = await runSql(url, 'select event from metadata.outbox order by sequence')
+      const rows = await runSql(
+        url,
+        `select event from metadata.outbox where event ->> 'type' <> 'attempt.failed.v1' order by sequence`,
+      )
       return (rows as { event: OutboxEvent }[]).map(({ event }) => event)
     },
     async close() {

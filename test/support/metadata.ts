@@ -47,7 +47,7 @@ export interface Metadata {
   replica: Clients
   /** Clients of a new principal with these roles. */
   member(roles: Record<string, keyof typeof Role>): Promise<Clients & { principal: string }>
-  /** What `work` leaves in the outbox. */
+  /** What `work` leaves in the outbox, less failed attempts, of which those that repeat one are told a minute later. */
   eventsOf(work: () => Promise<unknown>): Promise<OutboxEvent[]>
   sql<Row extends object>(statement: string): Promise<Row[]>
   logs: string[]
@@ -65,7 +65,8 @@ export async function startMetadata({ failClosedSeconds = 0 } = {}): Promise<Met
   const sql = async <Row extends object>(statement: string): Promise<Row[]> =>
     (await runSql(database.url, statement)) as Row[]
   const events = async () =>
-    sql<{ sequence: string; event: OutboxEvent }>('select sequence, event from metadata.outbox order by sequence')
+    sql<{ sequence: string; event: OutboxEvent }>(`select sequence, event from metadata.outbox
+      where event ->> 'type' <> 'attempt.failed.v1' order by sequence`)
   let members = 0
   return {
     url: database.url,
