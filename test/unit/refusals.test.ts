@@ -50,7 +50,7 @@ test('tells once in a minute what is the same, and then the last of it, with the
 })
 
 test('gives the number of the untold to the next, where one comes first', async () => {
-  const { told, tell, pass, refusals } = start()
+  const { told, tell, refusals } = start()
   await tell('r1')
   for (const id of ['r2', 'r3']) await tell(id)
   vi.advanceTimersByTime(61_000)
@@ -63,7 +63,7 @@ test('gives the number of the untold to the next, where one comes first', async 
 })
 
 test('takes another caller, RPC or reason for something else', async () => {
-  const { told, tell, pass, refusals } = start()
+  const { told, tell, refusals } = start()
   const bob = { ...NOBODY, principal: 'bob', method: 'token' as const }
   await tell('r1')
   await tell('r2', { caller: bob })
@@ -75,7 +75,7 @@ test('takes another caller, RPC or reason for something else', async () => {
 })
 
 test('tells what is untold when it ends', async () => {
-  const { told, tell, pass, refusals } = start()
+  const { told, tell, refusals } = start()
   for (const id of ['r1', 'r2', 'r3']) await tell(id)
   await refusals.close()
   expect(told).toEqual([
