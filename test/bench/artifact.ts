@@ -3,6 +3,7 @@
 // service against the same bytes straight to and from the store. Real MinIO, PostgreSQL and gRPC over sockets, all on this
 // machine, every path in turn in every round, so that what else the machine does hits all. Ratios are judged.
 import { randomFillSync } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { collectLessOften } from '#lib/garbage.ts'
 import { connectClient, directClient, grpcJsClient, MIB, renew, type BlobClient } from './artifact-clients.ts'
@@ -23,6 +24,7 @@ const { values: options } = parseArgs({
   },
 })
 const SIZE = Number(options.mib ?? (options.quick ? 64 : 256)) * MIB
+const PROCESSES = ['service', 'MinIO', 'client']
 const ROUNDS = Number(options.rounds ?? (options.quick ? 3 : 7))
 
 interface Path {
@@ -93,25 +95,34 @@ function watch(world: World, { pid, isOurs = false }: Path, work: () => Promise<
   return watchUsage({ MinIO: world.minioPid, client: process.pid, ...(pid ? { service: pid } : {}) }, work)
 }
 
-/** Against the direct path, and the fast lane against the general adapter. */
+/** Against the direct path, and the fast lane against the general adapter; each beside what it would be if all cores did
+ * nothing but what these processes took of them. */
 function tell(way: string, usages: Record<string, Usage[]>, targets: Record<string, number>, gain: number): void {
   const gib = SIZE / 1024 / MIB
   console.log(
-    `\n${way} of ${SIZE / MIB} MiB`.padEnd(26) + '   MiB/s  | CPU s/GiB: service   MinIO  client | peak MiB: service',
+    `\n${way} of ${SIZE / MIB} MiB`.padEnd(26) +
+      '   MiB/s  | CPU s/GiB: service   MinIO  client | MiB/s if all cores worked | peak MiB: service',
   )
+  const cpuOf = (name: string, process: string): number =>
+    median(usages[name]!.map(({ cpu }) => (cpu[process] ?? 0) / gib))
+  const allCpuOf = (name: string): number => PROCESSES.reduce((sum, process) => sum + cpuOf(name, process), 0)
+  const rateOf = (name: string): number => median(usages[name]!.map(({ seconds }) => SIZE / MIB / seconds))
+  const limitOf = (name: string): number => (availableParallelism() * 1024) / allCpuOf(name)
   for (const [name, rounds] of Object.entries(usages)) {
-    const rate = median(rounds.map(({ seconds }) => SIZE / MIB / seconds))
-    const cpu = (process: string): string => median(rounds.map(({ cpu }) => (cpu[process] ?? 0) / gib)).toFixed(2)
     const peak = median(rounds.map(({ peakMib }) => peakMib['service'] ?? 0)).toFixed(0)
-    const cpus = ['service', 'MinIO', 'client'].map((process) => cpu(process).padStart(8)).join('')
-    console.log(`  ${name.padEnd(24)}${rate.toFixed(0).padStart(8)}  |           ${cpus} | ${peak.padStart(8)}`)
+    const cpus = PROCESSES.map((process) => cpuOf(name, process).toFixed(2).padStart(8)).join('')
+    const limit = limitOf(name).toFixed(0).padStart(25)
+    const rate = rateOf(name).toFixed(0).padStart(8)
+    console.log(`  ${name.padEnd(24)}${rate}  |           ${cpus} | ${limit} | ${peak.padStart(8)}`)
   }
   const ratio = (name: string, of: string): number =>
     median(usages[name]!.map(({ seconds }, round) => usages[of]![round]!.seconds / seconds))
   for (const [name, least] of Object.entries(targets)) {
     figures.tell(`${way}, ${name}, against direct`, ratio(name, 'direct'), '×', { least })
+    figures.tell('  if all cores worked', limitOf(name) / rateOf('direct'), '×')
   }
-  figures.tell(`${way}, grpc-js, fast lane against general`, ratio('fast, grpc-js', 'general, grpc-js'), '×', {
-    least: gain,
-  })
+  const [fast, general] = ['fast, grpc-js', 'general, grpc-js']
+  figures.tell(`${way}, grpc-js, fast lane against general`, ratio(fast, general), '×', { least: gain })
+  figures.tell('  if all cores worked', allCpuOf(general) / allCpuOf(fast), '×')
+  figures.tell('  CPU of the service alone', cpuOf(general, 'service') / cpuOf(fast, 'service'), '×')
 }
