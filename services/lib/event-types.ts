@@ -27,6 +27,11 @@ export const EVENT_TYPES = {
     when: 'a change that a known caller asked for was refused for another reason',
     details: ['reason', 'code', 'repeats?'],
   },
+  'authentication.failed.v1': {
+    producer: 'metadata',
+    when: 'a token that is revoked or expired was shown',
+    details: ['reason', 'repeats?'],
+  },
   'namespace.created.v1': { producer: 'metadata', when: 'a namespace was made', details: [] },
   'namespace.updated.v1': { producer: 'metadata', when: 'its description was changed', details: ['fields'] },
   'namespace.deleted.v1': { producer: 'metadata', when: 'it was deleted', details: [] },

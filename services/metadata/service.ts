@@ -17,6 +17,7 @@ import { forgetOldRequests } from '#lib/store/requests.ts'
 import { repeat } from '#lib/background.ts'
 import { startReleases } from './releases.ts'
 import { aliasRoutes } from './rpc/aliases.ts'
+import { deadTokenTeller } from './rpc/dead-token.ts'
 import { identityRoutes } from './rpc/identity.ts'
 import { modelRoutes } from './rpc/models.ts'
 import { namespaceRoutes } from './rpc/namespaces.ts'
@@ -54,6 +55,7 @@ export function metadataService(deps: MetadataDeps): Service {
     await recordRefusal(database, refusal)
     relay.wake()
   }, logger)
+  const tellDead = deadTokenTeller((refusal) => refusals.tell(refusal), logger)
   const registry = { database, manifests, relay, releases }
   return {
     services: [NamespaceService, ModelService, VersionService, AliasService, IdentityService],
@@ -62,9 +64,9 @@ export function metadataService(deps: MetadataDeps): Service {
       router.service(ModelService, modelRoutes(registry))
       router.service(VersionService, versionRoutes(registry))
       router.service(AliasService, aliasRoutes(registry))
-      router.service(IdentityService, identityRoutes({ database, relay }))
+      router.service(IdentityService, identityRoutes({ database, relay, tellDead }))
     },
-    authenticate: createAuthenticate(deps.trustedServices, lookUpToken(database)),
+    authenticate: createAuthenticate(deps.trustedServices, lookUpToken(database, tellDead)),
     recordRefusal: (refusal) => refusals.tell(refusal),
     async check() {
       await forkFor(database).execute('select 1')

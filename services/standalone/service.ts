@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
-import { createAuthenticate, hashToken, SERVICE_TOKEN_PREFIX } from '#lib/authenticate.ts'
+import { hashToken, SERVICE_TOKEN_PREFIX } from '#lib/authenticate.ts'
 import { sisterClient } from '#lib/clients.ts'
 import { createLogger } from '#lib/log.ts'
 import { serve } from '#lib/serve.ts'
@@ -19,7 +19,6 @@ import { auditService } from '../audit/service.ts'
 import type { Signer } from '../audit/signer.ts'
 import { openStore as openAudit } from '../audit/store/orm.ts'
 import { metadataService } from '../metadata/service.ts'
-import { lookUpToken } from '../metadata/store/identity.ts'
 import { openStore as openMetadata } from '../metadata/store/orm.ts'
 import { freePort } from './postgres.ts'
 
@@ -51,10 +50,9 @@ export async function openStandalone(deps: StandaloneDeps): Promise<Service> {
     token: tokens[from],
   })
   const common = (name: ServiceName) => ({ logger: createLogger(name, deps.logLevel), draining, trustedServices })
-  const registry = openMetadata({ url })
   const metadata = metadataService({
     ...common('metadata'),
-    database: registry,
+    database: openMetadata({ url }),
     manifests: sisterClient(ManifestService, sister('metadata', 'artifact')),
     ingest: sisterClient(IngestService, sister('metadata', 'audit')),
   })
@@ -74,8 +72,7 @@ export async function openStandalone(deps: StandaloneDeps): Promise<Service> {
     signer: deps.signer,
     retention: deps.retention,
   })
-  const authenticate = createAuthenticate(trustedServices, lookUpToken(registry))
-  const one = { ...combine({ metadata, artifact, audit }), authenticate }
+  const one = { ...combine({ metadata, artifact, audit }), authenticate: metadata.authenticate }
   const logger = createLogger('inner', deps.logLevel)
   const inner = await serve({ ...one, logger, draining }, { host: INNER_HOST, port })
   return {

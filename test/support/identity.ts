@@ -9,6 +9,7 @@ import { adapterOptions, type Serving } from '../../services/lib/serve.ts'
 import type { Database } from '../../services/lib/store/database.ts'
 import { recordRefusal } from '../../services/lib/store/outbox.ts'
 import { createAdminToken } from '../../services/metadata/admin-token.ts'
+import { deadTokenTeller } from '../../services/metadata/rpc/dead-token.ts'
 import { identityRoutes } from '../../services/metadata/rpc/identity.ts'
 import { lookUpToken } from '../../services/metadata/store/identity.ts'
 import { openStore } from '../../services/metadata/store/orm.ts'
@@ -55,18 +56,23 @@ export async function openIdentity(): Promise<Identity> {
   const logs: string[] = []
   let woken = 0
   const wake = (): void => void (woken += 1)
+  const logger = createLogger('metadata', 'info', { write: (line: string) => void logs.push(line) })
+  const tellDead = deadTokenTeller((refusal) => recordRefusal(database, refusal), logger)
   const serving: Serving = {
     services: [IdentityService],
     routes: (router) =>
-      router.service(IdentityService, identityRoutes({ database, relay: { wake, settle: async () => wake() } })),
+      router.service(
+        IdentityService,
+        identityRoutes({ database, relay: { wake, settle: async () => wake() }, tellDead }),
+      ),
     authenticate: createAuthenticate(
       new Map([[hashToken(ARTIFACT_TOKEN).toString('hex'), 'artifact']]),
-      lookUpToken(database),
+      lookUpToken(database, tellDead),
     ),
     recordRefusal: (refusal) => recordRefusal(database, refusal),
     check: async () => true,
     draining: new AbortController().signal,
-    logger: createLogger('metadata', 'info', { write: (line: string) => void logs.push(line) }),
+    logger,
   }
   const as = (token: string) => identityClient(serving, token)
   const adminToken = await createAdminToken(database)

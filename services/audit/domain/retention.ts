@@ -16,6 +16,7 @@ const CLASSES = new Map<string, RetentionClass>([
   ['orphan', 'OPERATIONAL'],
   ['access', 'SECURITY'],
   ['attempt', 'SECURITY'],
+  ['authentication', 'SECURITY'],
   ['role', 'SECURITY'],
   ['token', 'SECURITY'],
   ['producer', 'SECURITY'],

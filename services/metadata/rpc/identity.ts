@@ -1,13 +1,13 @@
 // IdentityService: who calls, with which tokens and roles.
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect'
 import type { AuthenticateTokenRequest, IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
-import { accessOf } from '#lib/caller.ts'
+import { accessOf, requestIdKey } from '#lib/caller.ts'
 import { fail } from '#lib/errors.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
 import { translateFault } from '#lib/store/faults.ts'
 import { rfc3339 } from '#lib/store/time.ts'
 import { parseTokenHash } from '../domain/identity.ts'
-import { findToken } from '../store/identity.ts'
+import { findToken, type TellDeadToken } from '../store/identity.ts'
 import { listRolesOf } from '../store/roles.ts'
 import { findTokenById } from '../store/tokens.ts'
 import { presentBinding, presentToken } from './present-identity.ts'
@@ -18,6 +18,7 @@ export interface IdentityDeps {
   database: Database
   /** Told after every commit that leaves events to be sent. */
   relay: { wake(): void; settle(): Promise<void> }
+  tellDead: TellDeadToken
 }
 
 export function identityRoutes(deps: IdentityDeps): ServiceImpl<typeof IdentityService> {
@@ -43,14 +44,15 @@ async function whoAmI({ database }: IdentityDeps, context: HandlerContext) {
 }
 
 async function authenticateToken(
-  { database }: IdentityDeps,
+  { database, tellDead }: IdentityDeps,
   request: AuthenticateTokenRequest,
   context: HandlerContext,
 ) {
   const hash = parseTokenHash(request.tokenSha256)
   const found = await findToken(forkFor(database, context.signal), hash).catch(translateFault)
-  if (!found) fail('TOKEN_NOT_FOUND', 'the token is unknown or revoked')
-  const { token, expired, roles } = found
-  if (expired) fail('TOKEN_NOT_FOUND', 'the token has expired', { expire_time: rfc3339(token.expire_time) })
+  if (found?.death) await tellDead(found.token, found.death, context.values.get(requestIdKey))
+  if (!found || found.death === 'TOKEN_REVOKED') fail('TOKEN_NOT_FOUND', 'the token is unknown or revoked')
+  const { token, death, roles } = found
+  if (death) fail('TOKEN_NOT_FOUND', 'the token has expired', { expire_time: rfc3339(token.expire_time) })
   return { token: presentToken(token), roles: roles.map(presentBinding) }
 }

@@ -62,13 +62,23 @@ export interface RoleRow {
   create_time: string
 }
 
+/** Why a token that was valid once is no more. */
+export type Death = 'TOKEN_REVOKED' | 'TOKEN_EXPIRED'
+
+/** Told when such a token is shown. */
+export type TellDeadToken = (
+  token: { id: string; principal: string },
+  death: Death,
+  requestId?: string,
+) => Promise<void>
+
 export interface FoundToken {
   token: TokenRow
-  expired: boolean
+  death: Death | undefined
   roles: RoleRow[]
 }
 
-/** Unknown and revoked tokens are undefined; expired ones are not. The same one query for all. */
+/** Unknown tokens are undefined. The same one query for all. */
 export async function findToken(em: EntityManager, tokenHash: Buffer): Promise<FoundToken | undefined> {
   const [found] = await em.execute<(TokenRow & { expired: boolean; roles: RoleRow[] })[]>(
     `select id, principal, description, create_time, expire_time, revoke_time, expire_time <= now() as expired,
@@ -78,8 +88,12 @@ export async function findToken(em: EntityManager, tokenHash: Buffer): Promise<F
       from token where token_hash = ?`,
     [tokenHash],
   )
-  if (!found || found.revoke_time !== null) return undefined
-  return { token: found, expired: found.expired, roles: found.roles }
+  return found && { token: found, death: findDeath(found.revoke_time !== null, found.expired), roles: found.roles }
+}
+
+function findDeath(revoked: boolean, expired: boolean): Death | undefined {
+  if (revoked) return 'TOKEN_REVOKED'
+  return expired ? 'TOKEN_EXPIRED' : undefined
 }
 
 interface CallerRow {
@@ -93,15 +107,17 @@ interface CallerRow {
 }
 
 /** How the metadata service itself finds out who calls: always fresh, so before every call, and kept light for that. */
-export function lookUpToken(database: Database): LookUpToken {
+export function lookUpToken(database: Database, tellDead?: TellDeadToken): LookUpToken {
   return async (tokenHash, signal) => {
     const sql = `select id, principal, expire_time, revoke_time is not null as revoked, expire_time <= now() as expired,
         array(select namespace || ' ' || role from role_binding b where b.principal = token.principal) as roles
       from token where token_hash = ?`
     const [found] = await forkFor(database, signal).execute<CallerRow[]>(sql, [tokenHash]).catch(translateFault)
-    if (!found || found.revoked) fail('TOKEN_INVALID', 'the token is unknown or revoked')
-    const { id, principal, expired, expire_time: end } = found
-    if (expired) fail('TOKEN_EXPIRED', 'the token has expired', { expire_time: rfc3339(end) })
+    const death = found && findDeath(found.revoked, found.expired)
+    if (death) await tellDead?.(found, death)
+    if (!found || death === 'TOKEN_REVOKED') fail('TOKEN_INVALID', 'the token is unknown or revoked')
+    const { id, principal, expire_time: end } = found
+    if (death) fail('TOKEN_EXPIRED', 'the token has expired', { expire_time: rfc3339(end) })
     return { principal, method: 'token', credentialId: id, service: '', roles: new Map(found.roles.map(parseBinding)) }
   }
 }

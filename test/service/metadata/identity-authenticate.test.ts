@@ -52,6 +52,30 @@ test('unknown, revoked and expired tokens open nothing, and only the expired is 
   expect(await refusalOf(ask(both.secret))).toEqual(unknown)
 })
 
+test('a revoked or expired token that is shown is told, one that nobody knows is not', async () => {
+  const { secret, id } = await identity.newToken('shown')
+  await identity.expire('shown')
+  const before = (await identity.events()).length
+  const told = async () => (await identity.events()).slice(before)
+  await refusalOf(ask(secret))
+  await refusalOf(identity.as(secret).whoAmI({}))
+  await refusalOf(ask('mk_unknown'))
+  await refusalOf(identity.as('mk_unknown').whoAmI({}))
+  const event = {
+    type: 'authentication.failed.v1',
+    outcome: 'OUTCOME_DENIED',
+    actor: { principal: 'shown', method: 'token', credentialId: id },
+    resource: { type: 'rpc', name: 'modelkeep.metadata.v1.IdentityService/AuthenticateToken' },
+    details: { reason: 'TOKEN_EXPIRED' },
+  }
+  expect(await told()).toMatchObject([event, event])
+  await admin.revokeToken({ id })
+  await refusalOf(ask(secret))
+  await refusalOf(identity.as(secret).whoAmI({}))
+  const revoked = { ...event, details: { reason: 'TOKEN_REVOKED' } }
+  expect(await told()).toMatchObject([event, event, { type: 'token.revoked.v1' }, revoked, revoked])
+})
+
 test('a hash that is none is refused', async () => {
   for (const length of [0, 31, 33]) {
     const refused = refusalOf(artifact.authenticateToken({ tokenSha256: new Uint8Array(length) }))
