@@ -18,7 +18,7 @@ export interface Settings {
 
 export interface GlobalOptions {
   address?: string
-  token?: string
+  token?: string | undefined
   namespace?: string
   json?: boolean
 }
@@ -58,17 +58,33 @@ function readAddresses(options: GlobalOptions, env: Environment, embedded: Embed
   throw new Complaint('unavailable', message, { hint: NOT_RUNNING })
 }
 
+/** For one address, which may be anybody's; undefined where there is no token for it. */
+export function findToken(options: GlobalOptions, env: Environment, address: string): string | undefined {
+  return tokenFor(options, env, [address], findEmbedded(env))
+}
+
 function readToken(options: GlobalOptions, env: Environment, addresses: Addresses, embedded: Embedded): string {
+  const token = tokenFor(options, env, Object.values(addresses), embedded)
+  if (token !== undefined) return token
+  const file = embedded.address && `; that of your own server is in ${join(embedded.directory, 'admin-token')}`
+  throw new Complaint('denied', 'no token is known', {
+    hint: `Set MODELKEEP_TOKEN or MODELKEEP_TOKEN_FILE${file || ''}; an administrator makes tokens with: modelkeep token create`,
+  })
+}
+
+function tokenFor(
+  options: GlobalOptions,
+  env: Environment,
+  addresses: string[],
+  embedded: Embedded,
+): string | undefined {
   if (options.token) return options.token.trim()
   if (env['MODELKEEP_TOKEN']) return env['MODELKEEP_TOKEN'].trim()
   const file = env['MODELKEEP_TOKEN_FILE']
   if (file) return readTokenFile(file)
   // The admin token of this clone is for the server of this clone, and for no other.
-  const isEmbedded = Object.values(addresses).every((address) => address === embedded.address)
-  if (isEmbedded) return readTokenFile(join(embedded.directory, 'admin-token'))
-  throw new Complaint('denied', 'no token is known', {
-    hint: 'Set MODELKEEP_TOKEN or MODELKEEP_TOKEN_FILE; an administrator makes tokens with: modelkeep token create',
-  })
+  const isEmbedded = addresses.every((address) => address.replace('//localhost:', '//127.0.0.1:') === embedded.address)
+  return isEmbedded ? readTokenFile(join(embedded.directory, 'admin-token')) : undefined
 }
 
 function readTokenFile(file: string): string {

@@ -55,8 +55,8 @@ export function createGate(options: GateOptions): (context: HandlerContext) => P
     } catch (error) {
       const method = methodName(context.method)
       await keepRefusal(options, findRefusal(error, { caller, method: context.method, namespace: '', requestId }))
-      logRefusal(options.logger, { requestId, method, principal: caller.principal }, error)
-      throw toConnectError(error)
+      logRefusal(options.logger, { requestId, method, principal: caller.principal }, error, context.signal)
+      throw toConnectError(error, context.signal)
     }
   }
 }
@@ -70,11 +70,13 @@ const CALLERS_DOING = [
   Code.NotFound,
 ]
 
-export function logRefusal(logger: Logger, entry: Record<string, string>, error: unknown): void {
-  const { code } = toConnectError(error)
+export function logRefusal(logger: Logger, entry: Record<string, string>, error: unknown, signal?: AbortSignal): void {
+  const { code } = toConnectError(error, signal)
   const call = { ...entry, code: Code[code] }
   if (error instanceof ModelkeepError && CALLERS_DOING.includes(code)) {
     logger.info({ ...call, reason: error.reason, detail: error.message }, 'refused')
+  } else if (signal?.aborted && [Code.Canceled, Code.DeadlineExceeded].includes(code)) {
+    logger.info(call, 'ended by the caller')
   } else {
     logger[code === Code.Internal ? 'error' : 'warn']({ ...call, error }, 'refused')
   }

@@ -28,7 +28,8 @@ export const USAGE = `usage: npm start -- [--data DIRECTORY] [--host HOST] [--po
   --host   address to listen on; default 127.0.0.1, this machine only
   --port   default 7700; 0 takes any that is free`
 
-const DEFAULT_DIRECTORY = join(import.meta.dirname, '..', '..', '.modelkeep')
+/** In the clone. */
+export const DEFAULT_DIRECTORY = join(import.meta.dirname, '..', '..', '.modelkeep')
 
 /** What `npm start` does not understand. */
 export class UsageError extends Error {

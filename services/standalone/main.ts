@@ -4,7 +4,7 @@ import { createLogger } from '#lib/log.ts'
 import { runUntilSignal, stopSignal, type Service } from '#lib/service.ts'
 import { prepareAdminToken } from './admin-token.ts'
 import { prepareAuditKey } from './audit-key.ts'
-import { readStandaloneSettings, USAGE, UsageError, type StandaloneSettings } from './config.ts'
+import { DEFAULT_DIRECTORY, readStandaloneSettings, USAGE, UsageError, type StandaloneSettings } from './config.ts'
 import { openDataDirectory, type DataDirectory } from './data-directory.ts'
 import { prepareDatabase } from './database.ts'
 import { startPostgres, type Postgres } from './postgres.ts'
@@ -104,6 +104,7 @@ function welcome(
   data: DataDirectory,
   { token, database }: { token: string; database: string },
 ): void {
+  const isDefault = directory === DEFAULT_DIRECTORY
   const isDead = token === 'dead'
   // Root's PostgreSQL runs as another user, who may not be able to reach the directory.
   const elsewhere = database === data.postgres ? '' : `\n  database     ${database}`
@@ -112,7 +113,7 @@ function welcome(
   data         ${directory}${elsewhere}
   admin token  ${data.adminToken}${isDead ? ' (works no more: remove the file and start again)' : ''}
   audit key    ${data.auditVkey}
-  try          npx modelkeep push MODEL-FILE my-model
+  try          ${isDefault ? '' : `MODELKEEP_DATA=${directory} `}npx modelkeep push MODEL-FILE my-model
 
 Ctrl-C stops it; everything is kept.`)
 }

@@ -12,6 +12,7 @@ import { afterAll, expect, test, vi } from 'vitest'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
+import { runCli } from '../support/cli.ts'
 import { bearer, clusterOf, end, isAlive, launch, REPOSITORY, running, start } from '../support/standalone.ts'
 
 const NOBODY = 65_534
@@ -31,7 +32,7 @@ test('starts with nothing, says where things are, and speaks every protocol on o
   const tokenFile = join(directory, 'admin-token')
   await vi.waitFor(() => expect(server.said()).toContain(server.address))
   expect(server.said()).toContain(tokenFile)
-  expect(server.said()).toContain('npx modelkeep push')
+  expect(server.said()).toContain(`MODELKEEP_DATA=${directory} npx modelkeep push`)
   expect((await stat(tokenFile)).mode & 0o777).toBe(0o600)
   expect((await stat(join(directory, 'audit.key'))).mode & 0o777).toBe(0o600)
   expect(server.said()).toContain(join(directory, 'audit.vkey'))
@@ -52,6 +53,17 @@ test('starts with nothing, says where things are, and speaks every protocol on o
   const types = async () => (await log.listEntries({ orderBy: 'index' })).entries.map(({ event }) => event!.type)
   await vi.waitFor(async () => expect(await types()).toContain('model.created.v1'), 10_000)
   expect(await (await fetch(`${server.address}/healthz`)).text()).toBe('serving\n')
+  const key = join(directory, 'audit.vkey')
+  const watching = ['--key', key, '--state', join(home, 'seen'), '--once']
+  const monitor = (token: object) =>
+    runCli(['audit', 'monitor', server.address.replace('127.0.0.1', 'localhost'), ...watching], {
+      MODELKEEP_DATA: directory,
+      ...token,
+    })
+  await vi.waitFor(async () => expect(await monitor({})).toMatchObject({ code: 0 }), 20_000)
+  const refused = await monitor({ MODELKEEP_TOKEN: 'mk_nobodys' })
+  expect(refused.code).toBe(2)
+  expect(refused.err).toContain('it wants another token than this (--token, MODELKEEP_TOKEN)')
   expect(server.logged()).toBe('')
 })
 

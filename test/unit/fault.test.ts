@@ -4,6 +4,8 @@ import { expect, test } from 'vitest'
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '../../gen/google/rpc/error_details_pb.ts'
 import { ErrorReason } from '../../gen/modelkeep/common/v1/error_reason_pb.ts'
 import { fail, failField, failLimit, ModelkeepError, type Reason } from '../../services/lib/errors.ts'
+import { logRefusal } from '../../services/lib/gate.ts'
+import type { Logger } from '../../services/lib/log.ts'
 import { reasonOf, toConnectError } from '../../services/lib/fault.ts'
 
 const REASONS = Object.keys(ErrorReason).filter(
@@ -33,6 +35,23 @@ test.each(REASONS)('%s has the code its comment promises, and says why', (reason
   expect(refused.findDetails(BadRequestSchema)).toEqual([])
   expect(refused.findDetails(RetryInfoSchema)).toHaveLength(PASSING.includes(reason) ? 1 : 0)
   expect(reasonOf(refused)).toEqual({ reason, metadata: { field: 'x' } })
+})
+
+test('a call that its caller has ended is no fault of the service', () => {
+  const lines: unknown[][] = []
+  const note =
+    (level: string) =>
+    (...line: unknown[]) =>
+      void lines.push([level, ...line])
+  const logger = { info: note('info'), warn: note('warn'), error: note('error') } as unknown as Logger
+  const canceled = new ConnectError('http/2 stream closed', Code.Canceled)
+  const broken = new Error('the statement was cancelled', { cause: canceled })
+  logRefusal(logger, { method: 'm' }, broken, AbortSignal.abort(canceled))
+  logRefusal(logger, { method: 'm' }, broken, new AbortController().signal)
+  expect(lines).toEqual([
+    ['info', { method: 'm', code: 'Canceled' }, 'ended by the caller'],
+    ['error', { method: 'm', code: 'Internal', error: broken }, 'refused'],
+  ])
 })
 
 test('bad input names field and rule, for people and for programs', () => {

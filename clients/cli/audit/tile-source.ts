@@ -1,7 +1,7 @@
 // A log as c2sp.org/tlog-tiles serves it, by plain HTTP GET.
 import { HASH_BYTES } from '#lib/merkle.ts'
 import { formatTilePath, widthIn, type Tile, type TileName } from '#lib/tiles.ts'
-import { Tampered, Unreachable } from './verdict.ts'
+import { Tampered, Unreachable, Unusable } from './verdict.ts'
 
 export interface TileSource {
   /** The signed checkpoint. */
@@ -23,6 +23,9 @@ export function openTiles(address: string, token: string | undefined, stopping: 
       },
     )
     if (answer.status === 404) return undefined
+    if ([401, 403].includes(answer.status)) {
+      throw new Unusable(`it wants another token than this (--token, MODELKEEP_TOKEN): ${body.toString().trim()}`)
+    }
     if (!answer.ok) throw new Unreachable(`GET ${path} answers ${answer.status}: ${body.toString().trim()}`)
     return body
   }
