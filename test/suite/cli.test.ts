@@ -44,6 +44,10 @@ test('the five-minute tour', async () => {
     expect(log).toMatch(/admin +model created +default\/vad\n/)
     expect(log).toMatch(/admin +version created +default\/vad:2/)
     expect(log).toMatch(/admin +alias moved nothing → 2 +default\/vad@production +better on noisy calls/)
+    expect(log).not.toContain('manifest read')
+    for (const ref of ['vad:2', 'vad@production']) {
+      expect(await server.ok('log', ref, '--all')).toMatch(/admin +manifest read +default\/sha256:/)
+    }
   }, PATIENCE)
 })
 

@@ -20,7 +20,8 @@ export interface About {
   exists: boolean
 }
 
-export async function findAbout(context: Context, text: string, room: number): Promise<About> {
+/** `withFiles`: of a version also who made and read its list of files. */
+export async function findAbout(context: Context, text: string, room: number, withFiles: boolean): Promise<About> {
   const ref = parseRef(text, context.namespace)
   const model = await findModelOf(context, ref)
   if ('id' in ref && !model) return { condition: `resource.id = "${ref.id}"`, exists: false }
@@ -30,6 +31,8 @@ export async function findAbout(context: Context, text: string, room: number): P
   const names = model ? await findNames(context, model) : [{ name: 'id' in ref ? '' : ref.model }]
   const conditions = names.map((name) => conditionOf(namespace, name, suffix))
   if (model && !suffix) conditions.push(`resource.id = "${model.id}"`)
+  const files = suffix && withFiles && (await findFiles(context, text))
+  if (files) conditions.push(`(resource.type = "manifest" AND resource.id = "${files}")`)
   const condition = `namespace = "${namespace}" AND (${conditions.join(' OR ')})`
   if (Buffer.byteLength(condition) + room > MAX_FILTER_BYTES) {
     complainUsage(`«${text}» had too many names for one look`, 'Ask by one of them: --filter \'resource.name : "…"\'')
@@ -45,6 +48,16 @@ async function suffixOf(
   if (selector.case === 'number') return `:${selector.value}`
   if (selector.case === 'alias' && selector.value !== 'latest') return `@${selector.value}`
   return `:${(await resolveRef(context, text)).number}`
+}
+
+/** The digest of the version's list of files; undefined where the version is no more. */
+async function findFiles(context: Context, text: string): Promise<string | undefined> {
+  try {
+    return (await resolveRef(context, text)).digest
+  } catch (error) {
+    if (!['VERSION_NOT_FOUND', 'ALIAS_NOT_FOUND'].includes(reasonOf(error)?.reason ?? '')) throw error
+    return undefined
+  }
 }
 
 interface Known {

@@ -17,7 +17,10 @@ interface LogOptions extends LimitOptions {
 }
 
 export async function log(context: Context, text: string | undefined, options: LogOptions): Promise<void> {
-  const about = text === undefined ? aboutAll(context, options) : await findAbout(context, text, roomFor(options))
+  const about =
+    text === undefined
+      ? aboutAll(context, options)
+      : await findAbout(context, text, roomFor(options), options.all ?? false)
   const filter = [about.condition, options.filter]
     .filter(Boolean)
     .map((part) => `(${part})`)

@@ -28,7 +28,10 @@ export function addBrowseCommands(program: Command): void {
     .description('who did what, when and why; of everything, a model, a version or an alias')
     .option('--filter <expression>', 'for example: actor = "alice" AND type : "alias"')
     .option('--limit <count>', 'at most so many, the newest', '30')
-    .option('--all', 'all of them; without a ref also the files and lists of files that were stored')
+    .option(
+      '--all',
+      'all of them; of a version also who read its list of files, without a ref also every file that was stored or read',
+    )
     .option('-f, --follow', 'go on and print what happens')
     .action(lazily(async () => (await import('../commands/log.ts')).log))
 
