@@ -31,7 +31,7 @@ export async function measureLatency(world: World, figures: Figures, quick: bool
   const near = connectClient(service.address, true)
   const bytes = randomFillSync(Buffer.allocUnsafeSlow(256 * MIB))
   const rates: Record<string, number[]> = { 'up, far': [], 'down, far': [], 'up, near': [], 'down, near': [] }
-  for (let round = 0; round < (quick ? 3 : 5); round += 1) {
+  for (let round = 0; round < (quick ? 2 : 5); round += 1) {
     for (const [name, client] of [
       ['far', far],
       ['near', near],

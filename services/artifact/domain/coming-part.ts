@@ -3,6 +3,9 @@
 import { PieceList } from '#lib/piece-list.ts'
 import { KEPT_BYTES } from './part-buffer.ts'
 
+/** Fewer are no news to those who wait: to pass on each block by itself costs the service 7 % more. */
+const TOLD_BYTES = 512 * 1024
+
 export class ComingPart {
   readonly chunks: Uint8Array[] = []
   readonly length: number
@@ -10,6 +13,8 @@ export class ComingPart {
   readonly sha256: Buffer
   readonly #pieces = new PieceList(KEPT_BYTES)
   #received = 0
+  /** Bytes since the last news. */
+  #untold = 0
   #failure: { reason: unknown } | undefined
   #news = Promise.withResolvers<void>()
 
@@ -35,7 +40,8 @@ export class ComingPart {
     const pieces = this.#pieces.takeFull()
     if (pieces.length === 0) return
     this.chunks.push(...pieces)
-    this.#tell()
+    this.#untold += pieces.reduce((sum, piece) => sum + piece.length, 0)
+    if (this.#untold >= TOLD_BYTES || this.isWhole) this.#tell()
   }
 
   /** No more will come, or be taken. */
@@ -57,6 +63,7 @@ export class ComingPart {
   }
 
   #tell(): void {
+    this.#untold = 0
     this.#news.resolve()
     this.#news = Promise.withResolvers()
   }
