@@ -17,6 +17,8 @@ export interface Prefix {
   sha256s: Buffer[]
 }
 
+/** How long a part waits for those before it, which may be slow to come: to read it back takes less. */
+const PATIENCE_MS = 10_000
 /** After so many bytes others have their turn. */
 const BYTES_A_TURN = 4 * 1024 * 1024
 
@@ -41,7 +43,12 @@ export class RunningDigest {
   }
 
   async #wait(number: number, part: PartBytes): Promise<void> {
-    while (this.#offered.get(number) === part && this.#reaches(number)) await this.#taking
+    const patience = Promise.withResolvers<'over'>()
+    const timer = setTimeout(() => patience.resolve('over'), PATIENCE_MS)
+    while (this.#offered.get(number) === part && this.#reaches(number)) {
+      if ((await Promise.race([this.#taking, patience.promise])) === 'over') break
+    }
+    clearTimeout(timer)
   }
 
   /** Whether all before it are taken or on their way. */
