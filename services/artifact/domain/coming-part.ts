@@ -6,6 +6,18 @@ import { KEPT_BYTES } from './part-buffer.ts'
 /** Fewer are no news to those who wait: to pass on each block by itself costs the service 7 % more. */
 const TOLD_BYTES = 512 * 1024
 
+/** All chunks, as they come. Rejects where no more will. */
+export async function* follow(part: Followed): AsyncGenerator<Uint8Array> {
+  let next = 0
+  do for (; next < part.chunks.length; next += 1) yield part.chunks[next]!
+  while (await part.more?.(next))
+}
+
+interface Followed {
+  chunks: Uint8Array[]
+  more?(count: number): Promise<boolean>
+}
+
 export class ComingPart {
   readonly chunks: Uint8Array[] = []
   readonly length: number

@@ -2,6 +2,7 @@
 // that are on their way, too. Where one before it is not, it is left out with all that follow, and no byte is held for it.
 import { createHash, type Hash } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
+import { follow } from './coming-part.ts'
 
 export interface PartBytes {
   chunks: Uint8Array[]
@@ -95,18 +96,14 @@ export class RunningDigest {
 }
 
 async function hashAll(hash: Hash, part: PartBytes): Promise<void> {
-  let next = 0
   let bytes = 0
-  do {
-    for (; next < part.chunks.length; next += 1) {
-      const chunk = part.chunks[next]!
-      hash.update(chunk)
-      bytes += chunk.length
-      if (bytes < BYTES_A_TURN) continue
-      bytes = 0
-      await turn()
-    }
-  } while (await part.more?.(next))
+  for await (const chunk of follow(part)) {
+    hash.update(chunk)
+    bytes += chunk.length
+    if (bytes < BYTES_A_TURN) continue
+    bytes = 0
+    await turn()
+  }
 }
 
 /** The running digests of a process by upload; those that were not used for longest make room for new ones. */

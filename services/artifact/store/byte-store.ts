@@ -1,6 +1,7 @@
 // Where bytes lie. Two kinds: an S3 server, and a directory for one process on one machine.
 import { createHash, randomUUID } from 'node:crypto'
 import { ModelkeepError } from '#lib/errors.ts'
+import { follow } from '../domain/coming-part.ts'
 
 /** Keys come from `newObjectKey` alone; nothing that a caller sent is ever part of one. */
 export interface ByteStore {
@@ -95,9 +96,7 @@ export function textBytes(text: string): Bytes {
 export async function requireDigest(bytes: Bytes): Promise<void> {
   if (!bytes.more) return
   const hash = createHash('sha256')
-  let next = 0
-  do for (; next < bytes.chunks.length; next += 1) hash.update(bytes.chunks[next]!)
-  while (await bytes.more(next))
+  for await (const chunk of follow(bytes)) hash.update(chunk)
   if (!hash.digest().equals(bytes.sha256)) throw new ByteStoreError('digest differs')
 }
 
