@@ -28,7 +28,8 @@ const PERMISSIONS: Record<Role, Permission[]> = {
   [Role.UNSPECIFIED]: [],
   [Role.READER]: [Permission.READ],
   [Role.CONTRIBUTOR]: [Permission.READ, Permission.WRITE],
-  [Role.ADMIN]: [Permission.READ, Permission.WRITE, Permission.ADMINISTER],
+  [Role.APPROVER]: [Permission.READ, Permission.WRITE, Permission.APPROVE],
+  [Role.ADMIN]: [Permission.READ, Permission.WRITE, Permission.APPROVE, Permission.ADMINISTER],
 }
 
 /** What one call may touch. Handlers ask it; the permission itself is declared in the proto. */

@@ -102,6 +102,7 @@ function mayCall(caller: Caller, permission: Permission, services: string[]): bo
       return isPlatformAdmin(caller)
     case Permission.READ:
     case Permission.WRITE:
+    case Permission.APPROVE:
     case Permission.ADMINISTER:
       return holdsAnywhere(caller, permission)
     default:

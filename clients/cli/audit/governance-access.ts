@@ -2,9 +2,9 @@
 import type { LeafEvent } from './event.ts'
 
 /** What the least role is called that may do it. `PLATFORM` is ADMIN on all namespaces. */
-export type Need = 'CONTRIBUTOR' | 'ADMIN' | 'PLATFORM'
+export type Need = 'CONTRIBUTOR' | 'APPROVER' | 'ADMIN' | 'PLATFORM'
 
-const RANKS: Record<string, number> = { READER: 1, CONTRIBUTOR: 2, ADMIN: 3 }
+const RANKS: Record<string, number> = { READER: 1, CONTRIBUTOR: 2, APPROVER: 3, ADMIN: 4 }
 const EVERYWHERE = '*'
 /** A call that was admitted may commit a little after its role or token has ended. */
 const GRACE_MS = 60_000

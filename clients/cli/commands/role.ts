@@ -8,7 +8,12 @@ import { jsonOf, table, time, word } from '../output.ts'
 import { takePages } from '../pages.ts'
 import { requireNamespace, unary } from '../registry.ts'
 
-const ROLES: Record<string, Role> = { reader: Role.READER, contributor: Role.CONTRIBUTOR, admin: Role.ADMIN }
+const ROLES: Record<string, Role> = {
+  reader: Role.READER,
+  contributor: Role.CONTRIBUTOR,
+  approver: Role.APPROVER,
+  admin: Role.ADMIN,
+}
 
 interface Why {
   reason?: string

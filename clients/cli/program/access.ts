@@ -32,7 +32,7 @@ function addRoles(role: Command): void {
   const where = 'on the namespace of -n; «-n *» means all of them'
   role
     .command('grant <principal> <role>')
-    .description(`give a role, reader, contributor or admin, ${where}`)
+    .description(`give a role, reader, contributor, approver or admin, ${where}`)
     .option(...REASON)
     .action(lazily(async () => (await import('../commands/role.ts')).grantRole))
   role

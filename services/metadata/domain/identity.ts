@@ -7,7 +7,8 @@ const PRINCIPAL = /^[a-z0-9][a-z0-9._@-]{0,127}$/
 const NAMESPACE = /^[a-z0-9][a-z0-9-]{0,62}$/
 const MAX_DESCRIPTION_CHARACTERS = 255
 
-export const ROLES = ['READER', 'CONTRIBUTOR', 'ADMIN'] as const
+/** In the order of `Role`. */
+export const ROLES = ['READER', 'CONTRIBUTOR', 'ADMIN', 'APPROVER'] as const
 export type RoleWord = (typeof ROLES)[number]
 
 export function parsePrincipal(text: string): string {
@@ -28,7 +29,7 @@ export function parseScope(text: string): string {
 
 /** `role` is the number of `Role` in the request. */
 export function parseRole(role: number): RoleWord {
-  return ROLES[role - 1] ?? failField('role', 'must be READER, CONTRIBUTOR or ADMIN')
+  return ROLES[role - 1] ?? failField('role', 'must be READER, CONTRIBUTOR, APPROVER or ADMIN')
 }
 
 export function parseTokenDescription(text: string): string {

@@ -40,7 +40,7 @@ const RoleBindingSchema = defineEntity({
   },
   indexes: [{ name: 'role_binding_namespace_principal_index', properties: ['namespace', 'principal'] }],
   uniques: [{ name: 'role_binding_principal_namespace_unique', properties: ['principal', 'namespace'] }],
-  checks: [{ name: 'role_binding_role_check', expression: `role in ('READER', 'CONTRIBUTOR', 'ADMIN')` }],
+  checks: [{ name: 'role_binding_role_check', expression: `role in ('READER', 'CONTRIBUTOR', 'APPROVER', 'ADMIN')` }],
 })
 export class RoleBinding extends RoleBindingSchema.class {}
 RoleBindingSchema.setClass(RoleBinding)

@@ -1,0 +1,65 @@
+import type { JsonValue } from '@bufbuild/protobuf'
+import { defineEntity, p } from '@mikro-orm/postgresql'
+import { timeColumn } from '#lib/store/time.ts'
+
+export type PromotionWord = 'PENDING_APPROVAL' | 'APPLIED' | 'REJECTED' | 'EXPIRED' | 'WITHDRAWN' | 'VOIDED'
+
+/** Kept for ever, also when version or model are gone. */
+const PromotionSchema = defineEntity({
+  name: 'Promotion',
+  tableName: 'promotion',
+  properties: {
+    id: p.uuid().primary(),
+    namespace: p.text(),
+    modelId: p.uuid(),
+    model: p.text(),
+    alias: p.text(),
+    number: p.integer(),
+    versionId: p.uuid(),
+    digest: p.text(),
+    /** Of the version, who may not approve. */
+    creator: p.text(),
+    fromNumber: p.integer(),
+    fromDigest: p.text(),
+    state: p.text().$type<PromotionWord>(),
+    /** A list of GateDecision as JSON, without approvals given. */
+    decisions: p.json<JsonValue>(),
+    requester: p.text(),
+    reason: p.text(),
+    requestTime: timeColumn(),
+    expireTime: timeColumn(),
+    closer: p.text().default(''),
+    closeReason: p.text().default(''),
+    closeTime: timeColumn().nullable(),
+    /** About how large it is in an answer. */
+    messageBytes: p.integer(),
+  },
+  indexes: [
+    { name: 'promotion_namespace_request_time_id_index', properties: ['namespace', 'requestTime', 'id'] },
+    { name: 'promotion_model_id_request_time_id_index', properties: ['modelId', 'requestTime', 'id'] },
+    { name: 'promotion_state_expire_time_index', properties: ['state', 'expireTime'] },
+    { name: 'promotion_state_model_id_index', properties: ['state', 'modelId'] },
+  ],
+  checks: [
+    {
+      name: 'promotion_state_check',
+      expression: `state in ('PENDING_APPROVAL', 'APPLIED', 'REJECTED', 'EXPIRED', 'WITHDRAWN', 'VOIDED')`,
+    },
+  ],
+})
+export class Promotion extends PromotionSchema.class {}
+PromotionSchema.setClass(Promotion)
+
+const PromotionVoteSchema = defineEntity({
+  name: 'PromotionVote',
+  tableName: 'promotion_vote',
+  properties: {
+    promotion: () => p.manyToOne(Promotion).mapToPk().primary().deleteRule('no action').updateRule('no action'),
+    principal: p.text().primary(),
+    approved: p.boolean(),
+    reason: p.text(),
+    voteTime: timeColumn(),
+  },
+})
+export class PromotionVote extends PromotionVoteSchema.class {}
+PromotionVoteSchema.setClass(PromotionVote)
