@@ -23,9 +23,9 @@ test('it finds what a naive search finds', () => {
     if (pattern[0] !== '*') return pattern[0] === name[0] && naive(pattern.slice(1), name.slice(1))
     return naive(pattern.slice(1), name) || (name !== '' && naive(pattern, name.slice(1)))
   }
-  const text = (letters: string) => fc.string({ unit: fc.constantFrom(...letters), maxLength: 8 })
+  const text = (letters: string) => fc.string({ unit: fc.constantFrom(...letters.split('')), maxLength: 8 })
   fc.assert(
-    fc.property(text('ab*'), text('ab'), (pattern, name) => {
+    fc.property(text('a*b'), text('ab'), (pattern, name) => {
       expect(matchesWildcard(pattern, name)).toBe(naive(pattern, name))
     }),
     { numRuns: 2_000 },
