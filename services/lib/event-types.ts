@@ -14,6 +14,7 @@ const GARBAGE = ['MANIFEST?', 'CONDEMNED?', 'BLOB?', 'OBJECT?', 'UNFINISHED?']
 const ROLE = ['principal', 'namespace', 'role']
 const VERSION = ['number', 'semver', 'digest']
 const RUN = ['size_bytes', 'source_repository', 'source_commit', 'source_dirty', 'run_id', 'parents']
+const MEASURED = ['version_id', 'number', 'suite', 'verdict', 'dataset_digest', 'report_digest']
 const MOVE = ['from', 'to', 'model_id']
 
 export const EVENT_TYPES = {
@@ -46,6 +47,7 @@ export const EVENT_TYPES = {
   'version.deleted.v1': { producer: 'metadata', when: 'it was deleted', details: VERSION },
   'alias.moved.v1': { producer: 'metadata', when: 'an alias was set, moved or rolled back', details: MOVE },
   'alias.removed.v1': { producer: 'metadata', when: 'it was removed', details: MOVE },
+  'evaluation.created.v1': { producer: 'metadata', when: 'a version was measured', details: MEASURED },
   'role.granted.v1': { producer: 'metadata', when: 'a role was given or changed', details: [...ROLE, 'before?'] },
   'role.revoked.v1': { producer: 'metadata', when: 'it was taken, or its namespace deleted', details: ROLE },
   'token.created.v1': { producer: 'metadata', when: 'a token was made', details: ['principal', 'expire_time'] },

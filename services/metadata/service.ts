@@ -2,6 +2,7 @@ import type { Client } from '@connectrpc/connect'
 import type { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import type { AppendEventsRequest, IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
+import { EvaluationService } from '#gen/modelkeep/metadata/v1/evaluation_service_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { NamespaceService } from '#gen/modelkeep/metadata/v1/namespace_service_pb.ts'
@@ -18,6 +19,7 @@ import { repeat } from '#lib/background.ts'
 import { startReleases } from './releases.ts'
 import { aliasRoutes } from './rpc/aliases.ts'
 import { deadTokenTeller } from './rpc/dead-token.ts'
+import { evaluationRoutes } from './rpc/evaluations.ts'
 import { identityRoutes } from './rpc/identity.ts'
 import { modelRoutes } from './rpc/models.ts'
 import { namespaceRoutes } from './rpc/namespaces.ts'
@@ -39,7 +41,7 @@ export interface MetadataDeps {
 
 const FORGET_EVERY_MS = 10 * 60_000
 
-/** Namespaces, models, versions, aliases, tokens and roles. */
+/** Namespaces, models, versions, aliases, evaluations, tokens and roles. */
 export function metadataService(deps: MetadataDeps): Service {
   const { database, logger, manifests, ingest } = deps
   const append = (request: AppendEventsRequest) => ingest.appendEvents(request)
@@ -58,12 +60,13 @@ export function metadataService(deps: MetadataDeps): Service {
   const tellDead = deadTokenTeller((refusal) => refusals.tell(refusal), logger)
   const registry = { database, manifests, relay, releases }
   return {
-    services: [NamespaceService, ModelService, VersionService, AliasService, IdentityService],
+    services: [NamespaceService, ModelService, VersionService, AliasService, EvaluationService, IdentityService],
     routes(router) {
       router.service(NamespaceService, namespaceRoutes(registry))
       router.service(ModelService, modelRoutes(registry))
       router.service(VersionService, versionRoutes(registry))
       router.service(AliasService, aliasRoutes(registry))
+      router.service(EvaluationService, evaluationRoutes(registry))
       router.service(IdentityService, identityRoutes({ database, relay, tellDead }))
     },
     authenticate: createAuthenticate(deps.trustedServices, lookUpToken(database, tellDead)),

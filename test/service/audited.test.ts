@@ -15,6 +15,8 @@ import { Outcome, type Event, type LogEntry } from '../../gen/modelkeep/audit/v1
 import { LogService } from '../../gen/modelkeep/audit/v1/log_service_pb.ts'
 import { PrivacyService } from '../../gen/modelkeep/audit/v1/privacy_service_pb.ts'
 import { AliasService } from '../../gen/modelkeep/metadata/v1/alias_service_pb.ts'
+import { Verdict } from '../../gen/modelkeep/metadata/v1/evaluation_pb.ts'
+import { EvaluationService } from '../../gen/modelkeep/metadata/v1/evaluation_service_pb.ts'
 import { IdentityService } from '../../gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { Role } from '../../gen/modelkeep/metadata/v1/identity_pb.ts'
 import { ModelService } from '../../gen/modelkeep/metadata/v1/model_service_pb.ts'
@@ -111,6 +113,8 @@ async function handleVersions(digests: string[]): Promise<void> {
   await aliases.rollbackAlias({ model, name: 'live', expectedNumber: 2 }, by('RollbackAlias'))
   const updateMask = { paths: ['description'] }
   await versions.updateVersion({ version: numbered(2), updateMask, description: 'better' }, by('UpdateVersion'))
+  const facts = { suite: 'smoke', verdict: Verdict.PASSED }
+  await as(EvaluationService).createEvaluation({ version: numbered(2), facts }, by('CreateEvaluation'))
   await versions.deleteVersion({ version: numbered(2), reason: 'not needed' }, by('DeleteVersion'))
   const remove = { name: 'live', target: { case: 'remove' as const, value: true }, expectedNumber: 1 }
   await aliases.setAliases({ model, targets: [remove] }, by('SetAliases'))
@@ -164,6 +168,7 @@ const CATALOGUE: Record<string, EventType[]> = {
   DeleteVersion: ['version.deleted.v1'],
   SetAliases: ['alias.moved.v1', 'alias.removed.v1'],
   RollbackAlias: ['alias.moved.v1'],
+  CreateEvaluation: ['evaluation.created.v1'],
   CreateToken: ['token.created.v1'],
   RevokeToken: ['token.revoked.v1'],
   GrantRole: ['role.granted.v1'],

@@ -6,6 +6,8 @@ import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { AliasService } from '../../gen/modelkeep/metadata/v1/alias_service_pb.ts'
 import { Role } from '../../gen/modelkeep/metadata/v1/identity_pb.ts'
+import { Verdict } from '../../gen/modelkeep/metadata/v1/evaluation_pb.ts'
+import { EvaluationService } from '../../gen/modelkeep/metadata/v1/evaluation_service_pb.ts'
 import { IdentityService } from '../../gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { ModelService } from '../../gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { NamespaceService } from '../../gen/modelkeep/metadata/v1/namespace_service_pb.ts'
@@ -19,6 +21,8 @@ import { refusalOf } from '../support/refusal.ts'
 
 let all: AllServices
 const model = { ref: { case: 'name' as const, value: { model: 'scorer' } } }
+const selector = { case: 'number' as const, value: 1 }
+const version = { ref: { case: 'name' as const, value: { model: 'scorer', selector } } }
 
 beforeAll(async () => {
   all = await startAllServices()
@@ -36,6 +40,9 @@ beforeAll(async () => {
     await all.client(VersionService, 'mk_admin').createVersion({ model, manifestDigest, facts })
     const targets = [{ name: `alias-${number}`, target: { case: 'number' as const, value: number } }]
     await all.client(AliasService, 'mk_admin').setAliases({ model, targets })
+    const first = { ref: { case: 'name' as const, value: { model: 'scorer', number: 1 } } }
+    const measured = { suite: 'smoke', verdict: Verdict.PASSED }
+    await all.client(EvaluationService, 'mk_admin').createEvaluation({ version: first, facts: measured })
   }
 })
 afterAll(() => all.close())
@@ -62,7 +69,7 @@ type Answer = { nextPageToken: string }
 
 async function ask(method: DescMethod, request: object): Promise<Answer> {
   const client = all.client(method.parent, 'mk_admin') as unknown as Record<string, (r: object) => Promise<Answer>>
-  const base = hasField(method, 'model') ? { model } : {}
+  const base = { ...(hasField(method, 'model') && { model }), ...(hasField(method, 'version') && { version }) }
   return client[method.localName]!({ ...base, ...request })
 }
 

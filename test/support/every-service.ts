@@ -14,7 +14,7 @@ function isService(value: unknown): value is DescService {
 }
 
 /** Declared, and not offered yet. */
-const DECLARED_ONLY = ['EvaluationService', 'GateService', 'PromotionService']
+const DECLARED_ONLY = ['GateService', 'PromotionService']
 
 /** Ours, and the one of others that is offered under the same gate. */
 export const SERVICES: DescService[] = [ByteStream]

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { pino } from 'pino'
 import { expect } from 'vitest'
 import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
+import { EvaluationService } from '#gen/modelkeep/metadata/v1/evaluation_service_pb.ts'
 import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
@@ -24,6 +25,7 @@ export interface Clients {
   models: Client<typeof ModelService>
   versions: Client<typeof VersionService>
   aliases: Client<typeof AliasService>
+  evaluations: Client<typeof EvaluationService>
   identity: Client<typeof IdentityService>
 }
 
@@ -145,6 +147,7 @@ function openService(url: string, sisters: Sisters, logs: string[], failClosedSe
         models: client(ModelService),
         versions: client(VersionService),
         aliases: client(AliasService),
+        evaluations: client(EvaluationService),
         identity: client(IdentityService),
       }
     },

@@ -8,7 +8,7 @@ export interface Filling {
   string: (field: DescField) => string
   number: number
   bytes: Uint8Array
-  /** Names of fields that stay empty. */
+  /** Names of fields that stay empty, with or without their message's: `etag`, `Gate.etag`. */
   leaveOut?: string[]
 }
 
@@ -24,7 +24,8 @@ function fill(desc: DescMessage, filling: Filling, depth: number): Message {
   const message = create(desc)
   const view = reflect(desc, message)
   for (const field of desc.fields) {
-    const isLeftOut = depth >= MAX_DEPTH || filling.leaveOut?.includes(field.name)
+    const names = [field.name, `${desc.name}.${field.name}`]
+    const isLeftOut = depth >= MAX_DEPTH || filling.leaveOut?.some((name) => names.includes(name))
     if (!isLeftOut && isChosen(field)) set(view, field, filling, depth)
   }
   return message

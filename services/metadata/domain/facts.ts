@@ -36,8 +36,7 @@ export function parseFacts(facts: VersionFacts): VersionFacts {
   if (facts.run) checkRun(facts.run)
   checkList(facts.parameters, 'facts.parameters', MAX_PARAMETERS, 'parameters', checkParameter)
   checkUnique(facts.parameters, 'facts.parameters', 'name', ({ name }) => [name])
-  checkList(facts.metrics, 'facts.metrics', MAX_METRICS, 'metrics', checkMetric)
-  checkUnique(facts.metrics, 'facts.metrics', 'name, dataset and split', (it) => [it.name, it.dataset, it.split])
+  checkMetrics(facts.metrics, MAX_METRICS)
   checkList(facts.datasets, 'facts.datasets', MAX_DATASETS, 'datasets', checkDataset)
   checkUnique(facts.datasets, 'facts.datasets', 'name and role', ({ name, role }) => [name, String(role)])
   checkList(facts.parents, 'facts.parents', MAX_PARENTS, 'parents', checkParent)
@@ -73,6 +72,11 @@ function checkParameter({ name, value }: Parameter, field: string): void {
   parseValue(value, `${field}.value`)
 }
 
+export function checkMetrics(metrics: Metric[], max: number): void {
+  checkList(metrics, 'facts.metrics', max, 'metrics', checkMetric)
+  checkUnique(metrics, 'facts.metrics', 'name, dataset and split', (it) => [it.name, it.dataset, it.split])
+}
+
 function checkMetric({ name, value, dataset, split }: Metric, field: string): void {
   parseRequiredLine(name, `${field}.name`, MAX_NAME)
   if (!Number.isFinite(value)) failField(`${field}.value`, 'must be finite')
@@ -80,7 +84,7 @@ function checkMetric({ name, value, dataset, split }: Metric, field: string): vo
   parseLine(split, `${field}.split`, MAX_SHORT)
 }
 
-function checkDataset({ name, uri, digest, role }: Dataset, field: string): void {
+export function checkDataset({ name, uri, digest, role }: Dataset, field: string): void {
   parseRequiredLine(name, `${field}.name`, MAX_NAME)
   parseUri(uri, `${field}.uri`)
   parseLine(digest, `${field}.digest`, MAX_NAME)
@@ -113,7 +117,7 @@ function checkDependency({ name, version }: Dependency, field: string): void {
 }
 
 /** Recorded, never fetched, so any text of one line will do. */
-function parseUri(uri: string, field: string): void {
+export function parseUri(uri: string, field: string): void {
   parseLine(parseText(uri, field, MAX_URI_BYTES), field, MAX_URI_BYTES)
 }
 

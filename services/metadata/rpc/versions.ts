@@ -5,7 +5,7 @@ import type {
   VersionService,
 } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
 import { accessOf } from '#lib/caller.ts'
-import { fail, failField } from '#lib/errors.ts'
+import { failField } from '#lib/errors.ts'
 import { parseFilter } from '#lib/filter.ts'
 import { cutPage, parsePage } from '#lib/pages.ts'
 import { forkFor, type EntityManager } from '#lib/store/database.ts'
@@ -17,12 +17,12 @@ import { MAX_FILTER_BYTES, parseText } from '../domain/text.ts'
 import { parseTime } from '../domain/times.ts'
 import { findModel } from '../store/model-rows.ts'
 import { listVersions as selectVersions, type VersionQuestion } from '../store/version-list.ts'
-import { findVersionById, resolveByName, type DeletedVersion, type VersionRow } from '../store/version-rows.ts'
-import { authorizeModel, failNoModel, failNoVersion } from './checks.ts'
+import { authorizeModel, failNoModel } from './checks.ts'
 import { createVersion } from './create-version.ts'
 import type { RegistryDeps } from './deps.ts'
 import { checkKeys, isFiniteKey, isIdKey, isNumberKey, isTimeKey } from './page-keys.ts'
 import { presentVersion } from './present.ts'
+import { requireVersion } from './require-version.ts'
 import { deleteVersion, updateVersion } from './version-changes.ts'
 
 export function versionRoutes(deps: RegistryDeps): ServiceImpl<typeof VersionService> {
@@ -39,8 +39,7 @@ async function resolveVersion({ database }: RegistryDeps, request: ResolveVersio
   const key = parseVersionRef(request.ref, 'ref')
   const atTime = parseAtTime(request, key)
   const em = forkFor(database, context.signal)
-  const row = 'id' in key ? await resolveById(em, context, key) : await resolveNamed(em, context, key, atTime)
-  return { version: presentVersion(row) }
+  return { version: presentVersion(await requireVersion(em, context, key, atTime)) }
 }
 
 function parseAtTime({ atTime }: ResolveVersionRequest, key: VersionKey): string | undefined {
@@ -49,42 +48,6 @@ function parseAtTime({ atTime }: ResolveVersionRequest, key: VersionKey): string
     failField('at_time', 'goes with an alias other than latest only')
   }
   return fromTimestamp(parseTime(atTime, 'at_time'))
-}
-
-async function resolveById(em: EntityManager, context: HandlerContext, key: { id: string }): Promise<VersionRow> {
-  const row = (await findVersionById(em, key.id)) ?? failNoVersion(key)
-  accessOf(context).require(row.namespace, () => failNoVersion(key))
-  return row
-}
-
-async function resolveNamed(
-  em: EntityManager,
-  context: HandlerContext,
-  key: Exclude<VersionKey, { id: string }>,
-  atTime: string | undefined,
-): Promise<VersionRow> {
-  accessOf(context).require(key.namespace)
-  const found = await resolveByName(em, key, atTime)
-  if (!found.model) failNoModel({ namespace: key.namespace, model: key.model })
-  if (found.future) failField('at_time', 'must not be later than now')
-  const { kind, value } = key.selector
-  if (kind === 'alias' && value !== LATEST && !found.alias) {
-    const when = atTime === undefined ? '' : ' at that time'
-    fail('ALIAS_NOT_FOUND', `the model ${key.namespace}/${key.model} has no alias ${value}${when}`, { alias: value })
-  }
-  if (found.deleted) failDeleted(key, value, found.deleted)
-  return found.version ?? failNoVersion(key)
-}
-
-function failDeleted(
-  model: { namespace: string; model: string },
-  alias: string | number,
-  deleted: DeletedVersion,
-): never {
-  const { id, digest } = deleted
-  const version = `${model.namespace}/${model.model}:${deleted.number}`
-  const message = `the alias ${alias} pointed at the version ${version} (${id}, ${digest}) then, which has been deleted since`
-  fail('VERSION_NOT_FOUND', message, { version, id, digest, deleted: 'true' })
 }
 
 async function listVersions({ database }: RegistryDeps, request: ListVersionsRequest, context: HandlerContext) {

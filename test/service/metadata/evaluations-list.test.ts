@@ -1,0 +1,122 @@
+// Lists of what was measured of a version: order, pages, suites.
+import type { MessageInitShape } from '@bufbuild/protobuf'
+import { afterAll, expect, test } from 'vitest'
+import { Verdict, type Evaluation, type EvaluationFactsSchema } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
+import { byId, byName, makeModel, newName, numbered, selected, startMetadata } from '../../support/metadata.ts'
+import { refusalOf } from '../../support/refusal.ts'
+
+type Facts = MessageInitShape<typeof EvaluationFactsSchema>
+
+const metadata = await startMetadata()
+afterAll(() => metadata.close())
+const { admin } = metadata
+
+const long = (length: number) => 'x'.repeat(length)
+const PASSED: Facts = { suite: 'smoke', verdict: Verdict.PASSED }
+
+async function add(model: string, facts: Facts = PASSED, number = 1): Promise<Evaluation> {
+  const { evaluation } = await admin.evaluations.createEvaluation({ version: numbered(model, number), facts })
+  return evaluation!
+}
+
+const list = async (model: string, question: { suite?: string; pageSize?: number; pageToken?: string } = {}) =>
+  admin.evaluations.listEvaluations({ version: selected(model, { case: 'number', value: 1 }), ...question })
+
+test('a list goes from the newest to the oldest by pages, and by suite', async () => {
+  const name = newName()
+  await makeModel(admin, name, 2)
+  const made: Evaluation[] = []
+  for (const suite of ['smoke', 'fairness', 'smoke', 'smoke', 'fairness']) {
+    made.unshift(await add(name, { ...PASSED, suite }))
+  }
+  await add(name, PASSED, 2)
+  const pages = async (question: { suite?: string }) => {
+    const found: Evaluation[][] = []
+    for (let pageToken = '', first = true; first || pageToken !== ''; first = false) {
+      const page = await list(name, { ...question, pageSize: 2, pageToken })
+      found.push(page.evaluations)
+      pageToken = page.nextPageToken
+    }
+    return found
+  }
+  expect(await pages({})).toEqual([made.slice(0, 2), made.slice(2, 4), made.slice(4)])
+  const smoke = made.filter(({ facts }) => facts!.suite === 'smoke')
+  expect(await pages({ suite: 'smoke' })).toEqual([smoke.slice(0, 2), smoke.slice(2)])
+  expect((await list(name, { suite: 'SMOKE' })).evaluations).toEqual([])
+  expect((await list(name, { pageSize: 5 })).nextPageToken).toBe('')
+})
+
+test('many at once come in an order that does not change', async () => {
+  const name = newName()
+  await makeModel(admin, name, 1)
+  await Promise.all(Array.from({ length: 20 }, (_, index) => add(name, { ...PASSED, suite: `s${index}` })))
+  const { evaluations } = await list(name)
+  const times = evaluations.map(({ createTime }) => createTime!.seconds * 1_000_000_000n + BigInt(createTime!.nanos))
+  expect(new Set(times).size).toBe(20)
+  expect(times).toEqual(times.toSorted((a, b) => (a < b ? 1 : -1)))
+})
+
+test('the newest is the newest also when the clock went back', async () => {
+  const name = newName()
+  await makeModel(admin, name, 1)
+  const first = await add(name)
+  await metadata.sql(`begin; set session_replication_role = replica;
+    update metadata.evaluation set create_time = now() + interval '1 hour' where id = '${first.id}'; commit`)
+  const second = await add(name)
+  expect((await list(name)).evaluations.map(({ id }) => id)).toEqual([second.id, first.id])
+})
+
+test('a page of large ones stays below what clients take', async () => {
+  const name = newName()
+  await makeModel(admin, name, 1)
+  const metrics = Array.from({ length: 100 }, (_, index) => ({ name: `${index}${long(252)}`, value: index }))
+  const facts = { ...PASSED, metrics, summary: long(4096), runUri: long(2048) }
+  for (let count = 0; count < 110; count += 1) await add(name, facts)
+  const first = await list(name, { pageSize: 1000 })
+  expect(first.evaluations.length).toBeGreaterThan(50)
+  expect(first.evaluations.length).toBeLessThan(110)
+  const second = await list(name, { pageSize: 1000, pageToken: first.nextPageToken })
+  expect(first.evaluations.length + second.evaluations.length).toBe(110)
+  expect(second.nextPageToken).toBe('')
+})
+
+test('a page token goes with its question only', async () => {
+  const [name, other] = [newName(), newName()]
+  for (const model of [name, other]) {
+    await makeModel(admin, model, 1)
+    for (const suite of ['smoke', 'smoke', 'load']) await add(model, { ...PASSED, suite })
+  }
+  const { nextPageToken: pageToken } = await list(name, { pageSize: 1 })
+  expect((await list(name, { pageSize: 2, pageToken })).evaluations).toHaveLength(2)
+  const forged = Buffer.from(
+    JSON.stringify([...JSON.parse(Buffer.from(pageToken, 'base64url').toString()).slice(0, 1), 'now', "' or true --"]),
+  ).toString('base64url')
+  for (const question of [
+    () => list(other, { pageToken }),
+    () => list(name, { suite: 'smoke', pageToken }),
+    () => list(name, { pageToken: forged }),
+    () => list(name, { pageToken: 'x' }),
+  ]) {
+    expect(await refusalOf(question())).toMatchObject({ reason: 'FIELD_INVALID', fields: ['page_token'] })
+  }
+})
+
+test('every kind of reference lists the same', async () => {
+  const name = newName()
+  const [digest] = await makeModel(admin, name, 1)
+  const made = await add(name)
+  const target = { name: 'live', target: { case: 'number' as const, value: 1 } }
+  await admin.aliases.setAliases({ model: byName(name), targets: [target] })
+  for (const version of [
+    byId(made.versionId),
+    selected(name, { case: 'alias', value: 'live' }),
+    selected(name, { case: 'alias', value: 'latest' }),
+    selected(name, { case: 'digest', value: digest! }),
+  ]) {
+    expect((await admin.evaluations.listEvaluations({ version })).evaluations).toEqual([made])
+  }
+})
+
+test('none of it is a fault of the service', () => {
+  expect(metadata.logs.filter((line) => line.includes('"message":"fault"'))).toEqual([])
+})
