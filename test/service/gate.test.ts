@@ -2,7 +2,7 @@
 import { MethodOptions_IdempotencyLevel as Idempotency } from '@bufbuild/protobuf/wkt'
 import type { DescMethod } from '@bufbuild/protobuf'
 import { connect, type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { serve, type Served } from '../../services/lib/serve.ts'
 import { METHODS, pathOf, ruleOf, SERVICES } from '../support/every-service.ts'
 import { CALLERS, stubServing } from '../support/serving.ts'
@@ -87,12 +87,13 @@ describe('the gate, on a real socket', () => {
   let session: ClientHttp2Session
   beforeAll(async () => {
     served = await serve(serving, { host: '127.0.0.1', port: 0 })
+  })
+  afterAll(() => served.close(0))
+  // A connection on which too many calls were broken off is closed.
+  beforeEach(() => {
     session = connect(`http://127.0.0.1:${served.port}`)
   })
-  afterAll(async () => {
-    session.destroy()
-    await served.close(0)
-  })
+  afterEach(() => session.destroy())
 
   /** The `grpc-status` of a call whose headers came and whose body never does. */
   function statusWithoutBody(method: DescMethod, headers: Record<string, string>): Promise<string> {
