@@ -13,10 +13,19 @@ const leafBytes = Buffer.alloc(64 * 1024, LEAF)
 const nodeBytes = Buffer.alloc(1 + 2 * HASH_BYTES, NODE)
 
 export function hashLeaf(leaf: string | Uint8Array): Buffer {
-  const bytes = typeof leaf === 'string' ? Buffer.from(leaf) : leaf
-  if (bytes.length >= leafBytes.length) return sha256(Buffer.concat([Buffer.of(LEAF), bytes]))
-  leafBytes.set(bytes, 1)
-  return sha256(leafBytes.subarray(0, 1 + bytes.length))
+  return sha256(markLeaf(typeof leaf === 'string' ? Buffer.from(leaf) : leaf))
+}
+
+/** The same in base64. */
+export function hashLeafBase64(leaf: Uint8Array): string {
+  return hash('sha256', markLeaf(leaf), 'base64')
+}
+
+/** Good until the next. */
+function markLeaf(leaf: Uint8Array): Uint8Array {
+  if (leaf.length >= leafBytes.length) return Buffer.concat([Buffer.of(LEAF), leaf])
+  leafBytes.set(leaf, 1)
+  return leafBytes.subarray(0, 1 + leaf.length)
 }
 
 export function hashNode(left: Uint8Array, right: Uint8Array): Buffer {

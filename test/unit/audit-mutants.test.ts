@@ -145,7 +145,7 @@ const FILES = [
   'governance.ts',
 ]
 const CALLS =
-  /^ +(requireSize|requireRoot|requireQuorum|requireNone|requireNext|requireTold|noteTime|for \(.*\) this\.#governance\.complain|else if \(.*\) times\.wrong\.push|look\.finish|joined\.add|first\.raise|if \(wrong\) complain|broken\.push|(this\.)?#(openings|erasures|governance)\.(finish|entry|open|add)|this\.#(countSequence|addHash|judge)|(if \(.*\) |for \(.*\) )?(first\.of|this\.#erasures\.expect))\(.*\)$/
+  /^ +(requireSize|requireRoot|requireQuorum|requireNone|requireNext|requireTold|noteTime|for \(.*\) this\.#governance\.(complain|judge)|else if \(.*\) times\.wrong\.push|look\.finish|joined\.add|first\.raise|if \(wrong\) complain|broken\.push|(this\.)?#(openings|erasures|governance)\.(finish|entry|open|add)|this\.#(countSequence|addHash|judge)|(if \(.*\) |for \(.*\) )?(first\.of|this\.#erasures\.expect))\(.*\)$/
 
 interface Mutant {
   name: string

@@ -1,6 +1,8 @@
 // An export so large that threads look at its parts: the verdict is the same, and so is where it points.
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
+import { checkPart } from '../../clients/cli/audit/export-part.ts'
 import { formatOpening, formatRedacted } from '../../clients/cli/audit/export-file.ts'
+import { PartThread } from '../../clients/cli/audit/part-threads.ts'
 import { Unmet } from '../../clients/cli/audit/verdict.ts'
 import { verifyExport } from '../../clients/cli/audit/verify-export.ts'
 import { appendLeaf, hashLeaf, rootOf, type Range } from '../../services/lib/merkle.ts'
@@ -95,4 +97,29 @@ test('a broken rule is told wherever it is', async () => {
   const move = makeLeaf(20_001, { type: 'alias.moved.v1', outcome: 'OUTCOME_SUCCEEDED' })
   const broken = exportOf(leaves.with(20_000, move)).toString().split('\n')
   await expect(verify(broken)).rejects.toThrow('entry 20000, alias.moved.v1')
+})
+
+test('a thread says of a part what the caller would find', async () => {
+  const actor = { principal: 'é', method: 'token', credentialId: 't' }
+  const resource = { id: 'a', namespace: 'fraud', name: 'fraud/scorer@\u0000', digest: 'sha256:1' }
+  const told = { type: 'alias.moved.v1', outcome: 'OUTCOME_SUCCEEDED', occurTime: '2026-11-18T11:06:41Z' }
+  const moved = [
+    makeLeaf(1, { ...told, actor, resource, beforeDigest: 'sha256:0', afterDigest: 'sha256:1', details: { from: 0 } }),
+    makeLeaf(2, { ...told, occurTime: 'never', actor: null, resource: 7, details: { from: 1, to: [2] } }),
+    makeLeaf(1, { producer: 'audit', type: 'event.redacted.v1', details: { index: '1', fields: [] } }),
+  ]
+  const text = exportOf(moved).toString()
+  const bytes = Buffer.from(text.slice(text.indexOf('\n') + 1))
+  const terms = { size: 3, hasOpenings: true }
+  const thread = new PartThread(terms)
+  try {
+    await vi.waitFor(() => expect(thread.open).toBe(0))
+    const { hashes, ...part } = await thread.check(bytes)
+    const { hashes: ownHashes, ...own } = checkPart(bytes, terms)
+    expect(part).toEqual(own)
+    expect(own.judged).toHaveLength(2)
+    expect(Buffer.from(hashes)).toEqual(Buffer.from(ownHashes))
+  } finally {
+    await thread.close()
+  }
 })

@@ -1,9 +1,10 @@
 // What can be said of a part of an export without the lines before it, so that several threads can look at parts.
-import { hashLeaf, HASH_BYTES } from '#lib/merkle.ts'
+import { hashLeafBase64, HASH_BYTES } from '#lib/merkle.ts'
 import { tellsOfErasures, type ErasedValue } from './erasures.ts'
 import { putBack, readEvent, type LeafEvent } from './event.ts'
 import { findEntryLine, findOpeningLine, isOpeningLine, type Line } from './export-file.ts'
 import { findJudged } from './governance.ts'
+import type { Judged } from './judged.ts'
 import { linesOf } from './lines.ts'
 import { checkOpenings, type Openings } from './openings.ts'
 import { noteTime, noTimes, type Times } from './times.ts'
@@ -38,8 +39,8 @@ export interface Part {
   erased: ErasedValue[]
   /** What tells of erasures and holds. */
   telling: { index: number; line: number; event: LeafEvent }[]
-  /** What rules look at, private values among it: JSON of `[index, event]`s. */
-  judged: string
+  /** What rules look at, private values among it. */
+  judged: Judged[]
   /** The first thing that is wrong. What follows it was not looked at. */
   wrong: { line: number; name: string; message: string } | undefined
 }
@@ -68,7 +69,7 @@ class Look {
   readonly #times = noTimes()
   readonly #openings: Openings = checkOpenings()
   readonly #telling: Part['telling'] = []
-  readonly #judged: [number, LeafEvent][] = []
+  readonly #judged: Judged[] = []
 
   constructor(terms: Terms) {
     this.#terms = terms
@@ -96,7 +97,7 @@ class Look {
       shown,
       erased,
       telling: this.#telling,
-      judged: JSON.stringify(this.#judged),
+      judged: this.#judged,
       wrong,
     }
   }
@@ -114,7 +115,7 @@ class Look {
     if (this.#from === -1) this.#from = this.#next = Number(entry.index)
     const index = this.#next
     requireNext(entry.index, index, this.#terms.size)
-    this.#addHash(hashLeaf(entry.leaf), entry.hash, index)
+    this.#addHash(hashLeafBase64(entry.leaf), entry.hash, index)
     const event = readEvent(entry.leafText)
     if (event.commitments && !this.#terms.hasOpenings) {
       throw new Unusable(`entry ${index} has private values, which an export of the first format leaves out`)
@@ -130,12 +131,12 @@ class Look {
 
   /** The event of the entry before, whose private values are there. */
   #judge(): void {
-    const judged = findJudged(this.#event)
-    if (judged) this.#judged.push([this.#next - 1, judged])
+    const judged = findJudged(this.#next - 1, this.#event)
+    if (judged) this.#judged.push(judged)
   }
 
-  #addHash(own: Buffer, told: string, index: number): void {
-    if (own.toString('base64') !== told) {
+  #addHash(own: string, told: string, index: number): void {
+    if (own !== told) {
       throw new Tampered(`entry ${index} does not have its hash: one of the two was changed`)
     }
     const at = (index - this.#from) * HASH_BYTES
@@ -144,7 +145,7 @@ class Look {
       more.set(this.#hashes)
       this.#hashes = more
     }
-    this.#hashes.set(own, at)
+    this.#hashes.write(own, at, 'base64')
   }
 
   #countSequence({ producer, sequence }: LeafEvent, index: number): void {

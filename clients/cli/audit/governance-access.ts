@@ -1,11 +1,13 @@
 // Who could do what, when: tokens and roles as the events tell of them.
-import type { LeafEvent } from './event.ts'
+import { textOf, timeOf, type Judged } from './judged.ts'
 
 /** What the least role is called that may do it. `PLATFORM` is ADMIN on all namespaces. */
 export type Need = 'CONTRIBUTOR' | 'APPROVER' | 'ADMIN' | 'PLATFORM'
 
 const RANKS: Record<string, number> = { READER: 1, CONTRIBUTOR: 2, APPROVER: 3, ADMIN: 4 }
 const EVERYWHERE = '*'
+/** What the service does by itself. */
+const SERVER = 'service:metadata'
 /** A call that was admitted may commit a little after its role or token has ended. */
 const GRACE_MS = 60_000
 
@@ -17,7 +19,7 @@ interface Role {
 }
 
 interface Token {
-  principal: unknown
+  principal: string
   /** In milliseconds. */
   expires: number
   revoked: number
@@ -25,57 +27,52 @@ interface Token {
 
 export interface Access {
   /** By namespace within those by principal. */
-  roles: Map<unknown, Map<unknown, Role>>
-  tokens: Map<unknown, Token>
+  roles: Map<string, Map<string, Role>>
+  tokens: Map<string, Token>
 }
 
 export function noAccess(): Access {
   return { roles: new Map(), tokens: new Map() }
 }
 
-export function applyToken({ resource, details }: LeafEvent, { tokens }: Access): void {
-  const expires = Date.parse(String(details?.['expire_time']))
-  tokens.set(resource?.id, { principal: details?.['principal'], expires, revoked: Infinity })
+export function applyToken({ id, details }: Judged, { tokens }: Access): void {
+  const expires = timeOf(details['expire_time'], 0)
+  tokens.set(id, { principal: textOf(details['principal']), expires, revoked: Infinity })
 }
 
-export function revokeToken(event: LeafEvent, { tokens }: Access): void {
-  const token = tokens.get(event.resource?.id)
-  if (token) token.revoked = timeOf(event)
+export function revokeToken({ id, time }: Judged, { tokens }: Access): void {
+  const token = tokens.get(id)
+  if (token) token.revoked = time
 }
 
 export function applyRole(
-  event: LeafEvent,
+  { details, time }: Judged,
   { roles }: Access,
-  rank = RANKS[String(event.details?.['role'])] ?? 0,
+  rank = RANKS[textOf(details['role'])] ?? 0,
 ): void {
-  const { principal, namespace } = event.details ?? {}
-  const held = roles.get(principal) ?? new Map<unknown, Role>()
-  held.set(namespace, { rank, before: held.get(namespace)?.rank ?? 0, changed: timeOf(event) })
+  const [principal, namespace] = [textOf(details['principal']), textOf(details['namespace'])]
+  const held = roles.get(principal) ?? new Map<string, Role>()
+  held.set(namespace, { rank, before: held.get(namespace)?.rank ?? 0, changed: time })
   roles.set(principal, held)
 }
 
 /** What is wrong with the actor; undefined where it could do this. */
-export function judgeActor(event: LeafEvent, need: Need, namespace: unknown, access: Access): string | undefined {
-  const { principal, method, credentialId } = event.actor ?? {}
-  if (method === 'service' && principal === `service:${String(event.producer)}`) return undefined
-  const who = typeof principal === 'string' && principal !== '' ? principal : 'nobody'
+export function judgeActor(event: Judged, need: Need, namespace: string, access: Access): string | undefined {
+  const { principal, method, credentialId, time } = event
+  if (method === 'service' && principal === SERVER) return undefined
+  const who = principal || 'nobody'
   if (method !== 'token') return `it was done by ${who}, who showed no token`
-  const time = timeOf(event)
   const token = access.tokens.get(credentialId)
   if (token?.principal !== principal) return `it was done with a token that ${who} was not given`
-  if (time > Math.min(token?.expires ?? 0, token?.revoked ?? 0) + GRACE_MS) return `the token of ${who} had ended`
+  if (time > Math.min(token.expires, token.revoked) + GRACE_MS) return `the token of ${who} had ended`
   const rank = RANKS[need] ?? RANKS['ADMIN']!
   const place = need === 'PLATFORM' ? EVERYWHERE : namespace
   const roles = access.roles.get(principal)
   if (Math.max(rankAt(roles?.get(EVERYWHERE), time), rankAt(roles?.get(place), time)) >= rank) return undefined
-  return `${who} had no role for it: ${need} on ${String(place)} is needed`
+  return `${who} had no role for it: ${need} on ${place} is needed`
 }
 
 function rankAt(role: Role | undefined, time: number): number {
   if (!role) return 0
   return time - role.changed <= GRACE_MS ? Math.max(role.rank, role.before) : role.rank
-}
-
-function timeOf({ occurTime }: LeafEvent): number {
-  return Date.parse(String(occurTime))
 }

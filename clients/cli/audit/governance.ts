@@ -11,6 +11,7 @@ import {
   type Need,
 } from './governance-access.ts'
 import * as registry from './governance-registry.ts'
+import { judgedOf, textOf, type Judged } from './judged.ts'
 import { Unmet } from './verdict.ts'
 
 interface Rule {
@@ -19,7 +20,7 @@ interface Rule {
   /** Applies the event, and says what is wrong with it. */
   judge?: registry.Judge
   /** Changes who may do what, after the actor was judged. */
-  grant?: (event: LeafEvent, access: Access) => void
+  grant?: (event: Judged, access: Access) => void
 }
 
 const { createModel, changeModel, renameModel, deleteModel, createVersion, changeVersion, deleteVersion } = registry
@@ -51,6 +52,8 @@ const PRODUCER = 'metadata'
 const SHOWN = 10
 
 export interface Governance {
+  judge(event: Judged): void
+  /** Of each entry in turn. */
   apply(index: number, event: LeafEvent): void
   /** What was found wrong elsewhere. */
   complain(wrong: string): void
@@ -66,12 +69,10 @@ export interface Governance {
 const DETAILS = ['expire_time', 'principal', 'namespace', 'role', 'latest_number', 'from', 'to', 'model_id']
 
 /** What rules look at of the event; undefined where none is about it. */
-export function findJudged(event: LeafEvent): LeafEvent | undefined {
-  const { type, producer, outcome, occurTime, actor, resource, beforeDigest, afterDigest } = event
+export function findJudged(index: number, event: LeafEvent): Judged | undefined {
+  const { type, producer, outcome } = event
   if (!RULES.has(type) || producer !== PRODUCER || outcome !== 'OUTCOME_SUCCEEDED') return undefined
-  const details: Record<string, unknown> = {}
-  for (const name of DETAILS) if (event.details?.[name] !== undefined) details[name] = event.details[name]
-  return { type, producer, outcome, occurTime, actor, resource, beforeDigest, afterDigest, details }
+  return judgedOf(index, event, DETAILS)
 }
 
 export function replayGovernance(): Governance {
@@ -85,19 +86,19 @@ export function replayGovernance(): Governance {
     get judged() {
       return judged
     },
-    apply(index, whole) {
-      const event = findJudged(whole)
-      const rule = RULES.get(event?.type)
-      if (!event || !rule) return
+    judge(event) {
+      const { index, type, name, namespace, details } = event
+      const rule = RULES.get(type)!
       judged += 1
-      const namespace =
-        event.type === 'role.granted.v1' || event.type === 'role.revoked.v1'
-          ? event.details?.['namespace']
-          : event.resource?.namespace
-      for (const wrong of [judgeActor(event, rule.needs, namespace, access), rule.judge?.(event, models)]) {
-        if (wrong) broken.push(`entry ${index}, ${String(event.type)} of ${String(event.resource?.name)}: ${wrong}`)
+      const place = rule.grant ? textOf(details['namespace']) : namespace
+      for (const wrong of [judgeActor(event, rule.needs, place, access), rule.judge?.(event, models)]) {
+        if (wrong) broken.push(`entry ${index}, ${type} of ${name}: ${wrong}`)
       }
       rule.grant?.(event, access)
+    },
+    apply(index, event) {
+      const found = findJudged(index, event)
+      if (found) this.judge(found)
     },
     finish() {
       if (broken.length === 0) return

@@ -9,7 +9,7 @@ const PART_BYTES = 64 * 1024
 const MAX_LINE_BYTES = 4_000_000
 
 /** The first line without its end; then the rest in parts of whole lines, an entry's private values in the part of the
- * entry. Each part has memory of its own, which a thread can take over. */
+ * entry. */
 export async function* splitParts(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let pieces: Buffer[] = []
   let length = 0
@@ -31,7 +31,7 @@ export async function* splitParts(chunks: AsyncIterable<Buffer>): AsyncGenerator
   }
   const rest = join(pieces)
   const end = isFirst ? 0 : rest.lastIndexOf(NEWLINE) + 1
-  if (end > 0) yield join([rest.subarray(0, end)])
+  if (end > 0) yield rest.subarray(0, end)
   if (rest.length > end) throw new Tampered('it ends in the middle of a line')
 }
 
@@ -43,13 +43,7 @@ function endOf(chunk: Buffer, begin: number, length: number): number {
 }
 
 function join(pieces: Buffer[]): Buffer {
-  const whole = Buffer.from(new ArrayBuffer(pieces.reduce((sum, { length }) => sum + length, 0)))
-  let at = 0
-  for (const piece of pieces) {
-    whole.set(piece, at)
-    at += piece.length
-  }
-  return whole
+  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
 }
 
 /** The lines of a part. Each is good until the next is asked for. */

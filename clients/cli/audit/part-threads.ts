@@ -1,7 +1,8 @@
-// The parts of a large export are looked at by threads, while the caller reads on.
+// The parts of a large export are looked at by threads, and by the caller's own while those have enough to do.
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { checkPart, type Part, type Terms } from './export-part.ts'
+import { unpack } from './judged.ts'
 
 export interface PartChecker {
   /** How many parts it may be given before the first is awaited. */
@@ -10,38 +11,54 @@ export interface PartChecker {
   close(): Promise<void>
 }
 
+/** What a thread answers. */
+export type PackedPart = Omit<Part, 'judged'> & { judged: string }
+
 /** Without threads, which take a while to begin. */
 export function checkHere(terms: Terms): PartChecker {
   return { ahead: 0, check: async (bytes) => checkPart(bytes, terms), close: async () => {} }
 }
 
 const MOST_THREADS = 4
+/** Parts: more than the caller looks at between two turns. */
 const AHEAD_EACH = 8
+/** So that there is always something to look at for the caller. */
+const AHEAD = 4 * AHEAD_EACH
 
-/** The caller keeps about a core busy with what remains, but not all of the time. */
+/** Threads beside the caller's, which must give them a turn now and then. */
 export function checkInThreads(terms: Terms): PartChecker {
-  const threads = Array.from({ length: Math.min(MOST_THREADS, availableParallelism()) }, () => new PartThread(terms))
+  const count = Math.min(MOST_THREADS, availableParallelism() - 1)
+  const threads = Array.from({ length: count }, () => new PartThread(terms))
   return {
-    ahead: threads.length * AHEAD_EACH,
-    check: (bytes) => threads.reduce((one, other) => (other.open < one.open ? other : one)).check(bytes),
+    ahead: count * AHEAD,
+    async check(bytes) {
+      const free = threads.find(({ open }) => open < AHEAD_EACH)
+      return free ? free.check(bytes) : checkPart(bytes, terms)
+    },
     close: async () => void (await Promise.all(threads.map((thread) => thread.close()))),
   }
 }
 
-class PartThread {
+export class PartThread {
   readonly #worker: Worker
   readonly #waiting: PromiseWithResolvers<Part>[] = []
+  #hasBegun = false
 
   constructor(terms: Terms) {
     this.#worker = new Worker(new URL('part-thread-worker.ts', import.meta.url), { workerData: terms })
-    this.#worker.on('message', (part: Part) => this.#waiting.shift()!.resolve(part))
+    this.#worker.on('message', (part: PackedPart | 'begun') => {
+      if (part === 'begun') this.#hasBegun = true
+      else this.#waiting.shift()!.resolve({ ...part, judged: unpack(part.judged) })
+    })
     this.#worker.on('error', (error) => {
+      this.#hasBegun = false
       for (const { reject } of this.#waiting.splice(0)) reject(error)
     })
   }
 
+  /** How much it has to do. It takes a while to begin, and is given nothing until then. */
   get open(): number {
-    return this.#waiting.length
+    return this.#hasBegun ? this.#waiting.length : Infinity
   }
 
   check(bytes: Buffer): Promise<Part> {
@@ -49,7 +66,10 @@ class PartThread {
     // It may be rejected before it is awaited.
     waiting.promise.catch(() => {})
     this.#waiting.push(waiting)
-    this.#worker.postMessage(bytes, [bytes.buffer as ArrayBuffer])
+    // Memory of its own, which the thread takes over.
+    const own = Buffer.allocUnsafeSlow(bytes.length)
+    own.set(bytes)
+    this.#worker.postMessage(own, [own.buffer])
     return waiting.promise
   }
 

@@ -1,8 +1,8 @@
 // Checks an export with nothing but a public key: no server, and no package beyond Node.
+import { setImmediate } from 'node:timers/promises'
 import { appendLeaf, EMPTY_ROOT, HASH_BYTES, rootOf, type Range } from '#lib/merkle.ts'
 import type { Checkpoint } from '#lib/note.ts'
 import { watchErasures } from './erasures.ts'
-import type { LeafEvent } from './event.ts'
 import { findHeader } from './export-file.ts'
 import { requireFollowing, requireNext, type Part, type Terms } from './export-part.ts'
 import { replayGovernance } from './governance.ts'
@@ -49,6 +49,8 @@ export async function verifyExport(chunks: AsyncIterable<Buffer>, trust: Trust, 
       const part = await open.shift()
       if (!part) break
       joined.add(part)
+      // What threads have done comes in.
+      await setImmediate()
     }
     // What is wrong further up was told first.
     if (end?.error) throw end.error
@@ -110,7 +112,7 @@ class JoinedParts {
     this.#values.erased += erased.length
     for (const [producer, { last }] of runs) this.#producers.set(producer, last)
     this.#grow(Buffer.from(part.hashes.buffer, part.hashes.byteOffset, part.hashes.length))
-    for (const [index, event] of JSON.parse(part.judged) as [number, LeafEvent][]) this.#governance.apply(index, event)
+    for (const event of part.judged) this.#governance.judge(event)
   }
 
   #grow(hashes: Buffer): void {
