@@ -5,6 +5,7 @@ import { ActorSchema, type Actor } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { Permission } from '#gen/modelkeep/common/v1/access_pb.ts'
 import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { fail } from './errors.ts'
+import { wordOf } from './words.ts'
 
 export const DEFAULT_NAMESPACE = 'default'
 /** Stands for all namespaces in a role. */
@@ -106,5 +107,5 @@ export function holdsAnywhere(caller: Caller, permission: Permission): boolean {
 }
 
 export function permissionName(permission: Permission): string {
-  return Object.keys(Permission).find((key) => Permission[key as keyof typeof Permission] === permission)!
+  return wordOf(Permission, permission)
 }

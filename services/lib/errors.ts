@@ -10,21 +10,30 @@ export interface Violation {
   rule: string
 }
 
+/** Something that had to hold first, as `google.rpc.PreconditionFailure` tells it. */
+export interface Precondition {
+  type: string
+  subject: string
+  description: string
+}
+
 export class ModelkeepError extends Error {
   override name = 'ModelkeepError'
   readonly reason: Reason
   /** Everything in the message that varies, as documented at the reason. */
   readonly metadata: Record<string, string>
   readonly violations: Violation[]
+  readonly preconditions: Precondition[]
 
   constructor(
     reason: Reason,
     message: string,
     metadata: Record<string, string> = {},
     violations: Violation[] = [],
-    options?: ErrorOptions,
+    options: ErrorOptions & { preconditions?: Precondition[] } = {},
   ) {
     super(message, options)
+    this.preconditions = options.preconditions ?? []
     this.reason = reason
     this.metadata = metadata
     this.violations = violations

@@ -15,6 +15,9 @@ const ROLE = ['principal', 'namespace', 'role']
 const VERSION = ['number', 'semver', 'digest']
 const RUN = ['size_bytes', 'source_repository', 'source_commit', 'source_dirty', 'run_id', 'parents']
 const MEASURED = ['version_id', 'number', 'suite', 'verdict', 'dataset_digest', 'report_digest']
+const GATE = ['model_id', 'revision']
+const RULES = ['alias_pattern', 'approvals_required', 'approvers', 'conditions', 'expiry_seconds']
+const PROMOTION = ['model_id', 'alias', 'number']
 const MOVE = ['from', 'to', 'model_id']
 
 export const EVENT_TYPES = {
@@ -45,9 +48,40 @@ export const EVENT_TYPES = {
   'version.created.v1': { producer: 'metadata', when: 'a version was registered', details: [...VERSION, ...RUN] },
   'version.updated.v1': { producer: 'metadata', when: 'what may change of it was changed', details: ['fields'] },
   'version.deleted.v1': { producer: 'metadata', when: 'it was deleted', details: VERSION },
-  'alias.moved.v1': { producer: 'metadata', when: 'an alias was set, moved or rolled back', details: MOVE },
+  'alias.moved.v1': {
+    producer: 'metadata',
+    when: 'an alias was set, moved or rolled back',
+    details: [...MOVE, 'promotion_id?'],
+  },
   'alias.removed.v1': { producer: 'metadata', when: 'it was removed', details: MOVE },
   'evaluation.created.v1': { producer: 'metadata', when: 'a version was measured', details: MEASURED },
+  'alias.forced.v1': {
+    producer: 'metadata',
+    when: 'an admin moved or removed it past its gates',
+    details: [...MOVE, 'gates'],
+  },
+  'gate.created.v1': { producer: 'metadata', when: 'a gate was made', details: [...GATE, ...RULES] },
+  'gate.updated.v1': { producer: 'metadata', when: 'its rules were replaced', details: [...GATE, ...RULES] },
+  'gate.deleted.v1': { producer: 'metadata', when: 'it was deleted, or its model or namespace', details: GATE },
+  'promotion.requested.v1': {
+    producer: 'metadata',
+    when: 'a move of an alias was asked for, and the conditions of its gates held',
+    details: [...PROMOTION, 'from', 'creator', 'expire_time', 'gates', 'evaluations'],
+  },
+  'promotion.approved.v1': { producer: 'metadata', when: 'somebody approved it', details: [...PROMOTION, 'gates'] },
+  'promotion.rejected.v1': { producer: 'metadata', when: 'somebody rejected it', details: PROMOTION },
+  'promotion.withdrawn.v1': { producer: 'metadata', when: 'it was taken back', details: PROMOTION },
+  'promotion.expired.v1': { producer: 'metadata', when: 'its time was over', details: PROMOTION },
+  'promotion.voided.v1': {
+    producer: 'metadata',
+    when: 'the alias was moved, a gate changed, or version or model deleted',
+    details: [...PROMOTION, 'because'],
+  },
+  'promotion.applied.v1': {
+    producer: 'metadata',
+    when: 'its gates were met, and the alias moved by it',
+    details: [...PROMOTION, 'from', 'gates', 'evaluations', 'approvers'],
+  },
   'role.granted.v1': { producer: 'metadata', when: 'a role was given or changed', details: [...ROLE, 'before?'] },
   'role.revoked.v1': { producer: 'metadata', when: 'it was taken, or its namespace deleted', details: ROLE },
   'token.created.v1': { producer: 'metadata', when: 'a token was made', details: ['principal', 'expire_time'] },

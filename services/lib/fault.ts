@@ -1,6 +1,11 @@
-// From thrown things to what a caller may see: code, ErrorInfo, BadRequest. Causes stay in the log.
+// From thrown things to what a caller may see: code, ErrorInfo, BadRequest, PreconditionFailure. Causes stay in the log.
 import { Code, ConnectError } from '@connectrpc/connect'
-import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '#gen/google/rpc/error_details_pb.ts'
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  PreconditionFailureSchema,
+  RetryInfoSchema,
+} from '#gen/google/rpc/error_details_pb.ts'
 import { ModelkeepError, type Reason } from './errors.ts'
 import { asModelkeepError } from './store/faults.ts'
 
@@ -110,12 +115,15 @@ function asEnded(reason: unknown): ConnectError {
 }
 
 function present(error: ModelkeepError): ConnectError {
-  const { reason, metadata, violations } = error
+  const { reason, metadata, violations, preconditions } = error
   const refused = new ConnectError(error.message, CODES[reason])
   refused.details.push({ desc: ErrorInfoSchema, value: { reason, domain: DOMAIN, metadata } })
   if (violations.length > 0) {
     const fieldViolations = violations.map(({ field, rule }) => ({ field, description: rule, reason }))
     refused.details.push({ desc: BadRequestSchema, value: { fieldViolations } })
+  }
+  if (preconditions.length > 0) {
+    refused.details.push({ desc: PreconditionFailureSchema, value: { violations: preconditions } })
   }
   const seconds = RETRY_AFTER_SECONDS[reason]
   if (seconds) refused.details.push({ desc: RetryInfoSchema, value: { retryDelay: { seconds } } })

@@ -3,9 +3,11 @@ import type { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_servic
 import type { AppendEventsRequest, IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
 import { EvaluationService } from '#gen/modelkeep/metadata/v1/evaluation_service_pb.ts'
+import { GateService } from '#gen/modelkeep/metadata/v1/gate_service_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { NamespaceService } from '#gen/modelkeep/metadata/v1/namespace_service_pb.ts'
+import { PromotionService } from '#gen/modelkeep/metadata/v1/promotion_service_pb.ts'
 import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
 import { createAuthenticate, type TrustedServices } from '#lib/authenticate.ts'
 import type { Logger } from '#lib/log.ts'
@@ -16,13 +18,16 @@ import { forkFor, type Database } from '#lib/store/database.ts'
 import { outboxReader, recordRefusal } from '#lib/store/outbox.ts'
 import { forgetOldRequests } from '#lib/store/requests.ts'
 import { repeat } from '#lib/background.ts'
+import { startExpiry } from './expiry.ts'
 import { startReleases } from './releases.ts'
 import { aliasRoutes } from './rpc/aliases.ts'
 import { deadTokenTeller } from './rpc/dead-token.ts'
 import { evaluationRoutes } from './rpc/evaluations.ts'
+import { gateRoutes } from './rpc/gates.ts'
 import { identityRoutes } from './rpc/identity.ts'
 import { modelRoutes } from './rpc/models.ts'
 import { namespaceRoutes } from './rpc/namespaces.ts'
+import { promotionRoutes } from './rpc/promotions.ts'
 import { versionRoutes } from './rpc/versions.ts'
 import { lookUpToken } from './store/identity.ts'
 
@@ -47,6 +52,7 @@ export function metadataService(deps: MetadataDeps): Service {
   const append = (request: AppendEventsRequest) => ingest.appendEvents(request)
   const relay = startRelay(outboxReader(database, 'metadata'), append, logger, deps.failClosedSeconds)
   const releases = startReleases({ database, manifests, logger })
+  const expiry = startExpiry({ database, relay, logger })
   const forgetting = repeat(
     'forgetting of old requests',
     FORGET_EVERY_MS,
@@ -60,13 +66,24 @@ export function metadataService(deps: MetadataDeps): Service {
   const tellDead = deadTokenTeller((refusal) => refusals.tell(refusal), logger)
   const registry = { database, manifests, relay, releases }
   return {
-    services: [NamespaceService, ModelService, VersionService, AliasService, EvaluationService, IdentityService],
+    services: [
+      NamespaceService,
+      ModelService,
+      VersionService,
+      AliasService,
+      EvaluationService,
+      GateService,
+      PromotionService,
+      IdentityService,
+    ],
     routes(router) {
       router.service(NamespaceService, namespaceRoutes(registry))
       router.service(ModelService, modelRoutes(registry))
       router.service(VersionService, versionRoutes(registry))
       router.service(AliasService, aliasRoutes(registry))
       router.service(EvaluationService, evaluationRoutes(registry))
+      router.service(GateService, gateRoutes(registry))
+      router.service(PromotionService, promotionRoutes(registry))
       router.service(IdentityService, identityRoutes({ database, relay, tellDead }))
     },
     authenticate: createAuthenticate(deps.trustedServices, lookUpToken(database, tellDead)),
@@ -77,7 +94,7 @@ export function metadataService(deps: MetadataDeps): Service {
     },
     async close() {
       await refusals.close()
-      await Promise.all([relay.stop(), releases.stop(), forgetting.stop()])
+      await Promise.all([relay.stop(), releases.stop(), expiry.stop(), forgetting.stop()])
       await database.close(true)
     },
   }

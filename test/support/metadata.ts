@@ -6,10 +6,12 @@ import { pino } from 'pino'
 import { expect } from 'vitest'
 import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
 import { EvaluationService } from '#gen/modelkeep/metadata/v1/evaluation_service_pb.ts'
+import { GateService } from '#gen/modelkeep/metadata/v1/gate_service_pb.ts'
 import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { NamespaceService } from '#gen/modelkeep/metadata/v1/namespace_service_pb.ts'
+import { PromotionService } from '#gen/modelkeep/metadata/v1/promotion_service_pb.ts'
 import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
 import { adapterOptions } from '#lib/serve.ts'
 import type { Service } from '#lib/service.ts'
@@ -26,6 +28,8 @@ export interface Clients {
   versions: Client<typeof VersionService>
   aliases: Client<typeof AliasService>
   evaluations: Client<typeof EvaluationService>
+  gates: Client<typeof GateService>
+  promotions: Client<typeof PromotionService>
   identity: Client<typeof IdentityService>
 }
 
@@ -148,6 +152,8 @@ function openService(url: string, sisters: Sisters, logs: string[], failClosedSe
         versions: client(VersionService),
         aliases: client(AliasService),
         evaluations: client(EvaluationService),
+        gates: client(GateService),
+        promotions: client(PromotionService),
         identity: client(IdentityService),
       }
     },

@@ -1,6 +1,6 @@
 // What a refused caller sees.
 import { Code, ConnectError } from '@connectrpc/connect'
-import { BadRequestSchema } from '../../gen/google/rpc/error_details_pb.ts'
+import { BadRequestSchema, PreconditionFailureSchema } from '../../gen/google/rpc/error_details_pb.ts'
 import { reasonOf } from '../../services/lib/fault.ts'
 
 export interface Refusal {
@@ -10,6 +10,8 @@ export interface Refusal {
   message: string
   /** The fields of BadRequest. */
   fields: string[]
+  /** What had to hold first, and did not. */
+  preconditions: { type: string; subject: string; description: string }[]
 }
 
 /** The refusal a call ends in; throws where it is answered. */
@@ -21,5 +23,9 @@ export async function refusalOf(call: Promise<unknown>): Promise<Refusal> {
   if (!error) throw new Error('the call was answered')
   const { reason = '', metadata = {} } = reasonOf(error) ?? {}
   const fields = error.findDetails(BadRequestSchema).flatMap((bad) => bad.fieldViolations.map(({ field }) => field))
-  return { code: Code[error.code] as keyof typeof Code, reason, metadata, message: error.rawMessage, fields }
+  const preconditions = error
+    .findDetails(PreconditionFailureSchema)
+    .flatMap(({ violations }) => violations.map(({ type, subject, description }) => ({ type, subject, description })))
+  const code = Code[error.code] as keyof typeof Code
+  return { code, reason, metadata, message: error.rawMessage, fields, preconditions }
 }

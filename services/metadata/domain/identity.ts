@@ -11,9 +11,9 @@ const MAX_DESCRIPTION_CHARACTERS = 255
 export const ROLES = ['READER', 'CONTRIBUTOR', 'ADMIN', 'APPROVER'] as const
 export type RoleWord = (typeof ROLES)[number]
 
-export function parsePrincipal(text: string): string {
+export function parsePrincipal(text: string, field = 'principal'): string {
   if (!PRINCIPAL.test(text)) {
-    failField('principal', 'must be 1 to 128 of a-z, 0-9, «.», «_», «@», «-», and begin with a letter or digit')
+    failField(field, 'must be 1 to 128 of a-z, 0-9, «.», «_», «@», «-», and begin with a letter or digit')
   }
   return text
 }

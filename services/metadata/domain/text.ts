@@ -28,6 +28,12 @@ export function parseReason(reason: string): string {
   return parseText(reason, 'reason', MAX_REASON_BYTES)
 }
 
+/** Where somebody decides. */
+export function parseRequiredReason(reason: string): string {
+  if (reason.trim() === '') failField('reason', 'is required')
+  return parseReason(reason)
+}
+
 export function parseDescription(description: string): string {
   return parseText(description, 'description', MAX_DESCRIPTION_BYTES)
 }

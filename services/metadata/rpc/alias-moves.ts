@@ -1,18 +1,26 @@
 // Moving aliases under the model's lock: compared with what the caller saw, then all or none.
 import type { HandlerContext } from '@connectrpc/connect'
-import { accessOf } from '#lib/caller.ts'
-import { fail } from '#lib/errors.ts'
+import { Permission } from '#gen/modelkeep/common/v1/access_pb.ts'
+import { accessOf, holds } from '#lib/caller.ts'
+import { fail, failField } from '#lib/errors.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
+import { matchesWildcard } from '#lib/wildcard.ts'
 import type { Target } from '../domain/alias-targets.ts'
 import { aliasId, findAliases, findTargets, nextMoveTime, recordMove, type AliasRow } from '../store/alias-rows.ts'
+import { findGatesOver, shareGates, type GateRow } from '../store/gate-rows.ts'
 import type { ModelRow } from '../store/model-rows.ts'
 import { failNoVersion } from './checks.ts'
+import { voidPromotions } from './promotion-ends.ts'
 
 export interface Moves {
   model: ModelRow
   targets: Target[]
   reason: string
+  /** The promotion that was found to meet its gates. */
+  promotionId?: string
+  /** Past all gates. */
+  breakGlass?: boolean
 }
 
 interface Move {
@@ -21,14 +29,21 @@ interface Move {
   to: { number: number; id: string; digest: string } | undefined
 }
 
+interface GuardedMove extends Move {
+  /** The gates that it goes past. */
+  past: GateRow[]
+}
+
 /** An alias that is where it shall be stays untouched, without a move or an event. */
 export async function moveAliases(em: EntityManager, context: HandlerContext, asked: Moves): Promise<void> {
   const { model, targets, reason } = asked
-  const moves = (await plan(em, model, targets)).filter(({ from, to }) => from?.number !== to?.number)
-  if (moves.length === 0) return
+  const planned = (await plan(em, model, targets)).filter(({ from, to }) => from?.number !== to?.number)
+  if (planned.length === 0) return
+  const { moves, guarded } = await guard(em, context, asked, planned)
   const time = await nextMoveTime(em, model.id)
   const mover = accessOf(context).caller.principal
-  for (const { name, from, to } of moves) {
+  for (const move of moves) {
+    const { name, from, to } = move
     await recordMove(em, {
       aliasId: aliasId(model.id, name),
       modelId: model.id,
@@ -40,8 +55,51 @@ export async function moveAliases(em: EntityManager, context: HandlerContext, as
       time,
       reason,
     })
-    emitMove(em, context, asked, { name, from, to })
+    emitMove(em, context, asked, move)
   }
+  if (guarded.length === 0) return
+  const bound = { modelId: model.id, aliases: guarded }
+  await voidPromotions(em, context, bound, { because: 'ALIAS_MOVED', except: asked.promotionId })
+}
+
+/** Lets no move pass a gate but one by a promotion, or of an admin who breaks the glass. */
+async function guard(
+  em: EntityManager,
+  context: HandlerContext,
+  asked: Moves,
+  planned: Move[],
+): Promise<{ moves: GuardedMove[]; guarded: string[] }> {
+  const { namespace, id } = asked.model
+  await shareGates(em, namespace)
+  const gates = await findGatesOver(em, namespace, id)
+  const found = planned.map((move) => ({
+    ...move,
+    past: gates.filter(({ rules }) => matchesWildcard(rules.aliasPattern, move.name)),
+  }))
+  const guarded = found.filter(({ past }) => past.length > 0)
+  const names = guarded.map(({ name }) => name)
+  if (asked.promotionId !== undefined) return { moves: found.map((move) => ({ ...move, past: [] })), guarded: names }
+  if (guarded[0] && !asked.breakGlass) failGated(guarded[0])
+  if (guarded[0]) requireBreakGlass(context, asked)
+  return { moves: found, guarded: names }
+}
+
+function failGated({ name, past }: GuardedMove): never {
+  const gates = past.map((gate) => gate.name).join(', ')
+  fail('ALIAS_GATED', `${name} is guarded by ${gates}: ask for a promotion`, { alias: name, gates })
+}
+
+function requireBreakGlass(context: HandlerContext, { model, reason }: Moves): void {
+  const { namespace } = model
+  if (!holds(accessOf(context).caller, Permission.ADMINISTER, namespace)) {
+    const metadata = { permission: 'ADMINISTER', namespace }
+    fail(
+      'PERMISSION_DENIED',
+      `the ADMINISTER permission on namespace «${namespace}» is needed to break the glass`,
+      metadata,
+    )
+  }
+  if (reason.trim() === '') failField('reason', 'is required to break the glass')
 }
 
 async function plan(em: EntityManager, model: ModelRow, targets: Target[]): Promise<Move[]> {
@@ -68,7 +126,7 @@ async function plan(em: EntityManager, model: ModelRow, targets: Target[]): Prom
   })
 }
 
-function failMoved(alias: string, expected: number, current: number): never {
+export function failMoved(alias: string, expected: number, current: number): never {
   const where = current === 0 ? 'does not exist' : `points at ${current}`
   const metadata = { alias, expected: String(expected), current: String(current) }
   fail('ALIAS_MOVED', `the alias ${alias} ${where}, not at ${expected}; look again`, metadata)
@@ -77,8 +135,8 @@ function failMoved(alias: string, expected: number, current: number): never {
 function emitMove(
   em: EntityManager,
   context: HandlerContext,
-  { model, reason }: Moves,
-  { name, from, to }: Move,
+  { model, reason, promotionId }: Moves,
+  { name, from, to, past }: GuardedMove,
 ): void {
   const resource = {
     type: 'alias',
@@ -87,12 +145,19 @@ function emitMove(
     name: `${model.namespace}/${model.name}@${name}`,
     digest: to?.digest ?? '',
   }
+  const forced = past.length > 0 && { gates: past.map(({ id, revision }) => ({ id, revision })) }
   emit(em, context, {
-    type: to ? 'alias.moved.v1' : 'alias.removed.v1',
+    type: forced ? 'alias.forced.v1' : to ? 'alias.moved.v1' : 'alias.removed.v1',
     resource,
     reason,
     beforeDigest: from?.digest ?? '',
     afterDigest: to?.digest ?? '',
-    details: { from: from?.number ?? 0, to: to?.number ?? 0, model_id: model.id },
+    details: {
+      from: from?.number ?? 0,
+      to: to?.number ?? 0,
+      model_id: model.id,
+      ...(promotionId !== undefined && { promotion_id: promotionId }),
+      ...forced,
+    },
   })
 }

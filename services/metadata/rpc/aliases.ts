@@ -45,7 +45,7 @@ async function setAliases(deps: RegistryDeps, request: SetAliasesRequest, contex
   const answer = await answerOnce(deps.database, once, async (em) => {
     const model = await requireModelLock(em, key)
     requireActive(model)
-    await moveAliases(em, context, { model, targets, reason })
+    await moveAliases(em, context, { model, targets, reason, breakGlass: request.breakGlass })
     const present = await findAliases(
       em,
       model.id,
@@ -69,7 +69,8 @@ async function rollbackAlias(deps: RegistryDeps, request: RollbackAliasRequest, 
     const model = await requireModelLock(em, key)
     requireActive(model)
     const number = await findPrevious(em, model, name, expected)
-    await moveAliases(em, context, { model, targets: [{ name, number, expected }], reason })
+    const targets = [{ name, number, expected }]
+    await moveAliases(em, context, { model, targets, reason, breakGlass: request.breakGlass })
     const row = (await findAliases(em, model.id, [name])).get(name)!
     return create(RollbackAliasResponseSchema, { alias: presentAlias(row, model) })
   })

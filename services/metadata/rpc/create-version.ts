@@ -17,6 +17,7 @@ import { parseDigest } from '#lib/ids.ts'
 import { forkFor, type EntityManager } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
 import { answerOnce, findAnswer } from '#lib/store/requests.ts'
+import { wordOf } from '#lib/words.ts'
 import { parseFacts } from '../domain/facts.ts'
 import { parseLabels } from '../domain/labels.ts'
 import { parseSemver } from '../domain/names.ts'
@@ -160,10 +161,6 @@ function describe(row: VersionRow, { source, run, parents }: VersionFacts) {
     source_commit: source?.commit ?? '',
     source_dirty: source?.dirty ?? false,
     run_id: run?.id ?? '',
-    parents: parents.map(({ versionId, relation }) => ({ id: versionId, relation: relationName(relation) })),
+    parents: parents.map(({ versionId, relation }) => ({ id: versionId, relation: wordOf(ParentRelation, relation) })),
   }
-}
-
-function relationName(relation: ParentRelation): string {
-  return Object.entries(ParentRelation).find(([, value]) => value === relation)![0]
 }

@@ -25,9 +25,12 @@ import { parseModelRef, type ModelKey } from '../domain/refs.ts'
 import { parseReason } from '../domain/text.ts'
 import * as changes from '../store/model-changes.ts'
 import { findModel, type ModelRow } from '../store/model-rows.ts'
+import { lockNamespace } from '../store/namespace.ts'
 import { authorizeModel, failNameTaken, requireEtag, requireModelLock } from './checks.ts'
 import type { RegistryDeps } from './deps.ts'
+import { removeGates } from './gate-changes.ts'
 import { modelResource, presentModel } from './present.ts'
+import { voidPromotions } from './promotion-ends.ts'
 import { modelDigest } from './state-digest.ts'
 
 export async function renameModel(deps: RegistryDeps, request: RenameModelRequest, context: HandlerContext) {
@@ -125,6 +128,9 @@ export async function deleteModel(deps: RegistryDeps, request: DeleteModelReques
     requireUnused(model)
     const number = await changes.findForeignChild(em, model.id)
     if (number !== undefined) failInUse(model, number)
+    await lockNamespace(em, model.namespace)
+    await voidPromotions(em, context, { modelId: model.id }, { because: 'MODEL_DELETED' })
+    await removeGates(em, context, { modelId: model.id }, reason)
     const versions = await changes.removeModel(em, model, accessOf(context).caller.principal)
     emit(em, context, {
       type: 'model.deleted.v1',

@@ -27,6 +27,7 @@ import * as namespaces from '../store/namespace.ts'
 import { lockIdentity } from '../store/roles.ts'
 import { requireEtag } from './checks.ts'
 import type { RegistryDeps } from './deps.ts'
+import { removeGates } from './gate-changes.ts'
 import { checkKeys, isTextKey } from './page-keys.ts'
 import { presentNamespace } from './present.ts'
 import { digestOf } from './state-digest.ts'
@@ -106,6 +107,7 @@ async function deleteNamespace(deps: RegistryDeps, request: DeleteNamespaceReque
     if (await namespaces.holdsModels(em, name)) {
       fail('NAMESPACE_NOT_EMPTY', `the namespace «${name}» still holds models; delete them first`, { namespace: name })
     }
+    await removeGates(em, context, { namespace: name }, reason)
     await removeRoles(em, context, name, reason)
     await namespaces.removeNamespace(em, name)
     emit(em, context, { type: 'namespace.deleted.v1', resource: resourceOf(row), reason, beforeDigest: stateOf(row) })

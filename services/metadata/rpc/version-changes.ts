@@ -18,11 +18,13 @@ import { parseLabels } from '../domain/labels.ts'
 import { parseMask } from '../domain/masks.ts'
 import { parseExactVersionRef } from '../domain/refs.ts'
 import { MAX_DESCRIPTION_BYTES, parseDescription, parseReason, parseText } from '../domain/text.ts'
+import { shareGates } from '../store/gate-rows.ts'
 import * as store from '../store/version-changes.ts'
 import { findVersionById, type VersionRow } from '../store/version-rows.ts'
 import { authorizeVersion, requireEtag, requireVersionLock } from './checks.ts'
 import type { RegistryDeps } from './deps.ts'
 import { presentVersion, versionResource } from './present.ts'
+import { voidPromotions } from './promotion-ends.ts'
 import { versionDigest } from './state-digest.ts'
 
 type Notes = Pick<VersionRow, 'description' | 'labels' | 'model_card'>
@@ -74,6 +76,8 @@ export async function deleteVersion(deps: RegistryDeps, request: DeleteVersionRe
     const version = await requireVersionLock(em, key)
     requireEtag(version, request.etag)
     requireUnused(version, await store.findUse(em, version.id))
+    await shareGates(em, version.namespace)
+    await voidPromotions(em, context, { versionId: version.id }, { because: 'VERSION_DELETED' })
     await store.removeVersion(em, version, accessOf(context).caller.principal)
     emit(em, context, {
       type: 'version.deleted.v1',

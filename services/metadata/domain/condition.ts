@@ -1,0 +1,123 @@
+// Conditions of gates in CEL: checked when a gate is written, evaluated against a candidate. Nothing in an expression can
+// take long: it is short, its macros do not nest, lists are bounded, and regular expressions are RE2's.
+import { celEnv, isCelError, parse, plan, type CelInput } from '@bufbuild/cel'
+import { failField, failLimit } from '#lib/errors.ts'
+import { parseText } from './text.ts'
+
+const MAX_EXPRESSION_BYTES = 2048
+const MAX_PARTS = 500
+const MAX_ERROR_CHARACTERS = 255
+
+/** What expressions see; documented at `Condition.expression` in the proto. */
+export const VARIABLES = [
+  'version',
+  'current',
+  'model',
+  'artifact',
+  'evaluations',
+  'latest',
+  'alias',
+  'requester',
+] as const
+export type Subject = Record<(typeof VARIABLES)[number], CelInput>
+
+const TYPES = ['bool', 'bytes', 'double', 'int', 'list', 'map', 'null_type', 'string', 'type', 'uint']
+const ENVIRONMENT = celEnv()
+
+export type Outcome = { outcome: 'TRUE' | 'FALSE'; error: '' } | { outcome: 'ERROR'; error: string }
+
+export function checkExpression(expression: string, field: string): void {
+  if (expression === '') failField(field, 'is required')
+  parseText(expression, field, MAX_EXPRESSION_BYTES)
+  const look = new Look(field)
+  look.at(parseExpression(expression, field), { names: new Set([...VARIABLES, ...TYPES]), within: false })
+}
+
+export function evaluate(expression: string, subject: Subject): Outcome {
+  try {
+    const result = plan(ENVIRONMENT, parse(expression).expr)(subject)
+    if (isCelError(result)) return failed(result.message)
+    if (typeof result !== 'boolean') return failed('it is neither true nor false')
+    return { outcome: result ? 'TRUE' : 'FALSE', error: '' }
+  } catch (error) {
+    return failed((error as Error).message)
+  }
+}
+
+function failed(message: string): Outcome {
+  return { outcome: 'ERROR', error: message.slice(0, MAX_ERROR_CHARACTERS).toWellFormed() }
+}
+
+type Expr = ReturnType<typeof parse>['expr']
+
+function parseExpression(expression: string, field: string): Expr {
+  try {
+    return parse(expression).expr
+  } catch (error) {
+    const why = error instanceof RangeError ? 'it nests too deeply' : (error as Error).message.replace('<input>:', '')
+    failField(field, `must be an expression in CEL: ${why}`)
+  }
+}
+
+interface Place {
+  /** What is known by name here. */
+  names: ReadonlySet<string>
+  /** Inside a macro. */
+  within: boolean
+}
+
+/** Goes through an expression, and throws where it has what it may not have. */
+class Look {
+  readonly #field: string
+  #parts = 0
+
+  constructor(field: string) {
+    this.#field = field
+  }
+
+  at(expr: Expr | undefined, place: Place): void {
+    if (!expr) return
+    if ((this.#parts += 1) > MAX_PARTS) failLimit(this.#field, MAX_PARTS, 'parts')
+    const { exprKind: kind } = expr
+    switch (kind.case) {
+      case 'identExpr':
+        return this.#atName(kind.value.name, place)
+      case 'selectExpr':
+        return this.at(kind.value.operand, place)
+      case 'callExpr':
+        this.#atFunction(kind.value.function)
+        return this.#all([kind.value.target, ...kind.value.args], place)
+      case 'listExpr':
+        return this.#all(kind.value.elements, place)
+      case 'structExpr':
+        if (kind.value.messageName !== '') failField(this.#field, 'must not make messages')
+        for (const { keyKind, value } of kind.value.entries) {
+          if (keyKind.case === 'mapKey') this.at(keyKind.value, place)
+          this.at(value, place)
+        }
+        return undefined
+      case 'comprehensionExpr': {
+        if (place.within) failField(this.#field, 'must not have a macro inside a macro')
+        const { iterVar, iterVar2, accuVar, iterRange, accuInit, loopCondition, loopStep, result } = kind.value
+        this.#all([iterRange, accuInit], place)
+        const names = new Set([...place.names, iterVar, iterVar2, accuVar])
+        return this.#all([loopCondition, loopStep, result], { names, within: true })
+      }
+    }
+  }
+
+  #all(exprs: (Expr | undefined)[], place: Place): void {
+    for (const expr of exprs) this.at(expr, place)
+  }
+
+  #atName(name: string, { names }: Place): void {
+    if (names.has(name)) return
+    failField(this.#field, `must not name «${name}»: there are ${VARIABLES.join(', ')}`)
+  }
+
+  #atFunction(name: string): void {
+    // Operators, `_==_` and such, and what macros become.
+    if (/[^A-Za-z0-9]/.test(name) || ENVIRONMENT.funcs.find(name)) return
+    failField(this.#field, `must not call «${name}», which is no function of CEL`)
+  }
+}

@@ -1,0 +1,428 @@
+// The way of a promotion: asked for, decided on, applied.
+import { randomUUID } from 'node:crypto'
+import { afterAll, describe, expect, test } from 'vitest'
+import { ConditionOutcome, type GateRules } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
+import { PromotionState } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
+import type { MessageInitShape } from '@bufbuild/protobuf'
+import type { GateRulesSchema } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
+import { byName, makeModel, newName, numbered, startMetadata, type Clients } from '../../support/metadata.ts'
+import { refusalOf } from '../../support/refusal.ts'
+
+const metadata = await startMetadata()
+afterAll(() => metadata.close())
+const { admin } = metadata
+
+type Rules = MessageInitShape<typeof GateRulesSchema>
+const REASON = { reason: 'it is better' }
+
+/** A namespace with a model of three versions that alice made, and who may do what there. */
+async function startRoom(rules?: Rules) {
+  const namespace = newName('room')
+  await admin.namespaces.createNamespace({ name: namespace })
+  const alice = await metadata.member({ [namespace]: 'CONTRIBUTOR' })
+  const bob = await metadata.member({ [namespace]: 'CONTRIBUTOR' })
+  const carol = await metadata.member({ [namespace]: 'APPROVER' })
+  const dave = await metadata.member({ [namespace]: 'APPROVER' })
+  const model = newName()
+  const digests = await makeModel(alice, model, 3, namespace)
+  if (rules) await admin.gates.createGate({ namespace, name: 'gate', rules })
+  const ask = (who: Clients, number: number, expectedNumber = 0, alias = 'production') =>
+    who.promotions.requestPromotion({ version: numbered(model, number, namespace), alias, expectedNumber, ...REASON })
+  const pointsAt = async (alias = 'production'): Promise<number> => {
+    const { aliases } = await admin.aliases.listAliases({ model: byName(model, namespace) })
+    return aliases.find(({ name }) => name === alias)?.number ?? 0
+  }
+  return { namespace, model, digests, alice, bob, carol, dave, ask, pointsAt }
+}
+
+const production = (rules: Rules): Rules => ({ aliasPattern: 'production', ...rules })
+const stateOf = async (id: string) => (await admin.promotions.getPromotion({ id })).promotion!.state
+
+test('a promotion waits for its approvals, and moves the alias with the last of them', async () => {
+  const room = await startRoom(production({ approvalsRequired: 2 }))
+  const { namespace, model, digests, alice, bob, carol, dave } = room
+  const events = await metadata.eventsOf(async () => {
+    const { promotion } = await room.ask(bob, 2)
+    expect(promotion).toMatchObject({
+      namespace,
+      model,
+      alias: 'production',
+      number: 2,
+      digest: digests[1],
+      fromNumber: 0,
+      fromDigest: '',
+      state: PromotionState.PENDING_APPROVAL,
+      requester: bob.principal,
+      reason: 'it is better',
+      decisions: [{ gate: 'gate', revision: 1, approvalsRequired: 2, approvalsGiven: 0 }],
+      votes: [],
+      closer: '',
+    })
+    const { id } = promotion!
+    const first = await carol.promotions.approvePromotion({ id, reason: 'measured' })
+    expect(first.promotion).toMatchObject({
+      state: PromotionState.PENDING_APPROVAL,
+      decisions: [{ approvalsGiven: 1 }],
+      votes: [{ principal: carol.principal, approved: true, reason: 'measured' }],
+    })
+    expect(await room.pointsAt()).toBe(0)
+    const last = await dave.promotions.approvePromotion({ id, reason: 'read the card' })
+    expect(last.promotion).toMatchObject({
+      state: PromotionState.APPLIED,
+      closer: dave.principal,
+      closeReason: 'read the card',
+      decisions: [{ approvalsGiven: 2 }],
+    })
+    expect(await room.pointsAt()).toBe(2)
+  })
+  const target = { alias: 'production', number: 2 }
+  expect(events).toMatchObject([
+    {
+      type: 'promotion.requested.v1',
+      details: { ...target, from: 0, creator: alice.principal, gates: [{ revision: 1 }] },
+    },
+    { type: 'promotion.approved.v1', reason: 'measured', actor: { principal: carol.principal }, details: target },
+    { type: 'promotion.approved.v1', actor: { principal: dave.principal }, afterDigest: digests[1] },
+    { type: 'promotion.applied.v1', details: { ...target, approvers: [carol.principal, dave.principal] } },
+    { type: 'alias.moved.v1', reason: 'it is better', details: { from: 0, to: 2 } },
+  ])
+  expect(events[4]!.details!['promotion_id']).toBe(events[0]!.resource.id)
+  const { moves } = await admin.aliases.listAliasMoves({ model: byName(model, namespace) })
+  expect(moves).toMatchObject([{ fromNumber: 0, toNumber: 2, mover: dave.principal, reason: 'it is better' }])
+})
+
+test('where no approval is asked for, it is applied at once; also where nothing guards the alias', async () => {
+  const room = await startRoom(
+    production({ conditions: [{ expression: 'version.number > 1', sentence: 'not the first' }] }),
+  )
+  const { promotion } = await room.ask(room.bob, 2)
+  expect(promotion).toMatchObject({
+    state: PromotionState.APPLIED,
+    closer: room.bob.principal,
+    decisions: [{ conditions: [{ sentence: 'not the first', outcome: ConditionOutcome.TRUE }] }],
+  })
+  expect((await room.ask(room.bob, 3, 0, 'staging')).promotion).toMatchObject({
+    state: PromotionState.APPLIED,
+    decisions: [],
+  })
+  expect([await room.pointsAt(), await room.pointsAt('staging')]).toEqual([2, 3])
+})
+
+test('conditions that do not hold are told, each with its sentence, and nothing is kept', async () => {
+  const conditions = [
+    { expression: 'version.number == 2', sentence: 'it is the second' },
+    { expression: 'latest["fairness"].verdict == "PASSED"', sentence: 'the fairness suite passed' },
+    { expression: 'current != null', sentence: 'something is in production' },
+  ]
+  const room = await startRoom(production({ conditions }))
+  const events = await metadata.eventsOf(async () => {
+    expect(await refusalOf(room.ask(room.bob, 2))).toMatchObject({
+      code: 'FailedPrecondition',
+      reason: 'GATE_UNMET',
+      metadata: { alias: 'production', unmet: '2' },
+      preconditions: [
+        {
+          type: 'gate',
+          subject: conditions[1]!.expression,
+          description: expect.stringContaining('fairness suite passed ('),
+        },
+        { type: 'gate', subject: conditions[2]!.expression, description: 'something is in production' },
+      ],
+    })
+  })
+  expect(events).toEqual([])
+  expect((await admin.promotions.listPromotions({ namespace: room.namespace })).promotions).toEqual([])
+})
+
+test('the newest evaluation of a suite counts, and those that were looked at are told', async () => {
+  const conditions = [{ expression: 'latest["fairness"].verdict == "PASSED"', sentence: 'the fairness suite passed' }]
+  const room = await startRoom(production({ conditions, approvalsRequired: 1 }))
+  const record = async (verdict: number): Promise<string> => {
+    const version = numbered(room.model, 1, room.namespace)
+    const facts = { suite: 'fairness', verdict, metrics: [{ name: 'gap', value: 0.1 }] }
+    return (await room.bob.evaluations.createEvaluation({ version, facts })).evaluation!.id
+  }
+  const passed = await record(1)
+  const events = await metadata.eventsOf(() => room.ask(room.bob, 1))
+  expect(events[0]!.details).toMatchObject({ evaluations: [passed], gates: [{ conditions: ['TRUE'] }] })
+  await record(2)
+  const id = events[0]!.resource.id
+  const late = room.carol.promotions.approvePromotion({ id, reason: 'fine' })
+  expect(await refusalOf(late)).toMatchObject({ reason: 'GATE_UNMET' })
+  expect((await admin.promotions.getPromotion({ id })).promotion).toMatchObject({
+    state: PromotionState.PENDING_APPROVAL,
+    votes: [],
+  })
+  await record(1)
+  await room.carol.promotions.approvePromotion({ id, reason: 'fine now' })
+  expect(await room.pointsAt()).toBe(1)
+})
+
+describe('nobody decides on their own work', () => {
+  test('not who asked, not who made the version, not whom no gate asks, nobody twice', async () => {
+    const namespace = newName('room')
+    await admin.namespaces.createNamespace({ name: namespace })
+    const [maker, asker, carol, eve] = await Promise.all(
+      Array.from({ length: 4 }, () => metadata.member({ [namespace]: 'APPROVER' })),
+    )
+    const reader = await metadata.member({ [namespace]: 'CONTRIBUTOR' })
+    const model = newName()
+    await makeModel(maker!, model, 1, namespace)
+    const approvers = [maker!.principal, asker!.principal, carol!.principal, reader.principal]
+    const rules = production({ approvalsRequired: 2, approvers })
+    await admin.gates.createGate({ namespace, name: 'gate', rules })
+    const version = numbered(model, 1, namespace)
+    const asked = await asker!.promotions.requestPromotion({ version, alias: 'production', ...REASON })
+    const { id } = asked.promotion!
+    const approve = (who: Clients) => who.promotions.approvePromotion({ id, reason: 'good' })
+    const reject = (who: Clients) => who.promotions.rejectPromotion({ id, reason: 'bad' })
+    for (const decide of [approve, reject]) {
+      for (const [who, because] of [
+        [asker!, 'REQUESTER'],
+        [maker!, 'CREATOR'],
+        [eve!, 'NOT_ASKED'],
+      ] as const) {
+        expect([because, await refusalOf(decide(who))]).toMatchObject([
+          because,
+          { code: 'FailedPrecondition', reason: 'APPROVAL_NOT_ALLOWED', metadata: { promotion: id, because } },
+        ])
+      }
+      expect((await refusalOf(decide(reader))).metadata['permission']).toBe('APPROVE')
+    }
+    await approve(carol!)
+    expect((await refusalOf(approve(carol!))).metadata['because']).toBe('VOTED')
+    expect((await refusalOf(reject(carol!))).metadata['because']).toBe('VOTED')
+    // An admin is asked like everybody else.
+    expect((await refusalOf(approve(admin))).metadata['because']).toBe('NOT_ASKED')
+    expect(await stateOf(id)).toBe(PromotionState.PENDING_APPROVAL)
+  })
+
+  test('of several gates each counts its own approvers', async () => {
+    const room = await startRoom(production({ approvalsRequired: 1 }))
+    const { namespace, carol, dave } = room
+    const rules = production({ approvalsRequired: 1, approvers: [dave.principal] })
+    await admin.gates.createGate({ namespace, name: 'only-dave', rules })
+    const { id } = (await room.ask(room.bob, 1)).promotion!
+    const { promotion } = await carol.promotions.approvePromotion({ id, reason: 'good' })
+    expect(promotion).toMatchObject({
+      state: PromotionState.PENDING_APPROVAL,
+      decisions: [
+        { gate: 'gate', approvalsGiven: 1 },
+        { gate: 'only-dave', approvalsGiven: 0 },
+      ],
+    })
+    await dave.promotions.approvePromotion({ id, reason: 'good' })
+    expect(await room.pointsAt()).toBe(1)
+  })
+})
+
+describe('a promotion ends', () => {
+  test('when an approver says no', async () => {
+    const room = await startRoom(production({ approvalsRequired: 1 }))
+    const { id } = (await room.ask(room.bob, 1)).promotion!
+    const events = await metadata.eventsOf(async () => {
+      const { promotion } = await room.carol.promotions.rejectPromotion({ id, reason: 'too slow' })
+      expect(promotion).toMatchObject({
+        state: PromotionState.REJECTED,
+        closeReason: 'too slow',
+        closer: room.carol.principal,
+      })
+    })
+    expect(events).toMatchObject([{ type: 'promotion.rejected.v1', reason: 'too slow', resource: { id } }])
+    expect(await refusalOf(room.dave.promotions.approvePromotion({ id, reason: 'no, good' }))).toMatchObject({
+      code: 'FailedPrecondition',
+      reason: 'PROMOTION_CLOSED',
+      metadata: { promotion: id, state: 'REJECTED' },
+    })
+  })
+
+  test('when whoever asked takes it back, or an admin does; nobody else', async () => {
+    const room = await startRoom(production({ approvalsRequired: 1 }))
+    const first = (await room.ask(room.bob, 1)).promotion!
+    const stranger = room.alice.promotions.withdrawPromotion({ id: first.id })
+    expect(await refusalOf(stranger)).toMatchObject({
+      code: 'PermissionDenied',
+      metadata: { permission: 'ADMINISTER' },
+    })
+    const events = await metadata.eventsOf(async () => {
+      const { promotion } = await room.bob.promotions.withdrawPromotion({ id: first.id, reason: 'mistake' })
+      expect(promotion).toMatchObject({ state: PromotionState.WITHDRAWN, closer: room.bob.principal })
+    })
+    expect(events).toMatchObject([{ type: 'promotion.withdrawn.v1', reason: 'mistake' }])
+    const second = (await room.ask(room.bob, 1)).promotion!
+    expect((await admin.promotions.withdrawPromotion({ id: second.id })).promotion!.closer).toBe('admin')
+  })
+
+  test('when its time is over, which is told of later and holds at once', async () => {
+    const room = await startRoom(production({ approvalsRequired: 1, expiry: { seconds: 60n } }))
+    const { promotion } = await room.ask(room.bob, 1)
+    const { id, requestTime, expireTime } = promotion!
+    expect(expireTime!.seconds - requestTime!.seconds).toBe(60n)
+    // What a minute does. The row itself is governed, so its event comes with it.
+    await metadata.sql(`begin; set local session_replication_role = replica;
+      update metadata.promotion set expire_time = now() where id = '${id}'; commit`)
+    expect(await stateOf(id)).toBe(PromotionState.EXPIRED)
+    const late = room.carol.promotions.approvePromotion({ id, reason: 'late' })
+    expect(await refusalOf(late)).toMatchObject({ reason: 'PROMOTION_CLOSED', metadata: { state: 'EXPIRED' } })
+    const listed = await admin.promotions.listPromotions({ namespace: room.namespace, state: PromotionState.EXPIRED })
+    expect(listed.promotions).toMatchObject([{ id }])
+    const told = async () =>
+      (
+        await metadata.sql<{ event: object }>(`select event from metadata.outbox where resource_id = '${id}'
+        and event ->> 'type' = 'promotion.expired.v1'`)
+      ).length
+    await expect.poll(told, { timeout: 30_000 }).toBe(1)
+    expect((await admin.promotions.getPromotion({ id })).promotion).toMatchObject({
+      state: PromotionState.EXPIRED,
+      closer: 'service:metadata',
+    })
+    expect((await room.ask(room.bob, 1)).promotion!.state).toBe(PromotionState.PENDING_APPROVAL)
+  })
+
+  test('when what it is bound to is no more: alias, gate, version or model', async () => {
+    const room = await startRoom(production({ approvalsRequired: 1 }))
+    const { namespace, carol, bob } = room
+    const model = byName(room.model, namespace)
+    const voided = async (id: string, because: string, work: () => Promise<unknown>): Promise<void> => {
+      const events = await metadata.eventsOf(work)
+      const found = events.filter(({ type, resource }) => type === 'promotion.voided.v1' && resource.id === id)
+      expect([because, found]).toMatchObject([because, [{ details: { because } }]])
+      expect(await stateOf(id)).toBe(PromotionState.VOIDED)
+      const late = carol.promotions.approvePromotion({ id, reason: 'late' })
+      expect(await refusalOf(late)).toMatchObject({ reason: 'PROMOTION_CLOSED', metadata: { state: 'VOIDED' } })
+    }
+    const [one, two] = [(await room.ask(bob, 1)).promotion!, (await room.ask(bob, 2)).promotion!]
+    await voided(two.id, 'ALIAS_MOVED', () => carol.promotions.approvePromotion({ id: one.id, reason: 'good' }))
+    const rules = production({ approvalsRequired: 2 })
+    const three = (await room.ask(bob, 3, 1)).promotion!
+    await voided(three.id, 'GATE_CHANGED', () => admin.gates.updateGate({ namespace, name: 'gate', rules }))
+    const four = (await room.ask(bob, 3, 1)).promotion!
+    const pattern = { aliasPattern: 'prod*', approvalsRequired: 1 }
+    await voided(four.id, 'GATE_CHANGED', () => admin.gates.createGate({ model, name: 'another', rules: pattern }))
+    const five = (await room.ask(bob, 3, 1)).promotion!
+    await voided(five.id, 'GATE_CHANGED', () => admin.gates.deleteGate({ namespace, name: 'another' }))
+    const six = (await room.ask(bob, 3, 1)).promotion!
+    const version = numbered(room.model, 3, namespace)
+    await voided(six.id, 'VERSION_DELETED', () => admin.versions.deleteVersion({ version }))
+    const target = { name: 'production', target: { case: 'remove' as const, value: true }, expectedNumber: 1 }
+    const seven = (await room.ask(bob, 2, 1)).promotion!
+    await voided(seven.id, 'ALIAS_MOVED', () =>
+      admin.aliases.setAliases({ model, targets: [target], breakGlass: true, reason: 'incident' }),
+    )
+    const eight = (await room.ask(bob, 2)).promotion!
+    await admin.models.archiveModel({ model })
+    const archived = carol.promotions.approvePromotion({ id: eight.id, reason: 'late' })
+    expect((await refusalOf(archived)).reason).toBe('MODEL_ARCHIVED')
+    await voided(eight.id, 'MODEL_DELETED', () => admin.models.deleteModel({ model }))
+  })
+
+  test('but not by a gate that guards other aliases', async () => {
+    const room = await startRoom(production({ approvalsRequired: 1 }))
+    const { id } = (await room.ask(room.bob, 1)).promotion!
+    const { namespace } = room
+    await admin.gates.createGate({ namespace, name: 'staging', rules: { aliasPattern: 'staging' } })
+    expect(await stateOf(id)).toBe(PromotionState.PENDING_APPROVAL)
+  })
+})
+
+test('the same twice, what is there already, and what the caller has not seen are refused', async () => {
+  const room = await startRoom(production({ approvalsRequired: 1 }))
+  const { promotion } = await room.ask(room.bob, 1)
+  expect(await refusalOf(room.ask(room.alice, 1))).toMatchObject({
+    code: 'AlreadyExists',
+    reason: 'PROMOTION_EXISTS',
+    metadata: { promotion: promotion!.id },
+  })
+  await room.carol.promotions.approvePromotion({ id: promotion!.id, reason: 'good' })
+  expect((await refusalOf(room.ask(room.bob, 1, 1))).fields).toEqual(['version'])
+  expect(await refusalOf(room.ask(room.bob, 2, 0))).toMatchObject({
+    reason: 'ALIAS_MOVED',
+    metadata: { alias: 'production', expected: '0', current: '1' },
+  })
+  expect((await refusalOf(room.ask(room.bob, 9, 1))).reason).toBe('VERSION_NOT_FOUND')
+})
+
+test('bad input names the field', async () => {
+  const room = await startRoom()
+  const version = numbered(room.model, 1, room.namespace)
+  const good = { version, alias: 'production', ...REASON }
+  const ask = (bad: object) => room.bob.promotions.requestPromotion({ ...good, ...bad })
+  for (const [bad, field] of [
+    [{ version: undefined }, 'version'],
+    [{ alias: '' }, 'alias'],
+    [{ alias: 'latest' }, 'alias'],
+    [{ expectedNumber: -1 }, 'expected_number'],
+    [{ reason: '' }, 'reason'],
+    [{ reason: ' \n' }, 'reason'],
+    [{ reason: 'a'.repeat(2049) }, 'reason'],
+    [{ requestId: 'x' }, 'request_id'],
+  ] as const) {
+    expect([field, (await refusalOf(ask(bad))).fields]).toEqual([field, [field]])
+  }
+  const { promotions } = admin
+  const id = randomUUID()
+  for (const call of [
+    () => promotions.approvePromotion({ id: 'x', reason: 'a' }),
+    () => promotions.rejectPromotion({ id: 'x', reason: 'a' }),
+    () => promotions.withdrawPromotion({ id: 'x' }),
+    () => promotions.getPromotion({ id: '' }),
+  ]) {
+    expect((await refusalOf(call())).fields).toEqual(['id'])
+  }
+  expect((await refusalOf(promotions.approvePromotion({ id }))).fields).toEqual(['reason'])
+  expect((await refusalOf(promotions.rejectPromotion({ id }))).fields).toEqual(['reason'])
+  expect((await refusalOf(promotions.getPromotion({ id }))).reason).toBe('PROMOTION_NOT_FOUND')
+  expect((await refusalOf(promotions.listPromotions({ state: 99 as PromotionState }))).fields).toEqual(['state'])
+  const both = { namespace: room.namespace, model: byName(room.model, room.namespace) }
+  expect((await refusalOf(promotions.listPromotions(both))).fields).toEqual(['namespace'])
+})
+
+test('a promotion of a namespace that the caller may not read is not there', async () => {
+  const room = await startRoom(production({ approvalsRequired: 1 }))
+  const { id } = (await room.ask(room.bob, 1)).promotion!
+  const stranger = await metadata.member({ default: 'ADMIN' })
+  for (const call of [
+    () => stranger.promotions.getPromotion({ id }),
+    () => stranger.promotions.approvePromotion({ id, reason: 'good' }),
+    () => stranger.promotions.withdrawPromotion({ id }),
+  ]) {
+    expect((await refusalOf(call())).reason).toBe('PROMOTION_NOT_FOUND')
+  }
+  const { namespace } = room
+  expect((await refusalOf(stranger.promotions.listPromotions({ namespace }))).code).toBe('PermissionDenied')
+})
+
+test('promotions are listed by namespace, model and state, the newest first, in pages', async () => {
+  const room = await startRoom(production({ approvalsRequired: 1 }))
+  const { namespace } = room
+  const ids: string[] = []
+  for (const number of [1, 2, 3]) ids.unshift((await room.ask(room.bob, number)).promotion!.id)
+  await room.bob.promotions.withdrawPromotion({ id: ids[1]! })
+  const list = async (question: object): Promise<string[]> => {
+    const found: string[] = []
+    let pageToken = ''
+    do {
+      const page = await room.bob.promotions.listPromotions({ pageSize: 2, pageToken, ...question })
+      found.push(...page.promotions.map(({ id }) => id))
+      pageToken = page.nextPageToken
+    } while (pageToken !== '')
+    return found
+  }
+  expect(await list({ namespace })).toEqual(ids)
+  expect(await list({ model: byName(room.model, namespace) })).toEqual(ids)
+  expect(await list({ namespace, state: PromotionState.PENDING_APPROVAL })).toEqual([ids[0], ids[2]])
+  expect(await list({ namespace, state: PromotionState.WITHDRAWN })).toEqual([ids[1]])
+  const { nextPageToken: pageToken } = await room.bob.promotions.listPromotions({ namespace, pageSize: 1 })
+  const foreign = room.bob.promotions.listPromotions({ namespace, pageToken, state: PromotionState.APPLIED })
+  expect((await refusalOf(foreign)).fields).toEqual(['page_token'])
+})
+
+test('rules of a gate as they were asked are kept with the promotion', async () => {
+  const sentence = 'it has a number'
+  const room = await startRoom(production({ conditions: [{ expression: 'version.number > 0', sentence }] }))
+  const { promotion } = await room.ask(room.bob, 1)
+  await admin.gates.deleteGate({ namespace: room.namespace, name: 'gate' })
+  const { promotion: later } = await room.bob.promotions.getPromotion({ id: promotion!.id })
+  expect(later!.decisions).toEqual(promotion!.decisions)
+  expect(later!.decisions[0]!.conditions[0]).toMatchObject({ sentence } satisfies Partial<GateRules['conditions'][0]>)
+})
