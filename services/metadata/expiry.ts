@@ -7,7 +7,7 @@ import { promotionEvent } from './rpc/promotion-ends.ts'
 import { lockModel } from './store/model-rows.ts'
 import { closePromotion, findPromotion, listOverdue } from './store/promotion-rows.ts'
 
-const LOOK_EVERY_MS = 10_000
+const LOOK_EVERY_MS = 5_000
 const BATCH = 100
 
 export interface ExpiryDeps {

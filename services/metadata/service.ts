@@ -22,9 +22,10 @@ import { startExpiry } from './expiry.ts'
 import { startReleases } from './releases.ts'
 import { aliasRoutes } from './rpc/aliases.ts'
 import { deadTokenTeller } from './rpc/dead-token.ts'
+import type { RegistryDeps } from './rpc/deps.ts'
 import { evaluationRoutes } from './rpc/evaluations.ts'
 import { gateRoutes } from './rpc/gates.ts'
-import { identityRoutes } from './rpc/identity.ts'
+import { identityRoutes, type IdentityDeps } from './rpc/identity.ts'
 import { modelRoutes } from './rpc/models.ts'
 import { namespaceRoutes } from './rpc/namespaces.ts'
 import { promotionRoutes } from './rpc/promotions.ts'
@@ -46,7 +47,7 @@ export interface MetadataDeps {
 
 const FORGET_EVERY_MS = 10 * 60_000
 
-/** Namespaces, models, versions, aliases, evaluations, tokens and roles. */
+/** Namespaces, models, versions, aliases, evaluations, gates, promotions, tokens and roles. */
 export function metadataService(deps: MetadataDeps): Service {
   const { database, logger, manifests, ingest } = deps
   const append = (request: AppendEventsRequest) => ingest.appendEvents(request)
@@ -64,7 +65,23 @@ export function metadataService(deps: MetadataDeps): Service {
     relay.wake()
   }, logger)
   const tellDead = deadTokenTeller((refusal) => refusals.tell(refusal), logger)
-  const registry = { database, manifests, relay, releases }
+  return {
+    ...registryServices({ database, manifests, relay, releases }, { database, relay, tellDead }),
+    authenticate: createAuthenticate(deps.trustedServices, lookUpToken(database, tellDead)),
+    recordRefusal: (refusal) => refusals.tell(refusal),
+    async check() {
+      await forkFor(database).execute('select 1')
+      return true
+    },
+    async close() {
+      await refusals.close()
+      await Promise.all([relay.stop(), releases.stop(), expiry.stop(), forgetting.stop()])
+      await database.close(true)
+    },
+  }
+}
+
+function registryServices(registry: RegistryDeps, identity: IdentityDeps): Pick<Service, 'services' | 'routes'> {
   return {
     services: [
       NamespaceService,
@@ -84,18 +101,7 @@ export function metadataService(deps: MetadataDeps): Service {
       router.service(EvaluationService, evaluationRoutes(registry))
       router.service(GateService, gateRoutes(registry))
       router.service(PromotionService, promotionRoutes(registry))
-      router.service(IdentityService, identityRoutes({ database, relay, tellDead }))
-    },
-    authenticate: createAuthenticate(deps.trustedServices, lookUpToken(database, tellDead)),
-    recordRefusal: (refusal) => refusals.tell(refusal),
-    async check() {
-      await forkFor(database).execute('select 1')
-      return true
-    },
-    async close() {
-      await refusals.close()
-      await Promise.all([relay.stop(), releases.stop(), expiry.stop(), forgetting.stop()])
-      await database.close(true)
+      router.service(IdentityService, identityRoutes(identity))
     },
   }
 }

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BlobService } from '../../gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { ManifestService } from '../../gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { AliasService } from '../../gen/modelkeep/metadata/v1/alias_service_pb.ts'
+import { GateService } from '../../gen/modelkeep/metadata/v1/gate_service_pb.ts'
 import { ModelService } from '../../gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { VersionService } from '../../gen/modelkeep/metadata/v1/version_service_pb.ts'
 import { startAllServices, type AllServices } from '../support/all-services.ts'
@@ -38,10 +39,15 @@ beforeAll(async () => {
   await all
     .client(AliasService, 'mk_admin')
     .setAliases({ model: named, targets: [{ name: 'production', target: { case: 'number', value: 1 } }] })
+  const rules = { aliasPattern: 'guarded' }
+  const { gate } = await all.client(GateService, 'mk_admin').createGate({ name: 'gate', rules })
   strings = {
     namespace: 'default',
     model: SECRET,
     alias: 'production',
+    alias_pattern: 'staging',
+    expression: 'true',
+    gate_id: gate!.id,
     digest: DIGEST,
     manifest_digest: manifest!.digest,
     id: model!.id,
@@ -100,7 +106,13 @@ function otherString({ name, parent }: DescField): string {
 }
 
 /** Where what is filled in goes with nothing else. */
-const LEFT_OUT = ['CreateVersionRequest.facts', 'Dataset.role', 'at_time']
+const LEFT_OUT = [
+  'CreateVersionRequest.facts',
+  'Dataset.role',
+  'at_time',
+  'GateRules.expiry',
+  'ListPromotionsRequest.namespace',
+]
 
 const real = METHODS.map((method): [string, DescMethod] => [`${method.parent.name}/${method.name}`, method])
 
@@ -109,7 +121,7 @@ const FILTERED = ['NamespaceService/ListNamespaces', 'ModelService/ListModels', 
 const FILTERED_LOG = ['LogService/ListEntries', 'LogService/WatchEntries']
 
 describe('a caller whose role is elsewhere', () => {
-  const tied = real.filter(([, method]) => ['READ', 'WRITE', 'ADMINISTER'].includes(ruleOf(method).name))
+  const tied = real.filter(([, method]) => ['READ', 'WRITE', 'APPROVE', 'ADMINISTER'].includes(ruleOf(method).name))
 
   const plausible = (): Filling => ({
     strings,
@@ -163,16 +175,17 @@ describe('a caller who reads here and administers elsewhere', () => {
       leaveOut: [...LEFT_OUT, 'semver'],
     })
 
-  const changes = real.filter(([, method]) => ['WRITE', 'ADMINISTER'].includes(ruleOf(method).name))
+  const changes = real.filter(([, method]) => ['WRITE', 'APPROVE', 'ADMINISTER'].includes(ruleOf(method).name))
   test.each(changes)('may not %s here, and is told so', async (_name, method) => {
     const outcome = await call(method, request(method), 'mk_mixed')
-    // Uploads are known by an id that only their creator has.
+    // Uploads are known by an id that only their creator has; promotions by one that is nobody's here.
     const code = hasNoNamespace(method) ? 'NotFound' : 'PermissionDenied'
     expect(outcome).toMatchObject({ code })
   })
 
   const hasNoNamespace = (method: DescMethod): boolean =>
-    ['WritePart', 'GetUpload', 'CompleteUpload', 'AbortUpload', 'SignParts', 'ConfirmParts'].includes(method.name)
+    ['WritePart', 'GetUpload', 'CompleteUpload', 'AbortUpload', 'SignParts', 'ConfirmParts'].includes(method.name) ||
+    ['ApprovePromotion', 'RejectPromotion', 'WithdrawPromotion'].includes(method.name)
 
   test('may read here', async () => {
     const model = { ref: { case: 'name' as const, value: { model: SECRET } } }

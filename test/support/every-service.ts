@@ -13,18 +13,11 @@ function isService(value: unknown): value is DescService {
   return (value as { kind?: string } | null)?.kind === 'service'
 }
 
-/** Declared, and not offered yet. */
-const DECLARED_ONLY = ['GateService', 'PromotionService']
-
 /** Ours, and the one of others that is offered under the same gate. */
 export const SERVICES: DescService[] = [ByteStream]
 for (const path of globSync('**/*_service_pb.ts', { cwd: GEN }).toSorted()) {
   const module = (await import(`${GEN}${path}`)) as Record<string, unknown>
-  SERVICES.push(
-    ...Object.values(module)
-      .filter(isService)
-      .filter(({ name }) => !DECLARED_ONLY.includes(name)),
-  )
+  SERVICES.push(...Object.values(module).filter(isService))
 }
 
 export const METHODS: DescMethod[] = SERVICES.flatMap((service) => service.methods)

@@ -1,42 +1,18 @@
 // The way of a promotion: asked for, decided on, applied.
 import { randomUUID } from 'node:crypto'
 import { afterAll, describe, expect, test } from 'vitest'
+import { Verdict } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
 import { ConditionOutcome, type GateRules } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { PromotionState } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
-import type { MessageInitShape } from '@bufbuild/protobuf'
-import type { GateRulesSchema } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { byName, makeModel, newName, numbered, startMetadata, type Clients } from '../../support/metadata.ts'
+import { production, roomsOf } from '../../support/promotion-room.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
 afterAll(() => metadata.close())
 const { admin } = metadata
 
-type Rules = MessageInitShape<typeof GateRulesSchema>
-const REASON = { reason: 'it is better' }
-
-/** A namespace with a model of three versions that alice made, and who may do what there. */
-async function startRoom(rules?: Rules) {
-  const namespace = newName('room')
-  await admin.namespaces.createNamespace({ name: namespace })
-  const alice = await metadata.member({ [namespace]: 'CONTRIBUTOR' })
-  const bob = await metadata.member({ [namespace]: 'CONTRIBUTOR' })
-  const carol = await metadata.member({ [namespace]: 'APPROVER' })
-  const dave = await metadata.member({ [namespace]: 'APPROVER' })
-  const model = newName()
-  const digests = await makeModel(alice, model, 3, namespace)
-  if (rules) await admin.gates.createGate({ namespace, name: 'gate', rules })
-  const ask = (who: Clients, number: number, expectedNumber = 0, alias = 'production') =>
-    who.promotions.requestPromotion({ version: numbered(model, number, namespace), alias, expectedNumber, ...REASON })
-  const pointsAt = async (alias = 'production'): Promise<number> => {
-    const { aliases } = await admin.aliases.listAliases({ model: byName(model, namespace) })
-    return aliases.find(({ name }) => name === alias)?.number ?? 0
-  }
-  return { namespace, model, digests, alice, bob, carol, dave, ask, pointsAt }
-}
-
-const production = (rules: Rules): Rules => ({ aliasPattern: 'production', ...rules })
-const stateOf = async (id: string) => (await admin.promotions.getPromotion({ id })).promotion!.state
+const startRoom = roomsOf(metadata)
 
 test('a promotion waits for its approvals, and moves the alias with the last of them', async () => {
   const room = await startRoom(production({ approvalsRequired: 2 }))
@@ -137,15 +113,15 @@ test('conditions that do not hold are told, each with its sentence, and nothing 
 test('the newest evaluation of a suite counts, and those that were looked at are told', async () => {
   const conditions = [{ expression: 'latest["fairness"].verdict == "PASSED"', sentence: 'the fairness suite passed' }]
   const room = await startRoom(production({ conditions, approvalsRequired: 1 }))
-  const record = async (verdict: number): Promise<string> => {
+  const record = async (verdict: Verdict): Promise<string> => {
     const version = numbered(room.model, 1, room.namespace)
     const facts = { suite: 'fairness', verdict, metrics: [{ name: 'gap', value: 0.1 }] }
     return (await room.bob.evaluations.createEvaluation({ version, facts })).evaluation!.id
   }
-  const passed = await record(1)
+  const passed = await record(Verdict.PASSED)
   const events = await metadata.eventsOf(() => room.ask(room.bob, 1))
   expect(events[0]!.details).toMatchObject({ evaluations: [passed], gates: [{ conditions: ['TRUE'] }] })
-  await record(2)
+  await record(Verdict.FAILED)
   const id = events[0]!.resource.id
   const late = room.carol.promotions.approvePromotion({ id, reason: 'fine' })
   expect(await refusalOf(late)).toMatchObject({ reason: 'GATE_UNMET' })
@@ -153,7 +129,7 @@ test('the newest evaluation of a suite counts, and those that were looked at are
     state: PromotionState.PENDING_APPROVAL,
     votes: [],
   })
-  await record(1)
+  await record(Verdict.PASSED)
   await room.carol.promotions.approvePromotion({ id, reason: 'fine now' })
   expect(await room.pointsAt()).toBe(1)
 })
@@ -172,7 +148,7 @@ describe('nobody decides on their own work', () => {
     const rules = production({ approvalsRequired: 2, approvers })
     await admin.gates.createGate({ namespace, name: 'gate', rules })
     const version = numbered(model, 1, namespace)
-    const asked = await asker!.promotions.requestPromotion({ version, alias: 'production', ...REASON })
+    const asked = await asker!.promotions.requestPromotion({ version, alias: 'production', reason: 'it is better' })
     const { id } = asked.promotion!
     const approve = (who: Clients) => who.promotions.approvePromotion({ id, reason: 'good' })
     const reject = (who: Clients) => who.promotions.rejectPromotion({ id, reason: 'bad' })
@@ -194,7 +170,8 @@ describe('nobody decides on their own work', () => {
     expect((await refusalOf(reject(carol!))).metadata['because']).toBe('VOTED')
     // An admin is asked like everybody else.
     expect((await refusalOf(approve(admin))).metadata['because']).toBe('NOT_ASKED')
-    expect(await stateOf(id)).toBe(PromotionState.PENDING_APPROVAL)
+    const { promotion } = await admin.promotions.getPromotion({ id })
+    expect(promotion!.state).toBe(PromotionState.PENDING_APPROVAL)
   })
 
   test('of several gates each counts its own approvers', async () => {
@@ -213,115 +190,6 @@ describe('nobody decides on their own work', () => {
     })
     await dave.promotions.approvePromotion({ id, reason: 'good' })
     expect(await room.pointsAt()).toBe(1)
-  })
-})
-
-describe('a promotion ends', () => {
-  test('when an approver says no', async () => {
-    const room = await startRoom(production({ approvalsRequired: 1 }))
-    const { id } = (await room.ask(room.bob, 1)).promotion!
-    const events = await metadata.eventsOf(async () => {
-      const { promotion } = await room.carol.promotions.rejectPromotion({ id, reason: 'too slow' })
-      expect(promotion).toMatchObject({
-        state: PromotionState.REJECTED,
-        closeReason: 'too slow',
-        closer: room.carol.principal,
-      })
-    })
-    expect(events).toMatchObject([{ type: 'promotion.rejected.v1', reason: 'too slow', resource: { id } }])
-    expect(await refusalOf(room.dave.promotions.approvePromotion({ id, reason: 'no, good' }))).toMatchObject({
-      code: 'FailedPrecondition',
-      reason: 'PROMOTION_CLOSED',
-      metadata: { promotion: id, state: 'REJECTED' },
-    })
-  })
-
-  test('when whoever asked takes it back, or an admin does; nobody else', async () => {
-    const room = await startRoom(production({ approvalsRequired: 1 }))
-    const first = (await room.ask(room.bob, 1)).promotion!
-    const stranger = room.alice.promotions.withdrawPromotion({ id: first.id })
-    expect(await refusalOf(stranger)).toMatchObject({
-      code: 'PermissionDenied',
-      metadata: { permission: 'ADMINISTER' },
-    })
-    const events = await metadata.eventsOf(async () => {
-      const { promotion } = await room.bob.promotions.withdrawPromotion({ id: first.id, reason: 'mistake' })
-      expect(promotion).toMatchObject({ state: PromotionState.WITHDRAWN, closer: room.bob.principal })
-    })
-    expect(events).toMatchObject([{ type: 'promotion.withdrawn.v1', reason: 'mistake' }])
-    const second = (await room.ask(room.bob, 1)).promotion!
-    expect((await admin.promotions.withdrawPromotion({ id: second.id })).promotion!.closer).toBe('admin')
-  })
-
-  test('when its time is over, which is told of later and holds at once', async () => {
-    const room = await startRoom(production({ approvalsRequired: 1, expiry: { seconds: 60n } }))
-    const { promotion } = await room.ask(room.bob, 1)
-    const { id, requestTime, expireTime } = promotion!
-    expect(expireTime!.seconds - requestTime!.seconds).toBe(60n)
-    // What a minute does. The row itself is governed, so its event comes with it.
-    await metadata.sql(`begin; set local session_replication_role = replica;
-      update metadata.promotion set expire_time = now() where id = '${id}'; commit`)
-    expect(await stateOf(id)).toBe(PromotionState.EXPIRED)
-    const late = room.carol.promotions.approvePromotion({ id, reason: 'late' })
-    expect(await refusalOf(late)).toMatchObject({ reason: 'PROMOTION_CLOSED', metadata: { state: 'EXPIRED' } })
-    const listed = await admin.promotions.listPromotions({ namespace: room.namespace, state: PromotionState.EXPIRED })
-    expect(listed.promotions).toMatchObject([{ id }])
-    const told = async () =>
-      (
-        await metadata.sql<{ event: object }>(`select event from metadata.outbox where resource_id = '${id}'
-        and event ->> 'type' = 'promotion.expired.v1'`)
-      ).length
-    await expect.poll(told, { timeout: 30_000 }).toBe(1)
-    expect((await admin.promotions.getPromotion({ id })).promotion).toMatchObject({
-      state: PromotionState.EXPIRED,
-      closer: 'service:metadata',
-    })
-    expect((await room.ask(room.bob, 1)).promotion!.state).toBe(PromotionState.PENDING_APPROVAL)
-  })
-
-  test('when what it is bound to is no more: alias, gate, version or model', async () => {
-    const room = await startRoom(production({ approvalsRequired: 1 }))
-    const { namespace, carol, bob } = room
-    const model = byName(room.model, namespace)
-    const voided = async (id: string, because: string, work: () => Promise<unknown>): Promise<void> => {
-      const events = await metadata.eventsOf(work)
-      const found = events.filter(({ type, resource }) => type === 'promotion.voided.v1' && resource.id === id)
-      expect([because, found]).toMatchObject([because, [{ details: { because } }]])
-      expect(await stateOf(id)).toBe(PromotionState.VOIDED)
-      const late = carol.promotions.approvePromotion({ id, reason: 'late' })
-      expect(await refusalOf(late)).toMatchObject({ reason: 'PROMOTION_CLOSED', metadata: { state: 'VOIDED' } })
-    }
-    const [one, two] = [(await room.ask(bob, 1)).promotion!, (await room.ask(bob, 2)).promotion!]
-    await voided(two.id, 'ALIAS_MOVED', () => carol.promotions.approvePromotion({ id: one.id, reason: 'good' }))
-    const rules = production({ approvalsRequired: 2 })
-    const three = (await room.ask(bob, 3, 1)).promotion!
-    await voided(three.id, 'GATE_CHANGED', () => admin.gates.updateGate({ namespace, name: 'gate', rules }))
-    const four = (await room.ask(bob, 3, 1)).promotion!
-    const pattern = { aliasPattern: 'prod*', approvalsRequired: 1 }
-    await voided(four.id, 'GATE_CHANGED', () => admin.gates.createGate({ model, name: 'another', rules: pattern }))
-    const five = (await room.ask(bob, 3, 1)).promotion!
-    await voided(five.id, 'GATE_CHANGED', () => admin.gates.deleteGate({ namespace, name: 'another' }))
-    const six = (await room.ask(bob, 3, 1)).promotion!
-    const version = numbered(room.model, 3, namespace)
-    await voided(six.id, 'VERSION_DELETED', () => admin.versions.deleteVersion({ version }))
-    const target = { name: 'production', target: { case: 'remove' as const, value: true }, expectedNumber: 1 }
-    const seven = (await room.ask(bob, 2, 1)).promotion!
-    await voided(seven.id, 'ALIAS_MOVED', () =>
-      admin.aliases.setAliases({ model, targets: [target], breakGlass: true, reason: 'incident' }),
-    )
-    const eight = (await room.ask(bob, 2)).promotion!
-    await admin.models.archiveModel({ model })
-    const archived = carol.promotions.approvePromotion({ id: eight.id, reason: 'late' })
-    expect((await refusalOf(archived)).reason).toBe('MODEL_ARCHIVED')
-    await voided(eight.id, 'MODEL_DELETED', () => admin.models.deleteModel({ model }))
-  })
-
-  test('but not by a gate that guards other aliases', async () => {
-    const room = await startRoom(production({ approvalsRequired: 1 }))
-    const { id } = (await room.ask(room.bob, 1)).promotion!
-    const { namespace } = room
-    await admin.gates.createGate({ namespace, name: 'staging', rules: { aliasPattern: 'staging' } })
-    expect(await stateOf(id)).toBe(PromotionState.PENDING_APPROVAL)
   })
 })
 
@@ -345,7 +213,7 @@ test('the same twice, what is there already, and what the caller has not seen ar
 test('bad input names the field', async () => {
   const room = await startRoom()
   const version = numbered(room.model, 1, room.namespace)
-  const good = { version, alias: 'production', ...REASON }
+  const good = { version, alias: 'production', reason: 'it is better' }
   const ask = (bad: object) => room.bob.promotions.requestPromotion({ ...good, ...bad })
   for (const [bad, field] of [
     [{ version: undefined }, 'version'],

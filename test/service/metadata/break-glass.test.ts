@@ -1,0 +1,88 @@
+// Past the gates, in an emergency.
+import { afterAll, expect, test } from 'vitest'
+import { byName, makeModel, newName, startMetadata } from '../../support/metadata.ts'
+import { refusalOf } from '../../support/refusal.ts'
+
+const metadata = await startMetadata()
+afterAll(() => metadata.close())
+const { admin } = metadata
+
+const to = (name: string, value: number, expectedNumber = 0) => ({
+  name,
+  target: { case: 'number' as const, value },
+  expectedNumber,
+})
+
+async function startGuarded() {
+  const namespace = newName('room')
+  await admin.namespaces.createNamespace({ name: namespace })
+  const name = newName()
+  const digests = await makeModel(admin, name, 3, namespace)
+  const { gate } = await admin.gates.createGate({
+    namespace,
+    name: 'gate',
+    rules: { aliasPattern: 'production', approvalsRequired: 1 },
+  })
+  return { namespace, model: byName(name, namespace), name, digests, gate: gate! }
+}
+
+test('an admin moves, rolls back and removes a guarded alias, told as what it is', async () => {
+  const { namespace, model, name, digests, gate } = await startGuarded()
+  const past = { breakGlass: true, reason: 'incident 42' }
+  const events = await metadata.eventsOf(async () => {
+    await admin.aliases.setAliases({ model, targets: [to('production', 1), to('staging', 1)], ...past })
+    await admin.aliases.setAliases({ model, targets: [to('production', 2, 1)], ...past })
+    const rolledBack = await admin.aliases.rollbackAlias({ model, name: 'production', expectedNumber: 2, ...past })
+    expect(rolledBack.alias).toMatchObject({ number: 1, reason: 'incident 42' })
+    const remove = { name: 'production', target: { case: 'remove' as const, value: true }, expectedNumber: 1 }
+    await admin.aliases.setAliases({ model, targets: [remove], ...past })
+  })
+  const gates = [{ id: gate.id, revision: 1 }]
+  const resource = { type: 'alias', namespace, name: `${namespace}/${name}@production` }
+  expect(events).toMatchObject([
+    {
+      type: 'alias.forced.v1',
+      reason: 'incident 42',
+      resource,
+      afterDigest: digests[0],
+      details: { from: 0, to: 1, gates },
+    },
+    { type: 'alias.moved.v1', resource: { name: `${namespace}/${name}@staging` }, details: { from: 0, to: 1 } },
+    { type: 'alias.forced.v1', beforeDigest: digests[0], afterDigest: digests[1], details: { from: 1, to: 2, gates } },
+    { type: 'alias.forced.v1', details: { from: 2, to: 1, gates } },
+    { type: 'alias.forced.v1', beforeDigest: digests[0], details: { from: 1, to: 0, gates } },
+  ])
+  expect(events[1]!.details).not.toHaveProperty('gates')
+})
+
+test('nobody else may, and not without a reason; then nothing has moved', async () => {
+  const { namespace, model } = await startGuarded()
+  const approver = await metadata.member({ [namespace]: 'APPROVER' })
+  const targets = [to('staging', 1), to('production', 1)]
+  const forced = approver.aliases.setAliases({ model, targets, breakGlass: true, reason: 'hurry' })
+  expect(await refusalOf(forced)).toMatchObject({
+    code: 'PermissionDenied',
+    reason: 'PERMISSION_DENIED',
+    metadata: { permission: 'ADMINISTER', namespace },
+  })
+  for (const reason of ['', ' \n ']) {
+    const mute = admin.aliases.setAliases({ model, targets, breakGlass: true, reason })
+    expect(await refusalOf(mute)).toMatchObject({ code: 'InvalidArgument', fields: ['reason'] })
+  }
+  expect((await refusalOf(admin.aliases.setAliases({ model, targets, reason: 'why not' }))).reason).toBe('ALIAS_GATED')
+  expect((await admin.aliases.listAliases({ model })).aliases).toEqual([])
+  await approver.aliases.setAliases({ model, targets: [to('staging', 1)], breakGlass: true })
+  await approver.aliases.setAliases({ model, targets: [to('staging', 2, 1)] })
+})
+
+test('a rollback is a move like others', async () => {
+  const { model } = await startGuarded()
+  const past = { breakGlass: true, reason: 'incident 43' }
+  await admin.aliases.setAliases({ model, targets: [to('production', 1)], ...past })
+  await admin.aliases.setAliases({ model, targets: [to('production', 2, 1)], ...past })
+  const back = { model, name: 'production', expectedNumber: 2, reason: 'worse' }
+  expect(await refusalOf(admin.aliases.rollbackAlias(back))).toMatchObject({
+    reason: 'ALIAS_GATED',
+    metadata: { alias: 'production', gates: 'gate' },
+  })
+})

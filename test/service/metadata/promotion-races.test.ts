@@ -1,0 +1,117 @@
+// Many at once, on two replicas: whatever comes first, all rules are kept.
+import { afterAll, expect, test } from 'vitest'
+import { PromotionState } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
+import { byName, makeModel, newName, numbered, startMetadata } from '../../support/metadata.ts'
+import { refusalOf } from '../../support/refusal.ts'
+
+const metadata = await startMetadata()
+afterAll(() => metadata.close())
+const { admin, replica } = metadata
+
+const rules = (approvalsRequired: number) => ({ aliasPattern: 'production', approvalsRequired })
+const settled = async (calls: Promise<unknown>[]): Promise<string[]> => {
+  const outcomes = await Promise.allSettled(calls)
+  return Promise.all(
+    outcomes.map(async (outcome) =>
+      outcome.status === 'fulfilled' ? 'done' : (await refusalOf(Promise.reject(outcome.reason as Error))).reason,
+    ),
+  )
+}
+
+async function startRoom(versions: number, members: number) {
+  const namespace = newName('room')
+  await admin.namespaces.createNamespace({ name: namespace })
+  const name = newName()
+  await makeModel(admin, name, versions, namespace)
+  const approvers = await Promise.all(
+    Array.from({ length: members }, () => metadata.member({ [namespace]: 'APPROVER' })),
+  )
+  const ask = (number: number, expectedNumber: number) =>
+    admin.promotions.requestPromotion({
+      version: numbered(name, number, namespace),
+      alias: 'production',
+      expectedNumber,
+      reason: 'race',
+    })
+  return { namespace, name, model: byName(name, namespace), approvers, ask }
+}
+
+test('of ten who approve at once, as many are needed as the gate asks, and the alias moves once', async () => {
+  const { namespace, model, approvers, ask } = await startRoom(1, 10)
+  await admin.gates.createGate({ namespace, name: 'gate', rules: rules(3) })
+  const { id } = (await ask(1, 0)).promotion!
+  const events = await metadata.eventsOf(async () => {
+    const outcomes = await settled(approvers.map((who) => who.promotions.approvePromotion({ id, reason: 'good' })))
+    expect(outcomes.toSorted()).toEqual([...Array<string>(7).fill('PROMOTION_CLOSED'), 'done', 'done', 'done'])
+  })
+  expect(events.filter(({ type }) => type === 'alias.moved.v1')).toHaveLength(1)
+  expect(events.filter(({ type }) => type === 'promotion.approved.v1')).toHaveLength(3)
+  expect((await admin.aliases.listAliases({ model })).aliases).toMatchObject([{ number: 1 }])
+})
+
+test('of promotions that are approved at once, one moves the alias and the others are void', async () => {
+  const { namespace, model, approvers, ask } = await startRoom(6, 1)
+  await admin.gates.createGate({ namespace, name: 'gate', rules: rules(1) })
+  const asked = await Promise.all([1, 2, 3, 4, 5, 6].map((number) => ask(number, 0)))
+  const ids = asked.map(({ promotion }) => promotion!.id)
+  const outcomes = await settled(ids.map((id) => approvers[0]!.promotions.approvePromotion({ id, reason: 'good' })))
+  expect(outcomes.filter((outcome) => outcome === 'done')).toHaveLength(1)
+  const { promotions } = await admin.promotions.listPromotions({ model })
+  const inState = (wanted: PromotionState) => promotions.filter(({ state }) => state === wanted)
+  expect(inState(PromotionState.APPLIED)).toHaveLength(1)
+  expect(inState(PromotionState.VOIDED)).toHaveLength(5)
+})
+
+test('gates that change while aliases move end in nothing but what is allowed', async () => {
+  const { namespace, name, model, approvers } = await startRoom(4, 2)
+  let turn = 0
+  const pointsAt = async (): Promise<number> =>
+    (await admin.aliases.listAliases({ model })).aliases.find((alias) => alias.name === 'production')?.number ?? 0
+  const other = (number: number): number => (number % 4) + 1
+  const move = async () => {
+    const from = await pointsAt()
+    const target = { case: 'number' as const, value: other(from) }
+    await replica.aliases.setAliases({ model, targets: [{ name: 'production', target, expectedNumber: from }] })
+  }
+  const promote = async () => {
+    const from = await pointsAt()
+    const version = numbered(name, other(from), namespace)
+    const { promotion } = await replica.promotions.requestPromotion({
+      version,
+      alias: 'production',
+      expectedNumber: from,
+      reason: 'race',
+    })
+    for (const who of approvers) await who.promotions.approvePromotion({ id: promotion!.id, reason: 'good' })
+  }
+  const change = async () => {
+    turn += 1
+    if (turn % 3 === 0) await admin.gates.deleteGate({ namespace, name: 'gate' })
+    else if (turn % 3 === 1) await admin.gates.createGate({ namespace, name: 'gate', rules: rules(turn % 2) })
+    else await admin.gates.updateGate({ namespace, name: 'gate', rules: rules(turn % 3) })
+  }
+  const force = async () => {
+    const from = await pointsAt()
+    const target = { case: 'number' as const, value: other(from) }
+    const targets = [{ name: 'production', target, expectedNumber: from }]
+    await admin.aliases.setAliases({ model, targets, breakGlass: true, reason: 'incident' })
+  }
+  const allowed = [
+    'done',
+    'ALIAS_GATED',
+    'ALIAS_MOVED',
+    'PROMOTION_CLOSED',
+    'PROMOTION_EXISTS',
+    'GATE_EXISTS',
+    'GATE_NOT_FOUND',
+    'FIELD_INVALID',
+    'CONFLICT',
+  ]
+  const seen = new Set<string>()
+  for (let round = 0; round < 12; round += 1) {
+    const calls = [move(), promote(), change(), move(), promote(), force(), change(), promote()]
+    for (const outcome of await settled(calls)) seen.add(outcome)
+  }
+  expect([...seen].filter((outcome) => !allowed.includes(outcome))).toEqual([])
+  expect(seen).toContain('done')
+})
