@@ -41,7 +41,8 @@ export interface MetadataDeps {
   manifests: Client<typeof ManifestService>
   /** The audit service, which keeps the events. */
   ingest: Client<typeof IngestService>
-  /** How long deletes, moves of aliases and changes of roles and tokens wait for the log's index; 0 for not at all. */
+  /** How long deletes, moves of aliases, what is said of promotions, and changes of gates, roles and tokens wait for the
+   * log's index; 0 for not at all. */
   failClosedSeconds?: number
 }
 

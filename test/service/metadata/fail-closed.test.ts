@@ -47,17 +47,28 @@ test('refuses while the log does not answer, says that the change is done, and a
   expect(seen('alias.moved.v1').filter(({ resource }) => resource!.name.includes('closed')).length).toBe(1)
 })
 
-test('holds deletes, roles and tokens to it, and nothing else', async () => {
-  await makeModel(metadata.admin, 'many', 3)
+test('holds deletes, promotions, gates, roles and tokens to it, and nothing else', async () => {
+  await makeModel(metadata.admin, 'many', 4)
   await metadata.admin.namespaces.createNamespace({ name: 'empty' })
   const { admin } = metadata
   const expireTime = timestampFromMs(Date.now() + 3_600_000)
   const { token } = await admin.identity.createToken({ principal: 'temp', expireTime })
   await admin.aliases.setAliases(move('many', 1, 0))
   await admin.aliases.setAliases(move('many', 2, 1))
+  const rules = { aliasPattern: 'guarded-*', approvalsRequired: 1 }
+  await admin.gates.createGate({ name: 'gate', rules })
+  const ask = async (number: number) =>
+    admin.promotions.requestPromotion({ version: numbered('many', number), alias: `guarded-${number}`, reason: 'x' })
+  const [first, second] = [(await ask(1)).promotion!, (await ask(2)).promotion!]
+  const approver = await metadata.member({ default: 'APPROVER' })
+  const { promotions } = approver
   metadata.sisters.auditDown = true
   const grave = [
-    () => admin.versions.deleteVersion({ version: numbered('many', 3), reason: 'x' }),
+    () => promotions.rejectPromotion({ id: first.id, reason: 'x' }),
+    () => promotions.approvePromotion({ id: second.id, reason: 'x' }),
+    () => ask(3),
+    () => admin.gates.createGate({ name: 'other', rules: { aliasPattern: 'other' } }),
+    () => admin.versions.deleteVersion({ version: numbered('many', 4), reason: 'x' }),
     () => admin.aliases.rollbackAlias({ model: byName('many'), name: 'live', expectedNumber: 2 }),
     () => admin.namespaces.deleteNamespace({ name: 'empty', reason: 'x' }),
     () => admin.identity.grantRole({ principal: 'temp', role: Role.READER }),
