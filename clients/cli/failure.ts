@@ -1,8 +1,9 @@
 // What went wrong, in words, with an exit code and the next thing to try.
 import { Code, ConnectError } from '@connectrpc/connect'
-import { BadRequestSchema } from '#gen/google/rpc/error_details_pb.ts'
+import { BadRequestSchema, PreconditionFailureSchema } from '#gen/google/rpc/error_details_pb.ts'
 import { reasonOf } from '#lib/fault.ts'
 import { Complaint, type ExitName } from './complaint.ts'
+import { clean } from './output.ts'
 
 export interface Failure {
   exit: ExitName
@@ -10,6 +11,15 @@ export interface Failure {
   hint: string | undefined
   reason: string
   metadata: Record<string, string>
+  /** The conditions of gates that do not hold. */
+  unmet?: Unmet[]
+}
+
+export interface Unmet {
+  gate: string
+  expression: string
+  /** What the condition means, and why it could not be told where that is so. */
+  sentence: string
 }
 
 const EXITS: Partial<Record<Code, ExitName>> = {
@@ -25,7 +35,14 @@ const EXITS: Partial<Record<Code, ExitName>> = {
   [Code.ResourceExhausted]: 'unavailable',
   [Code.DataLoss]: 'integrity',
 }
-const INTEGRITY = ['DIGEST_MISMATCH', 'SIZE_MISMATCH', 'BLOB_CORRUPT']
+const REASON_EXITS: Record<string, ExitName> = {
+  DIGEST_MISMATCH: 'integrity',
+  SIZE_MISMATCH: 'integrity',
+  BLOB_CORRUPT: 'integrity',
+  ALIAS_GATED: 'policy',
+  GATE_UNMET: 'policy',
+  APPROVAL_NOT_ALLOWED: 'denied',
+}
 
 type Metadata = Record<string, string>
 const HINTS: Record<string, (metadata: Metadata) => string> = {
@@ -40,6 +57,15 @@ const HINTS: Record<string, (metadata: Metadata) => string> = {
   VERSION_NOT_FOUND: ({ version, model }) =>
     `See its versions with: modelkeep list ${quote(version?.split(/[:@]/)[0] ?? model)}`,
   ALIAS_NOT_FOUND: ({ model }) => `See its aliases with: modelkeep alias list ${quote(model)}`,
+  ALIAS_GATED: ({ alias = '<alias>', model }) =>
+    `That is: modelkeep promote ${quote(model)}:<number> ${alias} --reason "…"; in an emergency an administrator adds --break-glass`,
+  EVALUATION_NOT_FOUND: () => 'See the evaluations of a version with: modelkeep evaluation list <ref>',
+  GATE_NOT_FOUND: ({ gate }) => `See the gates with: modelkeep -n ${gate?.split('/')[0] ?? '<namespace>'} gate list`,
+  GATE_EXISTS: ({ gate }) => `Change it with: modelkeep gate update ${gate ?? '<gate>'}`,
+  PROMOTION_NOT_FOUND: () => 'See the promotions with: modelkeep promotion list',
+  PROMOTION_EXISTS: ({ promotion }) => `See it with: modelkeep promotion show ${promotion}`,
+  PROMOTION_CLOSED: ({ promotion }) => `See what became of it with: modelkeep promotion show ${promotion}`,
+  APPROVAL_NOT_ALLOWED: ({ promotion }) => `See who may with: modelkeep promotion show ${promotion}`,
   VERSION_IN_USE: ({ aliases, model }) =>
     aliases
       ? `Move or remove its aliases first: modelkeep alias list ${quote(model)}`
@@ -64,14 +90,30 @@ export function explain(error: unknown, subject?: string): Failure {
   const answer = reasonOf(error)
   if (!answer) return explainUnknown(error)
   const { reason, metadata } = answer
-  const exit = INTEGRITY.includes(reason) ? 'integrity' : (EXITS[error.code] ?? 'failed')
+  const unmet = reason === 'GATE_UNMET' ? unmetOf(error) : []
+  const exit = REASON_EXITS[reason] ?? EXITS[error.code] ?? 'failed'
   return {
     exit,
-    message: messageOf(error),
+    message: unmet.length > 0 ? countUnmet(unmet, metadata) : messageOf(error),
     hint: HINTS[reason]?.({ ...(subject && { model: subject }), ...metadata }),
     reason,
     metadata,
+    ...(unmet.length > 0 && { unmet }),
   }
+}
+
+function unmetOf(error: ConnectError): Unmet[] {
+  const violations = error.findDetails(PreconditionFailureSchema).flatMap((detail) => detail.violations)
+  return violations.map(({ type, subject, description }) => ({
+    gate: clean(type),
+    expression: clean(subject),
+    sentence: clean(description),
+  }))
+}
+
+/** They are told one by one. */
+function countUnmet({ length }: Unmet[], { alias = 'the alias' }: Metadata): string {
+  return length === 1 ? `a condition of ${alias} does not hold` : `${length} conditions of ${alias} do not hold`
 }
 
 function messageOf(error: ConnectError): string {
@@ -85,6 +127,11 @@ function inOptions(message: string): string {
   return message
     .replaceAll(/\btargets\[\d+\]\.name\b/g, 'the alias')
     .replaceAll(/\btargets\[\d+\]\.(expected_)?number\b/g, 'the version number')
+    .replaceAll(/\brules\.alias_pattern\b/g, '--alias')
+    .replaceAll(/\brules\.approvals_required\b/g, '--approvals')
+    .replaceAll(/\brules\.approvers\b/g, '--approver')
+    .replaceAll(/\brules\.expiry\b/g, '--expiry')
+    .replaceAll(/\brules\.conditions\b/g, '--condition')
     .replaceAll(/\bat_time\b/g, '--at')
     .replaceAll(/\border_by\b/g, '--order-by')
     .replaceAll(/\bnew_name\b/g, 'the new name')

@@ -6,8 +6,12 @@ import { addAliasCommands } from './program/alias.ts'
 import { addArtifactCommands } from './program/artifact.ts'
 import { addAuditCommands } from './program/audit.ts'
 import { addBrowseCommands } from './program/browse.ts'
+import { addEvaluationCommands } from './program/evaluation.ts'
+import { addGateCommands } from './program/gate.ts'
 import { addModelCommands } from './program/model.ts'
+import { addPromotionCommands } from './program/promotion.ts'
 import { addCacheCommands, addTransferCommands } from './program/transfer.ts'
+import type { Unmet } from './failure.ts'
 import { environment } from './settings.ts'
 
 const HELP = `
@@ -53,6 +57,9 @@ export function buildProgram(): Command {
   addTransferCommands(program)
   addBrowseCommands(program)
   addAliasCommands(program)
+  addEvaluationCommands(program)
+  addGateCommands(program)
+  addPromotionCommands(program)
   addModelCommands(program)
   addAccessCommands(program)
   addArtifactCommands(program)
@@ -79,14 +86,20 @@ async function tell(error: unknown, json: boolean, running: Command | undefined)
   const { GO_ON, goesOn, Interrupted, tellInterrupted } = await import('./interruption.ts')
   if ([error, (error as Error).cause].some((cause) => cause instanceof Interrupted)) return tellInterrupted(running)
   const { explain } = await import('./failure.ts')
-  const { exit, message, reason, metadata, ...told } = explain(error, modelOf(running))
+  const { exit, message, reason, metadata, unmet, ...told } = explain(error, modelOf(running))
   const hints = [told.hint, goesOn(running) && exit === 'unavailable' && `To go on: ${GO_ON}`].filter(Boolean)
   const hint = hints.length > 0 ? hints.join(json ? '; ' : '\n  ') : undefined
   if (json)
-    process.stderr.write(`${JSON.stringify({ error: { reason, message, hint, metadata, exit: EXIT[exit] } })}\n`)
-  else process.stderr.write(`modelkeep: ${message}\n${hint ? `  ${hint}\n` : ''}`)
+    process.stderr.write(`${JSON.stringify({ error: { reason, message, hint, metadata, unmet, exit: EXIT[exit] } })}\n`)
+  else
+    process.stderr.write(['modelkeep: ' + message, ...unmetLines(unmet), ...(hint ? [`  ${hint}`] : []), ''].join('\n'))
   if (environment()['MODELKEEP_DEBUG'] && !(error instanceof Complaint)) console.error(error)
   return EXIT[exit]
+}
+
+/** The conditions that do not hold, one a line. */
+function unmetLines(unmet: Unmet[] = []): string[] {
+  return unmet.map(({ gate, expression, sentence }) => `  ✗ ${gate}: ${sentence}: ${expression}`)
 }
 
 /** The model that the command line names, for hints. */

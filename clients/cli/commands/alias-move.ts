@@ -20,6 +20,8 @@ export interface Move {
   reason: string
   /** What it must point at now, 0 for nothing; undefined takes what it points at now. */
   expected?: number
+  /** Past the gates that guard it. */
+  breakGlass?: boolean
 }
 
 /** What the alias points at; 0 when it does not exist. */
@@ -50,6 +52,7 @@ export async function moveAlias(context: Context, name: AliasName, number: numbe
         model: modelRef(name.namespace, name.model),
         targets: [{ name: name.alias, target: { case: 'number', value: number }, expectedNumber: from }],
         reason: move.reason,
+        breakGlass: move.breakGlass ?? false,
         requestId: randomUUID(),
       },
       unary(registry),

@@ -11,16 +11,18 @@ import { currentNumber, explainMoved, moveAlias, type AliasName, type Moved } fr
 
 interface Why {
   reason?: string
+  breakGlass?: boolean
 }
 
 export async function setAlias(context: Context, text: string, number: string, options: Why & { expect?: string }) {
   const name = parseAliasRef(text, context.namespace)
   const expected = options.expect === undefined ? {} : { expected: parseExpected(options.expect) }
-  tell(
-    context,
-    name,
-    await moveAlias(context, name, parseNumber(number), { reason: options.reason ?? '', ...expected }),
-  )
+  tell(context, name, await moveAlias(context, name, parseNumber(number), { ...readWhy(options), ...expected }))
+}
+
+function readWhy({ reason = '', breakGlass = false }: Why): { reason: string; breakGlass: boolean } {
+  if (breakGlass && reason === '') complainUsage('--break-glass needs a reason', 'Say why with --reason.')
+  return { reason, breakGlass }
 }
 
 function parseExpected(text: string): number {
@@ -37,7 +39,7 @@ export async function removeAlias(context: Context, text: string, options: Why) 
   const request = {
     model: modelRef(name.namespace, name.model),
     targets: [{ name: name.alias, target: { case: 'remove' as const, value: true }, expectedNumber: from }],
-    reason: options.reason ?? '',
+    ...readWhy(options),
     requestId: randomUUID(),
   }
   try {
@@ -57,7 +59,7 @@ export async function rollbackAlias(context: Context, text: string, options: Why
     model: modelRef(name.namespace, name.model),
     name: name.alias,
     expectedNumber: from,
-    reason: options.reason ?? '',
+    ...readWhy(options),
     requestId: randomUUID(),
   }
   try {

@@ -33,7 +33,8 @@ export async function findAbout(context: Context, text: string, room: number, wi
   if (model && !suffix) conditions.push(`resource.id = "${model.id}"`)
   const files = suffix && withFiles && (await findFiles(context, text))
   if (files) conditions.push(`(resource.type = "manifest" AND resource.id = "${files}")`)
-  const condition = `namespace = "${namespace}" AND (${conditions.join(' OR ')})`
+  // A gate may be called as a model is.
+  const condition = `namespace = "${namespace}" AND resource.type != "gate" AND (${conditions.join(' OR ')})`
   if (Buffer.byteLength(condition) + room > MAX_FILTER_BYTES) {
     complainUsage(`«${text}» had too many names for one look`, 'Ask by one of them: --filter \'resource.name : "…"\'')
   }

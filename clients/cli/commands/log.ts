@@ -105,7 +105,7 @@ function entryJson(entry: LogEntry) {
 const HEAD = ['WHEN', 'WHO', 'WHAT', 'ON', 'WHY']
 
 function entryRow({ event }: LogEntry): string[] {
-  const what = (event?.type ?? '').replace(/\.v\d+$/, '').replaceAll('.', ' ') + moveText(event?.details)
+  const what = (event?.type ?? '').replace(/\.v\d+$/, '').replaceAll('.', ' ') + detailText(event?.type, event?.details)
   return [
     time(event?.occurTime),
     event?.actor?.principal || 'nobody',
@@ -115,8 +115,16 @@ function entryRow({ event }: LogEntry): string[] {
   ]
 }
 
+/** What happened, in a few words more. */
+function detailText(type = '', details: JsonObject = {}): string {
+  const { suite, verdict, number } = details
+  if (typeof suite === 'string' && typeof verdict === 'string') return ` ${suite} ${verdict.toLowerCase()}`
+  if (type.startsWith('promotion.') && typeof number === 'number') return ` → ${number}`
+  return moveText(details)
+}
+
 /** From where to where an alias moved, or what a model was called before. */
-function moveText({ from, to }: JsonObject = {}): string {
+function moveText({ from, to }: JsonObject): string {
   if (typeof from === 'string' && typeof to === 'string') return ` ${from} → ${to}`
   if (typeof from !== 'number' || typeof to !== 'number') return ''
   return ` ${from || 'nothing'} → ${to || 'nothing'}`

@@ -6,7 +6,7 @@ import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts
 import type { Context } from '../context.ts'
 import { parseTime, type Time } from '../facts.ts'
 import { jsonOf, versionName } from '../output.ts'
-import { parseVersionRef } from '../refs.ts'
+import { parseExactRef, parseRef, parseVersionRef, type ExactVersionRef } from '../refs.ts'
 import { unary } from '../registry.ts'
 
 export async function resolve(context: Context, text: string, { at }: { at?: string }): Promise<void> {
@@ -22,4 +22,13 @@ export async function resolveRef(context: Context, text: string, at?: Time): Pro
   const request = { ref, ...(at && { atTime: create(TimestampSchema, at) }) }
   const { version } = await registry.metadata(VersionService).resolveVersion(request, unary(registry))
   return version!
+}
+
+/** For changes: where the reference may lead elsewhere tomorrow, it is followed now, and people are told where. */
+export async function resolveExact(context: Context, text: string): Promise<ExactVersionRef> {
+  const parsed = parseRef(text, context.namespace)
+  if ('id' in parsed || parsed.selector?.case === 'number') return parseExactRef(text, context.namespace)
+  const version = await resolveRef(context, text)
+  context.note(`${text} is ${versionName(version)}`)
+  return { ref: { case: 'id', value: version.id } }
 }

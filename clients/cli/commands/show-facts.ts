@@ -41,7 +41,7 @@ export function factRows(facts: VersionFacts | undefined, parents: Map<string, s
 }
 
 /** The name stands at the first line only. */
-function rows<T>(name: string, items: T[], text: (item: T) => string): [string, string][] {
+export function rows<T>(name: string, items: T[], text: (item: T) => string): [string, string][] {
   return items.map((item, index) => [index === 0 ? name : '', text(item)])
 }
 
@@ -55,12 +55,12 @@ function runText({ id, uri, framework, frameworkVersion, startTime, endTime }: R
   return [id, uri, `${framework} ${frameworkVersion}`.trim(), span].filter(Boolean).join(', ')
 }
 
-function metricText({ name, value, dataset, split }: Metric): string {
+export function metricText({ name, value, dataset, split }: Metric): string {
   const where = [dataset, split].filter(Boolean).join(' ')
   return `${name} = ${value}${where ? ` on ${where}` : ''}`
 }
 
-function datasetText({ name, role, uri, digest }: Dataset): string {
+export function datasetText({ name, role, uri, digest }: Dataset): string {
   const use = role === DatasetRole.UNSPECIFIED ? '' : `(${word(DatasetRoleSchema, role)})`
   return [name, use, digest, uri].filter(Boolean).join(' ')
 }

@@ -2,6 +2,11 @@
 import type { Command } from 'commander'
 import { lazily } from '../context.ts'
 
+const GLASS = [
+  '--break-glass',
+  'move it past the gates that guard it, in an emergency; for administrators, with a reason, and told of',
+] as const
+
 export function addAliasCommands(program: Command): void {
   const alias = program.command('alias').description('move the aliases of a model and see where they pointed')
 
@@ -10,18 +15,21 @@ export function addAliasCommands(program: Command): void {
     .description('point an alias at a version: alias set vad@production 2 --reason "…"')
     .option('--reason <text>', 'why; kept for ever')
     .option('--expect <number>', 'the number it must point at now, 0 for none (default: what it points at now)')
+    .option(...GLASS)
     .action(lazily(async () => (await import('../commands/alias.ts')).setAlias))
 
   alias
     .command('remove <alias>')
     .description('remove an alias')
     .option('--reason <text>', 'why; kept for ever')
+    .option(...GLASS)
     .action(lazily(async () => (await import('../commands/alias.ts')).removeAlias))
 
   alias
     .command('rollback <alias>')
     .description('point an alias back to where it pointed before its last move')
     .option('--reason <text>', 'why; kept for ever')
+    .option(...GLASS)
     .action(lazily(async () => (await import('../commands/alias.ts')).rollbackAlias))
 
   alias

@@ -1,0 +1,87 @@
+// promotion list and show.
+import { PromotionSchema, PromotionState, type Promotion, type Vote } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
+import { PromotionService } from '#gen/modelkeep/metadata/v1/promotion_service_pb.ts'
+import { complainUsage } from '../complaint.ts'
+import type { Context } from '../context.ts'
+import { facts, jsonOf, table, time } from '../output.ts'
+import { readLimit, takePages, tellMore, type LimitOptions } from '../pages.ts'
+import { parseModelRef } from '../refs.ts'
+import { requireNamespace, unary } from '../registry.ts'
+import { decisionText } from './decisions.ts'
+import { aliasOf, moveOf, stateOf } from './promotion-text.ts'
+
+const STATES: Record<string, PromotionState> = {
+  pending: PromotionState.PENDING_APPROVAL,
+  applied: PromotionState.APPLIED,
+  rejected: PromotionState.REJECTED,
+  expired: PromotionState.EXPIRED,
+  withdrawn: PromotionState.WITHDRAWN,
+  voided: PromotionState.VOIDED,
+}
+
+export async function listPromotions(
+  context: Context,
+  { model, state, ...limit }: LimitOptions & { model?: string; state?: string },
+): Promise<void> {
+  const { output, namespace } = context
+  const registry = context.registry()
+  const where = model === undefined ? { namespace } : { model: parseModelRef(model, namespace) }
+  const question = { ...where, state: parseState(state) }
+  const { items, hasMore } = await takePages(readLimit(limit), async (page) => {
+    const answer = await registry.metadata(PromotionService).listPromotions({ ...question, ...page }, unary(registry))
+    return { items: answer.promotions, nextPageToken: answer.nextPageToken }
+  })
+  if (items.length === 0 && model === undefined) await requireNamespace(registry, namespace)
+  if (output.json) return output.document({ promotions: items.map((item) => jsonOf(PromotionSchema, item)), hasMore })
+  const rows = items.map((item) => [
+    item.id,
+    aliasOf(item),
+    moveOf(item),
+    stateOf(item),
+    time(item.requestTime),
+    item.requester,
+    item.reason,
+  ])
+  const head = ['ID', 'ALIAS', 'MOVE', 'STATE', 'ASKED', 'BY', 'WHY']
+  output.write(rows.length > 0 ? table(head, rows) : 'no promotions')
+  tellMore(context, hasMore)
+}
+
+function parseState(text: string | undefined): PromotionState {
+  if (text === undefined) return PromotionState.UNSPECIFIED
+  const state = Object.hasOwn(STATES, text) ? STATES[text] : undefined
+  if (state === undefined) complainUsage(`--state «${text}» is none of ${Object.keys(STATES).join(', ')}`)
+  return state
+}
+
+export async function showPromotion(context: Context, id: string): Promise<void> {
+  const { output } = context
+  const registry = context.registry()
+  const { promotion } = await registry.metadata(PromotionService).getPromotion({ id }, unary(registry))
+  if (output.json) return output.document(jsonOf(PromotionSchema, promotion!))
+  output.write(facts(promotionRows(promotion!)))
+  const { decisions, votes } = promotion!
+  if (decisions.length > 0) output.write(`\n${decisions.map(decisionText).join('\n')}`)
+  if (votes.length > 0) output.write(`\n${table(['WHEN', 'WHO', 'SAID', 'WHY'], votes.map(voteRow))}`)
+}
+
+function promotionRows(promotion: Promotion): [string, string][] {
+  const { closer, closeReason, closeTime } = promotion
+  const isOver = promotion.state !== PromotionState.PENDING_APPROVAL
+  return [
+    ['promotion', promotion.id],
+    ['alias', aliasOf(promotion)],
+    ['move', moveOf(promotion)],
+    ['digest', promotion.digest],
+    ['from', promotion.fromDigest],
+    ['state', stateOf(promotion)],
+    ['asked', `${time(promotion.requestTime)} by ${promotion.requester}`],
+    ['why', promotion.reason],
+    ['until', isOver ? '' : time(promotion.expireTime)],
+    ['ended', closer ? `${time(closeTime)} by ${closer}${closeReason && `: ${closeReason}`}` : ''],
+  ]
+}
+
+function voteRow({ voteTime, principal, approved, reason }: Vote): string[] {
+  return [time(voteTime), principal, approved ? 'yes' : 'no', reason]
+}

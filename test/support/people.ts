@@ -1,0 +1,39 @@
+// Callers of the command with roles and tokens of their own, beside the administrator.
+import { expect } from 'vitest'
+import { runCli, type Ended } from './cli.ts'
+import type { StandaloneHome } from './standalone-home.ts'
+
+export class People {
+  readonly #address: string
+  readonly #tokens = new Map<string, string>()
+
+  private constructor(address: string) {
+    this.#address = address
+  }
+
+  /** `roles`: on the namespace default, by name. */
+  static async join(server: StandaloneHome, roles: Record<string, string>): Promise<People> {
+    const people = new People(await server.address())
+    for (const [name, role] of Object.entries(roles)) {
+      const { secret } = await server.json<{ secret: string }>('token', 'create', name)
+      await server.ok('role', 'grant', name, role)
+      people.#tokens.set(name, secret)
+    }
+    return people
+  }
+
+  run(name: string, ...args: string[]): Promise<Ended> {
+    return runCli(args, { MODELKEEP_TOKEN: this.#tokens.get(name)!, MODELKEEP_ADDRESS: this.#address })
+  }
+
+  /** What a command prints that must succeed. */
+  async ok(name: string, ...args: string[]): Promise<string> {
+    const { code, out, err } = await this.run(name, ...args)
+    expect(`${code} ${err}`).toMatch(/^0 /)
+    return out
+  }
+
+  async json<T>(name: string, ...args: string[]): Promise<T> {
+    return JSON.parse(await this.ok(name, ...args, '--json')) as T
+  }
+}
