@@ -112,7 +112,7 @@ export function artifactService(deps: ArtifactDeps): Service {
     routes: artifactRoutes(backend),
     authenticate: createAuthenticate(deps.trustedServices, askMetadata(deps.identity)),
     recordRefusal: (refusal) => refusals.tell(refusal),
-    byteMethods: BYTE_METHODS,
+    fastMethods: BYTE_METHODS,
     check: async () => {
       await Promise.all([forkFor(database).execute('select 1'), bytes.check()])
       return true

@@ -16,7 +16,7 @@ import { startRetention } from './retention.ts'
 import { answerTiles } from './rpc/answer-tiles.ts'
 import { logRoutes, type LogDeps } from './rpc/log.ts'
 import { privacyRoutes } from './rpc/privacy.ts'
-import { proofRoutes } from './rpc/proof.ts'
+import { FAST_METHODS, proofRoutes } from './rpc/proof.ts'
 import { recordRefusal } from './rpc/record-refusal.ts'
 import { createTail } from './rpc/tail.ts'
 import type { Signer } from './signer.ts'
@@ -61,6 +61,7 @@ export function auditService(deps: AuditDeps): Service {
       proofRoutes(log)(router)
       privacyRoutes(log)(router)
     },
+    fastMethods: FAST_METHODS,
     plain: (path, admit) => answerTiles(log, path, admit),
     authenticate: createAuthenticate(trustedServices, askMetadata(identity)),
     recordRefusal: (refusal) => refusals.tell(refusal),

@@ -4,7 +4,7 @@ import type { ConnectNodeAdapterOptions } from '@connectrpc/connect-node'
 import type { DescService } from '@bufbuild/protobuf'
 import { Health } from '#gen/health/v1/health_pb.ts'
 import { createAdapter } from './adapter.ts'
-import { FastLane, type ByteMethod } from './fast-lane/lane.ts'
+import { FastLane, type FastMethod } from './fast-lane/lane.ts'
 import { createGate, type GateOptions } from './gate.ts'
 import { healthRoutes, type HealthOptions } from './health.ts'
 import { createInterceptors } from './interceptors.ts'
@@ -21,8 +21,8 @@ export interface Serving extends GateOptions {
   services: DescService[]
   routes: (router: ConnectRouter) => void
   check: HealthOptions['check']
-  /** Methods that carry bytes and take the fast lane. */
-  byteMethods?: ByteMethod[]
+  /** Methods that carry bytes, or are asked so often that it counts: they take the fast lane. */
+  fastMethods?: FastMethod[]
   /** What plain HTTP GET finds beside the RPCs. */
   plain?: AnswerPlain
   /** Aborted when the process begins to drain; endless streams end on it. */
@@ -58,7 +58,7 @@ export function adapterOptions(serving: Serving) {
 
 export async function serve(serving: Serving, address: Address): Promise<Served> {
   const { options, cutOff } = adapterOptions(serving)
-  const fastLane = new FastLane({ ...options, methods: serving.byteMethods ?? [] })
+  const fastLane = new FastLane({ ...options, methods: serving.fastMethods ?? [] })
   const handler = createAdapter({ ...options, fastLane, logger: serving.logger, fallback: plainHandler(serving) })
   const listening = await listen(handler, address, () => cutOff.abort())
   return { ...listening, fastLane }

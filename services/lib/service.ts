@@ -3,7 +3,7 @@ import type { DescService } from '@bufbuild/protobuf'
 import type { ConnectRouter } from '@connectrpc/connect'
 import { once } from 'node:events'
 import { processEnvironment } from './env.ts'
-import type { ByteMethod } from './fast-lane/lane.ts'
+import type { FastMethod } from './fast-lane/lane.ts'
 import type { Authenticate } from './gate.ts'
 import type { HealthOptions } from './health.ts'
 import type { Address } from './listen.ts'
@@ -19,8 +19,8 @@ export interface Service {
   authenticate: Authenticate
   recordRefusal: RecordRefusal
   check: HealthOptions['check']
-  /** Methods that carry bytes and take the fast lane. */
-  byteMethods?: ByteMethod[]
+  /** Methods that carry bytes, or are asked so often that it counts: they take the fast lane. */
+  fastMethods?: FastMethod[]
   /** What plain HTTP GET finds beside the RPCs. */
   plain?: AnswerPlain
   /** Ends background work and closes what it holds, after the last call has ended. */

@@ -27,7 +27,7 @@ const service = artifactService({
   limits: settings.limits,
   lanes: settings.lanes,
 })
-const byteMethods = process.argv[2] === 'general' ? [] : service.byteMethods!
-const { port } = await serve({ ...service, byteMethods, logger, draining }, settings)
+const fastMethods = process.argv[2] === 'general' ? [] : service.fastMethods!
+const { port } = await serve({ ...service, fastMethods, logger, draining }, settings)
 console.log(port)
 process.once('SIGTERM', () => process.exit(0))

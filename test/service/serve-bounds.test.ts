@@ -29,7 +29,7 @@ function countingServing(): Serving {
       },
     }),
   )
-  return { ...serving, byteMethods: [{ method: BlobService.method.uploadBlob, request: CHUNK }] }
+  return { ...serving, fastMethods: [{ method: BlobService.method.uploadBlob, request: CHUNK }] }
 }
 
 test('with TLS, one port serves gRPC by the fast lane, Connect and HTTP/1.1', async () => {

@@ -170,8 +170,8 @@ async function startReplica(
     downloads,
     budget,
   })
-  const byteMethods = framing === 'general' ? [] : service.byteMethods!
-  const serving = { ...service, byteMethods, logger, draining: draining.signal }
+  const fastMethods = framing === 'general' ? [] : service.fastMethods!
+  const serving = { ...service, fastMethods, logger, draining: draining.signal }
   const served = await serve(serving, { host: '127.0.0.1', port: 0 })
   const address = `http://127.0.0.1:${served.port}`
   return {

@@ -37,6 +37,8 @@ export interface RunningAudit {
   ingest: Client<typeof IngestService>
   log: Client<typeof LogService>
   proofs: Client<typeof ProofService>
+  /** Calls that came by the fast lane. */
+  fastCalls(): number
   close(): Promise<void>
 }
 
@@ -47,13 +49,15 @@ export interface AuditInit {
   privateDetails?: string[]
   retention?: Retention
   expireEveryMs?: number
+  /** `general`: everything by the general adapter. */
+  framing?: 'general'
   /** Takes what it logs. */
   logs?: string[]
 }
 
 export async function startAudit(
   databaseUrl: string,
-  { signer, cosigning, worm, logs, privateDetails, retention, expireEveryMs }: AuditInit = {},
+  { signer, cosigning, worm, framing, logs, privateDetails, retention, expireEveryMs }: AuditInit = {},
 ): Promise<RunningAudit> {
   const sister = await startIdentitySister({ [PLATFORM_TOKEN]: { principal: 'root', roles: { '*': Role.READER } } })
   const identity = sisterClient(IdentityService, { name: 'metadata', address: sister.address, token: 'mks_audit' })
@@ -81,7 +85,9 @@ export async function startAudit(
     retention,
     expireEveryMs,
   })
-  const served = await serve({ ...service, logger, draining: draining.signal }, { host: '127.0.0.1', port: 0 })
+  const fastMethods = framing === 'general' ? [] : service.fastMethods!
+  const serving = { ...service, fastMethods, logger, draining: draining.signal }
+  const served = await serve(serving, { host: '127.0.0.1', port: 0 })
   const address = `http://127.0.0.1:${served.port}`
   const client = <S extends DescService>(service: S, token: string): Client<S> =>
     createClient(service, createGrpcTransport({ baseUrl: address, interceptors: [bearer(token)] }))
@@ -93,6 +99,7 @@ export async function startAudit(
     ingest: client(IngestService, METADATA_TOKEN),
     log: client(LogService, PLATFORM_TOKEN),
     proofs: client(ProofService, PLATFORM_TOKEN),
+    fastCalls: () => served.fastLane.calls,
     async close() {
       draining.abort()
       await served.close(200)

@@ -5,7 +5,7 @@ import { DirectService } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
 import { MaintenanceService } from '#gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
-import type { ByteMethod } from '#lib/fast-lane/lane.ts'
+import type { FastMethod } from '#lib/fast-lane/lane.ts'
 import { MAX_CHUNK_BYTES } from '../domain/blob.ts'
 import type { Backend } from './backend.ts'
 import { findMissingBlobs, getBlob } from './blobs.ts'
@@ -26,7 +26,7 @@ import { writePart } from './write-part.ts'
 const CHUNK = { number: 2, maxBytes: MAX_CHUNK_BYTES }
 
 /** Whose messages have one field of bytes, `chunk`. */
-export const BYTE_METHODS: ByteMethod[] = [
+export const BYTE_METHODS: FastMethod[] = [
   { method: BlobService.method.uploadBlob, request: CHUNK },
   { method: BlobService.method.downloadBlob, response: CHUNK },
   { method: UploadService.method.writePart, request: CHUNK },

@@ -27,6 +27,8 @@ type Context = ReturnType<typeof createHandlerContext>
 const KEPT_BYTES = 64 * 1024
 /** Made once: an error is slow to make, and every call is over some time. */
 const OVER = new ConnectError('the call is over', Code.Canceled)
+/** Read elsewhere. */
+const NO_BODY = {}
 /** How long a caller who has its answer may go on sending. */
 const LINGER_MS = 5_000
 
@@ -55,7 +57,7 @@ export async function answerCall(
 }
 
 function openContext(options: CallOptions, request: Http2ServerRequest, response: Http2ServerResponse) {
-  const { signal, header, url } = universalRequestFromNodeRequest(request, response, undefined, undefined)
+  const { signal, header, url } = universalRequestFromNodeRequest(request, response, NO_BODY, undefined)
   const timeout = parseTimeout(header.get('grpc-timeout'), Number.MAX_SAFE_INTEGER)
   const context = createHandlerContext({
     method: options.method,

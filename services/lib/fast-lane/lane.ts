@@ -1,23 +1,25 @@
-// The methods that carry bytes, answered without copying them: the same gate, interceptors and handlers as those of the
-// general adapter, which answers whatever else is asked and whoever asks in another way than gRPC on HTTP/2.
+// The methods that carry bytes, answered without copying them, and those that are asked often, with less to do and to
+// collect for each: the same gate, interceptors and handlers as those of the general adapter, which answers whatever else
+// is asked and whoever asks in another way than gRPC on HTTP/2.
 import type { DescMethod } from '@bufbuild/protobuf'
 import { createMethodImplSpec, type ConnectRouter, type HandlerContext, type Interceptor } from '@connectrpc/connect'
-import { createMethodUrl, transformInvokeImplementation } from '@connectrpc/connect/protocol'
+import { createMethodUrl } from '@connectrpc/connect/protocol'
 import type { IncomingMessage } from 'node:http'
 import { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { answerCall, type CallOptions } from './call.ts'
 import { createDecode, createEncode } from './codec.ts'
 import type { ChunkField } from './frames.ts'
+import { invoke } from './invoke.ts'
 
-/** A method whose messages carry bytes, and the fields that do. */
-export interface ByteMethod {
+/** A method, and the fields of its messages that carry bytes. */
+export interface FastMethod {
   method: DescMethod
   request?: ChunkField
   response?: ChunkField
 }
 
 export interface FastLaneOptions {
-  methods: ByteMethod[]
+  methods: FastMethod[]
   requestGate: (context: HandlerContext) => Promise<void>
   interceptors: Interceptor[]
   readMaxBytes: number
@@ -72,7 +74,7 @@ export class FastLane {
     return answer(request, response)
   }
 
-  #add({ method, request, response }: ByteMethod, run: Run): void {
+  #add({ method, request, response }: FastMethod, run: Run): void {
     const { interceptors, requestGate, readMaxBytes, shutdownSignal } = this.#options
     const spec = createMethodImplSpec(method, run as never)
     const call: CallOptions = {
@@ -82,7 +84,7 @@ export class FastLane {
       decode: createDecode(method.input, request),
       encode: createEncode(method.output, response),
       requestGate,
-      invoke: (context, messages) => transformInvokeImplementation(spec, context, interceptors)(messages),
+      invoke: (context, messages) => invoke(spec, context, interceptors, messages),
       shutdownSignal,
     }
     this.#answers.set(createMethodUrl('/', method), (asked, answer) => answerCall(call, asked, answer))

@@ -15,7 +15,7 @@ import { requestHeader, validateResponse, validateTrailer } from '@connectrpc/co
 import { constants, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2'
 import { createDecode, createEncode } from './codec.ts'
 import { FrameReader } from './frames.ts'
-import type { ByteMethod } from './lane.ts'
+import type { FastMethod } from './lane.ts'
 import { readFrames, writeFrame } from './stream.ts'
 
 export interface FastTransportOptions {
@@ -23,7 +23,7 @@ export interface FastTransportOptions {
   general: Transport
   sessionManager: Http2SessionManager
   baseUrl: string
-  methods: ByteMethod[]
+  methods: FastMethod[]
   interceptors: Interceptor[]
   readMaxBytes: number
 }
@@ -58,7 +58,7 @@ export function createFastTransport(options: FastTransportOptions): Transport {
 
 async function call(
   { sessionManager, readMaxBytes }: FastTransportOptions,
-  { method, request, response }: ByteMethod,
+  { method, request, response }: FastMethod,
   asked: StreamRequest,
 ): Promise<StreamResponse> {
   const { pathname } = new URL(asked.url)
