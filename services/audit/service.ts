@@ -20,6 +20,7 @@ import { FAST_METHODS, proofRoutes } from './rpc/proof.ts'
 import { recordRefusal } from './rpc/record-refusal.ts'
 import { createTail } from './rpc/tail.ts'
 import type { Signer } from './signer.ts'
+import { KnownTree } from './store/known-tree.ts'
 import { readLogSize } from './store/read.ts'
 import { startCopier, type WormSettings } from './worm.ts'
 
@@ -49,7 +50,8 @@ export function auditService(deps: AuditDeps): Service {
   const { database, logger, draining, trustedServices, identity, signer, cosigning, worm } = deps
   const readSize = (): Promise<number> => readLogSize(forkFor(database))
   const { privateDetails = [], retention = FOR_EVER } = deps
-  const log: LogDeps = { database, draining, tail: createTail(readSize), logger, privateDetails, retention }
+  const tree = new KnownTree(database)
+  const log: LogDeps = { database, tree, draining, tail: createTail(readSize), logger, privateDetails, retention }
   const refusals = new Refusals((refusal) => recordRefusal(log, refusal), logger)
   const expiry = startRetention(log, retention, deps.expireEveryMs)
   const publisher = signer && startPublisher({ database, signer, cosigning, logger })

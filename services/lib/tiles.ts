@@ -44,31 +44,67 @@ export function tilesOf(parts: Node[][]): TileName[] {
 /** The hash of each part, from the tiles that `tilesOf` has named. Throws where they are not there: then the log's
  * tables do not fit together. */
 export function hashParts(parts: Node[][], tiles: Tile[]): Buffer[] {
-  const byKey = new Map(tiles.map((tile) => [keyOf(tile), tile.hashes]))
-  const hashOf = (node: Node): Buffer => {
-    const { name, from, count } = locate(node)
-    const hashes = byKey.get(keyOf(name))
-    if (!hashes || hashes.length < (from + count) * HASH_BYTES) throw new Error(`tile ${keyOf(name)} lacks hashes`)
-    return hashSubtree(hashes.subarray(from * HASH_BYTES, (from + count) * HASH_BYTES))
+  const trees = new Map(tiles.map((tile) => [keyOf(tile), new TileTree(tile.hashes)]))
+  return foldParts(parts, (name) => trees.get(keyOf(name)))
+}
+
+/** The same from tiles that were hashed before. */
+export function foldParts(parts: Node[][], findTree: (name: TileName) => TileTree | undefined): Buffer[] {
+  return parts.map((part) => foldPeaks(part.map((node) => hashOf(node, findTree))))
+}
+
+function hashOf(node: Node, findTree: (name: TileName) => TileTree | undefined): Buffer {
+  const { name, height, at } = locate(node)
+  const hash = findTree(name)?.find(height, at)
+  if (!hash) throw new Error(`tile ${keyOf(name)} lacks hashes`)
+  return hash
+}
+
+/** A tile's hashes with those of the complete subtrees over them; in memory of its own, twice the size of the tile. */
+export class TileTree {
+  /** By height, the tile's own first. */
+  readonly #rows: Buffer[]
+
+  constructor(hashes: Buffer) {
+    const memory = Buffer.allocUnsafeSlow(2 * hashes.length)
+    let row: Buffer = memory.subarray(0, hashes.copy(memory))
+    this.#rows = [row]
+    for (let end = row.length; row.length >= 2 * HASH_BYTES; end += row.length) {
+      row = hashPairs(row, memory.subarray(end))
+      this.#rows.push(row)
+    }
   }
-  return parts.map((part) => foldPeaks(part.map(hashOf)))
+
+  /** How many hashes the tile has. */
+  get width(): number {
+    return this.#rows[0]!.length / HASH_BYTES
+  }
+
+  find(height: number, at: number): Buffer | undefined {
+    const hash = this.#rows[height]?.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES)
+    return hash?.length === HASH_BYTES ? hash : undefined
+  }
 }
 
-/** Where a subtree's hashes lie: `count` of them, a power of two. */
-function locate({ level, index }: Node): { name: TileName; from: number; count: number } {
-  const count = 2 ** (level % TILE_LEVELS)
-  const first = index * count
-  const name = { level: Math.floor(level / TILE_LEVELS), index: Math.floor(first / TILE_WIDTH) }
-  return { name, from: first % TILE_WIDTH, count }
+/** Returns the part of `memory` that it has filled. */
+function hashPairs(hashes: Buffer, memory: Buffer): Buffer {
+  let end = 0
+  for (let at = 0; at + 2 * HASH_BYTES <= hashes.length; at += 2 * HASH_BYTES) {
+    const middle = at + HASH_BYTES
+    end += hashNode(hashes.subarray(at, middle), hashes.subarray(middle, middle + HASH_BYTES)).copy(memory, end)
+  }
+  return memory.subarray(0, end)
 }
 
-function hashSubtree(hashes: Buffer): Buffer {
-  if (hashes.length === HASH_BYTES) return hashes
-  const middle = hashes.length / 2
-  return hashNode(hashSubtree(hashes.subarray(0, middle)), hashSubtree(hashes.subarray(middle)))
+/** Where a subtree's hash lies: in its tile, `height` levels over the tile's own hashes, and there at `at`. */
+function locate({ level, index }: Node): { name: TileName; height: number; at: number } {
+  const height = level % TILE_LEVELS
+  const width = TILE_WIDTH / 2 ** height
+  const name = { level: Math.floor(level / TILE_LEVELS), index: Math.floor(index / width) }
+  return { name, height, at: index % width }
 }
 
-function keyOf({ level, index }: TileName): string {
+export function keyOf({ level, index }: TileName): string {
   return `${level}/${index}`
 }
 

@@ -4,14 +4,13 @@ import { accessOf } from '#lib/caller.ts'
 import { fail } from '#lib/errors.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { parseIndex } from '../domain/entry.ts'
-import { findEntry, readLogSize } from '../store/read.ts'
-import { proveInclusion } from '../store/tiles.ts'
+import { findIndex } from '../store/read.ts'
 import { requireNewest } from './get-checkpoint.ts'
 import type { LogDeps } from './log.ts'
 import { failNoEvent, parseWanted } from './wanted.ts'
 
 export async function getInclusionProof(
-  { database }: LogDeps,
+  { database, tree }: LogDeps,
   request: GetInclusionProofRequest,
   context: HandlerContext,
 ) {
@@ -19,13 +18,13 @@ export async function getInclusionProof(
   const wanted = parseWanted(request.entry)
   const asked = parseIndex(request.treeSize, 'tree_size')
   const em = forkFor(database, context.signal)
-  const index = 'index' in wanted ? wanted.index : ((await findEntry(em, wanted, readable)) ?? failNoEvent()).index
-  const logSize = await readLogSize(em)
+  const index = 'index' in wanted ? wanted.index : ((await findIndex(em, wanted.eventId, readable)) ?? failNoEvent())
+  const logSize = await tree.size(Math.max(index + 1, asked), context.signal)
   if (index >= logSize) failNoEvent()
+  if (asked > logSize) failTooLarge(asked, logSize)
   const size = asked || (await requireNewest(em, index + 1)).size
-  if (size > logSize) failTooLarge(size, logSize)
   if (index >= size) fail('EVENT_NOT_FOUND', `the tree of ${size} entries does not have entry ${index}`)
-  const { leafHash, proof } = await proveInclusion(em, index, size)
+  const { leafHash, proof } = await tree.proveInclusion(index, size, context.signal)
   return { index: BigInt(index), treeSize: BigInt(size), leafHash, hashes: proof }
 }
 

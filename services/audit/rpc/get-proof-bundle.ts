@@ -4,18 +4,21 @@ import { accessOf } from '#lib/caller.ts'
 import { formatProof } from '#lib/tlog-proof.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { findEntry } from '../store/read.ts'
-import { proveInclusion } from '../store/tiles.ts'
 import { requireNewest } from './get-checkpoint.ts'
 import type { LogDeps } from './log.ts'
 import { presentOpening } from './present.ts'
 import { failNoEvent, parseWanted } from './wanted.ts'
 
-export async function getProofBundle({ database }: LogDeps, request: GetProofBundleRequest, context: HandlerContext) {
+export async function getProofBundle(
+  { database, tree }: LogDeps,
+  request: GetProofBundleRequest,
+  context: HandlerContext,
+) {
   const readable = accessOf(context).namespaces()
   const em = forkFor(database, context.signal)
   const { index, leaf, openings } = (await findEntry(em, parseWanted(request.entry), readable)) ?? failNoEvent()
   const { size, note } = await requireNewest(em, index + 1)
-  const { proof } = await proveInclusion(em, index, size)
+  const { proof } = await tree.proveInclusion(index, size, context.signal)
   const bundle = formatProof({ index: BigInt(index), hashes: proof, checkpoint: note })
   return { proof: bundle, leaf, openings: openings.map(presentOpening) }
 }

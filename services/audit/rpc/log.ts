@@ -5,6 +5,7 @@ import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Database } from '#lib/store/database.ts'
 import type { Retention } from '../domain/retention.ts'
+import type { KnownTree } from '../store/known-tree.ts'
 import { appendEvents } from './append-events.ts'
 import { getEntry } from './get-entry.ts'
 import { getLogHealth } from './get-log-health.ts'
@@ -14,6 +15,7 @@ import { watchEntries } from './watch-entries.ts'
 
 export interface LogDeps {
   database: Database
+  tree: KnownTree
   tail: Tail
   /** Aborted when the process begins to drain. */
   draining: AbortSignal

@@ -77,11 +77,18 @@ export async function findEntry(
 ): Promise<EntryRow | undefined> {
   const condition = 'index' in entry ? sql`index = ${entry.index}` : sql`event_id = ${entry.eventId}::uuid`
   const { rows } = await sql<{ index: string; leaf: Buffer }>`
-    select index, leaf from entry where ${condition}
-      and (${readable === 'all'} or namespace = any(${readable === 'all' ? [] : readable}::text[]))`.execute(
-    em.getKysely(),
-  )
+    select index, leaf from entry where ${condition} and ${isReadable(readable)}`.execute(em.getKysely())
   return (await open(em, rows))[0]
+}
+
+export async function findIndex(em: EntityManager, eventId: string, readable: Readable): Promise<number | undefined> {
+  const { rows } = await sql<{ index: string }>`
+    select index from entry where event_id = ${eventId}::uuid and ${isReadable(readable)}`.execute(em.getKysely())
+  return rows[0] && Number(rows[0].index)
+}
+
+function isReadable(readable: Readable): RawBuilder<unknown> {
+  return sql`(${readable === 'all'} or namespace = any(${readable === 'all' ? [] : readable}::text[]))`
 }
 
 /** Entries from `from` on and below `below`, as many as fit one answer. */

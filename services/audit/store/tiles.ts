@@ -1,6 +1,6 @@
-// Reading the tree: its head, tiles, and the hashes that proofs are made of.
+// Reading the tree as it is stored: its head, tiles, and the hashes that a proof is made of.
 import { sql } from 'kysely'
-import { consistencyParts, HASH_BYTES, inclusionParts, type Node } from '#lib/merkle.ts'
+import { consistencyParts, HASH_BYTES } from '#lib/merkle.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { hashParts, tilesOf, type Tile, type TileName } from '#lib/tiles.ts'
 
@@ -14,19 +14,11 @@ export async function readHead(em: EntityManager): Promise<Head> {
   return { size: Number(head!.size), root: head!.root }
 }
 
-/** The proof that the entry at `index` is in the tree of `size` entries, and the entry's hash. */
-export async function proveInclusion(
-  em: EntityManager,
-  index: number,
-  size: number,
-): Promise<{ leafHash: Buffer; proof: Buffer[] }> {
-  const [leafHash, ...proof] = await readParts(em, [[{ level: 0, index }], ...inclusionParts(index, size)])
-  return { leafHash: leafHash!, proof }
-}
-
 /** The proof that the tree of `size` entries continues the one of `oldSize`, which is from 1 to `size`. */
-export function proveConsistency(em: EntityManager, oldSize: number, size: number): Promise<Buffer[]> {
-  return readParts(em, consistencyParts(oldSize, size))
+export async function proveConsistency(em: EntityManager, oldSize: number, size: number): Promise<Buffer[]> {
+  const parts = consistencyParts(oldSize, size)
+  const rows = await readTiles(em, tilesOf(parts))
+  return hashParts(parts, rows)
 }
 
 /** The first `width` hashes of a tile; undefined where it does not have as many. */
@@ -42,12 +34,11 @@ export async function findTile(
   return rows[0]?.hashes
 }
 
-async function readParts(em: EntityManager, parts: Node[][]): Promise<Buffer[]> {
-  const names = tilesOf(parts)
-  const { rows } = await sql<{ level: number; index: string; hashes: Buffer }>`
-    select tile.level, tile.index, tile.hashes from tile
-    join unnest(${names.map(({ level }) => level)}::int[], ${names.map(({ index }) => index)}::bigint[])
+/** Those that there are; with each, how many entries a checkpoint is signed over. */
+export async function readTiles(em: EntityManager, names: TileName[]): Promise<(Tile & { signed: number })[]> {
+  const { rows } = await sql<{ level: number; index: string; hashes: Buffer; signed: string }>`
+    select tile.level, tile.index, tile.hashes, (select coalesce(max(size), 0) from checkpoint) as signed
+    from tile join unnest(${names.map(({ level }) => level)}::int[], ${names.map(({ index }) => index)}::bigint[])
       as wanted (level, index) on tile.level = wanted.level and tile.index = wanted.index`.execute(em.getKysely())
-  const tiles: Tile[] = rows.map(({ level, index, hashes }) => ({ level, index: Number(index), hashes }))
-  return hashParts(parts, tiles)
+  return rows.map((row) => ({ ...row, index: Number(row.index), signed: Number(row.signed) }))
 }
