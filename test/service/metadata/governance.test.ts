@@ -1,6 +1,7 @@
 // No change of what is governed without its event: not even for somebody with the service's own rights in SQL.
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { byName, makeModel, startMetadata } from '../../support/metadata.ts'
+import { Verdict } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
+import { byName, makeModel, numbered, startMetadata } from '../../support/metadata.ts'
 
 const metadata = await startMetadata()
 afterAll(() => metadata.close())
@@ -10,6 +11,14 @@ beforeAll(async () => {
   await makeModel(admin, 'm', 2)
   const target = { name: 'production', target: { case: 'number' as const, value: 1 } }
   await admin.aliases.setAliases({ model: byName('m'), targets: [target] })
+  const rules = { aliasPattern: 'guarded', approvalsRequired: 2 }
+  await admin.gates.createGate({ name: 'gate', rules })
+  const facts = { suite: 'fairness', verdict: Verdict.PASSED }
+  await admin.evaluations.createEvaluation({ version: numbered('m', 1), facts })
+  const asked = { version: numbered('m', 1), alias: 'guarded', reason: 'x' }
+  const { promotion } = await admin.promotions.requestPromotion(asked)
+  const approver = await metadata.member({ default: 'APPROVER' })
+  await approver.promotions.approvePromotion({ id: promotion!.id, reason: 'good' })
 })
 
 const asService = (statement: string) =>
@@ -28,6 +37,16 @@ test.each([
   `delete from metadata.alias`,
   `insert into metadata.alias_move (id, alias_id, model_id, name, from_number, to_number, mover, move_time, reason)
     values (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'x', 0, 1, 'x', now(), '')`,
+  `update metadata.gate set rules = '{}'`,
+  `delete from metadata.gate`,
+  `insert into metadata.gate_revision (gate_id, revision, namespace, message_bytes, changer, reason)
+    values (gen_random_uuid(), 1, 'default', 0, 'x', '')`,
+  `update metadata.promotion set state = 'APPLIED'`,
+  `update metadata.promotion set requester = 'x'`,
+  `insert into metadata.promotion_vote (promotion_id, principal, approved, reason, vote_time)
+    select id, 'mallory', true, '', now() from metadata.promotion`,
+  `insert into metadata.evaluation (id, version_id, suite, facts, message_bytes, creator, create_time)
+    select gen_random_uuid(), id, 'fairness', '{}', 0, 'x', now() from metadata.version where number = 1`,
 ])('refuses: %s', async (statement) => {
   await expect(asService(statement)).rejects.toThrow(/without an audit event|violates foreign key/)
 })
@@ -36,6 +55,13 @@ test.each([
   'update metadata.alias_move set to_number = 2',
   'delete from metadata.alias_move',
   'delete from metadata.tombstone',
+  'delete from metadata.evaluation',
+  `update metadata.evaluation set facts = '{}'`,
+  'delete from metadata.gate_revision',
+  'update metadata.gate_revision set revision = 2',
+  'delete from metadata.promotion',
+  'delete from metadata.promotion_vote',
+  'update metadata.promotion_vote set approved = true',
 ])('history cannot be changed by the service at all: %s', async (statement) => {
   await expect(asService(statement)).rejects.toThrow('permission denied')
 })
