@@ -38,7 +38,11 @@ const PromotionSchema = defineEntity({
     { name: 'promotion_namespace_request_time_id_index', properties: ['namespace', 'requestTime', 'id'] },
     { name: 'promotion_model_id_request_time_id_index', properties: ['modelId', 'requestTime', 'id'] },
     { name: 'promotion_state_expire_time_index', properties: ['state', 'expireTime'] },
-    { name: 'promotion_state_model_id_index', properties: ['state', 'modelId'] },
+    {
+      name: 'promotion_namespace_state_request_time_id_index',
+      properties: ['namespace', 'state', 'requestTime', 'id'],
+    },
+    { name: 'promotion_model_id_state_request_time_id_index', properties: ['modelId', 'state', 'requestTime', 'id'] },
   ],
   checks: [
     {

@@ -91,7 +91,9 @@ const PROMOTION_SQL = [
   'create index promotion_namespace_request_time_id_index on promotion (namespace, request_time, id)',
   'create index promotion_model_id_request_time_id_index on promotion (model_id, request_time, id)',
   'create index promotion_state_expire_time_index on promotion (state, expire_time)',
-  'create index promotion_state_model_id_index on promotion (state, model_id)',
+  `create index promotion_namespace_state_request_time_id_index
+    on promotion (namespace, state, request_time, id)`,
+  'create index promotion_model_id_state_request_time_id_index on promotion (model_id, state, request_time, id)',
   `create table promotion_vote (
     promotion_id uuid not null,
     principal text not null,
