@@ -36,6 +36,7 @@ Exit codes:
 Examples:
   modelkeep push model.onnx vad --param sample_rate=16000 --metric f1=0.93
   modelkeep alias set vad@production 2 --reason "better on noisy calls"
+  modelkeep promote vad:3 production --reason "better on noisy calls"
   modelkeep pull vad@production ./out
   modelkeep log vad`
 

@@ -20,9 +20,12 @@ import { IngestService } from '../../gen/modelkeep/audit/v1/ingest_service_pb.ts
 import { LogService } from '../../gen/modelkeep/audit/v1/log_service_pb.ts'
 import { access } from '../../gen/modelkeep/common/v1/access_pb.ts'
 import { AliasService } from '../../gen/modelkeep/metadata/v1/alias_service_pb.ts'
+import { EvaluationService } from '../../gen/modelkeep/metadata/v1/evaluation_service_pb.ts'
+import { GateService } from '../../gen/modelkeep/metadata/v1/gate_service_pb.ts'
 import { IdentityService } from '../../gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { ModelService } from '../../gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { NamespaceService } from '../../gen/modelkeep/metadata/v1/namespace_service_pb.ts'
+import { PromotionService } from '../../gen/modelkeep/metadata/v1/promotion_service_pb.ts'
 import { VersionService } from '../../gen/modelkeep/metadata/v1/version_service_pb.ts'
 import type { ServiceName } from '../../services/lib/settings.ts'
 import { runSql } from '../support/database.ts'
@@ -43,6 +46,9 @@ const SERVICES = [
   ModelService,
   VersionService,
   AliasService,
+  EvaluationService,
+  GateService,
+  PromotionService,
   IdentityService,
   BlobService,
   UploadService,

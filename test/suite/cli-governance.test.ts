@@ -28,6 +28,7 @@ async function pushTwo(model: string): Promise<void> {
 
 test('a version goes live when its gate is met and somebody else agrees', { timeout: 120_000 }, async () => {
   await pushTwo('scorer')
+  await people.ok('ci', 'alias', 'set', 'scorer@candidate', '2')
   await people.ok('ci', 'evaluation', 'add', 'scorer:2', '--suite', 'noise', '--failed', '--metric', 'wer=0.3')
   const rules = ['--alias', 'production', '--condition', NOISE, '--condition', BETTER, '--approvals', '1']
   const made = await server.ok('gate', 'create', 'release', '--model', 'scorer', ...rules, '--reason', 'two people')
@@ -46,6 +47,10 @@ test('a version goes live when its gate is met and somebody else agrees', { time
   const direct = await server.run('alias', 'set', 'scorer@production', '2')
   expect(direct.code).toBe(8)
   expect(direct.err).toMatch(/modelkeep promote .* production --reason/)
+  const file = await server.write('scorer-2.bin', Buffer.from('scorer 2'))
+  const pushed = await people.run('ci', 'push', file, 'scorer', '--alias', 'production')
+  expect(pushed.code).toBe(8)
+  expect(pushed.err).toContain('pushed default/scorer:3, and did not get to set production\n')
   const promote = ['promote', 'scorer:2', 'production', '--reason', 'better on noisy calls']
   const unmet = await people.run('ada', ...promote)
   expect(unmet.code).toBe(8)
@@ -60,8 +65,8 @@ test('a version goes live when its gate is met and somebody else agrees', { time
     exit: 8,
   })
 
-  const added = await people.run('ci', 'evaluation', 'add', 'scorer@latest', '--suite', 'noise', '--passed')
-  expect(added).toMatchObject({ code: 0, err: 'scorer@latest is default/scorer:2\n' })
+  const added = await people.run('ci', 'evaluation', 'add', 'scorer@candidate', '--suite', 'noise', '--passed')
+  expect(added).toMatchObject({ code: 0, err: 'scorer@candidate is default/scorer:2\n' })
   expect(added.out).toMatch(/^recorded that default\/scorer:2 passed noise\nid /)
   expect(await people.ok('ada', 'gate', 'test', 'scorer:2', 'production')).not.toContain('✗')
 
@@ -148,6 +153,7 @@ test('evaluations are listed and shown, with the digest of a report', async () =
     /noise +failed .*\n.*load +passed +p99=12/,
   )
   expect(await people.ok('ada', 'evaluation', 'list', 'measured:1', '--suite', 'load')).not.toContain('noise')
+  expect(await people.ok('ada', 'show', 'measured:1')).toMatch(/evaluation +noise failed, .* by ci\n +load passed, /)
   expect(await people.ok('ada', 'evaluation', 'list', 'measured:2')).toBe('no evaluations\n')
   expect((await people.run('ci', ...add, '--report-digest', `sha256:${'0'.repeat(64)}`)).code).toBe(7)
 })

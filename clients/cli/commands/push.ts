@@ -50,7 +50,10 @@ export async function push(context: Context, path: string, model: string, option
   const moved = []
   for (const alias of options.alias ?? []) {
     const reason = options.reason ?? `pushed as version ${version.number}`
-    moved.push(await moveAlias(context, { namespace, model: name, alias }, version.number, { reason }))
+    const move = moveAlias(context, { namespace, model: name, alias }, version.number, { reason })
+    // The version stays, whatever becomes of its aliases.
+    move.catch(() => context.note(`pushed ${versionName(version)}, and did not get to set ${alias}`))
+    moved.push(await move)
   }
   const hasOptions = FACT_OPTIONS.some((name) => options[name] !== undefined)
   const warnings = created ? [] : differences(version, texts.semver, hasOptions ? facts : undefined)

@@ -12,6 +12,7 @@ import {
   type TensorSpec,
   type VersionFacts,
 } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
+import { VerdictSchema, type Evaluation } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
 import { time, word } from '../output.ts'
 
 /** `parents`: their names, by UUID, as far as the caller may know them. */
@@ -67,4 +68,8 @@ export function datasetText({ name, role, uri, digest }: Dataset): string {
 
 function tensorText({ name, dataType, shape }: TensorSpec): string {
   return `${name} ${dataType} [${shape.map((length) => (length < 0n ? '?' : String(length))).join(', ')}]`
+}
+
+export function evaluationText({ facts, createTime, creator }: Evaluation): string {
+  return `${facts!.suite} ${word(VerdictSchema, facts!.verdict)}, ${time(createTime)} by ${creator}`
 }

@@ -1,6 +1,8 @@
 // show: one model or one version, with everything that is known of it.
 import { ManifestFileSchema } from '#gen/modelkeep/artifact/v1/manifest_pb.ts'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
+import { EvaluationSchema } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
+import { EvaluationService } from '#gen/modelkeep/metadata/v1/evaluation_service_pb.ts'
 import { ModelSchema, ModelStateSchema, type Model } from '#gen/modelkeep/metadata/v1/model_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { VersionSchema, VersionStateSchema, type Version } from '#gen/modelkeep/metadata/v1/version_pb.ts'
@@ -11,10 +13,11 @@ import { bytes, facts, jsonOf, plain, shortDigest, table, time, versionName, wor
 import { parseModelRef, parseRef, parseVersionRef } from '../refs.ts'
 import { forEach } from '../pool.ts'
 import { unary, type Registry } from '../registry.ts'
-import { factRows } from './show-facts.ts'
+import { evaluationText, factRows, rows } from './show-facts.ts'
 
 const FILES_SHOWN = 50
 const PARENTS_AT_ONCE = 8
+const EVALUATIONS_SHOWN = 10
 
 export async function show(context: Context, text: string): Promise<void> {
   const ref = parseRef(text, context.namespace)
@@ -66,16 +69,22 @@ async function showVersion(context: Context, text: string): Promise<void> {
   const { namespace, digest } = version!
   const { manifest } = await registry.artifact(ManifestService).getManifest({ namespace, digest }, unary(registry))
   const files = manifest?.files ?? []
+  const measured = { version: { ref: { case: 'id' as const, value: version!.id } }, pageSize: EVALUATIONS_SHOWN }
+  const { evaluations } = await registry.metadata(EvaluationService).listEvaluations(measured, unary(registry))
   if (output.json) {
     return output.document({
       version: jsonOf(VersionSchema, version!),
       files: files.map((file) => jsonOf(ManifestFileSchema, file)),
+      evaluations: evaluations.map((evaluation) => jsonOf(EvaluationSchema, evaluation)),
     })
   }
   const parents = await parentNames(registry, version!)
-  output.write(facts([...versionRows(version!), ...factRows(version!.facts, parents)]))
-  const rows = files.slice(0, FILES_SHOWN).map((file) => [file.path, bytes(file.sizeBytes), shortDigest(file.digest)])
-  output.write(`\n${table(['FILE', 'SIZE', 'DIGEST'], rows)}`)
+  const measuredRows = rows('evaluation', evaluations, evaluationText)
+  output.write(facts([...versionRows(version!), ...factRows(version!.facts, parents), ...measuredRows]))
+  const fileRows = files
+    .slice(0, FILES_SHOWN)
+    .map((file) => [file.path, bytes(file.sizeBytes), shortDigest(file.digest)])
+  output.write(`\n${table(['FILE', 'SIZE', 'DIGEST'], fileRows)}`)
   if (files.length > FILES_SHOWN) output.write(`… and ${files.length - FILES_SHOWN} more`)
   for (const words of [version!.description, version!.modelCard]) if (words) output.write(`\n${plain(words)}`)
 }

@@ -1,0 +1,114 @@
+import { create, toJson } from '@bufbuild/protobuf'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import {
+  ConditionOutcome,
+  GateDecisionSchema,
+  GateRulesSchema,
+  type GateRules,
+} from '#gen/modelkeep/metadata/v1/gate_pb.ts'
+import { decisionText } from '../../clients/cli/commands/decisions.ts'
+import { readRules, ruleRows, type RuleOptions } from '../../clients/cli/commands/gate-rules.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'modelkeep-rules-'))
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+const json = (rules: GateRules) => toJson(GateRulesSchema, rules)
+const read = async (options: RuleOptions, present?: GateRules) => json(await readRules(options, present))
+
+describe('rules', () => {
+  test('come from options', async () => {
+    const condition = ['version.labels["a :: b"] == "c" :: it is c', 'true::no', ' x  ::  says: x ']
+    await expect(read({ condition })).rejects.toThrow('«true::no» does not say what it means')
+    const options = { alias: 'prod*', condition: condition.toSpliced(1, 1), approvals: '2', approver: ['bob'] }
+    expect(await read({ ...options, expiry: '90m' })).toEqual({
+      aliasPattern: 'prod*',
+      conditions: [
+        { expression: 'version.labels["a :: b"] == "c"', sentence: 'it is c' },
+        { expression: 'x', sentence: 'says: x' },
+      ],
+      approvalsRequired: 2,
+      approvers: ['bob'],
+      expiry: '5400s',
+    })
+  })
+
+  test.each([
+    [{ expiry: '12h' }, '43200s'],
+    [{ expiry: '7d' }, '604800s'],
+    [{ expiry: '1m' }, '60s'],
+  ])('%j lasts %s', async (options, expiry) => {
+    expect(await read(options)).toEqual({ expiry })
+  })
+
+  test.each([
+    [{ expiry: '7' }, '--expiry «7»'],
+    [{ expiry: '0d' }, '--expiry «0d»'],
+    [{ expiry: '-1d' }, '--expiry'],
+    [{ approvals: '-1' }, '--approvals «-1»'],
+    [{ approvals: '1.5' }, '--approvals «1.5»'],
+    [{ condition: ['x ::'] }, 'does not say what it means'],
+    [{ condition: [':: x'] }, 'does not say what it means'],
+    [{ file: join(directory, 'broken.json') }, 'has no rules'],
+  ])('%j is refused', async (options, message) => {
+    writeFileSync(join(directory, 'broken.json'), '{"aliasPattern": 1}')
+    await expect(read(options)).rejects.toThrow(message)
+  })
+
+  test('a file takes the place of those there are, and options that of the file’s', async () => {
+    const file = join(directory, 'rules.json')
+    writeFileSync(file, '{"aliasPattern": "live", "approvalsRequired": 2, "approvers": ["bob"]}')
+    const present = create(GateRulesSchema, { aliasPattern: 'old', conditions: [{ expression: 'x', sentence: 'y' }] })
+    expect(await read({ file, approvals: '0' }, present)).toEqual({ aliasPattern: 'live', approvers: ['bob'] })
+    expect(await read({ approvals: '3' }, present)).toMatchObject({ aliasPattern: 'old', approvalsRequired: 3 })
+  })
+
+  test('are told a thing a line, and steer no terminal', () => {
+    const rules = create(GateRulesSchema, {
+      aliasPattern: 'live',
+      conditions: [{ expression: 'a', sentence: 'red \u001b[31m' }],
+      approvalsRequired: 1,
+    })
+    const rows = ruleRows(rules).filter(([, value]) => value !== '')
+    expect(rows).toEqual([
+      ['guards', '@live'],
+      ['when', 'red : a'],
+      ['approvals', '1'],
+      ['expiry', '7d'],
+    ])
+    for (const [seconds, text] of [
+      [60, '1m'],
+      [7200, '2h'],
+      [90, '90s'],
+      [86_400, '1d'],
+    ] as const) {
+      const expiry = { seconds: BigInt(seconds) }
+      expect(ruleRows(create(GateRulesSchema, { approvalsRequired: 1, expiry })).at(-1)).toEqual(['expiry', text])
+    }
+    expect(ruleRows(undefined)).toEqual([['rules', 'deleted']])
+  })
+})
+
+test('a decision tells what holds, what does not and why, and who has to agree', () => {
+  const decision = create(GateDecisionSchema, {
+    gate: 'release',
+    revision: 3,
+    conditions: [
+      { expression: 'a', sentence: 'it is a', outcome: ConditionOutcome.TRUE },
+      { expression: 'b', sentence: 'it is b', outcome: ConditionOutcome.FALSE },
+      { expression: 'c', sentence: 'it is c', outcome: ConditionOutcome.ERROR, error: 'no such key: c' },
+    ],
+    approvalsRequired: 2,
+    approvalsGiven: 1,
+    approvers: ['ada', 'bob'],
+  })
+  expect(decisionText(decision).split('\n')).toEqual([
+    'release (revision 3)',
+    '  ✓ it is a',
+    '  ✗ it is b: b',
+    '  ✗ it is c: c – no such key: c',
+    '  … 1 of 2 approvals of ada, bob',
+  ])
+})
