@@ -54,18 +54,14 @@ export class Access {
     this.namespace = namespace
     if (holds(this.caller, this.permission, namespace)) return
     if (orElse && !holds(this.caller, Permission.READ, namespace)) orElse()
-    const permission = permissionName(this.permission)
-    fail('PERMISSION_DENIED', `the ${permission} permission on namespace «${namespace}» is needed`, {
-      permission,
-      namespace,
-    })
+    failPermission(this.permission, namespace)
   }
 
   /** Throws PERMISSION_DENIED unless the caller administers the installation. */
   requirePlatform(): void {
     this.asked = true
     if (isPlatformAdmin(this.caller)) return
-    fail('PERMISSION_DENIED', 'the PLATFORM permission is needed', { permission: 'PLATFORM', namespace: '*' })
+    failPermission(Permission.PLATFORM, ALL_NAMESPACES)
   }
 
   /** The namespaces on which the caller holds the RPC's permission, for filtering in SQL. */
@@ -104,6 +100,21 @@ export function holds(caller: Caller, permission: Permission, namespace: string)
 
 export function holdsAnywhere(caller: Caller, permission: Permission): boolean {
   return [...caller.roles.values()].some((role) => PERMISSIONS[role]?.includes(permission))
+}
+
+export function failPermission(permission: Permission, namespace: string): never {
+  const name = permissionName(permission)
+  const message = `the ${name} permission on namespace «${namespace}» is needed${roleHint(permission)}`
+  fail('PERMISSION_DENIED', message, { permission: name, namespace })
+}
+
+/** The least role that carries a permission, for whoever lacks it; empty where no role does. */
+export function roleHint(permission: Permission): string {
+  const asked = permission === Permission.PLATFORM ? Permission.ADMINISTER : permission
+  const role = [Role.READER, Role.CONTRIBUTOR, Role.APPROVER, Role.ADMIN].find((role) =>
+    PERMISSIONS[role].includes(asked),
+  )
+  return role === undefined ? '' : `, which comes with the role ${wordOf(Role, role).toLowerCase()}`
 }
 
 export function permissionName(permission: Permission): string {

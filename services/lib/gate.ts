@@ -10,6 +10,7 @@ import {
   isPlatformAdmin,
   NOBODY,
   permissionName,
+  roleHint,
   renewAccessKey,
   requestIdKey,
   traceIdKey,
@@ -87,7 +88,8 @@ export function admit(method: DescMethod, caller: Caller): Access {
   const { permission, services } = accessRuleOf(method)
   if (!mayCall(caller, permission, services)) {
     const name = permissionName(permission)
-    fail('PERMISSION_DENIED', `the ${name} permission is needed for ${methodName(method)}`, { permission: name })
+    const message = `the ${name} permission is needed for ${methodName(method)}${roleHint(permission)}`
+    fail('PERMISSION_DENIED', message, { permission: name })
   }
   return new Access(caller, permission)
 }

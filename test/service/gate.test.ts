@@ -23,7 +23,7 @@ const NOT_AUDITED: Record<string, string> = {
 const FOREIGN_READS = ['ByteStream/Read', 'ByteStream/QueryWriteStatus']
 /** Begins leases for those who may write, which needs no event of its own. */
 const RENEWING_READ = 'BlobService/FindMissingBlobs'
-const READS = /^(Get|List|Find|Resolve|Download|Watch|Export|WhoAmI$|AuthenticateToken$|Export)/
+const READS = /^(Get|List|Find|Resolve|Download|Watch|Export|Test|WhoAmI$|AuthenticateToken$|Export)/
 
 const named = METHODS.map((method): [string, DescMethod] => [`${method.parent.name}/${method.name}`, method])
 
@@ -40,7 +40,7 @@ describe('the contracts', () => {
 
   test.each(named)('%s declares its permission', (_name, method) => {
     const { name, services } = ruleOf(method)
-    expect(['AUTHENTICATED', 'READ', 'WRITE', 'ADMINISTER', 'PLATFORM', 'SERVICE']).toContain(name)
+    expect(['AUTHENTICATED', 'READ', 'WRITE', 'APPROVE', 'ADMINISTER', 'PLATFORM', 'SERVICE']).toContain(name)
     if (name === 'SERVICE') expect(services).not.toEqual([])
     else expect(services).toEqual([])
     for (const service of services) expect(Object.keys(CALLERS)).toContain(`mks_${service}`)
@@ -69,8 +69,9 @@ describe('the contracts', () => {
 /** Who may call by the first check, by permission: the callers of `CALLERS` who hold it anywhere. */
 const MAY_CALL: Record<string, string[]> = {
   AUTHENTICATED: Object.keys(CALLERS),
-  READ: ['mk_admin', 'mk_reader', 'mk_contributor', 'mk_owner', 'mk_elsewhere', 'mk_mixed'],
-  WRITE: ['mk_admin', 'mk_contributor', 'mk_owner', 'mk_elsewhere', 'mk_mixed'],
+  READ: ['mk_admin', 'mk_reader', 'mk_contributor', 'mk_approver', 'mk_owner', 'mk_elsewhere', 'mk_mixed'],
+  WRITE: ['mk_admin', 'mk_contributor', 'mk_approver', 'mk_owner', 'mk_elsewhere', 'mk_mixed'],
+  APPROVE: ['mk_admin', 'mk_approver', 'mk_owner', 'mk_elsewhere', 'mk_mixed'],
   ADMINISTER: ['mk_admin', 'mk_owner', 'mk_elsewhere', 'mk_mixed'],
   PLATFORM: ['mk_admin'],
 }

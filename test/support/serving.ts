@@ -15,6 +15,7 @@ export const CALLERS: Record<string, Caller> = {
   mk_admin: person('admin', [['*', Role.ADMIN]]),
   mk_reader: person('reader', [['default', Role.READER]]),
   mk_contributor: person('contributor', [['default', Role.CONTRIBUTOR]]),
+  mk_approver: person('approver', [['default', Role.APPROVER]]),
   mk_owner: person('owner', [['default', Role.ADMIN]]),
   mk_elsewhere: person('elsewhere', [['elsewhere', Role.ADMIN]]),
   mk_mixed: person('mixed', [

@@ -1,7 +1,7 @@
 // Moving aliases under the model's lock: compared with what the caller saw, then all or none.
 import type { HandlerContext } from '@connectrpc/connect'
 import { Permission } from '#gen/modelkeep/common/v1/access_pb.ts'
-import { accessOf, holds } from '#lib/caller.ts'
+import { accessOf, failPermission, holds } from '#lib/caller.ts'
 import { fail, failField } from '#lib/errors.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
@@ -91,14 +91,8 @@ function failGated({ name, past }: GuardedMove): never {
 
 function requireBreakGlass(context: HandlerContext, { model, reason }: Moves): void {
   const { namespace } = model
-  if (!holds(accessOf(context).caller, Permission.ADMINISTER, namespace)) {
-    const metadata = { permission: 'ADMINISTER', namespace }
-    fail(
-      'PERMISSION_DENIED',
-      `the ADMINISTER permission on namespace «${namespace}» is needed to break the glass`,
-      metadata,
-    )
-  }
+  const { caller } = accessOf(context)
+  if (!holds(caller, Permission.ADMINISTER, namespace)) failPermission(Permission.ADMINISTER, namespace)
   if (reason.trim() === '') failField('reason', 'is required to break the glass')
 }
 
