@@ -15,7 +15,6 @@ beforeAll(async () => {
   server = await StandaloneHome.open()
   people = await People.join(server, { ci: 'contributor', ada: 'approver', bob: 'approver' })
 })
-
 afterAll(() => server.close())
 
 async function pushTwo(model: string): Promise<void> {
