@@ -64,6 +64,8 @@ class Look {
   #from = -1
   #next = -1
   #event: LeafEvent = {}
+  /** Its private values that are not there. */
+  #erased: string[] = []
   #hashes = Buffer.alloc(256 * HASH_BYTES)
   readonly #runs = new Map<string, Run>()
   readonly #times = noTimes()
@@ -107,6 +109,7 @@ class Look {
     if (!opening) throw new Tampered('it is not a private value as the export writes them')
     this.#openings.open(opening)
     if ('value' in opening.opening) putBack(this.#event, opening.field, opening.opening.value)
+    else this.#erased.push(opening.field)
   }
 
   #addEntry(line: Line): void {
@@ -126,12 +129,13 @@ class Look {
     if (tellsOfErasures(event)) this.#telling.push({ index, line: this.lines, event })
     this.#judge()
     this.#event = event
+    if (this.#erased.length > 0) this.#erased = []
     this.#next += 1
   }
 
   /** The event of the entry before, whose private values are there. */
   #judge(): void {
-    const judged = findJudged(this.#next - 1, this.#event)
+    const judged = findJudged(this.#next - 1, this.#event, this.#erased)
     if (judged) this.#judged.push(judged)
   }
 

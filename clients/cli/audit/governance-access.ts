@@ -6,7 +6,6 @@ export type Need = 'CONTRIBUTOR' | 'APPROVER' | 'ADMIN' | 'PLATFORM'
 
 const RANKS: Record<string, number> = { READER: 1, CONTRIBUTOR: 2, APPROVER: 3, ADMIN: 4 }
 const EVERYWHERE = '*'
-/** What the service does by itself. */
 const SERVER = 'service:metadata'
 /** A call that was admitted may commit a little after its role or token has ended. */
 const GRACE_MS = 60_000
@@ -56,10 +55,14 @@ export function applyRole(
   roles.set(principal, held)
 }
 
+/** Whether the service did it by itself. */
+export function isService({ principal, method }: Judged): boolean {
+  return method === 'service' && principal === SERVER
+}
+
 /** What is wrong with the actor; undefined where it could do this. */
 export function judgeActor(event: Judged, need: Need, namespace: string, access: Access): string | undefined {
   const { principal, method, credentialId, time } = event
-  if (method === 'service' && principal === SERVER) return undefined
   const who = principal || 'nobody'
   if (method !== 'token') return `it was done by ${who}, who showed no token`
   const token = access.tokens.get(credentialId)

@@ -1,61 +1,108 @@
-// Models, versions and aliases as the events tell of them. Each rule applies an event and says what is wrong with it.
-import { textOf, type Judged } from './judged.ts'
+// Models and versions as the events tell of them. Each rule applies an event and says what is wrong with it.
+import { gatesOf, type Gates } from './governance-gates.ts'
+import type { Applied, Promotion } from './governance-promotions.ts'
+import type { Judged } from './judged.ts'
+
+interface Version {
+  digest: string
+  creator: string
+}
 
 interface Model {
+  namespace: string
+  /** With its namespace. */
   name: string
   lastNumber: number
-  /** Digest by number, of those that were not deleted. */
-  versions: Map<number, string>
+  /** By number, those that were not deleted. */
+  versions: Map<number, Version>
 }
 
 interface Alias {
+  /** As people write it. */
   name: string
   model: string
+  /** 0 where it was removed. */
   number: number
   digest: string
+  /** The entry of its last move. */
+  movedAt: number
 }
 
 export interface Registry {
   models: Map<string, Model>
   /** Ids by the name as people write it. */
   names: Map<string, string>
+  /** By `aliasKey`. */
   aliases: Map<string, Alias>
+  gates: Gates
+  /** Promotions that wait, by id. */
+  waiting: Map<string, Promotion>
+  /** What became of the others. */
+  ended: Map<string, string>
+  /** The promotion that the event before applied. */
+  applied: Applied | undefined
 }
 
 export type Judge = (event: Judged, registry: Registry) => string | undefined
 
-export function noModels(): Registry {
-  return { models: new Map(), names: new Map(), aliases: new Map() }
+export function emptyRegistry(): Registry {
+  return {
+    models: new Map(),
+    names: new Map(),
+    aliases: new Map(),
+    gates: new Map(),
+    waiting: new Map(),
+    ended: new Map(),
+    applied: undefined,
+  }
 }
 
-export const createModel: Judge = ({ id, name }, { models, names }) => {
+export function aliasKey(modelId: string, alias: string): string {
+  return `${modelId}@${alias}`
+}
+
+export const createModel: Judge = ({ id, namespace, name }, { models, names }) => {
   if (models.has(id)) return 'it was there already'
   if (names.has(name)) return `there was a model ${name} already`
-  models.set(id, { name, lastNumber: 0, versions: new Map() })
+  models.set(id, { namespace, name, lastNumber: 0, versions: new Map() })
   names.set(name, id)
 }
 
-export const renameModel: Judge = ({ id, name }, { models, names }) => {
+export const renameModel: Judge = ({ id, namespace, name }, { models, names }) => {
   const model = models.get(id)
   if (!model) return 'it was not there'
   names.delete(model.name)
   model.name = name
-  names.set(model.name, id)
+  names.set(name, id)
+  return model.namespace === namespace ? undefined : `it was in the namespace ${model.namespace}`
 }
 
-export const changeModel: Judge = ({ id }, { models }) => {
-  return models.has(id) ? undefined : 'it was not there'
-}
-
-export const deleteModel: Judge = ({ id, details }, { models, names, aliases }) => {
+export const changeModel: Judge = ({ id, name }, { models }) => {
   const model = models.get(id)
   if (!model) return 'it was not there'
+  return model.name === name ? undefined : `it was called ${model.name}`
+}
+
+export const deleteModel: Judge = (event, registry) => {
+  const { id, details } = event
+  const { models, names, aliases } = registry
+  const model = models.get(id)
+  if (!model) return 'it was not there'
+  const wrong = changeModel(event, registry)
   models.delete(id)
   names.delete(model.name)
-  const alias = [...aliases.values()].find((found) => found.model === id)
-  if (alias) return `the alias ${alias.name} pointed at a version of it`
+  if (wrong) return wrong
+  for (const [key, alias] of aliases) {
+    if (alias.model !== id) continue
+    if (alias.number !== 0) return `the alias ${alias.name} pointed at a version of it`
+    aliases.delete(key)
+  }
+  const gate = gatesOf(registry, model.namespace).find(({ modelId }) => modelId === id)
+  if (gate) return `the gate ${gate.name} guarded its aliases`
   const last = details['latest_number']
-  return last === model.lastNumber ? undefined : `its last version was ${model.lastNumber}, and not ${String(last)}`
+  return last === model.lastNumber || event.erased !== ''
+    ? undefined
+    : `its last version was ${model.lastNumber}, and not ${String(last)}`
 }
 
 export const createVersion: Judge = (event, registry) => {
@@ -64,12 +111,18 @@ export const createVersion: Judge = (event, registry) => {
   if (!model) return `there was no model ${name}`
   const next = model.lastNumber + 1
   model.lastNumber = Math.max(model.lastNumber, number)
-  model.versions.set(number, event.digest)
+  model.versions.set(number, { digest: event.digest, creator: event.principal })
   return number === next ? undefined : `its number should be ${next}: numbers are dense and never used again`
 }
 
 export const changeVersion: Judge = (event, registry) => {
   return findVersion(event, registry) ? undefined : 'it was not there'
+}
+
+export const measureVersion: Judge = (event, registry) => {
+  const version = findVersion(event, registry)?.versions.get(nameOf(event).number)
+  if (!version) return 'the version was not there'
+  return version.digest === event.digest ? undefined : `the version had the digest ${version.digest}`
 }
 
 export const deleteVersion: Judge = (event, registry) => {
@@ -82,28 +135,11 @@ export const deleteVersion: Judge = (event, registry) => {
   return alias && `the alias ${alias.name} pointed at it`
 }
 
-/** Every move begins where the move before has ended. */
-export const moveAlias: Judge = ({ id, name, details, beforeDigest, afterDigest }, { models, aliases }) => {
-  const { from, to } = details
-  const modelId = textOf(details['model_id'])
-  const before = aliases.get(id)
-  const model = models.get(modelId)
-  if (typeof to !== 'number' || to === 0) aliases.delete(id)
-  else aliases.set(id, { name, model: modelId, number: to, digest: afterDigest })
-  if (!model) return 'its model was not there'
-  const was = before?.number ?? 0
-  if (from !== was) return `it was moved from ${String(from)}, but pointed at ${was}`
-  if (beforeDigest !== (before?.digest ?? '')) return `what it pointed at had the digest ${before?.digest ?? ''}`
-  if (to === 0) return before ? undefined : 'it was removed, but was not there'
-  if (!model.versions.has(Number(to))) return `it was moved to version ${String(to)}, which was not there`
-  const digest = model.versions.get(Number(to))
-  return digest === afterDigest ? undefined : `version ${String(to)} had the digest ${digest}`
-}
-
-export const deleteNamespace: Judge = ({ namespace }, { models }) => {
-  const prefix = `${namespace}/`
-  const model = [...models.values()].find(({ name }) => name.startsWith(prefix))
-  return model && `the model ${model.name} was in it`
+export const deleteNamespace: Judge = ({ namespace }, registry) => {
+  const model = [...registry.models.values()].find((found) => found.namespace === namespace)
+  if (model) return `the model ${model.name} was in it`
+  const [gate] = gatesOf(registry, namespace)
+  return gate && `the gate ${gate.name} was in it`
 }
 
 function findVersion(event: Judged, { models, names }: Registry): Model | undefined {

@@ -4,46 +4,102 @@ import type { LeafEvent } from './event.ts'
 import {
   applyRole,
   applyToken,
+  isService,
   judgeActor,
   noAccess,
   revokeToken,
   type Access,
   type Need,
 } from './governance-access.ts'
+import * as aliases from './governance-aliases.ts'
+import * as gates from './governance-gates.ts'
+import * as promotions from './governance-promotions.ts'
 import * as registry from './governance-registry.ts'
+import type { Judge, Registry } from './governance-registry.ts'
 import { judgedOf, textOf, type Judged } from './judged.ts'
 import { Unmet } from './verdict.ts'
 
 interface Rule {
   /** What the actor must hold, on the event's namespace. */
-  needs: Need
+  needs: Need | ((event: Judged, registry: Registry) => Need)
+  /** Whether the service does it by itself, too. */
+  isByService?: boolean
+  /** Which of the event's details are looked at. */
+  reads?: readonly string[]
+  /** Whether it can be judged also where those were erased. */
+  isClear?: boolean
   /** Applies the event, and says what is wrong with it. */
-  judge?: registry.Judge
+  judge?: Judge
   /** Changes who may do what, after the actor was judged. */
   grant?: (event: Judged, access: Access) => void
 }
 
-const { createModel, changeModel, renameModel, deleteModel, createVersion, changeVersion, deleteVersion } = registry
+const ROLE = ['principal', 'namespace', 'role']
+const MOVE = ['from', 'to', 'model_id']
+const GATE = ['model_id', 'revision']
+const GATE_RULES = [...GATE, 'alias_pattern', 'approvals_required', 'approvers', 'conditions', 'expiry_seconds']
+const PROMOTION = ['model_id', 'alias', 'number']
+const APPLIED = 'promotion.applied.v1'
+const REQUEST = [...PROMOTION, 'from', 'gates', 'creator', 'expire_time']
 
 const RULES = new Map<unknown, Rule>(
   Object.entries<Rule>({
     'namespace.created.v1': { needs: 'PLATFORM' },
     'namespace.updated.v1': { needs: 'ADMIN' },
     'namespace.deleted.v1': { needs: 'PLATFORM', judge: registry.deleteNamespace },
-    'model.created.v1': { needs: 'CONTRIBUTOR', judge: createModel },
-    'model.updated.v1': { needs: 'CONTRIBUTOR', judge: changeModel },
-    'model.renamed.v1': { needs: 'ADMIN', judge: renameModel },
-    'model.archived.v1': { needs: 'ADMIN', judge: changeModel },
-    'model.unarchived.v1': { needs: 'ADMIN', judge: changeModel },
-    'model.deleted.v1': { needs: 'ADMIN', judge: deleteModel },
-    'version.created.v1': { needs: 'CONTRIBUTOR', judge: createVersion },
-    'version.updated.v1': { needs: 'CONTRIBUTOR', judge: changeVersion },
-    'version.deleted.v1': { needs: 'ADMIN', judge: deleteVersion },
-    'alias.moved.v1': { needs: 'CONTRIBUTOR', judge: registry.moveAlias },
-    'alias.removed.v1': { needs: 'CONTRIBUTOR', judge: registry.moveAlias },
-    'role.granted.v1': { needs: 'ADMIN', grant: (event, access) => applyRole(event, access) },
-    'role.revoked.v1': { needs: 'ADMIN', grant: (event, access) => applyRole(event, access, 0) },
-    'token.created.v1': { needs: 'PLATFORM', grant: applyToken },
+    'model.created.v1': { needs: 'CONTRIBUTOR', judge: registry.createModel },
+    'model.updated.v1': { needs: 'CONTRIBUTOR', judge: registry.changeModel },
+    'model.renamed.v1': { needs: 'ADMIN', judge: registry.renameModel },
+    'model.archived.v1': { needs: 'ADMIN', judge: registry.changeModel },
+    'model.unarchived.v1': { needs: 'ADMIN', judge: registry.changeModel },
+    'model.deleted.v1': { needs: 'ADMIN', reads: ['latest_number'], isClear: true, judge: registry.deleteModel },
+    'version.created.v1': { needs: 'CONTRIBUTOR', judge: registry.createVersion },
+    'version.updated.v1': { needs: 'CONTRIBUTOR', judge: registry.changeVersion },
+    'version.deleted.v1': { needs: 'ADMIN', judge: registry.deleteVersion },
+    'evaluation.created.v1': { needs: 'CONTRIBUTOR', judge: registry.measureVersion },
+    'alias.moved.v1': { needs: 'CONTRIBUTOR', reads: [...MOVE, 'promotion_id'], judge: aliases.moveAlias },
+    'alias.removed.v1': { needs: 'CONTRIBUTOR', reads: [...MOVE, 'promotion_id'], judge: aliases.moveAlias },
+    'alias.forced.v1': { needs: 'ADMIN', reads: [...MOVE, 'gates'], judge: aliases.forceAlias },
+    'gate.created.v1': { needs: 'ADMIN', reads: GATE_RULES, judge: gates.createGate },
+    'gate.updated.v1': { needs: 'ADMIN', reads: GATE_RULES, judge: gates.updateGate },
+    'gate.deleted.v1': { needs: 'ADMIN', reads: GATE, judge: gates.deleteGate },
+    'promotion.requested.v1': { needs: 'CONTRIBUTOR', reads: REQUEST, judge: promotions.requestPromotion },
+    'promotion.approved.v1': { needs: 'APPROVER', reads: [...PROMOTION, 'gates'], judge: promotions.approvePromotion },
+    'promotion.rejected.v1': { needs: 'APPROVER', reads: PROMOTION, judge: promotions.rejectPromotion },
+    'promotion.withdrawn.v1': {
+      needs: promotions.needsToWithdraw,
+      reads: PROMOTION,
+      judge: promotions.withdrawPromotion,
+    },
+    'promotion.voided.v1': {
+      needs: 'CONTRIBUTOR',
+      reads: [...PROMOTION, 'because'],
+      judge: promotions.voidPromotion,
+    },
+    'promotion.expired.v1': {
+      needs: 'CONTRIBUTOR',
+      isByService: true,
+      reads: PROMOTION,
+      judge: promotions.expirePromotion,
+    },
+    [APPLIED]: {
+      needs: 'CONTRIBUTOR',
+      reads: [...PROMOTION, 'from', 'gates', 'approvers'],
+      judge: promotions.applyPromotion,
+    },
+    'role.granted.v1': {
+      needs: 'ADMIN',
+      isByService: true,
+      reads: ROLE,
+      grant: (event, access) => applyRole(event, access),
+    },
+    'role.revoked.v1': { needs: 'ADMIN', reads: ROLE, grant: (event, access) => applyRole(event, access, 0) },
+    'token.created.v1': {
+      needs: 'PLATFORM',
+      isByService: true,
+      reads: ['principal', 'expire_time'],
+      grant: applyToken,
+    },
     'token.revoked.v1': { needs: 'PLATFORM', grant: revokeToken },
   }),
 )
@@ -53,8 +109,8 @@ const SHOWN = 10
 
 export interface Governance {
   judge(event: Judged): void
-  /** Of each entry in turn. */
-  apply(index: number, event: LeafEvent): void
+  /** Of each entry in turn. `erased`: which of its private values were. */
+  apply(index: number, event: LeafEvent, erased?: readonly string[]): void
   /** What was found wrong elsewhere. */
   complain(wrong: string): void
   /** Throws Unmet where a rule was broken. */
@@ -65,21 +121,24 @@ export interface Governance {
   readonly broken: readonly string[]
 }
 
-/** What rules look at of an event's details. */
-const DETAILS = ['expire_time', 'principal', 'namespace', 'role', 'latest_number', 'from', 'to', 'model_id']
+const NONE: readonly string[] = []
 
-/** What rules look at of the event; undefined where none is about it. */
-export function findJudged(index: number, event: LeafEvent): Judged | undefined {
+/** What rules look at of the event; undefined where none is about it. `erased`: which of its values. */
+export function findJudged(index: number, event: LeafEvent, erased: readonly string[] = NONE): Judged | undefined {
   const { type, producer, outcome } = event
-  if (!RULES.has(type) || producer !== PRODUCER || outcome !== 'OUTCOME_SUCCEEDED') return undefined
-  return judgedOf(index, event, DETAILS)
+  const rule = RULES.get(type)
+  if (!rule || producer !== PRODUCER || outcome !== 'OUTCOME_SUCCEEDED') return undefined
+  return judgedOf(index, event, rule.reads ?? NONE, erased)
 }
 
 export function replayGovernance(): Governance {
   const access = noAccess()
-  const models = registry.noModels()
+  const state = registry.emptyRegistry()
   const broken: string[] = []
   let judged = 0
+  const complain = ({ index, type, name }: Pick<Judged, 'index' | 'type' | 'name'>, wrong: string | undefined) => {
+    if (wrong) broken.push(`entry ${index}, ${type} of ${name}: ${wrong}`)
+  }
   return {
     broken,
     complain: (wrong) => void broken.push(wrong),
@@ -87,17 +146,19 @@ export function replayGovernance(): Governance {
       return judged
     },
     judge(event) {
-      const { index, type, name, namespace, details } = event
-      const rule = RULES.get(type)!
+      const rule = RULES.get(event.type)!
+      const { applied } = state
       judged += 1
-      const place = rule.grant ? textOf(details['namespace']) : namespace
-      for (const wrong of [judgeActor(event, rule.needs, place, access), rule.judge?.(event, models)]) {
-        if (wrong) broken.push(`entry ${index}, ${type} of ${name}: ${wrong}`)
-      }
+      complain(event, findUnentitled(event, rule, state, access))
+      const wrong = rule.judge?.(event, state)
+      complain(event, findErased(event, rule) ?? findMisplaced(event, rule) ?? wrong)
       rule.grant?.(event, access)
+      if (!applied || state.applied !== applied) return
+      complain({ ...applied, type: APPLIED }, 'its alias was not moved directly after it')
+      state.applied = undefined
     },
-    apply(index, event) {
-      const found = findJudged(index, event)
+    apply(index, event, erased) {
+      const found = findJudged(index, event, erased)
       if (found) this.judge(found)
     },
     finish() {
@@ -107,4 +168,20 @@ export function replayGovernance(): Governance {
       throw new Unmet(`it is as it was signed, but ${rules}:\n  ${broken.slice(0, SHOWN).join('\n  ')}${more}`)
     },
   }
+}
+
+function findUnentitled(event: Judged, rule: Rule, state: Registry, access: Access): string | undefined {
+  if (rule.isByService && isService(event)) return undefined
+  const place = rule.grant ? textOf(event.details['namespace']) : event.namespace
+  return judgeActor(event, typeof rule.needs === 'string' ? rule.needs : rule.needs(event, state), place, access)
+}
+
+function findErased({ erased }: Judged, { isClear }: Rule): string | undefined {
+  return erased === '' || isClear ? undefined : `it cannot be judged, as its ${erased} was erased`
+}
+
+/** What was asked of the actor, was asked on the namespace that it is in. */
+function findMisplaced({ name, namespace }: Judged, { judge }: Rule): string | undefined {
+  const isElsewhere = judge && name.includes('/') && !name.startsWith(`${namespace}/`)
+  return isElsewhere ? `it is not in the namespace ${namespace}` : undefined
 }

@@ -16,14 +16,17 @@ export interface Judged {
   digest: string
   beforeDigest: string
   afterDigest: string
+  /** Those that its rule reads. */
   details: Record<string, unknown>
+  /** One of them that was erased; or empty. */
+  erased: string
 }
 
 const UNKNOWN_TIME = Number.MAX_VALUE
 const NOTHING: Readonly<Record<string, unknown>> = {}
 
-/** `named`: which of its details. */
-export function judgedOf(index: number, event: LeafEvent, named: readonly string[]): Judged {
+/** `reads`: names of details. `erased`: private values of the event, as the export names them. */
+export function judgedOf(index: number, event: LeafEvent, reads: readonly string[], erased: readonly string[]): Judged {
   const actor = objectOf(event.actor)
   const resource = objectOf(event.resource)
   return {
@@ -39,13 +42,14 @@ export function judgedOf(index: number, event: LeafEvent, named: readonly string
     digest: textOf(resource['digest']),
     beforeDigest: textOf(event.beforeDigest),
     afterDigest: textOf(event.afterDigest),
-    details: pick(objectOf(event.details), named),
+    details: pick(objectOf(event.details), reads),
+    erased: erased.find((field) => reads.some((name) => field === 'details' || field === `details.${name}`)) ?? '',
   }
 }
 
-function pick(details: Readonly<Record<string, unknown>>, named: readonly string[]): Record<string, unknown> {
+function pick(details: Readonly<Record<string, unknown>>, reads: readonly string[]): Record<string, unknown> {
   let picked: Record<string, unknown> | undefined
-  for (const name of named) if (details[name] !== undefined) (picked ??= {})[name] = details[name]
+  for (const name of reads) if (details[name] !== undefined) (picked ??= {})[name] = details[name]
   return picked ?? NOTHING
 }
 
@@ -68,7 +72,7 @@ export function pack(all: readonly Judged[]): string {
   const flat: unknown[] = []
   for (const one of all) {
     flat.push(one.index, one.type, one.time, one.principal, one.method, one.credentialId, one.id, one.namespace)
-    flat.push(one.name, one.digest, one.beforeDigest, one.afterDigest, one.details)
+    flat.push(one.name, one.digest, one.beforeDigest, one.afterDigest, one.details, one.erased)
   }
   return JSON.stringify(flat)
 }
@@ -76,7 +80,7 @@ export function pack(all: readonly Judged[]): string {
 export function unpack(text: string): Judged[] {
   const flat = JSON.parse(text) as never[]
   const all: Judged[] = []
-  for (let at = 0; at < flat.length; at += 13) {
+  for (let at = 0; at < flat.length; at += 14) {
     all.push({
       index: flat[at]!,
       type: flat[at + 1]!,
@@ -91,6 +95,7 @@ export function unpack(text: string): Judged[] {
       beforeDigest: flat[at + 10]!,
       afterDigest: flat[at + 11]!,
       details: flat[at + 12]!,
+      erased: flat[at + 13]!,
     })
   }
   return all

@@ -100,7 +100,7 @@ async function checkExport(file: string, trust: Trust): Promise<Report> {
     `verified: ${size} entries of ${origin}, root ${root}`,
     `events without a gap: ${counts.map((count) => count.join(' ')).join(', ')}`,
     `private values: ${values.shown} as committed, ${values.erased} erased`,
-    `rules kept: ${judged} changes of models, versions, aliases, roles and tokens were replayed`,
+    `rules kept: ${judged} changes of models, versions, aliases, gates, promotions, roles and tokens were replayed`,
   ]
   const found = { shown: String(values.shown), erased: String(values.erased) }
   return {

@@ -1,0 +1,179 @@
+// Honest stories, with what they are of.
+import { aliasResource, by, event, model, move, role, SERVER, version, type Told, without } from './governed.ts'
+import {
+  AGREED,
+  apply,
+  approve,
+  ASKED,
+  asked,
+  BOTH,
+  close,
+  deleted,
+  forced,
+  gate,
+  GATED,
+  met,
+  OTHER,
+  PEOPLE,
+  promoted,
+  request,
+} from './promoted.ts'
+
+const measured = event('evaluation.created', {
+  actor: by('carol'),
+  resource: { id: 'e', namespace: 'fraud', name: 'fraud/scorer:2', digest: 'sha256:2' },
+})
+const NEW = { resource: aliasResource(2, 'new') }
+
+export const KEPT: [string, Told[]][] = [
+  ['nothing more', []],
+  ['a chain of moves', [move(1, 2), move(2, 1), move(1, 0), move(0, 2)]],
+  ['a version after a deleted one', [version('deleted', 2), version('created', 3), move(1, 3)]],
+  [
+    'a model renamed',
+    [model('renamed', { resource: { id: 'm', namespace: 'fraud', name: 'fraud/new' } }), move(1, 2, NEW)],
+  ],
+  [
+    'a model deleted',
+    [
+      move(1, 0),
+      model('deleted', { details: { latest_number: 2 } }),
+      model('created', { resource: { id: 'n', namespace: 'fraud', name: 'fraud/scorer' } }),
+    ],
+  ],
+  ['an evaluation', [measured]],
+  ['a version with another description', [version('updated', 2)]],
+  [
+    'another model with the name from before a rename',
+    [
+      model('renamed', { resource: { id: 'm', namespace: 'fraud', name: 'fraud/new' } }),
+      model('created', { resource: { id: 'n', namespace: 'fraud', name: 'fraud/scorer' } }),
+    ],
+  ],
+  [
+    'details that were erased and are not looked at',
+    [
+      without(version('created', 3), 'details'),
+      without(version('updated', 3), 'reason', 'details.fields'),
+      move(1, 0),
+      without(model('deleted'), 'details.latest_number'),
+    ],
+  ],
+  ['a contributor', [move(1, 2, { actor: by('carol') })]],
+  [
+    'a call under way when the role ended',
+    [role('carol', 'fraud', 'READER', { minute: 5 }), move(1, 2, { actor: by('carol'), minute: 5 })],
+  ],
+  ['a refusal, which changed nothing', [move(7, 9, { outcome: 'OUTCOME_DENIED' })]],
+  ['another producer', [{ ...move(7, 9), producer: 'artifact' }]],
+  ['an event of an unknown type', [event('future.told', { actor: by('nobody') })]],
+
+  ['a promotion that two approved', [...AGREED, apply(BOTH), promoted()]],
+  [
+    'a gate without approvals',
+    [
+      ...GATED,
+      gate('updated', 'g', { revision: 2, approvals_required: 0 }),
+      request({ gates: [met('g', 2)] }),
+      apply([], { gates: [met('g', 2)] }),
+      promoted(),
+    ],
+  ],
+  ['an alias that no gate guards', [...PEOPLE, gate('created', 'g', { alias_pattern: 'prod*' }), move(1, 2)]],
+  ['a promotion of one', [...PEOPLE, request({ gates: [] }), apply([], { gates: [] }), promoted()]],
+  [
+    "a gate of another model's aliases",
+    [
+      model('created', { resource: { id: 'n', namespace: 'fraud', name: 'fraud/other' } }),
+      gate('created', 'g', { model_id: 'n' }),
+      move(1, 2),
+    ],
+  ],
+  [
+    'a gate of another namespace',
+    [gate('created', 'g', {}, { resource: { id: 'x', namespace: 'other', name: 'other/g' } }), move(1, 2)],
+  ],
+  ['a move after the gate is gone', [...GATED, deleted('g', 2), move(1, 2)]],
+  ['an admin who breaks the glass', [...GATED, forced(1, 2), forced(2, 0)]],
+  [
+    'a promotion that is rejected, and one that is withdrawn',
+    [
+      ...ASKED,
+      close('rejected', 'erin'),
+      request({}, { resource: OTHER }),
+      close('withdrawn', 'carol', {}, { resource: OTHER }),
+    ],
+  ],
+  ['a promotion withdrawn by an admin', [...ASKED, close('withdrawn', 'alice')]],
+  ['a promotion that expires', [...ASKED, close('expired', '', {}, { actor: SERVER, minute: 12 })]],
+  [
+    'a gate made after a promotion was asked for, which voids it',
+    [...ASKED, gate('created', 'h'), close('voided', 'alice', { because: 'GATE_CHANGED' })],
+  ],
+  [
+    'a gate that comes to guard another alias, which voids a promotion to it',
+    [
+      gate('created', 'h', { alias_pattern: 'x' }),
+      ...ASKED,
+      gate('updated', 'h', { revision: 2 }),
+      close('voided', 'alice', { because: 'GATE_CHANGED' }),
+    ],
+  ],
+  [
+    'a gate changed to another pattern, which voids it',
+    [
+      ...ASKED,
+      gate('updated', 'g', { revision: 2, alias_pattern: 'x' }),
+      close('voided', 'alice', { because: 'GATE_CHANGED' }),
+      move(1, 2),
+    ],
+  ],
+  [
+    'a gate made after a promotion that it does not touch',
+    [
+      ...ASKED,
+      gate('created', 'h', { alias_pattern: 'x' }),
+      approve('erin'),
+      approve('frank'),
+      apply(BOTH),
+      promoted(),
+    ],
+  ],
+  [
+    'a glass broken, which voids a promotion',
+    [...ASKED, forced(1, 2), close('voided', 'alice', { because: 'ALIAS_MOVED' })],
+  ],
+  [
+    'another promotion, which voids the first',
+    [
+      ...ASKED,
+      request({}, { resource: OTHER }),
+      approve('erin'),
+      approve('frank'),
+      apply(BOTH),
+      promoted(),
+      close('voided', 'frank', { because: 'ALIAS_MOVED' }, { resource: OTHER }),
+    ],
+  ],
+  [
+    'two gates, of which one counts only one person',
+    [
+      ...GATED,
+      gate('created', 'h', { approvals_required: 1, approvers: ['grace'] }),
+      request({ gates: [met('g'), met('h')] }),
+      approve('grace', { gates: [asked('h'), asked('g')] }),
+      approve('erin', { gates: [asked('g'), asked('h')] }),
+      apply(['grace', 'erin'], { gates: [met('g'), met('h')] }),
+      promoted(),
+    ],
+  ],
+  [
+    'a model deleted after its gates',
+    [
+      gate('created', 'g', { model_id: 'm', alias_pattern: 'x' }),
+      move(1, 0),
+      gate('deleted', 'g', { model_id: 'm', revision: 2 }),
+      model('deleted', { details: { latest_number: 2 } }),
+    ],
+  ],
+]
