@@ -4,6 +4,7 @@
 import { consistencyParts, HASH_BYTES, inclusionParts, type Node } from '#lib/merkle.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
 import { foldParts, keyOf, TileTree, tilesOf, widthIn, type TileName } from '#lib/tiles.ts'
+import { findNewestSigned } from './checkpoint.ts'
 import { readLogSize } from './read.ts'
 import { readTiles } from './tiles.ts'
 
@@ -58,9 +59,11 @@ export class KnownTree {
   }
 
   async #read(names: TileName[], size: number, signal: AbortSignal | undefined): Promise<[string, TileTree][]> {
-    const tiles = await readTiles(forkFor(this.#database, signal), names)
-    return tiles.map(({ signed, hashes, ...name }) => {
-      this.#signed = Math.max(this.#signed, signed)
+    const em = forkFor(this.#database, signal)
+    const newest = size > this.#signed ? await findNewestSigned(em) : undefined
+    const signed = (this.#signed = Math.max(this.#signed, newest?.size ?? 0))
+    const tiles = await readTiles(em, names)
+    return tiles.map(({ hashes, ...name }) => {
       if (size > signed) return [keyOf(name), new TileTree(hashes)]
       const tree = new TileTree(hashes.subarray(0, widthIn(signed, name) * HASH_BYTES))
       this.#keep(keyOf(name), tree)
