@@ -103,6 +103,7 @@ function combine(parts: Record<ServiceName, Service>): Omit<Service, 'authentica
       return name ? parts[name].recordRefusal(refusal) : Promise.resolve()
     },
     check: async (service) => (await Promise.all(all.map(({ check }) => check(service)))).every(Boolean),
+    fastMethods: all.flatMap(({ fastMethods = [] }) => fastMethods),
     plain: (path, admit) => parts.audit.plain!(path, admit),
   }
 }
