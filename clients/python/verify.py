@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Checks an export of Modelkeep's audit log: python3 verify.py EXPORT VKEY…
 
-A second implementation of `modelkeep audit verify`, made from the specifications and with the standard library alone:
-RFC 6962 (tree), RFC 8032 (Ed25519), c2sp.org/signed-note and c2sp.org/tlog-checkpoint. Exit codes: 0 verified,
-7 tampered with, 2 unusable input.
+A second implementation of the core of `modelkeep audit verify`, made from the specifications and with the standard
+library alone: RFC 6962 (tree), RFC 8032 (Ed25519), c2sp.org/signed-note and c2sp.org/tlog-checkpoint. Exit codes:
+0 verified, 7 tampered with, 2 unusable input.
 """
 import base64
 import hashlib
@@ -24,7 +24,6 @@ class Unusable(Exception):
 P = 2**255 - 19
 ORDER = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, -1, P) % P
-ROOT_OF_MINUS_1 = pow(2, (P - 1) // 4, P)
 
 
 def add(p, q):
@@ -36,11 +35,9 @@ def add(p, q):
 
 def multiply(scalar, point):
     result = (0, 1, 1, 0)
-    while scalar:
-        if scalar & 1:
-            result = add(result, point)
-        point = add(point, point)
-        scalar >>= 1
+    for bit in bin(scalar)[2:]:
+        result = add(result, result)
+        result = add(result, point) if bit == "1" else result
     return result
 
 
@@ -49,9 +46,8 @@ def decode_point(data):
     sign, y = y >> 255, y & (2**255 - 1)
     x2 = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
     x = pow(x2, (P + 3) // 8, P)
-    if (x * x - x2) % P:
-        x = x * ROOT_OF_MINUS_1 % P
-    if y >= P or (x * x - x2) % P or (x == 0 and sign):
+    x = x if x * x % P == x2 else x * pow(2, (P - 1) // 4, P) % P
+    if y >= P or x * x % P != x2 or (x == 0 and sign):
         return None
     x = P - x if x & 1 != sign else x
     return x, y, 1, x * y % P
@@ -60,7 +56,7 @@ def decode_point(data):
 BASE = decode_point((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
 
 
-def verify_signature(key, message, signature):
+def is_signed(key, message, signature):
     s = int.from_bytes(signature[32:], "little")
     public, r = decode_point(key), decode_point(signature[:32])
     if len(signature) != 64 or s >= ORDER or not public or not r:
@@ -70,149 +66,135 @@ def verify_signature(key, message, signature):
     return all((left[i] * right[2] - right[i] * left[2]) % P == 0 for i in (0, 1))
 
 
-def strict_base64(text):
+def decode(text):
+    """Base64 as it is written, or nothing."""
     try:
         data = base64.b64decode(text, validate=True)
+        return data if base64.b64encode(data).decode() == text else b""
     except ValueError:
-        return None
-    return data if base64.b64encode(data).decode() == text else None
+        return b""
 
 
 def read_key(vkey):
-    name, key_id, encoded = (vkey.strip().split("+", 2) + ["", ""])[:3]
-    data = strict_base64(encoded)
-    if not name or data is None or len(data) != 33 or data[0] != 1:
-        raise Unusable("the key is no Ed25519 public key")
-    expected = hashlib.sha256(name.encode() + b"\n" + data).digest()[:4]
-    if expected.hex() != key_id:
-        raise Unusable("the key does not fit its name")
-    return name, expected, data[1:]
+    name, key_id, data = re.fullmatch(r"([^+]*)\+?([^+]*)\+?(.*)", vkey.strip()).groups()
+    key = decode(data)
+    own_id = hashlib.sha256(name.encode() + b"\n" + key).digest()[:4]
+    if not name or len(key) != 33 or key[0] != 1 or own_id.hex() != key_id:
+        raise Unusable("the key is no Ed25519 public key, or not of its name")
+    return name, own_id, key[1:]
 
 
 def open_checkpoint(note, keys):
     """Size and root that one of the keys has signed, and none of them wrongly."""
-    name = keys[0][0]
-    publics = {key_id: public for _, key_id, public in keys}
+    name, publics = keys[0][0], {key_id: public for _, key_id, public in keys}
     text, _, lines = note.rpartition("\n\n")
-    text += "\n"
-    signed = []
-    for line in lines.split("\n")[:-1] if lines.endswith("\n") else []:
-        match = re.fullmatch("\u2014 ([^ ]+) ([^ ]+)", line)
-        data = match and strict_base64(match[2])
-        if not data:
-            raise Tampered("line 1: the checkpoint has a malformed signature")
-        if match[1] == name and data[:4] in publics:
-            signed.append(verify_signature(publics[data[:4]], text.encode(), data[4:]))
-    parts = re.fullmatch(r"([^\n]+)\n(0|[1-9][0-9]*)\n([^\n]+)\n(?:[^\n]+\n)*", text)
+    lines = [re.fullmatch("\u2014 ([^ \n]+) ([^ \n]+)\n", line) for line in re.findall("[^\n]*\n|[^\n]+", lines)]
+    if not all(line and decode(line[2]) for line in lines):
+        raise Tampered("line 1: the checkpoint has a malformed signature")
+    data = [decode(line[2]) for line in lines if line[1] == name]
+    signed = [is_signed(publics[sign[:4]], text.encode() + b"\n", sign[4:]) for sign in data if sign[:4] in publics]
+    parts = re.fullmatch(r"([^\n]+)\n(0|[1-9][0-9]*)\n([^\n]+)\n(?:[^\n]+\n)*", text + "\n")
     if not signed or not all(signed) or not parts or parts[1] != name:
         raise Tampered("line 1: the checkpoint is not signed by the key of " + name)
-    return int(parts[2]), strict_base64(parts[3])
+    return int(parts[2]), decode(parts[3])
 
 
+HEADER = re.compile(r'\{"format":"modelkeep-audit-export/v[12]","checkpoint":("(?:[^"\\]|\\.)*")\}\n')
 ENTRY = re.compile(rb'\{"index":(0|[1-9][0-9]*),"hash":"([^"]{44})","leaf":(.*)\}\n')
-OPENING = re.compile(
-    rb'\{"open":(0|[1-9][0-9]*),"field":"([A-Za-z0-9_.-]+)","(?:redacted":([1-9][0-9]*)|salt":"([^"]{44})","value":(.*))\}\n'
-)
+VALUE = rb'(?:redacted":([1-9][0-9]*)|salt":"([^"]{44})","value":(.*))'
+OPENING = re.compile(rb'\{"open":(\d+),"field":"([\w.-]+)","' + VALUE + rb"\}\n")
 
 
-class Openings:
-    """The values beside the leaves: as committed, or erased as the log tells."""
+def erased_by(event):
+    """The private values of whose erasure an event tells."""
+    if event["producer"] == "audit" and event["type"] == "event.redacted.v1":
+        return {(event["details"]["index"], field) for field in event["details"]["fields"]}
+    if event["producer"] == "audit" and event["type"] == "values.expired.v1":
+        return {(index, field) for index, fields in event["details"]["values"].items() for field in fields}
+    return set()
 
-    def __init__(self):
-        self.index, self.awaited, self.erased = -1, [], {}
 
-    def begin(self, index, event):
-        if self.awaited:
-            raise Tampered(f"what entry {self.index} commits to is missing, and no erasure is told")
-        self.index, self.awaited = index, sorted(event.get("commitments", {}).items())
-        told = set()
-        if event.get("type") == "event.redacted.v1" and event["producer"] == "audit":
-            told = {(event["details"]["index"], field) for field in event["details"]["fields"]}
-        if event.get("type") == "values.expired.v1" and event["producer"] == "audit":
-            told = {(index, field) for index, fields in event["details"]["values"].items() for field in fields}
-        if told != self.erased.pop(index, set()):
-            raise Tampered(f"entry {index} tells of other erasures than are shown")
+class Export:
+    """What the lines so far say together."""
 
-    def open(self, line, where):
-        match = OPENING.fullmatch(line)
-        if not match or int(match[1]) != self.index or not self.awaited or match[2].decode() != self.awaited[0][0]:
-            raise Tampered(where + "here must be what the entry commits to")
+    def __init__(self, size):
+        self.size, self.count, self.peaks = size, 0, []
+        # Values that must follow the last entry; values that were erased, by the entry that must tell of it.
+        self.sequences, self.awaited, self.erased = {}, [], {}
+
+    def entry(self, line):
+        match = ENTRY.fullmatch(line)
+        if not match or int(match[1]) != self.count or self.count >= self.size or self.awaited:
+            raise Tampered(f"here must be entry {self.count} of {self.size}, after the values of the one before")
+        node = hashlib.sha256(b"\0" + match[3]).digest()
+        if base64.b64encode(node) != match[2]:
+            raise Tampered("the entry does not have its hash")
+        event = json.loads(match[3])["event"]
+        producer, expected = event["producer"], self.sequences.get(event["producer"], 0) + 1
+        if event["sequence"] != str(expected):
+            raise Tampered(f"here must be event {expected} of {producer}, not {event['sequence']}")
+        if erased_by(event) != self.erased.pop(self.count, set()):
+            raise Tampered("it tells of other erasures than are shown")
+        self.sequences[producer], self.awaited = expected, sorted(event.get("commitments", {}).items())
+        position, self.count = self.count, self.count + 1
+        while position & 1:
+            node, position = hashlib.sha256(b"\1" + self.peaks.pop() + node).digest(), position >> 1
+        self.peaks.append(node)
+
+    def opening(self, line):
+        match, index = OPENING.fullmatch(line), self.count - 1
+        if not match or match[1] != b"%d" % index or not self.awaited or match[2].decode() != self.awaited[0][0]:
+            raise Tampered("here must be what the entry commits to")
         field, commitment = self.awaited.pop(0)
         if match[3]:
-            if int(match[3]) <= self.index:
-                raise Tampered(where + "it cannot have been erased by then")
-            self.erased.setdefault(int(match[3]), set()).add((str(self.index), field))
+            if int(match[3]) <= index:
+                raise Tampered("it cannot have been erased by then")
+            self.erased.setdefault(int(match[3]), set()).add((str(index), field))
             return
-        salt = strict_base64(match[4].decode())
-        if not salt or len(salt) != 32 or base64.b64encode(hashlib.sha256(salt + match[5]).digest()).decode() != commitment:
-            raise Tampered(where + "it is not what the entry commits to")
+        salt = decode(match[4].decode())
+        if len(salt) != 32 or base64.b64encode(hashlib.sha256(salt + match[5]).digest()).decode() != commitment:
+            raise Tampered("it is not what the entry commits to")
 
-
-def read_header(header):
-    try:
-        content = json.loads(header)
-        note, kind = content["checkpoint"], content["format"]
-        if list(content) != ["format", "checkpoint"] or kind not in ("modelkeep-audit-export/v1", "modelkeep-audit-export/v2"):
-            raise ValueError
-        if json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode() + b"\n" != header:
-            raise ValueError
-        return note
-    except (ValueError, TypeError, KeyError):
-        raise Unusable("the first line is not that of an export") from None
+    def root(self):
+        node, *peaks = reversed(self.peaks) if self.peaks else [hashlib.sha256().digest()]
+        for peak in peaks:
+            node = hashlib.sha256(b"\1" + peak + node).digest()
+        return node
 
 
 def verify(lines, keys):
-    size, root = open_checkpoint(read_header(next(lines, b"")), keys)
-    peaks, sequences, count, openings = [], {}, 0, Openings()
+    header = HEADER.fullmatch(next(lines, b"").decode(errors="replace"))
+    if not header:
+        raise Unusable("the first line is not that of an export")
+    note = json.loads(header[1])
+    if json.dumps(note, ensure_ascii=False) != header[1]:
+        raise Unusable("the first line is not as an export writes it")
+    size, root = open_checkpoint(note, keys)
+    export = Export(size)
     for number, line in enumerate(lines, 2):
-        where = f"line {number}: "
-        if line.startswith(b'{"open"'):
-            openings.open(line, where)
-            continue
-        match = ENTRY.fullmatch(line)
-        if not match or int(match[1]) != count or count >= size:
-            raise Tampered(where + f"here must be entry {count} of {size}")
-        node = hashlib.sha256(b"\0" + match[3]).digest()
-        if base64.b64encode(node) != match[2]:
-            raise Tampered(where + "the entry does not have its hash")
         try:
-            event = json.loads(match[3])["event"]
-            producer, sequence = event["producer"], event["sequence"]
-            openings.begin(count, event)
-        except (ValueError, TypeError, KeyError, AttributeError):
-            raise Tampered(where + "the entry is not an event") from None
-        expected = sequences.get(producer, 0) + 1
-        if sequence != str(expected):
-            raise Tampered(where + f"here must be event {expected} of {producer}, not {sequence}")
-        sequences[producer] = expected
-        position, count = count, count + 1
-        while position & 1:
-            node, position = hashlib.sha256(b"\1" + peaks.pop() + node).digest(), position >> 1
-        peaks.append(node)
-    node = peaks.pop() if peaks else hashlib.sha256().digest()
-    while peaks:
-        node = hashlib.sha256(b"\1" + peaks.pop() + node).digest()
-    if count != size or node != root or openings.awaited:
-        raise Tampered(f"its {count} entries are not the {size} that were signed, with their values")
-    if openings.erased:
+            (export.opening if line.startswith(b'{"open"') else export.entry)(line)
+        except (Tampered, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise Tampered(f"line {number}: {error}") from None
+    if export.count != size or export.root() != root or export.awaited:
+        raise Tampered(f"its {export.count} entries are not the {size} that were signed, with their values")
+    if export.erased:
         raise Unusable("values were erased after its last entry: export the log again")
     return size
 
 
 def main(arguments):
     try:
-        if len(arguments) < 2:
-            raise Unusable("usage: verify.py EXPORT VKEY…")
         keys = [read_key(vkey) for vkey in arguments[1:]]
-        if len({key[0] for key in keys}) > 1:
-            raise Unusable("the keys are of several logs")
+        if len({name for name, _, _ in keys}) != 1:
+            raise Unusable("usage: verify.py EXPORT VKEY…, where the keys are of one log")
         with open(arguments[0], "rb") as export:
             print(f"verified: {verify(iter(export), keys)} entries")
         return 0
     except Tampered as error:
         print(f"{arguments[0]}: {error}", file=sys.stderr)
         return 7
-    except (Unusable, OSError) as error:
+    except (Unusable, OSError, ValueError, RecursionError) as error:
         print(error, file=sys.stderr)
         return 2
 

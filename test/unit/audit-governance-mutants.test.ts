@@ -89,7 +89,7 @@ async function writeReplay(name: string, mutant?: Mutant): Promise<string> {
   const folder = join(home, name, 'clients', 'cli', 'audit')
   await mkdir(folder, { recursive: true })
   for (const file of await readdir(AUDIT)) {
-    if (/^(governance.*|judged|event|verdict)\.ts$/.test(file)) await cp(join(AUDIT, file), join(folder, file))
+    if (/^(governance.*|judged|values|event|verdict)\.ts$/.test(file)) await cp(join(AUDIT, file), join(folder, file))
   }
   await cp(join(ROOT, 'package.json'), join(home, name, 'package.json'))
   await symlink(join(ROOT, 'services'), join(home, name, 'services'))

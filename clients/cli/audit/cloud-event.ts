@@ -1,39 +1,36 @@
 // An entry as a CloudEvent (cloudevents.io, 1.0, JSON), for tools that take those. It is a view of the entry: what a
 // proof is about is the leaf.
 import { putBack } from './event.ts'
+import { fieldsOf, textOf } from './values.ts'
 
 type Json = Record<string, unknown>
-
-interface Leaf {
-  event: Json & { actor?: Json; resource?: Json; commitments?: Json }
-  recordTime: string
-}
 
 const METHODS: Record<string, string> = { token: 'api_key', service: 'service_account', none: 'unauthenticated' }
 
 /** Extensions as CloudEvents names them: `sequence`, `recordedtime`, `traceparent`'s trace, `authtype`, `authid`. `data` is
  * the whole event, with its private values where they were not erased. */
 export function toCloudEvent(index: number, leaf: Buffer, values: { field: string; value: string }[]): Json {
-  const { event, recordTime } = JSON.parse(leaf.toString()) as Leaf
+  const { recordTime, ...rest } = fieldsOf(JSON.parse(leaf.toString()))
+  const event: Json = { ...fieldsOf(rest['event']) }
   for (const { field, value } of values) {
     if (field === 'reason') event['reason'] = JSON.parse(value)
     else putBack(event, field, Buffer.from(value))
   }
-  const { actor, resource } = event
+  const [actor, resource] = [fieldsOf(event['actor']), fieldsOf(event['resource'])]
   return {
     specversion: '1.0',
     id: event['id'],
-    source: `/modelkeep/${String(event['producer'])}`,
-    type: `modelkeep.${String(event['type'])}`,
-    ...(resource?.['name'] ? { subject: resource['name'] } : {}),
+    source: `/modelkeep/${textOf(event['producer'])}`,
+    type: `modelkeep.${textOf(event['type'])}`,
+    ...(resource['name'] ? { subject: resource['name'] } : {}),
     time: event['occurTime'],
     datacontenttype: 'application/json',
     // Compared as texts, they must have one length.
-    sequence: String(event['sequence']).padStart(19, '0'),
+    sequence: textOf(event['sequence']).padStart(19, '0'),
     recordedtime: recordTime,
     logindex: String(index),
-    authtype: METHODS[String(actor?.['method'])] ?? 'unknown',
-    ...(actor?.['principal'] ? { authid: actor['principal'] } : {}),
+    authtype: METHODS[textOf(actor['method'])] ?? 'unknown',
+    ...(actor['principal'] ? { authid: actor['principal'] } : {}),
     ...(event['requestId'] ? { correlationid: event['requestId'] } : {}),
     data: event,
   }

@@ -1,6 +1,6 @@
 // What can be said of a part of an export without the lines before it, so that several threads can look at parts.
 import { hashLeafBase64, HASH_BYTES } from '#lib/merkle.ts'
-import { tellsOfErasures, type ErasedValue } from './erasures.ts'
+import { findTold, type ErasedValue, type Told } from './erasures.ts'
 import { putBack, readEvent, type LeafEvent } from './event.ts'
 import { findEntryLine, findOpeningLine, isOpeningLine, type Line } from './export-file.ts'
 import { findJudged } from './governance.ts'
@@ -38,7 +38,7 @@ export interface Part {
   shown: number
   erased: ErasedValue[]
   /** What tells of erasures and holds. */
-  telling: { index: number; line: number; event: LeafEvent }[]
+  telling: { index: number; line: number; told: Told }[]
   /** What rules look at, private values among it. */
   judged: Judged[]
   /** The first thing that is wrong. What follows it was not looked at. */
@@ -126,7 +126,8 @@ class Look {
     this.#countSequence(event, index)
     noteTime(this.#times, index, event)
     this.#openings.entry(index, event)
-    if (tellsOfErasures(event)) this.#telling.push({ index, line: this.lines, event })
+    const told = findTold(event)
+    if (told) this.#telling.push({ index, line: this.lines, told })
     this.#judge()
     this.#event = event
     if (this.#erased.length > 0) this.#erased = []

@@ -1,5 +1,6 @@
 // Who could do what, when: tokens and roles as the events tell of them.
-import { textOf, timeOf, type Judged } from './judged.ts'
+import type { Judged } from './judged.ts'
+import { textOf, timeOf } from './values.ts'
 
 /** What the least role is called that may do it. `PLATFORM` is ADMIN on all namespaces. */
 export type Need = 'CONTRIBUTOR' | 'APPROVER' | 'ADMIN' | 'PLATFORM'

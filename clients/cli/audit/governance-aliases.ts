@@ -2,7 +2,8 @@
 import { findUnlisted, guardsOf, type Gate } from './governance-gates.ts'
 import { describeEnd } from './governance-promotions.ts'
 import { aliasKey, type Judge, type Registry } from './governance-registry.ts'
-import { textOf, type Judged } from './judged.ts'
+import type { Judged } from './judged.ts'
+import { show, textOf } from './values.ts'
 
 /** It goes past no gate but by a promotion that was applied just for it. */
 export const moveAlias: Judge = (event, registry) => {
@@ -32,11 +33,11 @@ function applyMove(event: Judged, registry: Registry): string | undefined {
   if (!model) return 'its model was not there'
   if (name !== `${model.name}@${aliasOf(name)}` || namespace !== model.namespace) return `its model was ${model.name}`
   const was = before?.number ?? 0
-  if (from !== was) return `it was moved from ${String(from)}, but pointed at ${was}`
+  if (from !== was) return `it was moved from ${show(from)}, but pointed at ${was}`
   if (beforeDigest !== (before?.digest ?? '')) return `what it pointed at had the digest ${before?.digest ?? ''}`
   if (to === 0) return was === 0 ? 'it was removed, but was not there' : undefined
   const version = model.versions.get(number)
-  if (!version) return `it was moved to version ${String(to)}, which was not there`
+  if (!version) return `it was moved to version ${show(to)}, which was not there`
   if (version.digest !== afterDigest) return `version ${number} had the digest ${version.digest}`
   return digest === afterDigest ? undefined : `it was moved to ${afterDigest}, but is told of ${digest}`
 }

@@ -1,7 +1,8 @@
 // Gates as the events tell of them: what guarded which alias, and under which rules.
 import { matchesWildcard } from '#lib/wildcard.ts'
 import type { Judge, Registry } from './governance-registry.ts'
-import { objectOf, textOf, type Judged } from './judged.ts'
+import type { Judged } from './judged.ts'
+import { fieldsOf, show, textOf, type Fields } from './values.ts'
 
 export interface Gate {
   id: string
@@ -77,9 +78,7 @@ function findJump({ name, details }: Judged, before: Gate): string | undefined {
   if (name !== before.name) return `it was called ${before.name}`
   if (details['model_id'] !== before.modelId) return 'it guarded the aliases of another model'
   const next = before.revision + 1
-  return details['revision'] === next
-    ? undefined
-    : `its next revision is ${next}, and not ${String(details['revision'])}`
+  return details['revision'] === next ? undefined : `its next revision is ${next}, and not ${show(details['revision'])}`
 }
 
 function keep(event: Judged, { gates }: Registry): Gate {
@@ -137,7 +136,7 @@ export function findUnlisted(list: unknown, guards: readonly Gate[]): string | u
     const told = listed.find((entry) => entry['id'] === id)
     if (!told) return `the gate ${name}, which guarded the alias, is missing from it`
     if (told['revision'] !== revision) {
-      return `it is of revision ${String(told['revision'])} of the gate ${name}, which was at ${revision}`
+      return `it is of revision ${show(told['revision'])} of the gate ${name}, which was at ${revision}`
     }
   }
   return listed.length === guards.length ? undefined : 'it names a gate that did not guard the alias'
@@ -156,8 +155,8 @@ export function findUnmet(list: unknown, guards: readonly Gate[]): string | unde
   return undefined
 }
 
-function readList(list: unknown): Readonly<Record<string, unknown>>[] {
-  return Array.isArray(list) ? list.map(objectOf) : []
+function readList(list: unknown): Fields[] {
+  return Array.isArray(list) ? list.map(fieldsOf) : []
 }
 
 /** Whether an approval of this principal counts for the gate. */

@@ -1,8 +1,9 @@
 // Promotions as the events tell of them: who asked, who agreed, and whether that was enough when the alias was moved.
 import { isService, type Need } from './governance-access.ts'
-import { counts, findUnlisted, findUnmet, guardsOf, type Gate } from './governance-gates.ts'
+import { countOf, counts, findUnlisted, findUnmet, guardsOf, type Gate } from './governance-gates.ts'
 import { aliasKey, type Judge, type Registry } from './governance-registry.ts'
-import { textOf, timeOf, type Judged } from './judged.ts'
+import type { Judged } from './judged.ts'
+import { textOf, timeOf } from './values.ts'
 
 /** One that waits. */
 export interface Promotion {
@@ -54,14 +55,14 @@ export const requestPromotion: Judge = (event, registry) => {
 function readPromotion(event: Judged, { models }: Registry): Promotion {
   const { index, namespace, principal, digest, beforeDigest, details } = event
   const modelId = textOf(details['model_id'])
-  const number = Number(details['number'])
+  const number = countOf(details['number'])
   return {
     namespace,
     modelId,
     alias: textOf(details['alias']),
     number,
     digest,
-    from: Number(details['from']),
+    from: countOf(details['from']),
     fromDigest: beforeDigest,
     requester: principal,
     creator: models.get(modelId)?.versions.get(number)?.creator ?? '',

@@ -2,6 +2,7 @@
 import { gatesOf, type Gates } from './governance-gates.ts'
 import type { Applied, Promotion } from './governance-promotions.ts'
 import type { Judged } from './judged.ts'
+import { show } from './values.ts'
 
 interface Version {
   digest: string
@@ -102,7 +103,7 @@ export const deleteModel: Judge = (event, registry) => {
   const last = details['latest_number']
   return last === model.lastNumber || event.erased !== ''
     ? undefined
-    : `its last version was ${model.lastNumber}, and not ${String(last)}`
+    : `its last version was ${model.lastNumber}, and not ${show(last)}`
 }
 
 export const createVersion: Judge = (event, registry) => {

@@ -16,7 +16,8 @@ import * as gates from './governance-gates.ts'
 import * as promotions from './governance-promotions.ts'
 import * as registry from './governance-registry.ts'
 import type { Judge, Registry } from './governance-registry.ts'
-import { judgedOf, textOf, type Judged } from './judged.ts'
+import { judgedOf, type Judged } from './judged.ts'
+import { textOf } from './values.ts'
 import { Unmet } from './verdict.ts'
 
 interface Rule {

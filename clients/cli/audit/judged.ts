@@ -1,5 +1,6 @@
 // What rules look at of an event: text and numbers, whatever a leaf has in their place.
 import type { LeafEvent } from './event.ts'
+import { fieldsOf, pick, textOf, timeOf, type Fields } from './values.ts'
 
 /** Text is empty where there is none: canonical JSON leaves out what is empty. */
 export interface Judged {
@@ -17,18 +18,17 @@ export interface Judged {
   beforeDigest: string
   afterDigest: string
   /** Those that its rule reads. */
-  details: Record<string, unknown>
+  details: Fields
   /** One of them that was erased; or empty. */
   erased: string
 }
 
 const UNKNOWN_TIME = Number.MAX_VALUE
-const NOTHING: Readonly<Record<string, unknown>> = {}
 
 /** `reads`: names of details. `erased`: private values of the event, as the export names them. */
 export function judgedOf(index: number, event: LeafEvent, reads: readonly string[], erased: readonly string[]): Judged {
-  const actor = objectOf(event.actor)
-  const resource = objectOf(event.resource)
+  const actor = fieldsOf(event.actor)
+  const resource = fieldsOf(event.resource)
   return {
     index,
     type: textOf(event.type),
@@ -42,29 +42,9 @@ export function judgedOf(index: number, event: LeafEvent, reads: readonly string
     digest: textOf(resource['digest']),
     beforeDigest: textOf(event.beforeDigest),
     afterDigest: textOf(event.afterDigest),
-    details: pick(objectOf(event.details), reads),
+    details: pick(fieldsOf(event.details), reads),
     erased: erased.find((field) => reads.some((name) => field === 'details' || field === `details.${name}`)) ?? '',
   }
-}
-
-function pick(details: Readonly<Record<string, unknown>>, reads: readonly string[]): Record<string, unknown> {
-  let picked: Record<string, unknown> | undefined
-  for (const name of reads) if (details[name] !== undefined) (picked ??= {})[name] = details[name]
-  return picked ?? NOTHING
-}
-
-export function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : ''
-}
-
-/** In milliseconds. `otherwise`: where it is no time. */
-export function timeOf(value: unknown, otherwise: number): number {
-  const time = typeof value === 'string' ? Date.parse(value) : NaN
-  return Number.isNaN(time) ? otherwise : time
-}
-
-export function objectOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : NOTHING
 }
 
 /** Text that is handed from thread to thread: one flat list, which is read in a third of the time of one of objects. */

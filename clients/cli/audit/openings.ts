@@ -1,6 +1,6 @@
 // Whether the values beside the leaves are those that the leaves commit to.
 import { hash } from 'node:crypto'
-import type { ErasedValue } from './erasures.ts'
+import { bearerOf, type ErasedValue } from './erasures.ts'
 import type { LeafEvent } from './event.ts'
 import type { OpeningLine } from './export-file.ts'
 import { Tampered } from './verdict.ts'
@@ -50,8 +50,7 @@ export function checkOpenings(): Openings {
       if ('redactIndex' in opening) {
         const by = Number(opening.redactIndex)
         if (by <= current) throw new Tampered(`${current} ${field} cannot have been erased by ${by}`)
-        const { resource, retentionClass, recordTime } = of
-        erased.push({ name: `${current} ${field}`, by, event: { resource, retentionClass, recordTime } })
+        erased.push({ name: `${current} ${field}`, by, of: bearerOf(of) })
       } else {
         shown += 1
         requireCommitted(opening, next[1], `${field} of entry ${current}`)

@@ -1,6 +1,7 @@
 // Whether times of record never go backwards, part by part. Logs from before there were retention classes promised no such
 // thing: they recorded what a clock said that was set back.
 import type { LeafEvent } from './event.ts'
+import { textOf } from './values.ts'
 
 export interface Times {
   /** The first entry's; empty where there is none. */
@@ -18,7 +19,7 @@ export function noTimes(): Times {
 
 /** Of each entry in turn. */
 export function noteTime(times: Times, index: number, { recordTime, retentionClass }: LeafEvent): void {
-  const time = String(recordTime)
+  const time = textOf(recordTime)
   const isBound = retentionClass !== undefined
   if (times.firstIndex === -1) Object.assign(times, { first: time, firstIndex: index, isFirstBound: isBound })
   else if (isBound && time < times.last) times.wrong.push(describe(index, time))

@@ -103,7 +103,7 @@ class JoinedParts {
       first.of(line, () => void requireFollowing(sequence, this.#producers.get(producer) ?? 0, producer, index))
     }
     for (const value of erased) this.#erasures.expect(value)
-    for (const { index, line, event } of telling) first.of(line, () => this.#erasures.tell(index, event))
+    for (const { index, line, told } of telling) first.of(line, () => this.#erasures.tell(index, told))
     first.raise(this.#lines)
     this.#lines += part.lines
     for (const late of judgeTimes(this.#recordTime, part.times)) this.#governance.complain(late)

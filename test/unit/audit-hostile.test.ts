@@ -1,0 +1,179 @@
+// Leaves that are signed, but in which anything stands in the place of any value: verifiers come to a verdict, and never
+// break down.
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { formatOpening, formatRedacted } from '../../clients/cli/audit/export-file.ts'
+import { PartThread } from '../../clients/cli/audit/part-threads.ts'
+import { Tampered, Unmet, Unusable } from '../../clients/cli/audit/verdict.ts'
+import { verifyExport } from '../../clients/cli/audit/verify-export.ts'
+import { findVerifier } from '../../services/lib/note.ts'
+import { exportOf, makeLeaf, openingOf, VKEY } from '../support/exports.ts'
+import { at, by, START } from '../support/governed.ts'
+import { AGREED, apply, BOTH, close, deleted, forced, OTHER, promoted, request } from '../support/promoted.ts'
+
+vi.setConfig({ testTimeout: 60_000 })
+const home = await mkdtemp(join(tmpdir(), 'modelkeep-hostile-'))
+afterAll(() => rm(home, { recursive: true, force: true }))
+const key = findVerifier(VKEY)!
+const trust = { name: key.name, keys: [key], policy: undefined }
+
+const reason = openingOf('reason', '"a better recall"')
+const number = openingOf('details.number', '7')
+const hold = { id: 'h', namespace: '', name: 'h' }
+const kept = { producer: 'audit', actor: by('alice'), resource: hold, details: { namespace: 'legal', resource_id: '' } }
+const secret = {
+  producer: 'artifact',
+  type: 'blob.committed.v1',
+  resource: { id: 'r', namespace: 'fraud', name: 'fraud/x' },
+  retentionClass: 'RETENTION_CLASS_SECURITY',
+  commitments: { 'details.number': number.commitment, reason: reason.commitment },
+  details: { other: true },
+}
+const STORY = [...START, ...AGREED, apply(BOTH), promoted(), forced(2, 1), request({}, { resource: OTHER })]
+const EVENTS: object[] = [
+  ...[...STORY, close('rejected', 'erin', {}, { resource: OTHER }), deleted('g', 2)].map((told, index) => ({
+    ...told,
+    sequence: String(index + 1),
+  })),
+  { ...secret, sequence: '1' },
+  { ...kept, sequence: '1', type: 'hold.placed.v1' },
+  { ...kept, sequence: '2', type: 'hold.released.v1' },
+  { ...kept, sequence: '3', type: 'event.redacted.v1', details: { index: '', fields: ['reason'] } },
+  { ...secret, sequence: '2' },
+  {
+    ...kept,
+    sequence: '4',
+    type: 'values.expired.v1',
+    details: {
+      retentionClass: 'RETENTION_CLASS_SECURITY',
+      seconds: '60',
+      values: { '': ['reason', 'details.number'] },
+    },
+  },
+]
+const FIRST = EVENTS.length - 6
+const LEAVES = EVENTS.map((event, index) => {
+  const text = JSON.stringify(event)
+    .replace('"index":""', `"index":"${FIRST}"`)
+    .replace('{"":', `{"${FIRST + 4}":`)
+  const time = at(index + 20)
+  return makeLeaf(0, JSON.parse(text) as object, time.replace('Z', '001Z'))
+})
+const AFTER = {
+  [FIRST]: [
+    formatOpening(FIRST, 'details.number', number.salt, number.value).toString(),
+    formatRedacted(FIRST, 'reason', FIRST + 3).toString(),
+  ],
+  [FIRST + 4]: ['details.number', 'reason'].map((field) => formatRedacted(FIRST + 4, field, FIRST + 5).toString()),
+}
+
+const DEEP = '"DEEP"'
+const ABYSS = '['.repeat(20_000)
+const HOSTILE: unknown[] = [
+  null,
+  7,
+  -0.5,
+  true,
+  '',
+  'x',
+  '__proto__',
+  [],
+  [null],
+  {},
+  { toString: null, valueOf: 7 },
+  'DEEP',
+]
+
+/** Every value of a document in turn, replaced by others. */
+function* replaced(document: unknown): Iterable<unknown> {
+  yield* HOSTILE
+  if (typeof document !== 'object' || document === null) return
+  for (const [name, value] of Object.entries(document)) {
+    for (const other of replaced(value)) {
+      yield Array.isArray(document) ? document.with(Number(name), other) : { ...document, [name]: other }
+    }
+  }
+}
+
+function* exportsOf(): Iterable<Buffer> {
+  for (const [index, leaf] of LEAVES.entries()) {
+    for (const document of replaced(JSON.parse(leaf.toString()))) {
+      const text = JSON.stringify(document).replace(DEEP, () => `${ABYSS}${']'.repeat(ABYSS.length)}`)
+      yield exportOf(LEAVES.with(index, Buffer.from(text)), { after: AFTER })
+    }
+  }
+}
+
+async function judge(bytes: Buffer): Promise<string> {
+  async function* once() {
+    yield bytes
+  }
+  try {
+    await verifyExport(once(), trust)
+    return 'verified'
+  } catch (error) {
+    if (error instanceof Tampered || error instanceof Unusable || error instanceof Unmet) return error.name
+    throw error
+  }
+}
+
+const ALL = [exportOf(LEAVES, { after: AFTER }), ...exportsOf()]
+let verdicts: string[]
+beforeAll(async () => {
+  verdicts = []
+  for (const bytes of ALL) verdicts.push(await judge(bytes))
+})
+
+test('whatever a leaf holds, there is a verdict', () => {
+  const counts = Object.fromEntries(
+    Map.groupBy(verdicts, String)
+      .entries()
+      .map(([name, all]) => [name, all.length]),
+  )
+  console.log(`${ALL.length} exports: ${JSON.stringify(counts)}`)
+  expect(verdicts[0]).toBe('verified')
+  expect(Object.keys(counts).toSorted()).toEqual(['Tampered', 'Unmet', 'verified'])
+})
+
+test('what a thread finds can be handed over', async () => {
+  const thread = new PartThread({ size: LEAVES.length, hasOpenings: true })
+  try {
+    for (const [index, bytes] of ALL.entries()) {
+      const { wrong, lines } = await thread.check(bytes.subarray(bytes.indexOf('\n') + 1))
+      if (verdicts[index] !== 'Tampered') expect([wrong, lines]).toEqual([undefined, LEAVES.length + 4])
+    }
+  } finally {
+    await thread.close()
+  }
+})
+
+test('the verifier in Python comes to the same verdict', async ({ skip }) => {
+  const python = await promisify(execFile)('python3', ['--version']).catch(() => undefined)
+  if (!python) skip('there is no python3')
+  const script = `
+import json, os, sys
+sys.path.insert(0, 'clients/python')
+import verify
+sys.stdout = open(os.devnull, 'w')
+sys.stderr = sys.stdout
+codes = []
+for number in range(int(sys.argv[2])):
+    codes.append(verify.main([f'{sys.argv[1]}/{number}', sys.argv[3]]))
+print(json.dumps(codes), file=sys.__stdout__)`
+  const sample = ALL.keys()
+    .filter((index) => index % 5 === 0)
+    .toArray()
+  await Promise.all(sample.map((index, number) => writeFile(join(home, String(number)), ALL[index]!)))
+  const arguments_ = ['-B', '-c', script, home, String(sample.length), VKEY]
+  const { stdout } = await promisify(execFile)('python3', arguments_, { maxBuffer: 1 << 24 })
+  // What is nested too deeply for it, it says.
+  const own = sample.map((index) => {
+    if (ALL[index]!.includes(ABYSS)) return 2
+    return verdicts[index] === 'Tampered' ? 7 : 0
+  })
+  expect(JSON.parse(stdout)).toEqual(own)
+})
