@@ -5,9 +5,9 @@ import { GateRulesSchema, type GateRules } from '#gen/modelkeep/metadata/v1/gate
 import { failField, failLimit } from '#lib/errors.ts'
 import { checkExpression } from './condition.ts'
 import { parsePrincipal } from './identity.ts'
+import { parseNamespaceName } from './names.ts'
 import { parseRequiredLine } from './text.ts'
 
-const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/
 const PATTERN = /^[\w.*-]{1,128}$/
 const MAX_CONDITIONS = 20
 const MAX_SENTENCE = 255
@@ -19,12 +19,9 @@ const DAY = 86_400
 const MAX_EXPIRY_SECONDS = 90 * DAY
 const DEFAULT_EXPIRY_SECONDS = 7 * DAY
 
+/** The same rule as a namespace's. */
 export function parseGateName(name: string, field: string): string {
-  if (name === '') failField(field, 'is required')
-  if (!NAME.test(name)) {
-    failField(field, 'must be 1 to 63 characters, lower-case letters, digits and -, the first a letter or digit')
-  }
-  return name
+  return parseNamespaceName(name, field)
 }
 
 /** With the expiry filled in. */
