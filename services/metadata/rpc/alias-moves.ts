@@ -54,6 +54,8 @@ export async function moveAliases(em: EntityManager, context: HandlerContext, as
       mover,
       time,
       reason,
+      promotionId: asked.promotionId,
+      forced: move.past.length > 0,
     })
     emitMove(em, context, asked, move)
   }

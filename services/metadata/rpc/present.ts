@@ -88,6 +88,8 @@ export function presentMove(row: AliasMoveRow): AliasMove {
     mover: row.mover,
     moveTime: toTimestamp(row.move_time),
     reason: row.reason,
+    promotionId: row.promotion_id ?? '',
+    forced: row.forced,
   })
 }
 

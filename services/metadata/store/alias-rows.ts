@@ -21,6 +21,8 @@ export interface AliasMoveRow {
   mover: string
   move_time: string
   reason: string
+  promotion_id: string | null
+  forced: boolean
 }
 
 const COLUMNS = 'a.id, a.name, a.number, a.version_id, v.digest, a.mover, a.move_time, a.reason'
@@ -70,6 +72,9 @@ export interface Move {
   mover: string
   time: string
   reason: string
+  promotionId: string | undefined
+  /** Past its gates. */
+  forced: boolean
 }
 
 /** The same id whenever a model has an alias of this name, so that its events belong together. */
@@ -81,9 +86,22 @@ export async function recordMove(em: EntityManager, move: Move): Promise<void> {
   const { aliasId, modelId, name, from, to, versionId, mover, time, reason } = move
   await em.execute(
     `insert into alias_move
-        (id, alias_id, model_id, name, from_number, to_number, version_id, mover, move_time, reason)
-      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    [uuidv7(), aliasId, modelId, name, from, to, versionId ?? null, mover, time, reason],
+        (id, alias_id, model_id, name, from_number, to_number, version_id, mover, move_time, reason, promotion_id, forced)
+      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    [
+      uuidv7(),
+      aliasId,
+      modelId,
+      name,
+      from,
+      to,
+      versionId ?? null,
+      mover,
+      time,
+      reason,
+      move.promotionId ?? null,
+      move.forced,
+    ],
   )
   if (versionId === undefined) {
     await em.execute('delete from alias where id = ?', [aliasId])
@@ -111,7 +129,7 @@ export async function listAliases(
   )
 }
 
-const MOVE_COLUMNS = 'id, name, from_number, to_number, mover, move_time, reason'
+const MOVE_COLUMNS = 'id, name, from_number, to_number, mover, move_time, reason, promotion_id, forced'
 
 /** The newest first. `name`: of one alias; empty for all. */
 export async function listMoves(

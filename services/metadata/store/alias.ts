@@ -40,6 +40,9 @@ const AliasMoveSchema = defineEntity({
     mover: p.text(),
     moveTime: timeColumn(),
     reason: p.text(),
+    promotionId: p.uuid().nullable(),
+    /** Past its gates. */
+    forced: p.boolean().default(false),
   },
   indexes: [
     { name: 'alias_move_model_id_name_move_time_id_index', properties: ['modelId', 'name', 'moveTime', 'id'] },

@@ -53,6 +53,14 @@ test('an admin moves, rolls back and removes a guarded alias, told as what it is
     { type: 'alias.forced.v1', beforeDigest: digests[0], details: { from: 1, to: 0, gates } },
   ])
   expect(events[1]!.details).not.toHaveProperty('gates')
+  const { moves } = await admin.aliases.listAliasMoves({ model })
+  expect(moves.map((move) => [move.name, move.forced, move.promotionId])).toEqual([
+    ['production', true, ''],
+    ['production', true, ''],
+    ['production', true, ''],
+    ['staging', false, ''],
+    ['production', true, ''],
+  ])
 })
 
 test('nobody else may, and not without a reason; then nothing has moved', async () => {

@@ -64,7 +64,9 @@ test('a promotion waits for its approvals, and moves the alias with the last of 
   ])
   expect(events[4]!.details!['promotion_id']).toBe(events[0]!.resource.id)
   const { moves } = await admin.aliases.listAliasMoves({ model: byName(model, namespace) })
-  expect(moves).toMatchObject([{ fromNumber: 0, toNumber: 2, mover: dave.principal, reason: 'it is better' }])
+  expect(moves).toMatchObject([
+    { fromNumber: 0, toNumber: 2, mover: dave.principal, promotionId: events[0]!.resource.id, forced: false },
+  ])
 })
 
 test('where no approval is asked for, it is applied at once; also where nothing guards the alias', async () => {

@@ -105,6 +105,11 @@ const PROMOTION_SQL = [
   )`,
 ]
 
+const MOVE_SQL = [
+  'alter table alias_move add column promotion_id uuid null',
+  'alter table alias_move add column forced boolean not null default false',
+]
+
 export class M0004Governance extends Migration {
   override up(): void {
     const statements = [
@@ -112,6 +117,7 @@ export class M0004Governance extends Migration {
       ...EVALUATION_SQL,
       ...GATE_SQL,
       ...PROMOTION_SQL,
+      ...MOVE_SQL,
       governTable('gate'),
       governTable('gate_revision', 'gate_id'),
       governTable('promotion'),
