@@ -61,6 +61,19 @@ const gone = (...leaves: Buffer[]) =>
 const lines = GOOD.toString().split('\n')
 const edit = (change: (lines: string[]) => string[]) => Buffer.from(change([...lines]).join('\n'))
 const move = makeLeaf(4, { type: 'alias.moved.v1', outcome: 'OUTCOME_SUCCEEDED' })
+const target = openingOf('details.to', '2')
+const moves = [1, 2].map((sequence) =>
+  makeLeaf(sequence, {
+    type: 'alias.moved.v1',
+    outcome: 'OUTCOME_SUCCEEDED',
+    ...(sequence === 1 && { commitments: { 'details.to': target.commitment } }),
+  }),
+)
+const forgotten = makeLeaf(1, {
+  producer: 'audit',
+  type: 'event.redacted.v1',
+  details: { index: '0', fields: ['details.to'] },
+})
 const cosigned = (key = witness) => {
   const note = noteOf(TWO)
   return `${note}${cosign(note.split('\n\n')[0]! + '\n', 'witness.example/w', key, 1_790_000_000n)}`
@@ -128,6 +141,10 @@ const CASES: [string, Buffer, string?][] = [
   ['an endless line', Buffer.alloc(4_000_001, 'x')],
   ['a broken rule before another entry', exportOf([plain, makeLeaf(2), makeLeaf(3), move, makeLeaf(5)])],
   ['a broken rule', exportOf([plain, makeLeaf(2), makeLeaf(3), move])],
+  [
+    'a move that cannot be judged, before another',
+    exportOf([...moves, forgotten], { after: { 0: [formatRedacted(0, 'details.to', 2).toString()] } }),
+  ],
   ['cosigned', withNote(cosigned()), POLICY],
   ['not cosigned', withNote(noteOf(TWO)), POLICY],
   ['cosigned by another', withNote(cosigned(stranger)), POLICY],
@@ -145,7 +162,9 @@ const FILES = [
   'governance.ts',
 ]
 const CALLS =
-  /^ +(requireSize|requireRoot|requireQuorum|requireNone|requireNext|requireTold|noteTime|for \(.*\) this\.#governance\.(complain|judge)|else if \(.*\) times\.wrong\.push|look\.finish|joined\.add|first\.raise|if \(wrong\) complain|broken\.push|(this\.)?#(openings|erasures|governance)\.(finish|entry|open|add)|this\.#(countSequence|addHash|judge)|(if \(.*\) |for \(.*\) )?(first\.of|this\.#erasures\.expect))\(.*\)$/
+  /^ +(requireSize|else this\.#erased\.push|requireRoot|requireQuorum|requireNone|requireNext|requireTold|noteTime|for \(.*\) this\.#governance\.(complain|judge)|else if \(.*\) times\.wrong\.push|look\.finish|joined\.add|first\.raise|if \(wrong\) complain|broken\.push|(this\.)?#(openings|erasures|governance)\.(finish|entry|open|add)|this\.#(countSequence|addHash|judge)|(if \(.*\) |for \(.*\) )?(first\.of|this\.#erasures\.expect))\(.*\)$/
+/** What was erased of one entry is not of the next. */
+const FORGETS = /^ +if \(.*\) this\.#erased = \[\]$/
 
 interface Mutant {
   name: string
@@ -160,7 +179,10 @@ async function makeMutants(): Promise<Mutant[]> {
     const text = await readFile(join(ROOT, 'clients', 'cli', 'audit', file), 'utf8')
     const source = text.split('\n')
     for (const [at, line] of source.entries()) {
-      const without = CALLS.test(line) ? '' : line.replace(/throw new (Tampered|Unusable|Unmet)\(/, 'void new $1(')
+      const without =
+        CALLS.test(line) || FORGETS.test(line)
+          ? ''
+          : line.replace(/throw new (Tampered|Unusable|Unmet)\(/, 'void new $1(')
       if (without === line) continue
       mutants.push({ name: `${file}:${at + 1} ${line.trim()}`, file, text: source.with(at, without).join('\n') })
     }
