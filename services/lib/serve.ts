@@ -51,6 +51,8 @@ export function adapterOptions(serving: Serving) {
     interceptors: createInterceptors(serving.logger, serving.recordRefusal),
     readMaxBytes: MAX_MESSAGE_BYTES,
     acceptCompression: [],
+    // A misspelt field would be left out without a word, and a policy be weaker than it was meant.
+    jsonOptions: { ignoreUnknownFields: false },
     shutdownSignal: cutOff.signal,
   } satisfies ConnectNodeAdapterOptions
   return { options, cutOff }

@@ -39,7 +39,7 @@ beforeAll(async () => {
   await all
     .client(AliasService, 'mk_admin')
     .setAliases({ model: named, targets: [{ name: 'production', target: { case: 'number', value: 1 } }] })
-  const rules = { aliasPattern: 'guarded' }
+  const rules = { aliasPattern: 'guarded', approvalsRequired: 1 }
   const { gate } = await all.client(GateService, 'mk_admin').createGate({ name: 'gate', rules })
   strings = {
     namespace: 'default',

@@ -88,6 +88,23 @@ describe.each(SERVICES)('$typeName', (service) => {
   })
 })
 
+test.each([
+  ['GateService/CreateGate', { name: 'a', rules: { aliasPattern: 'a', approvals: 2 } }, 'key "approvals" is unknown'],
+  ['PromotionService/ListPromotions', { state: 'PENDING' }, 'PENDING'],
+])('JSON of %s that says what nobody asked for is refused, not left out', async (path, request, why) => {
+  const before = await written()
+  const answer = await fetch(`${suite.processes.metadata.address}/modelkeep.metadata.v1.${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${suite.adminToken}` },
+    body: JSON.stringify(request),
+  })
+  expect(await answer.json()).toMatchObject({
+    code: 'invalid_argument',
+    message: expect.stringContaining(why) as string,
+  })
+  expect(await written()).toBe(before)
+})
+
 test('the streams of an upload refuse hostile headers with a reason and write nothing', async () => {
   const before = await written()
   for (const method of [BlobService.method.uploadBlob, UploadService.method.writePart]) {

@@ -53,6 +53,7 @@ test.each([
   ['size(evaluations) == 1 && type(version.number) == int', 'TRUE'],
   ['artifact.size_bytes < 1024 * 1024', 'TRUE'],
   ['alias.startsWith("prod") && requester.matches("^[a-z]+$")', 'TRUE'],
+  ['version["metrcs"].auc > 0.5', 'ERROR'],
   ['version.metrics.constructor == 1', 'ERROR'],
   ['version.metrics.f1 > 0.5', 'ERROR'],
   ['latest.safety.verdict == "PASSED"', 'ERROR'],
@@ -69,6 +70,9 @@ test('what fails says why', () => {
     outcome: 'ERROR',
     error: 'field not found: safety',
   })
+  expect(evaluate('version.number > current.number', subject)).toMatchObject({
+    error: expect.stringContaining('; current is null, as the alias points at nothing') as string,
+  })
   expect(evaluate('version.number', subject)).toMatchObject({ error: 'it is neither true nor false' })
 })
 
@@ -77,6 +81,8 @@ describe('what may not be written says so', () => {
     ['', 'is required'],
     ['version.number >', 'must be an expression in CEL: 1:16'],
     ['versoin.number > 1', 'must not name «versoin»: there are version, current,'],
+    ['version.metrcs.auc > 0.5', 'must not name «version.metrcs»: version has id, number,'],
+    ['has(current.name)', 'must not name «current.name»'],
     ['__proto__ == null', 'must not name «__proto__»'],
     ['shout(alias) == "A"', 'must not call «shout»'],
     ['google.protobuf.Struct{} == null', 'must not make messages'],

@@ -8,6 +8,8 @@ interface Asking {
 interface Vote {
   principal: string
   approved: boolean
+  /** Whoever may not approve any more does not count. */
+  counts: boolean
 }
 
 /** Whether a gate asks for anybody's approval, and this principal's counts. */
@@ -17,7 +19,7 @@ export function asks({ approvalsRequired, approvers }: Asking, principal: string
 
 /** How many of the approvals count for a gate. */
 export function countsFor(gate: Asking, votes: Vote[]): number {
-  return votes.filter(({ principal, approved }) => approved && asks(gate, principal)).length
+  return votes.filter(({ principal, approved, counts }) => approved && counts && asks(gate, principal)).length
 }
 
 export function hasApprovals(gates: Asking[], votes: Vote[]): boolean {

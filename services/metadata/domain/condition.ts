@@ -21,6 +21,29 @@ export const VARIABLES = [
 ] as const
 export type Subject = Record<(typeof VARIABLES)[number], CelInput>
 
+const OF_VERSION = [
+  'id',
+  'number',
+  'semver',
+  'digest',
+  'creator',
+  'create_time',
+  'license',
+  'labels',
+  'parameters',
+  'metrics',
+  'datasets',
+  'source',
+  'aliases',
+]
+/** What there is of variables that are not maps of anything. */
+export const FIELDS = new Map([
+  ['version', OF_VERSION],
+  ['current', OF_VERSION],
+  ['model', ['id', 'namespace', 'name', 'owner', 'labels']],
+  ['artifact', ['digest', 'size_bytes', 'file_count']],
+])
+
 const TYPES = ['bool', 'bytes', 'double', 'int', 'list', 'map', 'null_type', 'string', 'type', 'uint']
 const ENVIRONMENT = celEnv()
 
@@ -36,12 +59,17 @@ export function checkExpression(expression: string, field: string): void {
 export function evaluate(expression: string, subject: Subject): Outcome {
   try {
     const result = plan(ENVIRONMENT, parse(expression).expr)(subject)
-    if (isCelError(result)) return failed(result.message)
+    if (isCelError(result)) return failed(result.message + hint(expression, subject))
     if (typeof result !== 'boolean') return failed('it is neither true nor false')
     return { outcome: result ? 'TRUE' : 'FALSE', error: '' }
   } catch (error) {
     return failed((error as Error).message)
   }
+}
+
+/** What is missed most: that nothing is there to compare with. */
+function hint(expression: string, { current }: Subject): string {
+  return current === null && expression.includes('current.') ? '; current is null, as the alias points at nothing' : ''
 }
 
 function failed(message: string): Outcome {
@@ -83,6 +111,7 @@ class Look {
       case 'identExpr':
         return this.#atName(kind.value.name, place)
       case 'selectExpr':
+        this.#atField(kind.value.operand, kind.value.field)
         return this.at(kind.value.operand, place)
       case 'callExpr':
         this.#atFunction(kind.value.function)
@@ -113,6 +142,13 @@ class Look {
   #atName(name: string, { names }: Place): void {
     if (names.has(name)) return
     failField(this.#field, `must not name «${name}»: there are ${VARIABLES.join(', ')}`)
+  }
+
+  #atField(operand: Expr | undefined, field: string): void {
+    const name = operand?.exprKind.case === 'identExpr' ? operand.exprKind.value.name : ''
+    const fields = FIELDS.get(name)
+    if (!fields || fields.includes(field)) return
+    failField(this.#field, `must not name «${name}.${field}»: ${name} has ${fields.join(', ')}`)
   }
 
   #atFunction(name: string): void {

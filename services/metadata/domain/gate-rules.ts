@@ -40,6 +40,9 @@ export function parseRules(rules: GateRules | undefined): GateRules {
   if (approvalsRequired < 0 || approvalsRequired > MAX_APPROVALS) {
     failField('rules.approvals_required', `must be from 0 to ${MAX_APPROVALS}`)
   }
+  if (conditions.length === 0 && approvalsRequired === 0) {
+    failField('rules', 'must have a condition, or ask for an approval')
+  }
   checkApprovers(approvers, approvalsRequired)
   const parsed = { ...rules, expiry: parseExpiry(expiry) }
   if (Buffer.byteLength(toJsonString(GateRulesSchema, parsed)) > MAX_BYTES) failLimit('rules', MAX_BYTES, 'bytes')
@@ -52,6 +55,9 @@ function checkApprovers(approvers: string[], required: number): void {
     parsePrincipal(principal, `rules.approvers[${index}]`)
     const first = approvers.indexOf(principal)
     if (first < index) failField(`rules.approvers[${index}]`, `must differ from rules.approvers[${first}]`)
+  }
+  if (approvers.length > 0 && required === 0) {
+    failField('rules.approvals_required', 'must be at least 1 where approvers are named')
   }
   if (approvers.length > 0 && approvers.length < required) {
     failField('rules.approvals_required', `must not be more than there are approvers: ${approvers.length}`)

@@ -71,7 +71,7 @@ export async function applyPromotion(
   const { decisions, evaluations } = verdict
   await recordDecisions(em, id, decisions)
   await closePromotion(em, id, { state: 'APPLIED', closer: accessOf(context).caller.principal, reason })
-  const approvers = votes.filter(({ approved }) => approved).map(({ principal }) => principal)
+  const approvers = votes.filter(({ approved, counts }) => approved && counts).map(({ principal }) => principal)
   const details = { from, gates: outcomesOf(decisions), evaluations, approvers }
   emit(em, context, promotionEvent(promotion, { type: 'promotion.applied.v1', reason, details }))
   const targets = [{ name: alias, number, expected: from }]

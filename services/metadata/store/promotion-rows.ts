@@ -39,15 +39,24 @@ export interface VoteRow {
   approved: boolean
   reason: string
   vote_time: string
+  /** Its principal may approve, or might when the promotion ended. */
+  counts: boolean
 }
 
 export type PromotionRow = Omit<StoredPromotion, 'decisions'> & { decisions: GateDecision[] }
 
-const COLUMNS = `p.id, p.namespace, p.model_id, p.model, p.alias, p.number, p.version_id, p.digest, p.creator,
-  p.from_number, p.from_digest, p.state, p.decisions, p.requester, p.reason, p.request_time, p.expire_time, p.closer,
-  p.close_reason, p.close_time, p.state = 'PENDING_APPROVAL' and p.expire_time <= clock_timestamp() as overdue,
+const MAY_APPROVE = `exists (select from role_binding r where r.principal = v.principal
+  and r.namespace in (p.namespace, '*') and r.role in ('APPROVER', 'ADMIN'))`
+
+/** The model's present name; its last where it is deleted. A vote counts while its principal may approve. */
+const COLUMNS = `p.id, p.namespace, p.model_id,
+  coalesce((select m.name from model m where m.id = p.model_id), p.model) as model, p.alias, p.number, p.version_id,
+  p.digest, p.creator, p.from_number, p.from_digest, p.state, p.decisions, p.requester, p.reason, p.request_time,
+  p.expire_time, p.closer, p.close_reason, p.close_time,
+  p.state = 'PENDING_APPROVAL' and p.expire_time <= clock_timestamp() as overdue,
   (select coalesce(json_agg(json_build_object('principal', v.principal, 'approved', v.approved, 'reason', v.reason,
-      'vote_time', v.vote_time::text) order by v.vote_time), '[]')
+      'vote_time', v.vote_time::text, 'counts', case p.state when 'PENDING_APPROVAL' then ${MAY_APPROVE} else v.counted end)
+      order by v.vote_time), '[]')
     from promotion_vote v where v.promotion_id = p.id) as votes`
 
 export async function findPromotion(em: EntityManager, id: string): Promise<PromotionRow | undefined> {
@@ -121,6 +130,10 @@ export interface End {
 }
 
 export async function closePromotion(em: EntityManager, id: string, { state, closer, reason }: End): Promise<void> {
+  await em.execute(
+    `update promotion_vote v set counted = ${MAY_APPROVE} from promotion p where p.id = v.promotion_id and p.id = ?`,
+    [id],
+  )
   await em.execute(
     `update promotion set state = ?, closer = ?, close_reason = ?, close_time = clock_timestamp(),
       message_bytes = message_bytes + ? where id = ? and state = 'PENDING_APPROVAL'`,

@@ -63,6 +63,8 @@ const PromotionVoteSchema = defineEntity({
     approved: p.boolean(),
     reason: p.text(),
     voteTime: timeColumn(),
+    /** When the promotion ended; nothing before. */
+    counted: p.boolean().default(true),
   },
 })
 export class PromotionVote extends PromotionVoteSchema.class {}

@@ -67,7 +67,7 @@ test('holds deletes, promotions, gates, roles and tokens to it, and nothing else
     () => promotions.rejectPromotion({ id: first.id, reason: 'x' }),
     () => promotions.approvePromotion({ id: second.id, reason: 'x' }),
     () => ask(3),
-    () => admin.gates.createGate({ name: 'other', rules: { aliasPattern: 'other' } }),
+    () => admin.gates.createGate({ name: 'other', rules: { aliasPattern: 'other', approvalsRequired: 1 } }),
     () => admin.versions.deleteVersion({ version: numbered('many', 4), reason: 'x' }),
     () => admin.aliases.rollbackAlias({ model: byName('many'), name: 'live', expectedNumber: 2 }),
     () => admin.namespaces.deleteNamespace({ name: 'empty', reason: 'x' }),

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, expect, test } from 'vitest'
 import { ConditionOutcome } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
+import { FIELDS } from '../../../services/metadata/domain/condition.ts'
 import { byName, makeModel, newName, numbered, startMetadata } from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
@@ -66,6 +67,8 @@ test('bad rules name the field and the rule, and nothing is made', async () => {
     [{ ...rules, approvalsRequired: -1 }, 'rules.approvals_required'],
     [{ ...rules, approvalsRequired: 11 }, 'rules.approvals_required'],
     [{ ...rules, approvalsRequired: 2, approvers: ['carol'] }, 'rules.approvals_required'],
+    [{ ...rules, approvalsRequired: 0, approvers: ['carol'] }, 'rules.approvals_required'],
+    [{ aliasPattern: 'production' }, 'rules'],
     [{ ...rules, approvers: ['Carol!'] }, 'rules.approvers[0]'],
     [{ ...rules, approvers: ['carol', 'carol'] }, 'rules.approvers[1]'],
     [{ ...rules, approvers: Array.from({ length: 101 }, (_, index) => `p${index}`) }, 'rules.approvers'],
@@ -187,7 +190,11 @@ test('a gate guards the aliases of its pattern, of its model, from the moment it
       targets: [{ name, target: { case: 'number', value }, expectedNumber }],
     })
   await set(one, 'prod-eu')
-  await admin.gates.createGate({ model: byName(one, namespace), name: 'eu', rules: { aliasPattern: 'prod*' } })
+  await admin.gates.createGate({
+    model: byName(one, namespace),
+    name: 'eu',
+    rules: { aliasPattern: 'prod*', approvalsRequired: 1 },
+  })
   expect(await refusalOf(set(one, 'prod-eu', 2, 1))).toMatchObject({
     code: 'FailedPrecondition',
     reason: 'ALIAS_GATED',
@@ -197,7 +204,7 @@ test('a gate guards the aliases of its pattern, of its model, from the moment it
   expect((await refusalOf(set(one, 'prod-us'))).reason).toBe('ALIAS_GATED')
   await set(one, 'staging')
   await set(two, 'prod-eu')
-  await admin.gates.createGate({ namespace, name: 'everywhere', rules: { aliasPattern: '*' } })
+  await admin.gates.createGate({ namespace, name: 'everywhere', rules: { aliasPattern: '*', approvalsRequired: 1 } })
   expect((await refusalOf(set(one, 'prod-eu', 2, 1))).metadata['gates']).toBe('eu, everywhere')
   const model = byName(two, namespace)
   const remove = { name: 'prod-eu', target: { case: 'remove' as const, value: true }, expectedNumber: 1 }
@@ -240,6 +247,23 @@ test('rules are tried out without being made, and every condition has its result
     expect((await refusalOf(admin.gates.testGate({ ...by, rules: {} }))).fields).toEqual(['rules.alias_pattern'])
   })
   expect(events).toEqual([])
+})
+
+test('conditions see every field that they may name', async () => {
+  const name = newName()
+  await makeModel(admin, name, 2)
+  const target = { name: 'production', target: { case: 'number' as const, value: 1 } }
+  await admin.aliases.setAliases({ model: byName(name), targets: [target] })
+  const chosen = { namespace: '', model: name, selector: { case: 'number' as const, value: 2 } }
+  const version = { ref: { case: 'name' as const, value: chosen } }
+  for (const [variable, fields] of FIELDS) {
+    const conditions = fields.map((field) => ({ expression: `has(${variable}.${field})`, sentence: field }))
+    const tried = await admin.gates.testGate({ version, alias: 'production', rules: { ...rules, conditions } })
+    expect([
+      variable,
+      tried.decisions[0]!.conditions.filter(({ outcome }) => outcome !== ConditionOutcome.TRUE),
+    ]).toEqual([variable, []])
+  }
 })
 
 test('gates end with their model and with their namespace, each with its event', async () => {

@@ -115,6 +115,6 @@ test('it does not end by a gate that guards other aliases', async () => {
   const room = await startRoom(production({ approvalsRequired: 1 }))
   const { id } = (await room.ask(room.bob, 1)).promotion!
   const { namespace } = room
-  await admin.gates.createGate({ namespace, name: 'staging', rules: { aliasPattern: 'staging' } })
+  await admin.gates.createGate({ namespace, name: 'staging', rules: { aliasPattern: 'staging', approvalsRequired: 1 } })
   expect(await stateOf(id)).toBe(PromotionState.PENDING_APPROVAL)
 })

@@ -9,7 +9,11 @@ const metadata = await startMetadata()
 afterAll(() => metadata.close())
 const { admin, replica } = metadata
 
-const rules = (approvalsRequired: number) => ({ aliasPattern: 'production', approvalsRequired })
+const rules = (approvalsRequired: number) => ({
+  aliasPattern: 'production',
+  approvalsRequired,
+  conditions: [{ expression: 'version.number > 0', sentence: 'it has a number' }],
+})
 const settled = async (calls: Promise<unknown>[]): Promise<string[]> => {
   const outcomes = await Promise.allSettled(calls)
   return Promise.all(

@@ -136,6 +136,50 @@ test('the newest evaluation of a suite counts, and those that were looked at are
   expect(await room.pointsAt()).toBe(1)
 })
 
+test('who may not approve any more does not count, and is shown not to', async () => {
+  const room = await startRoom(production({ approvalsRequired: 2 }))
+  const { namespace, carol, dave } = room
+  const erin = await metadata.member({ [namespace]: 'APPROVER' })
+  const { id } = (await room.ask(room.bob, 1)).promotion!
+  await carol.promotions.approvePromotion({ id, reason: 'good' })
+  await admin.identity.revokeRole({ principal: carol.principal, namespace, reason: 'has left' })
+  const { promotion } = await dave.promotions.approvePromotion({ id, reason: 'good' })
+  expect(promotion).toMatchObject({
+    state: PromotionState.PENDING_APPROVAL,
+    decisions: [{ approvalsGiven: 1 }],
+    votes: [
+      { principal: carol.principal, counts: false },
+      { principal: dave.principal, counts: true },
+    ],
+  })
+  const events = await metadata.eventsOf(() => erin.promotions.approvePromotion({ id, reason: 'good' }))
+  expect(events[1]).toMatchObject({
+    type: 'promotion.applied.v1',
+    details: { approvers: [dave.principal, erin.principal] },
+  })
+  await admin.identity.revokeRole({ principal: dave.principal, namespace })
+  const later = await admin.promotions.getPromotion({ id })
+  expect(later.promotion!.votes.map(({ counts }) => counts)).toEqual([false, true, true])
+  expect(later.promotion!.decisions).toMatchObject([{ approvalsGiven: 2 }])
+})
+
+test('a promotion goes by the name that its model has', async () => {
+  const room = await startRoom(production({ approvalsRequired: 1 }))
+  const { id } = (await room.ask(room.bob, 1)).promotion!
+  const newName = `${room.model}-anew`
+  await admin.models.renameModel({ model: byName(room.model, room.namespace), newName })
+  const events = await metadata.eventsOf(async () => {
+    const { promotion } = await room.carol.promotions.approvePromotion({ id, reason: 'good' })
+    expect(promotion!.model).toBe(newName)
+  })
+  const name = `${room.namespace}/${newName}@production`
+  expect(events.map(({ type, resource }) => [type, resource.name])).toEqual([
+    ['promotion.approved.v1', name],
+    ['promotion.applied.v1', name],
+    ['alias.moved.v1', name],
+  ])
+})
+
 describe('nobody decides on their own work', () => {
   test('not who asked, not who made the version, not whom no gate asks, nobody twice', async () => {
     const namespace = newName('room')

@@ -100,6 +100,7 @@ const PROMOTION_SQL = [
     approved boolean not null,
     reason text not null,
     vote_time timestamptz(6) not null,
+    counted boolean not null default true,
     constraint promotion_vote_pkey primary key (promotion_id, principal),
     constraint promotion_vote_promotion_id_foreign foreign key (promotion_id) references promotion (id)
   )`,
@@ -126,6 +127,7 @@ export class M0004Governance extends Migration {
       `grant select, insert, update on promotion to ${ROLE}`,
       // Only ever added to.
       `grant select, insert on evaluation, gate_revision, promotion_vote to ${ROLE}`,
+      `grant update (counted) on promotion_vote to ${ROLE}`,
     ]
     for (const statement of statements) this.addSql(statement)
   }
