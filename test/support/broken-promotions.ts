@@ -35,6 +35,7 @@ const TWIN = version('created', 3, {
 const WRONG = { ...OTHER, id: 'p', digest: 'sha256:1' }
 
 export const BROKEN_PROMOTIONS: [string, Told[]][] = [
+  ['the promotion p was applied by frank', [...AGREED, apply(BOTH), promoted({}, { actor: by('erin') })]],
   [
     'the promotion p was for version 2 as live',
     [...SISTER, ...AGREED, apply(BOTH), promoted({ model_id: 'n' }, { resource: aliasResource(2, 'sister') })],

@@ -25,6 +25,8 @@ const measured = event('evaluation.created', {
 })
 const NEW = { resource: aliasResource(2, 'new') }
 
+const BY_CAROL = { actor: by('carol') }
+
 export const KEPT: [string, Told[]][] = [
   ['nothing more', []],
   ['a chain of moves', [move(1, 2), move(2, 1), move(1, 0), move(0, 2)]],
@@ -70,17 +72,26 @@ export const KEPT: [string, Told[]][] = [
 
   ['a promotion that two approved', [...AGREED, apply(BOTH), promoted()]],
   [
+    'a promotion of a model that was renamed meanwhile',
+    [
+      ...AGREED,
+      model('renamed', { resource: { id: 'm', namespace: 'fraud', name: 'fraud/new' } }),
+      apply(BOTH),
+      promoted({}, NEW),
+    ],
+  ],
+  [
     'a gate without approvals',
     [
       ...GATED,
       gate('updated', 'g', { revision: 2, approvals_required: 0 }),
       request({ gates: [met('g', 2)] }),
       apply([], { gates: [met('g', 2)] }),
-      promoted(),
+      promoted({}, BY_CAROL),
     ],
   ],
   ['an alias that no gate guards', [...PEOPLE, gate('created', 'g', { alias_pattern: 'prod*' }), move(1, 2)]],
-  ['a promotion of one', [...PEOPLE, request({ gates: [] }), apply([], { gates: [] }), promoted()]],
+  ['a promotion of one', [...PEOPLE, request({ gates: [] }), apply([], { gates: [] }), promoted({}, BY_CAROL)]],
   [
     "a gate of another model's aliases",
     [
@@ -164,7 +175,7 @@ export const KEPT: [string, Told[]][] = [
       approve('grace', { gates: [asked('h'), asked('g')] }),
       approve('erin', { gates: [asked('g'), asked('h')] }),
       apply(['grace', 'erin'], { gates: [met('g'), met('h')] }),
-      promoted(),
+      promoted({}, { actor: by('erin') }),
     ],
   ],
   [

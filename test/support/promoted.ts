@@ -63,9 +63,13 @@ export const apply = (approvers: string[], details: Details = {}, change: Init =
 /** Ends it otherwise. */
 export const close = (how: string, who: string, details: Details = {}, change: Init = {}): LeafEvent =>
   promotion(how, who, details, change)
-/** The move of the promotion. */
+/** The move of the promotion, by whom it was applied. */
 export const promoted = (details: Details = {}, change: Init = {}): LeafEvent =>
-  move(1, 2, { ...change, details: { from: 1, to: 2, model_id: 'm', promotion_id: 'p', ...details } })
+  move(1, 2, {
+    actor: by('frank'),
+    ...change,
+    details: { from: 1, to: 2, model_id: 'm', promotion_id: 'p', ...details },
+  })
 
 export const GATED = [...PEOPLE, gate('created', 'g')]
 export const ASKED = [...GATED, request()]

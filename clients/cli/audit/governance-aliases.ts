@@ -60,7 +60,8 @@ function findUngated(event: Judged, registry: Registry, guards: Gate[]): string 
   if (applied?.id !== id)
     return `the promotion ${textOf(id)} was not applied for it: ${describeEnd(textOf(id), registry)}`
   registry.applied = undefined
-  const { modelId, alias, number } = applied
+  const { modelId, alias, number, principal } = applied
+  if (event.principal !== principal) return `the promotion ${applied.id} was applied by ${principal}`
   const isSame = details['model_id'] === modelId && aliasOf(name) === alias && details['to'] === number
   return isSame ? undefined : `the promotion ${applied.id} was for version ${number} as ${alias}`
 }

@@ -33,6 +33,8 @@ export interface Applied {
   index: number
   id: string
   name: string
+  /** Who applied it. */
+  principal: string
   modelId: string
   alias: string
   number: number
@@ -144,12 +146,12 @@ export const expirePromotion: Judge = (event, registry) => {
 }
 
 export const applyPromotion: Judge = (event, registry) => {
-  const { index, id, name } = event
+  const { index, id, name, principal } = event
   const promotion = registry.waiting.get(id)
   const over = end(event, registry, 'applied')
   if (!promotion) return over
   const { modelId, alias, number, digest } = promotion
-  registry.applied = { index, id, name, modelId, alias, number, digest }
+  registry.applied = { index, id, name, principal, modelId, alias, number, digest }
   const guards = guardsOf(registry, promotion)
   return (
     over ??
