@@ -83,7 +83,7 @@ async function push(model: string): Promise<void> {
 
 async function promote(model: string): Promise<void> {
   const production = `${model}@production`
-  say('Promote: an alias moves, compare-and-set, with a reason that is kept for ever.')
+  say('Promote: an alias moves, compare-and-set, with a reason that is kept.')
   await modelkeep('alias', 'set', production, '1', '--reason', 'first release')
   await modelkeep('alias', 'set', production, '2', '--reason', 'better on noisy calls')
   await modelkeep('alias', 'set', production, '3', '--reason', 'newest')

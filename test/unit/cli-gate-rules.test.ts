@@ -9,7 +9,8 @@ import {
   GateRulesSchema,
   type GateRules,
 } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
-import { decisionText } from '../../clients/cli/commands/decisions.ts'
+import { VoteSchema } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
+import { countedText, decisionText } from '../../clients/cli/commands/decisions.ts'
 import { readRules, ruleRows, type RuleOptions } from '../../clients/cli/commands/gate-rules.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'modelkeep-rules-'))
@@ -63,6 +64,9 @@ describe('rules', () => {
     const present = create(GateRulesSchema, { aliasPattern: 'old', conditions: [{ expression: 'x', sentence: 'y' }] })
     expect(await read({ file, approvals: '0' }, present)).toEqual({ aliasPattern: 'live', approvers: ['bob'] })
     expect(await read({ approvals: '3' }, present)).toMatchObject({ aliasPattern: 'old', approvalsRequired: 3 })
+    const none = { conditions: false, approvers: false }
+    expect(await read({ file, ...none }, present)).toEqual({ aliasPattern: 'live', approvalsRequired: 2 })
+    expect(await read({ ...none, approver: ['ada'] }, present)).toEqual({ aliasPattern: 'old', approvers: ['ada'] })
   })
 
   test('are told a thing a line, and steer no terminal', () => {
@@ -111,4 +115,17 @@ test('a decision tells what holds, what does not and why, and who has to agree',
     '  ✗ it is c: c – no such key: c',
     '  … 1 of 2 approvals of ada, bob',
   ])
+})
+
+test.each([
+  [{ approvalsGiven: 2 }, []],
+  [{ approvalsGiven: 1, approvers: ['bob', 'eve'] }, ['for release counts: bob']],
+  [{ approvalsGiven: 0, approvers: ['eve'] }, ["for release nobody's approval counts: it asks others"]],
+  [{ approvalsGiven: 1 }, ['for release count 1 of ada, bob: an approval counts while its principal may approve']],
+  [{ approvalsGiven: 0 }, ["for release nobody's approval counts: an approval counts while its principal may approve"]],
+  [{ approvalsGiven: 0, approvalsRequired: 0 }, []],
+])('of the approvals of ada and bob, where a gate has %j: %j', (decision, expected) => {
+  const votes = ['ada', 'bob'].map((principal) => create(VoteSchema, { principal, approved: true }))
+  const gate = create(GateDecisionSchema, { gate: 'release', approvalsRequired: 2, ...decision })
+  expect(countedText(gate, [...votes, create(VoteSchema, { principal: 'eve' })])).toEqual(expected)
 })

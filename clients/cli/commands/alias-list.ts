@@ -1,5 +1,5 @@
 // alias list and history.
-import { AliasMoveSchema, AliasSchema } from '#gen/modelkeep/metadata/v1/alias_pb.ts'
+import { AliasMoveSchema, AliasSchema, type AliasMove } from '#gen/modelkeep/metadata/v1/alias_pb.ts'
 import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
 import { Complaint } from '../complaint.ts'
 import type { Context } from '../context.ts'
@@ -43,14 +43,20 @@ export async function listAliasMoves(context: Context, text: string, options: Li
     throw new Complaint('notFound', `there has never been an alias ${text}`, { hint, reason: 'ALIAS_NOT_FOUND' })
   }
   if (output.json) return output.document({ moves: items.map((move) => jsonOf(AliasMoveSchema, move)), hasMore })
-  const rows = items.map(({ name: alias, fromNumber, toNumber, mover, moveTime, reason }) => [
-    time(moveTime),
-    alias,
-    fromNumber === 0 ? '–' : String(fromNumber),
-    toNumber === 0 ? 'removed' : String(toNumber),
-    mover,
-    reason,
-  ])
-  output.write(rows.length > 0 ? table(['WHEN', 'ALIAS', 'FROM', 'TO', 'BY', 'WHY'], rows) : 'never moved')
+  const head = ['WHEN', 'ALIAS', 'FROM', 'TO', 'BY', 'HOW', 'WHY']
+  output.write(items.length > 0 ? table(head, items.map(moveRow)) : 'never moved')
   tellMore(context, hasMore)
+}
+
+function moveRow(move: AliasMove): string[] {
+  const { name, fromNumber, toNumber, mover, moveTime, reason } = move
+  const from = fromNumber === 0 ? '–' : String(fromNumber)
+  const to = toNumber === 0 ? 'removed' : String(toNumber)
+  return [time(moveTime), name, from, to, mover, howMoved(move), reason]
+}
+
+/** Past the gates, by a promotion, or with nothing in the way. */
+function howMoved({ forced, promotionId }: AliasMove): string {
+  if (forced) return 'forced'
+  return promotionId === '' ? '' : `promotion ${promotionId}`
 }

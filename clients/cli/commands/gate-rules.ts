@@ -1,5 +1,5 @@
 // The rules of a gate: from options and files, and as text.
-import { create, fromJson } from '@bufbuild/protobuf'
+import { clone, create, fromJson } from '@bufbuild/protobuf'
 import { readFile } from 'node:fs/promises'
 import { text as readStream } from 'node:stream/consumers'
 import { ConditionSchema, GateRulesSchema, type Condition, type GateRules } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
@@ -13,13 +13,19 @@ export interface RuleOptions {
   approver?: string[]
   expiry?: string
   file?: string
+  /** False takes away all that there are. */
+  conditions?: boolean
+  approvers?: boolean
 }
 
 /** The file's rules or else those there are, with the options in their place. */
 export async function readRules(options: RuleOptions, present?: GateRules): Promise<GateRules> {
   const { alias, condition, approvals, approver, expiry, file } = options
-  const rules = file === undefined ? create(GateRulesSchema, present) : await readRulesFile(file)
+  const rules =
+    file === undefined ? clone(GateRulesSchema, present ?? create(GateRulesSchema)) : await readRulesFile(file)
   if (alias !== undefined) rules.aliasPattern = alias
+  if (options.conditions === false) rules.conditions = []
+  if (options.approvers === false) rules.approvers = []
   if (condition) rules.conditions = condition.map(parseCondition)
   if (approvals !== undefined) rules.approvalsRequired = parseCount(approvals)
   if (approver) rules.approvers = approver
@@ -27,8 +33,10 @@ export async function readRules(options: RuleOptions, present?: GateRules): Prom
   return rules
 }
 
-export function hasRules({ alias, condition, approvals, approver, expiry, file }: RuleOptions): boolean {
-  return [alias, condition, approvals, approver, expiry, file].some((option) => option !== undefined)
+export function hasRules(options: RuleOptions): boolean {
+  const { alias, condition, approvals, approver, expiry, file, conditions, approvers } = options
+  const isGiven = [alias, condition, approvals, approver, expiry, file].some((option) => option !== undefined)
+  return isGiven || conditions === false || approvers === false
 }
 
 async function readRulesFile(file: string): Promise<GateRules> {

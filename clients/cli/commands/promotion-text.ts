@@ -35,6 +35,14 @@ export function tellPromotion(context: Context, promotion: Promotion): void {
   output.write(`waits for ${approvalsText(promotion)}: ${what}\nid     ${id}\nuntil  ${time(expireTime)}`)
 }
 
+/** Given and needed, of the gate that asks for the most: `1/2`. */
+export function approvalsOf({ decisions }: Promotion): string {
+  const [most] = decisions.toSorted(
+    (a, b) => b.approvalsRequired - a.approvalsRequired || a.approvalsGiven - b.approvalsGiven,
+  )
+  return most && most.approvalsRequired > 0 ? `${most.approvalsGiven}/${most.approvalsRequired}` : ''
+}
+
 function approvalsText({ decisions }: Promotion): string {
   const missing = Math.max(0, ...decisions.map((gate) => gate.approvalsRequired - gate.approvalsGiven))
   return missing === 1 ? 'an approval' : `${missing} approvals`

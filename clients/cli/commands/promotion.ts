@@ -7,8 +7,8 @@ import { facts, jsonOf, table, time } from '../output.ts'
 import { readLimit, takePages, tellMore, type LimitOptions } from '../pages.ts'
 import { parseModelRef } from '../refs.ts'
 import { requireNamespace, unary } from '../registry.ts'
-import { decisionText } from './decisions.ts'
-import { aliasOf, moveOf, stateOf } from './promotion-text.ts'
+import { countedText, decisionText } from './decisions.ts'
+import { aliasOf, approvalsOf, moveOf, stateOf } from './promotion-text.ts'
 
 const STATES: Record<string, PromotionState> = {
   pending: PromotionState.PENDING_APPROVAL,
@@ -33,23 +33,26 @@ export async function listPromotions(
   })
   if (items.length === 0 && model === undefined) await requireNamespace(registry, namespace)
   if (output.json) return output.document({ promotions: items.map((item) => jsonOf(PromotionSchema, item)), hasMore })
-  const rows = items.map((item) => [
-    item.id,
-    aliasOf(item),
-    moveOf(item),
-    stateOf(item),
-    time(item.requestTime),
-    item.requester,
-    item.reason,
-  ])
-  const head = ['ID', 'ALIAS', 'MOVE', 'STATE', 'ASKED', 'BY', 'WHY']
-  output.write(rows.length > 0 ? table(head, rows) : 'no promotions')
+  output.write(items.length > 0 ? table(HEAD, items.map(promotionRow)) : 'no promotions')
   tellMore(context, hasMore)
+}
+
+const HEAD = ['ID', 'ALIAS', 'MOVE', 'STATE', 'APPROVALS', 'ASKED', 'UNTIL', 'BY', 'WHY']
+
+function promotionRow(promotion: Promotion): string[] {
+  const { id, requestTime, requester, reason } = promotion
+  const what = [id, aliasOf(promotion), moveOf(promotion), stateOf(promotion), approvalsOf(promotion)]
+  return [...what, time(requestTime), untilOf(promotion), requester, reason]
+}
+
+function untilOf({ state, expireTime }: Promotion): string {
+  return state === PromotionState.PENDING_APPROVAL ? time(expireTime) : ''
 }
 
 function parseState(text: string | undefined): PromotionState {
   if (text === undefined) return PromotionState.UNSPECIFIED
-  const state = Object.hasOwn(STATES, text) ? STATES[text] : undefined
+  const name = text.toLowerCase()
+  const state = Object.hasOwn(STATES, name) ? STATES[name] : undefined
   if (state === undefined) complainUsage(`--state «${text}» is none of ${Object.keys(STATES).join(', ')}`)
   return state
 }
@@ -61,13 +64,20 @@ export async function showPromotion(context: Context, id: string): Promise<void>
   if (output.json) return output.document(jsonOf(PromotionSchema, promotion!))
   output.write(facts(promotionRows(promotion!)))
   const { decisions, votes } = promotion!
-  if (decisions.length > 0) output.write(`\n${decisions.map(decisionText).join('\n')}`)
+  if (decisions.length > 0) output.write(`\n${lookedAt(promotion!)}\n${decisions.map(decisionText).join('\n')}`)
   if (votes.length > 0) output.write(`\n${table(['WHEN', 'WHO', 'SAID', 'WHY'], votes.map(voteRow))}`)
+  const counted = decisions.flatMap((decision) => countedText(decision, votes))
+  if (counted.length > 0) output.write(`\n${counted.join('\n')}`)
+}
+
+/** When the conditions had these results. */
+function lookedAt({ state, requestTime, closeTime }: Promotion): string {
+  if (state === PromotionState.APPLIED) return `conditions as they were when it was applied, ${time(closeTime)}`
+  return `conditions as they were when it was asked for, ${time(requestTime)}`
 }
 
 function promotionRows(promotion: Promotion): [string, string][] {
   const { closer, closeReason, closeTime } = promotion
-  const isOver = promotion.state !== PromotionState.PENDING_APPROVAL
   return [
     ['promotion', promotion.id],
     ['alias', aliasOf(promotion)],
@@ -77,7 +87,7 @@ function promotionRows(promotion: Promotion): [string, string][] {
     ['state', stateOf(promotion)],
     ['asked', `${time(promotion.requestTime)} by ${promotion.requester}`],
     ['why', promotion.reason],
-    ['until', isOver ? '' : time(promotion.expireTime)],
+    ['until', untilOf(promotion)],
     ['ended', closer ? `${time(closeTime)} by ${closer}${closeReason && `: ${closeReason}`}` : ''],
   ]
 }

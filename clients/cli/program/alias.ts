@@ -13,7 +13,7 @@ export function addAliasCommands(program: Command): void {
   alias
     .command('set <alias> <number>')
     .description('point an alias at a version: alias set vad@production 2 --reason "…"')
-    .option('--reason <text>', 'why; kept for ever')
+    .option('--reason <text>', 'why; kept in the history, and in the log until it is redacted')
     .option('--expect <number>', 'the number it must point at now, 0 for none (default: what it points at now)')
     .option(...GLASS)
     .action(lazily(async () => (await import('../commands/alias.ts')).setAlias))
@@ -21,14 +21,14 @@ export function addAliasCommands(program: Command): void {
   alias
     .command('remove <alias>')
     .description('remove an alias')
-    .option('--reason <text>', 'why; kept for ever')
+    .option('--reason <text>', 'why; kept in the history, and in the log until it is redacted')
     .option(...GLASS)
     .action(lazily(async () => (await import('../commands/alias.ts')).removeAlias))
 
   alias
     .command('rollback <alias>')
     .description('point an alias back to where it pointed before its last move')
-    .option('--reason <text>', 'why; kept for ever')
+    .option('--reason <text>', 'why; kept in the history, and in the log until it is redacted')
     .option(...GLASS)
     .action(lazily(async () => (await import('../commands/alias.ts')).rollbackAlias))
 

@@ -1,9 +1,9 @@
 // gate create, update, delete, show, list, history, test.
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import { lazily } from '../context.ts'
 import { collect } from './collect.ts'
 
-const REASON = ['--reason <text>', 'why; kept for ever'] as const
+const REASON = ['--reason <text>', 'why; kept in the history, and in the log until it is redacted'] as const
 const CONDITION =
   "what must hold, in CEL, and what that means: 'version.metrics.f1 >= 0.95 :: f1 is at least 0.95'; repeatable"
 
@@ -14,10 +14,16 @@ export function addGateCommands(program: Command): void {
       .command('create <gate>')
       .description('guard aliases: gate create two-people --alias production --approvals 2')
       .option('--model <model>', 'only the aliases of this model (default: of all models of the namespace)'),
+    { isNew: true },
   ).action(lazily(async () => (await import('../commands/gate-changes.ts')).createGate))
-  addRules(
+  const update = addRules(
     gate.command('update <gate>').description('change what a gate asks for; what is not given stays as it is'),
-  ).action(lazily(async () => (await import('../commands/gate-changes.ts')).updateGate))
+    { isNew: false },
+  )
+  update
+    .addOption(new Option('--no-conditions', 'ask for no conditions').conflicts('condition'))
+    .addOption(new Option('--no-approvers', 'let whoever may approve do so').conflicts('approver'))
+    .action(lazily(async () => (await import('../commands/gate-changes.ts')).updateGate))
   gate
     .command('delete <gate>')
     .description('guard no more; its history stays')
@@ -27,14 +33,15 @@ export function addGateCommands(program: Command): void {
   addReads(gate)
 }
 
-/** Options take the place of what a file says. */
-function addRules(command: Command): Command {
+/** Options take the place of what a file says, and of what there is. */
+function addRules(command: Command, { isNew }: { isNew: boolean }): Command {
+  const byDefault = (text: string): string => (isNew ? ` (default: ${text})` : '')
   return command
     .option('--alias <pattern>', 'the aliases it guards; * stands for any characters')
     .option('--condition <condition>', CONDITION, collect)
-    .option('--approvals <count>', 'how many others must approve (default: 0)')
-    .option('--approver <principal>', 'whose approval counts (default: whoever may approve); repeatable', collect)
-    .option('--expiry <duration>', 'how long approvers have: 30m, 12h, 7d (default: 7d)')
+    .option('--approvals <count>', `how many others must approve${byDefault('0')}`)
+    .option('--approver <principal>', `whose approval counts${byDefault('whoever may approve')}; repeatable`, collect)
+    .option('--expiry <duration>', `how long approvers have: 30m, 12h, 7d${byDefault('7d')}`)
     .option('--file <file>', 'all rules as JSON, as «gate show --json» has them in «rules»; - for stdin')
     .option(...REASON)
 }

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { lazily } from '../context.ts'
 
-const WHY = ['--reason <text>', 'why; kept for ever'] as const
+const WHY = ['--reason <text>', 'why; kept in the history, and in the log until it is redacted'] as const
 const STATES = 'pending, applied, rejected, expired, withdrawn or voided'
 
 export function addPromotionCommands(program: Command): void {
