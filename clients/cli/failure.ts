@@ -65,7 +65,7 @@ const HINTS: Record<string, (metadata: Metadata) => string> = {
   PROMOTION_NOT_FOUND: () => 'See the promotions with: modelkeep promotion list',
   PROMOTION_EXISTS: ({ promotion }) => `See it with: modelkeep promotion show ${promotion}`,
   PROMOTION_CLOSED: ({ promotion }) => `See what became of it with: modelkeep promotion show ${promotion}`,
-  APPROVAL_NOT_ALLOWED: ({ promotion }) => `See who may with: modelkeep promotion show ${promotion}`,
+  APPROVAL_NOT_ALLOWED: hintWhoMay,
   VERSION_IN_USE: ({ aliases, model }) =>
     aliases
       ? `Move or remove its aliases first: modelkeep alias list ${quote(model)}`
@@ -79,6 +79,15 @@ const HINTS: Record<string, (metadata: Metadata) => string> = {
   DIRECT_LANE_UNAVAILABLE: () => 'Leave out --lane direct: the bytes go through the server then.',
   CHECKPOINT_NOT_FOUND: () => 'The audit service signs new entries within seconds if it has a key (AUDIT_KEY).',
   INTERNAL: () => "The service's log has more.",
+}
+
+function hintWhoMay({ promotion, because }: Metadata): string {
+  if (because === 'NOT_ASKED') return `See whom its gates ask with: modelkeep promotion show ${promotion}`
+  if (because === 'VOTED') return `See what it waits for with: modelkeep promotion show ${promotion}`
+  return (
+    'Somebody else with the role approver on its namespace must; an administrator sees who has it with: ' +
+    'modelkeep -n <namespace> role list, and gives it with: modelkeep -n <namespace> role grant <principal> approver'
+  )
 }
 
 /** `subject` is the model in question, for hints where the service does not name it. */

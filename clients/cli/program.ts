@@ -52,7 +52,6 @@ export function buildProgram(): Command {
     .option('--token <token>', 'API token; better kept in MODELKEEP_TOKEN_FILE')
     .option('--json', 'print JSON for programs')
     .addHelpText('after', HELP)
-    .showHelpAfterError('  See: modelkeep --help')
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'modelkeep: ')) })
     .exitOverride()
   addTransferCommands(program)
@@ -66,7 +65,14 @@ export function buildProgram(): Command {
   addArtifactCommands(program)
   addAuditCommands(program)
   addCacheCommands(program)
+  leadToHelp(program, 'modelkeep')
   return program
+}
+
+/** Wrong use of a command leads to its own help. */
+function leadToHelp(command: Command, path: string): void {
+  command.showHelpAfterError(`  See: ${path} --help`)
+  for (const child of command.commands) leadToHelp(child, `${path} ${child.name()}`)
 }
 
 /** Runs one command line; the exit code comes back. */

@@ -77,10 +77,14 @@ test('a version goes live when its gate is met and somebody else agrees', { time
   expect(asked.err).toContain(`modelkeep promotion approve ${id}`)
   expect((await people.run('ada', ...promote)).err).toContain(`modelkeep promotion show ${id}`)
   expect(await people.ok('bob', 'promotion', 'list', '--state', 'pending')).toMatch(
-    new RegExp(`${id} +default/scorer@production +1 → 2 +pending .* ada +better on noisy calls`),
+    new RegExp(`${id} +default/scorer@production +1 → 2 +pending +0/1 +(2\\S+ \\S+ +){2}ada +better on noisy calls`),
+  )
+  expect(await people.ok('bob', 'promotion', 'show', id)).toMatch(
+    /\n\nconditions as they were when it was asked for, 2.*\nrelease \(revision 1\)\n/,
   )
   const own = await people.run('ada', 'promotion', 'approve', id, '--reason', 'mine')
   expect(own.code).toBe(4)
+  expect(own.err).toContain('modelkeep -n <namespace> role list')
   expect((await people.run('ci', 'promotion', 'approve', id, '--reason', 'no role')).code).toBe(4)
   expect(await people.ok('bob', 'promotion', 'approve', id, '--reason', 'heard it')).toBe(
     'default/scorer@production → version 2 (was version 1)\n',
@@ -88,6 +92,7 @@ test('a version goes live when its gate is met and somebody else agrees', { time
   expect(await people.ok('ci', 'resolve', 'scorer@production')).toContain('default/scorer:2 ')
   const shown = await people.ok('ci', 'promotion', 'show', id)
   expect(shown).toMatch(/state +applied/)
+  expect(shown).toMatch(/conditions as they were when it was applied, 2.*\nrelease/)
   expect(shown).toMatch(/✓ the noise suite passed\n/)
   expect(shown).toMatch(/bob +yes +heard it/)
   expect(await people.ok('ci', 'promotion', 'list', '--model', 'scorer', '--state', 'pending')).toBe('no promotions\n')
@@ -97,8 +102,12 @@ test('a version goes live when its gate is met and somebody else agrees', { time
   const back = ['alias', 'set', 'scorer@production', '1', '--reason', 'incident 7', '--break-glass']
   expect((await people.run('ada', ...back)).code).toBe(4)
   expect(await server.ok(...back)).toContain('→ version 1 (was version 2)')
+  expect(await people.ok('ci', 'alias', 'history', 'scorer@production')).toMatch(
+    new RegExp(`2 +1 +admin +forced +incident 7\n.* 1 +2 +bob +promotion ${id} +better.*\n.* – +1 +admin\n`),
+  )
   await vi.waitFor(async () => {
     const log = await server.ok('log', 'scorer')
+    expect(log).toMatch(/admin +gate created +default\/release +two people/)
     expect(log).toMatch(/ci +evaluation created noise failed +default\/scorer:2/)
     expect(log).toMatch(/ada +promotion requested → 2 +default\/scorer@production +better on noisy calls/)
     expect(log).toMatch(/bob +promotion applied → 2 +default\/scorer@production/)
@@ -121,11 +130,74 @@ test('a promotion is rejected or taken back', async () => {
   const second = await people.json<{ id: string }>('ada', ...promote)
   expect(await people.ok('ada', 'promotion', 'withdraw', second.id)).toMatch(/^withdrawn: promotion of/)
   const list = ['promotion', 'list', '--model', 'ranker']
+  const rejected = await people.ok('ci', ...list, '--state', 'REJECTED')
+  expect(rejected).toMatch(/rejected +0\/1 /)
+  expect(rejected).not.toContain(second.id)
   const { promotions } = await people.json<{ promotions: { id: string; state: string }[] }>('ci', ...list)
   expect(promotions.map(({ id, state }) => [id, state])).toEqual([
     [second.id, 'PROMOTION_STATE_WITHDRAWN'],
     [first.id, 'PROMOTION_STATE_REJECTED'],
   ])
+})
+
+test('a push of what is there says so, and what it dropped, where a gate keeps its alias', async () => {
+  const file = await server.write('kept.bin', Buffer.from('kept'))
+  await people.ok('ci', 'push', file, 'kept', '--metric', 'f1=0.9')
+  await server.ok('gate', 'create', 'kept-two', '--model', 'kept', '--alias', 'production', '--approvals', '1')
+  const again = await people.run('ci', 'push', file, 'kept', '--metric', 'f1=0.99', '--alias', 'production')
+  expect(again.code).toBe(8)
+  expect(again.err).toMatch(
+    /^already there as default\/kept:1, and did not get to set production\nThe facts given now .* were dropped/,
+  )
+})
+
+test('the log of a model has its gates and those of the whole namespace, and says why promotions end', async () => {
+  await server.ok('namespace', 'create', 'guarded')
+  for (const model of ['one', 'other']) {
+    const file = await server.write(`${model}.bin`, Buffer.from(model))
+    await server.ok('push', file, `guarded/${model}`)
+    const create = ['gate', 'create', `of-${model}`, '--model', `guarded/${model}`]
+    await server.ok('-n', 'guarded', ...create, '--alias', 'production', '--approvals', '1')
+  }
+  await server.ok('-n', 'guarded', 'gate', 'create', 'of-all', '--alias', 'prod*', '--approvals', '1')
+  await server.run('promote', 'guarded/one:1', 'production', '--reason', 'try')
+  await server.ok('-n', 'guarded', 'gate', 'update', 'of-one', '--approvals', '2')
+  await server.ok('-n', 'guarded', 'gate', 'delete', 'of-all', '--yes')
+  await vi.waitFor(async () => {
+    const log = await server.ok('log', 'guarded/one')
+    expect(log).toMatch(/model created +guarded\/one\n/)
+    expect(log).toMatch(/gate created +guarded\/of-one\n/)
+    expect(log).toMatch(/gate created +guarded\/of-all\n/)
+    expect(log).toMatch(/gate updated +guarded\/of-one\n/)
+    expect(log).toMatch(/gate deleted +guarded\/of-all\n/)
+    expect(log).toMatch(/promotion voided → 1: gate changed +guarded\/one@production/)
+    expect(log).not.toContain('other')
+  }, PATIENCE)
+  const gate = await server.run('log', 'guarded/of-all')
+  expect(gate.code).toBe(3)
+  expect(gate.err).toMatch(/^modelkeep: guarded\/of-all is no model, but a gate\n/)
+  const filter = 'resource.type = "gate" AND resource.name = "guarded/of-all"'
+  expect(gate.err).toContain(`modelkeep log --filter '${filter}'`)
+  expect(await server.ok('log', '--filter', filter)).toMatch(/gate created .*\n.* gate deleted /)
+  expect((await server.run('log', 'guarded/nothing')).err).toContain('knows nothing of guarded/nothing')
+})
+
+test('values of an event are erased for ever, and only by who says so', async () => {
+  const file = await server.write('secret.bin', Buffer.from('secret'))
+  await server.ok('push', file, 'secret')
+  await server.ok('alias', 'set', 'secret@production', '1', '--reason', 'Jane asked')
+  const ask = ['log', 'secret@production']
+  await vi.waitFor(async () => expect(await server.ok(...ask)).toContain('Jane asked'), PATIENCE)
+  const { entries } = await server.json<{ entries: { event: { id: string } }[] }>(...ask)
+  const { id } = entries[0]!.event
+  const redact = ['audit', 'redact', id, '--reason', 'she wishes it']
+  expect(await server.run(...redact)).toMatchObject({
+    code: 2,
+    err: `modelkeep: this cannot be undone: erase all private values of the event ${id} for ever\n  Say that you mean it with --yes.\n`,
+  })
+  expect(await server.ok(...ask)).toContain('Jane asked')
+  expect(await server.ok(...redact, '--yes')).toMatch(/^erased; entry \d+ of the log tells of it\n/)
+  expect(await server.ok(...ask)).not.toContain('Jane asked')
 })
 
 test('evaluations are listed and shown, with the digest of a report', async () => {
@@ -178,10 +250,22 @@ test('rules go out as JSON and come back from a file, and are remembered', async
   const exists = await server.run(...create)
   expect(exists.code).toBe(5)
   expect(exists.err).toContain('modelkeep gate update fraud/live')
-  expect((await server.run('gate', 'delete', 'fraud/live')).code).toBe(2)
+  const change = ['gate', 'update', 'fraud/live']
+  expect((await server.run(...change, '--condition', 'true :: yes', '--no-conditions')).err).toContain('cannot be used')
+  expect(await server.json(...change, '--no-conditions', '--no-approvers')).toMatchObject({
+    rules: { approvalsRequired: 1, conditions: [], approvers: [] },
+  })
+  const help = (await server.run(...change, '--help')).out.replaceAll(/\s+/g, ' ')
+  expect(help).toContain('--no-conditions')
+  expect(help).not.toContain('default: 0')
+  expect(help).not.toContain('default: 7d')
+  expect((await server.run('gate', 'delete', 'fraud/live')).err).toBe(
+    'modelkeep: this cannot be undone: delete the gate fraud/live, so that what it guards moves freely\n' +
+      '  Say that you mean it with --yes.\n',
+  )
   await server.ok('gate', 'delete', 'fraud/live', '--yes', '--reason', 'not needed')
   expect((await server.run('gate', 'show', 'fraud/live')).code).toBe(3)
-  expect(await server.ok('gate', 'history', gate.id)).toMatch(/revision +4\n.*\nwhy +not needed\nrules +deleted/)
+  expect(await server.ok('gate', 'history', gate.id)).toMatch(/revision +5\n.*\nwhy +not needed\nrules +deleted/)
   expect(await server.ok('-n', 'fraud', 'gate', 'list')).toBe('no gates\n')
 })
 
@@ -222,6 +306,8 @@ test.each([
   ['--reason', ['promote', 'scorer:1', 'production']],
   ['is none of pending', ['promotion', 'list', '--state', 'lost']],
   ['must be a UUID', ['promotion', 'approve', 'x', '--reason', 'y']],
+  ['\n  See: modelkeep promotion approve --help', ['promotion', 'approve', 'x']],
+  ['\n  See: modelkeep gate --help', ['gate', 'make']],
 ])('wrong use says %s: %j', async (message, args) => {
   const { code, err, out } = await server.run(...args)
   expect(err).toContain(message)

@@ -8,6 +8,7 @@ import {
 } from '#gen/modelkeep/audit/v1/privacy_service_pb.ts'
 import { RetentionClassSchema } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { complainUsage } from '../complaint.ts'
+import { confirm } from '../confirm.ts'
 import type { Context } from '../context.ts'
 import { clean, jsonOf, table, time, word } from '../output.ts'
 import { unary } from '../registry.ts'
@@ -15,8 +16,10 @@ import { unary } from '../registry.ts'
 export async function redact(
   context: Context,
   eventId: string,
-  options: { field?: string[]; reason: string },
+  options: { field?: string[]; reason: string; yes?: boolean },
 ): Promise<void> {
+  const what = options.field?.join(', ') ?? 'all private values'
+  await confirm(`erase ${clean(what)} of the event ${clean(eventId)} for ever`, options.yes ?? false)
   const registry = context.registry()
   const request = { eventId, fields: options.field ?? [], reason: options.reason }
   const { redactIndex } = await registry.audit(PrivacyService).redactEvent(request, unary(registry))

@@ -51,7 +51,7 @@ export async function updateGate(
 
 export async function deleteGate(context: Context, text: string, options: Why & { yes?: boolean }): Promise<void> {
   const name = parseGateName(context, text)
-  await confirm(`Delete the gate ${text}? What it guards moves freely then.`, options.yes ?? false)
+  await confirm(`delete the gate ${text}, so that what it guards moves freely`, options.yes ?? false)
   const registry = context.registry()
   const request = { ...name, reason: options.reason ?? '', requestId: randomUUID() }
   await registry.metadata(GateService).deleteGate(request, unary(registry))

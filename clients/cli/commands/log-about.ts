@@ -9,6 +9,7 @@ import type { Context } from '../context.ts'
 import { takePages } from '../pages.ts'
 import { parseModelRef, parseRef, type Ref } from '../refs.ts'
 import { unary } from '../registry.ts'
+import { anyGate, findGatesOf, gatesHint } from './log-gates.ts'
 import { resolveRef } from './resolve.ts'
 
 /** What a filter may have, less what the command adds around it. */
@@ -34,11 +35,18 @@ export async function findAbout(context: Context, text: string, room: number, wi
   const files = suffix && withFiles && (await findFiles(context, text))
   if (files) conditions.push(`(resource.type = "manifest" AND resource.id = "${files}")`)
   // A gate may be called as a model is.
-  const condition = `namespace = "${namespace}" AND resource.type != "gate" AND (${conditions.join(' OR ')})`
-  if (Buffer.byteLength(condition) + room > MAX_FILTER_BYTES) {
+  const own = `resource.type != "gate" AND (${conditions.join(' OR ')})`
+  const fits = (condition: string): boolean => Buffer.byteLength(condition) + room <= MAX_FILTER_BYTES
+  const condition = `namespace = "${namespace}" AND ${own}`
+  if (!fits(condition)) {
     complainUsage(`«${text}» had too many names for one look`, 'Ask by one of them: --filter \'resource.name : "…"\'')
   }
-  return { condition, exists: !suffix && (model?.exists ?? false) }
+  if (!model || suffix) return { condition, exists: false }
+  const gates = await findGatesOf(context, model)
+  const guarded = `namespace = "${namespace}" AND ((${own}) OR ${anyGate(gates)})`
+  const isWhole = gates.length === 0 || fits(guarded)
+  if (!isWhole) context.note(`Its gates are too many for one look; see: ${gatesHint(namespace)}`)
+  return { condition: gates.length > 0 && isWhole ? guarded : condition, exists: model.exists }
 }
 
 async function suffixOf(

@@ -10,6 +10,7 @@ import { readLimit, takePages, tellMore, type LimitOptions } from '../pages.ts'
 import { unary } from '../registry.ts'
 import { retry } from '../retry.ts'
 import { findAbout, type About } from './log-about.ts'
+import { findGateQuestion } from './log-gates.ts'
 
 interface LogOptions extends LimitOptions {
   filter?: string
@@ -27,15 +28,21 @@ export async function log(context: Context, text: string | undefined, options: L
     .join(' AND ')
   const { entries, hasMore, logSize } = await fetchEntries(context, filter, options)
   if (entries.length === 0 && !about.exists) {
-    throw new Complaint('notFound', `the log knows nothing of ${text}`, {
-      hint: 'See what there is with: modelkeep list',
-    })
+    throw await explainUnknown(context, text!)
   }
   if (options.follow) return follow(context, filter, entries, logSize)
   const { output } = context
   if (output.json) return output.document({ entries: entries.map(entryJson), hasMore, logSize: String(logSize) })
   output.write(entries.length > 0 ? table(HEAD, entries.map(entryRow)) : 'nothing happened')
   tellMore(context, hasMore)
+}
+
+async function explainUnknown(context: Context, text: string): Promise<Complaint> {
+  const gate = await findGateQuestion(context, text)
+  if (gate) return new Complaint('notFound', `${text} is no model, but a gate`, { hint: `See it with: ${gate}` })
+  return new Complaint('notFound', `the log knows nothing of ${text}`, {
+    hint: 'See what there is with: modelkeep list',
+  })
 }
 
 function roomFor({ filter = '' }: LogOptions): number {
@@ -117,9 +124,12 @@ function entryRow({ event }: LogEntry): string[] {
 
 /** What happened, in a few words more. */
 function detailText(type = '', details: JsonObject = {}): string {
-  const { suite, verdict, number } = details
+  const { suite, verdict, number, because } = details
   if (typeof suite === 'string' && typeof verdict === 'string') return ` ${suite} ${verdict.toLowerCase()}`
-  if (type.startsWith('promotion.') && typeof number === 'number') return ` → ${number}`
+  if (type.startsWith('promotion.') && typeof number === 'number') {
+    const why = typeof because === 'string' ? `: ${because.toLowerCase().replaceAll('_', ' ')}` : ''
+    return ` → ${number}${why}`
+  }
   return moveText(details)
 }
 

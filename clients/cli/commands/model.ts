@@ -115,7 +115,7 @@ export async function unarchiveModel(context: Context, text: string, { reason = 
 export async function deleteModel(context: Context, text: string, options: Why & { yes?: boolean }): Promise<void> {
   const registry = context.registry()
   const model = parseModelRef(text, context.namespace)
-  await confirm(`Delete ${text} and all its versions for ever?`, options.yes ?? false)
+  await confirm(`delete ${text} and all its versions for ever`, options.yes ?? false)
   const request = { model, reason: options.reason ?? '', requestId: randomUUID() }
   await registry.metadata(ModelService).deleteModel(request, unary(registry))
   if (context.output.json) return context.output.document({ deleted: text })

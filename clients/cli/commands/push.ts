@@ -47,16 +47,19 @@ export async function push(context: Context, path: string, model: string, option
   const owner = await findOrCreateModel(registry, target.namespace, target.model)
   const { version, created } = await createVersion(registry, owner, { manifestDigest: digest, facts, ...texts })
   const { namespace, model: name } = version
+  const hasOptions = FACT_OPTIONS.some((name) => options[name] !== undefined)
+  const warnings = created ? [] : differences(version, texts.semver, hasOptions ? facts : undefined)
   const moved = []
   for (const alias of options.alias ?? []) {
     const reason = options.reason ?? `pushed as version ${version.number}`
     const move = moveAlias(context, { namespace, model: name, alias }, version.number, { reason })
     // The version stays, whatever becomes of its aliases.
-    move.catch(() => context.note(`pushed ${versionName(version)}, and did not get to set ${alias}`))
+    move.catch(() => {
+      context.note(`${pushedText(version, created)}, and did not get to set ${alias}`)
+      for (const warning of warnings) context.note(warning)
+    })
     moved.push(await move)
   }
-  const hasOptions = FACT_OPTIONS.some((name) => options[name] !== undefined)
-  const warnings = created ? [] : differences(version, texts.semver, hasOptions ? facts : undefined)
   report(context, { version, created, sent, warnings, aliases: moved.map(({ name: alias }) => alias) })
 }
 
@@ -119,6 +122,10 @@ async function send(context: Context, lanes: Lanes, { target, files, semver }: T
   }
 }
 
+function pushedText(version: Version, created: boolean): string {
+  return `${created ? 'pushed' : 'already there as'} ${versionName(version)}`
+}
+
 interface Outcome {
   version: Version
   created: boolean
@@ -131,7 +138,7 @@ function report(context: Context, { version, created, sent, warnings, aliases }:
   const { output } = context
   if (output.json)
     return output.document({ version: jsonOf(VersionSchema, version), created, ...sent, aliases, warnings })
-  output.write(created ? `pushed ${versionName(version)}` : `already there as ${versionName(version)}`)
+  output.write(pushedText(version, created))
   const { sentBytes, existingBytes } = sent
   output.write(
     factLines([
@@ -154,7 +161,7 @@ function differences(version: Version, semver: string, given: VersionFacts | und
   }
   if (given && !equals(VersionFactsSchema, given, version.facts ?? given)) {
     warnings.push(
-      'The facts given now differ from those it was registered with. Facts never change; see: modelkeep show',
+      'The facts given now differ from those it was registered with, and were dropped: facts never change. See: modelkeep show',
     )
   }
   return warnings

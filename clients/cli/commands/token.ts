@@ -28,7 +28,8 @@ export async function createToken(
   if (context.output.json) return context.output.document({ token: jsonOf(TokenSchema, token!), secret })
   context.output.write(secret)
   context.note(`A token for ${principal}, until ${time(token!.expireTime)}. It is shown this once.`)
-  context.note(`Give it a role with: modelkeep role grant ${principal} contributor -n <namespace>`)
+  context.note(`Give ${principal} a role, reader, contributor, approver or admin, with:`)
+  context.note(`  modelkeep -n <namespace> role grant ${principal} <role>`)
 }
 
 /** `12h`, `90d`, in milliseconds. */

@@ -63,6 +63,7 @@ function addPrivacyCommands(audit: Command): void {
     .description('erase private values of an event, its reason above all; the log tells of it, and every proof holds')
     .requiredOption('--reason <text>', 'why, and on what basis')
     .option('--field <name...>', 'what to erase, as «reason» or «details.email»; default: all')
+    .option('--yes', 'do not ask')
     .action(lazily(async () => (await load()).redact))
   const hold = audit.command('hold').description('keep private values from being erased')
   hold
