@@ -85,8 +85,8 @@ function hintWhoMay({ promotion, because }: Metadata): string {
   if (because === 'NOT_ASKED') return `See whom its gates ask with: modelkeep promotion show ${promotion}`
   if (because === 'VOTED') return `See what it waits for with: modelkeep promotion show ${promotion}`
   return (
-    'Somebody else with the role approver on its namespace must; an administrator sees who has it with: ' +
-    'modelkeep -n <namespace> role list, and gives it with: modelkeep -n <namespace> role grant <principal> approver'
+    'Somebody else must, with the role approver on the namespace. Administrators see and give it with: ' +
+    'modelkeep -n <namespace> role list, and role grant <principal> approver'
   )
 }
 

@@ -140,6 +140,27 @@ test('a promotion is rejected or taken back', async () => {
   ])
 })
 
+test('who of the voters counts is told where not all of them do', async () => {
+  await pushTwo('counted')
+  for (const name of ['eve', 'zoe']) await people.join(server, name, 'approver')
+  const gate = ['gate', 'create', 'counted-three', '--model', 'counted', '--alias', 'production', '--approvals', '3']
+  await server.ok(...gate)
+  const promote = ['promote', 'counted:2', 'production', '--reason', 'try it']
+  const { id } = await people.json<{ id: string }>('ada', ...promote)
+  const yes = ['promotion', 'approve', id, '--reason', 'fine']
+  await people.ok('eve', ...yes)
+  await people.ok('zoe', ...yes)
+  expect(await people.ok('ci', 'promotion', 'show', id)).not.toContain('COUNTS')
+  expect((await people.run('zoe', ...yes)).err).toMatch(
+    new RegExp(`approved it already\\n  See what it waits for with: modelkeep promotion show ${id}\\n`),
+  )
+  await server.ok('role', 'revoke', 'eve')
+  const shown = await people.ok('ci', 'promotion', 'show', id)
+  expect(shown).toContain('… 1 of 3 approvals')
+  expect(shown).toMatch(/ eve +yes +none: may not approve any more +fine\n.* zoe +yes +counted-three +fine\n/)
+  expect(await people.ok('ci', 'promotion', 'list', '--model', 'counted')).toMatch(/pending +1\/3 /)
+})
+
 test('a push of what is there says so, and what it dropped, where a gate keeps its alias', async () => {
   const file = await server.write('kept.bin', Buffer.from('kept'))
   await people.ok('ci', 'push', file, 'kept', '--metric', 'f1=0.9')

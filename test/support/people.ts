@@ -14,12 +14,14 @@ export class People {
   /** `roles`: on the namespace default, by name. */
   static async join(server: StandaloneHome, roles: Record<string, string>): Promise<People> {
     const people = new People(await server.address())
-    for (const [name, role] of Object.entries(roles)) {
-      const { secret } = await server.json<{ secret: string }>('token', 'create', name)
-      await server.ok('role', 'grant', name, role)
-      people.#tokens.set(name, secret)
-    }
+    for (const [name, role] of Object.entries(roles)) await people.join(server, name, role)
     return people
+  }
+
+  async join(server: StandaloneHome, name: string, role: string): Promise<void> {
+    const { secret } = await server.json<{ secret: string }>('token', 'create', name)
+    await server.ok('role', 'grant', name, role)
+    this.#tokens.set(name, secret)
   }
 
   run(name: string, ...args: string[]): Promise<Ended> {

@@ -10,7 +10,7 @@ import {
   type GateRules,
 } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { VoteSchema } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
-import { countedText, decisionText } from '../../clients/cli/commands/decisions.ts'
+import { countsFor, decisionText } from '../../clients/cli/commands/decisions.ts'
 import { readRules, ruleRows, type RuleOptions } from '../../clients/cli/commands/gate-rules.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'modelkeep-rules-'))
@@ -117,15 +117,16 @@ test('a decision tells what holds, what does not and why, and who has to agree',
   ])
 })
 
-test.each([
-  [{ approvalsGiven: 2 }, []],
-  [{ approvalsGiven: 1, approvers: ['bob', 'eve'] }, ['for release counts: bob']],
-  [{ approvalsGiven: 0, approvers: ['eve'] }, ["for release nobody's approval counts: it asks others"]],
-  [{ approvalsGiven: 1 }, ['for release count 1 of ada, bob: an approval counts while its principal may approve']],
-  [{ approvalsGiven: 0 }, ["for release nobody's approval counts: an approval counts while its principal may approve"]],
-  [{ approvalsGiven: 0, approvalsRequired: 0 }, []],
-])('of the approvals of ada and bob, where a gate has %j: %j', (decision, expected) => {
-  const votes = ['ada', 'bob'].map((principal) => create(VoteSchema, { principal, approved: true }))
-  const gate = create(GateDecisionSchema, { gate: 'release', approvalsRequired: 2, ...decision })
-  expect(countedText(gate, [...votes, create(VoteSchema, { principal: 'eve' })])).toEqual(expected)
+test('an approval counts for the gates that ask its principal, while that may approve', () => {
+  const decisions = [
+    create(GateDecisionSchema, { gate: 'all', approvalsRequired: 1 }),
+    create(GateDecisionSchema, { gate: 'some', approvalsRequired: 1, approvers: ['ada'] }),
+    create(GateDecisionSchema, { gate: 'none' }),
+  ]
+  const gatesOf = (vote: { principal: string; approved: boolean; counts: boolean }): string[] =>
+    countsFor(create(VoteSchema, vote), decisions)
+  expect(gatesOf({ principal: 'ada', approved: true, counts: true })).toEqual(['all', 'some'])
+  expect(gatesOf({ principal: 'bob', approved: true, counts: true })).toEqual(['all'])
+  expect(gatesOf({ principal: 'ada', approved: true, counts: false })).toEqual([])
+  expect(gatesOf({ principal: 'ada', approved: false, counts: true })).toEqual([])
 })

@@ -28,19 +28,18 @@ function approvalText(decision: Pick<GateDecision, 'approvalsRequired' | 'approv
   return [`  ${sign} ${approvalsGiven} of ${approvalsRequired} approvals${whose}`]
 }
 
-/** Whose approvals count for a gate, where not all of them do. */
-export function countedText({ gate, approvers, approvalsGiven, approvalsRequired }: GateDecision, votes: Vote[]) {
-  const approved = votes.filter((vote) => vote.approved).map(({ principal }) => principal)
-  if (approvalsRequired === 0 || approved.length === approvalsGiven) return []
-  const asked = approved.filter((principal) => approvers.length === 0 || approvers.includes(principal))
-  const names = asked.map(clean).join(', ')
-  if (approvalsGiven === 0) return [`for ${gate} nobody's approval counts: ${whyNot(asked)}`]
-  if (approvalsGiven === asked.length) return [`for ${gate} counts: ${names}`]
-  return [`for ${gate} count ${approvalsGiven} of ${names}: ${whyNot(asked)}`]
+/** The gates that ask for approvals. */
+export function askingGates(decisions: GateDecision[]): GateDecision[] {
+  return decisions.filter(({ approvalsRequired }) => approvalsRequired > 0)
 }
 
-function whyNot(asked: string[]): string {
-  return asked.length === 0 ? 'it asks others' : 'an approval counts while its principal may approve'
+/** The gates for which a vote counts, by name. */
+export function countsFor({ principal, approved, counts }: Vote, decisions: GateDecision[]): string[] {
+  if (!approved || !counts) return []
+  const asking = askingGates(decisions).filter(
+    ({ approvers }) => approvers.length === 0 || approvers.includes(principal),
+  )
+  return asking.map(({ gate }) => gate)
 }
 
 /** How many conditions do not hold. */

@@ -1,5 +1,6 @@
 // promotion list and show.
 import { PromotionSchema, PromotionState, type Promotion, type Vote } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
+import type { GateDecision } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { PromotionService } from '#gen/modelkeep/metadata/v1/promotion_service_pb.ts'
 import { complainUsage } from '../complaint.ts'
 import type { Context } from '../context.ts'
@@ -7,7 +8,7 @@ import { facts, jsonOf, table, time } from '../output.ts'
 import { readLimit, takePages, tellMore, type LimitOptions } from '../pages.ts'
 import { parseModelRef } from '../refs.ts'
 import { requireNamespace, unary } from '../registry.ts'
-import { countedText, decisionText } from './decisions.ts'
+import { askingGates, countsFor, decisionText } from './decisions.ts'
 import { aliasOf, approvalsOf, moveOf, stateOf } from './promotion-text.ts'
 
 const STATES: Record<string, PromotionState> = {
@@ -65,9 +66,7 @@ export async function showPromotion(context: Context, id: string): Promise<void>
   output.write(facts(promotionRows(promotion!)))
   const { decisions, votes } = promotion!
   if (decisions.length > 0) output.write(`\n${lookedAt(promotion!)}\n${decisions.map(decisionText).join('\n')}`)
-  if (votes.length > 0) output.write(`\n${table(['WHEN', 'WHO', 'SAID', 'WHY'], votes.map(voteRow))}`)
-  const counted = decisions.flatMap((decision) => countedText(decision, votes))
-  if (counted.length > 0) output.write(`\n${counted.join('\n')}`)
+  if (votes.length > 0) output.write(`\n${votesText(promotion!)}`)
 }
 
 /** When the conditions had these results. */
@@ -90,6 +89,20 @@ function promotionRows(promotion: Promotion): [string, string][] {
     ['until', untilOf(promotion)],
     ['ended', closer ? `${time(closeTime)} by ${closer}${closeReason && `: ${closeReason}`}` : ''],
   ]
+}
+
+/** For which gates each counts is told where that is not: all for all. */
+function votesText({ votes, decisions }: Promotion): string {
+  const approvals = votes.filter(({ approved }) => approved)
+  const isPlain = askingGates(decisions).every(({ approvalsGiven }) => approvalsGiven === approvals.length)
+  if (isPlain) return table(['WHEN', 'WHO', 'SAID', 'WHY'], votes.map(voteRow))
+  const rows = votes.map((vote) => voteRow(vote).toSpliced(3, 0, countsText(vote, decisions)))
+  return table(['WHEN', 'WHO', 'SAID', 'COUNTS FOR', 'WHY'], rows)
+}
+
+function countsText(vote: Vote, decisions: GateDecision[]): string {
+  if (vote.approved && !vote.counts) return 'none: may not approve any more'
+  return countsFor(vote, decisions).join(', ')
 }
 
 function voteRow({ voteTime, principal, approved, reason }: Vote): string[] {
