@@ -98,8 +98,20 @@ export const BROKEN_PROMOTIONS: [string, Told[]][] = [
     '1 of the 2 approvals that the gate fraud/g asks for were given',
     [...ASKED, approve('erin'), apply(['erin']), promoted()],
   ],
+  [
+    'erin could not approve any more',
+    [
+      ...ASKED,
+      approve('erin'),
+      role('erin', 'fraud', 'CONTRIBUTOR', { minute: 3 }),
+      approve('frank', {}, { minute: 5 }),
+      apply(BOTH, {}, { minute: 5 }),
+      promoted({}, { minute: 5 }),
+    ],
+  ],
   ['0 of the 2 approvals', [...ASKED, apply([]), promoted()]],
-  ['1 of the 2 approvals', [...ASKED, approve('erin'), apply(['erin', 'grace']), promoted()]],
+  ['1 of the 2 approvals', [...ASKED, approve('erin'), apply(['erin']), promoted()]],
+  ['it was approved by erin', [...ASKED, approve('erin'), apply(['erin', 'grace']), promoted()]],
   [
     '0 of the 1 approvals that the gate fraud/h',
     [
@@ -112,7 +124,7 @@ export const BROKEN_PROMOTIONS: [string, Told[]][] = [
     ],
   ],
   ['it was approved by erin, frank', [...AGREED, apply(['erin', 'grace', 'frank']), promoted()]],
-  ['it was approved by erin, frank', [...AGREED, apply(['frank', 'frank']), promoted()]],
+  ['1 of the 2 approvals', [...AGREED, apply(['frank', 'frank']), promoted()]],
   [
     'it was applied by erin, and not with the last word of frank',
     [...AGREED, apply(BOTH, {}, { actor: by('erin') }), promoted()],

@@ -72,6 +72,18 @@ export const KEPT: [string, Told[]][] = [
 
   ['a promotion that two approved', [...AGREED, apply(BOTH), promoted()]],
   [
+    'a promotion of which somebody who had approved has left',
+    [
+      ...ASKED,
+      approve('erin'),
+      role('erin', 'fraud', 'CONTRIBUTOR', { minute: 3 }),
+      approve('frank', {}, { minute: 5 }),
+      approve('grace', {}, { minute: 5 }),
+      apply(['frank', 'grace'], {}, { actor: by('grace'), minute: 5 }),
+      promoted({}, { actor: by('grace'), minute: 5 }),
+    ],
+  ],
+  [
     'a promotion of a model that was renamed meanwhile',
     [
       ...AGREED,

@@ -69,11 +69,22 @@ export function judgeActor(event: Judged, need: Need, namespace: string, access:
   const token = access.tokens.get(credentialId)
   if (token?.principal !== principal) return `it was done with a token that ${who} was not given`
   if (time > Math.min(token.expires, token.revoked) + GRACE_MS) return `the token of ${who} had ended`
-  const rank = RANKS[need] ?? RANKS['ADMIN']!
-  const place = need === 'PLATFORM' ? EVERYWHERE : namespace
-  const roles = access.roles.get(principal)
-  if (Math.max(rankAt(roles?.get(EVERYWHERE), time), rankAt(roles?.get(place), time)) >= rank) return undefined
+  const [role, place] = need === 'PLATFORM' ? (['ADMIN', EVERYWHERE] as const) : ([need, namespace] as const)
+  if (holdsRole({ principal, role, namespace: place, time }, access)) return undefined
   return `${who} had no role for it: ${need} on ${place} is needed`
+}
+
+interface Holding {
+  principal: string
+  /** Or one that may do more. */
+  role: Exclude<Need, 'PLATFORM'>
+  namespace: string
+  time: number
+}
+
+export function holdsRole({ principal, role, namespace, time }: Holding, access: Access): boolean {
+  const roles = access.roles.get(principal)
+  return [EVERYWHERE, namespace].some((place) => rankAt(roles?.get(place), time) >= RANKS[role]!)
 }
 
 function rankAt(role: Role | undefined, time: number): number {

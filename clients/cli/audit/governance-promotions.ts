@@ -1,5 +1,5 @@
 // Promotions as the events tell of them: who asked, who agreed, and whether that was enough when the alias was moved.
-import { isService, type Need } from './governance-access.ts'
+import { holdsRole, isService, type Access, type Need } from './governance-access.ts'
 import { countOf, counts, findUnlisted, findUnmet, guardsOf, type Gate } from './governance-gates.ts'
 import { aliasKey, type Judge, type Registry } from './governance-registry.ts'
 import type { Judged } from './judged.ts'
@@ -145,7 +145,7 @@ export const expirePromotion: Judge = (event, registry) => {
   return event.time < promotion!.expires ? 'its time was not over' : undefined
 }
 
-export const applyPromotion: Judge = (event, registry) => {
+export const applyPromotion: Judge = (event, registry, access) => {
   const { index, id, name, principal } = event
   const promotion = registry.waiting.get(id)
   const over = end(event, registry, 'applied')
@@ -159,21 +159,26 @@ export const applyPromotion: Judge = (event, registry) => {
     findWrongTarget(event, promotion, registry) ??
     findUnlisted(event.details['gates'], guards) ??
     findUnmet(event.details['gates'], guards) ??
-    findUnapproved(event, promotion, guards)
+    findUnapproved(event, promotion, guards, access)
   )
 }
 
-/** Whether as many have agreed as each gate asks, and who did. */
-function findUnapproved({ principal, details }: Judged, promotion: Promotion, guards: Gate[]): string | undefined {
+/** Whether as many have agreed as each gate asks, who may still do so, and who did. */
+function findUnapproved(event: Judged, promotion: Promotion, guards: Gate[], access: Access): string | undefined {
+  const { principal, namespace, time, details } = event
   const { approvals, requester } = promotion
+  const told = new Set(Array.isArray(details['approvers']) ? (details['approvers'] as unknown[]).map(textOf) : [])
+  const counted = approvals.filter((approver) => told.delete(approver))
+  if (told.size > 0) return `it was approved by ${approvals.join(', ') || 'nobody'}`
+  const former = counted.find(
+    (approver) => !holdsRole({ principal: approver, role: 'APPROVER', namespace, time }, access),
+  )
+  if (former !== undefined) return `${former} could not approve any more`
   for (const gate of guards) {
-    const given = approvals.filter((approver) => counts(gate, approver)).length
+    const given = counted.filter((approver) => counts(gate, approver)).length
     if (given < gate.required)
       return `${given} of the ${gate.required} approvals that the gate ${gate.name} asks for were given`
   }
-  const told = Array.isArray(details['approvers']) ? (details['approvers'] as unknown[]) : []
-  const isSame = told.length === approvals.length && approvals.every((approver) => told.includes(approver))
-  if (!isSame) return `it was approved by ${approvals.join(', ') || 'nobody'}`
   const last = approvals.at(-1) ?? requester
   return principal === last ? undefined : `it was applied by ${principal}, and not with the last word of ${last}`
 }

@@ -1,5 +1,6 @@
 // Models and versions as the events tell of them. Each rule applies an event and says what is wrong with it.
 import { gatesOf, type Gates } from './governance-gates.ts'
+import type { Access } from './governance-access.ts'
 import type { Applied, Promotion } from './governance-promotions.ts'
 import type { Judged } from './judged.ts'
 import { show } from './values.ts'
@@ -44,7 +45,7 @@ export interface Registry {
   applied: Applied | undefined
 }
 
-export type Judge = (event: Judged, registry: Registry) => string | undefined
+export type Judge = (event: Judged, registry: Registry, access: Access) => string | undefined
 
 export function emptyRegistry(): Registry {
   return {
@@ -84,12 +85,12 @@ export const changeModel: Judge = ({ id, name }, { models }) => {
   return model.name === name ? undefined : `it was called ${model.name}`
 }
 
-export const deleteModel: Judge = (event, registry) => {
+export const deleteModel: Judge = (event, registry, access) => {
   const { id, details } = event
   const { models, names, aliases } = registry
   const model = models.get(id)
   if (!model) return 'it was not there'
-  const wrong = changeModel(event, registry)
+  const wrong = changeModel(event, registry, access)
   models.delete(id)
   names.delete(model.name)
   if (wrong) return wrong

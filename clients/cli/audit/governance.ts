@@ -151,7 +151,7 @@ export function replayGovernance(): Governance {
       const { applied } = state
       judged += 1
       complain(event, findUnentitled(event, rule, state, access))
-      const wrong = rule.judge?.(event, state)
+      const wrong = rule.judge?.(event, state, access)
       complain(event, findErased(event, rule) ?? findMisplaced(event, rule) ?? wrong)
       rule.grant?.(event, access)
       if (!applied || state.applied !== applied) return
