@@ -131,6 +131,9 @@ test('what the services did is accepted: promotions of every end, gates that cha
   const { code, out, err } = await verify()
   expect([code, err]).toEqual([0, ''])
   expect(out).toMatch(/rules kept: \d+ changes of models, versions, aliases, gates, promotions, roles and tokens/)
+  expect(out).toMatch(
+    /aliases moved: \d times by promotions, \d times past their gates\n {2}past its gates: entry \d+, /,
+  )
 })
 
 /** What somebody does who may write into the database, and knows what events look like. */

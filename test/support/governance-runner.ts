@@ -1,15 +1,16 @@
 // Replays stories by verifiers, in a process of its own: node governance-runner.ts STORIES FOLDERS, files of JSON. Each folder
-// holds the verifier's files. Prints, for each folder, what was found wrong with each story.
+// holds the verifier's files. Prints, for each folder, what was found wrong with each story, and counted.
 import { readFileSync } from 'node:fs'
 import type { Told } from './governed.ts'
 
 type Replay = typeof import('../../clients/cli/audit/governance.ts').replayGovernance
 
-function replay(replayGovernance: Replay, story: Told[]): readonly string[] | string {
+function replay(replayGovernance: Replay, story: Told[]): object | string {
   const governance = replayGovernance()
   try {
     for (const [index, event] of story.entries()) governance.apply(index, event, event.erased)
-    return governance.broken
+    const { broken, replayed } = governance
+    return { broken, replayed }
   } catch (error) {
     return (error as Error).message
   }

@@ -41,6 +41,7 @@ const GATE = ['model_id', 'revision']
 const GATE_RULES = [...GATE, 'alias_pattern', 'approvals_required', 'approvers', 'conditions', 'expiry_seconds']
 const PROMOTION = ['model_id', 'alias', 'number']
 const APPLIED = 'promotion.applied.v1'
+const FORCED = 'alias.forced.v1'
 const REQUEST = [...PROMOTION, 'from', 'gates', 'creator', 'expire_time']
 
 const RULES = new Map<unknown, Rule>(
@@ -60,7 +61,7 @@ const RULES = new Map<unknown, Rule>(
     'evaluation.created.v1': { needs: 'CONTRIBUTOR', judge: registry.measureVersion },
     'alias.moved.v1': { needs: 'CONTRIBUTOR', reads: [...MOVE, 'promotion_id'], judge: aliases.moveAlias },
     'alias.removed.v1': { needs: 'CONTRIBUTOR', reads: [...MOVE, 'promotion_id'], judge: aliases.moveAlias },
-    'alias.forced.v1': { needs: 'ADMIN', reads: [...MOVE, 'gates'], judge: aliases.forceAlias },
+    [FORCED]: { needs: 'ADMIN', reads: [...MOVE, 'gates'], judge: aliases.forceAlias },
     'gate.created.v1': { needs: 'ADMIN', reads: GATE_RULES, judge: gates.createGate },
     'gate.updated.v1': { needs: 'ADMIN', reads: GATE_RULES, judge: gates.updateGate },
     'gate.deleted.v1': { needs: 'ADMIN', reads: GATE, judge: gates.deleteGate },
@@ -108,6 +109,16 @@ const RULES = new Map<unknown, Rule>(
 const PRODUCER = 'metadata'
 const SHOWN = 10
 
+/** What an auditor asks first. */
+export interface Replayed {
+  /** How many events. */
+  events: number
+  /** How many promotions moved an alias. */
+  promotions: number
+  /** Where an admin went past gates, as `entry 7, fraud/scorer@live`. */
+  forced: string[]
+}
+
 export interface Governance {
   judge(event: Judged): void
   /** Of each entry in turn. `erased`: which of its private values were. */
@@ -116,8 +127,8 @@ export interface Governance {
   complain(wrong: string): void
   /** Throws Unmet where a rule was broken. */
   finish(): void
-  /** How many events were judged. */
-  readonly judged: number
+  /** What was judged. */
+  readonly replayed: Replayed
   /** What is wrong, and where. */
   readonly broken: readonly string[]
 }
@@ -136,20 +147,20 @@ export function replayGovernance(): Governance {
   const access = noAccess()
   const state = registry.emptyRegistry()
   const broken: string[] = []
-  let judged = 0
+  const replayed: Replayed = { events: 0, promotions: 0, forced: [] }
   const complain = ({ index, type, name }: Pick<Judged, 'index' | 'type' | 'name'>, wrong: string | undefined) => {
     if (wrong) broken.push(`entry ${index}, ${type} of ${name}: ${wrong}`)
   }
   return {
     broken,
+    replayed,
     complain: (wrong) => void broken.push(wrong),
-    get judged() {
-      return judged
-    },
     judge(event) {
       const rule = RULES.get(event.type)!
       const { applied } = state
-      judged += 1
+      replayed.events += 1
+      if (event.type === APPLIED) replayed.promotions += 1
+      if (event.type === FORCED) replayed.forced.push(`entry ${event.index}, ${event.name}`)
       complain(event, findUnentitled(event, rule, state, access))
       const wrong = rule.judge?.(event, state, access)
       complain(event, findErased(event, rule) ?? findMisplaced(event, rule) ?? wrong)

@@ -7,6 +7,7 @@ import { findProof, PROOF_HEADER } from '#lib/tlog-proof.ts'
 import { Complaint, type ExitName } from '../complaint.ts'
 import { findConsistency } from './consistency-file.ts'
 import { findHeader } from './export-file.ts'
+import type { Replayed } from './governance.ts'
 import { openCheckpoint, requireQuorum, type Trust } from './open-checkpoint.ts'
 import { Tampered, Unmet, Unreachable, Unusable } from './verdict.ts'
 import { requireNotShrunk, requireRoot, verifyContinued } from './verify-consistency.ts'
@@ -16,9 +17,10 @@ import { verifyProof, verifyValues } from './verify-proof.ts'
 /** What was found, for people and for programs. */
 export interface Report {
   lines: string[]
-  document: Record<string, string | Record<string, string>>
+  document: Record<string, string | string[] | Record<string, string>>
 }
 
+const SHOWN = 10
 const CHUNK_BYTES = 1024 * 1024
 /** Longer than a checkpoint with many signatures, or the first line of an export. */
 const MAX_NOTE_BYTES = 128 * 1024
@@ -92,7 +94,7 @@ async function isExport(file: string): Promise<boolean> {
 }
 
 async function checkExport(file: string, trust: Trust): Promise<Report> {
-  const { checkpoint, producers, values, judged } = await verifyExport(chunksOf(file), trust)
+  const { checkpoint, producers, values, replayed } = await verifyExport(chunksOf(file), trust)
   const { origin } = checkpoint
   const [size, root] = [String(checkpoint.size), checkpoint.root.toString('base64')]
   const counts = [...producers].map(([name, sequence]): [string, string] => [name, String(sequence)])
@@ -100,13 +102,31 @@ async function checkExport(file: string, trust: Trust): Promise<Report> {
     `verified: ${size} entries of ${origin}, root ${root}`,
     `events without a gap: ${counts.map((count) => count.join(' ')).join(', ')}`,
     `private values: ${values.shown} as committed, ${values.erased} erased`,
-    `rules kept: ${judged} changes of models, versions, aliases, gates, promotions, roles and tokens were replayed`,
+    `rules kept: ${replayed.events} changes of models, versions, aliases, gates, promotions, roles and tokens were replayed`,
+    ...tellMoves(replayed),
   ]
   const found = { shown: String(values.shown), erased: String(values.erased) }
   return {
     lines,
-    document: { origin, size, root, producers: Object.fromEntries(counts), values: found, replayed: String(judged) },
+    document: {
+      origin,
+      size,
+      root,
+      producers: Object.fromEntries(counts),
+      values: found,
+      replayed: String(replayed.events),
+      promotions: String(replayed.promotions),
+      forced: replayed.forced,
+    },
   }
+}
+
+/** How guarded aliases moved. */
+function tellMoves({ promotions, forced }: Replayed): string[] {
+  if (promotions + forced.length === 0) return []
+  const moved = `aliases moved: ${promotions} times by promotions, ${forced.length} times past their gates`
+  const more = forced.length > SHOWN ? [`  and ${forced.length - SHOWN} more`] : []
+  return [moved, ...forced.slice(0, SHOWN).map((move) => `  past its gates: ${move}`), ...more]
 }
 
 async function checkProof(file: string, trust: Trust): Promise<Report> {

@@ -5,7 +5,7 @@ import type { Checkpoint } from '#lib/note.ts'
 import { watchErasures } from './erasures.ts'
 import { findHeader } from './export-file.ts'
 import { requireFollowing, requireNext, type Part, type Terms } from './export-part.ts'
-import { replayGovernance } from './governance.ts'
+import { replayGovernance, type Replayed } from './governance.ts'
 import { splitParts } from './lines.ts'
 import { openCheckpoint, requireQuorum, type Trust } from './open-checkpoint.ts'
 import { checkHere, checkInThreads } from './part-threads.ts'
@@ -20,8 +20,8 @@ export interface Verified {
   oldRoot: Buffer | undefined
   /** Private values that are there, and that were erased. */
   values: { shown: number; erased: number }
-  /** How many events were replayed. */
-  judged: number
+  /** What was replayed of the registry's rules. */
+  replayed: Replayed
 }
 
 /** Threads take a while to begin, and to get fast. */
@@ -131,7 +131,7 @@ class JoinedParts {
       producers: this.#producers,
       oldRoot: this.#oldRoot,
       values: this.#values,
-      judged: this.#governance.judged,
+      replayed: this.#governance.replayed,
     }
   }
 }
