@@ -144,6 +144,7 @@ function inOptions(message: string): string {
     .replaceAll(/\bat_time\b/g, '--at')
     .replaceAll(/\border_by\b/g, '--order-by')
     .replaceAll(/\bnew_name\b/g, 'the new name')
+    .replace(/^rules must\b/, 'a gate must')
     .replace(/^filter\b/, '--filter')
 }
 

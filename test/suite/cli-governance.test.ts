@@ -138,6 +138,11 @@ test('a promotion is rejected or taken back', async () => {
     [second.id, 'PROMOTION_STATE_WITHDRAWN'],
     [first.id, 'PROMOTION_STATE_REJECTED'],
   ])
+  await server.ok('gate', 'update', 'ranker-two', '--approver', 'zoe')
+  const third = await people.json<{ id: string }>('ada', ...promote)
+  const unasked = await people.run('bob', 'promotion', 'approve', third.id, '--reason', 'fine')
+  expect(unasked.code).toBe(4)
+  expect(unasked.err).toContain(`whom its gates ask with: modelkeep promotion show ${third.id}`)
 })
 
 test('who of the voters counts is told where not all of them do', async () => {
@@ -324,6 +329,7 @@ test.each([
   ['more than one slash', ['gate', 'show', 'a/b/c']],
   ['nothing to change', ['gate', 'update', 'g']],
   ['has no rules', ['gate', 'create', 'g', '--file', 'package.json']],
+  ['a gate must have a condition', ['gate', 'create', 'g', '--alias', 'a']],
   ['--reason', ['promote', 'scorer:1', 'production']],
   ['is none of pending', ['promotion', 'list', '--state', 'lost']],
   ['must be a UUID', ['promotion', 'approve', 'x', '--reason', 'y']],
