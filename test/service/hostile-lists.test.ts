@@ -8,11 +8,13 @@ import { AliasService } from '../../gen/modelkeep/metadata/v1/alias_service_pb.t
 import { Role } from '../../gen/modelkeep/metadata/v1/identity_pb.ts'
 import { Verdict } from '../../gen/modelkeep/metadata/v1/evaluation_pb.ts'
 import { EvaluationService } from '../../gen/modelkeep/metadata/v1/evaluation_service_pb.ts'
+import { GateService } from '../../gen/modelkeep/metadata/v1/gate_service_pb.ts'
 import { IdentityService } from '../../gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { ModelService } from '../../gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { NamespaceService } from '../../gen/modelkeep/metadata/v1/namespace_service_pb.ts'
 import { ManifestService } from '../../gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { BlobService } from '../../gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { PromotionService } from '../../gen/modelkeep/metadata/v1/promotion_service_pb.ts'
 import { VersionService } from '../../gen/modelkeep/metadata/v1/version_service_pb.ts'
 import { createHash } from 'node:crypto'
 import { startAllServices, type AllServices } from '../support/all-services.ts'
@@ -20,6 +22,7 @@ import { METHODS } from '../support/every-service.ts'
 import { refusalOf } from '../support/refusal.ts'
 
 let all: AllServices
+let gateId: string
 const model = { ref: { case: 'name' as const, value: { model: 'scorer' } } }
 const selector = { case: 'number' as const, value: 1 }
 const version = { ref: { case: 'name' as const, value: { model: 'scorer', selector } } }
@@ -44,8 +47,22 @@ beforeAll(async () => {
     const measured = { suite: 'smoke', verdict: Verdict.PASSED }
     await all.client(EvaluationService, 'mk_admin').createEvaluation({ version: first, facts: measured })
   }
+  await makeGoverned()
 })
 afterAll(() => all.close())
+
+/** Gates, revisions of one, and promotions that wait. */
+async function makeGoverned(): Promise<void> {
+  const gates = all.client(GateService, 'mk_admin')
+  const rules = { aliasPattern: 'guarded-*', approvalsRequired: 1 }
+  for (const name of ['a', 'b', 'c']) gateId = (await gates.createGate({ name, rules })).gate!.id
+  for (const _ of [1, 2]) await gates.updateGate({ name: 'c', rules })
+  for (const number of [1, 2, 3]) {
+    const first = { ref: { case: 'name' as const, value: { model: 'scorer', number } } }
+    const asked = { version: first, alias: `guarded-${number}`, reason: 'better' }
+    await all.client(PromotionService, 'mk_admin').requestPromotion(asked)
+  }
+}
 
 async function makeManifest(): Promise<string> {
   const bytes = randomBytes(10)
@@ -69,7 +86,11 @@ type Answer = { nextPageToken: string }
 
 async function ask(method: DescMethod, request: object): Promise<Answer> {
   const client = all.client(method.parent, 'mk_admin') as unknown as Record<string, (r: object) => Promise<Answer>>
-  const base = { ...(hasField(method, 'model') && { model }), ...(hasField(method, 'version') && { version }) }
+  const base = {
+    ...(hasField(method, 'model') && { model }),
+    ...(hasField(method, 'version') && { version }),
+    ...(hasField(method, 'gate_id') && { gateId }),
+  }
   return client[method.localName]!({ ...base, ...request })
 }
 

@@ -216,7 +216,8 @@ test.each([
 test('erases and holds by command', async () => {
   const { id } = events[2]!
   const args = ['redact', id, '--field', 'details', '--reason', 'asked']
-  expect(await modelkeep(...args)).toMatchObject({ code: 0, out: expect.stringContaining('erased') })
+  expect((await modelkeep(...args)).code).toBe(2)
+  expect(await modelkeep(...args, '--yes')).toMatchObject({ code: 0, out: expect.stringContaining('erased') })
   const { code, out } = await modelkeep('hold', 'place', '--resource', 'r-1', '--reason', 'case 8', '--json')
   expect(code).toBe(0)
   const hold = (JSON.parse(out) as { id: string }).id
