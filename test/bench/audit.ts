@@ -25,7 +25,8 @@ const { values: options } = parseArgs({
 const BATCH = 256
 const PROOF_SIZE = 10_000
 const WARM_UPS = 200
-const APPENDED = options.quick ? 20_000 : 100_000
+/** Enough to be verified in threads, as any log is that takes a while. */
+const APPENDED = options.quick ? 60_000 : 100_000
 const SEEDED = options.size.split(',').filter(Boolean).map(Number)
 const figures = new Figures()
 
