@@ -1,8 +1,10 @@
 // The artifact service on a real S3 server that can be made to fail, and what a patient client does about it.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from '@connectrpc/connect'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { expect } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { retryAfterMs } from '#lib/fault.ts'
 import { S3Store } from '../../services/artifact/store/s3.ts'
 import { startArtifact, type TestArtifact, type TestStore } from './artifact.ts'
 import { blobMessages, digestOf, download, writePart } from './bytes.ts'
@@ -69,7 +71,8 @@ export async function pull({ blobs }: Pick<ChaosArtifact, 'blobs'>, bytes: Buffe
   if (!received.equals(bytes)) throw new Error('the service served wrong bytes as right ones')
 }
 
-/** Repeats `go` until it succeeds, at most `most` times. Returns the reasons of the failures. */
+/** Repeats `go` until it succeeds, at most `most` times. Returns the reasons of the failures. Where somebody else is at it,
+ * it waits as long as it is asked to; other failures are chaos, which nobody has to wait for. */
 export async function persist(go: () => Promise<void>, most = 4): Promise<string[]> {
   const reasons: string[] = []
   for (;;) {
@@ -80,6 +83,7 @@ export async function persist(go: () => Promise<void>, most = 4): Promise<string
       const { reason } = await refusalOf(Promise.reject(error))
       reasons.push(reason || String(error))
       if (reasons.length === most) throw new Error(`failed ${most} times: ${reasons.join(', ')}`, { cause: error })
+      if (reason === 'UPLOAD_BUSY') await sleep(retryAfterMs(error))
     }
   }
 }
