@@ -1,28 +1,18 @@
 // Bad and large input about what was measured: the answer names field and rule, and nothing is kept.
-import type { MessageInitShape } from '@bufbuild/protobuf'
 import { randomUUID } from 'node:crypto'
 import { afterAll, expect, test } from 'vitest'
 import { DatasetRole } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
-import { Verdict, type Evaluation, type EvaluationFactsSchema } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
+import { Verdict } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
+import { measuring, PASSED, type Facts } from '../../support/measuring.ts'
 import { byId, makeModel, newDigest, newName, numbered, selected, startMetadata } from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
-
-type Facts = MessageInitShape<typeof EvaluationFactsSchema>
 
 const metadata = await startMetadata()
 afterAll(() => metadata.close())
 const { admin } = metadata
+const { add, list } = measuring(admin)
 
 const long = (length: number) => 'x'.repeat(length)
-const PASSED: Facts = { suite: 'smoke', verdict: Verdict.PASSED }
-
-async function add(model: string, facts: Facts = PASSED, number = 1): Promise<Evaluation> {
-  const { evaluation } = await admin.evaluations.createEvaluation({ version: numbered(model, number), facts })
-  return evaluation!
-}
-
-const list = async (model: string, question: { suite?: string; pageSize?: number; pageToken?: string } = {}) =>
-  admin.evaluations.listEvaluations({ version: selected(model, { case: 'number', value: 1 }), ...question })
 
 test('every limit can be reached', async () => {
   const name = newName()

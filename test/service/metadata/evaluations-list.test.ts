@@ -1,26 +1,16 @@
 // Lists of what was measured of a version: order, pages, suites.
-import type { MessageInitShape } from '@bufbuild/protobuf'
 import { afterAll, expect, test } from 'vitest'
-import { Verdict, type Evaluation, type EvaluationFactsSchema } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
-import { byId, byName, makeModel, newName, numbered, selected, startMetadata } from '../../support/metadata.ts'
+import type { Evaluation } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
+import { measuring, PASSED } from '../../support/measuring.ts'
+import { byId, byName, makeModel, newName, selected, startMetadata } from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
-
-type Facts = MessageInitShape<typeof EvaluationFactsSchema>
 
 const metadata = await startMetadata()
 afterAll(() => metadata.close())
 const { admin } = metadata
+const { add, list } = measuring(admin)
 
 const long = (length: number) => 'x'.repeat(length)
-const PASSED: Facts = { suite: 'smoke', verdict: Verdict.PASSED }
-
-async function add(model: string, facts: Facts = PASSED, number = 1): Promise<Evaluation> {
-  const { evaluation } = await admin.evaluations.createEvaluation({ version: numbered(model, number), facts })
-  return evaluation!
-}
-
-const list = async (model: string, question: { suite?: string; pageSize?: number; pageToken?: string } = {}) =>
-  admin.evaluations.listEvaluations({ version: selected(model, { case: 'number', value: 1 }), ...question })
 
 test('a list goes from the newest to the oldest by pages, and by suite', async () => {
   const name = newName()

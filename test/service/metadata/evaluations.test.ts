@@ -1,8 +1,8 @@
 // What was measured of versions, over RPC.
-import type { MessageInitShape } from '@bufbuild/protobuf'
 import { randomUUID } from 'node:crypto'
 import { afterAll, expect, test } from 'vitest'
-import { Verdict, type Evaluation, type EvaluationFactsSchema } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
+import { Verdict, type Evaluation } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
+import { measuring, PASSED, type Facts } from '../../support/measuring.ts'
 import {
   byId,
   byName,
@@ -15,21 +15,10 @@ import {
 } from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
-type Facts = MessageInitShape<typeof EvaluationFactsSchema>
-
 const metadata = await startMetadata()
 afterAll(() => metadata.close())
 const { admin } = metadata
-
-const PASSED: Facts = { suite: 'smoke', verdict: Verdict.PASSED }
-
-async function add(model: string, facts: Facts = PASSED, number = 1): Promise<Evaluation> {
-  const { evaluation } = await admin.evaluations.createEvaluation({ version: numbered(model, number), facts })
-  return evaluation!
-}
-
-const list = async (model: string, question: { suite?: string; pageSize?: number; pageToken?: string } = {}) =>
-  admin.evaluations.listEvaluations({ version: selected(model, { case: 'number', value: 1 }), ...question })
+const { add, list } = measuring(admin)
 
 test('an evaluation comes back with the version and the digest of its bytes', async () => {
   const name = newName('Measured')

@@ -1,0 +1,20 @@
+// What tests of evaluations have in common.
+import type { MessageInitShape } from '@bufbuild/protobuf'
+import { Verdict, type Evaluation, type EvaluationFactsSchema } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
+import { numbered, selected, type Clients } from './metadata.ts'
+
+export type Facts = MessageInitShape<typeof EvaluationFactsSchema>
+
+export const PASSED = { suite: 'smoke', verdict: Verdict.PASSED } satisfies Facts
+
+/** Adds evaluations of a model's version, and lists those of its first. */
+export function measuring({ evaluations }: Clients) {
+  return {
+    add: async (model: string, facts: Facts = PASSED, number = 1): Promise<Evaluation> => {
+      const { evaluation } = await evaluations.createEvaluation({ version: numbered(model, number), facts })
+      return evaluation!
+    },
+    list: (model: string, question: { suite?: string; pageSize?: number; pageToken?: string } = {}) =>
+      evaluations.listEvaluations({ version: selected(model, { case: 'number', value: 1 }), ...question }),
+  }
+}
