@@ -10,11 +10,12 @@ const MAX_SUITE = 128
 const MAX_RUNNER = 255
 const MAX_METRICS = 100
 const MAX_SUMMARY_BYTES = 4096
+const VERDICTS: number[] = [Verdict.PASSED, Verdict.FAILED]
 
 export function parseEvaluationFacts(facts: EvaluationFacts | undefined): EvaluationFacts {
   if (!facts) failField('facts', 'is required')
   parseRequiredLine(facts.suite, 'facts.suite', MAX_SUITE)
-  if (!(facts.verdict in VERDICTS)) failField('facts.verdict', 'is required and must be a known Verdict')
+  if (!VERDICTS.includes(facts.verdict)) failField('facts.verdict', 'is required and must be a known Verdict')
   checkMetrics(facts.metrics, MAX_METRICS)
   if (facts.dataset) checkMeasuredOn(facts.dataset)
   parseLine(facts.runner, 'facts.runner', MAX_RUNNER)
@@ -33,10 +34,4 @@ function checkMeasuredOn(dataset: Dataset): void {
 /** Empty means of any. */
 export function parseSuite(suite: string): string {
   return parseLine(suite, 'suite', MAX_SUITE)
-}
-
-const VERDICTS: Record<number, 'PASSED' | 'FAILED'> = { [Verdict.PASSED]: 'PASSED', [Verdict.FAILED]: 'FAILED' }
-
-export function verdictName(verdict: Verdict): 'PASSED' | 'FAILED' {
-  return VERDICTS[verdict]!
 }

@@ -5,10 +5,9 @@ import { accessOf, failPermission, holds } from '#lib/caller.ts'
 import { fail, failField } from '#lib/errors.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
-import { matchesWildcard } from '#lib/wildcard.ts'
 import type { Target } from '../domain/alias-targets.ts'
 import { aliasId, findAliases, findTargets, nextMoveTime, recordMove, type AliasRow } from '../store/alias-rows.ts'
-import { findGatesOver, shareGates, type GateRow } from '../store/gate-rows.ts'
+import { findGatesOver, isGuarded, shareGates, type GateRow } from '../store/gate-rows.ts'
 import type { ModelRow } from '../store/model-rows.ts'
 import { failNoVersion } from './checks.ts'
 import { voidPromotions } from './promotion-ends.ts'
@@ -71,19 +70,21 @@ async function guard(
   asked: Moves,
   planned: Move[],
 ): Promise<{ moves: GuardedMove[]; guarded: string[] }> {
+  if (asked.promotionId !== undefined) {
+    // Its gates are held, and have been met.
+    return { moves: planned.map((move) => ({ ...move, past: [] })), guarded: planned.map(({ name }) => name) }
+  }
   const { namespace, id } = asked.model
   await shareGates(em, namespace)
   const gates = await findGatesOver(em, namespace, id)
   const found = planned.map((move) => ({
     ...move,
-    past: gates.filter(({ rules }) => matchesWildcard(rules.aliasPattern, move.name)),
+    past: gates.filter(({ rules }) => isGuarded(move.name, rules)),
   }))
   const guarded = found.filter(({ past }) => past.length > 0)
-  const names = guarded.map(({ name }) => name)
-  if (asked.promotionId !== undefined) return { moves: found.map((move) => ({ ...move, past: [] })), guarded: names }
   if (guarded[0] && !asked.breakGlass) failGated(guarded[0])
   if (guarded[0]) requireBreakGlass(context, asked)
-  return { moves: found, guarded: names }
+  return { moves: found, guarded: guarded.map(({ name }) => name) }
 }
 
 function failGated({ name, past }: GuardedMove): never {

@@ -1,7 +1,7 @@
 import { create, toBinary, toJson } from '@bufbuild/protobuf'
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect'
 import { v7 as uuidv7 } from 'uuid'
-import { EvaluationFactsSchema, type EvaluationFacts } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
+import { EvaluationFactsSchema, Verdict, type EvaluationFacts } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
 import {
   CreateEvaluationRequestSchema,
   CreateEvaluationResponseSchema,
@@ -17,7 +17,8 @@ import { cutPage, parsePage } from '#lib/pages.ts'
 import { forkFor, type EntityManager } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
-import { parseEvaluationFacts, parseSuite, verdictName } from '../domain/evaluation-facts.ts'
+import { wordOf } from '#lib/words.ts'
+import { parseEvaluationFacts, parseSuite } from '../domain/evaluation-facts.ts'
 import { parseExactVersionRef, parseVersionRef, type ExactVersionKey } from '../domain/refs.ts'
 import * as store from '../store/evaluation-rows.ts'
 import type { VersionRow } from '../store/version-rows.ts'
@@ -80,7 +81,7 @@ async function writeEvaluation(
       version_id: version.id,
       number: version.number,
       suite: facts.suite,
-      verdict: verdictName(facts.verdict),
+      verdict: wordOf(Verdict, facts.verdict),
       dataset_digest: facts.dataset?.digest ?? '',
       report_digest: facts.reportDigest,
     },

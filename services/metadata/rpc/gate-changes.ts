@@ -7,9 +7,8 @@ import { toJson } from '@bufbuild/protobuf'
 import { accessOf } from '#lib/caller.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
-import { matchesWildcard } from '#lib/wildcard.ts'
 import { insertRevision } from '../store/gate-revisions.ts'
-import { listGatesToRemove, removeGate, type GateRow } from '../store/gate-rows.ts'
+import { isGuarded, listGatesToRemove, removeGate, type GateRow } from '../store/gate-rows.ts'
 import { gateResource } from './present-governance.ts'
 import { voidPromotions } from './promotion-ends.ts'
 import { digestOf } from './state-digest.ts'
@@ -36,9 +35,8 @@ export async function recordChange(em: EntityManager, context: HandlerContext, c
     afterDigest: after ? rulesDigest(after) : '',
     details: { model_id: gate.model_id ?? '', revision, ...(after && describeRules(after)) },
   })
-  const patterns = [before, after].flatMap((rules) => (rules ? [rules.aliasPattern] : []))
   const bound = gate.model_id === null ? { namespace } : { modelId: gate.model_id }
-  const touches = (alias: string): boolean => patterns.some((pattern) => matchesWildcard(pattern, alias))
+  const touches = (alias: string): boolean => [before, after].some((rules) => rules && isGuarded(alias, rules))
   await voidPromotions(em, context, bound, { because: 'GATE_CHANGED', touches })
 }
 

@@ -14,11 +14,9 @@ import { forkFor } from '#lib/store/database.ts'
 import { parseGateName, parseRules } from '../domain/gate-rules.ts'
 import { parseAliasName, parseNamespace } from '../domain/names.ts'
 import { parseVersionRef } from '../domain/refs.ts'
-import { findAliases } from '../store/alias-rows.ts'
 import { findNamespaceOfGate, listRevisions } from '../store/gate-revisions.ts'
 import { findGate, findGuards, listGates as selectGates } from '../store/gate-rows.ts'
 import { findModel } from '../store/model-rows.ts'
-import { findVersionById } from '../store/version-rows.ts'
 import type { RegistryDeps } from './deps.ts'
 import { decide, decideRules, isMet } from './gate-decisions.ts'
 import { findEvidence } from './gate-subject.ts'
@@ -66,10 +64,8 @@ export async function testGate({ database }: RegistryDeps, request: TestGateRequ
   const em = forkFor(database, context.signal)
   const version = await requireVersion(em, context, key)
   const model = (await findModel(em, { id: version.model_id }))!
-  const present = (await findAliases(em, model.id, [alias])).get(alias)
-  const current = present && (await findVersionById(em, present.version_id))
   const requester = accessOf(context).caller.principal
-  const { subject } = await findEvidence(em, { version, model, alias, current, requester })
+  const { subject } = await findEvidence(em, { version, model, alias, requester })
   const { namespace, id: modelId } = model
   const decisions = rules
     ? [decideRules(rules, subject)]

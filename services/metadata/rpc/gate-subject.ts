@@ -8,9 +8,10 @@ import type { EntityManager } from '#lib/store/database.ts'
 import { toTimestamp } from '#lib/store/time.ts'
 import { wordOf } from '#lib/words.ts'
 import type { Subject } from '../domain/condition.ts'
+import { findAliases } from '../store/alias-rows.ts'
 import { listNewestEvaluations, type Measurement } from '../store/evaluation-rows.ts'
 import type { ModelRow } from '../store/model-rows.ts'
-import type { VersionRow } from '../store/version-rows.ts'
+import { findVersionById, type VersionRow } from '../store/version-rows.ts'
 
 const MAX_EVALUATIONS = 100
 
@@ -18,19 +19,21 @@ export interface Candidate {
   version: VersionRow
   model: ModelRow
   alias: string
-  /** What the alias points at. */
-  current: VersionRow | undefined
   requester: string
 }
 
 export interface Evidence {
+  /** What the alias points at. */
+  current: VersionRow | undefined
   subject: Subject
   /** Ids of the evaluations in it. */
   evaluations: string[]
 }
 
 export async function findEvidence(em: EntityManager, candidate: Candidate): Promise<Evidence> {
-  const { version, model, alias, current, requester } = candidate
+  const { version, model, alias, requester } = candidate
+  const present = (await findAliases(em, model.id, [alias])).get(alias)
+  const current = present && (await findVersionById(em, present.version_id))
   const rows = await listNewestEvaluations(em, version.id, MAX_EVALUATIONS)
   const evaluations = rows.map(describeEvaluation)
   const latest = new Map<string, CelInput>()
@@ -49,7 +52,7 @@ export async function findEvidence(em: EntityManager, candidate: Candidate): Pro
     alias,
     requester,
   }
-  return { subject, evaluations: rows.map(({ id }) => id) }
+  return { current, subject, evaluations: rows.map(({ id }) => id) }
 }
 
 function describeVersion(row: VersionRow): CelInput {

@@ -5,14 +5,13 @@ import { accessOf } from '#lib/caller.ts'
 import { fail } from '#lib/errors.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
-import { findAliases } from '../store/alias-rows.ts'
 import { findGuards, shareGates, type GateRow } from '../store/gate-rows.ts'
 import { lockModel, type ModelRow } from '../store/model-rows.ts'
 import { closePromotion, findPromotion, recordDecisions, type PromotionRow } from '../store/promotion-rows.ts'
-import { findVersionById, type VersionRow } from '../store/version-rows.ts'
+import type { VersionRow } from '../store/version-rows.ts'
 import { moveAliases } from './alias-moves.ts'
 import { decide, outcomesOf } from './gate-decisions.ts'
-import { findEvidence } from './gate-subject.ts'
+import { findEvidence, type Candidate } from './gate-subject.ts'
 import { stateOf } from './present-governance.ts'
 import { promotionEvent } from './promotion-ends.ts'
 
@@ -50,14 +49,10 @@ export interface Verdict {
 }
 
 /** What the gates of an alias say of a version at present. */
-export async function judge(
-  em: EntityManager,
-  { version, model, alias, requester }: { version: VersionRow; model: ModelRow; alias: string; requester: string },
-): Promise<Verdict> {
+export async function judge(em: EntityManager, candidate: Candidate): Promise<Verdict> {
+  const { model, alias } = candidate
   const gates = await findGuards(em, { namespace: model.namespace, modelId: model.id, alias })
-  const present = (await findAliases(em, model.id, [alias])).get(alias)
-  const current = present && (await findVersionById(em, present.version_id))
-  const { subject, evaluations } = await findEvidence(em, { version, model, alias, current, requester })
+  const { current, subject, evaluations } = await findEvidence(em, candidate)
   return { current, gates, decisions: decide(gates, subject), evaluations }
 }
 

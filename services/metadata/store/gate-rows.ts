@@ -39,7 +39,11 @@ export async function findGuards(
   { namespace, modelId, alias }: { namespace: string; modelId: string; alias: string },
 ): Promise<GateRow[]> {
   const gates = await findGatesOver(em, namespace, modelId)
-  return gates.filter(({ rules }) => matchesWildcard(rules.aliasPattern, alias))
+  return gates.filter(({ rules }) => isGuarded(alias, rules))
+}
+
+export function isGuarded(alias: string, { aliasPattern }: GateRules): boolean {
+  return matchesWildcard(aliasPattern, alias)
 }
 
 /** Those of the model and those of all models of its namespace, by name. */
