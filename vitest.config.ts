@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    globalSetup: ['test/support/global-setup.ts'],
+    globalSetup: ['test/support/global-setup.ts', 'test/support/programs-setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
@@ -23,7 +23,7 @@ export default defineConfig({
         test: {
           name: 'suite',
           include: ['test/suite/**/*.test.ts'],
-          globalSetup: ['test/support/minio-setup.ts'],
+          globalSetup: ['test/support/minio-setup.ts', 'test/support/prepared-data-setup.ts'],
           testTimeout: 180_000,
         },
       },

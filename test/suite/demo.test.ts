@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { expect, test } from 'vitest'
+import { expect, inject, test } from 'vitest'
 
 const REPOSITORY = resolve(import.meta.dirname, '..', '..')
 
@@ -9,7 +9,9 @@ test(
   'the demo goes through on a server of its own, and the pulled model hears the voice',
   { timeout: 180_000 },
   async () => {
-    const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], MODELKEEP_DATA: '/nonexistent', NO_COLOR: '1' }
+    const { PATH, HOME } = process.env
+    const NODE_COMPILE_CACHE = inject('compileCache')
+    const env = { PATH, HOME, MODELKEEP_DATA: '/nonexistent', NO_COLOR: '1', NODE_COMPILE_CACHE }
     const { stdout } = await promisify(execFile)(process.execPath, [join('clients', 'cli', 'demo.ts')], {
       cwd: REPOSITORY,
       env,

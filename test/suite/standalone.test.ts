@@ -13,6 +13,7 @@ import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { runCli } from '../support/cli.ts'
+import { copyPreparedData } from '../support/prepared-data.ts'
 import { bearer, clusterOf, end, isAlive, launch, REPOSITORY, running, start } from '../support/standalone.ts'
 
 const NOBODY = 65_534
@@ -100,6 +101,7 @@ test('refuses to start twice on one directory, and on an address in use', async 
   await new Promise<void>((listening) => taken.listen(0, '127.0.0.1', listening))
   const { port } = taken.address() as AddressInfo
   const other = join(home, 'other')
+  await copyPreparedData(other)
   const refused = launch(other, { args: ['--port', String(port)] })
   expect(await refused.exit).toBe(1)
   expect(refused.logged()).toContain(`127.0.0.1:${port} is in use`)
@@ -108,7 +110,7 @@ test('refuses to start twice on one directory, and on an address in use', async 
   await expect(stat(join(other, 'lock'))).rejects.toThrow('ENOENT')
 })
 
-/** The command, which finds server and token by itself. */
+/** The command as users run it, from its sources. It finds server and token by itself. */
 const modelkeep = (...args: string[]) =>
   promisify(execFile)(process.execPath, ['clients/cli/modelkeep.ts', ...args], {
     cwd: REPOSITORY,
@@ -206,8 +208,10 @@ test.skipIf(!isRoot)(
 )
 
 test('ends with the npm that started it, which passes no signal on', async () => {
-  const npm = spawn('npm', ['start', '--', '--data', join(home, 'by npm'), '--port', '0'], { cwd: REPOSITORY })
-  const server = join(home, 'by npm', 'server.json')
+  const data = join(home, 'by npm')
+  await copyPreparedData(data)
+  const npm = spawn('npm', ['start', '--', '--data', data, '--port', '0'], { cwd: REPOSITORY })
+  const server = join(data, 'server.json')
   const read = async () => JSON.parse(await readFile(server, 'utf8')) as { pid: number }
   const { pid } = await vi.waitFor(read, { timeout: 60_000, interval: 50 })
   npm.kill('SIGTERM')

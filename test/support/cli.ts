@@ -1,8 +1,7 @@
-// Runs the `modelkeep` command as a user does: a process of its own.
+// Runs the `modelkeep` command as a user does: a process of its own. It is the bundle of the test run; the sources are
+// run as users run them in `suite/standalone.test.ts` and by the demo.
 import { spawn, type ChildProcess } from 'node:child_process'
-import { join } from 'node:path'
-
-const COMMAND = join(import.meta.dirname, '..', '..', 'clients', 'cli', 'modelkeep.ts')
+import { inject } from 'vitest'
 
 export interface Ended {
   code: number | null
@@ -20,7 +19,7 @@ export function startCli(args: string[], environment: Record<string, string> = {
   // Nothing of the machine's own Modelkeep settings may leak in.
   const none = { MODELKEEP_DATA: '/nonexistent', MODELKEEP_CACHE_SIZE: '0' }
   const env = { PATH, HOME, NO_COLOR: '1', ...none, ...environment }
-  const child = spawn(process.execPath, [COMMAND, ...args], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [inject('cliBundle'), ...args], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] })
   const ended: Ended = { code: null, out: '', err: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => (ended.out += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (ended.err += text))

@@ -2,6 +2,7 @@ import { Client } from 'minio'
 import { randomUUID } from 'node:crypto'
 import { inject } from 'vitest'
 import type { S3Options } from '../../services/artifact/store/s3.ts'
+import { askDesk } from './desk.ts'
 import type { S3Access } from './minio-server.ts'
 
 export interface TestBucket {
@@ -16,10 +17,7 @@ export interface TestBucket {
 
 /** A bucket of its own on the MinIO server of the run. */
 export async function createBucket(): Promise<TestBucket> {
-  const answer = await fetch(inject('minioDesk'))
-  const text = await answer.text()
-  if (!answer.ok) throw new Error(text)
-  return createBucketOn(JSON.parse(text) as S3Access)
+  return createBucketOn(await askDesk<S3Access>(inject('minioDesk')))
 }
 
 export async function createBucketOn(access: S3Access): Promise<TestBucket> {

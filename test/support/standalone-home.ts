@@ -4,8 +4,9 @@ import { once } from 'node:events'
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { expect, vi } from 'vitest'
+import { expect, inject, vi } from 'vitest'
 import { runCli, type Ended } from './cli.ts'
+import { copyPreparedData } from './prepared-data.ts'
 
 const REPOSITORY = resolve(import.meta.dirname, '..', '..')
 
@@ -25,13 +26,14 @@ export class StandaloneHome {
     // PostgreSQL runs as another user when root starts it.
     await chmod(home, 0o755)
     const opened = new StandaloneHome(home)
+    await copyPreparedData(opened.#data)
     await opened.start(0)
     return opened
   }
 
   async start(port: number): Promise<void> {
     const args = ['services/standalone/main.ts', '--data', this.#data, '--port', String(port)]
-    const env = { PATH: process.env['PATH'], HOME: this.home }
+    const env = { PATH: process.env['PATH'], HOME: this.home, NODE_COMPILE_CACHE: inject('compileCache') }
     const server = spawn(process.execPath, args, { cwd: REPOSITORY, env, stdio: 'ignore' })
     this.#server = server
     const announced = async () => JSON.parse(await readFile(join(this.#data, 'server.json'), 'utf8')) as { pid: number }

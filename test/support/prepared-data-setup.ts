@@ -1,0 +1,48 @@
+// Prepares one data directory of `npm start` with all migrations done. Tests that are not about the first start copy it.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { appendFile, chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import type { TestProject } from 'vitest/node'
+import { openDesk } from './desk.ts'
+import { pollUntil } from './poll.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Answers with the path of the prepared directory, as JSON. */
+    preparedDataDesk: string
+  }
+}
+
+const REPOSITORY = resolve(import.meta.dirname, '..', '..')
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const home = await mkdtemp(join(tmpdir(), 'modelkeep-prepared-'))
+  // PostgreSQL runs as another user when root starts it.
+  await chmod(home, 0o755)
+  const data = join(home, 'data')
+  const desk = await openDesk(
+    () => prepare(data, project.getProvidedContext().compileCache),
+    () => data,
+  )
+  project.provide('preparedDataDesk', desk.address)
+  return async () => {
+    await desk.close()
+    await rm(home, { recursive: true, force: true })
+  }
+}
+
+async function prepare(data: string, compileCache: string): Promise<void> {
+  const env = { PATH: process.env['PATH'], HOME: data, NODE_COMPILE_CACHE: compileCache }
+  const args = ['services/standalone/main.ts', '--data', data, '--port', '0']
+  const server = spawn(process.execPath, args, { cwd: REPOSITORY, env, stdio: ['ignore', 'ignore', 'inherit'] })
+  const exit = once(server, 'exit')
+  await pollUntil(async () => server.exitCode !== null || existsSync(join(data, 'server.json')))
+  server.kill('SIGTERM')
+  const [code] = (await exit) as [number | null]
+  if (code !== 0) throw new Error(`the server that prepares ${data} ended with ${code}`)
+  // The copies do not outlive their tests.
+  await appendFile(join(data, 'postgres', 'data', 'postgresql.conf'), 'fsync = off\n')
+}

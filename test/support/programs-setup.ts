@@ -1,0 +1,43 @@
+// Prepares the programs that tests start as processes, so that a start costs little CPU: the command as a bundle, and a
+// place where Node stores the compiled code of the services.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { build } from 'rolldown'
+import type { TestProject } from 'vitest/node'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** The bundled `modelkeep` command. */
+    cliBundle: string
+    /** The value of NODE_COMPILE_CACHE for processes that tests start. */
+    compileCache: string
+  }
+}
+
+const CLI = join(import.meta.dirname, '..', '..', 'clients', 'cli')
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const home = await mkdtemp(join(tmpdir(), 'modelkeep-programs-'))
+  await writeFile(join(home, 'package.json'), '{ "type": "module" }')
+  // As deep as the sources: the command finds its compile cache and its default data directory relative to itself.
+  const bundle = join(home, 'clients', 'cli')
+  await bundleCli(bundle)
+  project.onTestsRerun(() => bundleCli(bundle))
+  project.provide('cliBundle', join(bundle, 'modelkeep.js'))
+  project.provide('compileCache', join(home, 'compile-cache'))
+  return () => rm(home, { recursive: true, force: true })
+}
+
+async function bundleCli(directory: string): Promise<void> {
+  await build({
+    input: {
+      'modelkeep.js': join(CLI, 'modelkeep.ts'),
+      // Started by this name, from beside the code that starts it.
+      'part-thread-worker.ts': join(CLI, 'audit', 'part-thread-worker.ts'),
+    },
+    platform: 'node',
+    logLevel: 'warn',
+    output: { dir: directory, entryFileNames: '[name]', chunkFileNames: '[name].js' },
+  })
+}
