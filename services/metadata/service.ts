@@ -41,8 +41,7 @@ export interface MetadataDeps {
   manifests: Client<typeof ManifestService>
   /** The audit service, which keeps the events. */
   ingest: Client<typeof IngestService>
-  /** How long deletes, moves of aliases, what is said of promotions, and changes of gates, roles and tokens wait for the
-   * log's index; 0 for not at all. */
+  /** How long changes that the protos do not declare minor wait for the log's index; 0 for not at all. */
   failClosedSeconds?: number
 }
 

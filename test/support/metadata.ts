@@ -1,5 +1,5 @@
 // The metadata service on a real database, with the real gate and interceptors, called in memory.
-import type { DescService } from '@bufbuild/protobuf'
+import type { DescMethodUnary, DescService, Message } from '@bufbuild/protobuf'
 import { createClient, createRouterTransport, type Client } from '@connectrpc/connect'
 import { randomBytes } from 'node:crypto'
 import { pino } from 'pino'
@@ -31,6 +31,8 @@ export interface Clients {
   gates: Client<typeof GateService>
   promotions: Client<typeof PromotionService>
   identity: Client<typeof IdentityService>
+  /** Any RPC, for tests that take them from the descriptors. */
+  call(method: DescMethodUnary, request: Message): Promise<Message>
 }
 
 export interface OutboxEvent {
@@ -155,6 +157,9 @@ function openService(url: string, sisters: Sisters, logs: string[], failClosedSe
         gates: client(GateService),
         promotions: client(PromotionService),
         identity: client(IdentityService),
+        async call(method, request) {
+          return (await transport.unary(method, undefined, undefined, undefined, request)).message
+        },
       }
     },
   }

@@ -26,6 +26,7 @@ import { authorizeModel, failNoModel, requireActive, requireModelLock } from './
 import type { RegistryDeps } from './deps.ts'
 import { checkKeys, isIdKey, isTextKey, isTimeKey } from './page-keys.ts'
 import { presentAlias, presentMove } from './present.ts'
+import { settleChange } from './settle-change.ts'
 
 export function aliasRoutes(deps: RegistryDeps): ServiceImpl<typeof AliasService> {
   return {
@@ -54,7 +55,7 @@ async function setAliases(deps: RegistryDeps, request: SetAliasesRequest, contex
     const rows = targets.flatMap(({ name }) => present.get(name) ?? [])
     return create(SetAliasesResponseSchema, { aliases: rows.map((row) => presentAlias(row, model)) })
   })
-  await deps.relay.settle()
+  await settleChange(deps.relay, context)
   return answer
 }
 
@@ -74,7 +75,7 @@ async function rollbackAlias(deps: RegistryDeps, request: RollbackAliasRequest, 
     const row = (await findAliases(em, model.id, [name])).get(name)!
     return create(RollbackAliasResponseSchema, { alias: presentAlias(row, model) })
   })
-  await deps.relay.settle()
+  await settleChange(deps.relay, context)
   return answer
 }
 

@@ -31,11 +31,22 @@ import { findNamespacesOfVersions, findVersionById, type VersionRow } from '../s
 import { authorizeModel, failNoModel, failNoVersion, requireActive, requireModelLock } from './checks.ts'
 import type { RegistryDeps } from './deps.ts'
 import { presentVersion, versionResource } from './present.ts'
+import { settleChange } from './settle-change.ts'
 import { versionDigest } from './state-digest.ts'
 
 type Init = ReturnType<typeof parseInit>
 
 export async function createVersion(
+  deps: RegistryDeps,
+  request: CreateVersionRequest,
+  context: HandlerContext,
+): Promise<CreateVersionResponse> {
+  const answer = await createOnce(deps, request, context)
+  await settleChange(deps.relay, context)
+  return answer
+}
+
+async function createOnce(
   deps: RegistryDeps,
   request: CreateVersionRequest,
   context: HandlerContext,
@@ -60,7 +71,6 @@ export async function createVersion(
     return answer
   } finally {
     if (!kept) await letGo(deps, id)
-    deps.relay.wake()
   }
 }
 

@@ -6,7 +6,7 @@ export interface RegistryDeps {
   database: Database
   /** Of the sister service artifact. */
   manifests: Pick<Client<typeof ManifestService>, 'retainManifest'>
-  /** Told after every commit that leaves events to be sent. */
+  /** See `settleChange`. */
   relay: { wake(): void; settle(): Promise<void> }
   /** Told when manifests are to be let go. */
   releases: { wake(): void }

@@ -27,6 +27,7 @@ import type { RegistryDeps } from './deps.ts'
 import { checkKeys, isIdKey, isTimeKey } from './page-keys.ts'
 import { evaluationResource, presentEvaluation } from './present-evaluation.ts'
 import { requireVersion } from './require-version.ts'
+import { settleChange } from './settle-change.ts'
 import { digestOf } from './state-digest.ts'
 
 export function evaluationRoutes(deps: RegistryDeps): ServiceImpl<typeof EvaluationService> {
@@ -47,7 +48,7 @@ async function createEvaluation(deps: RegistryDeps, request: CreateEvaluationReq
     const row = await writeEvaluation(em, context, version, facts)
     return create(CreateEvaluationResponseSchema, { evaluation: presentEvaluation(row) })
   })
-  deps.relay.wake()
+  await settleChange(deps.relay, context)
   return answer
 }
 

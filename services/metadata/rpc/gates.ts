@@ -29,6 +29,7 @@ import type { RegistryDeps } from './deps.ts'
 import { recordChange } from './gate-changes.ts'
 import { getGate, listGateRevisions, listGates, testGate } from './gate-reads.ts'
 import { presentGate } from './present-governance.ts'
+import { settleChange } from './settle-change.ts'
 
 const MAX_GATES = 100
 
@@ -65,7 +66,7 @@ async function createGate(deps: RegistryDeps, request: CreateGateRequest, contex
     await recordChange(em, context, { gate, before: undefined, after: rules, reason })
     return create(CreateGateResponseSchema, { gate: presentGate(gate) })
   })
-  await deps.relay.settle()
+  await settleChange(deps.relay, context)
   return answer
 }
 
@@ -104,7 +105,7 @@ async function updateGate(deps: RegistryDeps, request: UpdateGateRequest, contex
     await recordChange(em, context, { gate, before: before.rules, after: rules, reason })
     return create(UpdateGateResponseSchema, { gate: presentGate(gate) })
   })
-  await deps.relay.settle()
+  await settleChange(deps.relay, context)
   return answer
 }
 
@@ -120,7 +121,7 @@ async function deleteGate(deps: RegistryDeps, request: DeleteGateRequest, contex
     await recordChange(em, context, { gate, before: before.rules, after: undefined, reason })
     return create(DeleteGateResponseSchema)
   })
-  await deps.relay.settle()
+  await settleChange(deps.relay, context)
   return answer
 }
 

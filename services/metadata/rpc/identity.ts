@@ -16,7 +16,7 @@ import { createToken, listTokens, revokeToken } from './tokens.ts'
 
 export interface IdentityDeps {
   database: Database
-  /** Told after every commit that leaves events to be sent. */
+  /** See `settleChange`. */
   relay: { wake(): void; settle(): Promise<void> }
   tellDead: TellDeadToken
 }

@@ -31,6 +31,7 @@ import type { RegistryDeps } from './deps.ts'
 import { removeGates } from './gate-changes.ts'
 import { modelResource, presentModel } from './present.ts'
 import { voidPromotions } from './promotion-ends.ts'
+import { settleChange } from './settle-change.ts'
 import { modelDigest } from './state-digest.ts'
 
 export async function renameModel(deps: RegistryDeps, request: RenameModelRequest, context: HandlerContext) {
@@ -55,7 +56,7 @@ export async function renameModel(deps: RegistryDeps, request: RenameModelReques
     })
     return create(RenameModelResponseSchema, { model: presentModel(row) })
   })
-  deps.relay.wake()
+  await settleChange(deps.relay, context)
   return answer
 }
 
@@ -66,7 +67,7 @@ export async function archiveModel(deps: RegistryDeps, request: ArchiveModelRequ
     const row = await setState(em, context, change, 'ARCHIVED')
     return create(ArchiveModelResponseSchema, { model: presentModel(row) })
   })
-  deps.relay.wake()
+  await settleChange(deps.relay, context)
   return answer
 }
 
@@ -77,7 +78,7 @@ export async function unarchiveModel(deps: RegistryDeps, request: UnarchiveModel
     const row = await setState(em, context, change, 'ACTIVE')
     return create(UnarchiveModelResponseSchema, { model: presentModel(row) })
   })
-  deps.relay.wake()
+  await settleChange(deps.relay, context)
   return answer
 }
 
@@ -142,7 +143,7 @@ export async function deleteModel(deps: RegistryDeps, request: DeleteModelReques
     return create(DeleteModelResponseSchema)
   })
   deps.releases.wake()
-  await deps.relay.settle()
+  await settleChange(deps.relay, context)
   return answer
 }
 

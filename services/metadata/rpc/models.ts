@@ -32,6 +32,7 @@ import type { RegistryDeps } from './deps.ts'
 import { archiveModel, deleteModel, renameModel, unarchiveModel } from './model-lifecycle.ts'
 import { checkKeys, isIdKey, isTextKey, isTimeKey } from './page-keys.ts'
 import { modelResource, presentModel } from './present.ts'
+import { settleChange } from './settle-change.ts'
 import { modelDigest } from './state-digest.ts'
 
 const MAX_OWNER_CHARACTERS = 255
@@ -73,7 +74,7 @@ async function createModel(deps: RegistryDeps, request: CreateModelRequest, cont
     emit(em, context, { type: 'model.created.v1', resource: modelResource(row), afterDigest: modelDigest(row) })
     return create(CreateModelResponseSchema, { model: presentModel(row) })
   })
-  deps.relay.wake()
+  await settleChange(deps.relay, context)
   return answer
 }
 
@@ -129,7 +130,7 @@ async function updateModel(deps: RegistryDeps, request: UpdateModelRequest, cont
     })
     return create(UpdateModelResponseSchema, { model: presentModel(row) })
   })
-  deps.relay.wake()
+  await settleChange(deps.relay, context)
   return answer
 }
 

@@ -30,6 +30,7 @@ import type { RegistryDeps } from './deps.ts'
 import { removeGates } from './gate-changes.ts'
 import { checkKeys, isTextKey } from './page-keys.ts'
 import { presentNamespace } from './present.ts'
+import { settleChange } from './settle-change.ts'
 import { digestOf } from './state-digest.ts'
 
 export function namespaceRoutes(deps: RegistryDeps): ServiceImpl<typeof NamespaceService> {
@@ -53,7 +54,7 @@ async function createNamespace(deps: RegistryDeps, request: CreateNamespaceReque
     emit(em, context, { type: 'namespace.created.v1', resource: resourceOf(row), afterDigest: stateOf(row) })
     return create(CreateNamespaceResponseSchema, { namespace: presentNamespace(row) })
   })
-  deps.relay.wake()
+  await settleChange(deps.relay, context)
   return answer
 }
 
@@ -91,7 +92,7 @@ async function updateNamespace(deps: RegistryDeps, request: UpdateNamespaceReque
     })
     return create(UpdateNamespaceResponseSchema, { namespace: presentNamespace(row) })
   })
-  deps.relay.wake()
+  await settleChange(deps.relay, context)
   return answer
 }
 
@@ -113,7 +114,7 @@ async function deleteNamespace(deps: RegistryDeps, request: DeleteNamespaceReque
     emit(em, context, { type: 'namespace.deleted.v1', resource: resourceOf(row), reason, beforeDigest: stateOf(row) })
     return create(DeleteNamespaceResponseSchema)
   })
-  await deps.relay.settle()
+  await settleChange(deps.relay, context)
   return answer
 }
 

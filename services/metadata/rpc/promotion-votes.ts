@@ -30,6 +30,7 @@ import { requireMet } from './gate-decisions.ts'
 import { presentPromotion } from './present-governance.ts'
 import { promotionEvent } from './promotion-ends.ts'
 import { applyPromotion, authorizePromotion, judge, requireWaiting } from './promotion-steps.ts'
+import { settleChange } from './settle-change.ts'
 
 export async function approvePromotion(deps: RegistryDeps, request: ApprovePromotionRequest, context: HandlerContext) {
   const id = parseUuid(request.id, 'id')
@@ -46,7 +47,7 @@ export async function approvePromotion(deps: RegistryDeps, request: ApprovePromo
     const row = await settle(em, context, { id, model, reason })
     return create(ApprovePromotionResponseSchema, { promotion: presentPromotion(row) })
   })
-  await deps.relay.settle()
+  await settleChange(deps.relay, context)
   return answer
 }
 
@@ -78,7 +79,7 @@ export async function rejectPromotion(deps: RegistryDeps, request: RejectPromoti
     emit(em, context, promotionEvent(promotion, { type: 'promotion.rejected.v1', reason }))
     return create(RejectPromotionResponseSchema, { promotion: presentPromotion((await findPromotion(em, id))!) })
   })
-  await deps.relay.settle()
+  await settleChange(deps.relay, context)
   return answer
 }
 
@@ -113,7 +114,7 @@ export async function withdrawPromotion(
     emit(em, context, promotionEvent(promotion, { type: 'promotion.withdrawn.v1', reason }))
     return create(WithdrawPromotionResponseSchema, { promotion: presentPromotion((await findPromotion(em, id))!) })
   })
-  await deps.relay.settle()
+  await settleChange(deps.relay, context)
   return answer
 }
 

@@ -28,6 +28,7 @@ import { outcomesOf, requireMet } from './gate-decisions.ts'
 import { presentPromotion } from './present-governance.ts'
 import { promotionEvent } from './promotion-ends.ts'
 import { applyPromotion, judge, type Verdict } from './promotion-steps.ts'
+import { settleChange } from './settle-change.ts'
 
 interface Asked {
   version: VersionRow
@@ -62,7 +63,7 @@ export async function requestPromotion(deps: RegistryDeps, request: RequestPromo
     const row = isAgreed ? await applyPromotion(em, context, { promotion, model, verdict, reason }) : promotion
     return create(RequestPromotionResponseSchema, { promotion: presentPromotion(row) })
   })
-  await deps.relay.settle()
+  await settleChange(deps.relay, context)
   return answer
 }
 

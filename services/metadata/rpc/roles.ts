@@ -23,6 +23,7 @@ import * as roles from '../store/roles.ts'
 import type { IdentityDeps } from './identity.ts'
 import { checkKeys, isTextKey } from './page-keys.ts'
 import { presentBinding } from './present-identity.ts'
+import { settleChange } from './settle-change.ts'
 
 export async function grantRole(deps: IdentityDeps, request: GrantRoleRequest, context: HandlerContext) {
   const namespace = parseScope(request.namespace)
@@ -42,7 +43,7 @@ export async function grantRole(deps: IdentityDeps, request: GrantRoleRequest, c
     emit(em, context, { type: 'role.granted.v1', resource: roleResource(binding), reason, details })
     return create(GrantRoleResponseSchema, { binding: presentBinding(binding) })
   })
-  await deps.relay.settle()
+  await settleChange(deps.relay, context)
   return answer
 }
 
@@ -63,7 +64,7 @@ export async function revokeRole(deps: IdentityDeps, request: RevokeRoleRequest,
     }
     return create(RevokeRoleResponseSchema)
   })
-  await deps.relay.settle()
+  await settleChange(deps.relay, context)
   return answer
 }
 

@@ -24,6 +24,7 @@ import * as tokens from '../store/tokens.ts'
 import type { IdentityDeps } from './identity.ts'
 import { checkKeys, isIdKey } from './page-keys.ts'
 import { presentToken } from './present-identity.ts'
+import { settleChange } from './settle-change.ts'
 
 export async function createToken(deps: IdentityDeps, request: CreateTokenRequest, context: HandlerContext) {
   const init = {
@@ -42,7 +43,7 @@ export async function createToken(deps: IdentityDeps, request: CreateTokenReques
     // What is kept for a repeated call has no secret.
     return create(CreateTokenResponseSchema, { token: presentToken(token) })
   })
-  await deps.relay.settle()
+  await settleChange(deps.relay, context)
   return { ...answer, secret: shownOnce }
 }
 
@@ -82,7 +83,7 @@ export async function revokeToken(deps: IdentityDeps, request: RevokeTokenReques
     }
     return create(RevokeTokenResponseSchema, { token: presentToken(revoked ?? token) })
   })
-  await deps.relay.settle()
+  await settleChange(deps.relay, context)
   return answer
 }
 

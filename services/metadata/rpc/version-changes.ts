@@ -25,6 +25,7 @@ import { authorizeVersion, requireEtag, requireVersionLock } from './checks.ts'
 import type { RegistryDeps } from './deps.ts'
 import { presentVersion, versionResource } from './present.ts'
 import { voidPromotions } from './promotion-ends.ts'
+import { settleChange } from './settle-change.ts'
 import { versionDigest } from './state-digest.ts'
 
 type Notes = Pick<VersionRow, 'description' | 'labels' | 'model_card'>
@@ -49,7 +50,7 @@ export async function updateVersion(deps: RegistryDeps, request: UpdateVersionRe
     })
     return create(UpdateVersionResponseSchema, { version: presentVersion(row) })
   })
-  deps.relay.wake()
+  await settleChange(deps.relay, context)
   return answer
 }
 
@@ -89,7 +90,7 @@ export async function deleteVersion(deps: RegistryDeps, request: DeleteVersionRe
     return create(DeleteVersionResponseSchema)
   })
   deps.releases.wake()
-  await deps.relay.settle()
+  await settleChange(deps.relay, context)
   return answer
 }
 

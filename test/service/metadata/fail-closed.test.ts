@@ -1,9 +1,11 @@
 // A registry that fails closed: the gravest changes are answered when the log has given them an index, and not before.
-import { timestampFromMs } from '@bufbuild/protobuf/wkt'
+import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt'
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
-import { byName, makeModel, numbered, startMetadata, type Metadata } from '../../support/metadata.ts'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { accessRuleOf, methodName } from '#lib/foreign-access.ts'
+import { CHANGES, METADATA_METHODS, outcomeOf, prepareChanges, type Change } from '../../support/changes.ts'
+import { METHODS, ruleOf } from '../../support/every-service.ts'
+import { byName, makeModel, startMetadata, type Metadata } from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 let metadata: Metadata
@@ -47,37 +49,51 @@ test('refuses while the log does not answer, says that the change is done, and a
   expect(seen('alias.moved.v1').filter(({ resource }) => resource!.name.includes('closed')).length).toBe(1)
 })
 
-test('holds deletes, promotions, gates, roles and tokens to it, and nothing else', async () => {
-  await makeModel(metadata.admin, 'many', 4)
-  await metadata.admin.namespaces.createNamespace({ name: 'empty' })
-  const { admin } = metadata
-  const expireTime = timestampFromMs(Date.now() + 3_600_000)
-  const { token } = await admin.identity.createToken({ principal: 'temp', expireTime })
-  await admin.aliases.setAliases(move('many', 1, 0))
-  await admin.aliases.setAliases(move('many', 2, 1))
-  const rules = { aliasPattern: 'guarded-*', approvalsRequired: 1 }
-  await admin.gates.createGate({ name: 'gate', rules })
-  const ask = async (number: number) =>
-    admin.promotions.requestPromotion({ version: numbered('many', number), alias: `guarded-${number}`, reason: 'x' })
-  const [first, second] = [(await ask(1)).promotion!, (await ask(2)).promotion!]
-  const approver = await metadata.member({ default: 'APPROVER' })
-  const { promotions } = approver
-  metadata.sisters.auditDown = true
-  const grave = [
-    () => promotions.rejectPromotion({ id: first.id, reason: 'x' }),
-    () => promotions.approvePromotion({ id: second.id, reason: 'x' }),
-    () => ask(3),
-    () => admin.gates.createGate({ name: 'other', rules: { aliasPattern: 'other', approvalsRequired: 1 } }),
-    () => admin.versions.deleteVersion({ version: numbered('many', 4), reason: 'x' }),
-    () => admin.aliases.rollbackAlias({ model: byName('many'), name: 'live', expectedNumber: 2 }),
-    () => admin.namespaces.deleteNamespace({ name: 'empty', reason: 'x' }),
-    () => admin.identity.grantRole({ principal: 'temp', role: Role.READER }),
-    () => admin.identity.revokeRole({ principal: 'temp' }),
-    () => admin.identity.createToken({ principal: 'other', expireTime }),
-    () => admin.identity.revokeToken({ id: token!.id }),
-  ]
-  const reasons = await Promise.all(grave.map((change) => refusalOf(change()).then(({ reason }) => reason)))
-  expect(reasons).toEqual(grave.map(() => 'AUDIT_UNAVAILABLE'))
-  await admin.models.createModel({ name: 'light' })
-  await admin.models.updateModel({ model: byName('light'), updateMask: { paths: ['owner'] }, owner: 'team' })
+const run = ({ caller, method, request }: Change): Promise<string> => outcomeOf(caller.call(method, request))
+
+describe('of all RPCs', () => {
+  let changes: Change[]
+  let whileDown: string[]
+  let repeated: string[]
+  beforeAll(async () => {
+    changes = await prepareChanges(metadata)
+    for (const { request } of changes) request.requestId = randomUUID()
+    metadata.sisters.auditDown = true
+    whileDown = await Promise.all(changes.map(run))
+    metadata.sisters.auditDown = false
+    const grave = changes.find(({ method }) => !accessRuleOf(method).minor)!
+    await vi.waitFor(async () => expect(await run(grave)).toBe('answered'), 10_000)
+    repeated = await Promise.all(changes.map(run))
+  })
+
+  test('every one either changes nothing by its contract or is tried here', () => {
+    for (const method of METADATA_METHODS) {
+      const isRead = method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS
+      expect([method.name, ruleOf(method).audited]).toEqual([method.name, !isRead])
+    }
+    expect(new Set(changes.map(({ method }) => method.name))).toEqual(new Set(CHANGES))
+  })
+
+  test('only these are declared minor', () => {
+    const minor = METHODS.filter((method) => accessRuleOf(method).minor)
+    expect(minor.map(methodName)).toEqual([
+      'modelkeep.metadata.v1.EvaluationService/CreateEvaluation',
+      'modelkeep.metadata.v1.ModelService/CreateModel',
+      'modelkeep.metadata.v1.ModelService/UpdateModel',
+      'modelkeep.metadata.v1.ModelService/RenameModel',
+      'modelkeep.metadata.v1.ModelService/ArchiveModel',
+      'modelkeep.metadata.v1.ModelService/UnarchiveModel',
+      'modelkeep.metadata.v1.NamespaceService/CreateNamespace',
+      'modelkeep.metadata.v1.NamespaceService/UpdateNamespace',
+      'modelkeep.metadata.v1.VersionService/CreateVersion',
+      'modelkeep.metadata.v1.VersionService/UpdateVersion',
+    ])
+  })
+
+  test.each(CHANGES)('%s waits for the log unless it is declared minor, and its repeat is answered', (name) => {
+    const at = changes.flatMap(({ method }, index) => (method.name === name ? [index] : []))
+    const { minor } = accessRuleOf(changes[at[0]!]!.method)
+    expect(at.map((index) => whileDown[index])).toEqual(at.map(() => (minor ? 'answered' : 'AUDIT_UNAVAILABLE')))
+    expect(at.map((index) => repeated[index])).toEqual(at.map(() => 'answered'))
+  })
 })
