@@ -1,0 +1,77 @@
+// Request ids over all RPCs that change something: a repeat gets the first answer, and no other RPC gets it.
+import { fromJson, toJson, type DescMethodUnary, type Message } from '@bufbuild/protobuf'
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { CHANGES, outcomeOf, prepareChanges, type Change } from '../../support/changes.ts'
+import { startMetadata, type Metadata } from '../../support/metadata.ts'
+
+let metadata: Metadata
+let changes: Change[]
+const answers: Message[] = []
+beforeAll(async () => {
+  metadata = await startMetadata()
+  changes = await prepareChanges(metadata)
+  for (const { caller, method, request } of changes) {
+    request.requestId = randomUUID()
+    answers.push(await caller.call(method, request))
+  }
+})
+afterAll(() => metadata.close())
+
+test.each(CHANGES)('%s answers a repeat as it answered at first, and does nothing again', async (name) => {
+  for (const [at, { caller, method, request }] of changes.entries()) {
+    if (method.name !== name) continue
+    const events = await metadata.eventsOf(async () => {
+      const repeated = await caller.call(method, request)
+      // The secret of a token is shown once.
+      expect(repeated).toEqual({ ...answers[at], ...(name === 'CreateToken' && { secret: '' }) })
+    })
+    expect(events).toEqual([])
+  }
+})
+
+/** The same content as a request of another RPC; undefined where that has other fields. */
+function readAs(method: DescMethodUnary, { method: own, request }: Change): Message | undefined {
+  try {
+    return fromJson(method.input, toJson(own.input, request))
+  } catch {
+    return undefined
+  }
+}
+
+/** Every request as another RPC's where it can be one: which, and what became of it. */
+async function tryElsewhere(): Promise<[string, string][]> {
+  const methods = new Map(changes.map(({ method }) => [method.name, method]))
+  const tried: [string, string][] = []
+  for (const change of changes) {
+    for (const method of methods.values()) {
+      const request = method === change.method ? undefined : readAs(method, change)
+      if (!request) continue
+      tried.push([`${change.method.name} as ${method.name}`, await outcomeOf(change.caller.call(method, request))])
+    }
+  }
+  return tried
+}
+
+test('the same request id and content in another RPC is refused, and does nothing', async () => {
+  let tried: [string, string][] = []
+  const events = await metadata.eventsOf(async () => {
+    tried = await tryElsewhere()
+  })
+  expect(tried.filter(([, outcome]) => outcome === 'answered')).toEqual([])
+  expect(events.filter(({ type }) => type !== 'access.denied.v1')).toEqual([])
+  const reused = tried.filter(([, outcome]) => outcome === 'REQUEST_ID_REUSED').map(([names]) => names)
+  expect(reused).toEqual(
+    expect.arrayContaining([
+      'CreateNamespace as CreateModel',
+      'CreateNamespace as DeleteNamespace',
+      'ArchiveModel as UnarchiveModel',
+      'ArchiveModel as DeleteModel',
+      'UnarchiveModel as ArchiveModel',
+      'ApprovePromotion as RejectPromotion',
+      'RejectPromotion as ApprovePromotion',
+      'WithdrawPromotion as ApprovePromotion',
+      'WithdrawPromotion as RevokeToken',
+    ]),
+  )
+})
