@@ -32,6 +32,7 @@ const OF_VERSION = [
   'labels',
   'parameters',
   'metrics',
+  'metrics_on',
   'datasets',
   'source',
   'aliases',

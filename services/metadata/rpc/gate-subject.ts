@@ -67,6 +67,7 @@ function describeVersion(row: VersionRow): CelInput {
     labels: mapOf(row.labels),
     parameters: new Map(values),
     metrics: mapOfMetrics(metrics),
+    metrics_on: mapOfSplits(metrics),
     datasets: datasets.map(({ name }) => name),
     source: mapOf({
       repository: source?.repository ?? '',
@@ -83,6 +84,7 @@ function describeEvaluation({ suite, facts, creator, create_time }: Measurement)
     suite,
     verdict: wordOf(Verdict, verdict),
     metrics: mapOfMetrics(metrics),
+    metrics_on: mapOfSplits(metrics),
     dataset: dataset?.name ?? '',
     dataset_digest: dataset?.digest ?? '',
     creator,
@@ -93,6 +95,16 @@ function describeEvaluation({ suite, facts, creator, create_time }: Measurement)
 /** The first of its name counts, as in orders. */
 function mapOfMetrics(metrics: Metric[]): CelInput {
   return new Map(metrics.toReversed().map(({ name, value }) => [name, value]))
+}
+
+/** By dataset, then by split: there a name is unique. */
+function mapOfSplits(metrics: Metric[]): CelInput {
+  return groupBy(metrics, 'dataset', (measured) => groupBy(measured, 'split', mapOfMetrics))
+}
+
+function groupBy(metrics: Metric[], key: 'dataset' | 'split', describe: (group: Metric[]) => CelInput): CelInput {
+  const groups = Map.groupBy(metrics, (metric) => metric[key])
+  return new Map(Array.from(groups, ([name, group]) => [name, describe(group)]))
 }
 
 function toInput(json: unknown): CelInput {
