@@ -63,6 +63,28 @@ test('a former name leads to the model until another model takes it, by birth or
   expect((await admin.models.getModel({ model: byName(name) })).model!.id).toBe(taker!.id)
 })
 
+test('a former name leads nowhere once the model that took it, by birth or by rename, is deleted', async () => {
+  const create = (name: string) => admin.models.createModel({ name })
+  const rename = async (newName: string, other: string) => {
+    await makeModel(admin, other)
+    await admin.models.renameModel({ model: byName(other), newName })
+  }
+  for (const take of [create, rename]) {
+    const [name, later] = [newName(), newName()]
+    await makeModel(admin, name, 1)
+    const { model: first } = await admin.models.renameModel({ model: byName(name), newName: later })
+    await take(name, newName())
+    const { model: taker } = await admin.models.archiveModel({ model: byName(name) })
+    expect(taker!.id).not.toBe(first!.id)
+    await admin.models.deleteModel({ model: byName(name) })
+    const gone = [take.name, 'MODEL_NOT_FOUND']
+    expect([take.name, (await refusalOf(admin.models.getModel({ model: byName(name) }))).reason]).toEqual(gone)
+    const push = admin.versions.createVersion({ model: byName(name), manifestDigest: newDigest() })
+    expect([take.name, (await refusalOf(push)).reason]).toEqual(gone)
+    expect((await admin.models.getModel({ model: byName(later) })).model).toEqual(first)
+  }
+})
+
 test('a model can be renamed back, and in case only', async () => {
   const name = newName('Back')
   await makeModel(admin, name)
