@@ -31,6 +31,33 @@ test('a promotion ends when an approver says no', async () => {
   })
 })
 
+test('a rejection counts as no approval, and its principal may approve only when it is asked for anew', async () => {
+  const room = await startRoom(production({ approvalsRequired: 2 }))
+  const { bob, carol, dave } = room
+  const { id } = (await room.ask(bob, 1)).promotion!
+  await carol.promotions.approvePromotion({ id, reason: 'good' })
+  const { promotion } = await dave.promotions.rejectPromotion({ id, reason: 'too slow' })
+  expect(promotion).toMatchObject({
+    state: PromotionState.REJECTED,
+    decisions: [{ approvalsRequired: 2, approvalsGiven: 1 }],
+    votes: [
+      { principal: carol.principal, approved: true, counts: true },
+      { principal: dave.principal, approved: false, counts: true },
+    ],
+  })
+  for (const who of [carol, dave]) {
+    const late = who.promotions.approvePromotion({ id, reason: 'good after all' })
+    expect(await refusalOf(late)).toMatchObject({ reason: 'PROMOTION_CLOSED', metadata: { state: 'REJECTED' } })
+  }
+  expect((await admin.promotions.getPromotion({ id })).promotion).toEqual(promotion)
+  const anew = (await room.ask(bob, 1)).promotion!
+  expect(anew).toMatchObject({ votes: [], decisions: [{ approvalsGiven: 0 }] })
+  await dave.promotions.approvePromotion({ id: anew.id, reason: 'fast now' })
+  expect(await room.pointsAt()).toBe(0)
+  await carol.promotions.approvePromotion({ id: anew.id, reason: 'good' })
+  expect(await room.pointsAt()).toBe(1)
+})
+
 test('it ends when whoever asked takes it back, or an admin does; nobody else', async () => {
   const room = await startRoom(production({ approvalsRequired: 1 }))
   const first = (await room.ask(room.bob, 1)).promotion!
@@ -72,6 +99,63 @@ test('it ends when its time is over, which is told of later and holds at once', 
     closer: 'service:metadata',
   })
   expect((await room.ask(room.bob, 1)).promotion!.state).toBe(PromotionState.PENDING_APPROVAL)
+})
+
+/** Lets promotions expire, and refuses to record it: the service retries every five seconds. */
+async function passTime(ids: string[]): Promise<void> {
+  const list = ids.map((id) => `'${id}'`).join(', ')
+  await metadata.sql(`create or replace function metadata.refuse_expiry() returns trigger language plpgsql
+      as $$ begin raise exception 'held up by a test'; end $$;
+    create trigger refuse_expiry before update on metadata.promotion for each row
+      when (new.state = 'EXPIRED') execute function metadata.refuse_expiry();
+    begin; set local session_replication_role = replica;
+    update metadata.promotion set expire_time = now() where id in (${list}); commit`)
+}
+
+test('once its time is over nothing else ends it, before the service has recorded that as after', async () => {
+  const room = await startRoom(production({ approvalsRequired: 1 }))
+  const { namespace, bob, carol } = room
+  const model = byName(room.model, namespace)
+  const ids = [(await room.ask(bob, 1)).promotion!.id, (await room.ask(bob, 2)).promotion!.id]
+  const id = ids[0]!
+  await passTime(ids)
+  const list = async (state: PromotionState) =>
+    (await bob.promotions.listPromotions({ model, state })).promotions.map((found) => found.id)
+  const decide = [
+    () => carol.promotions.approvePromotion({ id, reason: 'late' }),
+    () => carol.promotions.rejectPromotion({ id, reason: 'late' }),
+    () => bob.promotions.withdrawPromotion({ id, reason: 'late' }),
+    () => admin.promotions.withdrawPromotion({ id, reason: 'late' }),
+  ]
+  const requireOver = async (): Promise<void> => {
+    for (const call of decide) {
+      expect(await refusalOf(call())).toMatchObject({ reason: 'PROMOTION_CLOSED', metadata: { state: 'EXPIRED' } })
+    }
+    expect(await list(PromotionState.EXPIRED)).toEqual(ids.toReversed())
+    expect((await bob.promotions.getPromotion({ id })).promotion).toMatchObject({
+      state: PromotionState.EXPIRED,
+      votes: [],
+    })
+  }
+  await requireOver()
+  expect(await list(PromotionState.PENDING_APPROVAL)).toEqual([])
+  const { promotions } = await bob.promotions.listPromotions({ model })
+  expect(promotions.map(({ state }) => state)).toEqual([PromotionState.EXPIRED, PromotionState.EXPIRED])
+  const events = await metadata.eventsOf(async () => {
+    const anew = (await room.ask(bob, 1)).promotion!
+    expect(await list(PromotionState.PENDING_APPROVAL)).toEqual([anew.id])
+    await carol.promotions.approvePromotion({ id: anew.id, reason: 'in time' })
+    await admin.gates.deleteGate({ namespace, name: 'gate' })
+  })
+  expect(events.map(({ type }) => type)).not.toContain('promotion.voided.v1')
+  expect(await room.pointsAt()).toBe(1)
+  await requireOver()
+  await metadata.sql('drop trigger refuse_expiry on metadata.promotion')
+  const closers = async () =>
+    metadata.sql<{ closer: string }>(`select closer from metadata.promotion where state = 'EXPIRED'
+      and namespace = '${namespace}'`)
+  await expect.poll(closers, { timeout: 20_000 }).toEqual(ids.map(() => ({ closer: 'service:metadata' })))
+  await requireOver()
 })
 
 test('it ends when what it is bound to is no more: alias, gate, version or model', async () => {
