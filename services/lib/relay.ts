@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { AppendEventsRequestSchema, type AppendEventsRequest } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { EventSchema, type Event } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { loop } from './background.ts'
-import { fail } from './errors.ts'
+import { fail, ModelkeepError } from './errors.ts'
 import { reasonOf } from './fault.ts'
 import type { Logger } from './log.ts'
 
@@ -36,8 +36,9 @@ const LOOK_EVERY_MS = 500
 /** To send costs five statements and a call, for one event as for a hundred: who commits one after the other should not
  * have to share the database with as many of these. */
 const GATHER_MS = 50
-/** They do not go by: the log or the outbox has lost or changed events. */
-const REFUSALS = ['SEQUENCE_GAP', 'EVENT_ALTERED']
+/** Answers after which the same events may be accepted. With any other reason they never are, until an operator acts: the
+ * log or the outbox has lost or changed events, an event is invalid, or the service's token is. */
+const TRANSIENT = ['DEPENDENCY_UNAVAILABLE', 'OVERLOADED', 'CONFLICT']
 /** Between two looks whether the log has given an index. */
 const SETTLE_LOOK_MS = 20
 /** How long a killed replica can keep the others from sending. */
@@ -47,22 +48,21 @@ type Append = (request: AppendEventsRequest) => Promise<unknown>
 
 export function startRelay(outbox: OutboxReader, append: Append, logger: Logger, settleSeconds = 0): Relay {
   const sender = randomUUID()
-  let failing = false
+  /** What was logged last; undefined while events are sent. */
+  let trouble: string | undefined
 
   const attempt = async (): Promise<void> => {
     try {
-      await sendAll(outbox, append, sender)
-      if (failing) logger.info('events are sent again')
-      failing = false
+      const hasClaim = await sendAll(outbox, append, sender)
+      if (trouble === undefined || !hasClaim) return
+      logger.info('events are sent again')
+      trouble = undefined
     } catch (error) {
-      const refusal = reasonOf(error)?.reason
-      if (!failing && REFUSALS.includes(refusal ?? '')) {
-        logger.error(
-          { error, reason: refusal },
-          'the audit log refuses the events of this service: they do not continue it',
-        )
-      } else if (!failing) logger.warn({ error }, 'events cannot be sent at present; they are kept and sent later')
-      failing = true
+      const reason = rejectionOf(error)
+      if (trouble === (reason ?? '')) return
+      trouble = reason ?? ''
+      if (reason === undefined) logger.warn({ error }, 'events cannot be sent at present; they are kept and sent later')
+      else logger.error({ error, reason }, 'audit alarm: the log rejects the events of this service; none is sent')
     }
   }
 
@@ -84,18 +84,28 @@ export function startRelay(outbox: OutboxReader, append: Append, logger: Logger,
   }
 }
 
-async function sendAll(outbox: OutboxReader, append: Append, sender: string): Promise<void> {
+/** False while another replica sends. */
+async function sendAll(outbox: OutboxReader, append: Append, sender: string): Promise<boolean> {
   for (let isMore = true; isMore;) {
     const sent = await outbox.claim(sender, CLAIM_SECONDS)
-    if (sent === undefined) return
+    if (sent === undefined) return false
     const read = await outbox.read(sent, BATCH)
     const events = fitOneMessage(read)
-    if (events.length === 0) return
+    if (events.length === 0) return true
     await append(create(AppendEventsRequestSchema, { events }))
     await outbox.markSent(Number(events.at(-1)!.sequence))
     // Whoever commits more wakes the relay.
     isMore = read.length === BATCH || events.length < read.length
   }
+  return true
+}
+
+/** Why the log rejects the events; undefined where it, or the database, is not available. The client of the log reports
+ * as not available, too, what the log answers about this service itself: the answer is the cause. */
+function rejectionOf(error: unknown): string | undefined {
+  const answer = reasonOf(error) ?? reasonOf((error as Error).cause)
+  const reason = answer?.reason ?? (error instanceof ModelkeepError ? error.reason : undefined)
+  return reason === undefined || TRANSIENT.includes(reason) ? undefined : reason
 }
 
 /** Does once what is asked for `soon` several times. */

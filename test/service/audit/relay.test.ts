@@ -1,12 +1,15 @@
 import { pino } from 'pino'
 import { randomUUID } from 'node:crypto'
 import { afterAll, expect, test, vi } from 'vitest'
+import { IngestService, type AppendEventsRequest } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
+import { sisterClient } from '#lib/clients.ts'
+import { createLogger } from '#lib/log.ts'
 import { startRelay } from '#lib/relay.ts'
 import { inTransaction } from '#lib/store/database.ts'
 import { emitAs, outboxReader } from '#lib/store/outbox.ts'
 import { openStore } from '../../../services/metadata/store/orm.ts'
-import { startAudit } from '../../support/audit.ts'
-import { createDatabase } from '../../support/database.ts'
+import { METADATA_TOKEN, startAudit } from '../../support/audit.ts'
+import { createDatabase, runSql } from '../../support/database.ts'
 
 const database = await createDatabase()
 const audit = await startAudit(database.url)
@@ -40,4 +43,58 @@ test('a backlog of large events reaches the log, although one message could not 
 
 test('an event that the log would not take fails the change, and holds up nothing', async () => {
   await expect(write(1, 'x'.repeat(1_000_000))).rejects.toThrow('too large')
+})
+
+/** Calls the log as the metadata service does. */
+const sister = (token: string, address = audit.address) =>
+  sisterClient(IngestService, { name: 'audit', address, token })
+
+test('logs an error once for each reason why the log rejects the events, also after the log was away', async () => {
+  await relay.stop()
+  const logs: string[] = []
+  const record = (line: string): void => {
+    const { level, reason = '' } = JSON.parse(line) as { level: string; reason?: string }
+    logs.push(`${level} ${reason}`)
+  }
+  let ingest = sister(METADATA_TOKEN, 'http://127.0.0.1:1')
+  let calls = 0
+  const append = (request: AppendEventsRequest) => {
+    calls += 1
+    return ingest.appendEvents(request)
+  }
+  const other = startRelay(
+    outboxReader(metadata, 'metadata'),
+    append,
+    createLogger('metadata', 'info', { write: record }),
+  )
+  const logged = async (line: string): Promise<void> => {
+    other.wake()
+    await vi.waitFor(() => expect(logs.at(-1)).toBe(line), 10_000)
+  }
+  const counter = (change: string) => runSql(database.url, `update metadata.outbox_counter set ${change}`)
+
+  await write(1, 'first')
+  await logged('warn ')
+  ingest = sister('mks_unknown')
+  await logged('error TOKEN_INVALID')
+  ingest = sister(METADATA_TOKEN)
+  await logged('info ')
+  await runSql(
+    database.url,
+    `insert into metadata.outbox (event_id, resource_id, event) values (gen_random_uuid(), 'x', '{"type": "unknown"}')`,
+  )
+  await logged('error FIELD_INVALID')
+  // To leave it out is no remedy.
+  await counter('sent_sequence = last_sequence')
+  await write(1, 'second')
+  await logged('error SEQUENCE_GAP')
+  const before = calls
+  other.wake()
+  await vi.waitFor(() => expect(calls).toBeGreaterThan(before + 1), 10_000)
+  const expected = ['warn ', 'error TOKEN_INVALID', 'info ', 'error FIELD_INVALID', 'error SEQUENCE_GAP']
+  expect(logs).toEqual(expected)
+  // Another replica that sends is no sign that the log accepts the events again.
+  await counter(`sender = 'other', sender_until = clock_timestamp() + interval '4 seconds'`)
+  await other.stop()
+  expect(logs).toEqual(expected)
 })
