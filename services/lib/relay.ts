@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppendEventsRequestSchema, type AppendEventsRequest } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { EventSchema, type Event } from '#gen/modelkeep/audit/v1/event_pb.ts'
-import { loop } from './background.ts'
+import { loop, repeat } from './background.ts'
 import { fail, ModelkeepError } from './errors.ts'
 import { reasonOf } from './fault.ts'
 import type { Logger } from './log.ts'
@@ -15,6 +15,8 @@ export interface OutboxReader {
   claim(sender: string, seconds: number): Promise<number | undefined>
   read(after: number, limit: number): Promise<Event[]>
   markSent(sequence: number): Promise<void>
+  /** Removes some of the sent events that are old enough; true where there may be more. */
+  prune(): Promise<boolean>
   release(sender: string): Promise<void>
 }
 
@@ -41,6 +43,7 @@ const GATHER_MS = 50
 const TRANSIENT = ['DEPENDENCY_UNAVAILABLE', 'OVERLOADED', 'CONFLICT']
 /** Between two looks whether the log has given an index. */
 const SETTLE_LOOK_MS = 20
+const PRUNE_EVERY_MS = 60_000
 /** How long a killed replica can keep the others from sending. */
 const CLAIM_SECONDS = 5
 
@@ -66,7 +69,13 @@ export function startRelay(outbox: OutboxReader, append: Append, logger: Logger,
     }
   }
 
+  const pruneAll = async (stopping: AbortSignal): Promise<void> => {
+    while (!stopping.aborted && (await outbox.prune()));
+  }
+
   const looking = loop(LOOK_EVERY_MS, attempt)
+  // Apart from sending: a service without new events has old ones to remove, too.
+  const pruning = repeat('removal of sent events', PRUNE_EVERY_MS, pruneAll, logger)
   const sending = gather(GATHER_MS, () => looking.wake())
   return {
     wake: () => sending.soon(),
@@ -77,7 +86,7 @@ export function startRelay(outbox: OutboxReader, append: Append, logger: Logger,
     },
     stop: async () => {
       sending.cancel()
-      await looking.stop()
+      await Promise.all([looking.stop(), pruning.stop()])
       await attempt()
       await outbox.release(sender).catch(() => undefined)
     },

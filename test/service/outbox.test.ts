@@ -130,6 +130,24 @@ test('an event is never changed, and removed only after it was sent: not even by
   await em.execute(`update outbox_counter set sent_sequence = 0`)
 })
 
+test('sent events leave after a day, however many; younger ones and those not yet sent stay', async () => {
+  const em = owner.em.fork()
+  const insertOld = (count: number) =>
+    em.execute(`insert into outbox (event_id, resource_id, event, occur_time)
+      select gen_random_uuid(), 'old', '{}', now() - interval '25 hours' from generate_series(1, ${count})`)
+  const young = (await look()).count
+  await insertOld(2_100)
+  await em.execute(`insert into outbox (event_id, resource_id, event, occur_time)
+    values (gen_random_uuid(), 'young', '{}', now() - interval '23 hours')`)
+  await em.execute(`update outbox_counter set sent_sequence = last_sequence`)
+  await insertOld(2)
+  const outbox = outboxReader(database, 'metadata')
+  while (await outbox.prune());
+  expect(await look()).toMatchObject({ count: young + 1 + 2 })
+  expect(await em.execute(`select count(*) from outbox where resource_id = 'old'`)).toEqual([{ count: '2' }])
+  await em.execute(`update outbox_counter set sent_sequence = 0`)
+})
+
 const INSERT_ROLE = `insert into role_binding (id, principal, namespace, role) values (?, ?, 'default', 'READER')`
 
 const NOBODYS_ID = randomUUID()

@@ -88,6 +88,20 @@ test('a wake sends without waiting, and stopping sends the rest', async () => {
   expect(log.numbers).toEqual(range(3))
 })
 
+test('events of more than a day ago leave the outbox although nothing new is sent', async () => {
+  const em = database.em.fork()
+  await em.execute(`insert into outbox (event_id, resource_id, event, occur_time)
+    values (gen_random_uuid(), 'old', '{}', now() - interval '25 hours')`)
+  await em.execute('update outbox_counter set sent_sequence = last_sequence')
+  const log = new Log(start)
+  const relay = startRelay(outbox, log.append, logger)
+  await vi.waitFor(async () => {
+    expect(await em.execute(`select 1 from outbox where resource_id = 'old'`)).toEqual([])
+  }, 10_000)
+  await relay.stop()
+  expect(log.calls).toBe(0)
+})
+
 test('after failures everything is sent again, once each, in order', async () => {
   const log = new Log(start)
   // Refused before it was taken, and lost after it was: the relay cannot tell them apart.

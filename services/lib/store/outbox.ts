@@ -124,9 +124,6 @@ function toRow(event: Event): OutboxRow {
   return { eventId: event.id, resourceId: resource.id, event: json }
 }
 
-/** More than are sent at once, so that all leave in time; the others of a day are not looked at. */
-const PRUNED_AT_ONCE = 512
-
 /** The relay's view of a service's outbox. */
 export function outboxReader(database: Database, producer: string): OutboxReader {
   return {
@@ -160,22 +157,31 @@ export function outboxReader(database: Database, producer: string): OutboxReader
         return event
       })
     },
-    /** Sent events stay a day for inspection, then leave the outbox; the log has them for ever. */
     async markSent(sequence) {
       await forkFor(database).execute('update outbox_counter set sent_sequence = ? where sent_sequence < ?', [
         sequence,
         sequence,
       ])
-      await forkFor(database).execute(
-        `delete from outbox where occur_time < now() - interval '1 day'
-          and event_id = any(array(select event_id from outbox where sequence <= ? order by sequence limit ?))`,
-        [sequence, PRUNED_AT_ONCE],
-      )
     },
+    prune: () => removeSent(database),
     async release(sender) {
       await forkFor(database).execute('update outbox_counter set sender = null, sender_until = null where sender = ?', [
         sender,
       ])
     },
   }
+}
+
+/** The others of a day are not read. */
+const REMOVED_AT_ONCE = 1_000
+
+/** Sent events stay a day for inspection, then leave the outbox; the log has them for ever. */
+async function removeSent(database: Database): Promise<boolean> {
+  const removed = await forkFor(database).execute<object[]>(
+    `delete from outbox where occur_time < now() - interval '1 day' and event_id = any(array(
+        select event_id from outbox where sequence <= (select sent_sequence from outbox_counter)
+          order by sequence limit ?)) returning 1`,
+    [REMOVED_AT_ONCE],
+  )
+  return removed.length > 0
 }
