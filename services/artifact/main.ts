@@ -7,6 +7,7 @@ import { runUntilSignal } from '#lib/service.ts'
 import { readArtifactSettings, type StoreSettings } from './config.ts'
 import { artifactService } from './service.ts'
 import type { ByteStore } from './store/byte-store.ts'
+import { prepareStore } from './store/installation.ts'
 import { DirectoryStore } from './store/directory.ts'
 import { openStore } from './store/orm.ts'
 import { S3Store } from './store/s3.ts'
@@ -16,10 +17,11 @@ export async function runArtifact(environment: Environment): Promise<void> {
   const logger = createLogger('artifact', settings.logLevel)
   const draining = new AbortController()
   const bytes = openBytes(settings.store)
-  await bytes.check().catch((error: unknown) => logger.warn({ error }, 'the store cannot be used at present'))
+  const database = openStore({ url: settings.databaseUrl, poolSize: settings.databasePoolSize })
+  await prepareStore({ database, bytes, logger })
   const token = settings.serviceToken
   const service = artifactService({
-    database: openStore({ url: settings.databaseUrl, poolSize: settings.databasePoolSize }),
+    database,
     bytes,
     logger,
     draining: draining.signal,

@@ -12,7 +12,7 @@ import type { Logger } from '#lib/log.ts'
 import { Refusals } from '#lib/refusals.ts'
 import { startRelay } from '#lib/relay.ts'
 import type { Service } from '#lib/service.ts'
-import { forkFor, type Database } from '#lib/store/database.ts'
+import type { Database } from '#lib/store/database.ts'
 import { outboxReader, recordRefusal } from '#lib/store/outbox.ts'
 import { ByteBudget } from './domain/byte-budget.ts'
 import type { DownloadPolicy } from './domain/download-policy.ts'
@@ -26,6 +26,7 @@ import { artifactRoutes, BYTE_METHODS } from './rpc/routes.ts'
 import { SimpleLane } from './rpc/simple-lane.ts'
 import type { ByteStore } from './store/byte-store.ts'
 import { startCollector, USUAL_TERMS, type GarbageTerms } from './store/collector.ts'
+import { requireStore } from './store/installation.ts'
 import { startJanitor } from './store/janitor.ts'
 import { startScrubber } from './store/scrub.ts'
 
@@ -114,7 +115,7 @@ export function artifactService(deps: ArtifactDeps): Service {
     recordRefusal: (refusal) => refusals.tell(refusal),
     fastMethods: BYTE_METHODS,
     check: async () => {
-      await Promise.all([forkFor(database).execute('select 1'), bytes.check()])
+      await requireStore(deps)
       return true
     },
     close: async () => {

@@ -13,6 +13,7 @@ import { SERVICE_NAMES, type ServiceName } from '#lib/settings.ts'
 import type { DownloadPolicy } from '../artifact/domain/download-policy.ts'
 import { artifactService, type ArtifactLimits } from '../artifact/service.ts'
 import { DirectoryStore } from '../artifact/store/directory.ts'
+import { prepareStore } from '../artifact/store/installation.ts'
 import { openStore as openArtifact } from '../artifact/store/orm.ts'
 import type { Retention } from '../audit/domain/retention.ts'
 import { auditService } from '../audit/service.ts'
@@ -56,10 +57,10 @@ export async function openStandalone(deps: StandaloneDeps): Promise<Service> {
     manifests: sisterClient(ManifestService, sister('metadata', 'artifact')),
     ingest: sisterClient(IngestService, sister('metadata', 'audit')),
   })
+  const stores = { ...common('artifact'), database: openArtifact({ url }), bytes: new DirectoryStore(deps.objects) }
+  await prepareStore(stores)
   const artifact = artifactService({
-    ...common('artifact'),
-    database: openArtifact({ url }),
-    bytes: new DirectoryStore(deps.objects),
+    ...stores,
     identity: sisterClient(IdentityService, sister('artifact', 'metadata')),
     ingest: sisterClient(IngestService, sister('artifact', 'audit')),
     limits,

@@ -8,6 +8,7 @@ import { createLogger } from '#lib/log.ts'
 import { serve } from '#lib/serve.ts'
 import { readArtifactSettings } from '../../services/artifact/config.ts'
 import { artifactService } from '../../services/artifact/service.ts'
+import { prepareStore } from '../../services/artifact/store/installation.ts'
 import { openStore } from '../../services/artifact/store/orm.ts'
 import { S3Store } from '../../services/artifact/store/s3.ts'
 
@@ -16,10 +17,11 @@ if (settings.store.kind !== 's3') throw new Error('the benchmark is of S3')
 const logger = createLogger('artifact', settings.logLevel)
 const draining = new AbortController().signal
 const sister = { address: settings.metadataAddress, token: settings.serviceToken }
+const database = openStore({ url: settings.databaseUrl, poolSize: settings.databasePoolSize })
+const stores = { database, bytes: new S3Store(settings.store.s3), logger }
+await prepareStore(stores)
 const service = artifactService({
-  database: openStore({ url: settings.databaseUrl, poolSize: settings.databasePoolSize }),
-  bytes: new S3Store(settings.store.s3),
-  logger,
+  ...stores,
   draining,
   trustedServices: settings.trustedServices,
   identity: sisterClient(IdentityService, { name: 'metadata', ...sister }),

@@ -13,6 +13,7 @@ import type { Service } from '../../services/lib/service.ts'
 import { readArtifactLimits } from '../../services/artifact/config.ts'
 import { artifactService } from '../../services/artifact/service.ts'
 import { DirectoryStore } from '../../services/artifact/store/directory.ts'
+import { requireStore } from '../../services/artifact/store/installation.ts'
 import { openStore as openArtifact } from '../../services/artifact/store/orm.ts'
 import { auditService } from '../../services/audit/service.ts'
 import { openStore as openAudit } from '../../services/audit/store/orm.ts'
@@ -43,6 +44,8 @@ export async function startAllServices(): Promise<AllServices> {
   const common = { logger: serving.logger, draining: serving.draining, trustedServices: new Map<string, string>() }
   const metadata = openMetadata({ url })
   await createAdminToken(metadata)
+  const stores = { database: openArtifact({ url }), bytes: new DirectoryStore(folder) }
+  await requireStore(stores)
   const services: Service[] = [
     metadataService({
       ...common,
@@ -52,8 +55,7 @@ export async function startAllServices(): Promise<AllServices> {
     }),
     artifactService({
       ...common,
-      database: openArtifact({ url }),
-      bytes: new DirectoryStore(folder),
+      ...stores,
       identity: sister(IdentityService, 'metadata', 'artifact'),
       ingest: sister(IngestService, 'audit', 'artifact'),
       limits: readArtifactLimits(new EnvReader({})),

@@ -19,6 +19,7 @@ import { artifactService, type ArtifactLimits } from '../../services/artifact/se
 import type { ByteBudget } from '../../services/artifact/domain/byte-budget.ts'
 import type { ByteStore } from '../../services/artifact/store/byte-store.ts'
 import { DirectoryStore } from '../../services/artifact/store/directory.ts'
+import { prepareStore } from '../../services/artifact/store/installation.ts'
 import { openStore } from '../../services/artifact/store/orm.ts'
 import { S3Store } from '../../services/artifact/store/s3.ts'
 import { createDatabase, runSql, type TestDatabase } from './database.ts'
@@ -157,10 +158,10 @@ async function startReplica(
       })
   const draining = new AbortController()
   const sister = { token: 'mks_artifact' }
+  const stores = { database: openStore({ url: databaseUrl }), bytes: bytes ?? store.open(), logger }
+  await prepareStore(stores)
   const service = artifactService({
-    database: openStore({ url: databaseUrl }),
-    bytes: bytes ?? store.open(),
-    logger,
+    ...stores,
     draining: draining.signal,
     trustedServices: new Map([[createHash('sha256').update(METADATA_TOKEN).digest('hex'), 'metadata']]),
     identity: sisterClient(IdentityService, { ...sister, name: 'metadata', address: metadataAddress }),

@@ -1,4 +1,5 @@
 // What every store must do, whatever it is made of.
+import { randomUUID } from 'node:crypto'
 import { afterAll, describe, expect, test } from 'vitest'
 import { ComingPart } from '../../services/artifact/domain/coming-part.ts'
 import { newObjectKey, type ByteStore } from '../../services/artifact/store/byte-store.ts'
@@ -13,6 +14,7 @@ export function describeStore(kind: string, createStore: () => Promise<TestStore
   describe(`${kind} as a store`, async () => {
     const place = await createStore()
     const store = place.open()
+    await store.mark(randomUUID())
     afterAll(async () => {
       await store.close()
       await place.drop()

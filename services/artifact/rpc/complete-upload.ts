@@ -7,6 +7,7 @@ import { forkFor, inTransaction } from '#lib/store/database.ts'
 import { partCountOf } from '../domain/blob.ts'
 import { findBlob } from '../store/blob.ts'
 import { isByteStoreProblem } from '../store/byte-store.ts'
+import { requireStore } from '../store/installation.ts'
 import { listMissingParts, listParts, reopenUpload } from '../store/upload-part.ts'
 import {
   advanceUpload,
@@ -72,7 +73,11 @@ async function finish(backend: Backend, upload: Upload, owned: Ownership, contex
   const { database } = backend
   const lease = keepLease(database, upload.id, owned.epoch, backend.closing)
   try {
-    const hashed = await makeObject(backend, upload, owned, lease.signal)
+    const hashed = await makeObject(backend, upload, owned, lease.signal).catch(async (error: unknown) => {
+      // What a store that is away does not have is not gone.
+      if (isGone(error)) await requireStore(backend)
+      throw error
+    })
     await inTransaction(database, undefined, async (em) => {
       if (!(await commitUpload(em, upload.id, owned.epoch))) failBusy(upload.id)
       const { namespace, digest, sizeBytes, partSizeBytes, objectKey } = upload
@@ -129,6 +134,10 @@ async function requireDigest(backend: Backend, upload: Upload, { epoch }: Owners
   fail('DIGEST_MISMATCH', message, { expected, actual, ...(part ? { part: String(part) } : {}) })
 }
 
+function isGone(error: unknown): boolean {
+  return isByteStoreProblem(error, 'upload gone') || isByteStoreProblem(error, 'object gone')
+}
+
 /** Leaves the upload such that the next call can do something about what went wrong. */
 async function recover(backend: Backend, upload: Upload, { epoch }: Ownership, error: unknown): Promise<never> {
   const { database, janitor } = backend
@@ -137,7 +146,7 @@ async function recover(backend: Backend, upload: Upload, { epoch }: Ownership, e
     const count = partCountOf(upload.sizeBytes, upload.partSizeBytes)
     failMissing(Array.from({ length: Math.min(count, 100) }, (_, index) => index + 1))
   }
-  if (isByteStoreProblem(error, 'upload gone') || isByteStoreProblem(error, 'object gone')) {
+  if (isGone(error)) {
     if (!(await closeUpload(forkFor(database), upload.id, { ...FORGOTTEN, epoch }))) failBusy(upload.id)
     janitor.wake()
     failClosed({

@@ -13,6 +13,7 @@ import { parseRange, type Range } from '../domain/range.ts'
 import { enclosingParts, verifyParts } from '../domain/verified-parts.ts'
 import type { StoredBlob } from '../store/blob.ts'
 import { isByteStoreProblem } from '../store/byte-store.ts'
+import { requireStore } from '../store/installation.ts'
 import type { Backend } from './backend.ts'
 import { requireBlob } from './blobs.ts'
 import { holdForReader } from './pace.ts'
@@ -70,8 +71,9 @@ async function* readObject(
   try {
     yield* backend.bytes.read(blob.objectKey, offset, length, signal)
   } catch (error) {
-    if (isByteStoreProblem(error, 'object gone')) failCorrupt(backend, blob, 1)
-    throw error
+    if (!isByteStoreProblem(error, 'object gone')) throw error
+    await requireStore(backend)
+    failCorrupt(backend, blob, 1)
   }
 }
 

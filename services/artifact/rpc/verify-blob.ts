@@ -17,12 +17,12 @@ export async function* verifyBlob(
   request: VerifyBlobRequest,
   context: HandlerContext,
 ): AsyncGenerator<VerifyBlobResponse> {
-  const { database, bytes, logger, relay, closing } = backend
+  const { database, logger, relay, closing } = backend
   const blob = await requireBlobRow(backend, request, context)
   const signal = AbortSignal.any([context.signal, closing])
   const progress = new Progress()
   const onProgress = (readBytes: number): void => progress.reach(readBytes)
-  const work = verifyBytes(bytes, blob, { signal, onProgress }).finally(() => progress.end())
+  const work = verifyBytes(backend, blob, { signal, onProgress }).finally(() => progress.end())
   work.catch(() => undefined)
   for await (const readBytes of progress.steps())
     yield create(VerifyBlobResponseSchema, { readBytes: BigInt(readBytes) })

@@ -8,6 +8,7 @@ import { partCountOf, partLengthOf } from '../domain/blob.ts'
 import { requireStreamLane } from '../domain/lanes.ts'
 import { ComingPart } from '../domain/coming-part.ts'
 import { isByteStoreProblem, storeUnavailable, type Bytes } from '../store/byte-store.ts'
+import { requireStore } from '../store/installation.ts'
 import { countAttempt, discountAttempt, recordPart } from '../store/upload-part.ts'
 import { closeUpload } from '../store/upload-state.ts'
 import { Upload } from '../store/upload.ts'
@@ -97,6 +98,7 @@ async function storePart(backend: Backend, upload: Upload, number: number, part:
   } catch (error) {
     if (isByteStoreProblem(error, 'digest differs')) return failDiffering(backend, upload.id, number, part, error)
     if (!isByteStoreProblem(error, 'upload gone')) throw error
+    await requireStore(backend)
     // Completed or swept by another call; or forgotten by the store, as S3 servers do with what is unfinished for long.
     await closeUpload(forkFor(backend.database), upload.id, { ...FORGOTTEN, epoch: upload.epoch })
     return failClosedNow(backend, upload.id)

@@ -22,7 +22,7 @@ export interface ByteStore {
   stat(key: string): Promise<number | undefined>
   /** Removes a whole object, if it is there. */
   remove(key: string): Promise<void>
-  /** Notes in the store that an installation uses it. */
+  /** Notes in the store that an installation uses it. Nothing else makes the root directory or the bucket. */
   mark(installation: string): Promise<void>
   /** The installations that have noted it. */
   listMarks(): Promise<string[]>
@@ -30,8 +30,8 @@ export interface ByteStore {
   list(): AsyncIterable<ListedObject>
   /** Every unfinished object that the store tells of, which may be less than there are. */
   listUnfinished(): AsyncIterable<ListedUpload>
-  /** Rejects while the store cannot be used. */
-  check(): Promise<void>
+  /** Rejects while the store cannot be used, or is another one: the mark of the installation is not there. */
+  check(installation: string): Promise<void>
   close(): Promise<void>
   /** Where clients can use the store by themselves. */
   presigner?: Presigner
@@ -154,6 +154,14 @@ export function storeFull(cause: unknown): ModelkeepError {
 export function storeUnavailable(cause: unknown): ModelkeepError {
   const message = 'the store is not available; try again'
   return new ModelkeepError('DEPENDENCY_UNAVAILABLE', message, { dependency: 'store' }, [], { cause })
+}
+
+/** The cause where a place answers, but is not the store. */
+export function notMarked(place: string, installation: string): Error {
+  const mark = markOf(installation)
+  return new Error(
+    `${place} has no ${mark}, the mark of this installation: is another directory or bucket in its place?`,
+  )
 }
 
 /** Below it each installation that uses a store has an object. */

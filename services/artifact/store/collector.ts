@@ -6,7 +6,7 @@ import type { ByteStore } from './byte-store.ts'
 import { claimChore } from './chore.ts'
 import { collect, type Terms } from './collect.ts'
 import { bySystem } from './events.ts'
-import { markStore } from './installation.ts'
+import { requireStore } from './installation.ts'
 import { sweepOrphans } from './orphans.ts'
 import type { ScrubTerms } from './scrub.ts'
 
@@ -36,13 +36,13 @@ const COLLECT_EVERY_SECONDS = 600
 const SWEEP_EVERY_SECONDS = 6 * HOUR
 
 export function startCollector(options: CollectorOptions): Background {
-  const { database, bytes, logger, terms } = options
+  const { database, logger, terms } = options
   let failing = false
   let isMarked = false
   return loop(options.everyMs, async (stopping) => {
     try {
       // Before anything of this installation is old enough to be taken for nobody's by another.
-      if (!isMarked) await markStore(database, bytes)
+      if (!isMarked) await requireStore(options)
       isMarked = true
       if (await claimChore(database, 'collect', COLLECT_EVERY_SECONDS)) {
         for await (const _ of collect(database, bySystem, { ...terms, stopping }));

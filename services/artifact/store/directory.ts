@@ -10,6 +10,7 @@ import {
   isObjectKey,
   MARKS,
   markOf,
+  notMarked,
   requireDigest,
   storeFull,
   storeUnavailable,
@@ -40,7 +41,7 @@ export class DirectoryStore implements ByteStore {
   begin(key: string): Promise<string> {
     return this.#inTurn(key, async () => {
       const path = this.#unfinished(key)
-      await mkdir(dirname(path), { recursive: true })
+      await this.#makeFolder(dirname(path))
       await (await open(path, 'a')).close()
       return UPLOAD_ID
     })
@@ -78,7 +79,7 @@ export class DirectoryStore implements ByteStore {
     return this.#inTurn(key, async () => {
       const path = this.#unfinished(key)
       try {
-        await mkdir(dirname(path), { recursive: true })
+        await this.#makeFolder(dirname(path))
         {
           await using file = await open(path, 'w')
           await writeAll(file, bytes.chunks, 0)
@@ -148,9 +149,11 @@ export class DirectoryStore implements ByteStore {
     }
   }
 
-  async check(): Promise<void> {
-    await mkdir(this.#root, { recursive: true, mode: 0o700 })
-    await access(this.#root, constants.R_OK | constants.W_OK | constants.X_OK)
+  async check(installation: string): Promise<void> {
+    await access(join(this.#root, markOf(installation))).catch((error: unknown) =>
+      translate(ABSENT.includes(codeOf(error)) ? notMarked(this.#root, installation) : error),
+    )
+    await access(this.#root, constants.R_OK | constants.W_OK | constants.X_OK).catch(translate)
   }
 
   async close(): Promise<void> {
@@ -159,10 +162,16 @@ export class DirectoryStore implements ByteStore {
 
   async #publish(key: string): Promise<void> {
     const path = this.#object(key)
-    await mkdir(dirname(path), { recursive: true })
+    await this.#makeFolder(dirname(path))
     await rename(this.#unfinished(key), path)
     await syncDirectory(dirname(path))
     await syncDirectory(dirname(dirname(path)))
+  }
+
+  /** Only below a root that somebody has marked: without, it is the empty place where the store is to be mounted. */
+  async #makeFolder(path: string): Promise<void> {
+    await access(join(this.#root, MARKS))
+    await mkdir(path, { recursive: true })
   }
 
   #object(key: string): string {

@@ -5,6 +5,7 @@ import type { Logger } from '#lib/log.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
 import type { ByteStore } from './byte-store.ts'
 import { ALL_GOES } from './doomed-object.ts'
+import { requireStore } from './installation.ts'
 import { UNFINISHED_SQL } from './upload.ts'
 
 export interface JanitorOptions {
@@ -44,6 +45,8 @@ export async function sweep({ database, bytes }: JanitorOptions, stopping?: Abor
   const failures: unknown[] = []
   for (let doomed = await claim(); doomed.length > 0; doomed = await claim()) {
     const before = failures.length
+    // Otherwise all that a store which is away does not have would count as removed.
+    await requireStore({ database, bytes })
     for (const object of doomed) {
       if (stopping?.aborted) return
       await removeDoomed(database, bytes, object).catch((error: unknown) => failures.push(error))

@@ -28,7 +28,7 @@ export async function* sweepOrphans(
   emit: Emit,
   options: OrphanOptions,
 ): AsyncGenerator<Garbage[]> {
-  await requireOwnStore(database, bytes)
+  await requireOwnStore({ database, bytes })
   for await (const old of batches(bytes.list(), options)) {
     const orphans = await findOrphans(forkFor(database, options.stopping), old)
     if (orphans.length === 0) continue

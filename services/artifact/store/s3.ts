@@ -6,6 +6,7 @@ import {
   checkObjectKey,
   isByteStoreProblem,
   markOf,
+  notMarked,
   storeUnavailable,
   textBytes,
   type Bytes,
@@ -50,8 +51,6 @@ export class S3Store implements ByteStore {
   readonly #puts: S3Puts
   readonly #sender: S3Sender
   readonly #closeTransport: () => void
-  #bucketIsThere: Promise<void> | undefined
-  #bucketWasSeen = false
 
   constructor(options: S3Options) {
     const url = new URL(options.endpoint)
@@ -158,6 +157,7 @@ export class S3Store implements ByteStore {
   }
 
   async mark(installation: string): Promise<void> {
+    await this.#call(() => this.#makeBucket())
     await this.#sender.send(markOf(installation), textBytes(`${installation}\n`))
   }
 
@@ -173,12 +173,13 @@ export class S3Store implements ByteStore {
     return listUploads(this.#client, this.#bucket, (work) => this.#call(work))
   }
 
-  async check(): Promise<void> {
-    const exists = await this.#client.bucketExists(this.#bucket).catch(translateS3Fault)
-    // A bucket that was there and is gone took its objects along: that is not repaired by an empty one.
-    if (!exists && this.#bucketWasSeen) throw storeUnavailable(new Error(`the bucket ${this.#bucket} is gone`))
-    if (!exists) await this.#makeBucket().catch(translateS3Fault)
-    this.#bucketWasSeen = true
+  async check(installation: string): Promise<void> {
+    try {
+      await this.#client.statObject(this.#bucket, markOf(installation)).catch(translateS3Fault)
+    } catch (error) {
+      if (!isByteStoreProblem(error, 'object gone')) throw error
+      throw storeUnavailable(notMarked(`the bucket ${this.#bucket}`, installation))
+    }
   }
 
   async close(): Promise<void> {
@@ -212,11 +213,6 @@ export class S3Store implements ByteStore {
 
   /** Repeats what a lost connection or an overtaxed server may have kept from happening. */
   async #call<T>(work: (attempt: number) => Promise<T>): Promise<T> {
-    this.#bucketIsThere ??= this.check()
-    await this.#bucketIsThere.catch((error: unknown) => {
-      this.#bucketIsThere = undefined
-      throw error
-    })
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await work(attempt)
@@ -228,6 +224,7 @@ export class S3Store implements ByteStore {
   }
 
   async #makeBucket(): Promise<void> {
+    if (await this.#client.bucketExists(this.#bucket)) return
     await this.#client.makeBucket(this.#bucket, this.#region).catch((error: unknown) => {
       // Another replica was faster.
       if (!hasCode(error, ['BucketAlreadyOwnedByYou', 'BucketAlreadyExists'])) throw error

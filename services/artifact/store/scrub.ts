@@ -5,6 +5,7 @@ import { loop, type Background } from '#lib/background.ts'
 import type { Logger } from '#lib/log.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
 import { isByteStoreProblem, type ByteStore } from './byte-store.ts'
+import { requireStore, type Stores } from './installation.ts'
 import { noteVerdict } from './quarantine.ts'
 
 export interface ScrubTerms {
@@ -48,10 +49,10 @@ export function startScrubber(options: ScrubberOptions): Background {
 
 /** Verifies what was verified longest ago. False where nothing is due. */
 export async function scrubOne(options: Omit<ScrubberOptions, 'everyMs'>, stopping: AbortSignal): Promise<boolean> {
-  const { database, bytes, logger, terms } = options
+  const { database, logger, terms } = options
   const due = await claimDue(database, terms)
   if (!due) return false
-  const problem = await verifyBytes(bytes, due, { signal: stopping, bytesPerSecond: terms.scrubBytesPerSecond })
+  const problem = await verifyBytes(options, due, { signal: stopping, bytesPerSecond: terms.scrubBytesPerSecond })
   await note(database, logger, due, problem)
   return true
 }
@@ -104,13 +105,16 @@ export interface VerifyOptions {
   onProgress?: (readBytes: number) => void
 }
 
-/** Reads twice before it says that anything is wrong: what one read got wrong may have been the way, not the store. */
-export async function verifyBytes(bytes: ByteStore, blob: ScrubbedBytes, options: VerifyOptions): Promise<Problem> {
-  const first = await compare(bytes, blob, options)
-  if (!first) return undefined
-  // A store that is out of reach as a whole has lost nothing.
-  await bytes.check()
-  return compare(bytes, blob, options)
+/** Reads twice before it says that anything is wrong: what one read got wrong may have been the way, not the store. A store
+ * that is away has lost nothing. */
+export async function verifyBytes(stores: Stores, blob: ScrubbedBytes, options: VerifyOptions): Promise<Problem> {
+  let problem: Problem
+  for (let reads = 0; reads < 2; reads += 1) {
+    problem = await compare(stores.bytes, blob, options)
+    if (!problem) return undefined
+    await requireStore(stores)
+  }
+  return problem
 }
 
 async function compare(bytes: ByteStore, blob: ScrubbedBytes, options: VerifyOptions): Promise<Problem> {

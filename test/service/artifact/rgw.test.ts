@@ -1,4 +1,5 @@
 // S3 is the contract, not MinIO: the same on the gateway of Ceph, where it is installed.
+import { randomUUID } from 'node:crypto'
 import { afterAll, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
@@ -26,7 +27,9 @@ function testS3(access: S3Access): void {
     const bucket = `test-${newObjectKey().slice(-36)}`
     const stores = [1, 2, 3].map(() => new S3Store({ ...access, bucket }))
     const key = newObjectKey()
-    await Promise.all(stores.map((store) => store.check()))
+    const installation = randomUUID()
+    await Promise.all(stores.map((store) => store.mark(installation)))
+    await stores[1]!.check(installation)
     await stores[0]!.put(key, bytesOf(Buffer.from('one bucket')))
     expect(String(await readAll(stores[2]!, key, 0, 10))).toBe('one bucket')
     await stores[1]!.remove(key)

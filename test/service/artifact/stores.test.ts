@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -101,10 +102,12 @@ describe('an S3 server out of order', () => {
     await bucket.drop()
   })
 
-  test('gets its bucket when there is none', async () => {
+  test('gets its bucket when it is marked and there is none', async () => {
     const known = await createBucket()
     const bucket = `${known.options.bucket.slice(0, 40)}-new`
     const stores = [1, 2, 3].map(() => new S3Store({ ...known.options, bucket }))
+    const installation = randomUUID()
+    await Promise.all(stores.map((store) => store.mark(installation)))
     await Promise.all(stores.map((store) => store.put(newObjectKey(), bytesOf(Buffer.from('x')))))
     expect(await known.client.bucketExists(bucket)).toBe(true)
     await known.drop()
