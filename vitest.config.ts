@@ -6,6 +6,8 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    // Test files share the loaded modules of their worker: loading them anew cost more than most files do.
+    isolate: false,
     // Machines may be busy.
     expect: { poll: { timeout: 10_000 } },
     projects: [

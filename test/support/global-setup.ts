@@ -17,6 +17,9 @@ declare module 'vitest' {
   }
 }
 
+/** This server is never killed, so it need not wait for the disk. Tests that kill PostgreSQL start their own. */
+const SETTINGS = { max_connections: '300', fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' }
+
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const { url, stop } = await findServer()
   await makeTemplate(url).catch(async (error: unknown) => {
@@ -43,7 +46,7 @@ async function findServer(): Promise<{ url: string; stop: () => Promise<void> }>
     const { GenericContainer, Wait } = await import('testcontainers')
     const container = await new GenericContainer('postgres:18')
       .withEnvironment({ POSTGRES_PASSWORD: 'test' })
-      .withCommand(['-c', 'max_connections=300'])
+      .withCommand(Object.entries(SETTINGS).flatMap(([name, value]) => ['-c', `${name}=${value}`]))
       .withExposedPorts(5432)
       .withWaitStrategy(Wait.forLogMessage(/ready to accept connections/, 2))
       .start()
@@ -52,7 +55,7 @@ async function findServer(): Promise<{ url: string; stop: () => Promise<void> }>
   }
   const directory = await mkdtemp(join(tmpdir(), 'modelkeep-test-'))
   await chmod(directory, 0o755)
-  const server = await startPostgres({ directory: join(directory, 'postgres'), settings: { max_connections: '300' } })
+  const server = await startPostgres({ directory: join(directory, 'postgres'), settings: SETTINGS })
   const stop = async () => {
     await server.stop()
     await rm(directory, { recursive: true, force: true })
