@@ -2,8 +2,10 @@ import { Code, ConnectError } from '@connectrpc/connect'
 import { afterAll, afterEach, expect, test, vi } from 'vitest'
 import { LogService, type WatchEntriesResponse } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
+import { openStore } from '../../../services/audit/store/orm.ts'
+import { fillTo } from '../../bench/audit-seed.ts'
 import { makeEvents, startAudit } from '../../support/audit.ts'
-import { createDatabase } from '../../support/database.ts'
+import { createDatabase, runSql } from '../../support/database.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 const database = await createDatabase()
@@ -123,4 +125,29 @@ test('ends as UNAVAILABLE when the process drains, so that watchers go elsewhere
   await vi.waitFor(() => expect(ending.seen.length).toBeGreaterThan(0), 10_000)
   other.draining.abort()
   expect(await ending.ended).toBe('Unavailable')
+})
+
+test('sends every entry that is larger than others, although few of them fit one message', async () => {
+  const fromIndex = BigInt((await append(1))[0]!)
+  const large = [...(await append(1)), ...(await append(40, { details: { text: 'x'.repeat(59_000) } }))]
+  const watching = watch(log, { fromIndex: fromIndex + 1n })
+  await vi.waitFor(() => expect(watching.next()).toBe(large.at(-1)! + 1), 10_000)
+  expect(watching.indexes()).toEqual(large)
+  expect(watching.seen.length).toBeGreaterThan(1)
+})
+
+test('skips no match in a log that is longer than what is read at a time, for any reader', async () => {
+  const store = openStore({ url: database.url })
+  await fillTo(store, 20_100)
+  await store.close(true)
+  const wanted = [1_000, 19_999, 20_000, 20_001, 20_099]
+  const filter = wanted.map((index) => `index = ${index}`).join(' OR ')
+  const some = watch(log, { filter })
+  audit.known.set('mk_team', { principal: 't', roles: { 'team-9': Role.READER, vision: Role.READER } })
+  const team = watch(audit.client(LogService, 'mk_team'), { filter: 'index > 19000' })
+  await vi.waitFor(() => expect(some.next()).toBe(20_100), 10_000)
+  expect(some.indexes()).toEqual(wanted)
+  const ofTeam = `select index::int from audit.entry where namespace = 'team-9' and index > 19000 order by index`
+  const expected = ((await runSql(database.url, ofTeam)) as { index: number }[]).map(({ index }) => index)
+  await vi.waitFor(() => expect(team.indexes()).toEqual(expected), 10_000)
 })
