@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { expect, inject, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { compileCache } from '../support/compile-cache.ts'
 
 const REPOSITORY = resolve(import.meta.dirname, '..', '..')
 
@@ -10,8 +11,7 @@ test(
   { timeout: 180_000 },
   async () => {
     const { PATH, HOME } = process.env
-    const NODE_COMPILE_CACHE = inject('compileCache')
-    const env = { PATH, HOME, MODELKEEP_DATA: '/nonexistent', NO_COLOR: '1', NODE_COMPILE_CACHE }
+    const env = { PATH, HOME, MODELKEEP_DATA: '/nonexistent', NO_COLOR: '1', ...compileCache() }
     const { stdout } = await promisify(execFile)(process.execPath, [join('clients', 'cli', 'demo.ts')], {
       cwd: REPOSITORY,
       env,

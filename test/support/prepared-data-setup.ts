@@ -6,6 +6,7 @@ import { appendFile, chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { compileCache } from './compile-cache.ts'
 import { openDesk } from './desk.ts'
 import { pollUntil } from './poll.ts'
 
@@ -24,7 +25,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await chmod(home, 0o755)
   const data = join(home, 'data')
   const desk = await openDesk(
-    () => prepare(data, project.getProvidedContext().compileCache),
+    () => prepare(data),
     () => data,
   )
   project.provide('preparedDataDesk', desk.address)
@@ -34,8 +35,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   }
 }
 
-async function prepare(data: string, compileCache: string): Promise<void> {
-  const env = { PATH: process.env['PATH'], HOME: data, NODE_COMPILE_CACHE: compileCache }
+async function prepare(data: string): Promise<void> {
+  const env = { PATH: process.env['PATH'], HOME: data, ...compileCache() }
   const args = ['services/standalone/main.ts', '--data', data, '--port', '0']
   const server = spawn(process.execPath, args, { cwd: REPOSITORY, env, stdio: ['ignore', 'ignore', 'inherit'] })
   const exit = once(server, 'exit')

@@ -5,13 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'rolldown'
 import type { TestProject } from 'vitest/node'
+import { COMPILE_CACHE } from './compile-cache.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
     /** The bundled `modelkeep` command. */
     cliBundle: string
-    /** The value of NODE_COMPILE_CACHE for processes that tests start. */
-    compileCache: string
   }
 }
 
@@ -25,7 +24,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await bundleCli(bundle)
   project.onTestsRerun(() => bundleCli(bundle))
   project.provide('cliBundle', join(bundle, 'modelkeep.js'))
-  project.provide('compileCache', join(home, 'compile-cache'))
+  // Vitest's workers inherit it.
+  process.env[COMPILE_CACHE] = join(home, 'compile-cache')
   return () => rm(home, { recursive: true, force: true })
 }
 

@@ -4,8 +4,9 @@ import { once } from 'node:events'
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { expect, inject, vi } from 'vitest'
+import { expect, vi } from 'vitest'
 import { runCli, type Ended } from './cli.ts'
+import { compileCache } from './compile-cache.ts'
 import { copyPreparedData } from './prepared-data.ts'
 
 const REPOSITORY = resolve(import.meta.dirname, '..', '..')
@@ -33,7 +34,7 @@ export class StandaloneHome {
 
   async start(port: number): Promise<void> {
     const args = ['services/standalone/main.ts', '--data', this.#data, '--port', String(port)]
-    const env = { PATH: process.env['PATH'], HOME: this.home, NODE_COMPILE_CACHE: inject('compileCache') }
+    const env = { PATH: process.env['PATH'], HOME: this.home, ...compileCache() }
     const server = spawn(process.execPath, args, { cwd: REPOSITORY, env, stdio: 'ignore' })
     this.#server = server
     const announced = async () => JSON.parse(await readFile(join(this.#data, 'server.json'), 'utf8')) as { pid: number }

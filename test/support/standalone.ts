@@ -5,7 +5,8 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { expect, inject, vi } from 'vitest'
+import { expect, vi } from 'vitest'
+import { compileCache } from './compile-cache.ts'
 
 export const REPOSITORY = resolve(import.meta.dirname, '..', '..')
 
@@ -25,7 +26,7 @@ export function launch(directory: string, options: { user?: number; args?: strin
   const args = ['services/standalone/main.ts', '--data', directory, ...(options.args ?? ['--port', '0'])]
   const child = spawn(process.execPath, args, {
     cwd: REPOSITORY,
-    env: { PATH: process.env['PATH'], HOME: directory, NODE_COMPILE_CACHE: inject('compileCache') },
+    env: { PATH: process.env['PATH'], HOME: directory, ...compileCache() },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(options.user === undefined ? {} : { uid: options.user, gid: options.user }),
   })

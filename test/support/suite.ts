@@ -10,6 +10,7 @@ import { createInterface } from 'node:readline'
 import { openStore } from '../../services/metadata/store/orm.ts'
 import { createAdminToken } from '../../services/metadata/admin-token.ts'
 import { SERVICE_NAMES, type ServiceName } from '../../services/lib/settings.ts'
+import { compileCache } from './compile-cache.ts'
 import { createDatabase } from './database.ts'
 
 export interface RunningProcess {
@@ -118,7 +119,7 @@ export async function startProcess(
   program = ['services/main.ts', name],
 ): Promise<RunningProcess> {
   const child = spawn(process.execPath, program, {
-    env: { PATH: process.env['PATH'], ...settings },
+    env: { PATH: process.env['PATH'], ...compileCache(), ...settings },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   const logs: string[] = []
