@@ -1,0 +1,43 @@
+// Who may do what, as the offline verifier judges it: each type of event with the least role that suffices, and without it.
+import { expect, test } from 'vitest'
+import { findJudged, replayGovernance } from '../../clients/cli/audit/governance.ts'
+import { EVENT_TYPES } from '../../services/lib/event-types.ts'
+import { by, event, type Told } from '../support/governed.ts'
+import { DEEDS, ENTITLED, NOT_OF_SERVICE, OF_SERVICE, UNENTITLED, UNGOVERNED } from '../support/required-roles.ts'
+
+function brokenBy(events: Told[]): readonly string[] {
+  const governance = replayGovernance()
+  for (const [index, told] of events.entries()) governance.apply(index, told)
+  return governance.broken
+}
+
+const ofMetadata = Object.entries(EVENT_TYPES).flatMap(([type, { producer }]) => (producer === 'metadata' ? type : []))
+
+test('each type of event that the metadata service emits has a story here', () => {
+  expect([...Object.keys(DEEDS), ...UNGOVERNED].toSorted()).toEqual(ofMetadata.toSorted())
+  for (const [type, deeds] of Object.entries(DEEDS)) {
+    expect(new Set(deeds.map(({ done }) => done.type))).toEqual(new Set([type]))
+  }
+})
+
+test.each(ofMetadata)('the verifier judges a %s, unless it changes nothing', (type) => {
+  const told = event(type.replace(/\.v1$/, ''), { actor: by('dana') })
+  expect(findJudged(0, told) !== undefined).toBe(!UNGOVERNED.some((other) => other === type))
+})
+
+test.each([...ENTITLED, ...OF_SERVICE])('accepts $text', ({ events }) => {
+  expect(brokenBy(events)).toEqual([])
+})
+
+test.each(UNENTITLED)('refuses $text', ({ type, events }) => {
+  const place = `entry ${events.length - 1}, ${type} of `
+  const reason = type === 'promotion.expired.v1' ? 'only the service itself' : 'dana had no role for it'
+  const broken = brokenBy(events)
+  expect(broken).toHaveLength(1)
+  expect(broken[0]!.startsWith(place)).toBe(true)
+  expect(broken[0]).toContain(reason)
+})
+
+test.each(NOT_OF_SERVICE)('refuses $text', ({ events }) => {
+  expect(brokenBy(events)).not.toEqual([])
+})
