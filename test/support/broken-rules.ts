@@ -19,6 +19,11 @@ export const BROKEN: [string, Told[]][] = [
   ['it was moved to sha256:2, but is told of sha256:1', [move(1, 2, { resource: aliasResource(1) })]],
   ['its model was fraud/scorer', [move(1, 2, { resource: aliasResource(2, 'other') })]],
   ['not in the namespace other', [move(1, 2, { resource: { ...aliasResource(2), namespace: 'other' } })]],
+  ['not in the namespace fraud', [model('created', { resource: { id: 'n', namespace: 'fraud', name: 'scorer' } })]],
+  [
+    'not in the namespace fraud/x',
+    [model('created', { resource: { id: 'n', namespace: 'fraud/x', name: 'fraud/x/scorer' } })],
+  ],
   ['it was called fraud/scorer', [model('updated', { resource: { id: 'm', namespace: 'fraud', name: 'fraud/x' } })]],
   [
     'it was in the namespace fraud',

@@ -22,7 +22,7 @@ export const forceAlias: Judge = (event, registry) => {
 
 /** Every move begins where the move before has ended. */
 function applyMove(event: Judged, registry: Registry): string | undefined {
-  const { index, name, namespace, digest, details, beforeDigest, afterDigest } = event
+  const { index, name, digest, details, beforeDigest, afterDigest } = event
   const { from, to } = details
   const modelId = textOf(details['model_id'])
   const key = aliasKey(modelId, aliasOf(name))
@@ -31,7 +31,7 @@ function applyMove(event: Judged, registry: Registry): string | undefined {
   registry.aliases.set(key, { name, model: modelId, number, digest: afterDigest, movedAt: index })
   const model = registry.models.get(modelId)
   if (!model) return 'its model was not there'
-  if (name !== `${model.name}@${aliasOf(name)}` || namespace !== model.namespace) return `its model was ${model.name}`
+  if (name !== `${model.name}@${aliasOf(name)}`) return `its model was ${model.name}`
   const was = before?.number ?? 0
   if (from !== was) return `it was moved from ${show(from)}, but pointed at ${was}`
   if (beforeDigest !== (before?.digest ?? '')) return `what it pointed at had the digest ${before?.digest ?? ''}`

@@ -192,8 +192,8 @@ function findErased({ erased }: Judged, { isClear }: Rule): string | undefined {
   return erased === '' || isClear ? undefined : `it cannot be judged, as its ${erased} was erased`
 }
 
-/** What was asked of the actor, was asked on the namespace that it is in. */
+/** The actor's role was judged on the event's namespace, so the resource's name must begin with it. */
 function findMisplaced({ name, namespace }: Judged, { judge }: Rule): string | undefined {
-  const isElsewhere = judge && name.includes('/') && !name.startsWith(`${namespace}/`)
-  return isElsewhere ? `it is not in the namespace ${namespace}` : undefined
+  const [place] = name.split('/', 1)
+  return judge && place !== namespace ? `it is not in the namespace ${namespace}` : undefined
 }
