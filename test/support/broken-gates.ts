@@ -18,6 +18,10 @@ export const BROKEN_GATES: [string, Told[]][] = [
   ['it was moved from 2, but pointed at 1', [...GATED, forced(2, 1)]],
   ['it was there already', [...GATED, gate('created', 'g')]],
   [
+    'it was there already',
+    [...GATED, gate('created', 'g', {}, { resource: { id: 'gate-g', namespace: 'fraud', name: 'fraud/h' } })],
+  ],
+  [
     'there was a gate fraud/g already',
     [...GATED, gate('created', 'g', {}, { resource: { id: 'x', namespace: 'fraud', name: 'fraud/g' } })],
   ],

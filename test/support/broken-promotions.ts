@@ -14,7 +14,6 @@ import {
   GATED,
   met,
   OTHER,
-  PEOPLE,
   promoted,
   request,
 } from './promoted.ts'
@@ -57,6 +56,17 @@ export const BROKEN_PROMOTIONS: [string, Told[]][] = [
     [
       ...GATED,
       request({}, { actor: by('alice'), resource: { ...OTHER, namespace: 'other', name: 'other/scorer@live' } }),
+    ],
+  ],
+  // Where no gate guards it.
+  [
+    'promotion.requested.v1 of other/scorer@live: its model was not there',
+    [
+      ...GATED,
+      request(
+        { gates: [] },
+        { actor: by('alice'), resource: { ...OTHER, namespace: 'other', name: 'other/scorer@live' } },
+      ),
     ],
   ],
   ['version 2 had the digest sha256:2', [...GATED, request({}, { afterDigest: 'sha256:1', resource: WRONG })]],
@@ -129,27 +139,9 @@ export const BROKEN_PROMOTIONS: [string, Told[]][] = [
     'it was applied by erin, and not with the last word of frank',
     [...AGREED, apply(BOTH, {}, { actor: by('erin') }), promoted()],
   ],
-  ['alice had created the version', [...ASKED, approve('alice')]],
-  ['carol had asked for it', [role('carol', 'fraud', 'APPROVER'), ...ASKED, approve('carol')]],
-  ['erin had approved it already', [...ASKED, approve('erin'), approve('erin')]],
   [
-    'no gate counts what erin says',
-    [...PEOPLE, gate('created', 'g', { approvers: BOTH.slice(1) }), request(), approve('erin')],
-  ],
-  ['carol had asked for it', [role('carol', 'fraud', 'APPROVER'), ...ASKED, close('rejected', 'carol')]],
-  ['heidi, who showed no token', [...ASKED, approve('heidi', {}, { actor: { principal: 'heidi', method: 'none' } })]],
-  ['service:metadata, who showed no token', [...ASKED, approve('', {}, { actor: SERVER })]],
-  [
-    'erin had no role for it: APPROVER on fraud',
-    [...GATED, role('erin', 'fraud', 'CONTRIBUTOR'), request(), approve('erin', {}, { minute: 5 })],
-  ],
-  [
-    'erin had no role for it: APPROVER on fraud',
-    [...GATED, role('erin', 'fraud', 'CONTRIBUTOR'), request(), close('rejected', 'erin', {}, { minute: 5 })],
-  ],
-  [
-    'it is of revision 1 of the gate fraud/g, which was at 2',
-    [...GATED, gate('updated', 'g', { revision: 2 }), request({ gates: [met('g', 2)] }), approve('erin')],
+    'it was applied by erin, and not with the last word of frank',
+    [...AGREED, apply(BOTH, {}, { actor: by('erin') }), promoted({}, { actor: by('erin') })],
   ],
   [
     'a gate of the alias had changed since it was asked for',
@@ -164,6 +156,10 @@ export const BROKEN_PROMOTIONS: [string, Told[]][] = [
     [...AGREED, gate('created', 'h', { approvals_required: 0 }), deleted('h', 2), apply(BOTH), promoted()],
   ],
   ['a gate of the alias had changed since it was asked for', [...AGREED, deleted('g', 2), apply(BOTH), promoted()]],
+  [
+    'a gate of the alias had changed since it was asked for',
+    [...AGREED, deleted('g', 2), apply(BOTH, { gates: [] }), promoted()],
+  ],
   ['the alias had moved since it was asked for', [...AGREED, forced(1, 2), forced(2, 1), apply(BOTH), promoted()]],
   ['the alias had moved since it was asked for', [...AGREED, forced(1, 0), apply(BOTH), promoted()]],
   ['its time was over', [...AGREED, apply(BOTH, {}, { minute: 13 }), promoted()]],
@@ -188,6 +184,20 @@ export const BROKEN_PROMOTIONS: [string, Told[]][] = [
     [...ASKED, approve('erin', {}, { resource: { ...OTHER, id: 'p', namespace: 'other', name: 'other/scorer@live' } })],
   ],
   ['version 2 as live was asked for, and not this', [...ASKED, close('withdrawn', 'carol', { number: 1 })]],
+  [
+    'version 2 as live was asked for, and not this',
+    [...ASKED, close('withdrawn', 'carol', {}, { afterDigest: 'sha256:1' })],
+  ],
+  [
+    'version 2 as live was asked for, and not this',
+    [
+      ...ASKED,
+      role('erin', 'other', 'APPROVER'),
+      approve('erin', {}, { resource: { ...OTHER, id: 'p', namespace: 'other', name: 'other/scorer@live' } }),
+    ],
+  ],
+  // The log ends before the move that would be refused, too.
+  ['the version 2 was not there', [...AGREED, version('deleted', 2), apply(BOTH)]],
   ['the version 2 was not there', [...AGREED, version('deleted', 2), apply(BOTH), promoted()]],
   ['the gate fraud/g, which guarded the alias, is missing from it', [...GATED, request({ gates: [] })]],
   ['the gate fraud/g, which guarded the alias, is missing from it', [...ASKED, approve('erin', { gates: [] })]],

@@ -10,6 +10,8 @@ const ELSEWHERE = model('created', { actor: by('carol'), resource: { id: 'o', na
 
 export const BROKEN: [string, Told[]][] = [
   ['was moved from 2, but pointed at 1', [move(2, 1)]],
+  ['was moved from 0, but pointed at 1', [move(1, 2, { details: { from: 0, to: 2, model_id: 'm' } })]],
+  ['version 2 had the digest sha256:2', [move(1, 2, { afterDigest: 'sha256:1', resource: aliasResource(1) })]],
   ['had the digest sha256:1', [move(1, 2, { beforeDigest: 'sha256:other' })]],
   ['had the digest sha256:2', [move(1, 2, { afterDigest: 'sha256:other' })]],
   ['to version 3, which was not there', [move(1, 3)]],
@@ -60,10 +62,12 @@ export const BROKEN: [string, Told[]][] = [
     [model('created', { resource: { id: 'n', namespace: 'fraud', name: 'fraud/scorer' } })],
   ],
   ['it was there already', [model('created')]],
+  ['it was there already', [model('created', { resource: { id: 'm', namespace: 'fraud', name: 'fraud/new' } })]],
   [
     'the model fraud/scorer was in it',
     [event('namespace.deleted', { actor: by('alice'), resource: { namespace: 'fraud', name: 'fraud' } })],
   ],
+  ['alice, who showed no token', [move(1, 2, { actor: { ...by('alice'), method: 'service' } })]],
   ['nobody, who showed no token', [move(1, 2, { actor: { method: 'none' } })]],
   [
     'service:artifact, who showed no token',

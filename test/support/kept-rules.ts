@@ -30,6 +30,16 @@ const BY_CAROL = { actor: by('carol') }
 export const KEPT: [string, Told[]][] = [
   ['nothing more', []],
   ['a chain of moves', [move(1, 2), move(2, 1), move(1, 0), move(0, 2)]],
+  [
+    'another alias of the model, and one of the same name of another model',
+    [
+      move(0, 2, { resource: { ...aliasResource(2), name: 'fraud/scorer@late' } }),
+      model('created', { resource: { id: 'n', namespace: 'fraud', name: 'fraud/other' } }),
+      version('created', 1, { resource: { id: 'w', namespace: 'fraud', name: 'fraud/other:1', digest: 'sha256:1' } }),
+      move(0, 1, { resource: aliasResource(1, 'other'), details: { from: 0, to: 1, model_id: 'n' } }),
+      move(1, 2),
+    ],
+  ],
   ['a version after a deleted one', [version('deleted', 2), version('created', 3), move(1, 3)]],
   [
     'a model renamed',
@@ -150,6 +160,10 @@ export const KEPT: [string, Told[]][] = [
       close('voided', 'alice', { because: 'GATE_CHANGED' }),
       move(1, 2),
     ],
+  ],
+  [
+    'a gate deleted, which voids it',
+    [...ASKED, deleted('g', 2), close('voided', 'alice', { because: 'GATE_CHANGED' }), move(1, 2)],
   ],
   [
     'a gate made after a promotion that it does not touch',

@@ -6,6 +6,7 @@ import { findVerifier } from '../../services/lib/note.ts'
 import { BROKEN_GATES } from '../support/broken-gates.ts'
 import { BROKEN_PROMOTIONS } from '../support/broken-promotions.ts'
 import { BROKEN } from '../support/broken-rules.ts'
+import { BROKEN_VOTES } from '../support/broken-votes.ts'
 import { exportOf, makeLeaf, openingOf, VKEY } from '../support/exports.ts'
 import { move, START, verdict } from '../support/governed.ts'
 import { KEPT } from '../support/kept-rules.ts'
@@ -14,7 +15,7 @@ test.each(KEPT)('the rules are kept by %s', (_, events) => {
   expect(verdict(...events)).toBe('kept')
 })
 
-test.each([...BROKEN, ...BROKEN_GATES, ...BROKEN_PROMOTIONS])('it finds that %s', (text, events) => {
+test.each([...BROKEN, ...BROKEN_GATES, ...BROKEN_PROMOTIONS, ...BROKEN_VOTES])('it finds that %s', (text, events) => {
   const told = verdict(...events)
   expect(told).toContain(text)
   const [, index, type] = /entry (\d+), ([a-z.]+v1) of /.exec(told)!
