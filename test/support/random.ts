@@ -27,3 +27,9 @@ export function seededRandom(seed: number): Random {
   const below = (limit: number): number => Math.floor(next() * limit)
   return { seed, next, below, pick: (values) => values[below(values.length)]! }
 }
+
+/** A copy in another order. */
+export function shuffle<T>(values: readonly T[], random: Random): T[] {
+  const rest = [...values]
+  return values.map(() => rest.splice(random.below(rest.length), 1)[0]!)
+}

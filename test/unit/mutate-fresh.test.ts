@@ -1,0 +1,71 @@
+// Faults that the seed of a mutation run chooses.
+import { expect, test } from 'vitest'
+import { findProblem, REPOSITORY } from '../mutate/faults.ts'
+import { phrase, pickFreshFaults, shareOut } from '../mutate/fresh.ts'
+import { findNeighbours, nounsOf, readTests } from '../mutate/neighbours.ts'
+import { applyChange, listChanges } from '../mutate/operators.ts'
+import { ROOM_NAMES } from '../mutate/rooms.ts'
+import { listFiles } from '../mutate/copy.ts'
+import { seededRandom } from '../support/random.ts'
+
+function changesOf(source: string): string[] {
+  return listChanges(source).map((change) => applyChange(source, change))
+}
+
+test.each([
+  ['if (a) b = c', ['if (!(a)) b = c']],
+  ['x = a && b < c', ['x = a || b < c', 'x = a && b <= c']],
+  ['x = !a', ['x = a']],
+  ['x = a ? b : c', ['x = !(a) ? b : c']],
+  ['x = 1 + a - `b`', ['x = 1 + a + `b`', 'x = 1 - a - `b`']],
+  ["x = a + 'text'", []],
+  ['store.remove(key)', [';']],
+  ['await store.remove(key)', [';', 'store.remove(key)']],
+  ['x = copy(from, to)', ['x = copy(to, from)']],
+  ['x = Math.min(a, b)', []],
+  ['x = copy(a, () => b)', []],
+  ['const f = () => true', ['const f = () => false']],
+  ["const f = () => ''", ["const f = () => 'x'"]],
+  ['function f(): number { return 7 }', ['function f(): number { return 8 }']],
+  ['log.info(a === b)', []],
+  ['type T = A<B> | undefined', []],
+  ['// if (a) b < c', []],
+  ['x = a\n  && b', ['x = a\n  || b']],
+  ['remove(\n  key)', []],
+])('finds the one-line faults of %j', (source, expected) => {
+  expect(changesOf(source)).toEqual(expected)
+})
+
+test('words a change with as many lines before it as make it unique', () => {
+  const source = 'a()\nif (x) y()\nb()\nif (x) y()\n'
+  const second = listChanges(source).findLast(({ says }) => says === 'negates a condition')!
+  expect(second.line).toBe(4)
+  expect(phrase(source, second)).toEqual({ find: 'b()\nif (x) y()', replace: 'b()\nif (!(x)) y()' })
+})
+
+test('gives every room its least share and all of the count', () => {
+  expect(shareOut(60, [1, 1000, 3000])).toEqual([3, 16, 41])
+  expect(shareOut(2, [1, 1, 1]).reduce((sum, share) => sum + share)).toBe(2)
+})
+
+test('picks the same faults for the same seed, in every room, each of which can be put in', async () => {
+  const pick = (seed: number) => pickFreshFaults(40, ROOM_NAMES, seededRandom(seed))
+  const faults = await pick(7)
+  expect(faults).toHaveLength(40)
+  expect(await pick(7)).toEqual(faults)
+  expect(await pick(8)).not.toEqual(faults)
+  expect(new Set(faults.map(({ room }) => room))).toEqual(new Set(ROOM_NAMES))
+  expect(faults.map((fault) => findProblem(fault)).filter((problem) => problem !== undefined)).toEqual([])
+})
+
+test('finds the tests next to a file by imports, by nouns, and by the fewest imports between', async () => {
+  const tests = readTests(await listFiles(REPOSITORY))
+  expect(findNeighbours('services/lib/wildcard.ts', tests)).toContain('test/unit/wildcard.test.ts')
+  expect(findNeighbours('services/metadata/rpc/promotion-votes.ts', tests)).toContain(
+    'test/service/metadata/promotions.test.ts',
+  )
+  expect(findNeighbours('clients/cli/commands/gate.ts', tests)).toContain('test/suite/cli-governance.test.ts')
+  const wide = findNeighbours('services/lib/wildcard.ts', tests, true)
+  expect(wide.length).toBeGreaterThan(findNeighbours('services/lib/wildcard.ts', tests).length)
+  expect(nounsOf('services/metadata/rpc/promotion-votes.ts')).toEqual(['promotion', 'vote'])
+})
