@@ -117,12 +117,13 @@ const LIMITS: ArtifactLimits = {
   sweepEveryMs: 200,
 }
 
-/** Tokens: `alice` and `bob` contribute to `default`, `reader` reads it, `carol` contributes to `other`, `root` administers all. */
+/** Tokens: `alice`, `bob` and `bob2`, another of bob's, contribute to `default`, `reader` reads it, `carol` contributes to `other`, `root` administers all. */
 export async function startArtifact(store: TestStore, options: ArtifactOptions = {}): Promise<TestArtifact> {
   const database = options.database ?? (await createDatabase())
   const sister = await startIdentitySister({
     alice: { principal: 'alice', roles: { default: Role.CONTRIBUTOR, other: Role.READER } },
     bob: { principal: 'bob', roles: { default: Role.CONTRIBUTOR } },
+    bob2: { principal: 'bob', roles: { default: Role.CONTRIBUTOR } },
     reader: { principal: 'reader', roles: { default: Role.READER } },
     carol: { principal: 'carol', roles: { other: Role.CONTRIBUTOR } },
     root: { principal: 'root', roles: { '*': Role.ADMIN } },

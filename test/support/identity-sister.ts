@@ -26,12 +26,17 @@ export interface IdentitySister {
 
 export async function startIdentitySister(known: Record<string, KnownCaller> = {}): Promise<IdentitySister> {
   const callers = new Map(Object.entries(known))
+  /** The id of a token, by its SHA-256 in hex. */
+  const ids = new Map<string, string>()
   const routes = (router: ConnectRouter): void => {
     router.service(IdentityService, {
       authenticateToken({ tokenSha256 }) {
         const [, caller] = [...callers].find(([token]) => hash(token).equals(tokenSha256)) ?? []
         if (!caller) throw toConnectError(new ModelkeepError('TOKEN_NOT_FOUND', 'the token is unknown or revoked'))
-        return presentCaller(caller)
+        const key = Buffer.from(tokenSha256).toString('hex')
+        const id = ids.get(key) ?? randomUUID()
+        ids.set(key, id)
+        return presentCaller(id, caller)
       },
     })
   }
@@ -50,10 +55,10 @@ export async function startIdentitySister(known: Record<string, KnownCaller> = {
   }
 }
 
-function presentCaller({ principal, roles }: KnownCaller) {
+function presentCaller(id: string, { principal, roles }: KnownCaller) {
   const expireTime = timestampFromDate(new Date(Date.now() + 3_600_000))
   return create(AuthenticateTokenResponseSchema, {
-    token: { id: randomUUID(), principal, expireTime },
+    token: { id, principal, expireTime },
     roles: Object.entries(roles).map(([namespace, role]) => ({ principal, namespace, role })),
   })
 }
