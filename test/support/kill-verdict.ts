@@ -1,6 +1,8 @@
 // What a log must be after its services and its database were killed.
+import type { Client } from '@connectrpc/connect'
+import type { ProofService } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
 import { pollUntil } from './poll.ts'
-import { formatEntry, formatHeader, formatOpening } from '../../clients/cli/audit/export-file.ts'
+import { formatEntry, formatHeader, formatOpening, formatRedacted } from '../../clients/cli/audit/export-file.ts'
 import { verifyExport } from '../../clients/cli/audit/verify-export.ts'
 import { findVerifier } from '#lib/note.ts'
 import { hashLeaf, rootOf, type Range } from '#lib/merkle.ts'
@@ -23,15 +25,17 @@ interface Row {
   leaf: Buffer
 }
 
+/** Once everything that was committed has arrived. */
 export async function checkLog(
   world: World,
   { models, indexes }: Acknowledged,
 ): Promise<{ entries: number; complaints: string[] }> {
+  const { databaseUrl } = world
   await pollUntil(async () => {
-    const [counter] = (await runSql(world.databaseUrl, SENT)) as { last: string; taken: string }[]
+    const [counter] = (await runSql(databaseUrl, SENT)) as { last: string; taken: string }[]
     return counter!.last === counter!.taken
   })
-  const rows = (await runSql(world.databaseUrl, ENTRIES)) as Row[]
+  const rows = (await runSql(databaseUrl, ENTRIES)) as Row[]
   const complaints: string[] = []
   const created = Map.groupBy(
     rows.filter(({ type }) => type === 'model.created.v1'),
@@ -44,11 +48,23 @@ export async function checkLog(
     if (rows[index]?.event_id !== id)
       complaints.push(`event ${id} was acknowledged with index ${index}, and is not there`)
   }
+  const { vkey } = world
+  const { complaints: others } = await checkTree({ databaseUrl, vkey, proofs: proofsOf(world) })
+  return { entries: rows.length, complaints: [...complaints, ...others] }
+}
+
+export interface ProvenLog {
+  databaseUrl: string
+  vkey: string
+  proofs: Client<typeof ProofService>
+}
+
+/** Every event once, the tree over them, and an export that is verified. */
+export async function checkTree(log: ProvenLog): Promise<{ entries: number; complaints: string[] }> {
+  const rows = (await runSql(log.databaseUrl, ENTRIES)) as Row[]
+  const complaints = [...(await checkTiles(log, rows)), ...(await verify(log, rows.length))]
   if (new Set(rows.map((row) => row.event_id)).size !== rows.length) complaints.push('an event is there twice')
-  return {
-    entries: rows.length,
-    complaints: [...complaints, ...(await checkTiles(world, rows)), ...(await verify(world, rows.length))],
-  }
+  return { entries: rows.length, complaints }
 }
 
 const SENT = `select (select last_sequence from metadata.outbox_counter) as last,
@@ -56,7 +72,7 @@ const SENT = `select (select last_sequence from metadata.outbox_counter) as last
 const ENTRIES = 'select index, event_id, type, resource_id, leaf from audit.entry order by index'
 
 /** The tree that is stored is the one over the stored leaves. */
-async function checkTiles({ databaseUrl }: World, rows: Row[]): Promise<string[]> {
+async function checkTiles({ databaseUrl }: ProvenLog, rows: Row[]): Promise<string[]> {
   const range: Range = { size: 0, peaks: [] }
   const expected = growTree(
     range,
@@ -83,8 +99,7 @@ async function checkTiles({ databaseUrl }: World, rows: Row[]): Promise<string[]
 }
 
 /** As an auditor would, from the export, which the newest checkpoint covers. */
-async function verify(world: World, size: number): Promise<string[]> {
-  const proofs = proofsOf(world)
+async function verify({ proofs, vkey }: ProvenLog, size: number): Promise<string[]> {
   await pollUntil(async () => {
     const answer = await proofs.getCheckpoint({ minSize: BigInt(size) }).catch(() => undefined)
     return answer !== undefined
@@ -95,13 +110,16 @@ async function verify(world: World, size: number): Promise<string[]> {
       const lines: Buffer[] = checkpoint ? [Buffer.from(formatHeader(checkpoint.note))] : []
       for (const { leaf, leafHash, openings } of entries) {
         lines.push(formatEntry(index, Buffer.from(leafHash), leaf))
-        for (const { field, salt, value } of openings) lines.push(formatOpening(index, field, salt, value))
+        for (const { field, salt, value, redactIndex } of openings) {
+          const isErased = redactIndex !== undefined
+          lines.push(isErased ? formatRedacted(index, field, redactIndex) : formatOpening(index, field, salt, value))
+        }
         index += 1
       }
       yield Buffer.concat(lines.flatMap((line) => [line, Buffer.from('\n')]))
     }
   }
-  const key = findVerifier(world.vkey)!
+  const key = findVerifier(vkey)!
   try {
     const { checkpoint } = await verifyExport(read(), { name: key.name, keys: [key], policy: undefined })
     return checkpoint.size === BigInt(size) ? [] : [`the export has ${checkpoint.size} entries, the log ${size}`]

@@ -1,0 +1,184 @@
+// kill -9 of the audit service at a named statement: an append and an erasure are there as a whole or not at all, and a
+// repeat ends the same; one checkpoint at most is ever signed of a size, and the next one continues it.
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
+import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
+import { PrivacyService } from '#gen/modelkeep/audit/v1/privacy_service_pb.ts'
+import { ProofService } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
+import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
+import { hashToken } from '#lib/authenticate.ts'
+import { formatVerifierKey, splitNote } from '#lib/note.ts'
+import { makeEvents, METADATA_TOKEN } from '../../support/audit.ts'
+import { createDatabase, runSql } from '../../support/database.ts'
+import { after, afterCommit, before, beforeCommit, type FreezePoint } from '../../support/freezing-database.ts'
+import { startIdentitySister } from '../../support/identity-sister.ts'
+import { checkTree } from '../../support/kill-verdict.ts'
+import { startMortal } from '../../support/mortal.ts'
+import { grpcClient } from '../../support/suite.ts'
+import { startWitness, type RunningWitness } from '../../support/witness.ts'
+
+const ORIGIN = 'log.example/crash'
+const home = await mkdtemp(join(tmpdir(), 'modelkeep-crash-'))
+const stateFile = join(home, 'state')
+const { privateKey } = generateKeyPairSync('ed25519')
+const vkey = formatVerifierKey(ORIGIN, privateKey)
+const database = await createDatabase()
+const sister = await startIdentitySister({ root: { principal: 'root', roles: { '*': Role.ADMIN } } })
+const audit = await startMortal('audit', database.url, {
+  SERVICE_TOKEN: `mks_${'a'.repeat(40)}`,
+  TRUSTED_SERVICES: `metadata=${hashToken(METADATA_TOKEN).toString('hex')}`,
+  METADATA_ADDRESS: sister.address,
+  AUDIT_KEY: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+  AUDIT_ORIGIN: ORIGIN,
+  AUDIT_STATE_FILE: stateFile,
+})
+afterAll(async () => {
+  await audit.stop()
+  await sister.close()
+  await database.drop()
+  await rm(home, { recursive: true, force: true })
+})
+
+const ingest = grpcClient(IngestService, audit.address, METADATA_TOKEN)
+const log = grpcClient(LogService, audit.address, 'root')
+const proofs = grpcClient(ProofService, audit.address, 'root')
+const privacy = grpcClient(PrivacyService, audit.address, 'root')
+
+const sql = async <T extends object>(statement: string, values: unknown[] = []) =>
+  (await runSql(database.url, statement, values)) as T[]
+
+/** The log by everything that says how long it is: they must agree. */
+async function sizeOf(): Promise<number> {
+  const [row] = await sql<{ size: number; entries: number; hashes: number }>(
+    `select (select size::int from audit.log_head) as size, (select count(*)::int from audit.entry) as entries,
+      (select coalesce(sum(length(hashes)) / 32, 0)::int from audit.tile where level = 0) as hashes`,
+  )
+  const { size, entries, hashes } = row!
+  expect([entries, hashes]).toEqual([size, size])
+  return size
+}
+
+async function nextEvents(count: number) {
+  const [row] = await sql<{ next: string }>(`select next_sequence as next from audit.producer where name = 'metadata'`)
+  return makeEvents(Number(row?.next ?? 1), count)
+}
+
+test.each([
+  ['with the log locked, before its entries', before(/insert into entry /)],
+  ['between its entries and the tree over them', before(/update log_head set/)],
+  ['before its commit', beforeCommit(/insert into entry /)],
+  ['after its commit, before the answer', afterCommit(/insert into entry /)],
+])('killed in an append, %s: a repeat gives each event one index', async (_when, point) => {
+  const events = await nextEvents(3)
+  const size = await sizeOf()
+  const reached = point.side === 'after' ? size + 3 : size
+  const { isAnswered } = await audit.freeze(point, () => ingest.appendEvents({ events }))
+  expect(await sizeOf()).toBe(reached)
+  await audit.killAndStart()
+  expect(await isAnswered).toBe(false)
+  expect(await sizeOf()).toBe(reached)
+  const answer = await ingest.appendEvents({ events })
+  expect(answer.indexes).toEqual([0, 1, 2].map((at) => BigInt(size + at)))
+  expect(await ingest.appendEvents({ events })).toEqual(answer)
+  expect(await sizeOf()).toBe(size + 3)
+})
+
+test.each([
+  ['between the erasure and its event', before(/insert into entry /)],
+  ['after its commit, before the answer', afterCommit(/insert into entry /)],
+])('killed in a redaction, %s: the value is gone with its event, or neither', async (_when, point) => {
+  const [event] = await nextEvents(1)
+  await ingest.appendEvents({ events: [event!] })
+  const size = await sizeOf()
+  const entry = { case: 'eventId' as const, value: event!.id }
+  const expectErased = async (isErased: boolean): Promise<void> => {
+    expect((await log.getEntry({ entry })).entry!.event!.reason).toBe(isErased ? '' : event!.reason)
+    expect(await sizeOf()).toBe(isErased ? size + 1 : size)
+  }
+  const redact = () => privacy.redactEvent({ eventId: event!.id, reason: 'asked to' })
+  const { isAnswered } = await audit.freeze(point, redact)
+  await expectErased(point.side === 'after')
+  await audit.killAndStart()
+  expect(await isAnswered).toBe(false)
+  await expectErased(point.side === 'after')
+  expect(await redact()).toMatchObject({ redactIndex: BigInt(size) })
+  expect(await redact()).toMatchObject({ redactIndex: BigInt(size) })
+  await expectErased(true)
+})
+
+const readMarked = async (): Promise<string> => splitNote(await readFile(stateFile, 'utf8'))!.text
+
+/** How far the checkpoint of `size` entries has come. */
+async function stepsOf(size: number): Promise<string[]> {
+  const marked = await readMarked()
+  const isThere = async (table: string): Promise<string[]> => {
+    const rows = await sql(`select 1 from audit.${table} where size = ?`, [size])
+    expect(rows.length).toBeLessThanOrEqual(1)
+    return rows.length === 1 ? [table] : []
+  }
+  const tables = [await isThere('checkpoint'), await isThere('cosignature'), await isThere('publication')]
+  return [...(marked.split('\n')[1] === `${size}` ? ['file'] : []), ...tables.flat()]
+}
+
+const SIGNED = ['file', 'checkpoint', 'publication']
+const COSIGNED = ['file', 'checkpoint', 'cosignature', 'publication']
+
+/** Kills at the point, where the checkpoint of what was appended has taken `steps`; it takes `all` after that. */
+async function killInCheckpoint(
+  point: FreezePoint,
+  steps: string[],
+  { all, settings }: { all: string[]; settings: Record<string, string> },
+): Promise<void> {
+  const before = await sizeOf()
+  await expect.poll(() => stepsOf(before), { timeout: 20_000 }).toEqual(all)
+  const events = await nextEvents(2)
+  const { answer } = await audit.freeze(point, () => ingest.appendEvents({ events }))
+  await answer
+  const size = before + events.length
+  expect(await stepsOf(size)).toEqual(steps)
+  const marked = await readMarked()
+  await audit.killAndStart(settings)
+  await expect.poll(() => stepsOf(size), { timeout: 20_000 }).toEqual(all)
+  const { checkpoint } = await proofs.getCheckpoint({ minSize: BigInt(size) })
+  expect(splitNote(checkpoint!.note)!.text).toBe(marked)
+}
+
+describe('killed while a checkpoint is signed, it is published afterwards, the same', () => {
+  test.each([
+    ['after the state file has it, before the database', before(/^insert into checkpoint/), ['file']],
+    ['before its commit', beforeCommit(/^insert into checkpoint/), ['file']],
+    ['after its commit', afterCommit(/^insert into checkpoint/), SIGNED],
+  ])('%s', (_when, point, steps) => killInCheckpoint(point, steps, { all: SIGNED, settings: {} }))
+})
+
+describe('killed while a checkpoint is cosigned, it is published afterwards, the same', () => {
+  let witness: RunningWitness
+  const settings: Record<string, string> = { AUDIT_WITHOUT_QUORUM: 'withhold' }
+  beforeAll(async () => {
+    witness = await startWitness({ vkeys: [vkey] })
+    settings['AUDIT_POLICY'] = `log ${vkey}\nwitness w ${witness.vkey} ${witness.url}\nquorum w\n`
+    await audit.killAndStart(settings)
+    await ingest.appendEvents({ events: await nextEvents(1) })
+  })
+  afterAll(() => witness.close())
+
+  test.each([
+    ['after it is signed, before a cosignature', before(/^insert into cosignature/), ['file', 'checkpoint']],
+    ['before it is published', before(/^insert into publication/), ['file', 'checkpoint', 'cosignature']],
+    ['after it is published', after(/^insert into publication/), COSIGNED],
+  ])('%s', (_when, point, steps) => killInCheckpoint(point, steps, { all: COSIGNED, settings }))
+})
+
+test('afterwards the log has every event once, in a tree that an export proves', async () => {
+  const { entries, complaints } = await checkTree({ databaseUrl: database.url, vkey, proofs })
+  expect(complaints).toEqual([])
+  expect(entries).toBe(await sizeOf())
+  const sequences = await sql<{ sequence: string }>(
+    `select sequence from audit.entry where producer = 'metadata' order by index`,
+  )
+  expect(sequences.map(({ sequence }) => Number(sequence))).toEqual(sequences.map((_, at) => at + 1))
+})

@@ -1,0 +1,140 @@
+// A proxy before PostgreSQL that stops a service at one statement: before the database gets it, or after the database
+// has done it and before the service hears of that. The service stands there until it is killed.
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+
+export interface FreezePoint {
+  side: 'before' | 'after'
+  statement: RegExp
+  /** A statement that the same transaction has sent before. */
+  following?: RegExp
+}
+
+const COMMIT = /^commit/i
+
+/** The database never gets the statement. */
+export const before = (statement: RegExp): FreezePoint => ({ side: 'before', statement })
+/** The database has done the statement, and its answer never arrives. */
+export const after = (statement: RegExp): FreezePoint => ({ side: 'after', statement })
+/** The commit of the transaction that has sent `statement`. */
+export const beforeCommit = (statement: RegExp): FreezePoint => ({ ...before(COMMIT), following: statement })
+export const afterCommit = (statement: RegExp): FreezePoint => ({ ...after(COMMIT), following: statement })
+
+export interface FreezingDatabase {
+  /** The database's URL through the proxy. */
+  url: string
+  /** From now on, the first statement at this point stops. */
+  arm(point: FreezePoint): void
+  /** The statement that stands still, once the database has done what the point says. */
+  frozen(): string | undefined
+  close(): Promise<void>
+}
+
+export async function startFreezingDatabase(database: string): Promise<FreezingDatabase> {
+  const url = new URL(database)
+  const target = { host: url.hostname, port: Number(url.port) }
+  const sockets = new Set<Socket>()
+  const trap = new Trap()
+  const server = createServer({ noDelay: true }, (client) => {
+    const upstream = connect({ ...target, noDelay: true })
+    for (const [socket, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(socket)
+      socket.on('error', () => other.destroy())
+      socket.on('close', () => {
+        sockets.delete(socket)
+        other.destroy()
+      })
+    }
+    forward(client, upstream, trap)
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  url.hostname = '127.0.0.1'
+  url.port = String((server.address() as AddressInfo).port)
+  return {
+    url: url.href,
+    arm: (point) => trap.set(point),
+    frozen: () => trap.frozen,
+    async close() {
+      for (const socket of sockets) socket.destroy()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+/** Takes one statement. */
+class Trap {
+  frozen: string | undefined
+  #point: FreezePoint | undefined
+
+  set(point: FreezePoint): void {
+    this.#point = point
+    this.frozen = undefined
+  }
+
+  /** On which side `sql` stops; undefined where it goes on. */
+  take(sql: string, transaction: string[]): FreezePoint['side'] | undefined {
+    const point = this.#point
+    const { following } = point ?? {}
+    if (!point?.statement.test(sql)) return undefined
+    if (following && !transaction.some((earlier) => following.test(earlier))) return undefined
+    this.#point = undefined
+    return point.side
+  }
+}
+
+function forward(client: Socket, upstream: Socket, trap: Trap): void {
+  const frames = new Frames()
+  let transaction: string[] = []
+  let stopped: { side: FreezePoint['side']; sql: string } | undefined
+  let tail = Buffer.alloc(0)
+  client.on('data', (bytes: Buffer) => {
+    for (const frame of frames.add(bytes)) {
+      if (stopped?.side === 'before') return
+      const sql = statementOf(frame)
+      const side = sql === undefined ? undefined : trap.take(sql, transaction)
+      if (sql !== undefined) transaction = /^begin/i.test(sql) ? [] : [...transaction, sql]
+      if (side) stopped = { side, sql: sql! }
+      if (side === 'before') trap.frozen = sql
+      else upstream.write(frame)
+    }
+  })
+  upstream.on('data', (bytes: Buffer) => {
+    if (!stopped) return void client.write(bytes)
+    tail = Buffer.concat([tail, bytes]).subarray(-READY.length - 1)
+    if (tail.subarray(0, -1).equals(READY)) trap.frozen = stopped.sql
+  })
+}
+
+/** How every answer ends, and one more byte. */
+const READY = Buffer.from([0x5a, 0, 0, 0, 5])
+
+/** The messages of a client. The first one has no type. */
+class Frames {
+  #rest = Buffer.alloc(0)
+  #typeBytes = 0
+
+  add(bytes: Buffer): Buffer[] {
+    this.#rest = Buffer.concat([this.#rest, bytes])
+    const whole: Buffer[] = []
+    while (this.#rest.length >= this.#typeBytes + 4) {
+      const length = this.#typeBytes + this.#rest.readUInt32BE(this.#typeBytes)
+      if (this.#rest.length < length) break
+      whole.push(this.#rest.subarray(0, length))
+      this.#rest = this.#rest.subarray(length)
+      this.#typeBytes = 1
+    }
+    return whole
+  }
+}
+
+/** The SQL of a simple query, or of one that is parsed; undefined for all other messages. */
+function statementOf(frame: Buffer): string | undefined {
+  const type = String.fromCharCode(frame[0]!)
+  if (type === 'Q') return frame.toString('utf8', 5, frame.length - 1)
+  if (type !== 'P') return undefined
+  const start = frame.indexOf(0, 5) + 1
+  return frame.toString('utf8', start, frame.indexOf(0, start)).trim()
+}

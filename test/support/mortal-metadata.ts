@@ -1,0 +1,80 @@
+// A metadata service that may be killed, the real log that it sends to, and an artifact service's double.
+import { timestampFromMs } from '@bufbuild/protobuf/wkt'
+import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
+import { GateService } from '#gen/modelkeep/metadata/v1/gate_service_pb.ts'
+import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
+import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
+import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
+import { PromotionService } from '#gen/modelkeep/metadata/v1/promotion_service_pb.ts'
+import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
+import { createAdminToken } from '../../services/metadata/admin-token.ts'
+import { openStore } from '../../services/metadata/store/orm.ts'
+import { METADATA_TOKEN, startAudit, type RunningAudit } from './audit.ts'
+import { createDatabase, runSql } from './database.ts'
+import { startMortal, type Mortal } from './mortal.ts'
+import { startSisters, type Sisters } from './sisters.ts'
+import { grpcClient } from './suite.ts'
+
+export interface MortalMetadata extends Mortal {
+  admin: MortalClients
+  /** A contributor. */
+  alice: MortalClients
+  audit: RunningAudit
+  sisters: Sisters
+  sql: <T extends object>(statement: string, values?: unknown[]) => Promise<T[]>
+  /** As if the claims of what was killed had run out. */
+  passClaims: () => Promise<void>
+}
+
+export type MortalClients = ReturnType<typeof clientsOf>
+
+export async function startMortalMetadata(): Promise<MortalMetadata> {
+  const database = await createDatabase()
+  const audit = await startAudit(database.url)
+  const sisters = await startSisters()
+  const mortal = await startMortal('metadata', database.url, {
+    SERVICE_TOKEN: METADATA_TOKEN,
+    TRUSTED_SERVICES: `artifact=${'0'.repeat(64)}`,
+    ARTIFACT_ADDRESS: sisters.address,
+    AUDIT_ADDRESS: audit.address,
+    // Each call that stands still holds a connection.
+    DATABASE_POOL_SIZE: '40',
+  })
+  const store = openStore({ url: database.url })
+  const admin = clientsOf(mortal.address, await createAdminToken(store))
+  await store.close(true)
+  await admin.identity.grantRole({ principal: 'alice', namespace: 'default', role: Role.CONTRIBUTOR })
+  const expireTime = timestampFromMs(Date.now() + 3_600_000)
+  const { secret } = await admin.identity.createToken({ principal: 'alice', expireTime })
+  const sql = async <T extends object>(statement: string, values: unknown[] = []): Promise<T[]> =>
+    (await runSql(database.url, statement, values)) as T[]
+  return {
+    ...mortal,
+    admin,
+    alice: clientsOf(mortal.address, secret),
+    audit,
+    sisters,
+    sql,
+    async passClaims() {
+      await sql('update metadata.outbox_counter set sender_until = clock_timestamp()')
+      await sql('update metadata.manifest_release set due_time = now()')
+    },
+    async stop() {
+      await mortal.stop()
+      await sisters.close()
+      await audit.close()
+      await database.drop()
+    },
+  }
+}
+
+function clientsOf(address: string, token: string) {
+  return {
+    models: grpcClient(ModelService, address, token),
+    versions: grpcClient(VersionService, address, token),
+    aliases: grpcClient(AliasService, address, token),
+    gates: grpcClient(GateService, address, token),
+    promotions: grpcClient(PromotionService, address, token),
+    identity: grpcClient(IdentityService, address, token),
+  }
+}
