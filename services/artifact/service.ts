@@ -114,8 +114,8 @@ export function artifactService(deps: ArtifactDeps): Service {
     authenticate: createAuthenticate(deps.trustedServices, askMetadata(deps.identity)),
     recordRefusal: (refusal) => refusals.tell(refusal),
     fastMethods: BYTE_METHODS,
-    check: async () => {
-      await requireStore(deps)
+    check: async (_service, late) => {
+      await requireStore(deps, late)
       return true
     },
     close: async () => {

@@ -67,9 +67,9 @@ export function auditService(deps: AuditDeps): Service {
     plain: (path, admit) => answerTiles(log, path, admit),
     authenticate: createAuthenticate(trustedServices, askMetadata(identity)),
     recordRefusal: (refusal) => refusals.tell(refusal),
-    async check(service) {
+    async check(service, late) {
       if (service === ProofService.typeName && publisher?.isSigning() === false) return false
-      return (await readSize()) >= 0
+      return (await readLogSize(forkFor(database, late))) >= 0
     },
     async close() {
       await refusals.close()

@@ -6,8 +6,11 @@ import { Health, HealthCheckResponse_ServingStatus as Status } from '#gen/health
 export interface HealthOptions {
   /** Full names of the services in this process. The empty name stands for all of them. */
   services: string[]
-  /** Rejects or returns false while the process cannot do its work; for a service's name, while that service cannot. */
-  check: (service: string) => Promise<boolean>
+  /** Rejects or returns false while the process cannot do its work; for a service's name, while that service cannot.
+   * `late` is aborted when nobody waits for the result any more. */
+  check: (service: string, late: AbortSignal) => Promise<boolean>
+  /** Longest wait for a check, after which the process counts as not serving. Default 5 s. */
+  checkWithinMs?: number | undefined
   /** Aborted when the process begins to drain. */
   draining: AbortSignal
 }
@@ -43,11 +46,14 @@ export function healthRoutes(options: HealthOptions): (router: ConnectRouter) =>
 }
 
 export async function healthStatus(
-  { check, draining }: Omit<HealthOptions, 'services'>,
+  { check, draining, checkWithinMs = CHECK_WITHIN_MS }: Omit<HealthOptions, 'services'>,
   service = '',
 ): Promise<Status> {
   if (draining.aborted) return Status.NOT_SERVING
-  const timeout = sleep(CHECK_WITHIN_MS, false, { ref: false })
-  const healthy = await Promise.race([check(service).catch(() => false), timeout])
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(), checkWithinMs).unref()
+  const isLate = new Promise<false>((resolve) => late.signal.addEventListener('abort', () => resolve(false)))
+  const healthy = await Promise.race([check(service, late.signal).catch(() => false), isLate])
+  clearTimeout(timer)
   return healthy ? Status.SERVING : Status.NOT_SERVING
 }

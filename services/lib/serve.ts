@@ -21,6 +21,7 @@ export interface Serving extends GateOptions {
   services: DescService[]
   routes: (router: ConnectRouter) => void
   check: HealthOptions['check']
+  checkWithinMs?: HealthOptions['checkWithinMs']
   /** Methods that carry bytes, or are asked so often that it counts: they take the fast lane. */
   fastMethods?: FastMethod[]
   /** What plain HTTP GET finds beside the RPCs. */
@@ -43,6 +44,7 @@ export function adapterOptions(serving: Serving) {
       healthRoutes({
         services: serving.services.map(({ typeName }) => typeName),
         check: serving.check,
+        checkWithinMs: serving.checkWithinMs,
         draining: serving.draining,
       })(router)
       reflectionRoutes([...serving.services, Health])(router)

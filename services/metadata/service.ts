@@ -69,8 +69,8 @@ export function metadataService(deps: MetadataDeps): Service {
     ...registryServices({ database, manifests, relay, releases }, { database, relay, tellDead }),
     authenticate: createAuthenticate(deps.trustedServices, lookUpToken(database, tellDead)),
     recordRefusal: (refusal) => refusals.tell(refusal),
-    async check() {
-      await forkFor(database).execute('select 1')
+    async check(_service, late) {
+      await forkFor(database, late).execute('select 1')
       return true
     },
     async close() {

@@ -103,7 +103,7 @@ function combine(parts: Record<ServiceName, Service>): Omit<Service, 'authentica
       const name = SERVICE_NAMES.find((candidate) => isOf(parts[candidate]))
       return name ? parts[name].recordRefusal(refusal) : Promise.resolve()
     },
-    check: async (service) => (await Promise.all(all.map(({ check }) => check(service)))).every(Boolean),
+    check: async (...asked) => (await Promise.all(all.map(({ check }) => check(...asked)))).every(Boolean),
     fastMethods: all.flatMap(({ fastMethods = [] }) => fastMethods),
     plain: (path, admit) => parts.audit.plain!(path, admit),
   }

@@ -53,11 +53,12 @@ export interface AuditInit {
   framing?: 'general'
   /** Takes what it logs. */
   logs?: string[]
+  checkWithinMs?: number
 }
 
 export async function startAudit(
   databaseUrl: string,
-  { signer, cosigning, worm, framing, logs, privateDetails, retention, expireEveryMs }: AuditInit = {},
+  { signer, cosigning, worm, framing, logs, privateDetails, retention, expireEveryMs, checkWithinMs }: AuditInit = {},
 ): Promise<RunningAudit> {
   const sister = await startIdentitySister({ [PLATFORM_TOKEN]: { principal: 'root', roles: { '*': Role.READER } } })
   const identity = sisterClient(IdentityService, { name: 'metadata', address: sister.address, token: 'mks_audit' })
@@ -86,7 +87,7 @@ export async function startAudit(
     expireEveryMs,
   })
   const fastMethods = framing === 'general' ? [] : service.fastMethods!
-  const serving = { ...service, fastMethods, logger, draining: draining.signal }
+  const serving = { ...service, fastMethods, logger, draining: draining.signal, checkWithinMs }
   const served = await serve(serving, { host: '127.0.0.1', port: 0 })
   const address = `http://127.0.0.1:${served.port}`
   const client = <S extends DescService>(service: S, token: string): Client<S> =>

@@ -30,9 +30,9 @@ export interface Stores {
 }
 
 /** Fails while the store is away: out of reach, or without the mark of this installation. Only at the first start it is
- * marked, and its directory or bucket made. Returns the installation's id. */
-export async function requireStore({ database, bytes }: Stores): Promise<string> {
-  const em = forkFor(database)
+ * marked, and its directory or bucket made. Returns the installation's id. An abort of `signal` cancels the query. */
+export async function requireStore({ database, bytes }: Stores, signal?: AbortSignal): Promise<string> {
+  const em = forkFor(database, signal)
   const { id, markTime } = (await em.findOne(Installation, { single: true })) ?? (await insertInstallation(em))
   if (markTime) {
     await bytes.check(id)

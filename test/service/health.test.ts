@@ -1,0 +1,52 @@
+// Health checks that do not end: probes get an answer in time, and nothing is left behind.
+import { afterEach, expect, test, vi } from 'vitest'
+import { Health, HealthCheckResponse_ServingStatus as Status } from '#gen/health/v1/health_pb.ts'
+import { healthStatus } from '#lib/health.ts'
+import { inTransaction } from '#lib/store/database.ts'
+import { openOwnedStore } from '../../services/audit/store/orm.ts'
+import { startAudit } from '../support/audit.ts'
+import { createDatabase, runSql } from '../support/database.ts'
+
+afterEach(() => vi.useRealTimers())
+
+test('a check that does not end counts as not serving after five seconds, and no timer outlives one that ends', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const draining = new AbortController().signal
+  const answered: Status[] = []
+  let late: AbortSignal | undefined
+  const check = (_service: string, signal: AbortSignal) => {
+    late = signal
+    return new Promise<boolean>(() => {})
+  }
+  const asked = healthStatus({ check, draining }).then((status) => answered.push(status))
+  await vi.advanceTimersByTimeAsync(4_999)
+  expect([answered, late!.aborted]).toEqual([[], false])
+  await vi.advanceTimersByTimeAsync(1)
+  await asked
+  expect([answered, late!.aborted]).toEqual([[Status.NOT_SERVING], true])
+  expect(await healthStatus({ check: async () => true, draining })).toBe(Status.SERVING)
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+test('checks that the database holds up are cancelled there, and the next ones find it back', async () => {
+  const database = await createDatabase()
+  const audit = await startAudit(database.url, { checkWithinMs: 300 })
+  const owner = openOwnedStore({ url: database.url })
+  const health = audit.client(Health, '')
+  const status = async () => (await health.check({})).status
+  const waiting = `select 1 from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock' and query like '%log_head%'`
+  expect(await status()).toBe(Status.SERVING)
+  await inTransaction(owner, undefined, async (em) => {
+    await em.execute('lock table log_head in access exclusive mode')
+    // More than the service has connections.
+    const statuses = await Promise.all(Array.from({ length: 12 }, status))
+    expect(new Set(statuses)).toEqual(new Set([Status.NOT_SERVING]))
+    expect((await fetch(`${audit.address}/healthz`)).status).toBe(503)
+    await expect.poll(() => runSql(database.url, waiting)).toEqual([])
+  })
+  await expect.poll(status).toBe(Status.SERVING)
+  await owner.close(true)
+  await audit.close()
+  await database.drop()
+})
