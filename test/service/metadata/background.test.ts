@@ -1,5 +1,8 @@
 // What the service does by itself, in every replica.
+import { pino } from 'pino'
 import { afterAll, expect, test, vi } from 'vitest'
+import { metadataService } from '../../../services/metadata/service.ts'
+import { openStore } from '../../../services/metadata/store/orm.ts'
 import { byName, makeModel, newDigest, newName, startMetadata } from '../../support/metadata.ts'
 
 const metadata = await startMetadata()
@@ -34,4 +37,22 @@ test('a release that another replica has claimed is left alone until its lease i
     values ('${id}', 'default', '${newDigest()}', now() + interval '2 seconds', 1)`)
   expect(sisters.calls).not.toContain(`release ${id}`)
   await vi.waitFor(() => expect(sisters.calls).toContain(`release ${id}`), { timeout: 20_000 })
+})
+
+test('answers to requests of more than two days ago are removed when a service starts, later ones stay', async () => {
+  await metadata.sql(`insert into metadata.answered_request (principal, request_id, content_hash, create_time)
+    select 'old', gen_random_uuid(), '', now() - make_interval(hours => hours) from unnest(array[47, 49, 999]) as hours`)
+  const service = metadataService({
+    database: openStore({ url: metadata.url, poolSize: 4 }),
+    logger: pino({ level: 'silent' }),
+    draining: new AbortController().signal,
+    trustedServices: new Map(),
+    ...sisters.clients(),
+  })
+  const left = async () =>
+    (
+      await metadata.sql<{ count: string }>(`select count(*) from metadata.answered_request where principal = 'old'`)
+    )[0]!.count
+  await vi.waitFor(async () => expect(await left()).toBe('1'), 10_000)
+  await service.close()
 })
