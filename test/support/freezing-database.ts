@@ -2,6 +2,7 @@
 // has done it and before the service hears of that. The service stands there until it is killed.
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { expect, vi } from 'vitest'
 
 export interface FreezePoint {
   side: 'before' | 'after'
@@ -28,6 +29,33 @@ export interface FreezingDatabase {
   /** The statement that stands still, once the database has done what the point says. */
   frozen(): string | undefined
   close(): Promise<void>
+}
+
+export interface FrozenCall<T> {
+  answer: Promise<T>
+  /** False where the call failed. */
+  isAnswered: Promise<boolean>
+}
+
+/** Calls, and waits until the service stands still at the point. */
+export async function freezeAt<T>(
+  database: FreezingDatabase,
+  point: FreezePoint,
+  call: () => Promise<T>,
+): Promise<FrozenCall<T>> {
+  database.arm(point)
+  const answer = call()
+  let problem = ''
+  const isAnswered = answer.then(
+    () => true,
+    (error: unknown) => {
+      problem = (error as Error).message
+      return false
+    },
+  )
+  const isThere = (): void => expect(database.frozen(), problem).toMatch(point.statement)
+  await vi.waitFor(isThere, { timeout: 20_000, interval: 10 })
+  return { answer, isAnswered }
 }
 
 export async function startFreezingDatabase(database: string): Promise<FreezingDatabase> {

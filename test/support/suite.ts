@@ -39,9 +39,14 @@ export interface Suite {
   stop(): Promise<void>
 }
 
-/** `store`: the settings of the byte store, for example MinIO's. */
-export async function startSuite(store: Record<string, string>): Promise<Suite> {
+/** `store`: the settings of the byte store, for example MinIO's. `reach`: the way of each service to the database, for
+ * example through a proxy. */
+export async function startSuite(
+  store: Record<string, string>,
+  reach: (name: ServiceName, databaseUrl: string) => Promise<string> = async (_name, url) => url,
+): Promise<Suite> {
   const database = await createDatabase()
+  const ways = await Promise.all(SERVICE_NAMES.map((name) => reach(name, database.url)))
   const ports = await freePorts(SERVICE_NAMES.length)
   const tokens = SERVICE_NAMES.map(() => `mks_${randomBytes(32).toString('base64url')}`)
   const addresses = SERVICE_NAMES.map((_, index) => `http://127.0.0.1:${ports[index]}`)
@@ -49,7 +54,7 @@ export async function startSuite(store: Record<string, string>): Promise<Suite> 
     HOST: '127.0.0.1',
     PORT: String(port),
     DRAIN_SECONDS: '10',
-    DATABASE_URL: database.url,
+    DATABASE_URL: ways[SERVICE_NAMES.indexOf(name)]!,
     SERVICE_TOKEN: tokens[SERVICE_NAMES.indexOf(name)]!,
     TRUSTED_SERVICES: trusted(name, tokens),
     ...(name === 'metadata' ? {} : { METADATA_ADDRESS: addresses[0]! }),
