@@ -5,7 +5,7 @@ import { chosenSeed } from '../support/random.ts'
 import { soak } from '../soak/soak.ts'
 import { complaintsOf } from '../soak/verdict.ts'
 
-const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 20)
+const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 10)
 
 const database = await createDatabase()
 afterAll(() => database.drop())
