@@ -22,7 +22,10 @@ export interface World {
   stop(): Promise<void>
 }
 
-export async function openWorld(): Promise<World> {
+/** `reach`: the way of each service to the database, for example through a proxy. */
+export async function openWorld(
+  reach: (name: 'metadata' | 'audit', databaseUrl: string) => Promise<string> = async (_name, url) => url,
+): Promise<World> {
   const postgres = await startKillablePostgres(['metadata', 'audit'])
   const { privateKey } = generateKeyPairSync('ed25519')
   const [metadataToken, artifactToken, auditToken] = ['m', 'r', 'a'].map(
@@ -32,9 +35,10 @@ export async function openWorld(): Promise<World> {
   const addresses = { metadata: `http://127.0.0.1:${metadataPort}`, audit: `http://127.0.0.1:${auditPort}` }
   const trust = (...pairs: [string, string][]): string =>
     pairs.map(([name, token]) => `${name}=${createHash('sha256').update(token).digest('hex')}`).join(',')
-  const common = { HOST: '127.0.0.1', DRAIN_SECONDS: '5', DATABASE_URL: postgres.url }
+  const common = { HOST: '127.0.0.1', DRAIN_SECONDS: '5' }
   const metadata = service('metadata', {
     ...common,
+    DATABASE_URL: await reach('metadata', postgres.url),
     PORT: String(metadataPort),
     SERVICE_TOKEN: metadataToken!,
     TRUSTED_SERVICES: trust(['audit', auditToken!], ['artifact', artifactToken!]),
@@ -44,6 +48,7 @@ export async function openWorld(): Promise<World> {
   })
   const audit = service('audit', {
     ...common,
+    DATABASE_URL: await reach('audit', postgres.url),
     PORT: String(auditPort),
     SERVICE_TOKEN: auditToken!,
     TRUSTED_SERVICES: trust(['metadata', metadataToken!], ['artifact', artifactToken!]),

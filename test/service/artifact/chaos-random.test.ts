@@ -14,7 +14,7 @@ import {
 import { drawFault } from '../../support/chaos-faults.ts'
 import { chosenSeed, seededRandom } from '../../support/random.ts'
 
-const ROUNDS = Number(process.env['CHAOS_ROUNDS'] ?? 10)
+const ROUNDS = Number(process.env['CHAOS_ROUNDS'] ?? 6)
 const CLIENTS = 4
 /** Of all requests to the store. */
 const FAULTY = 0.15

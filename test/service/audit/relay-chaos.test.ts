@@ -10,6 +10,7 @@ import { emitAs, outboxReader } from '#lib/store/outbox.ts'
 import { openStore } from '../../../services/metadata/store/orm.ts'
 import { startAudit } from '../../support/audit.ts'
 import { createDatabase } from '../../support/database.ts'
+import { chosenSeed, seededRandom } from '../../support/random.ts'
 
 const database = await createDatabase()
 const audit = await startAudit(database.url)
@@ -22,14 +23,8 @@ afterAll(async () => {
   await database.drop()
 })
 
-const EVENTS = 300
-const seed = Number(process.hrtime.bigint() % 1_000_000n)
-let state = seed
-/** From 0 to below `below`, the same for the same seed. */
-function draw(below: number): number {
-  state = (state * 1_103_515_245 + 12_345) % 2_147_483_648
-  return Math.floor((state / 2_147_483_648) * below)
-}
+const EVENTS = 30 * Number(process.env['CHAOS_ROUNDS'] ?? 10)
+const random = seededRandom(chosenSeed())
 
 const sent: AppendEventsRequest[] = []
 const done = new Map<string, number>()
@@ -38,14 +33,14 @@ const late: Promise<unknown>[] = []
 async function append(request: AppendEventsRequest): Promise<unknown> {
   sent.push(request)
   const counts = (what: string): void => void done.set(what, (done.get(what) ?? 0) + 1)
-  const fate = draw(6)
+  const fate = random.below(6)
   if (fate === 0) {
     counts('dropped on the way')
     throw new Error('lost')
   }
   if (fate === 1) {
     counts('delayed')
-    await sleep(draw(30))
+    await sleep(random.below(30))
   }
   const answer = await audit.ingest.appendEvents(request)
   if (fate === 2) {
@@ -54,7 +49,7 @@ async function append(request: AppendEventsRequest): Promise<unknown> {
   }
   if (fate === 3) {
     counts('an older one after a newer one')
-    late.push(audit.ingest.appendEvents(sent[draw(sent.length)]!).catch(() => undefined))
+    late.push(audit.ingest.appendEvents(sent[random.below(sent.length)]!).catch(() => undefined))
   }
   if (fate === 4) {
     counts('answer lost')
@@ -63,7 +58,7 @@ async function append(request: AppendEventsRequest): Promise<unknown> {
   return answer
 }
 
-test(`whatever happens on the way, every event is in the log once and in order (seed ${seed})`, async () => {
+test(`whatever happens on the way, every event is in the log once and in order (CHAOS_SEED=${random.seed})`, async () => {
   for (let replica = 0; replica < 2; replica += 1) {
     relays.push(startRelay(outboxReader(metadata, 'metadata'), append, pino({ level: 'silent' })))
   }
@@ -89,10 +84,18 @@ test(`whatever happens on the way, every event is in the log once and in order (
     )
     .toBeGreaterThanOrEqual(EVENTS)
   await Promise.all(late)
-  const { entries } = await audit.log.listEntries({ pageSize: 1000, orderBy: 'index' })
-  const own = entries.filter(({ event }) => event!.producer === 'metadata')
+  const own = await readAll('producer = metadata')
   expect(own.map(({ event }) => event!.resource!.id)).toEqual(ids)
   expect(own.map(({ event }) => Number(event!.sequence))).toEqual(ids.map((_, at) => at + 1))
   expect([...done.keys()].length).toBeGreaterThan(2)
   expect((await audit.log.getLogHealth({})).alarms).toEqual([])
 }, 120_000)
+
+async function readAll(filter: string) {
+  const entries = []
+  for (let pageToken = ''; ;) {
+    const page = await audit.log.listEntries({ filter, orderBy: 'index', pageSize: 1000, pageToken })
+    entries.push(...page.entries)
+    if (!(pageToken = page.nextPageToken)) return entries
+  }
+}
