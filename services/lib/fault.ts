@@ -6,7 +6,7 @@ import {
   PreconditionFailureSchema,
   RetryInfoSchema,
 } from '#gen/google/rpc/error_details_pb.ts'
-import { ModelkeepError, type Reason } from './errors.ts'
+import { ModelkeepError, type Precondition, type Reason } from './errors.ts'
 import { asModelkeepError } from './store/faults.ts'
 
 const DOMAIN = 'modelkeep'
@@ -89,11 +89,20 @@ export function toConnectError(error: unknown, aborted?: AbortSignal): ConnectEr
   if (aborted?.aborted && !(error instanceof ModelkeepError) && !isBadRequest(error, aborted)) {
     return asEnded(aborted.reason)
   }
-  if (error instanceof ConnectError) return error
+  if (error instanceof ConnectError) return isUnreadable(error) ? asBadRequest(error) : error
   if (error instanceof ModelkeepError) return present(error)
   const refusal = asModelkeepError(error)
   if (refusal) return present(refusal)
   return present(new ModelkeepError('INTERNAL', 'something went wrong in the service'))
+}
+
+/** The codec takes a body that it cannot read for a fault of its own. */
+function isUnreadable({ code, rawMessage }: ConnectError): boolean {
+  return code === Code.Internal && rawMessage.startsWith('parse binary: ')
+}
+
+function asBadRequest(error: ConnectError): ConnectError {
+  return new ConnectError(error.rawMessage, Code.InvalidArgument, undefined, undefined, error)
 }
 
 /** A request that cannot be read is let go of at once, which must not hide what is wrong with it. */
@@ -114,9 +123,15 @@ function asEnded(reason: unknown): ConnectError {
   return isGone ? new ConnectError('the caller has gone', Code.Canceled, undefined, undefined, reason) : ended
 }
 
+/** An error travels in HTTP trailers, of which a peer takes a few KiB, and may name what a caller sent. */
+const MAX_TEXT_BYTES = 1024
+const MAX_PRECONDITION_BYTES = 4096
+
 function present(error: ModelkeepError): ConnectError {
-  const { reason, metadata, violations, preconditions } = error
-  const refused = new ConnectError(error.message, CODES[reason])
+  const { reason, violations } = error
+  const metadata = Object.fromEntries(Object.entries(error.metadata).map(([name, text]) => [name, shorten(text)]))
+  const preconditions = fewer(error.preconditions)
+  const refused = new ConnectError(shorten(error.message), CODES[reason])
   refused.details.push({ desc: ErrorInfoSchema, value: { reason, domain: DOMAIN, metadata } })
   if (violations.length > 0) {
     const fieldViolations = violations.map(({ field, rule }) => ({ field, description: rule, reason }))
@@ -128,6 +143,28 @@ function present(error: ModelkeepError): ConnectError {
   const seconds = RETRY_AFTER_SECONDS[reason]
   if (seconds) refused.details.push({ desc: RetryInfoSchema, value: { retryDelay: { seconds } } })
   return refused
+}
+
+function shorten(text: string): string {
+  if (Buffer.byteLength(text) <= MAX_TEXT_BYTES) return text
+  const cut = Buffer.from(text)
+    .subarray(0, MAX_TEXT_BYTES - 3)
+    .toString()
+  return `${cut.replace(/\uFFFD$/, '')}…`
+}
+
+/** The first of them, as many as there is room for. */
+function fewer(preconditions: Precondition[]): Precondition[] {
+  let left = MAX_PRECONDITION_BYTES
+  const short = preconditions.map(({ type, subject, description }) => ({
+    type,
+    subject: shorten(subject),
+    description: shorten(description),
+  }))
+  return short.filter(({ type, subject, description }) => {
+    left -= Buffer.byteLength(type + subject + description)
+    return left >= 0
+  })
 }
 
 /** How long a service asked to wait before another try; 0 where it did not ask. */

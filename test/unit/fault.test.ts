@@ -1,7 +1,12 @@
 import { Code, ConnectError } from '@connectrpc/connect'
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '../../gen/google/rpc/error_details_pb.ts'
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  PreconditionFailureSchema,
+  RetryInfoSchema,
+} from '../../gen/google/rpc/error_details_pb.ts'
 import { ErrorReason } from '../../gen/modelkeep/common/v1/error_reason_pb.ts'
 import { fail, failField, failLimit, ModelkeepError, type Reason } from '../../services/lib/errors.ts'
 import { logRefusal } from '../../services/lib/gate.ts'
@@ -99,4 +104,28 @@ test('what is no answer of Modelkeep has no reason', () => {
   const foreign = new ConnectError('x', Code.NotFound)
   foreign.details.push({ desc: ErrorInfoSchema, value: { reason: 'GONE', domain: 'example.org', metadata: {} } })
   expect(reasonOf(foreign)).toBeUndefined()
+})
+
+test('a request that cannot be read is no fault of the service', () => {
+  const unread = toConnectError(new ConnectError('parse binary: not valid utf-8', Code.Internal))
+  expect(unread).toMatchObject({ code: Code.InvalidArgument, rawMessage: 'parse binary: not valid utf-8' })
+  expect(toConnectError(new ConnectError('serialize binary: x', Code.Internal)).code).toBe(Code.Internal)
+})
+
+test('an error stays small, however much it names of what was sent', () => {
+  const long = '€'.repeat(40_000)
+  const refused = thrownBy(() => fail('EVENT_NOT_PRIVATE', `no value ${long}`, { event_id: 'x', field: long }))
+  const { metadata } = refused.findDetails(ErrorInfoSchema)[0]!
+  expect(metadata).toEqual({ event_id: 'x', field: `${'€'.repeat(340)}…` })
+  expect(refused.rawMessage).toBe(`no value ${'€'.repeat(337)}…`)
+  expect(reasonOf(refused)!.metadata).toEqual(metadata)
+})
+
+test('of what had to hold first, an error tells as much as there is room for', () => {
+  const holds = (name: string) => ({ type: name, subject: 'x'.repeat(1000), description: 'it holds' })
+  const preconditions = ['a', 'b', 'c', 'd', 'e', 'f'].map(holds)
+  const unmet = new ModelkeepError('GATE_UNMET', 'conditions do not hold', { unmet: '6' }, [], { preconditions })
+  const { violations } = toConnectError(unmet).findDetails(PreconditionFailureSchema)[0]!
+  expect(violations).toMatchObject(['a', 'b', 'c', 'd'].map(holds))
+  expect(reasonOf(toConnectError(unmet))).toEqual({ reason: 'GATE_UNMET', metadata: { unmet: '6' } })
 })
