@@ -121,38 +121,56 @@ test.each(HOSTILE)('%j is a value and nothing else, in every place', async (text
 })
 
 test.each([
-  'nothing = 1',
-  '__proto__ = 1',
-  'constructor = 1',
-  'labels = x',
-  'time = 2026-01-01T00:00:00.123456789Z',
-  'labels."" = x',
-  'size = "1"',
-  'size = 0x10',
-  'size = NaN',
-  'size = 1e999',
-  'size : 1',
-  'size.x = 1',
-  'state = GONE',
-  'state < ACTIVE',
-  'time = yesterday',
-  'time = 2026-02-30',
-  'time = 2026-02-30T00:00:00Z',
-  'time = 2025-02-29',
-  'time = 2026-13-01',
-  'time = 0000-01-01',
-  'time = 2026-01-01T25:00:00Z',
-  'time = 2026-01-01T24:00:00Z',
-  'time = 2026-01-01T23:60:00Z',
-  'time = 2026-01-01T00:00:00+99:00',
-  'time = 2026-01-01T00:00:00+23:59',
-  'time = 0001-01-01T00:00:00+15:00',
-  'time = 9999-12-31T23:59:59-15:00',
-  'time = now',
-  'time : 2026-01-01',
-])('%s is refused by name, or answered, and never a fault', async (filter) => {
-  const outcome = await find(filter).catch((error: unknown) => error)
-  if (!Array.isArray(outcome)) expect(outcome).toMatchObject({ metadata: { field: 'filter' } })
+  ['labels."" = x', []],
+  ['time = 2026-01-01T00:00:00.123456789Z', []],
+  ['time >= 2026-01-01T00:00:00+23:59 time <= 2026-01-01T00:00:00.000000999Z', ['alpha']],
+  ['time < 2026-01-01T00:00:00-23:59 time >= 2026-01-01T00:00:00Z', ['alpha']],
+  ['size = +1', ['alpha']],
+  ['size = 1.', ['alpha']],
+  ['size = -.5', ['Beta']],
+])('%s is answered', async (filter, names) => expect(await find(filter)).toEqual(names))
+
+test.each([
+  ['nothing = 1', 'knows no field «nothing»'],
+  ['__proto__ = 1', 'knows no field «__proto__»'],
+  ['constructor = 1', 'knows no field «constructor»'],
+  ['labels = x', 'needs a name after the dot'],
+  ['size = "1"', 'has «1» where a number is needed'],
+  ['size = 0x10', 'has «0x10» where a number is needed'],
+  ['size = 0b1', 'has «0b1» where a number is needed'],
+  ['size = NaN', 'has «NaN» where a number is needed'],
+  ['size = 1e999', 'has «1e999» where a number is needed'],
+  ['size : 1', 'does not know :'],
+  ['size.x = 1', 'knows nothing below a field at «x»'],
+  ['state = GONE', 'has «GONE» where one of ACTIVE, ARCHIVED is needed'],
+  ['state < ACTIVE', 'compares words by = and != only'],
+  ['time : 2026-01-01', 'does not know :'],
+])('%s is refused', async (filter, why) => {
+  await expect(find(filter)).rejects.toMatchObject({
+    metadata: { field: 'filter' },
+    message: expect.stringContaining(why) as string,
+  })
+})
+
+test.each([
+  'yesterday',
+  'now',
+  '2026-02-30',
+  '2026-02-30T00:00:00Z',
+  '2025-02-29',
+  '2026-13-01',
+  '0000-01-01',
+  '2026-01-01T25:00:00Z',
+  '2026-01-01T24:00:00Z',
+  '2026-01-01T23:60:00Z',
+  '2026-01-01T00:00:00+99:00',
+  '0001-01-01T00:00:00+15:00',
+  '9999-12-31T23:59:59-15:00',
+])('%s is no time', async (time) => {
+  await expect(find(`time = ${time}`)).rejects.toMatchObject({
+    metadata: { field: 'filter' },
+    message: expect.stringContaining(`has «${time}» where a time like`) as string,
+  })
 })
 
 test('whatever the filter, the answer is rows or a refusal', async () => {

@@ -101,15 +101,19 @@ export function compare(left: RawBuilder<unknown>, operator: Operator, right: Ra
   }
 }
 
+/** Decimal, as people write it: `Number` reads hexadecimal, too. */
+const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
+
 export function parseNumber(value: FilterValue): number {
   const number = Number(value.text)
-  if (value.quoted || value.text.trim() === '' || !Number.isFinite(number)) {
+  if (value.quoted || !DECIMAL.test(value.text) || !Number.isFinite(number)) {
     failField('filter', `has «${value.text}» where a number is needed`)
   }
   return number
 }
 
-const TIME = /^(\d{4}-\d\d-\d\d)(?:(T\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d))?$/
+/** RFC 3339, whose days end before 24:00. */
+const TIME = /^(\d{4}-\d\d-\d\d)(?:(T(?!24)\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d))?$/
 
 /** In UTC with microseconds, as every database reads it. A day alone means its beginning. */
 function parseTime(text: string): string {
