@@ -66,13 +66,14 @@ describe('the contracts', () => {
   })
 })
 
+const ADMINISTERS_ELSEWHERE = ['mk_elsewhere', 'mk_mixed', 'mk_mixed_contributor', 'mk_mixed_approver']
 /** Who may call by the first check, by permission: the callers of `CALLERS` who hold it anywhere. */
 const MAY_CALL: Record<string, string[]> = {
   AUTHENTICATED: Object.keys(CALLERS),
-  READ: ['mk_admin', 'mk_reader', 'mk_contributor', 'mk_approver', 'mk_owner', 'mk_elsewhere', 'mk_mixed'],
-  WRITE: ['mk_admin', 'mk_contributor', 'mk_approver', 'mk_owner', 'mk_elsewhere', 'mk_mixed'],
-  APPROVE: ['mk_admin', 'mk_approver', 'mk_owner', 'mk_elsewhere', 'mk_mixed'],
-  ADMINISTER: ['mk_admin', 'mk_owner', 'mk_elsewhere', 'mk_mixed'],
+  READ: ['mk_admin', 'mk_reader', 'mk_contributor', 'mk_approver', 'mk_owner', ...ADMINISTERS_ELSEWHERE],
+  WRITE: ['mk_admin', 'mk_contributor', 'mk_approver', 'mk_owner', ...ADMINISTERS_ELSEWHERE],
+  APPROVE: ['mk_admin', 'mk_approver', 'mk_owner', ...ADMINISTERS_ELSEWHERE],
+  ADMINISTER: ['mk_admin', 'mk_owner', ...ADMINISTERS_ELSEWHERE],
   PLATFORM: ['mk_admin'],
 }
 

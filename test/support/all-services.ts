@@ -12,10 +12,12 @@ import { serve } from '../../services/lib/serve.ts'
 import type { Service } from '../../services/lib/service.ts'
 import { readArtifactLimits } from '../../services/artifact/config.ts'
 import { artifactService } from '../../services/artifact/service.ts'
+import type { ByteStore } from '../../services/artifact/store/byte-store.ts'
 import { DirectoryStore } from '../../services/artifact/store/directory.ts'
 import { requireStore } from '../../services/artifact/store/installation.ts'
 import { openStore as openArtifact } from '../../services/artifact/store/orm.ts'
 import { auditService } from '../../services/audit/service.ts'
+import type { Signer } from '../../services/audit/signer.ts'
 import { openStore as openAudit } from '../../services/audit/store/orm.ts'
 import { EnvReader } from '../../services/lib/env.ts'
 import { createAdminToken } from '../../services/metadata/admin-token.ts'
@@ -27,12 +29,20 @@ import { grpcClient, stubServing, type StubServing } from './serving.ts'
 
 export interface AllServices {
   url: string
+  address: string
   serving: StubServing
   client<S extends DescService>(service: S, token: string): Client<S>
   close(): Promise<void>
 }
 
-export async function startAllServices(): Promise<AllServices> {
+export interface AllServicesOptions {
+  /** Where the artifact service stores its bytes; a directory by default. */
+  bytes?: ByteStore
+  /** Signs checkpoints; nobody does by default. */
+  signer?: Signer
+}
+
+export async function startAllServices({ bytes, signer }: AllServicesOptions = {}): Promise<AllServices> {
   const testDatabase = await createDatabase()
   const { url } = testDatabase
   const folder = await mkdtemp(join(tmpdir(), 'modelkeep-all-'))
@@ -44,7 +54,7 @@ export async function startAllServices(): Promise<AllServices> {
   const common = { logger: serving.logger, draining: serving.draining, trustedServices: new Map<string, string>() }
   const metadata = openMetadata({ url })
   await createAdminToken(metadata)
-  const stores = { database: openArtifact({ url }), bytes: new DirectoryStore(folder) }
+  const stores = { database: openArtifact({ url }), bytes: bytes ?? new DirectoryStore(folder) }
   await requireStore(stores)
   const services: Service[] = [
     metadataService({
@@ -61,9 +71,15 @@ export async function startAllServices(): Promise<AllServices> {
       limits: readArtifactLimits(new EnvReader({})),
       downloads: 'all',
     }),
-    auditService({ ...common, database: openAudit({ url }), identity: sister(IdentityService, 'metadata', 'audit') }),
+    auditService({
+      ...common,
+      database: openAudit({ url }),
+      identity: sister(IdentityService, 'metadata', 'audit'),
+      signer,
+    }),
   ]
   serving.services = services.flatMap((service) => service.services)
+  serving.fastMethods = services.flatMap((service) => service.fastMethods ?? [])
   serving.recordRefusal = async (refusal) => {
     serving.refusals.push(refusal)
     const { method } = refusal
@@ -74,6 +90,7 @@ export async function startAllServices(): Promise<AllServices> {
   const clients = new Map<string, unknown>()
   return {
     url,
+    address,
     serving,
     client<S extends DescService>(service: S, token: string): Client<S> {
       const key = `${service.typeName} ${token}`

@@ -10,7 +10,7 @@ import type { Refusal } from '../../services/lib/refusals.ts'
 import type { Serving } from '../../services/lib/serve.ts'
 
 /** Callers by token: an administrator of all, members of `default`, an administrator of
- * `elsewhere`, one who is both, one without a role, and the sisters. */
+ * `elsewhere`, some who are both, one without a role, and the sisters. */
 export const CALLERS: Record<string, Caller> = {
   mk_admin: person('admin', [['*', Role.ADMIN]]),
   mk_reader: person('reader', [['default', Role.READER]]),
@@ -20,6 +20,14 @@ export const CALLERS: Record<string, Caller> = {
   mk_elsewhere: person('elsewhere', [['elsewhere', Role.ADMIN]]),
   mk_mixed: person('mixed', [
     ['default', Role.READER],
+    ['elsewhere', Role.ADMIN],
+  ]),
+  mk_mixed_contributor: person('mixed-contributor', [
+    ['default', Role.CONTRIBUTOR],
+    ['elsewhere', Role.ADMIN],
+  ]),
+  mk_mixed_approver: person('mixed-approver', [
+    ['default', Role.APPROVER],
     ['elsewhere', Role.ADMIN],
   ]),
   mk_nobody: person('nobody', []),

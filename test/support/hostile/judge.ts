@@ -1,0 +1,37 @@
+// Whether an answer to a hostile request is what it must be.
+import { Code, type ConnectError } from '@connectrpc/connect'
+import { BadRequestSchema, ErrorInfoSchema } from '../../../gen/google/rpc/error_details_pb.ts'
+import type { Mutant } from './mutants.ts'
+
+const MAX_MESSAGE_BYTES = 1024
+/** Words of the database, of the store, of Node and of where the source lies. */
+const INTERNAL =
+  /node_modules|\.ts\b|file:\/\/|\bat .*:\d+|\bselect\b.*\bfrom\b|\binsert into\b|\brelation "|constraint|syntax error|SQLSTATE|ECONN|invalid byte sequence|undefined|\[object/i
+
+/** What is wrong with the answer; undefined for nothing. */
+export function faultOf({ path, verdict, text }: Mutant, error: ConnectError | undefined): string | undefined {
+  if (!error) return verdict === 'allowed' ? undefined : `was accepted, not ${verdict}`
+  const { reason } = error.findDetails(ErrorInfoSchema)[0] ?? {}
+  const said = `${Code[error.code]} ${reason}: ${error.rawMessage}`.slice(0, 300)
+  const bare = text ? error.rawMessage.replaceAll(text, '') : error.rawMessage
+  if (INTERNAL.test(bare)) return `tells what is internal: ${said}`
+  if (Buffer.byteLength(error.rawMessage) > MAX_MESSAGE_BYTES) return `says too much: ${said}`
+  if (verdict === 'unreadable') return isUnreadable(error) ? undefined : `${said}, but cannot be read`
+  const [, field = path] = /^refused(?: as (.*))?$/.exec(verdict) ?? [undefined, '']
+  if (field === '') return reason === verdict ? undefined : `${said}, not ${verdict}`
+  const [violation, ...more] = error.findDetails(BadRequestSchema)[0]?.fieldViolations ?? []
+  if (error.code !== Code.InvalidArgument || !violation) return `${said}, not refused for its field`
+  if (!['FIELD_INVALID', 'LIMIT_EXCEEDED'].includes(reason ?? '')) return `${said}, which is no reason of bad input`
+  if (violation.description === '' || more.length > 0) return `${said}, with other violations`
+  return violation.field === field ? undefined : `${said}, which names ${violation.field}`
+}
+
+/** The codec's own refusal, without a reason. A unary request is read before anything of ours sees it: gRPC calls one that
+ * it cannot read INTERNAL, and so do its libraries. */
+export function isUnreadable(error: ConnectError | undefined): boolean {
+  if (!error || error.findDetails(ErrorInfoSchema).length > 0) return false
+  return (
+    error.code === Code.InvalidArgument ||
+    (error.code === Code.Internal && error.rawMessage.startsWith('parse binary: '))
+  )
+}

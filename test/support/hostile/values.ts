@@ -1,0 +1,192 @@
+// Hostile values by the kind of field, and what each kind of rule must say to them.
+
+/** `allowed`; `refused`, by the field's name, or `refused as` another; `unreadable`, by the codec; or the reason of
+ * another refusal. */
+export type Verdict = string
+
+export interface TextRule {
+  judge: (text: string) => Verdict
+  /** What is allowed is stored or recorded exactly as it was given. */
+  kept: boolean
+  /** What becomes of nothing, where that is another verdict. */
+  empty?: Verdict
+  /** Values beside those that every text is tried with. */
+  more: Record<string, string>
+}
+
+/** What stands for bytes that are no UTF-8 until the message is written. */
+export const NO_UTF8 = 'MARKNOUTF8MARK'
+
+export const TEXTS: Record<string, string> = {
+  nothing: '',
+  'a very long word': 'x'.repeat(70_000),
+  NUL: 'a\0b',
+  'half a surrogate pair': 'a\ud800',
+  'what is no UTF-8': NO_UTF8,
+  'two lines': 'a\nb',
+  'a change of direction': 'a\u202eb',
+  'a noncharacter': '\uffff😀',
+  'a blank': ' ',
+  'a star': '*',
+  'a path': '../../etc/passwd',
+  SQL: `'; drop table metadata.model; --`,
+  HTML: '<script>alert(1)</script>',
+  'a slow regular expression': '(a+)+$',
+  'many parentheses': '('.repeat(28),
+  'a lookup': '${jndi:ldap://x}',
+  wildcards: '%_\\*?$1',
+  quotes: `"'`,
+  'a list of names': 'constructor,__proto__',
+}
+
+const isUnicode = (text: string): boolean => text.isWellFormed() && !text.includes('\0')
+// oxlint-disable-next-line no-control-regex
+const isLine = (text: string): boolean => isUnicode(text) && !/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(text)
+
+function byTest(test: (text: string) => boolean, kept: boolean, more: Record<string, string> = {}): TextRule {
+  return { judge: (text) => (test(text) ? 'allowed' : 'refused'), kept, more }
+}
+
+/** Any text, of so many bytes. */
+export function text(maxBytes: number): TextRule {
+  const edge = { 'one byte too many': 'x'.repeat(maxBytes + 1), 'all the bytes there may be': 'x'.repeat(maxBytes) }
+  return byTest((value) => isUnicode(value) && Buffer.byteLength(value) <= maxBytes, true, edge)
+}
+
+/** One line, of so many characters. */
+export function line(maxCharacters: number): TextRule {
+  const edge = {
+    'one character too many': '😀'.repeat(maxCharacters + 1),
+    'all the characters there may be': 'x'.repeat(maxCharacters),
+  }
+  return byTest((value) => isLine(value) && Array.from(value).length <= maxCharacters, true, edge)
+}
+
+export function required(rule: TextRule): TextRule {
+  return { ...rule, judge: (value) => (value === '' ? 'refused' : rule.judge(value)) }
+}
+
+/** Somebody's reason for a decision: not empty, nor blank. */
+export function reason(): TextRule {
+  const rule = text(2048)
+  return { ...rule, judge: (value) => (value.trim() === '' ? 'refused' : rule.judge(value)) }
+}
+
+/** What fits the pattern gets `verdict`. */
+export function matching(pattern: RegExp, verdict: Verdict, more: Record<string, string> = {}): TextRule {
+  return { judge: (value) => (pattern.test(value) ? verdict : 'refused'), kept: false, more }
+}
+
+/** An event that the log has already under this id is refused, whatever is altered. */
+export function altered(rule: TextRule): TextRule {
+  return { ...rule, judge: (value) => rule.judge(value).replace('allowed', 'EVENT_ALTERED'), kept: false }
+}
+
+export function orEmpty(rule: TextRule): TextRule {
+  return { ...rule, judge: (value) => (value === '' ? 'allowed' : rule.judge(value)) }
+}
+
+/** The same for whatever text. */
+export function always(verdict: Verdict): TextRule {
+  return { judge: () => verdict, kept: false, more: {} }
+}
+
+const ID_NOWHERE = 'ffffffff-ffff-7fff-bfff-ffffffffffff'
+const DIGEST_NOWHERE = `sha256:${'0'.repeat(64)}`
+
+/** No test makes a thing of that name. */
+function nowhere(verdict: Verdict): Record<string, string> {
+  return verdict === 'allowed' ? {} : { 'a name that is nowhere': 'nowhere' }
+}
+
+/** `verdict`: what becomes of one that is nowhere. */
+export function uuid(verdict: Verdict): TextRule {
+  const more = {
+    'an id in braces': `{${ID_NOWHERE}}`,
+    'an id and more': `${ID_NOWHERE}
+`,
+    ...(verdict !== 'allowed' && { 'an id that is nowhere': ID_NOWHERE }),
+  }
+  return matching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, verdict, more)
+}
+
+export function digest(verdict: Verdict): TextRule {
+  const more = {
+    'a digest that is nowhere': DIGEST_NOWHERE,
+    'a digest in upper case': `sha256:${'A'.repeat(64)}`,
+    'a digest of another kind': `sha512:${'0'.repeat(128)}`,
+    'a digest and more': `${DIGEST_NOWHERE}\n`,
+  }
+  return matching(/^sha256:[0-9a-f]{64}$/, verdict, more)
+}
+
+export function namespace(verdict: Verdict): TextRule {
+  const more = {
+    ...nowhere(verdict),
+    'upper case': 'Default',
+    'a name and more': 'nowhere\n',
+    '64 characters': 'x'.repeat(64),
+  }
+  return matching(/^[a-z0-9][a-z0-9-]{0,62}$/, verdict, more)
+}
+
+/** A namespace, or `*` for all. */
+export function scope(verdict: Verdict): TextRule {
+  const rule = namespace(verdict)
+  return { ...rule, judge: (value) => (value === '*' ? 'allowed' : rule.judge(value)) }
+}
+
+export function modelName(verdict: Verdict): TextRule {
+  const more = {
+    ...nowhere(verdict),
+    'a name and more': 'nowhere\n',
+    '129 characters': 'x'.repeat(129),
+  }
+  return matching(/^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,126}[A-Za-z0-9])?$/, verdict, more)
+}
+
+export function aliasName(verdict: Verdict): TextRule {
+  const more = {
+    ...nowhere(verdict),
+    'a number': '7',
+    'v and a number': 'v7',
+    '129 characters': 'x'.repeat(129),
+  }
+  return matching(/^(?!v?\d+$)[A-Za-z0-9][\w.-]{0,127}$/, verdict, more)
+}
+
+export function principal(verdict: Verdict): TextRule {
+  const more = { 'somebody unknown': 'nobody', 'upper case': 'Admin', '129 characters': 'x'.repeat(129) }
+  return matching(/^[a-z0-9][a-z0-9._@-]{0,127}$/, verdict, more)
+}
+
+export type NumberRule = [value: number | bigint, verdict: Verdict][]
+
+export const INT_MIN = -2_147_483_648
+export const INT_MAX = 2_147_483_647
+export const LONG_MIN = -9_223_372_036_854_775_808n
+export const LONG_MAX = 9_223_372_036_854_775_807n
+
+/** A number from 0; `verdict`: what becomes of the largest. */
+export function count(verdict: Verdict): NumberRule {
+  return [
+    [-1, 'refused'],
+    [INT_MIN, 'refused'],
+    [INT_MAX, verdict],
+  ]
+}
+
+/** A number from 1. */
+export function ordinal(verdict: Verdict): NumberRule {
+  return [[0, 'refused'], ...count(verdict)]
+}
+
+/** A wide number from 0. */
+export function size(safe: Verdict, largest: Verdict = 'refused'): NumberRule {
+  return [
+    [-1n, 'refused'],
+    [LONG_MIN, 'refused'],
+    [BigInt(Number.MAX_SAFE_INTEGER), safe],
+    [LONG_MAX, largest],
+  ]
+}
