@@ -16,7 +16,7 @@ const metadata = await startMetadata()
 afterAll(() => metadata.close())
 const { admin } = metadata
 
-const ROLES = ['NONE', 'READER', 'CONTRIBUTOR', 'ADMIN'] as const
+const ROLES = ['NONE', 'READER', 'CONTRIBUTOR', 'APPROVER', 'ADMIN'] as const
 type RoleName = (typeof ROLES)[number]
 const callers = {} as Record<RoleName, Clients>
 let modelId = ''
