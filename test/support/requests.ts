@@ -2,7 +2,7 @@
 import { create, ScalarType, type DescField, type DescMessage, type Message } from '@bufbuild/protobuf'
 import { reflect, type ReflectMessage } from '@bufbuild/protobuf/reflect'
 
-/** Values by the field's name; others by its kind. */
+/** Values by the field's name, with or without its message's: `id`, `GetPromotionRequest.id`; others by its kind. */
 export interface Filling {
   strings: Record<string, string>
   string: (field: DescField) => string
@@ -60,7 +60,8 @@ function set(view: ReflectMessage, field: DescField, filling: Filling, depth: nu
 
 function scalar(field: DescField, filling: Filling): unknown {
   const type = field.scalar!
-  if (type === ScalarType.STRING) return filling.strings[field.name] ?? filling.string(field)
+  if (type === ScalarType.STRING)
+    return filling.strings[`${field.parent.name}.${field.name}`] ?? filling.strings[field.name] ?? filling.string(field)
   if (type === ScalarType.BYTES) return filling.bytes
   if (type === ScalarType.BOOL) return true
   if (type === ScalarType.DOUBLE) return filling.number
