@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest'
+import { EXPECTED_SKIPS, type Machine } from '../ci/expected-skips.ts'
+import { findSkips, type Report } from '../ci/report.ts'
+import { existsSync, readFileSync } from 'node:fs'
+
+const COMPLETE: Machine = {
+  isRoot: true,
+  isLinux: true,
+  hasPython: true,
+  hasGo: true,
+  hasCeph: true,
+  mayMount: true,
+  isReachable: true,
+}
+
+function reportOf(file: string, ...tests: [name: string, status: string][]): Report {
+  const assertionResults = tests.map(([fullName, status]) => ({ fullName, status }))
+  return { numPassedTests: 1, numFailedTests: 0, testResults: [{ name: `/repository/${file}`, assertionResults }] }
+}
+
+const unexpected = (report: Report, machine: Machine): string[] =>
+  findSkips(report, machine, '/repository').flatMap(({ test, expected }) => (expected ? [] : [test]))
+
+const PYTHON = reportOf(
+  'test/unit/audit-trust.test.ts',
+  ['the verifier in Python agrees', 'skipped'],
+  ['trusts a key', 'passed'],
+  ['trusts no other', 'failed'],
+)
+
+test('a skip is expected on a machine that lacks what the test needs, and on no other', () => {
+  expect(unexpected(PYTHON, { ...COMPLETE, hasPython: false })).toEqual([])
+  expect(unexpected(PYTHON, COMPLETE)).toEqual(['the verifier in Python agrees'])
+  expect(findSkips(PYTHON, COMPLETE, '/repository')).toHaveLength(1)
+})
+
+test.each(['skipped', 'pending', 'todo'])('a test that is %s and not listed is not expected', (status) => {
+  const report = reportOf('test/unit/audit-trust.test.ts', ['trusts a key', status])
+  expect(unexpected(report, { ...COMPLETE, hasPython: false })).toEqual(['trusts a key'])
+})
+
+test('every expected skip gives a reason, and names a test that is there', () => {
+  for (const { file, test: name, reason } of EXPECTED_SKIPS) {
+    const path = new URL(`../../${file}`, import.meta.url)
+    expect(existsSync(path), file).toBe(true)
+    expect(reason).not.toBe('')
+    // In the report a name begins with those of the groups around it.
+    const source = readFileSync(path, 'utf8')
+    expect(source, file).toContain((name ?? '').replace(/^a directory /, ''))
+  }
+})
