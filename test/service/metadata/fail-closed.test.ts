@@ -66,7 +66,7 @@ describe('of all RPCs', () => {
     repeated = await Promise.all(changes.map(run))
   })
 
-  test('every one either changes nothing by its contract or is tried here', () => {
+  test('every RPC is declared free of side effects, or audited and tested here', () => {
     for (const method of METADATA_METHODS) {
       const isRead = method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS
       expect([method.name, ruleOf(method).audited]).toEqual([method.name, !isRead])

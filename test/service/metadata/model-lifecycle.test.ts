@@ -63,7 +63,7 @@ test('a former name leads to the model until another model takes it, by birth or
   expect((await admin.models.getModel({ model: byName(name) })).model!.id).toBe(taker!.id)
 })
 
-test('a former name leads nowhere once the model that took it, by birth or by rename, is deleted', async () => {
+test('a former name leads nowhere after another model took it, created or renamed, and was deleted', async () => {
   const create = (name: string) => admin.models.createModel({ name })
   const rename = async (newName: string, other: string) => {
     await makeModel(admin, other)

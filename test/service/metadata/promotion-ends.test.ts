@@ -31,7 +31,7 @@ test('a promotion ends when an approver says no', async () => {
   })
 })
 
-test('a rejection counts as no approval, and its principal may approve only when it is asked for anew', async () => {
+test('a rejection does not count as an approval, and its principal can approve only another request', async () => {
   const room = await startRoom(production({ approvalsRequired: 2 }))
   const { bob, carol, dave } = room
   const { id } = (await room.ask(bob, 1)).promotion!
@@ -112,7 +112,7 @@ async function passTime(ids: string[]): Promise<void> {
     update metadata.promotion set expire_time = now() where id in (${list}); commit`)
 }
 
-test('once its time is over nothing else ends it, before the service has recorded that as after', async () => {
+test('an expired promotion is closed to everybody, also before the service has recorded its end', async () => {
   const room = await startRoom(production({ approvalsRequired: 1 }))
   const { namespace, bob, carol } = room
   const model = byName(room.model, namespace)

@@ -1,4 +1,4 @@
-// Request ids over all RPCs that change something: a repeat gets the first answer, and no other RPC gets it.
+// Request ids of all RPCs that change something: a repeat returns the first answer, and another RPC never returns it.
 import { fromJson, toJson, type DescMethodUnary, type Message } from '@bufbuild/protobuf'
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -18,7 +18,7 @@ beforeAll(async () => {
 })
 afterAll(() => metadata.close())
 
-test.each(CHANGES)('%s answers a repeat as it answered at first, and does nothing again', async (name) => {
+test.each(CHANGES)('%s returns the first answer to a repeat, and changes nothing again', async (name) => {
   for (const [at, { caller, method, request }] of changes.entries()) {
     if (method.name !== name) continue
     const events = await metadata.eventsOf(async () => {
@@ -53,7 +53,7 @@ async function tryElsewhere(): Promise<[string, string][]> {
   return tried
 }
 
-test('the same request id and content in another RPC is refused, and does nothing', async () => {
+test('refuses the same request id and content in another RPC, and changes nothing', async () => {
   let tried: [string, string][] = []
   const events = await metadata.eventsOf(async () => {
     tried = await tryElsewhere()
