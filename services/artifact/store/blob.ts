@@ -27,7 +27,10 @@ const BlobSchema = defineEntity({
     verifyingUntil: timeColumn().nullable(),
   },
   uniques: [{ name: 'blob_object_key_unique', properties: ['objectKey'] }],
-  indexes: [{ name: 'blob_verify_time_index', properties: ['verifyTime'] }],
+  indexes: [
+    { name: 'blob_verify_time_index', properties: ['verifyTime'] },
+    { name: 'blob_quarantined_index', properties: ['verifyTime'], where: "state = 'QUARANTINED'" },
+  ],
   checks: [{ name: 'blob_state_check', expression: "state in ('PRESENT', 'QUARANTINED')" }],
 })
 export class Blob extends BlobSchema.class {}

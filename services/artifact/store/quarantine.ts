@@ -10,12 +10,14 @@ export interface SeenBytes {
   verifyTime: string
 }
 
-/** Lets the bytes be verified soon, because somebody got other ones. */
+/** Lets the bytes be verified soon, because somebody got other ones. Each time is another one, so that the verdict on an
+ * earlier suspicion does not cover a later one. */
 export async function suspect(database: Database, { digest, objectKey }: Omit<SeenBytes, 'verifyTime'>): Promise<void> {
-  await forkFor(database).execute(`update blob set verify_time = 'epoch' where digest = ? and object_key = ?`, [
-    digest,
-    objectKey,
-  ])
+  await forkFor(database).execute(
+    `update blob set verify_time = case when verify_time < '1971-01-01' then verify_time + interval '1 microsecond'
+        else 'epoch' end where digest = ? and object_key = ?`,
+    [digest, objectKey],
+  )
 }
 
 /** Notes what the bytes were found to be. Returns false where others have taken their place meanwhile. */

@@ -9,7 +9,8 @@ import { requireStore, type Stores } from './installation.ts'
 import { noteVerdict } from './quarantine.ts'
 
 export interface ScrubTerms {
-  /** How often all that is stored is read again; 0 is never. What somebody got wrong is read again at any rate. */
+  /** How often all that is stored is read again; 0 is never. What somebody got wrong, and what is quarantined, is read again
+   * at any rate. */
   scrubDays: number
   scrubBytesPerSecond: number
 }
@@ -72,18 +73,23 @@ interface Row {
   verify_time: string
 }
 
+const IS_FREE = '(verifying_until is null or verifying_until < now())'
+/** What was quarantined while the store was at fault is served again soon, and what is bad is read for a small part of the
+ * time only. */
+const IS_DUE_AGAIN = `state = 'QUARANTINED' and verify_time < now() - make_interval(secs => 3600 + size_bytes * 40.0 / ?)`
+
 /** A claim lasts four times as long as the work should. */
 async function claimDue(database: Database, terms: ScrubTerms): Promise<ScrubbedBytes | undefined> {
   const { scrubDays, scrubBytesPerSecond } = terms
   const [row] = await forkFor(database).execute<Row[]>(
     `update blob set verifying_until = now() + make_interval(secs => 60 + size_bytes * 4.0 / ?)
-      where digest = (
-        select digest from blob
-          where verify_time < case when ? > 0 then now() - make_interval(days => ?) else '1971-01-01' end
-            and (verifying_until is null or verifying_until < now())
-          order by verify_time limit 1 for update skip locked
+      where digest = coalesce(
+        (select digest from blob where ${IS_DUE_AGAIN} and ${IS_FREE} order by verify_time limit 1 for update skip locked),
+        (select digest from blob
+          where verify_time < case when ? > 0 then now() - make_interval(days => ?) else '1971-01-01' end and ${IS_FREE}
+          order by verify_time limit 1 for update skip locked)
       ) returning digest, object_key, size_bytes, part_size_bytes, part_sha256s, verify_time`,
-    [scrubBytesPerSecond, scrubDays, scrubDays],
+    [scrubBytesPerSecond, scrubBytesPerSecond, scrubDays, scrubDays],
   )
   return (
     row && {

@@ -125,12 +125,16 @@ describe.each(STORES)('a service on %s', async (kind, createStore) => {
     await away.stop()
   })
 
-  test('makes its store at the first start', async () => {
+  test('makes its store at the first start, or as soon as it can', async () => {
     const place = await createStore()
     await place.drop()
-    const fresh = await startArtifact(place, { limits: QUIET })
-    const bytes = makeBytes(1000, 'the first of all')
-    await fresh.client(BlobService).uploadBlob(blobMessages(bytes))
+    const own = place.open()
+    const fail = () => Promise.reject(storeUnavailable(new Error('not yet')))
+    let attempts = 0
+    const mark = (installation: string) => ((attempts += 1) > 2 ? own.mark(installation) : fail())
+    const fresh = await startArtifact(place, { bytes: changed(own, { mark }), limits: { sweepEveryMs: 100 } })
+    await expect.poll(() => own.listMarks().catch(() => [])).toHaveLength(1)
+    await fresh.client(BlobService).uploadBlob(blobMessages(makeBytes(1000, 'the first of all')))
     expect((await fetch(`${fresh.address}/healthz`)).status).toBe(200)
     await fresh.stop()
   })

@@ -7,6 +7,7 @@ export class M0006MarkedStore extends Migration {
       // Until now the store was marked as soon as the installation had its id.
       'update installation set mark_time = now()',
       'grant update (mark_time) on installation to modelkeep_artifact',
+      `create index blob_quarantined_index on blob (verify_time) where state = 'QUARANTINED'`,
     ]
     for (const statement of statements) this.addSql(statement)
   }
