@@ -10,7 +10,7 @@ const ATTEMPTS = 9
 /** A service that has too much to do gets more patience than one that fails: some minutes. */
 const ATTEMPTS_WHEN_BUSY = 60
 const PASSING = ['OVERLOADED', 'DEPENDENCY_UNAVAILABLE', 'STREAM_IDLE', 'CONFLICT']
-const LOST = ['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ETIMEDOUT', 'ERR_HTTP2_GOAWAY_SESSION', 'ERR_HTTP2_SESSION_ERROR']
+const LOST = ['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ERR_HTTP2_GOAWAY_SESSION', 'ERR_HTTP2_SESSION_ERROR']
 
 /** Whether the same call may succeed later: the service said so, or the connection was lost. */
 export function mayPass(error: unknown): boolean {

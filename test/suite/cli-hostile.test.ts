@@ -123,6 +123,20 @@ test('a connection that breaks again and again is taken up where it broke', asyn
   expect(await readFile(join(directory, 'out/a'))).toEqual(bytes)
 })
 
+test('calls that fail once are made again', async () => {
+  await using registry = await startFakeRegistry([{ path: 'a', bytes }], { failFirst: 'DEPENDENCY_UNAVAILABLE' })
+  expect(await pull(registry)).toMatchObject({ err: '', code: 0 })
+  const rpcs = ['resolveVersion', 'getManifest', 'downloadBlob']
+  expect(registry.calls).toEqual(rpcs.flatMap((name) => [name, name]))
+  expect(await readFile(join(directory, 'out/a'))).toEqual(bytes)
+})
+
+test('a call that fails for good is made once', async () => {
+  await using registry = await startFakeRegistry([{ path: 'a', bytes }], { failFirst: 'INTERNAL' })
+  expect(await pull(registry)).toMatchObject({ err: expect.stringContaining('failed once') as string, code: 1 })
+  expect(registry.calls).toEqual(['resolveVersion'])
+})
+
 test('a stream that ends early without an error is gone on with', async () => {
   await using registry = await startFakeRegistry([{ path: 'a', bytes }], { endAfter: 100_000 })
   expect((await pull(registry)).code).toBe(0)
@@ -181,20 +195,5 @@ describe('what an earlier pull left', () => {
     await symlink(elsewhere, join(partial, 'd'))
     expect((await pull(registry)).code).toBe(5)
     expect(await readdir(elsewhere)).toEqual([])
-  })
-})
-
-describe('a directory that is not empty', () => {
-  test('is left alone, and replaced with --force', async () => {
-    await using registry = await startFakeRegistry([{ path: 'a', bytes }])
-    await mkdir(join(directory, 'out'))
-    await writeFile(join(directory, 'out/mine'), 'mine')
-    const refused = await pull(registry)
-    expect(refused.code).toBe(5)
-    expect(refused.err).toContain('--force')
-    expect(await readdir(directory)).toEqual(['out'])
-    expect((await pull(registry, '--force')).code).toBe(0)
-    expect(await readdir(join(directory, 'out'))).toEqual(['a'])
-    expect(await readdir(directory)).toEqual(['out'])
   })
 })

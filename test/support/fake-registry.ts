@@ -1,4 +1,5 @@
 // A server that answers a pull with whatever a test wants, lies included. For what a true Modelkeep never does.
+import type { Interceptor } from '@connectrpc/connect'
 import { connectNodeAdapter } from '@connectrpc/connect-node'
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:http2'
@@ -7,6 +8,8 @@ import { setTimeout } from 'node:timers/promises'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
+import { ModelkeepError, type Reason } from '#lib/errors.ts'
+import { toConnectError } from '#lib/fault.ts'
 
 export interface FakeFile {
   path: string
@@ -20,6 +23,10 @@ export interface Lies {
   corrupt?: (chunk: Buffer, offset: number) => Buffer
   /** Whether to cut the connection before this chunk, once what was sent before has left. */
   cutBefore?: () => boolean
+  /** Why the first call of each RPC fails. */
+  failFirst?: Reason
+  /** Awaited before the bytes of each download. */
+  hold?: () => Promise<void>
   /** Ends each stream after so many bytes, as if all were there. */
   endAfter?: number
 }
@@ -27,6 +34,8 @@ export interface Lies {
 export interface FakeRegistry extends AsyncDisposable {
   address: string
   digest: string
+  /** Names of the RPCs called, in order. */
+  calls: string[]
   /** Bytes sent in downloads. */
   sent: () => number
 }
@@ -65,7 +74,16 @@ export async function startFakeRegistry(files: FakeFile[], lies: Lies = {}): Pro
     const partSizeBytes = isOne ? 0n : BigInt(PART)
     return { digest: name, sizeBytes: BigInt(bytes.length), partSizeBytes, partSha256s: isOne ? [] : parts }
   }
+  const calls: string[] = []
+  const note: Interceptor = (next) => (request) => {
+    const { localName } = request.method
+    const isFirst = !calls.includes(localName)
+    calls.push(localName)
+    if (isFirst && lies.failFirst) throw toConnectError(new ModelkeepError(lies.failFirst, 'failed once'))
+    return next(request)
+  }
   const handler = connectNodeAdapter({
+    interceptors: [note],
     routes(router) {
       router.rpc(VersionService.method.resolveVersion, () => ({
         version: { id: '0199aaaa-0000-7000-8000-000000000001', namespace: 'default', model: 'vad', number: 1, digest },
@@ -78,6 +96,7 @@ export async function startFakeRegistry(files: FakeFile[], lies: Lies = {}): Pro
         const end = Math.min(bytes.length, request.length > 0n ? offset + Number(request.length) : bytes.length)
         const header = { blob: describe(request.digest), offset: request.offset, length: BigInt(end - offset) }
         yield { message: { case: 'header' as const, value: header } }
+        await lies.hold?.()
         for (let at = offset; at < Math.min(end, offset + (lies.endAfter ?? Infinity)); at += CHUNK) {
           const chunk = Buffer.from(bytes.subarray(at, Math.min(end, at + CHUNK)))
           if (lies.cutBefore?.()) {
@@ -103,6 +122,7 @@ export async function startFakeRegistry(files: FakeFile[], lies: Lies = {}): Pro
   return {
     address: `http://127.0.0.1:${port}`,
     digest,
+    calls,
     sent: () => sent,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy()

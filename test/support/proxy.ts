@@ -7,6 +7,12 @@ export interface StallingProxy extends AsyncDisposable {
   stalled: Promise<void>
   /** How many bytes came so far, each way. */
   moved: { up: number; down: number }
+  /** How many connections the server has not taken. */
+  refused: () => number
+  /** Lets nothing more through from client to server. */
+  hold: () => void
+  /** Breaks what is under way, and lets everything through on new connections. */
+  open: () => void
 }
 
 interface Allowance {
@@ -36,8 +42,10 @@ export async function startStallingProxy(target: string, allowance: Allowance): 
       }
     })
   }
+  let refused = 0
   const server = createServer((client) => {
     const upstream = connect(Number(port), hostname)
+    upstream.once('error', ({ code }: NodeJS.ErrnoException) => (refused += Number(code === 'ECONNREFUSED')))
     for (const [socket, other] of [
       [client, upstream],
       [upstream, client],
@@ -59,6 +67,12 @@ export async function startStallingProxy(target: string, allowance: Allowance): 
     address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     stalled,
     moved,
+    refused: () => refused,
+    hold: () => void (left.up = 0),
+    open() {
+      Object.assign(left, { up: Infinity, down: Infinity })
+      for (const socket of sockets) socket.destroy()
+    },
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy()
       await new Promise((resolve) => {

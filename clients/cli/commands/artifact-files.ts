@@ -1,9 +1,7 @@
 // The stored files that a reference or a digest names.
-import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
 import type { Context } from '../context.ts'
 import { fetchManifest } from '../pull/manifest.ts'
-import { parseVersionRef } from '../refs.ts'
-import { unary } from '../registry.ts'
+import { resolveRef } from './resolve.ts'
 
 export interface StoredFile {
   /** Empty where only a digest was given. */
@@ -17,10 +15,8 @@ const DIGEST = /^sha256:[0-9a-f]{64}$/
 /** Each digest once. */
 export async function findFiles(context: Context, text: string): Promise<StoredFile[]> {
   if (DIGEST.test(text)) return [{ path: '', namespace: context.namespace, digest: text }]
-  const ref = parseVersionRef(text, context.namespace)
-  const registry = context.registry()
-  const { version } = await registry.metadata(VersionService).resolveVersion({ ref }, unary(registry))
-  const files = await fetchManifest(registry, version!)
-  const once = new Map(files.map(({ path, digest }) => [digest, { path, namespace: version!.namespace, digest }]))
+  const version = await resolveRef(context, text)
+  const files = await fetchManifest(context.registry(), version)
+  const once = new Map(files.map(({ path, digest }) => [digest, { path, namespace: version.namespace, digest }]))
   return [...once.values()]
 }

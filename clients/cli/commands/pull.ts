@@ -12,7 +12,7 @@ import { openLanes } from '../lanes/settings.ts'
 import { bytes, facts, jsonOf, versionName } from '../output.ts'
 import { openProgress } from '../progress.ts'
 import { fetchFiles, type Fetched } from '../pull/files.ts'
-import { distrust, fetchManifest, type RemoteFile } from '../pull/manifest.ts'
+import { fetchManifest, type RemoteFile } from '../pull/manifest.ts'
 import { lockPartial, openPartial, placesFor, settlePartial, type Places } from '../pull/partial.ts'
 import { lookAt, putInPlace, refuseOther } from '../pull/place.ts'
 import { environment } from '../settings.ts'
@@ -27,7 +27,6 @@ export async function pull(context: Context, text: string, directory: string, op
   const lanes = openLanes(options.lane, environment(), context.registry().settings.addresses.artifact)
   const cache = await openCache(options, environment(), (text) => context.note(text))
   const version = await resolveRef(context, text)
-  refuseSwapped(text, version)
   const files = await fetchManifest(context.registry(), version)
   const places = placesFor(directory, version.digest)
   const standing = await lookAt(places.target, files)
@@ -44,12 +43,6 @@ export async function pull(context: Context, text: string, directory: string, op
   await putInPlace(places, standing === 'other')
   await cache?.trim()
   report(context, { version, places, ...fetched, changed: true })
-}
-
-/** Asked for by digest, a version must have it. */
-function refuseSwapped(text: string, { digest }: Version): void {
-  const asked = /@(sha256:[0-9a-f]{64})$/.exec(text)?.[1]
-  if (asked && asked !== digest) distrust(`the server answers with ${digest} when asked for ${asked}`)
 }
 
 interface Job {

@@ -6,6 +6,7 @@ import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts
 import type { Context } from '../context.ts'
 import { parseTime, type Time } from '../facts.ts'
 import { jsonOf, versionName } from '../output.ts'
+import { distrust } from '../pull/manifest.ts'
 import { parseExactRef, parseRef, parseVersionRef, type ExactVersionRef } from '../refs.ts'
 import { unary } from '../registry.ts'
 
@@ -21,7 +22,15 @@ export async function resolveRef(context: Context, text: string, at?: Time): Pro
   const registry = context.registry()
   const request = { ref, ...(at && { atTime: create(TimestampSchema, at) }) }
   const { version } = await registry.metadata(VersionService).resolveVersion(request, unary(registry))
+  refuseSwapped(text, version!)
   return version!
+}
+
+/** A version that is referenced by its digest must have it. */
+function refuseSwapped(text: string, { digest }: Version): void {
+  const ref = parseRef(text)
+  const asked = 'selector' in ref && ref.selector?.case === 'digest' ? ref.selector.value : digest
+  if (asked !== digest) distrust(`the server answers with ${digest} when asked for ${asked}`)
 }
 
 /** For changes: where the reference may lead elsewhere tomorrow, it is followed now, and people are told where. */

@@ -10,9 +10,10 @@ import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts
 import { reasonOf } from '#lib/fault.ts'
 import type { Context } from '../context.ts'
 import { bytes, facts, jsonOf, plain, shortDigest, table, time, versionName, word } from '../output.ts'
-import { parseModelRef, parseRef, parseVersionRef } from '../refs.ts'
+import { parseModelRef, parseRef } from '../refs.ts'
 import { forEach } from '../pool.ts'
 import { unary, type Registry } from '../registry.ts'
+import { resolveRef } from './resolve.ts'
 import { evaluationText, factRows, rows } from './show-facts.ts'
 
 const FILES_SHOWN = 50
@@ -64,29 +65,28 @@ function modelRows(model: Model): [string, string][] {
 async function showVersion(context: Context, text: string): Promise<void> {
   const { output } = context
   const registry = context.registry()
-  const request = { ref: parseVersionRef(text, context.namespace) }
-  const { version } = await registry.metadata(VersionService).resolveVersion(request, unary(registry))
-  const { namespace, digest } = version!
+  const version = await resolveRef(context, text)
+  const { namespace, digest } = version
   const { manifest } = await registry.artifact(ManifestService).getManifest({ namespace, digest }, unary(registry))
   const files = manifest?.files ?? []
-  const measured = { version: { ref: { case: 'id' as const, value: version!.id } }, pageSize: EVALUATIONS_SHOWN }
+  const measured = { version: { ref: { case: 'id' as const, value: version.id } }, pageSize: EVALUATIONS_SHOWN }
   const { evaluations } = await registry.metadata(EvaluationService).listEvaluations(measured, unary(registry))
   if (output.json) {
     return output.document({
-      version: jsonOf(VersionSchema, version!),
+      version: jsonOf(VersionSchema, version),
       files: files.map((file) => jsonOf(ManifestFileSchema, file)),
       evaluations: evaluations.map((evaluation) => jsonOf(EvaluationSchema, evaluation)),
     })
   }
-  const parents = await parentNames(registry, version!)
+  const parents = await parentNames(registry, version)
   const measuredRows = rows('evaluation', evaluations, evaluationText)
-  output.write(facts([...versionRows(version!), ...factRows(version!.facts, parents), ...measuredRows]))
+  output.write(facts([...versionRows(version), ...factRows(version.facts, parents), ...measuredRows]))
   const fileRows = files
     .slice(0, FILES_SHOWN)
     .map((file) => [file.path, bytes(file.sizeBytes), shortDigest(file.digest)])
   output.write(`\n${table(['FILE', 'SIZE', 'DIGEST'], fileRows)}`)
   if (files.length > FILES_SHOWN) output.write(`… and ${files.length - FILES_SHOWN} more`)
-  for (const words of [version!.description, version!.modelCard]) if (words) output.write(`\n${plain(words)}`)
+  for (const words of [version.description, version.modelCard]) if (words) output.write(`\n${plain(words)}`)
 }
 
 /** Parents are kept by UUID; people know them by name. */

@@ -1,0 +1,158 @@
+// What a pull does with the version that it is given and with what stands in its place.
+import { randomBytes } from 'node:crypto'
+import { chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { placesFor } from '../../clients/cli/pull/partial.ts'
+import { putInPlace } from '../../clients/cli/pull/place.ts'
+import { runCli, startCli } from '../support/cli.ts'
+import { sha256, startFakeRegistry, type FakeRegistry } from '../support/fake-registry.ts'
+
+const NOBODY = 65_534
+const isRoot = process.getuid?.() === 0
+const bytes = randomBytes(100_000)
+const files = [{ path: 'a', bytes }]
+let directory: string
+let out: string
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'modelkeep-cli-'))
+  out = join(directory, 'out')
+})
+
+afterEach(async () => {
+  await rm(directory, { recursive: true, force: true })
+})
+
+const environmentOf = ({ address }: FakeRegistry) => ({ MODELKEEP_ADDRESS: address, MODELKEEP_TOKEN: 'mk_fake' })
+const run = (registry: FakeRegistry, ...args: string[]) => runCli(args, environmentOf(registry))
+const pull = (registry: FakeRegistry, ...more: string[]) => run(registry, 'pull', 'vad:1', out, ...more)
+
+/** A directory of the user's own in the place of the target. */
+async function fillTarget(): Promise<void> {
+  await mkdir(out)
+  await writeFile(join(out, 'mine'), 'mine')
+}
+
+async function expectTargetUntouched(): Promise<void> {
+  expect(await readdir(out)).toEqual(['mine'])
+  expect(await readFile(join(out, 'mine'), 'utf8')).toBe('mine')
+}
+
+describe('a version referenced by its digest', () => {
+  test('is pulled when the server answers with it', async () => {
+    await using registry = await startFakeRegistry(files)
+    expect(await run(registry, 'pull', `vad@${registry.digest}`, out)).toMatchObject({ err: '', code: 0 })
+    expect(await readFile(join(out, 'a'))).toEqual(bytes)
+  })
+
+  test.each([['pull', 'out'], ['resolve'], ['show'], ['artifact verify']])(
+    'is refused by %s when the server answers with another version',
+    async (command, ...more) => {
+      await using registry = await startFakeRegistry(files)
+      const asked = sha256(Buffer.from('another version'))
+      const args = [...command.split(' '), `vad@${asked}`, ...more.map((name) => join(directory, name))]
+      const { code, err, out: printed } = await run(registry, ...args)
+      expect(err).toContain(`the server answers with ${registry.digest} when asked for ${asked}`)
+      expect(code).toBe(7)
+      expect(printed).toBe('')
+      expect(await readdir(directory)).toEqual([])
+    },
+  )
+})
+
+describe('a pull into a directory into which another pull is under way', () => {
+  test('is refused while the other one is alive, which then ends well', async () => {
+    const { promise: mayGoOn, resolve: goOn } = Promise.withResolvers<void>()
+    const { promise: hasBegun, resolve: begin } = Promise.withResolvers<void>()
+    let downloads = 0
+    const hold = async (): Promise<void> => {
+      begin()
+      if (downloads++ === 0) await mayGoOn
+    }
+    await using registry = await startFakeRegistry(files, { hold })
+    const first = startCli(['pull', 'vad:1', out], environmentOf(registry))
+    await hasBegun
+    const second = await pull(registry, '--json')
+    expect(second.code).toBe(5)
+    const message = `another pull into ${out} is under way (process ${first.process.pid})`
+    const { lock } = placesFor(out, registry.digest)
+    const hint = `If there is none, remove ${lock}`
+    expect(JSON.parse(second.err)).toMatchObject({ error: { message, hint, reason: 'CLI_CONFLICT' } })
+    expect(downloads).toBe(1)
+    goOn()
+    expect(await first.ended).toMatchObject({ err: '', code: 0 })
+    expect(await readFile(join(out, 'a'))).toEqual(bytes)
+    expect(await readdir(directory)).toEqual(['out'])
+  })
+
+  test('goes on when the other one is dead', async () => {
+    await using registry = await startFakeRegistry(files)
+    const dead = startCli(['--version'])
+    await dead.ended
+    await writeFile(placesFor(out, registry.digest).lock, String(dead.process.pid))
+    expect(await pull(registry)).toMatchObject({ err: '', code: 0 })
+    expect(await readdir(directory)).toEqual(['out'])
+  })
+})
+
+describe('a partial directory', () => {
+  async function expectInTheWay(registry: FakeRegistry): Promise<void> {
+    const { partial } = placesFor(out, registry.digest)
+    const { code, err } = await pull(registry)
+    expect(err).toContain(`${partial} is in the way\n  Remove it and run the command again.`)
+    expect(code).toBe(5)
+    expect(registry.sent()).toBe(0)
+    expect(await readdir(directory)).toEqual([`out.modelkeep-partial-${registry.digest.slice(7, 23)}`])
+  }
+
+  test.skipIf(!isRoot)('of another user is refused and left alone', async () => {
+    await using registry = await startFakeRegistry(files)
+    const { partial } = placesFor(out, registry.digest)
+    await mkdir(partial, { mode: 0o777 })
+    await writeFile(join(partial, 'a'), bytes)
+    await chown(partial, NOBODY, NOBODY)
+    await expectInTheWay(registry)
+    expect(await readFile(join(partial, 'a'))).toEqual(bytes)
+    expect((await stat(partial)).uid).toBe(NOBODY)
+  })
+
+  test('that is a file is refused and left alone', async () => {
+    await using registry = await startFakeRegistry(files)
+    const { partial } = placesFor(out, registry.digest)
+    await writeFile(partial, 'a file')
+    await expectInTheWay(registry)
+    expect(await readFile(partial, 'utf8')).toBe('a file')
+  })
+})
+
+describe('a directory that is not empty', () => {
+  test('is left alone, and replaced with --force', async () => {
+    await using registry = await startFakeRegistry(files)
+    await fillTarget()
+    const refused = await pull(registry)
+    expect(refused.code).toBe(5)
+    expect(refused.err).toContain('--force')
+    expect(await readdir(directory)).toEqual(['out'])
+    expect((await pull(registry, '--force')).code).toBe(0)
+    expect(await readdir(out)).toEqual(['a'])
+    expect(await readdir(directory)).toEqual(['out'])
+  })
+
+  test('stays when a pull with --force gets wrong bytes', async () => {
+    await using registry = await startFakeRegistry(files, { corrupt: ({ length }) => Buffer.alloc(length) })
+    await fillTarget()
+    expect((await pull(registry, '--force')).code).toBe(7)
+    await expectTargetUntouched()
+  })
+
+  test('comes back when the new one cannot take its place', async () => {
+    await fillTarget()
+    const places = placesFor(out, sha256(bytes))
+    // Nothing stands where the new files were collected.
+    await expect(putInPlace(places, true)).rejects.toThrow('ENOENT')
+    await expectTargetUntouched()
+    expect(await readdir(directory)).toEqual(['out'])
+  })
+})
