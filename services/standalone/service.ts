@@ -51,14 +51,15 @@ export async function openStandalone(deps: StandaloneDeps): Promise<Service> {
     token: tokens[from],
   })
   const common = (name: ServiceName) => ({ logger: createLogger(name, deps.logLevel), draining, trustedServices })
+  // Awaited before the services open, which send events to the inner address as soon as they do.
+  const stores = { ...common('artifact'), database: openArtifact({ url }), bytes: new DirectoryStore(deps.objects) }
+  await prepareStore(stores)
   const metadata = metadataService({
     ...common('metadata'),
     database: openMetadata({ url }),
     manifests: sisterClient(ManifestService, sister('metadata', 'artifact')),
     ingest: sisterClient(IngestService, sister('metadata', 'audit')),
   })
-  const stores = { ...common('artifact'), database: openArtifact({ url }), bytes: new DirectoryStore(deps.objects) }
-  await prepareStore(stores)
   const artifact = artifactService({
     ...stores,
     identity: sisterClient(IdentityService, sister('artifact', 'metadata')),
