@@ -51,6 +51,8 @@ test('of two changes the first is told, whichever is found first', async () => {
   await expect(verify(moved.with(8999, edited(8999)))).rejects.toThrow('line 9000: entry 8998 does not have its hash')
   await expect(verify(moved.with(9005, edited(9005)))).rejects.toThrow('line 9001: here must be entry 8999, not 9000')
   await expect(verify(lines.slice(0, -1).with(8999, edited(8999)))).rejects.toThrow('line 9000: entry 8998')
+  const without = [...lines.slice(0, 5001), ...lines.slice(15_001)].with(5010, edited(15_010))
+  await expect(verify(without)).rejects.toThrow('line 5002: here must be entry 5000, not 15000')
 })
 
 test('leaves that were changed with their hashes do not have the root', async () => {

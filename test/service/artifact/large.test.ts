@@ -20,12 +20,10 @@ const BUDGET_MIB = 64
 /** Node itself, the code, and what streams and the garbage collector hold at a time. */
 const BASE_MIB = 640
 
-const database = await createDatabase()
 const sister = await startIdentitySister({ alice: { principal: 'alice', roles: { default: Role.CONTRIBUTOR } } })
 const directory = await mkdtemp(join(tmpdir(), 'modelkeep-large-'))
 afterAll(async () => {
   await sister.close()
-  await database.drop()
   await rm(directory, { recursive: true })
 })
 
@@ -44,6 +42,8 @@ test.each([
   ['MinIO', 1, minioSettings],
   ['a directory', 2, async () => ({ STORE: 'directory', STORE_DIRECTORY: directory })],
 ])(`${SIZE / MIB} MiB go to %s and back in less memory`, { timeout: 600_000 }, async (name, seed, store) => {
+  // A database of its own: an installation has one store.
+  const database = await createDatabase()
   const artifact = await startProcess('artifact', {
     PORT: '0',
     DATABASE_URL: database.url,
@@ -77,6 +77,7 @@ test.each([
   )
   expect(peak).toBeLessThan(BASE_MIB + BUDGET_MIB)
   await artifact.kill()
+  await database.drop()
 })
 
 function digestOfPieces(seed: number): string {
