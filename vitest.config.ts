@@ -5,7 +5,7 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts', 'test/support/programs-setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    maxWorkers: 2,
+    maxWorkers: 3,
     // Test files share the loaded modules of their worker: loading them anew cost more than most files do.
     isolate: false,
     // Machines may be busy.

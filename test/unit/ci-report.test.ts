@@ -1,7 +1,7 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { EXPECTED_SKIPS, type Machine } from '../ci/expected-skips.ts'
-import { findSkips, type Report } from '../ci/report.ts'
-import { existsSync, readFileSync } from 'node:fs'
+import { findSkips, sumByRoom, type Report } from '../ci/report.ts'
 
 const COMPLETE: Machine = {
   isRoot: true,
@@ -15,7 +15,8 @@ const COMPLETE: Machine = {
 
 function reportOf(file: string, ...tests: [name: string, status: string][]): Report {
   const assertionResults = tests.map(([fullName, status]) => ({ fullName, status }))
-  return { numPassedTests: 1, numFailedTests: 0, testResults: [{ name: `/repository/${file}`, assertionResults }] }
+  const result = { name: `/repository/${file}`, startTime: 1000, endTime: 3500, assertionResults }
+  return { numPassedTests: 1, numFailedTests: 0, testResults: [result] }
 }
 
 const unexpected = (report: Report, machine: Machine): string[] =>
@@ -48,4 +49,14 @@ test('every expected skip gives a reason, and names a test that is there', () =>
     const source = readFileSync(path, 'utf8')
     expect(source, file).toContain((name ?? '').replace(/^a directory /, ''))
   }
+})
+
+test('the time of a room is the sum of its files, and the longest comes first', () => {
+  const files = ['unit/audit-leaf', 'unit/audit-trust', 'unit/audit-hostile', 'suite/soak']
+  const testResults = files.flatMap((file) => reportOf(`test/${file}.test.ts`, ['passes', 'passed']).testResults)
+  expect(sumByRoom({ numPassedTests: 4, numFailedTests: 0, testResults }, '/repository')).toEqual([
+    { room: 'verifier', files: 2, tests: 2, seconds: 5 },
+    { room: 'audit', files: 1, tests: 1, seconds: 2.5 },
+    { room: 'suite', files: 1, tests: 1, seconds: 2.5 },
+  ])
 })
