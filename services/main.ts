@@ -1,6 +1,6 @@
 // `npm run service -- metadata|artifact|audit|witness`: one service as a process of its own, configured by the environment.
-import { ConfigError, processEnvironment, type Environment } from '#lib/env.ts'
-import { SERVICE_NAMES } from '#lib/settings.ts'
+import { ConfigError, processEnvironment, type Environment } from '#lib/process/env.ts'
+import { SERVICE_NAMES } from '#lib/process/settings.ts'
 import { explainAbsence } from '#lib/store/faults.ts'
 
 type Run = (environment: Environment) => Promise<void>

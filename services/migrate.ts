@@ -1,6 +1,6 @@
 // `npm run migrate -- metadata|artifact|audit|all`: brings a service's schema up to date, as the schema's owner, and ends.
-import { ConfigError, EnvReader, processEnvironment } from '#lib/env.ts'
-import { readDatabaseUrl, SERVICE_NAMES, type ServiceName } from '#lib/settings.ts'
+import { ConfigError, EnvReader, processEnvironment } from '#lib/process/env.ts'
+import { readDatabaseUrl, SERVICE_NAMES, type ServiceName } from '#lib/process/settings.ts'
 import type { Database } from '#lib/store/database.ts'
 import { explainAbsence } from '#lib/store/faults.ts'
 import { openOwnedStore as openArtifact } from './artifact/store/orm.ts'

@@ -1,8 +1,8 @@
 // What a command gets to work with, and how it ends. The heavy modules are loaded only when a command really runs.
 import type { Command } from 'commander'
-import { interruptible } from './interruption.ts'
-import type { Output } from './output.ts'
-import type { Registry } from './registry.ts'
+import { interruptible } from './terminal/interruption.ts'
+import type { Output } from './terminal/output.ts'
+import type { Registry } from './connection/registry.ts'
 import { environment, readSettings, type GlobalOptions } from './settings.ts'
 
 export interface Context {
@@ -36,7 +36,10 @@ export function lazily<A extends unknown[]>(load: () => Promise<Action<A>>): (..
 }
 
 async function openContext(options: GlobalOptions, command: Command): Promise<Context> {
-  const [{ openOutput }, { openRegistry }] = await Promise.all([import('./output.ts'), import('./registry.ts')])
+  const [{ openOutput }, { openRegistry }] = await Promise.all([
+    import('./terminal/output.ts'),
+    import('./connection/registry.ts'),
+  ])
   const output = openOutput(options.json ?? false)
   const signal = interruptible(command)
   let registry: Registry | undefined

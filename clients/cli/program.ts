@@ -1,6 +1,6 @@
 // The command line as a whole: global options, groups of commands, and how a failure is told.
 import { Command, CommanderError } from 'commander'
-import { Complaint, EXIT } from './complaint.ts'
+import { Complaint, EXIT } from './terminal/cli-error.ts'
 import { addAccessCommands } from './program/access.ts'
 import { addAliasCommands } from './program/alias.ts'
 import { addArtifactCommands } from './program/artifact.ts'
@@ -11,7 +11,7 @@ import { addGateCommands } from './program/gate.ts'
 import { addModelCommands } from './program/model.ts'
 import { addPromotionCommands } from './program/promotion.ts'
 import { addCacheCommands, addTransferCommands } from './program/transfer.ts'
-import type { Unmet } from './failure.ts'
+import type { Unmet } from './terminal/failure.ts'
 import { environment } from './settings.ts'
 
 const HELP = `
@@ -90,9 +90,9 @@ export async function runCommand(argv: string[]): Promise<number> {
 }
 
 async function tell(error: unknown, json: boolean, running: Command | undefined): Promise<number> {
-  const { GO_ON, goesOn, Interrupted, tellInterrupted } = await import('./interruption.ts')
+  const { GO_ON, goesOn, Interrupted, tellInterrupted } = await import('./terminal/interruption.ts')
   if ([error, (error as Error).cause].some((cause) => cause instanceof Interrupted)) return tellInterrupted(running)
-  const { explain } = await import('./failure.ts')
+  const { explain } = await import('./terminal/failure.ts')
   const { exit, message, reason, metadata, unmet, ...told } = explain(error, modelOf(running))
   const hints = [told.hint, goesOn(running) && exit === 'unavailable' && `To go on: ${GO_ON}`].filter(Boolean)
   const hint = hints.length > 0 ? hints.join(json ? '; ' : '\n  ') : undefined

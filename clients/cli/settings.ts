@@ -1,7 +1,7 @@
 // Which server to talk to, and with which token: options, then environment, then the server started in this clone.
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { Complaint, complainUsage } from './complaint.ts'
+import { Complaint, complainUsage } from './terminal/cli-error.ts'
 
 export interface Addresses {
   metadata: string

@@ -1,11 +1,11 @@
 import { isAbsolute } from 'node:path'
-import { EnvReader, type Environment } from '#lib/env.ts'
-import { readCommonSettings, readText, type CommonSettings } from '#lib/settings.ts'
+import { EnvReader, type Environment } from '#lib/process/env.ts'
+import { readCommonSettings, readText, type CommonSettings } from '#lib/process/settings.ts'
 import { DOWNLOAD_POLICIES, type DownloadPolicy } from './domain/download-policy.ts'
 import { LANES, type Lanes } from './domain/lanes.ts'
 import type { ArtifactLimits } from './service.ts'
-import { USUAL_TERMS, type GarbageTerms } from './store/collector.ts'
-import type { S3Options } from './store/s3.ts'
+import { USUAL_TERMS, type GarbageTerms } from './jobs/garbage/collector.ts'
+import type { S3Options } from './store/s3/options.ts'
 
 export type StoreSettings = { kind: 's3'; s3: S3Options } | { kind: 'directory'; path: string }
 

@@ -1,16 +1,16 @@
 import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
-import { sisterClient } from '#lib/clients.ts'
-import type { Environment } from '#lib/env.ts'
-import { createLogger } from '#lib/log.ts'
-import { runUntilSignal } from '#lib/service.ts'
+import { sisterClient } from '#lib/server/peers.ts'
+import type { Environment } from '#lib/process/env.ts'
+import { createLogger } from '#lib/process/log.ts'
+import { runUntilSignal } from '#lib/server/service.ts'
 import { readArtifactSettings, type StoreSettings } from './config.ts'
 import { artifactService } from './service.ts'
 import type { ByteStore } from './store/byte-store.ts'
 import { prepareStore } from './store/installation.ts'
-import { DirectoryStore } from './store/directory.ts'
+import { DirectoryStore } from './store/directory/directory-store.ts'
 import { openStore } from './store/orm.ts'
-import { S3Store } from './store/s3.ts'
+import { S3Store } from './store/s3/s3-store.ts'
 
 export async function runArtifact(environment: Environment): Promise<void> {
   const settings = readArtifactSettings(environment)

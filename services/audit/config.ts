@@ -1,9 +1,9 @@
-import { EnvReader, type Environment } from '#lib/env.ts'
-import { readCommonSettings, readText, type CommonSettings } from '#lib/settings.ts'
-import { readCosigning, type Cosigning } from './cosigning.ts'
+import { EnvReader, type Environment } from '#lib/process/env.ts'
+import { readCommonSettings, readText, type CommonSettings } from '#lib/process/settings.ts'
+import { readCosigning, type Cosigning } from './jobs/cosigning.ts'
 import type { Retention, RetentionClass } from './domain/retention.ts'
 import { readSigner, type Signer } from './signer.ts'
-import type { WormSettings } from './worm.ts'
+import type { WormSettings } from './jobs/worm.ts'
 
 export interface AuditSettings extends CommonSettings {
   /** Where the metadata service is, which knows the tokens. */

@@ -1,8 +1,8 @@
 // The keys that sign the log's checkpoints, and under which name.
 import type { KeyObject } from 'node:crypto'
-import type { EnvReader } from '#lib/env.ts'
-import { findVerifier, formatCheckpoint, formatVerifierKey, isKeyName, KEY_TYPE, signNote } from '#lib/note.ts'
-import { readSigningKey } from '#lib/signing-key.ts'
+import type { EnvReader } from '#lib/process/env.ts'
+import { findVerifier, formatCheckpoint, formatVerifierKey, isKeyName, KEY_TYPE, signNote } from '#lib/tlog/note.ts'
+import { readSigningKey } from '#lib/process/signing-key.ts'
 import type { Tree } from './domain/checkpoint.ts'
 
 export interface Signer {

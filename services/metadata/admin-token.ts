@@ -1,14 +1,14 @@
 // `npm run admin-token`: makes a token for an administrator of the installation, who may then make all others.
-import { EnvReader, processEnvironment } from '#lib/env.ts'
-import { readDatabaseUrl } from '#lib/settings.ts'
+import { EnvReader, processEnvironment } from '#lib/process/env.ts'
+import { readDatabaseUrl } from '#lib/process/settings.ts'
 import { inTransaction, type Database } from '#lib/store/database.ts'
 import { explainAbsence } from '#lib/store/faults.ts'
 import { emitAs } from '#lib/store/outbox.ts'
 import { rfc3339 } from '#lib/store/time.ts'
 import { parsePrincipal } from './domain/identity.ts'
 import { openStore } from './store/orm.ts'
-import { findRole, lockIdentity, putRole } from './store/roles.ts'
-import { insertToken, timeAfter } from './store/tokens.ts'
+import { findRole, lockIdentity, putRole } from './store/identity/roles.ts'
+import { insertToken, timeAfter } from './store/identity/tokens.ts'
 
 const USAGE = 'usage: npm run admin-token -- [PRINCIPAL]'
 const ACTOR = 'service:metadata'

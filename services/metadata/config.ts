@@ -1,5 +1,5 @@
-import { EnvReader, type Environment } from '#lib/env.ts'
-import { readCommonSettings, type CommonSettings } from '#lib/settings.ts'
+import { EnvReader, type Environment } from '#lib/process/env.ts'
+import { readCommonSettings, type CommonSettings } from '#lib/process/settings.ts'
 
 export interface MetadataSettings extends CommonSettings {
   /** Where the artifact service is, which keeps the bytes. */

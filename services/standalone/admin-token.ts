@@ -1,9 +1,9 @@
 // The first administrator's token, in a file of the data directory.
 import { existsSync, readFileSync } from 'node:fs'
-import { hashToken } from '#lib/authenticate.ts'
-import { ModelkeepError } from '#lib/errors.ts'
+import { hashToken } from '#lib/access/authenticate.ts'
+import { ModelkeepError } from '#lib/errors/errors.ts'
 import { createAdminToken } from '../metadata/admin-token.ts'
-import { lookUpToken } from '../metadata/store/identity.ts'
+import { lookUpToken } from '../metadata/store/identity/identity.ts'
 import { openStore } from '../metadata/store/orm.ts'
 import { writeWhole } from './data-directory.ts'
 

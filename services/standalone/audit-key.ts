@@ -1,8 +1,8 @@
 // The key that signs the log's checkpoints, in files of the data directory.
 import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
-import { ConfigError } from '#lib/env.ts'
-import { findSigningKey } from '#lib/signing-key.ts'
+import { ConfigError } from '#lib/process/env.ts'
+import { findSigningKey } from '#lib/process/signing-key.ts'
 import { createSigner, type Signer } from '../audit/signer.ts'
 import { writeWhole, type DataDirectory } from './data-directory.ts'
 

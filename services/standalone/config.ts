@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { EnvReader, type Environment } from '#lib/env.ts'
+import { EnvReader, type Environment } from '#lib/process/env.ts'
 import { readArtifactLimits, readDownloads } from '../artifact/config.ts'
 import type { DownloadPolicy } from '../artifact/domain/download-policy.ts'
 import type { ArtifactLimits } from '../artifact/service.ts'

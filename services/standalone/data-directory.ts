@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ConfigError } from '#lib/env.ts'
+import { ConfigError } from '#lib/process/env.ts'
 
 export interface DataDirectory {
   /** The secret of the first administrator, for this user's eyes only. */

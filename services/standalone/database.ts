@@ -1,5 +1,5 @@
 // One database for all services, each in its own schema with its own role.
-import { SERVICE_NAMES } from '#lib/settings.ts'
+import { SERVICE_NAMES } from '#lib/process/settings.ts'
 import { openOwnedStore } from '../metadata/store/orm.ts'
 import { migrate } from '../migrate.ts'
 import type { Postgres } from './postgres.ts'

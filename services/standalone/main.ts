@@ -1,7 +1,7 @@
 // `npm start`: everything in one process, on an embedded PostgreSQL and a directory.
-import { ConfigError, processEnvironment } from '#lib/env.ts'
-import { createLogger } from '#lib/log.ts'
-import { runUntilSignal, stopSignal, type Service } from '#lib/service.ts'
+import { ConfigError, processEnvironment } from '#lib/process/env.ts'
+import { createLogger } from '#lib/process/log.ts'
+import { runUntilSignal, stopSignal, type Service } from '#lib/server/service.ts'
 import { prepareAdminToken } from './admin-token.ts'
 import { prepareAuditKey } from './audit-key.ts'
 import { DEFAULT_DIRECTORY, readStandaloneSettings, USAGE, UsageError, type StandaloneSettings } from './config.ts'

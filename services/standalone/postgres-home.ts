@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { chown, cp, lstat, mkdir, readFile, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { createRequire } from 'node:module'
-import { ConfigError } from '#lib/env.ts'
+import { ConfigError } from '#lib/process/env.ts'
 
 /** Undefined: run as the present user. */
 export type ServerUser = { uid: number; gid: number } | undefined

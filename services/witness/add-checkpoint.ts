@@ -1,10 +1,10 @@
 // What the witness is for: it cosigns a checkpoint that continues all it has cosigned of the log before, and no other.
 import type { KeyObject } from 'node:crypto'
-import { cosign, findCosignature } from '#lib/cosignature.ts'
-import type { Logger } from '#lib/log.ts'
-import { verifyConsistency } from '#lib/merkle-proof.ts'
-import { EMPTY_ROOT } from '#lib/merkle.ts'
-import { openNoteWithAny, splitNote, type Verifier } from '#lib/note.ts'
+import { cosign, findCosignature } from '#lib/tlog/cosignature.ts'
+import type { Logger } from '#lib/process/log.ts'
+import { verifyConsistency } from '#lib/tlog/merkle-proof.ts'
+import { EMPTY_ROOT } from '#lib/tlog/merkle.ts'
+import { openNoteWithAny, splitNote, type Verifier } from '#lib/tlog/note.ts'
 import { findAddCheckpoint, type AddCheckpoint } from './domain/request.ts'
 import type { Seen, StateDirectory } from './store/state.ts'
 

@@ -1,9 +1,9 @@
 import type { KeyObject } from 'node:crypto'
 import { isAbsolute } from 'node:path'
-import { EnvReader, type Environment } from '#lib/env.ts'
-import { findVerifier, isKeyName, type Verifier } from '#lib/note.ts'
-import { readProcessSettings, readText, type ProcessSettings } from '#lib/settings.ts'
-import { readSigningKey } from '#lib/signing-key.ts'
+import { EnvReader, type Environment } from '#lib/process/env.ts'
+import { findVerifier, isKeyName, type Verifier } from '#lib/tlog/note.ts'
+import { readProcessSettings, readText, type ProcessSettings } from '#lib/process/settings.ts'
+import { readSigningKey } from '#lib/process/signing-key.ts'
 
 export interface WitnessSettings extends ProcessSettings {
   /** Of its key, in its cosignatures. */

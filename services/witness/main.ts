@@ -1,9 +1,9 @@
 // `npm run service -- witness`: watches logs from outside, with a key and a memory of its own.
 import { once } from 'node:events'
-import type { Environment } from '#lib/env.ts'
-import { createLogger } from '#lib/log.ts'
-import { findVerifier, formatVerifierKey, KEY_TYPE } from '#lib/note.ts'
-import { stopSignal } from '#lib/service.ts'
+import type { Environment } from '#lib/process/env.ts'
+import { createLogger } from '#lib/process/log.ts'
+import { findVerifier, formatVerifierKey, KEY_TYPE } from '#lib/tlog/note.ts'
+import { stopSignal } from '#lib/server/service.ts'
 import { readWitnessSettings } from './config.ts'
 import { serveWitness } from './server.ts'
 import { StateDirectory } from './store/state.ts'

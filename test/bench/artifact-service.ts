@@ -2,15 +2,15 @@
 // adapter. Settings as the service's own; prints its port.
 import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
-import { sisterClient } from '#lib/clients.ts'
-import { processEnvironment } from '#lib/env.ts'
-import { createLogger } from '#lib/log.ts'
-import { serve } from '#lib/serve.ts'
+import { sisterClient } from '#lib/server/peers.ts'
+import { processEnvironment } from '#lib/process/env.ts'
+import { createLogger } from '#lib/process/log.ts'
+import { serve } from '#lib/server/serve.ts'
 import { readArtifactSettings } from '../../services/artifact/config.ts'
 import { artifactService } from '../../services/artifact/service.ts'
 import { prepareStore } from '../../services/artifact/store/installation.ts'
 import { openStore } from '../../services/artifact/store/orm.ts'
-import { S3Store } from '../../services/artifact/store/s3.ts'
+import { S3Store } from '../../services/artifact/store/s3/s3-store.ts'
 
 const settings = readArtifactSettings(processEnvironment())
 if (settings.store.kind !== 's3') throw new Error('the benchmark is of S3')

@@ -5,7 +5,7 @@
 import { randomFillSync } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { collectLessOften } from '#lib/garbage.ts'
+import { collectLessOften } from '#lib/process/heap.ts'
 import { connectClient, directClient, grpcJsClient, MIB, renew, type BlobClient } from './artifact-clients.ts'
 import { directLaneClient, type DirectLaneClient } from './artifact-direct.ts'
 import { measureCrash, measureEarlyExit, measureLatency, measureMemory, measureSmall } from './artifact-scenes.ts'

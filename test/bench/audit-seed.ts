@@ -2,9 +2,9 @@
 // grows it. Only the way to a size; nothing of it is measured.
 import { statfs } from 'node:fs/promises'
 import { sql } from 'kysely'
-import { HASH_BYTES, rootOf, type Range } from '#lib/merkle.ts'
+import { HASH_BYTES, rootOf, type Range } from '#lib/tlog/merkle.ts'
 import { forkFor, inTransaction, type Database } from '#lib/store/database.ts'
-import { growTree } from '#lib/tiles.ts'
+import { growTree } from '#lib/tlog/tiles.ts'
 import { lockLog } from '../../services/audit/store/append.ts'
 
 const AT_ONCE = 100_000

@@ -51,7 +51,7 @@ export function findProblem(fault: Fault, root = REPOSITORY): string | undefined
   }
 }
 
-/** `services/lib/pages.ts:17`, the first line that changes. */
+/** `services/lib/lists/pages.ts:17`, the first line that changes. */
 export function placeOf(fault: Fault, root = REPOSITORY): string {
   const before = readFileSync(join(root, fault.file), 'utf8').split(fault.find)[0]!
   let same = 0

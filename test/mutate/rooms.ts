@@ -26,7 +26,7 @@ export const ROOMS = {
     tests: ['test/service/', 'test/unit/'],
   },
   verifier: {
-    sources: ['clients/cli/audit/', 'clients/verifier/'],
+    sources: ['clients/verifier/'],
     tests: ['test/unit/audit-', 'test/suite/governed-export'],
   },
   cli: {

@@ -2,9 +2,9 @@
 import { Code, ConnectError } from '@connectrpc/connect'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { NamespaceService } from '../../gen/modelkeep/metadata/v1/namespace_service_pb.ts'
-import { accessOf } from '../../services/lib/caller.ts'
-import { fail, ModelkeepError, type Reason } from '../../services/lib/errors.ts'
-import { serve, type Served } from '../../services/lib/serve.ts'
+import { accessOf } from '../../services/lib/access/caller.ts'
+import { fail, ModelkeepError, type Reason } from '../../services/lib/errors/errors.ts'
+import { serve, type Served } from '../../services/lib/server/serve.ts'
 import { refusalOf } from '../support/refusal.ts'
 import { grpcClient, stubServing } from '../support/serving.ts'
 

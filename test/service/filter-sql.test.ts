@@ -1,8 +1,8 @@
 import { sql, type RawBuilder } from 'kysely'
 import { assert, asyncProperty, constantFrom, array, oneof, string } from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { ModelkeepError } from '../../services/lib/errors.ts'
-import { parseFilter } from '../../services/lib/filter.ts'
+import { ModelkeepError } from '../../services/lib/errors/errors.ts'
+import { parseFilter } from '../../services/lib/lists/filter.ts'
 import {
   labelsField,
   numberField,

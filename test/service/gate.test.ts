@@ -3,7 +3,7 @@ import { MethodOptions_IdempotencyLevel as Idempotency } from '@bufbuild/protobu
 import type { DescMethod } from '@bufbuild/protobuf'
 import { connect, type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { serve, type Served } from '../../services/lib/serve.ts'
+import { serve, type Served } from '../../services/lib/server/serve.ts'
 import { METHODS, pathOf, ruleOf, SERVICES } from '../support/every-service.ts'
 import { CALLERS, stubServing } from '../support/serving.ts'
 

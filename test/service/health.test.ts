@@ -1,7 +1,7 @@
 // Health checks that do not end: probes get an answer in time, and nothing is left behind.
 import { afterEach, expect, test, vi } from 'vitest'
 import { Health, HealthCheckResponse_ServingStatus as Status } from '#gen/health/v1/health_pb.ts'
-import { healthStatus } from '#lib/health.ts'
+import { healthStatus } from '#lib/server/health.ts'
 import { inTransaction } from '#lib/store/database.ts'
 import { openOwnedStore } from '../../services/audit/store/orm.ts'
 import { startAudit } from '../support/audit.ts'

@@ -4,7 +4,7 @@
 import { clone, toBinary, toJson, type DescMethod, type Message } from '@bufbuild/protobuf'
 import { Code } from '@connectrpc/connect'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { S3Store } from '../../services/artifact/store/s3.ts'
+import { S3Store } from '../../services/artifact/store/s3/s3-store.ts'
 import { makeSigner } from '../support/audit.ts'
 import { METHODS, pathOf, ruleOf } from '../support/every-service.ts'
 import { HandClient, type HandAnswer, type HandCall } from '../support/hand-call.ts'

@@ -1,11 +1,11 @@
 // The service as production runs it: a login that is no superuser and owns nothing, but may take on the service's role.
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { hashToken } from '../../services/lib/authenticate.ts'
+import { hashToken } from '../../services/lib/access/authenticate.ts'
 import { forkFor, type Database } from '../../services/lib/store/database.ts'
 import { outboxReader } from '../../services/lib/store/outbox.ts'
 import { createAdminToken } from '../../services/metadata/admin-token.ts'
-import { lookUpToken } from '../../services/metadata/store/identity.ts'
+import { lookUpToken } from '../../services/metadata/store/identity/identity.ts'
 import { openStore } from '../../services/metadata/store/orm.ts'
 import { createDatabase, runSql } from '../support/database.ts'
 

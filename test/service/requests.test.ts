@@ -8,7 +8,7 @@ import {
   CreateModelResponseSchema,
   type CreateModelRequest,
 } from '../../gen/modelkeep/metadata/v1/model_service_pb.ts'
-import { Access, accessKey } from '../../services/lib/caller.ts'
+import { Access, accessKey } from '../../services/lib/access/caller.ts'
 import { inTransaction } from '../../services/lib/store/database.ts'
 import { answerOnce, findAnswer, forgetOldRequests } from '../../services/lib/store/requests.ts'
 import { openOwnedStore, openStore } from '../../services/metadata/store/orm.ts'

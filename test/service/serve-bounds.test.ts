@@ -7,9 +7,9 @@ import { connect, type Socket } from 'node:net'
 import { get } from 'node:https'
 import { expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
-import { serve, type Serving } from '../../services/lib/serve.ts'
-import { accessOf } from '../../services/lib/caller.ts'
-import { findPieces } from '../../services/lib/fast-lane/pieces.ts'
+import { serve, type Serving } from '../../services/lib/server/serve.ts'
+import { accessOf } from '../../services/lib/access/caller.ts'
+import { findPieces } from '../../services/lib/byte-streams/pieces.ts'
 import { stubServing } from '../support/serving.ts'
 
 const CHUNK = { number: 2, maxBytes: 1024 * 1024 }

@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { expect, test } from 'vitest'
 import { Health, HealthCheckResponse_ServingStatus as Status } from '../../gen/health/v1/health_pb.ts'
 import { IdentityService } from '../../gen/modelkeep/metadata/v1/identity_service_pb.ts'
-import { serve } from '../../services/lib/serve.ts'
+import { serve } from '../../services/lib/server/serve.ts'
 import { refusalOf } from '../support/refusal.ts'
 import { grpcClient, stubServing } from '../support/serving.ts'
 

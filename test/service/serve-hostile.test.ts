@@ -6,7 +6,7 @@ import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { IdentityService } from '../../gen/modelkeep/metadata/v1/identity_service_pb.ts'
-import { serve, type Served } from '../../services/lib/serve.ts'
+import { serve, type Served } from '../../services/lib/server/serve.ts'
 import { grpcClient, stubServing } from '../support/serving.ts'
 
 let calls = 0

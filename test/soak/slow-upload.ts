@@ -3,7 +3,7 @@ import { ConnectError, createClient } from '@connectrpc/connect'
 import { createConnectTransport } from '@connectrpc/connect-node'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
-import { reasonOf } from '../../services/lib/fault.ts'
+import { reasonOf } from '../../services/lib/errors/read-error.ts'
 import { blobMessages, makeBytes } from '../support/bytes.ts'
 
 const CHUNKS = 66

@@ -3,7 +3,7 @@
 import { ConnectError } from '@connectrpc/connect'
 import { MaintenanceService } from '#gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
-import { reasonOf } from '../../services/lib/fault.ts'
+import { reasonOf } from '../../services/lib/errors/read-error.ts'
 import { passTime } from '../support/garbage.ts'
 import { push, type KnownBlob } from './blobs.ts'
 import type { World } from './world.ts'

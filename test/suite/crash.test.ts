@@ -1,7 +1,7 @@
 // kill -9 of any one service at a named point of any step of the main job: nothing acknowledged is lost, nothing is
 // doubled, and the same step again succeeds.
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { SERVICE_NAMES, type ServiceName } from '../../services/lib/settings.ts'
+import { SERVICE_NAMES, type ServiceName } from '../../services/lib/process/settings.ts'
 import { runSql } from '../support/database.ts'
 import {
   after,

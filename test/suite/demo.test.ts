@@ -12,7 +12,7 @@ test(
   async () => {
     const { PATH, HOME } = process.env
     const env = { PATH, HOME, MODELKEEP_DATA: '/nonexistent', NO_COLOR: '1', ...compileCache() }
-    const { stdout } = await promisify(execFile)(process.execPath, [join('clients', 'cli', 'demo.ts')], {
+    const { stdout } = await promisify(execFile)(process.execPath, [join('clients', 'cli', 'demo', 'demo.ts')], {
       cwd: REPOSITORY,
       env,
     })

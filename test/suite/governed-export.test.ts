@@ -15,7 +15,7 @@ import { IdentityService } from '../../gen/modelkeep/metadata/v1/identity_servic
 import { ModelService } from '../../gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { PromotionService } from '../../gen/modelkeep/metadata/v1/promotion_service_pb.ts'
 import { VersionService } from '../../gen/modelkeep/metadata/v1/version_service_pb.ts'
-import { formatVerifierKey } from '../../services/lib/note.ts'
+import { formatVerifierKey } from '../../services/lib/tlog/note.ts'
 import { runCli } from '../support/cli.ts'
 import { runSql } from '../support/database.ts'
 import { createManifest, modelRef, readLog } from '../support/journey.ts'

@@ -3,7 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { AliasService } from '../../gen/modelkeep/metadata/v1/alias_service_pb.ts'
 import { VersionService } from '../../gen/modelkeep/metadata/v1/version_service_pb.ts'
-import { reasonOf } from '../../services/lib/fault.ts'
+import { reasonOf } from '../../services/lib/errors/read-error.ts'
 import { runSql } from '../support/database.ts'
 import {
   createManifest,

@@ -12,7 +12,7 @@ import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { NamespaceService } from '#gen/modelkeep/metadata/v1/namespace_service_pb.ts'
 import { PromotionService } from '#gen/modelkeep/metadata/v1/promotion_service_pb.ts'
 import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
-import { reasonOf } from '#lib/fault.ts'
+import { reasonOf } from '#lib/errors/read-error.ts'
 import { METHODS, ruleOf } from './every-service.ts'
 import { byName, makeModel, newDigest, numbered, type Clients, type Metadata } from './metadata.ts'
 

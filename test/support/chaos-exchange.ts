@@ -1,7 +1,27 @@
 // What the faults are made of: bodies taken in whole, answers passed on or held back.
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
-import type { Exchange } from './chaos-s3.ts'
+
+export type Operation =
+  | 'CreateMultipartUpload'
+  | 'UploadPart'
+  | 'CompleteMultipartUpload'
+  | 'AbortMultipartUpload'
+  | 'ListUploads'
+  | 'ListParts'
+  | 'PutObject'
+  | 'GetObject'
+  | 'HeadObject'
+  | 'DeleteObject'
+  | 'Bucket'
+
+/** One request on its way through. */
+export interface Exchange {
+  request: IncomingMessage
+  response: ServerResponse
+  /** Sends it on, with its body as it comes or as given, and returns what the store answers. */
+  forward(body?: Buffer): Promise<IncomingMessage>
+}
 
 export async function bodyOf(message: Readable): Promise<Buffer> {
   const chunks: Buffer[] = []

@@ -1,7 +1,6 @@
 // Everything that can go wrong between a service and its S3 server.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { bodyOf, cut, passHalf, passOn, refuse } from './chaos-exchange.ts'
-import type { Exchange, Operation } from './chaos-s3.ts'
+import { bodyOf, cut, passHalf, passOn, refuse, type Exchange, type Operation } from './chaos-exchange.ts'
 import type { Random } from './random.ts'
 
 type Fault = (exchange: Exchange) => Promise<void>

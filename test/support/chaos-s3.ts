@@ -3,20 +3,7 @@
 import { Agent, createServer, request as ask, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { FAULTS, type FaultName } from './chaos-faults.ts'
-import { completedOf } from './chaos-exchange.ts'
-
-export type Operation =
-  | 'CreateMultipartUpload'
-  | 'UploadPart'
-  | 'CompleteMultipartUpload'
-  | 'AbortMultipartUpload'
-  | 'ListUploads'
-  | 'ListParts'
-  | 'PutObject'
-  | 'GetObject'
-  | 'HeadObject'
-  | 'DeleteObject'
-  | 'Bucket'
+import { completedOf, type Exchange, type Operation } from './chaos-exchange.ts'
 
 export interface Seen {
   operation: Operation
@@ -48,14 +35,6 @@ export interface ChaosS3 {
   /** Forgets all rules. */
   heal(): void
   close(): Promise<void>
-}
-
-/** One request on its way through. */
-export interface Exchange {
-  request: IncomingMessage
-  response: ServerResponse
-  /** Sends it on, with its body as it comes or as given, and returns what the store answers. */
-  forward(body?: Buffer): Promise<IncomingMessage>
 }
 
 export async function startChaosS3(target: string): Promise<ChaosS3> {

@@ -4,8 +4,8 @@ import { globSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { ByteStream } from '../../gen/google/bytestream/bytestream_pb.ts'
 import type { Permission } from '../../gen/modelkeep/common/v1/access_pb.ts'
-import { permissionName } from '../../services/lib/caller.ts'
-import { accessRuleOf } from '../../services/lib/foreign-access.ts'
+import { permissionName } from '../../services/lib/access/caller.ts'
+import { accessRuleOf } from '../../services/lib/access/method-rules.ts'
 
 const GEN = fileURLToPath(new URL('../../gen/modelkeep/', import.meta.url))
 

@@ -1,8 +1,8 @@
 // Exports of the log made by hand, signed by a key of their own.
 import { generateKeyPairSync, hash, randomBytes, type KeyObject } from 'node:crypto'
-import { appendLeaf, hashLeaf, rootOf, type Range } from '#lib/merkle.ts'
-import { formatCheckpoint, formatVerifierKey, signNote } from '#lib/note.ts'
-import { formatEntry, formatHeader } from '../../clients/cli/audit/export-file.ts'
+import { appendLeaf, hashLeaf, rootOf, type Range } from '#lib/tlog/merkle.ts'
+import { formatCheckpoint, formatVerifierKey, signNote } from '#lib/tlog/note.ts'
+import { formatEntry, formatHeader } from '../../clients/verifier/export/export-file.ts'
 
 export const ORIGIN = 'log.example/test'
 const { privateKey } = generateKeyPairSync('ed25519')

@@ -8,8 +8,8 @@ import { setTimeout } from 'node:timers/promises'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
-import { ModelkeepError, type Reason } from '#lib/errors.ts'
-import { toConnectError } from '#lib/fault.ts'
+import { ModelkeepError, type Reason } from '#lib/errors/errors.ts'
+import { toConnectError } from '#lib/errors/connect-error.ts'
 
 export interface FakeFile {
   path: string

@@ -1,7 +1,7 @@
 // An S3 server that answers as it is told, to see what the store makes of refusals and lost connections.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { S3Store } from '../../services/artifact/store/s3.ts'
+import { S3Store } from '../../services/artifact/store/s3/s3-store.ts'
 
 export interface FakeS3 {
   store: S3Store

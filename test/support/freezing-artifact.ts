@@ -2,8 +2,8 @@
 // what it asks of the store. It is the real service: only what it calls is made to halt.
 import { SqlEntityManager } from '@mikro-orm/sql'
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { DirectoryStore } from '../../services/artifact/store/directory.ts'
-import { S3Store } from '../../services/artifact/store/s3.ts'
+import { DirectoryStore } from '../../services/artifact/store/directory/directory-store.ts'
+import { S3Store } from '../../services/artifact/store/s3/s3-store.ts'
 import { runArtifact } from '../../services/artifact/main.ts'
 
 const at = process.env['FREEZE_AT'] ?? ''

@@ -13,7 +13,7 @@ export interface Run {
 /** `verdict`: a log is accepted that should be refused, or the reverse; `words`: only the reasons of the refusal differ. */
 export type Difference = 'verdict' | 'words' | 'none'
 
-type Replay = typeof import('../../clients/cli/audit/governance.ts').replayGovernance
+type Replay = typeof import('../../clients/verifier/replay/replay.ts').replayGovernance
 
 interface Judgement {
   /** The counts of an accepted log belong to it. A crash is a verdict of its own: auditors would get none. */
@@ -36,9 +36,9 @@ function replay(replayGovernance: Replay, story: Told[]): Judgement {
 }
 
 const { folder, mutants, stories } = JSON.parse(readFileSync(process.argv[2]!, 'utf8')) as Run
-const load = loadMutants(folder, /^governance.*\.ts$/)
+const load = loadMutants(folder, /^(?!judged)[a-z]+\.ts$/)
 const replayOf = async (mutant?: Mutant) =>
-  ((await load('governance.ts', mutant)) as { replayGovernance: Replay }).replayGovernance
+  ((await load('replay.ts', mutant)) as { replayGovernance: Replay }).replayGovernance
 
 const real = await replayOf()
 const expected = stories.map((story) => replay(real, story))

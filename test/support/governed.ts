@@ -1,6 +1,6 @@
 // Events as the metadata service tells them, made by hand: people, a model with two versions, and an alias.
-import type { LeafEvent } from '../../clients/cli/audit/event.ts'
-import { replayGovernance } from '../../clients/cli/audit/governance.ts'
+import type { LeafEvent } from '../../clients/verifier/export/event.ts'
+import { replayGovernance } from '../../clients/verifier/replay/replay.ts'
 
 export const at = (minute: number) => new Date(Date.UTC(2026, 10, 23, 8, minute)).toISOString()
 export const SERVER = { principal: 'service:metadata', method: 'service' }

@@ -1,5 +1,5 @@
 // A registry of one model that keeps all rules, made of nothing but its own state: what it does, it tells as events.
-import type { LeafEvent } from '../../clients/cli/audit/event.ts'
+import type { LeafEvent } from '../../clients/verifier/export/event.ts'
 import { at, by, event, model, role, SERVER, token, type Init } from './governed.ts'
 
 export const PEOPLE = ['alice', 'bob', 'carol', 'dave', 'erin']

@@ -8,8 +8,8 @@ import { createServer, type ServerHttp2Session } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { AuthenticateTokenResponseSchema, IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import type { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
-import { ModelkeepError } from '#lib/errors.ts'
-import { toConnectError } from '#lib/fault.ts'
+import { ModelkeepError } from '#lib/errors/errors.ts'
+import { toConnectError } from '#lib/errors/connect-error.ts'
 
 export interface KnownCaller {
   principal: string

@@ -1,7 +1,7 @@
 // The log, a service that sends to it, and their database, each of which may be killed and started again.
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { ProofService } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
-import { formatVerifierKey } from '#lib/note.ts'
+import { formatVerifierKey } from '#lib/tlog/note.ts'
 import { createAdminToken } from '../../services/metadata/admin-token.ts'
 import { openStore } from '../../services/metadata/store/orm.ts'
 import { freePort } from '../../services/standalone/postgres.ts'

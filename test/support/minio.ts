@@ -1,7 +1,7 @@
 import { Client } from 'minio'
 import { randomUUID } from 'node:crypto'
 import { inject } from 'vitest'
-import type { S3Options } from '../../services/artifact/store/s3.ts'
+import type { S3Options } from '../../services/artifact/store/s3/options.ts'
 import { askDesk } from './desk.ts'
 import type { S3Access } from './minio-server.ts'
 

@@ -1,5 +1,5 @@
 // One service as a process of its own, which a test stops at a statement to its database, kills there, and starts again.
-import type { ServiceName } from '../../services/lib/settings.ts'
+import type { ServiceName } from '../../services/lib/process/settings.ts'
 import { freePort } from '../../services/standalone/postgres.ts'
 import { freezeAt, startFreezingDatabase, type FreezePoint, type FrozenCall } from './freezing-database.ts'
 import { startProcess } from './suite.ts'

@@ -34,7 +34,7 @@ async function bundleCli(directory: string): Promise<void> {
     input: {
       'modelkeep.js': join(CLI, 'modelkeep.ts'),
       // Started by this name, from beside the code that starts it.
-      'part-thread-worker.ts': join(CLI, 'audit', 'part-thread-worker.ts'),
+      'part-thread-worker.ts': join(CLI, '..', 'verifier', 'export', 'part-thread-worker.ts'),
     },
     platform: 'node',
     logLevel: 'warn',

@@ -1,5 +1,5 @@
 // Events of gates and promotions, made by hand: who asks is carol, who approves erin and frank.
-import type { LeafEvent } from '../../clients/cli/audit/event.ts'
+import type { LeafEvent } from '../../clients/verifier/export/event.ts'
 import { at, by, event, move, role, token, type Init } from './governed.ts'
 
 export type Details = Record<string, unknown>

@@ -1,7 +1,7 @@
 // What a refused caller sees.
 import { Code, ConnectError } from '@connectrpc/connect'
 import { BadRequestSchema, PreconditionFailureSchema } from '../../gen/google/rpc/error_details_pb.ts'
-import { reasonOf } from '../../services/lib/fault.ts'
+import { reasonOf } from '../../services/lib/errors/read-error.ts'
 
 export interface Refusal {
   code: keyof typeof Code

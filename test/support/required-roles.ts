@@ -1,7 +1,7 @@
 // One story or more for each type of event that the metadata service emits: "dana" does it with the role that it requires,
 // which she may have lost before.
-import type { LeafEvent } from '../../clients/cli/audit/event.ts'
-import { EVENT_TYPES, type EventType } from '../../services/lib/event-types.ts'
+import type { LeafEvent } from '../../clients/verifier/export/event.ts'
+import { EVENT_TYPES, type EventType } from '../../services/lib/events/event-types.ts'
 import { at, by, event, model, move, role, SERVER, START, token, version, type Told } from './governed.ts'
 import { apply, approve, ASKED, close, forced, gate, GATED, request } from './promoted.ts'
 

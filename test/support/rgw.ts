@@ -1,5 +1,5 @@
 import { inject } from 'vitest'
-import { S3Store } from '../../services/artifact/store/s3.ts'
+import { S3Store } from '../../services/artifact/store/s3/s3-store.ts'
 import type { TestStore } from './artifact.ts'
 import type { S3Access } from './minio-server.ts'
 import { createBucketOn, type TestBucket } from './minio.ts'

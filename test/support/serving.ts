@@ -3,11 +3,11 @@ import { createClient, type Client } from '@connectrpc/connect'
 import { createGrpcTransport } from '@connectrpc/connect-node'
 import type { DescService } from '@bufbuild/protobuf'
 import { Role } from '../../gen/modelkeep/metadata/v1/identity_pb.ts'
-import type { Caller } from '../../services/lib/caller.ts'
-import { fail } from '../../services/lib/errors.ts'
-import { createLogger } from '../../services/lib/log.ts'
-import type { Refusal } from '../../services/lib/refusals.ts'
-import type { Serving } from '../../services/lib/serve.ts'
+import type { Caller } from '../../services/lib/access/caller.ts'
+import { fail } from '../../services/lib/errors/errors.ts'
+import { createLogger } from '../../services/lib/process/log.ts'
+import type { Refusal } from '../../services/lib/server/refusals.ts'
+import type { Serving } from '../../services/lib/server/serve.ts'
 
 /** Callers by token: an administrator of all, members of `default`, an administrator of
  * `elsewhere`, some who are both, one without a role, and the sisters. */

@@ -6,9 +6,9 @@ import type { AddressInfo } from 'node:net'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import type { Event } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
-import { sisterClient } from '#lib/clients.ts'
-import { ModelkeepError } from '#lib/errors.ts'
-import { toConnectError } from '#lib/fault.ts'
+import { sisterClient } from '#lib/server/peers.ts'
+import { ModelkeepError } from '#lib/errors/errors.ts'
+import { toConnectError } from '#lib/errors/connect-error.ts'
 
 export const MANIFEST_BYTES = 2_345_678n
 export const MANIFEST_FILES = 3

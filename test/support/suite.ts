@@ -9,7 +9,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { openStore } from '../../services/metadata/store/orm.ts'
 import { createAdminToken } from '../../services/metadata/admin-token.ts'
-import { SERVICE_NAMES, type ServiceName } from '../../services/lib/settings.ts'
+import { SERVICE_NAMES, type ServiceName } from '../../services/lib/process/settings.ts'
 import { compileCache } from './compile-cache.ts'
 import { createDatabase } from './database.ts'
 

@@ -2,9 +2,9 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { KeyObject } from 'node:crypto'
-import { hashLeaf, rootOf, type Range } from '#lib/merkle.ts'
-import { formatCheckpoint, signNote } from '#lib/note.ts'
-import { formatTilePath, growTree } from '#lib/tiles.ts'
+import { hashLeaf, rootOf, type Range } from '#lib/tlog/merkle.ts'
+import { formatCheckpoint, signNote } from '#lib/tlog/note.ts'
+import { formatTilePath, growTree } from '#lib/tlog/tiles.ts'
 
 export interface TileServer {
   address: string

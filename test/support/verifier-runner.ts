@@ -1,8 +1,8 @@
 // Runs verifiers on exports, in a process of its own: node verifier-runner.ts CASES FOLDER…, where each folder holds the
 // verifier's files. Prints, for each folder, what came of each case.
 import { readFileSync } from 'node:fs'
-import { findVerifier } from '#lib/note.ts'
-import { parsePolicy } from '#lib/tlog-policy.ts'
+import { findVerifier } from '#lib/tlog/note.ts'
+import { parsePolicy } from '#lib/tlog/policy.ts'
 
 interface Case {
   /** Base64. */
@@ -11,7 +11,7 @@ interface Case {
   policy?: string
 }
 
-type Verify = typeof import('../../clients/cli/audit/verify-export.ts').verifyExport
+type Verify = typeof import('../../clients/verifier/verify-export.ts').verifyExport
 
 async function* once(bytes: Buffer): AsyncIterable<Buffer> {
   yield bytes

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { readArtifactSettings } from '../../services/artifact/config.ts'
-import { ConfigError, type Environment } from '../../services/lib/env.ts'
+import { ConfigError, type Environment } from '../../services/lib/process/env.ts'
 
 const COMMON = {
   DATABASE_URL: 'postgresql://modelkeep@db/modelkeep',

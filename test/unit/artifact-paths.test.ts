@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ModelkeepError } from '../../services/lib/errors.ts'
+import { ModelkeepError } from '../../services/lib/errors/errors.ts'
 import { checkPathsTogether, comparePaths, parsePath } from '../../services/artifact/domain/path.ts'
 
 test.each([

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { ConfigError } from '../../services/lib/env.ts'
+import { ConfigError } from '../../services/lib/process/env.ts'
 import { readAuditSettings } from '../../services/audit/config.ts'
 
 const ENVIRONMENT = {

@@ -1,8 +1,8 @@
 // Whatever an honest registry does is accepted; and whatever is left out of what it told of gates is found.
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { LeafEvent } from '../../clients/cli/audit/event.ts'
-import { replayGovernance } from '../../clients/cli/audit/governance.ts'
+import type { LeafEvent } from '../../clients/verifier/export/event.ts'
+import { replayGovernance } from '../../clients/verifier/replay/replay.ts'
 import { HonestRegistry, type Step } from '../support/honest-registry.ts'
 
 const number = fc.nat({ max: 63 })

@@ -1,7 +1,7 @@
 // Who may do what, as the offline verifier judges it: each type of event with the least role that suffices, and without it.
 import { expect, test } from 'vitest'
-import { findJudged, replayGovernance } from '../../clients/cli/audit/governance.ts'
-import { EVENT_TYPES } from '../../services/lib/event-types.ts'
+import { findJudged, replayGovernance } from '../../clients/verifier/replay/replay.ts'
+import { EVENT_TYPES } from '../../services/lib/events/event-types.ts'
 import { by, event, type Told } from '../support/governed.ts'
 import { DEEDS, ENTITLED, NOT_OF_SERVICE, OF_SERVICE, UNENTITLED, UNGOVERNED } from '../support/required-roles.ts'
 

@@ -1,8 +1,8 @@
 // What the verifier finds in a log that is signed as it is, but tells of what the rules of the registry did not allow.
 import { expect, test } from 'vitest'
-import { formatRedacted } from '../../clients/cli/audit/export-file.ts'
-import { verifyExport } from '../../clients/cli/audit/verify-export.ts'
-import { findVerifier } from '../../services/lib/note.ts'
+import { formatRedacted } from '../../clients/verifier/export/export-file.ts'
+import { verifyExport } from '../../clients/verifier/verify-export.ts'
+import { findVerifier } from '../../services/lib/tlog/note.ts'
 import { BROKEN_GATES } from '../support/broken-gates.ts'
 import { BROKEN_PROMOTIONS } from '../support/broken-promotions.ts'
 import { BROKEN } from '../support/broken-rules.ts'

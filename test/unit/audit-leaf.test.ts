@@ -2,7 +2,7 @@ import { create, toJson } from '@bufbuild/protobuf'
 import { expect, test } from 'vitest'
 import { EventSchema, Outcome } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { canonicalJson, encodeLeaf, holdsEvent } from '../../services/audit/domain/leaf.ts'
-import { hashLeaf } from '../../services/lib/merkle.ts'
+import { hashLeaf } from '../../services/lib/tlog/merkle.ts'
 
 const event = create(EventSchema, {
   id: '0191d3a0-5f6e-7000-8000-0000000000ff',

@@ -1,18 +1,18 @@
 // `modelkeep audit consistency` and `monitor` against logs that behave and logs that do not.
 import { execFile } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
-import { cp, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
-import { formatConsistency } from '../../clients/cli/audit/consistency-file.ts'
-import { formatEntry, formatHeader } from '../../clients/cli/audit/export-file.ts'
-import { verifyFiles } from '../../clients/cli/audit/offline.ts'
-import { watchLog } from '../../clients/cli/audit/watch-log.ts'
-import { EXIT, type Complaint } from '../../clients/cli/complaint.ts'
-import { consistencyParts, hashLeaf, type Range } from '../../services/lib/merkle.ts'
-import { findVerifier, formatVerifierKey } from '../../services/lib/note.ts'
-import { growTree, hashParts } from '../../services/lib/tiles.ts'
+import { formatConsistency } from '../../clients/verifier/consistency-file.ts'
+import { formatEntry, formatHeader } from '../../clients/verifier/export/export-file.ts'
+import { verifyFiles } from '../../clients/verifier/verify-file.ts'
+import { watchLog } from '../../clients/verifier/monitor/watch-log.ts'
+import { EXIT, type VerifierError } from '../../clients/verifier/verifier-error.ts'
+import { consistencyParts, hashLeaf, type Range } from '../../services/lib/tlog/merkle.ts'
+import { findVerifier, formatVerifierKey } from '../../services/lib/tlog/note.ts'
+import { growTree, hashParts } from '../../services/lib/tlog/tiles.ts'
 import { serveTiles, type TileServer } from '../support/tile-server.ts'
 
 // A process takes its time to start where many others run.
@@ -26,12 +26,11 @@ const state = join(home, 'state')
 let log: TileServer
 beforeAll(async () => {
   log = await serveTiles(ORIGIN, privateKey)
-  await mkdir(join(home, 'services'))
-  await mkdir(join(home, 'clients', 'cli'), { recursive: true })
   await cp(join(ROOT, 'package.json'), join(home, 'package.json'))
-  await cp(join(ROOT, 'services', 'lib'), join(home, 'services', 'lib'), { recursive: true })
-  await cp(join(ROOT, 'clients', 'cli', 'audit'), join(home, 'clients', 'cli', 'audit'), { recursive: true })
-  await cp(join(ROOT, 'clients', 'cli', 'complaint.ts'), join(home, 'clients', 'cli', 'complaint.ts'))
+  // What the README says the verifier needs.
+  for (const folder of [join('services', 'lib', 'tlog'), join('clients', 'verifier')]) {
+    await cp(join(ROOT, folder), join(home, folder), { recursive: true })
+  }
 })
 beforeEach(async () => {
   await rm(state, { force: true })
@@ -44,7 +43,7 @@ afterAll(async () => {
 
 /** The verifier alone, in a directory that has no packages. */
 function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const script = join(home, 'clients', 'cli', 'audit', 'main.ts')
+  const script = join(home, 'clients', 'verifier', 'main.ts')
   return new Promise((resolve) => {
     execFile(process.execPath, [script, ...args, '--key', VKEY], { cwd: home }, (error, out, err) => {
       resolve({ code: error === null ? 0 : Number(error.code), out, err })
@@ -63,7 +62,7 @@ async function ended(work: (out: string[]) => Promise<unknown>): Promise<Ended> 
   const out: string[] = []
   const failure = await work(out).then(
     () => undefined,
-    (error: Complaint) => error,
+    (error: VerifierError) => error,
   )
   return { code: failure ? EXIT[failure.exit] : 0, out: out.join('\n'), err: failure?.message ?? '' }
 }

@@ -2,18 +2,19 @@
 // on some export, or nobody would notice if the check were gone.
 import { execFile } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, expect, test, vi } from 'vitest'
-import { formatHeader, formatOpening, formatRedacted } from '../../clients/cli/audit/export-file.ts'
-import { cosign } from '../../services/lib/cosignature.ts'
-import { formatVerifierKey, KEY_TYPE } from '../../services/lib/note.ts'
+import { formatHeader, formatOpening, formatRedacted } from '../../clients/verifier/export/export-file.ts'
+import { cosign } from '../../services/lib/tlog/cosignature.ts'
+import { formatVerifierKey, KEY_TYPE } from '../../services/lib/tlog/note.ts'
 import { exportOf, makeLeaf, noteOf, openingOf, ORIGIN, VKEY } from '../support/exports.ts'
 
 vi.setConfig({ testTimeout: 120_000 })
 const ROOT = join(import.meta.dirname, '..', '..')
+const VERIFIER = join(ROOT, 'clients', 'verifier')
 const home = await mkdtemp(join(tmpdir(), 'modelkeep-mutants-'))
 afterAll(() => rm(home, { recursive: true, force: true }))
 
@@ -153,13 +154,13 @@ const CASES: [string, Buffer, string?][] = [
 
 const FILES = [
   'verify-export.ts',
-  'export-part.ts',
-  'openings.ts',
-  'erasures.ts',
-  'times.ts',
+  'export/export-part.ts',
+  'export/openings.ts',
+  'export/erasures.ts',
+  'export/times.ts',
   'open-checkpoint.ts',
-  'lines.ts',
-  'governance.ts',
+  'export/lines.ts',
+  'replay/replay.ts',
 ]
 const CALLS =
   /^ +(requireSize|else this\.#erased\.push|requireRoot|requireQuorum|requireNone|requireNext|requireTold|noteTime|for \(.*\) this\.#governance\.(complain|judge)|else if \(.*\) times\.wrong\.push|look\.finish|joined\.add|first\.raise|if \(wrong\) complain|broken\.push|(this\.)?#(openings|erasures|governance)\.(finish|entry|open|add)|this\.#(countSequence|addHash|judge)|(if \(.*\) |for \(.*\) )?(first\.of|this\.#erasures\.expect))\(.*\)$/
@@ -176,7 +177,7 @@ interface Mutant {
 async function makeMutants(): Promise<Mutant[]> {
   const mutants: Mutant[] = []
   for (const file of FILES) {
-    const text = await readFile(join(ROOT, 'clients', 'cli', 'audit', file), 'utf8')
+    const text = await readFile(join(VERIFIER, file), 'utf8')
     const source = text.split('\n')
     for (const [at, line] of source.entries()) {
       const without =
@@ -196,10 +197,8 @@ async function makeMutants(): Promise<Mutant[]> {
 }
 
 async function writeVerifier(name: string, mutant?: Mutant): Promise<string> {
-  const folder = join(home, name, 'clients', 'cli', 'audit')
-  await mkdir(folder, { recursive: true })
-  await cp(join(ROOT, 'clients', 'cli', 'audit'), folder, { recursive: true })
-  await cp(join(ROOT, 'clients', 'cli', 'complaint.ts'), join(folder, '..', 'complaint.ts'))
+  const folder = join(home, name, 'clients', 'verifier')
+  await cp(VERIFIER, folder, { recursive: true })
   await cp(join(ROOT, 'package.json'), join(home, name, 'package.json'))
   await symlink(join(ROOT, 'services'), join(home, name, 'services'))
   if (mutant) await writeFile(join(folder, mutant.file), mutant.text)
@@ -236,17 +235,19 @@ test('no check of the verifier can go without being missed', async () => {
 })
 
 test('the files looked at are all that judge an export', async () => {
-  const others = (await readdir(join(ROOT, 'clients', 'cli', 'audit'))).filter((file) => !FILES.includes(file))
+  const others = (await readdir(VERIFIER, { recursive: true })).filter(
+    (file) => file.endsWith('.ts') && !FILES.includes(file),
+  )
   const judging: string[] = []
   for (const file of others) {
-    const text = await readFile(join(ROOT, 'clients', 'cli', 'audit', file), 'utf8')
+    const text = await readFile(join(VERIFIER, file), 'utf8')
     if (/throw new (Tampered|Unmet)/.test(text)) judging.push(file)
   }
   // These judge proofs, consistency, live logs and large exports, and have tests of their own.
   expect(judging.toSorted()).toEqual([
-    'look.ts',
-    'monitor.ts',
-    'tile-source.ts',
+    'monitor/check-growth.ts',
+    'monitor/monitor.ts',
+    'monitor/tile-source.ts',
     'verify-consistency.ts',
     'verify-proof.ts',
   ])

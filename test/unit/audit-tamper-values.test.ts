@@ -1,14 +1,14 @@
 // What the first tamper matrix leaves out: exports with private values, and the tiles and heads that monitors read.
 import { generateKeyPairSync } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { formatOpening, formatRedacted } from '../../clients/cli/audit/export-file.ts'
-import { lookAt } from '../../clients/cli/audit/look.ts'
-import type { TileSource } from '../../clients/cli/audit/tile-source.ts'
-import { verifyExport } from '../../clients/cli/audit/verify-export.ts'
-import { Tampered, Unusable } from '../../clients/cli/audit/verdict.ts'
-import { hashLeaf, rootOf, type Range } from '../../services/lib/merkle.ts'
-import { findVerifier, formatCheckpoint, formatVerifierKey, signNote } from '../../services/lib/note.ts'
-import { growTree, widthIn, type Tile } from '../../services/lib/tiles.ts'
+import { formatOpening, formatRedacted } from '../../clients/verifier/export/export-file.ts'
+import { lookAt } from '../../clients/verifier/monitor/check-growth.ts'
+import type { TileSource } from '../../clients/verifier/monitor/tile-source.ts'
+import { verifyExport } from '../../clients/verifier/verify-export.ts'
+import { Tampered, Unusable } from '../../clients/verifier/verdict.ts'
+import { hashLeaf, rootOf, type Range } from '../../services/lib/tlog/merkle.ts'
+import { findVerifier, formatCheckpoint, formatVerifierKey, signNote } from '../../services/lib/tlog/note.ts'
+import { growTree, widthIn, type Tile } from '../../services/lib/tlog/tiles.ts'
 import { exportOf, makeLeaf, openingOf, ORIGIN, VKEY } from '../support/exports.ts'
 
 const key = findVerifier(VKEY)!

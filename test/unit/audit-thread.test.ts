@@ -1,12 +1,12 @@
 // An export so large that threads look at its parts: the verdict is the same, and so is where it points.
 import { beforeAll, expect, test, vi } from 'vitest'
-import { checkPart } from '../../clients/cli/audit/export-part.ts'
-import { formatOpening, formatRedacted } from '../../clients/cli/audit/export-file.ts'
-import { PartThread } from '../../clients/cli/audit/part-threads.ts'
-import { Unmet } from '../../clients/cli/audit/verdict.ts'
-import { verifyExport } from '../../clients/cli/audit/verify-export.ts'
-import { appendLeaf, hashLeaf, rootOf, type Range } from '../../services/lib/merkle.ts'
-import { findVerifier } from '../../services/lib/note.ts'
+import { checkPart } from '../../clients/verifier/export/export-part.ts'
+import { formatOpening, formatRedacted } from '../../clients/verifier/export/export-file.ts'
+import { PartThread } from '../../clients/verifier/export/part-threads.ts'
+import { Unmet } from '../../clients/verifier/verdict.ts'
+import { verifyExport } from '../../clients/verifier/verify-export.ts'
+import { appendLeaf, hashLeaf, rootOf, type Range } from '../../services/lib/tlog/merkle.ts'
+import { findVerifier } from '../../services/lib/tlog/note.ts'
 import { exportOf, makeLeaf, noteOf, openingOf, VKEY } from '../support/exports.ts'
 
 const ENTRIES = 51_000

@@ -5,11 +5,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test, vi } from 'vitest'
-import { formatEntry, formatHeader } from '../../clients/cli/audit/export-file.ts'
-import { cosign } from '../../services/lib/cosignature.ts'
-import { appendLeaf, hashLeaf, rootOf, type Range } from '../../services/lib/merkle.ts'
-import { formatCheckpoint, formatVerifierKey, KEY_TYPE, signNote } from '../../services/lib/note.ts'
-import { formatProof } from '../../services/lib/tlog-proof.ts'
+import { formatEntry, formatHeader } from '../../clients/verifier/export/export-file.ts'
+import { cosign } from '../../services/lib/tlog/cosignature.ts'
+import { appendLeaf, hashLeaf, rootOf, type Range } from '../../services/lib/tlog/merkle.ts'
+import { formatCheckpoint, formatVerifierKey, KEY_TYPE, signNote } from '../../services/lib/tlog/note.ts'
+import { formatProof } from '../../services/lib/tlog/proof-file.ts'
 
 // A process takes its time to start where many others run.
 vi.setConfig({ testTimeout: 120_000 })
@@ -39,7 +39,7 @@ await writeFile(join(home, 'broken'), 'quorum nobody\n')
 await writeFile(join(home, 'keys'), `${vkeyOf(stranger)}\n${vkeyOf(fresh)}\n`)
 await writeFile(join(home, 'p.json'), leaf)
 
-const script = join(import.meta.dirname, '..', '..', 'clients', 'cli', 'audit', 'main.ts')
+const script = join(import.meta.dirname, '..', '..', 'clients', 'verifier', 'main.ts')
 const python = join(import.meta.dirname, '..', '..', 'clients', 'python', 'verify.py')
 const run = (command: string, args: string[]) =>
   new Promise<{ code: number; err: string }>((resolve) => {

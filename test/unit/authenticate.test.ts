@@ -7,8 +7,8 @@ import {
   type IdentityService,
 } from '../../gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { Role } from '../../gen/modelkeep/metadata/v1/identity_pb.ts'
-import { askMetadata, createAuthenticate, hashToken } from '../../services/lib/authenticate.ts'
-import { fail, ModelkeepError } from '../../services/lib/errors.ts'
+import { askMetadata, createAuthenticate, hashToken } from '../../services/lib/access/authenticate.ts'
+import { fail, ModelkeepError } from '../../services/lib/errors/errors.ts'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

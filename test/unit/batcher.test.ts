@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Batcher } from '../../services/lib/batcher.ts'
+import { Batcher } from '../../services/lib/process/batcher.ts'
 
 /** A batcher whose goes end one by one, when they are let. */
 function gated(isOfOne = (_error: unknown) => true) {

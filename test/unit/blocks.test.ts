@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { BLOCK_BYTES, giveBack, lend, seal, takeBlock } from '../../services/lib/blocks.ts'
-import { PieceList } from '../../services/lib/piece-list.ts'
+import { BLOCK_BYTES, giveBack, lend, seal, takeBlock } from '../../services/lib/byte-streams/blocks.ts'
+import { PieceList } from '../../services/lib/byte-streams/piece-list.ts'
 
 test('a block is taken again when all that was lent of it has been given back, and nothing more will be lent', () => {
   const block = takeBlock()

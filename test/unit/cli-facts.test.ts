@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Complaint } from '../../clients/cli/complaint.ts'
+import { Complaint } from '../../clients/cli/terminal/cli-error.ts'
 import {
   parseDataset,
   parseDependency,
@@ -10,8 +10,8 @@ import {
   parseSignature,
   parseSource,
   parseTime,
-} from '../../clients/cli/facts.ts'
-import { withoutPassword } from '../../clients/cli/git.ts'
+} from '../../clients/cli/arguments/facts.ts'
+import { withoutPassword } from '../../clients/cli/push/git.ts'
 
 describe('a parameter is typed by how it looks', () => {
   test.each([

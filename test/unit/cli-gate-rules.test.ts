@@ -10,8 +10,8 @@ import {
   type GateRules,
 } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { VoteSchema } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
-import { countsFor, decisionText } from '../../clients/cli/commands/decisions.ts'
-import { readRules, ruleRows, type RuleOptions } from '../../clients/cli/commands/gate-rules.ts'
+import { countsFor, decisionText } from '../../clients/cli/commands/promotion/decisions.ts'
+import { readRules, ruleRows, type RuleOptions } from '../../clients/cli/commands/gate/gate-rules.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'modelkeep-rules-'))
 afterAll(() => rmSync(directory, { recursive: true, force: true }))

@@ -1,9 +1,9 @@
 import { Code, ConnectError } from '@connectrpc/connect'
 import { expect, test, vi } from 'vitest'
-import { Lanes } from '../../clients/cli/lanes/lanes.ts'
-import { isLocal } from '../../clients/cli/lanes/local.ts'
-import { openLanes } from '../../clients/cli/lanes/settings.ts'
-import { StoreProblem } from '../../clients/cli/lanes/store-problem.ts'
+import { Lanes } from '../../clients/cli/transfer/lanes.ts'
+import { isLocal } from '../../clients/cli/transfer/local.ts'
+import { openLanes } from '../../clients/cli/transfer/settings.ts'
+import { StoreProblem } from '../../clients/cli/transfer/store-problem.ts'
 
 const { signal } = new AbortController()
 const SETTINGS = { choice: 'auto' as const, stallMs: 1000, secure: false, local: true }

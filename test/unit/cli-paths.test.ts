@@ -2,7 +2,7 @@ import { array, assert, constantFrom, oneof, property, string } from 'fast-check
 import { join, resolve, sep } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parsePath } from '../../services/artifact/domain/path.ts'
-import { findListProblem, findPathProblem } from '../../clients/cli/paths.ts'
+import { findListProblem, findPathProblem } from '../../clients/cli/transfer/paths.ts'
 
 describe('a path is refused', () => {
   test.each([

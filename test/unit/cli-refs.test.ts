@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Complaint } from '../../clients/cli/complaint.ts'
+import { Complaint } from '../../clients/cli/terminal/cli-error.ts'
 import {
   parseAliasRef,
   parseExactRef,
@@ -7,7 +7,7 @@ import {
   parseNumber,
   parseRef,
   parseVersionRef,
-} from '../../clients/cli/refs.ts'
+} from '../../clients/cli/arguments/refs.ts'
 
 const DIGEST = `sha256:${'a1'.repeat(32)}`
 const ID = '0199f3c2-0000-7000-8000-0123456789ab'

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { generateKeyPairSync } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { cosign, findCosignature } from '../../services/lib/cosignature.ts'
+import { cosign, findCosignature } from '../../services/lib/tlog/cosignature.ts'
 import {
   findSignature,
   findVerifier,
@@ -9,7 +9,7 @@ import {
   KEY_TYPE,
   openNoteWithAny,
   signNote,
-} from '../../services/lib/note.ts'
+} from '../../services/lib/tlog/note.ts'
 
 const { privateKey: key } = generateKeyPairSync('ed25519')
 const TEXT = 'log.example\n7\nBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n'

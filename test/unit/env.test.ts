@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ConfigError, EnvReader } from '../../services/lib/env.ts'
+import { ConfigError, EnvReader } from '../../services/lib/process/env.ts'
 
 function problemsOf(environment: Record<string, string>, read: (env: EnvReader) => unknown): string[] {
   const env = new EnvReader(environment)

@@ -1,7 +1,7 @@
 // The table of all events in the README, the types that are declared, and those that the code tells are the same.
 import { globSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { EVENT_TYPES, type EventDescription } from '#lib/event-types.ts'
+import { EVENT_TYPES, type EventDescription } from '#lib/events/event-types.ts'
 
 const types = Object.entries<EventDescription>(EVENT_TYPES)
 

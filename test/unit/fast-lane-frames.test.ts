@@ -1,7 +1,7 @@
 import { ConnectError } from '@connectrpc/connect'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { FrameReader, frameChunk, frameMessage, type Frame } from '../../services/lib/fast-lane/frames.ts'
+import { FrameReader, frameChunk, frameMessage, type Frame } from '../../services/lib/byte-streams/frames.ts'
 import { envelope, field } from '../support/raw-grpc.ts'
 
 const MIB = 1024 * 1024

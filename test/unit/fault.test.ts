@@ -8,10 +8,11 @@ import {
   RetryInfoSchema,
 } from '../../gen/google/rpc/error_details_pb.ts'
 import { ErrorReason } from '../../gen/modelkeep/common/v1/error_reason_pb.ts'
-import { fail, failField, failLimit, ModelkeepError, type Reason } from '../../services/lib/errors.ts'
-import { logRefusal } from '../../services/lib/gate.ts'
-import type { Logger } from '../../services/lib/log.ts'
-import { reasonOf, toConnectError } from '../../services/lib/fault.ts'
+import { fail, failField, failLimit, ModelkeepError, type Reason } from '../../services/lib/errors/errors.ts'
+import { logRefusal } from '../../services/lib/server/gate.ts'
+import type { Logger } from '../../services/lib/process/log.ts'
+import { toConnectError } from '../../services/lib/errors/connect-error.ts'
+import { reasonOf } from '../../services/lib/errors/read-error.ts'
 
 const REASONS = Object.keys(ErrorReason).filter(
   (name) => Number.isNaN(Number(name)) && name !== 'UNSPECIFIED',

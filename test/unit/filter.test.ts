@@ -1,7 +1,7 @@
 import { array, assert, constantFrom, oneof, pre, property, string } from 'fast-check'
 import { expect, test } from 'vitest'
-import { ModelkeepError } from '../../services/lib/errors.ts'
-import { parseFilter, type Filter } from '../../services/lib/filter.ts'
+import { ModelkeepError } from '../../services/lib/errors/errors.ts'
+import { parseFilter, type Filter } from '../../services/lib/lists/filter.ts'
 
 /** The tree as text with all its parentheses. */
 function show(filter: Filter | undefined): string {

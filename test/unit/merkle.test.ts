@@ -14,8 +14,8 @@ import {
   rootOf,
   type Node,
   type Range,
-} from '../../services/lib/merkle.ts'
-import { verifyConsistency, verifyInclusion } from '../../services/lib/merkle-proof.ts'
+} from '../../services/lib/tlog/merkle.ts'
+import { verifyConsistency, verifyInclusion } from '../../services/lib/tlog/merkle-proof.ts'
 
 /** RFC 6962, 2.1, word by word. */
 function naiveRoot(leaves: Buffer[]): Buffer {

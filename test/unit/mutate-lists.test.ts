@@ -23,8 +23,8 @@ test.each(ROOM_NAMES)(
 )
 
 test('a file belongs to the room whose path is the longest', () => {
-  expect(findRoom('clients/cli/audit/verdict.ts')).toBe('verifier')
-  expect(findRoom('clients/cli/registry.ts')).toBe('cli')
+  expect(findRoom('clients/verifier/verdict.ts')).toBe('verifier')
+  expect(findRoom('clients/cli/connection/registry.ts')).toBe('cli')
   expect(findRoom('test/support/poll.ts')).toBeUndefined()
   expect(findRoomOfTest('test/service/audit/worm.test.ts')).toBe('audit')
   expect(findRoomOfTest('test/service/gate.test.ts')).toBe('lib')

@@ -9,7 +9,7 @@ import {
   openNote,
   signNote,
   type Verifier,
-} from '../../services/lib/note.ts'
+} from '../../services/lib/tlog/note.ts'
 
 // The example of c2sp.org/signed-note.
 const VKEY = 'example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k'

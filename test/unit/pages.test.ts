@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { cutPage, parsePage } from '../../services/lib/pages.ts'
+import { cutPage, parsePage } from '../../services/lib/lists/pages.ts'
 
 test('a token leads to the page after the last row, for the same question only', () => {
   const first = parsePage({ pageSize: 2, pageToken: '' }, ['List', 'a'], ['number'])

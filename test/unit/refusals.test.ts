@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { NOBODY } from '#lib/caller.ts'
-import { refusalEvent, Refusals, type Refusal } from '#lib/refusals.ts'
+import { NOBODY } from '#lib/access/caller.ts'
+import { refusalEvent, Refusals, type Refusal } from '#lib/server/refusals.ts'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

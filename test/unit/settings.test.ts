@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { hashToken } from '../../services/lib/authenticate.ts'
-import { ConfigError, EnvReader, type Environment } from '../../services/lib/env.ts'
-import { readCommonSettings } from '../../services/lib/settings.ts'
+import { hashToken } from '../../services/lib/access/authenticate.ts'
+import { ConfigError, EnvReader, type Environment } from '../../services/lib/process/env.ts'
+import { readCommonSettings } from '../../services/lib/process/settings.ts'
 
 const hash = hashToken('mks_artifact').toString('hex')
 const GOOD = {

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeEach, expect, test } from 'vitest'
-import { ConfigError } from '../../services/lib/env.ts'
+import { ConfigError } from '../../services/lib/process/env.ts'
 import { readStandaloneSettings, UsageError } from '../../services/standalone/config.ts'
 import { openDataDirectory } from '../../services/standalone/data-directory.ts'
 

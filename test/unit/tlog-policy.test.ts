@@ -1,8 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { cosign } from '../../services/lib/cosignature.ts'
-import { formatVerifierKey, KEY_TYPE, signNote } from '../../services/lib/note.ts'
-import { checkPolicy, parsePolicy } from '../../services/lib/tlog-policy.ts'
+import { cosign } from '../../services/lib/tlog/cosignature.ts'
+import { formatVerifierKey, KEY_TYPE, signNote } from '../../services/lib/tlog/note.ts'
+import { checkPolicy, parsePolicy } from '../../services/lib/tlog/policy.ts'
 
 const NAMES = ['X1', 'X2', 'X3', 'Y1', 'Y2', 'Y3'] as const
 const keys = new Map(NAMES.map((name) => [name, generateKeyPairSync('ed25519').privateKey]))

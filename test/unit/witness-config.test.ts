@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { ConfigError } from '../../services/lib/env.ts'
-import { formatVerifierKey } from '../../services/lib/note.ts'
+import { ConfigError } from '../../services/lib/process/env.ts'
+import { formatVerifierKey } from '../../services/lib/tlog/note.ts'
 import { readWitnessSettings } from '../../services/witness/config.ts'
 
 const { privateKey } = generateKeyPairSync('ed25519')

@@ -2,7 +2,7 @@
 import { lstat, mkdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { complainUsage } from '../complaint.ts'
+import { complainUsage } from '../terminal/cli-error.ts'
 import type { Environment } from '../settings.ts'
 import { Cache } from './cache.ts'
 

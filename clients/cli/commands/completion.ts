@@ -1,6 +1,6 @@
 // Completion scripts, made from the commands themselves.
 import type { Command } from 'commander'
-import { complainUsage } from '../complaint.ts'
+import { complainUsage } from '../terminal/cli-error.ts'
 
 interface Node {
   /** The words before, for example `alias set`. */

@@ -6,11 +6,11 @@ import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { WhoAmIResponseSchema, IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { RoleSchema } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
-import { Complaint } from '../complaint.ts'
+import { Complaint } from '../terminal/cli-error.ts'
 import type { Context } from '../context.ts'
-import { explain } from '../failure.ts'
-import { facts, jsonOf, table, time, word } from '../output.ts'
-import { unary } from '../registry.ts'
+import { explain } from '../terminal/failure.ts'
+import { facts, jsonOf, table, time, word } from '../terminal/output.ts'
+import { unary } from '../connection/registry.ts'
 
 const CHECK_TIMEOUT_MS = 5_000
 

@@ -15,17 +15,17 @@ function addTokens(token: Command): void {
     .description('make a token for somebody; its secret is shown once')
     .option('--expires <duration>', 'how long it works: 12h, 90d, at most 365d', '90d')
     .option('--description <text>', 'what it is for')
-    .action(lazily(async () => (await import('../commands/token.ts')).createToken))
+    .action(lazily(async () => (await import('../commands/access/token.ts')).createToken))
   token
     .command('list')
     .description('list tokens, the newest first')
     .option('--principal <name>', 'only those of one principal')
-    .action(lazily(async () => (await import('../commands/token.ts')).listTokens))
+    .action(lazily(async () => (await import('../commands/access/token.ts')).listTokens))
   token
     .command('revoke <id>')
     .description('make a token stop working')
     .option(...REASON)
-    .action(lazily(async () => (await import('../commands/token.ts')).revokeToken))
+    .action(lazily(async () => (await import('../commands/access/token.ts')).revokeToken))
 }
 
 function addRoles(role: Command): void {
@@ -34,14 +34,14 @@ function addRoles(role: Command): void {
     .command('grant <principal> <role>')
     .description(`give a role, reader, contributor, approver or admin, ${where}`)
     .option(...REASON)
-    .action(lazily(async () => (await import('../commands/role.ts')).grantRole))
+    .action(lazily(async () => (await import('../commands/access/role.ts')).grantRole))
   role
     .command('revoke <principal>')
     .description(`take the role ${where}`)
     .option(...REASON)
-    .action(lazily(async () => (await import('../commands/role.ts')).revokeRole))
+    .action(lazily(async () => (await import('../commands/access/role.ts')).revokeRole))
   role
     .command('list')
     .description(`list who holds which role ${where}`)
-    .action(lazily(async () => (await import('../commands/role.ts')).listRoles))
+    .action(lazily(async () => (await import('../commands/access/role.ts')).listRoles))
 }

@@ -16,31 +16,31 @@ export function addAliasCommands(program: Command): void {
     .option('--reason <text>', 'why; kept in the history, and in the log until it is redacted')
     .option('--expect <number>', 'the number it must point at now, 0 for none (default: what it points at now)')
     .option(...GLASS)
-    .action(lazily(async () => (await import('../commands/alias.ts')).setAlias))
+    .action(lazily(async () => (await import('../commands/alias/alias.ts')).setAlias))
 
   alias
     .command('remove <alias>')
     .description('remove an alias')
     .option('--reason <text>', 'why; kept in the history, and in the log until it is redacted')
     .option(...GLASS)
-    .action(lazily(async () => (await import('../commands/alias.ts')).removeAlias))
+    .action(lazily(async () => (await import('../commands/alias/alias.ts')).removeAlias))
 
   alias
     .command('rollback <alias>')
     .description('point an alias back to where it pointed before its last move')
     .option('--reason <text>', 'why; kept in the history, and in the log until it is redacted')
     .option(...GLASS)
-    .action(lazily(async () => (await import('../commands/alias.ts')).rollbackAlias))
+    .action(lazily(async () => (await import('../commands/alias/alias.ts')).rollbackAlias))
 
   alias
     .command('list <model>')
     .description('list the aliases of a model')
-    .action(lazily(async () => (await import('../commands/alias-list.ts')).listAliases))
+    .action(lazily(async () => (await import('../commands/alias/alias-list.ts')).listAliases))
 
   alias
     .command('history <model>')
     .description('list the moves of one alias (vad@production) or of all aliases of a model (vad)')
     .option('--limit <count>', 'at most so many, the newest', '50')
     .option('--all', 'all of them')
-    .action(lazily(async () => (await import('../commands/alias-list.ts')).listAliasMoves))
+    .action(lazily(async () => (await import('../commands/alias/alias-list.ts')).listAliasMoves))
 }

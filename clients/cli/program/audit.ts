@@ -12,19 +12,19 @@ export function addAuditCommands(program: Command): void {
     .command('export <file>')
     .description('write the whole log and its signed checkpoint to a file')
     .option('--format <format>', '«proof», which audit verify takes, or «cloudevents», one JSON event a line', 'proof')
-    .action(lazily(async () => (await import('../commands/audit.ts')).exportLog))
+    .action(lazily(async () => (await import('../commands/audit/audit.ts')).exportLog))
   audit
     .command('verify <file>')
     .description('check an export or a .tlog-proof: nothing changed, moved or missing; exit code 7 if it is not so')
     .option('--key <vkey>', KEY, collect)
     .option('--policy <file>', POLICY)
-    .action(lazily(async () => (await import('../commands/audit-verify.ts')).verify))
+    .action(lazily(async () => (await import('../commands/audit/audit-verify.ts')).verify))
   audit
     .command('consistency <old> <new>')
     .description('check that a newer export, or checkpoint with proof, continues an older one; exit code 7 if not')
     .option('--key <vkey>', KEY, collect)
     .option('--policy <file>', POLICY)
-    .action(lazily(async () => (await import('../commands/audit-verify.ts')).consistency))
+    .action(lazily(async () => (await import('../commands/audit/audit-verify.ts')).consistency))
   audit
     .command('monitor <address>')
     .description(
@@ -36,28 +36,28 @@ export function addAuditCommands(program: Command): void {
     .option('--once', 'look once, and end')
     .option('--every <seconds>', 'time between two looks', '60')
     .option('--stale-after <seconds>', 'complain when there is no newer checkpoint for so long')
-    .action(lazily(async () => (await import('../commands/audit-monitor.ts')).monitor))
+    .action(lazily(async () => (await import('../commands/audit/audit-monitor.ts')).monitor))
   audit
     .command('proof <event-id>')
     .description('write a proof that an event is in the log, and the event beside it')
     .option('--out <name>', 'name of the files, .tlog-proof and .json; default: the event id')
-    .action(lazily(async () => (await import('../commands/audit.ts')).proveEvent))
+    .action(lazily(async () => (await import('../commands/audit/audit.ts')).proveEvent))
   audit
     .command('checkpoint')
     .description('print the newest signed checkpoint')
     .option('--since <file>', 'prove before it that the log continues the checkpoint or export in this file')
     .option('--key <vkey>', `check its signature: ${KEY}`, collect)
     .option('--policy <file>', POLICY)
-    .action(lazily(async () => (await import('../commands/audit.ts')).showCheckpoint))
+    .action(lazily(async () => (await import('../commands/audit/audit.ts')).showCheckpoint))
   audit
     .command('health')
     .description('show how the log is, and its alarms: gaps, changed repeats, clocks; exit code 8 if there are any')
-    .action(lazily(async () => (await import('../commands/audit-health.ts')).health))
+    .action(lazily(async () => (await import('../commands/audit/audit-health.ts')).health))
   addPrivacyCommands(audit)
 }
 
 function addPrivacyCommands(audit: Command): void {
-  const load = () => import('../commands/audit-privacy.ts')
+  const load = () => import('../commands/audit/audit-privacy.ts')
   audit
     .command('redact <event-id>')
     .description('erase private values of an event, its reason above all; the log tells of it, and every proof holds')

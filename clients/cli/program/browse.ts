@@ -10,18 +10,18 @@ export function addBrowseCommands(program: Command): void {
     .option('--order-by <field>', 'for example: create_time desc, or metrics.f1 desc')
     .option('--limit <count>', 'at most so many', '50')
     .option('--all', 'all of them')
-    .action(lazily(async () => (await import('../commands/list.ts')).list))
+    .action(lazily(async () => (await import('../commands/model/list.ts')).list))
 
   program
     .command('show <ref>')
     .description('show a model or a version: facts, files, aliases')
-    .action(lazily(async () => (await import('../commands/show.ts')).show))
+    .action(lazily(async () => (await import('../commands/model/show.ts')).show))
 
   program
     .command('resolve <ref>')
     .description('print the version a reference points at, and its digest')
     .option('--at <time>', 'where the alias pointed then, for example 2026-11-23T05:40:00Z')
-    .action(lazily(async () => (await import('../commands/resolve.ts')).resolve))
+    .action(lazily(async () => (await import('../commands/alias/resolve.ts')).resolve))
 
   program
     .command('log [ref]')
@@ -33,7 +33,7 @@ export function addBrowseCommands(program: Command): void {
       'all of them; of a version also who read its list of files, without a ref also every file that was stored or read',
     )
     .option('-f, --follow', 'go on and print what happens')
-    .action(lazily(async () => (await import('../commands/log.ts')).log))
+    .action(lazily(async () => (await import('../commands/log/log.ts')).log))
 
   program
     .command('whoami')

@@ -20,16 +20,16 @@ export function addEvaluationCommands(program: Command): void {
     .option('--report <file-or-uri>', 'the report; of a file the digest is taken, its bytes stay where they are')
     .option('--report-digest <digest>', 'sha256:… of the report')
     .option('--summary <text>', 'in words, Markdown')
-    .action(lazily(async () => (await import('../commands/evaluation-add.ts')).addEvaluation))
+    .action(lazily(async () => (await import('../commands/evaluation/evaluation-add.ts')).addEvaluation))
   evaluation
     .command('list <ref>')
     .description('list the evaluations of a version, the newest first')
     .option('--suite <name>', 'only those of one suite')
     .option('--limit <count>', 'at most so many', '50')
     .option('--all', 'all of them')
-    .action(lazily(async () => (await import('../commands/evaluation.ts')).listEvaluations))
+    .action(lazily(async () => (await import('../commands/evaluation/evaluation.ts')).listEvaluations))
   evaluation
     .command('show <id>')
     .description('show an evaluation')
-    .action(lazily(async () => (await import('../commands/evaluation.ts')).showEvaluation))
+    .action(lazily(async () => (await import('../commands/evaluation/evaluation.ts')).showEvaluation))
 }

@@ -15,7 +15,7 @@ export function addGateCommands(program: Command): void {
       .description('guard aliases: gate create two-people --alias production --approvals 2')
       .option('--model <model>', 'only the aliases of this model (default: of all models of the namespace)'),
     { isNew: true },
-  ).action(lazily(async () => (await import('../commands/gate-changes.ts')).createGate))
+  ).action(lazily(async () => (await import('../commands/gate/gate-changes.ts')).createGate))
   const update = addRules(
     gate.command('update <gate>').description('change what a gate asks for; what is not given stays as it is'),
     { isNew: false },
@@ -23,13 +23,13 @@ export function addGateCommands(program: Command): void {
   update
     .addOption(new Option('--no-conditions', 'ask for no conditions').conflicts('condition'))
     .addOption(new Option('--no-approvers', 'let whoever may approve do so').conflicts('approver'))
-    .action(lazily(async () => (await import('../commands/gate-changes.ts')).updateGate))
+    .action(lazily(async () => (await import('../commands/gate/gate-changes.ts')).updateGate))
   gate
     .command('delete <gate>')
     .description('guard no more; its history stays')
     .option(...REASON)
     .option('--yes', 'do not ask')
-    .action(lazily(async () => (await import('../commands/gate-changes.ts')).deleteGate))
+    .action(lazily(async () => (await import('../commands/gate/gate-changes.ts')).deleteGate))
   addReads(gate)
 }
 
@@ -47,7 +47,7 @@ function addRules(command: Command, { isNew }: { isNew: boolean }): Command {
 }
 
 function addReads(gate: Command): void {
-  const load = () => import('../commands/gate.ts')
+  const load = () => import('../commands/gate/gate.ts')
   gate
     .command('show <gate>')
     .description('show what a gate asks for')
@@ -67,5 +67,5 @@ function addReads(gate: Command): void {
     .description('try whether a version meets the gates of an alias, or rules that are no gate yet; exit code 8 if not')
     .option('--condition <condition>', `instead of the gates: ${CONDITION}`, collect)
     .option('--file <file>', 'instead of the gates: rules as JSON; - for stdin')
-    .action(lazily(async () => (await import('../commands/gate-test.ts')).testGate))
+    .action(lazily(async () => (await import('../commands/gate/gate-test.ts')).testGate))
 }

@@ -18,7 +18,7 @@ function addModels(model: Command): void {
     .option('--description <text>', 'what it is for, Markdown')
     .option('--owner <name>', 'who answers for it (default: you)')
     .option('--label <name=value>', 'label; repeatable', collect)
-    .action(lazily(async () => (await import('../commands/model.ts')).createModel))
+    .action(lazily(async () => (await import('../commands/model/model.ts')).createModel))
   model
     .command('update <model>')
     .description('change description, owner or labels')
@@ -26,28 +26,28 @@ function addModels(model: Command): void {
     .option('--owner <name>', 'who answers for it')
     .option('--label <name=value>', 'add or change a label; repeatable', collect)
     .option('--remove-label <name>', 'remove a label; repeatable', collect)
-    .action(lazily(async () => (await import('../commands/model.ts')).updateModel))
+    .action(lazily(async () => (await import('../commands/model/model.ts')).updateModel))
   model
     .command('rename <model> <new-name>')
     .description('give a model another name; the old one keeps leading to it')
     .option(...REASON)
-    .action(lazily(async () => (await import('../commands/model.ts')).renameModel))
+    .action(lazily(async () => (await import('../commands/model/model.ts')).renameModel))
   model
     .command('archive <model>')
     .description('take a model out of use; its versions can still be pulled')
     .option(...REASON)
-    .action(lazily(async () => (await import('../commands/model.ts')).archiveModel))
+    .action(lazily(async () => (await import('../commands/model/model.ts')).archiveModel))
   model
     .command('unarchive <model>')
     .description('take an archived model into use again')
     .option(...REASON)
-    .action(lazily(async () => (await import('../commands/model.ts')).unarchiveModel))
+    .action(lazily(async () => (await import('../commands/model/model.ts')).unarchiveModel))
   model
     .command('delete <model>')
     .description('delete an archived model without aliases, with all its versions')
     .option(...REASON)
     .option('--yes', 'do not ask')
-    .action(lazily(async () => (await import('../commands/model.ts')).deleteModel))
+    .action(lazily(async () => (await import('../commands/model/model.ts')).deleteModel))
 }
 
 function addVersions(version: Command): void {
@@ -58,13 +58,13 @@ function addVersions(version: Command): void {
     .option('--card <file>', 'model card, a Markdown file')
     .option('--label <name=value>', 'add or change a label; repeatable', collect)
     .option('--remove-label <name>', 'remove a label; repeatable', collect)
-    .action(lazily(async () => (await import('../commands/version.ts')).updateVersion))
+    .action(lazily(async () => (await import('../commands/model/version.ts')).updateVersion))
   version
     .command('delete <ref>')
     .description('delete a version that no alias points at; its number is never given again')
     .option(...REASON)
     .option('--yes', 'do not ask')
-    .action(lazily(async () => (await import('../commands/version.ts')).deleteVersion))
+    .action(lazily(async () => (await import('../commands/model/version.ts')).deleteVersion))
 }
 
 function addNamespaces(namespace: Command): void {
@@ -72,14 +72,14 @@ function addNamespaces(namespace: Command): void {
     .command('create <name>')
     .description('make a namespace')
     .option('--description <text>', 'what it is for, Markdown')
-    .action(lazily(async () => (await import('../commands/namespace.ts')).createNamespace))
+    .action(lazily(async () => (await import('../commands/model/namespace.ts')).createNamespace))
   namespace
     .command('list')
     .description('list the namespaces you may read')
-    .action(lazily(async () => (await import('../commands/namespace.ts')).listNamespaces))
+    .action(lazily(async () => (await import('../commands/model/namespace.ts')).listNamespaces))
   namespace
     .command('delete <name>')
     .description('delete an empty namespace')
     .option(...REASON)
-    .action(lazily(async () => (await import('../commands/namespace.ts')).deleteNamespace))
+    .action(lazily(async () => (await import('../commands/model/namespace.ts')).deleteNamespace))
 }

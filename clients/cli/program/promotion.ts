@@ -16,11 +16,11 @@ export function addPromotionCommands(program: Command): void {
     .option('--state <state>', `only those that are ${STATES}`)
     .option('--limit <count>', 'at most so many', '50')
     .option('--all', 'all of them')
-    .action(lazily(async () => (await import('../commands/promotion.ts')).listPromotions))
+    .action(lazily(async () => (await import('../commands/promotion/promotion.ts')).listPromotions))
   promotion
     .command('show <id>')
     .description('show a promotion: what its gates say, and who approved it')
-    .action(lazily(async () => (await import('../commands/promotion.ts')).showPromotion))
+    .action(lazily(async () => (await import('../commands/promotion/promotion.ts')).showPromotion))
   addVotes(promotion)
 }
 
@@ -28,11 +28,11 @@ function addRequest(command: Command): void {
   command
     .description('ask to point an alias at a version; done at once where its gates are met and nobody must approve')
     .requiredOption(...WHY)
-    .action(lazily(async () => (await import('../commands/promote.ts')).requestPromotion))
+    .action(lazily(async () => (await import('../commands/promotion/promote.ts')).requestPromotion))
 }
 
 function addVotes(promotion: Command): void {
-  const load = () => import('../commands/promotion-votes.ts')
+  const load = () => import('../commands/promotion/promotion-votes.ts')
   promotion
     .command('approve <id>')
     .description('approve a promotion; with the last approval it asks for, the alias moves')

@@ -1,7 +1,7 @@
 // push and pull.
 import { Option, type Command } from 'commander'
 import { lazily } from '../context.ts'
-import { LANE_CHOICES } from '../lanes/choices.ts'
+import { LANE_CHOICES } from '../transfer/choices.ts'
 import { collect } from './collect.ts'
 
 export function addTransferCommands(program: Command): void {
@@ -35,7 +35,7 @@ export function addTransferCommands(program: Command): void {
     .addOption(laneOption())
     .option('--no-create', 'fail when the model does not exist')
     .addOption(new Option('--create', 'make the model when it does not exist').default(true))
-    .action(lazily(async () => (await import('../commands/push.ts')).push))
+    .action(lazily(async () => (await import('../commands/transfer/push.ts')).push))
 
   program
     .command('pull <ref> <directory>')
@@ -47,7 +47,7 @@ export function addTransferCommands(program: Command): void {
       '--cache-size <size>',
       'how large the cache may become (default: MODELKEEP_CACHE_SIZE or 20GiB); 0 for none',
     )
-    .action(lazily(async () => (await import('../commands/pull.ts')).pull))
+    .action(lazily(async () => (await import('../commands/transfer/pull.ts')).pull))
 }
 
 function laneOption(): Option {
@@ -64,9 +64,9 @@ export function addCacheCommands(program: Command): void {
   cache
     .command('show')
     .description('where the cache is and how full')
-    .action(lazily(async () => (await import('../commands/cache.ts')).cacheShow))
+    .action(lazily(async () => (await import('../commands/transfer/cache.ts')).cacheShow))
   cache
     .command('clear')
     .description('remove all that is in it')
-    .action(lazily(async () => (await import('../commands/cache.ts')).cacheClear))
+    .action(lazily(async () => (await import('../commands/transfer/cache.ts')).cacheClear))
 }

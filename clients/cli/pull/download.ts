@@ -1,6 +1,6 @@
 // One file of a pull: parts that are on disk and right are kept, the others are fetched in parallel, and the whole is
 // hashed behind them.
-import { forEach, type Slots } from '../pool.ts'
+import { forEach, type Slots } from '../transfer/pool.ts'
 import { fetchPart, type PartJob } from './fetch-part.ts'
 import { distrust } from './manifest.ts'
 import { wholeFile } from './parts.ts'

@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import type { Version } from '#gen/modelkeep/metadata/v1/version_pb.ts'
-import { Complaint } from '../complaint.ts'
-import { findListProblem } from '../paths.ts'
-import { unary, type Registry } from '../registry.ts'
+import { Complaint } from '../terminal/cli-error.ts'
+import { findListProblem } from '../transfer/paths.ts'
+import { unary, type Registry } from '../connection/registry.ts'
 
 /** Where ModelPack keeps a layer's path. */
 const PATH_ANNOTATION = 'org.cncf.model.filepath'

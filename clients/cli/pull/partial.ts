@@ -2,8 +2,8 @@
 import { constants } from 'node:fs'
 import { chmod, lstat, mkdir, open, readdir, rm, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { Complaint } from '../complaint.ts'
-import { foldPath } from '../paths.ts'
+import { Complaint } from '../terminal/cli-error.ts'
+import { foldPath } from '../transfer/paths.ts'
 import { isRunning } from '../settings.ts'
 
 export interface Places {

@@ -2,8 +2,8 @@
 import type { Blob } from '#gen/modelkeep/artifact/v1/blob_pb.ts'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { DirectService, type SignedRequest } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
-import type { Lanes } from '../lanes/lanes.ts'
-import { unary, type Registry } from '../registry.ts'
+import type { Lanes } from '../transfer/lanes.ts'
+import { unary, type Registry } from '../connection/registry.ts'
 import { distrust, type RemoteFile } from './manifest.ts'
 import { partsOf, type FilePart } from './parts.ts'
 

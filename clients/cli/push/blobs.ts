@@ -1,14 +1,13 @@
 // Sends what the registry lacks: small files in one stream each, large ones in parts.
 import { open } from 'node:fs/promises'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
-import type { Lanes } from '../lanes/lanes.ts'
-import { forEach, Slots } from '../pool.ts'
-import type { Progress } from '../progress.ts'
-import { unary, type Registry } from '../registry.ts'
-import { retry } from '../retry.ts'
+import { forEach, Slots } from '../transfer/pool.ts'
+import { unary, type Registry } from '../connection/registry.ts'
+import { retry } from '../connection/retry.ts'
 import { readChunks } from './chunks.ts'
 import { refuseChanged, type HashedFile } from './files.ts'
 import { sendParts } from './parts.ts'
+import type { Sending } from './sending.ts'
 
 /** Up to here a blob goes in one stream: what is lost with a connection is soon sent again. */
 const SMALL_BYTES = 16 * 1024 * 1024
@@ -40,18 +39,6 @@ export async function findMissing(registry: Registry, namespace: string, files: 
     missing.push(...missingDigests.flatMap((digest) => byDigest.get(digest) ?? []))
   }
   return missing
-}
-
-/** What all files of a push share. */
-export interface Sending {
-  registry: Registry
-  namespace: string
-  lanes: Lanes
-  /** For parts on their way. */
-  slots: Slots
-  /** For parts in memory. */
-  held: Slots
-  progress: Progress
 }
 
 /** Sends them; how many bytes really went over the line comes back. */

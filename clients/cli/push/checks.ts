@@ -1,8 +1,8 @@
 // What the registry would refuse in the end, found before anything is sent or made. The rules are the registry's.
 import type { VersionFacts } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
 import { ModelState } from '#gen/modelkeep/metadata/v1/model_pb.ts'
-import { Complaint, complainUsage } from '../complaint.ts'
-import { requireNamespace, type Registry } from '../registry.ts'
+import { Complaint, complainUsage } from '../terminal/cli-error.ts'
+import { requireNamespace, type Registry } from '../connection/registry.ts'
 import { findModel, findVersion } from './register.ts'
 
 const SEMVER =

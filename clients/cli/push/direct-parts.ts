@@ -2,9 +2,9 @@
 // after, for several parts at a time.
 import type { Client } from '@connectrpc/connect'
 import { DirectService, type SignedRequest } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
-import { Batcher } from '#lib/batcher.ts'
-import { unary, type Registry } from '../registry.ts'
-import type { Outcome, Part } from './send-part.ts'
+import { Batcher } from '#lib/process/batcher.ts'
+import { unary, type Registry } from '../connection/registry.ts'
+import type { Outcome, Part } from './sending.ts'
 
 /** In one call, while others are on their way. */
 const TOGETHER = 4

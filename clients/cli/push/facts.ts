@@ -13,7 +13,7 @@ import {
   type VersionFacts,
 } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
 import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
-import { complainUsage } from '../complaint.ts'
+import { complainUsage } from '../terminal/cli-error.ts'
 import type { Context } from '../context.ts'
 import {
   parseDataset,
@@ -24,10 +24,10 @@ import {
   parseRun,
   parseSignature,
   parseSource,
-} from '../facts.ts'
-import { findGitSource } from '../git.ts'
-import { parseVersionRef } from '../refs.ts'
-import { unary } from '../registry.ts'
+} from '../arguments/facts.ts'
+import { findGitSource } from './git.ts'
+import { parseVersionRef } from '../arguments/refs.ts'
+import { unary } from '../connection/registry.ts'
 import { checkFacts } from './checks.ts'
 
 export interface FactOptions {

@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { lstat, readdir, realpath, stat } from 'node:fs/promises'
 import { basename, join, resolve, sep } from 'node:path'
-import { Complaint } from '../complaint.ts'
-import { findListProblem } from '../paths.ts'
-import type { Progress } from '../progress.ts'
+import { Complaint } from '../terminal/cli-error.ts'
+import { findListProblem } from '../transfer/paths.ts'
+import type { Progress } from '../terminal/progress.ts'
 
 const READ_BYTES = 1024 * 1024
 const MAX_FILES = 100_000

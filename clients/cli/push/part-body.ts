@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
-import { Slots } from '../pool.ts'
+import { Slots } from '../transfer/pool.ts'
 import { hashRange, readChunks } from './chunks.ts'
-import type { Part } from './send-part.ts'
+import type { Part } from './sending.ts'
 
 /** Parts of this size are held in memory; larger ones, of blobs beyond 300 GB, are read again for each try. */
 const MAX_HELD_BYTES = 32 * 1024 * 1024

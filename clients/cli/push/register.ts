@@ -11,9 +11,9 @@ import {
   VersionService,
   type CreateVersionRequest,
 } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
-import { reasonOf } from '#lib/fault.ts'
-import { unary, type Registry } from '../registry.ts'
-import { modelRef, type VersionRef } from '../refs.ts'
+import { reasonOf } from '#lib/errors/read-error.ts'
+import { unary, type Registry } from '../connection/registry.ts'
+import { modelRef, type VersionRef } from '../arguments/refs.ts'
 import type { HashedFile } from './files.ts'
 
 /** Hashing and writing a manifest of 100,000 files takes its time. */

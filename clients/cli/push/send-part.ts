@@ -2,18 +2,12 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { Upload } from '#gen/modelkeep/artifact/v1/upload_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
-import { putToStore } from '../lanes/store-http.ts'
-import { retry } from '../retry.ts'
-import type { Sending } from './blobs.ts'
+import { putToStore } from '../transfer/store-http.ts'
+import { retry } from '../connection/retry.ts'
 import type { DirectParts } from './direct-parts.ts'
 import { refuseChanged, type HashedFile } from './files.ts'
 import { readPart, type PartBody } from './part-body.ts'
-
-export interface Part {
-  number: number
-  offset: number
-  size: number
-}
+import type { Outcome, Part, Sending } from './sending.ts'
 
 interface PartJob extends Sending {
   file: HashedFile
@@ -21,9 +15,6 @@ interface PartJob extends Sending {
   upload: Upload
   direct: DirectParts
 }
-
-/** `not needed`: the registry has got the blob meanwhile. */
-export type Outcome = 'sent' | 'not needed'
 
 export async function sendPart(job: PartJob, part: Part): Promise<Outcome> {
   const { signal } = job.registry

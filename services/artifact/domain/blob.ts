@@ -1,5 +1,5 @@
 // Sizes of blobs and their parts.
-import { failField, failLimit } from '#lib/errors.ts'
+import { failField, failLimit } from '#lib/errors/errors.ts'
 
 const MIB = 1024 * 1024
 export const MAX_BLOB_BYTES = 5 * 1024 * 1024 * MIB

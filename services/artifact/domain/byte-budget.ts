@@ -1,6 +1,6 @@
 // A bound on the bytes that a process holds for its callers. Who finds no room waits in line for a moment; and nobody has
 // all of it, so that one who takes much does not shut the others out.
-import { fail } from '#lib/errors.ts'
+import { fail } from '#lib/errors/errors.ts'
 
 interface Waiting {
   who: string

@@ -1,6 +1,6 @@
 // The bytes of a part while they come in. Whoever stores or hashes them need not wait for the last: their number and their
 // digest were announced before the first.
-import { PieceList } from '#lib/piece-list.ts'
+import { PieceList } from '#lib/byte-streams/piece-list.ts'
 import { KEPT_BYTES } from './part-buffer.ts'
 
 /** Fewer are no news to those who wait: to pass on each block by itself costs the service 7 % more. */

@@ -1,5 +1,5 @@
 // The two ways that bytes can take: through the service in a stream, or straight between client and store.
-import { fail } from '#lib/errors.ts'
+import { fail } from '#lib/errors/errors.ts'
 
 /** Which of them the installation allows. */
 export const LANES = ['any', 'stream', 'direct'] as const

@@ -1,8 +1,8 @@
 // A version's files as an OCI image manifest with ModelPack media types, in one canonical form: fixed order of keys,
 // files by path, no white space, no times. What is stored is never written again from its meaning.
 import { createHash } from 'node:crypto'
-import { fail, failField, failLimit } from '#lib/errors.ts'
-import { parseDigest } from '#lib/ids.ts'
+import { fail, failField, failLimit } from '#lib/errors/errors.ts'
+import { parseDigest } from '#lib/values/ids.ts'
 import { parseBlobSize } from './blob.ts'
 import { parseMediaType } from './media-type.ts'
 import { checkPathsTogether, comparePaths, parsePath } from './path.ts'

@@ -1,6 +1,6 @@
 // The ModelPack media types of single, unpacked files.
 // https://github.com/modelpack/model-spec/blob/main/docs/spec.md
-import { failField } from '#lib/errors.ts'
+import { failField } from '#lib/errors/errors.ts'
 
 const WEIGHT = 'application/vnd.cncf.model.weight.v1.raw'
 const WEIGHT_CONFIG = 'application/vnd.cncf.model.weight.config.v1.raw'

@@ -1,5 +1,5 @@
 // Names of namespaces. Which of them exist is the metadata service's to know; here a role on the name decides.
-import { failField } from '#lib/errors.ts'
+import { failField } from '#lib/errors/errors.ts'
 
 const DEFAULT_NAMESPACE = 'default'
 const NAMESPACE = /^[a-z0-9][a-z0-9-]{0,62}$/

@@ -1,6 +1,6 @@
 // The bytes of one part as they came.
 import { createHash } from 'node:crypto'
-import { PieceList } from '#lib/piece-list.ts'
+import { PieceList } from '#lib/byte-streams/piece-list.ts'
 
 /** An HTTP/2 frame is 16 KiB: a thousand writes of these to the store cost more than the copies into fewer. */
 export const KEPT_BYTES = 64 * 1024

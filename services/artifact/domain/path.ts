@@ -1,5 +1,5 @@
 // The paths of a manifest's files: such that every common file system can hold them side by side.
-import { failField } from '#lib/errors.ts'
+import { failField } from '#lib/errors/errors.ts'
 
 const MAX_PATH_BYTES = 1024
 const MAX_SEGMENT_BYTES = 255

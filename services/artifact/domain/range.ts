@@ -1,5 +1,5 @@
 // A range of a blob's bytes.
-import { fail, failField } from '#lib/errors.ts'
+import { fail, failField } from '#lib/errors/errors.ts'
 
 export interface Range {
   offset: number

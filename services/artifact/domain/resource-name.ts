@@ -1,6 +1,6 @@
 // Names of blobs in google.bytestream, as Bazel's Remote Execution API forms them. The instance is the namespace.
 import { createHash } from 'node:crypto'
-import { failField } from '#lib/errors.ts'
+import { failField } from '#lib/errors/errors.ts'
 import { parseBlobSize } from './blob.ts'
 import { parseNamespace } from './namespace.ts'
 

@@ -1,5 +1,5 @@
 // A bound on the streams of bytes that a process serves at a time.
-import { fail } from '#lib/errors.ts'
+import { fail } from '#lib/errors/errors.ts'
 
 export class StreamLimit {
   readonly #limit: number

@@ -12,9 +12,9 @@ import {
 import { rfc3339, toTimestamp } from '#lib/store/time.ts'
 import { partCountOf } from '../domain/blob.ts'
 import { readManifest } from '../domain/manifest.ts'
-import type { KnownBlob } from '../store/blob.ts'
-import type { Manifest as StoredManifest } from '../store/manifest.ts'
-import type { Upload as StoredUpload, UploadPart as StoredPart } from '../store/upload.ts'
+import type { KnownBlob } from '../store/blobs/blob.ts'
+import type { Manifest as StoredManifest } from '../store/blobs/manifest.ts'
+import type { Upload as StoredUpload, UploadPart as StoredPart } from '../store/uploads/upload.ts'
 
 const SHA256_BYTES = 32
 

@@ -1,6 +1,6 @@
 // Where bytes lie. Two kinds: an S3 server, and a directory for one process on one machine.
 import { createHash, randomUUID } from 'node:crypto'
-import { ModelkeepError } from '#lib/errors.ts'
+import { ModelkeepError } from '#lib/errors/errors.ts'
 import { follow } from '../domain/coming-part.ts'
 
 /** Keys come from `newObjectKey` alone; nothing that a caller sent is ever part of one. */

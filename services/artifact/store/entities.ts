@@ -1,11 +1,11 @@
 import { OUTBOX_ENTITIES } from '#lib/store/outbox.ts'
 import { AnsweredRequest } from '#lib/store/requests.ts'
-import { Blob, NamespaceBlob } from './blob.ts'
+import { Blob, NamespaceBlob } from './blobs/blob.ts'
 import { Chore } from './chore.ts'
-import { DoomedObject } from './doomed-object.ts'
+import { DoomedObject } from './garbage/doomed-object.ts'
 import { Installation } from './installation.ts'
-import { Manifest, ManifestBlob, ManifestHold } from './manifest.ts'
-import { Upload, UploadPart } from './upload.ts'
+import { Manifest, ManifestBlob, ManifestHold } from './blobs/manifest.ts'
+import { Upload, UploadPart } from './uploads/upload.ts'
 
 export const ENTITIES = [
   ...OUTBOX_ENTITIES,

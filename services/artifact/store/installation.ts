@@ -3,8 +3,8 @@
 // and what it lacks is not lost.
 import { defineEntity, p } from '@mikro-orm/postgresql'
 import { randomUUID } from 'node:crypto'
-import { fail, ModelkeepError } from '#lib/errors.ts'
-import type { Logger } from '#lib/log.ts'
+import { fail, ModelkeepError } from '#lib/errors/errors.ts'
+import type { Logger } from '#lib/process/log.ts'
 import { forkFor, type Database, type EntityManager } from '#lib/store/database.ts'
 import { timeColumn } from '#lib/store/time.ts'
 import { MARKS, type ByteStore } from './byte-store.ts'

@@ -1,5 +1,5 @@
 // Whether the log as it is now continues what was signed before.
-import { verifyConsistency } from '#lib/merkle-proof.ts'
+import { verifyConsistency } from '#lib/tlog/merkle-proof.ts'
 
 export interface Tree {
   size: number

@@ -1,4 +1,4 @@
-import { failField } from '#lib/errors.ts'
+import { failField } from '#lib/errors/errors.ts'
 
 /** A position in the log. */
 export function parseIndex(index: bigint, field: string): number {

@@ -1,5 +1,5 @@
 // An event on its way into the log, and whether it may enter.
-import { fail } from '#lib/errors.ts'
+import { fail } from '#lib/errors/errors.ts'
 import { randomBytes } from 'node:crypto'
 import { canonicalJson, encodeLeaf, holdsEvent } from './leaf.ts'
 import type { RetentionClass } from './retention.ts'

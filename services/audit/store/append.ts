@@ -1,12 +1,12 @@
 // Writing the log: under the lock of its head row, so that indexes are contiguous and follow commit order, whatever
 // the number of replicas.
 import { sql } from 'kysely'
-import { hashLeaf, HASH_BYTES, rootOf, type Range } from '#lib/merkle.ts'
+import { hashLeaf, HASH_BYTES, rootOf, type Range } from '#lib/tlog/merkle.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { sealEvent, type NewEvent, type StoredEvent } from '../domain/event.ts'
 import type { Opening } from '../domain/private.ts'
 import { insertOpenings, readOpenings } from './private.ts'
-import { growTree } from '#lib/tiles.ts'
+import { growTree } from '#lib/tlog/tiles.ts'
 
 /** The log, as its locked head row says. */
 export interface LockedLog {

@@ -1,7 +1,7 @@
 // What a filter over the log may name.
 import { sql, type RawBuilder } from 'kysely'
-import { failField } from '#lib/errors.ts'
-import { parseFilter } from '#lib/filter.ts'
+import { failField } from '#lib/errors/errors.ts'
+import { parseFilter } from '#lib/lists/filter.ts'
 import {
   compare,
   textField,

@@ -1,9 +1,9 @@
 // The tree for those who ask for proofs. Tiles that were read are kept in memory, with the hashes of the subtrees over
 // theirs, as far as a checkpoint is signed over them: that part never changes. What came after the last checkpoint may be
 // lost with a database that fails, and other entries come in its place.
-import { consistencyParts, HASH_BYTES, inclusionParts, type Node } from '#lib/merkle.ts'
+import { consistencyParts, HASH_BYTES, inclusionParts, type Node } from '#lib/tlog/merkle.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
-import { foldParts, keyOf, TileTree, tilesOf, widthIn, type TileName } from '#lib/tiles.ts'
+import { foldParts, keyOf, TileTree, tilesOf, widthIn, type TileName } from '#lib/tlog/tiles.ts'
 import { findNewestSigned } from './checkpoint.ts'
 import { readLogSize } from './read.ts'
 import { readTiles } from './tiles.ts'

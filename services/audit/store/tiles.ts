@@ -1,8 +1,8 @@
 // Reading the tree as it is stored: its head, tiles, and the hashes that a proof is made of.
 import { sql } from 'kysely'
-import { consistencyParts, HASH_BYTES } from '#lib/merkle.ts'
+import { consistencyParts, HASH_BYTES } from '#lib/tlog/merkle.ts'
 import type { EntityManager } from '#lib/store/database.ts'
-import { hashParts, tilesOf, type Tile, type TileName } from '#lib/tiles.ts'
+import { hashParts, tilesOf, type Tile, type TileName } from '#lib/tlog/tiles.ts'
 
 export interface Head {
   size: number

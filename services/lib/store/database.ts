@@ -6,15 +6,11 @@ import { translateFault } from './faults.ts'
 export type Database = MikroORM
 export type { EntityManager }
 
-export interface DatabaseOptions {
-  /** `postgresql://user:password@host:port/database?sslmode=…`. */
-  url: string
+interface DatabaseOptions extends StoreOptions {
   /** The service's schema. */
   schema: string
   /** Role taken on by every connection, so that the service has no more rights than it needs. */
   role?: string
-  /** Most connections held at a time. Default 10. */
-  poolSize?: number
   entities: NonNullable<Options['entities']>
   migrations: (new (...args: ConstructorParameters<typeof Migration>) => Migration)[]
 }
@@ -22,7 +18,29 @@ export interface DatabaseOptions {
 /** Services may share a database, each with a schema of its own. */
 const SCHEMAS = ['metadata', 'artifact', 'audit', 'public']
 
-export function openDatabase(options: DatabaseOptions): Database {
+export interface ServiceStore {
+  /** The store as the running service sees it: with the rights of its role. */
+  openStore: (options: StoreOptions) => Database
+  /** The store as its owner, for migrations. */
+  openOwnedStore: (options: StoreOptions) => Database
+}
+
+export interface StoreOptions {
+  /** `postgresql://user:password@host:port/database?sslmode=…`. */
+  url: string
+  /** Most connections held at a time. Default 10. */
+  poolSize?: number
+}
+
+/** The store of a service, whose role is named after its schema. */
+export function defineStore(store: Pick<DatabaseOptions, 'schema' | 'entities' | 'migrations'>): ServiceStore {
+  return {
+    openStore: (options) => openDatabase({ ...store, ...options, role: `modelkeep_${store.schema}` }),
+    openOwnedStore: (options) => openDatabase({ ...store, ...options }),
+  }
+}
+
+function openDatabase(options: DatabaseOptions): Database {
   const settings = [`search_path=${options.schema}`, 'TimeZone=UTC']
   if (options.role) settings.push(`role=${options.role}`)
   return new MikroORM({

@@ -1,5 +1,5 @@
 // The database's refusals as Modelkeep's errors. What is not listed stays what it is: a fault, logged and told as INTERNAL.
-import { ModelkeepError } from '../errors.ts'
+import { ModelkeepError } from '../errors/errors.ts'
 
 /** SQLSTATEs after which the same transaction may succeed: serialization failure, deadlock, lock not
  * available. */

@@ -1,7 +1,7 @@
 // Filter trees as SQL conditions. Fields come from a fixed table; values are always parameters.
 import { sql, type RawBuilder } from 'kysely'
-import { failField } from '../errors.ts'
-import type { Filter, FilterValue, Operator } from '../filter.ts'
+import { failField } from '../errors/errors.ts'
+import type { Filter, FilterValue, Operator } from '../lists/filter.ts'
 
 export type Condition = RawBuilder<boolean>
 

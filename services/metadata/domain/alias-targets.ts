@@ -1,4 +1,4 @@
-import { failField, failLimit } from '#lib/errors.ts'
+import { failField, failLimit } from '#lib/errors/errors.ts'
 import { parseAliasName, parseNumber } from './names.ts'
 
 const MAX_TARGETS = 100

@@ -1,7 +1,7 @@
 // Conditions of gates in CEL: checked when a gate is written, evaluated against a candidate. Nothing in an expression can
 // take long: it is short, its macros do not nest, lists are bounded, and regular expressions are RE2's.
 import { celEnv, isCelError, parse, plan, type CelInput } from '@bufbuild/cel'
-import { failField, failLimit } from '#lib/errors.ts'
+import { failField, failLimit } from '#lib/errors/errors.ts'
 import { parseText } from './text.ts'
 
 const MAX_EXPRESSION_BYTES = 2048

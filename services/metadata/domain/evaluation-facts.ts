@@ -1,8 +1,8 @@
 // What was measured of a version: checked once, never changed.
 import { DatasetRole, type Dataset } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
 import { Verdict, type EvaluationFacts } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
-import { failField } from '#lib/errors.ts'
-import { parseDigest } from '#lib/ids.ts'
+import { failField } from '#lib/errors/errors.ts'
+import { parseDigest } from '#lib/values/ids.ts'
 import { checkDataset, checkMetrics, parseUri } from './facts.ts'
 import { parseLine, parseRequiredLine, parseText } from './text.ts'
 

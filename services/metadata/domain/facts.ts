@@ -11,8 +11,8 @@ import type {
   TensorSpec,
   VersionFacts,
 } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
-import { failField, failLimit } from '#lib/errors.ts'
-import { parseUuid } from '#lib/ids.ts'
+import { failField, failLimit } from '#lib/errors/errors.ts'
+import { parseUuid } from '#lib/values/ids.ts'
 import { parseLine, parseRequiredLine, parseText } from './text.ts'
 import { parseTime } from './times.ts'
 import { parseValue } from './values.ts'

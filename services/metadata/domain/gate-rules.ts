@@ -2,7 +2,7 @@
 import { toJsonString } from '@bufbuild/protobuf'
 import type { Duration } from '@bufbuild/protobuf/wkt'
 import { GateRulesSchema, type GateRules } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
-import { failField, failLimit } from '#lib/errors.ts'
+import { failField, failLimit } from '#lib/errors/errors.ts'
 import { checkExpression } from './condition.ts'
 import { parsePrincipal } from './identity.ts'
 import { parseNamespaceName } from './names.ts'

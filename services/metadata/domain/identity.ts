@@ -1,5 +1,5 @@
 // What tokens and roles may be called.
-import { failField } from '#lib/errors.ts'
+import { failField } from '#lib/errors/errors.ts'
 import { DEFAULT_NAMESPACE } from './names.ts'
 import { parseLine } from './text.ts'
 

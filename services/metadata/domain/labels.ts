@@ -1,4 +1,4 @@
-import { failField, failLimit } from '#lib/errors.ts'
+import { failField, failLimit } from '#lib/errors/errors.ts'
 import { countCharacters, isLine, parseLine } from './text.ts'
 
 const MAX_LABELS = 64

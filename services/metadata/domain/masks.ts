@@ -1,4 +1,4 @@
-import { failField } from '#lib/errors.ts'
+import { failField } from '#lib/errors/errors.ts'
 
 /** The fields an update changes: at least one, all of them known. */
 export function parseMask<const Field extends string>(

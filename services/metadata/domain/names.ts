@@ -1,4 +1,4 @@
-import { failField, failLimit } from '#lib/errors.ts'
+import { failField, failLimit } from '#lib/errors/errors.ts'
 
 export const DEFAULT_NAMESPACE = 'default'
 /** The computed alias: the highest READY number. */

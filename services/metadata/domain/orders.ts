@@ -1,4 +1,4 @@
-import { failField } from '#lib/errors.ts'
+import { failField } from '#lib/errors/errors.ts'
 import { parseLine, parseRequiredLine } from './text.ts'
 
 const MAX_METRIC_CHARACTERS = 255

@@ -1,6 +1,6 @@
 // References as callers give them, and as people write them.
-import { failField } from '#lib/errors.ts'
-import { parseDigest, parseUuid } from '#lib/ids.ts'
+import { failField } from '#lib/errors/errors.ts'
+import { parseDigest, parseUuid } from '#lib/values/ids.ts'
 import { parseModelName, parseNamespace, parseNumber, parseSelectorAlias, parseSemver } from './names.ts'
 
 /** A model by id, or by namespace and name. */

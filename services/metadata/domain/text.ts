@@ -1,4 +1,4 @@
-import { failField, failLimit } from '#lib/errors.ts'
+import { failField, failLimit } from '#lib/errors/errors.ts'
 
 export const MAX_DESCRIPTION_BYTES = 65_536
 export const MAX_REASON_BYTES = 2048

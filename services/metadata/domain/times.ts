@@ -1,4 +1,4 @@
-import { failField } from '#lib/errors.ts'
+import { failField } from '#lib/errors/errors.ts'
 
 const YEAR_1 = -62_135_596_800n
 const YEAR_10_000 = 253_402_300_800n

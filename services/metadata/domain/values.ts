@@ -1,5 +1,5 @@
 import type { Value } from '@bufbuild/protobuf/wkt'
-import { failField, failLimit } from '#lib/errors.ts'
+import { failField, failLimit } from '#lib/errors/errors.ts'
 
 const MAX_VALUE_BYTES = 8192
 const MAX_VALUE_DEPTH = 32

@@ -1,7 +1,7 @@
 // What a page token may bring into SQL. A token is no secret: anybody can make one with other keys.
-import { failField } from '#lib/errors.ts'
-import { isUuid } from '#lib/ids.ts'
-import type { Page, PageKey } from '#lib/pages.ts'
+import { failField } from '#lib/errors/errors.ts'
+import { isUuid } from '#lib/values/ids.ts'
+import type { Page, PageKey } from '#lib/lists/pages.ts'
 
 type Check = (key: PageKey) => boolean
 

@@ -10,9 +10,9 @@ import {
 import { PromotionSchema, PromotionState, type Promotion } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
 import { toTimestamp } from '#lib/store/time.ts'
 import { countsFor } from '../domain/approvals.ts'
-import type { GateRevisionRow } from '../store/gate-revisions.ts'
-import type { GateRow } from '../store/gate-rows.ts'
-import type { PromotionRow } from '../store/promotion-rows.ts'
+import type { GateRevisionRow } from '../store/governance/gate-revisions.ts'
+import type { GateRow } from '../store/governance/gate-rows.ts'
+import type { PromotionRow } from '../store/governance/promotion-rows.ts'
 import { etagOf } from './present.ts'
 
 export function presentGate(row: GateRow): Gate {

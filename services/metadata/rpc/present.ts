@@ -6,10 +6,10 @@ import { ModelSchema, ModelState, type Model } from '#gen/modelkeep/metadata/v1/
 import { NamespaceSchema, type Namespace } from '#gen/modelkeep/metadata/v1/namespace_pb.ts'
 import { VersionSchema, VersionState, type Version } from '#gen/modelkeep/metadata/v1/version_pb.ts'
 import { toTimestamp } from '#lib/store/time.ts'
-import type { AliasMoveRow, AliasRow } from '../store/alias-rows.ts'
-import type { ModelRow } from '../store/model-rows.ts'
-import type { NamespaceRow } from '../store/namespace.ts'
-import type { VersionRow } from '../store/version-rows.ts'
+import type { AliasMoveRow, AliasRow } from '../store/aliases/alias-rows.ts'
+import type { ModelRow } from '../store/models/model-rows.ts'
+import type { NamespaceRow } from '../store/models/namespace.ts'
+import type { VersionRow } from '../store/versions/version-rows.ts'
 
 export function presentNamespace(row: NamespaceRow): Namespace {
   return create(NamespaceSchema, {

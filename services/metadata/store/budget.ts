@@ -1,6 +1,6 @@
 // Pages that stay below what gRPC clients take by default, however large their rows are.
 import { sql, type RawBuilder } from 'kysely'
-import type { Page } from '#lib/pages.ts'
+import type { Page } from '#lib/lists/pages.ts'
 
 /** Of the rows of one answer; the usual limit of a message is 4 MiB. */
 const ANSWER_BYTES = 3_000_000

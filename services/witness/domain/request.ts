@@ -1,6 +1,6 @@
 // The body of an add-checkpoint request, as c2sp.org/tlog-witness has it.
-import { HASH_BYTES } from '#lib/merkle.ts'
-import { decodeBase64, findCheckpoint, splitNote, type Checkpoint } from '#lib/note.ts'
+import { HASH_BYTES } from '#lib/tlog/merkle.ts'
+import { decodeBase64, findCheckpoint, splitNote, type Checkpoint } from '#lib/tlog/note.ts'
 
 export interface AddCheckpoint {
   oldSize: bigint

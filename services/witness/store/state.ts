@@ -3,8 +3,8 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { createDurably, makeDirectoryDurably } from '#lib/durable.ts'
-import { findCheckpoint, splitNote, type Checkpoint } from '#lib/note.ts'
+import { createDurably, makeDirectoryDurably } from '#lib/process/durable.ts'
+import { findCheckpoint, splitNote, type Checkpoint } from '#lib/tlog/note.ts'
 
 export interface Seen {
   /** 0 where nothing was cosigned yet. */

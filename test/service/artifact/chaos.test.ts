@@ -13,7 +13,7 @@ import {
   type ChaosArtifact,
 } from '../../support/chaos-artifact.ts'
 import { POSSIBLE, type FaultName } from '../../support/chaos-faults.ts'
-import type { Operation } from '../../support/chaos-s3.ts'
+import type { Operation } from '../../support/chaos-exchange.ts'
 
 const SMALL = 2 * MIB
 /** Two parts. */

@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { newObjectKey, storeUnavailable, type Bytes } from '../../../services/artifact/store/byte-store.ts'
-import { USUAL_TERMS } from '../../../services/artifact/store/collector.ts'
+import { USUAL_TERMS } from '../../../services/artifact/jobs/garbage/collector.ts'
 import { MIB, startArtifact, STORES } from '../../support/artifact.ts'
 import { blobMessages, makeBytes } from '../../support/bytes.ts'
 import {

@@ -11,7 +11,7 @@ import {
   startChaosArtifact,
   type ChaosArtifact,
 } from '../../support/chaos-artifact.ts'
-import type { Operation } from '../../support/chaos-s3.ts'
+import type { Operation } from '../../support/chaos-exchange.ts'
 import { startKillableMinio, startKillablePostgres, type Killable } from '../../support/killable.ts'
 import { createBucketOn } from '../../support/minio.ts'
 

@@ -4,7 +4,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { RetryInfoSchema } from '#gen/google/rpc/error_details_pb.ts'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
-import { retry } from '../../../clients/cli/retry.ts'
+import { retry } from '../../../clients/cli/connection/retry.ts'
 import { ByteBudget } from '../../../services/artifact/domain/byte-budget.ts'
 import { MIB, startArtifact, STORES } from '../../support/artifact.ts'
 import {

@@ -8,7 +8,7 @@ import { blobMessages, digestOf, download, makeBytes, startUpload } from '../../
 import { persist, pushInParts } from '../../support/chaos-artifact.ts'
 import { startCommitProxy } from '../../support/commit-proxy.ts'
 import { createDatabase } from '../../support/database.ts'
-import { S3Store } from '../../../services/artifact/store/s3.ts'
+import { S3Store } from '../../../services/artifact/store/s3/s3-store.ts'
 import { createBucket } from '../../support/minio.ts'
 
 const database = await createDatabase()

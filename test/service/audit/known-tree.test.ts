@@ -1,8 +1,8 @@
 // Proofs while the log grows: what of its tree is kept in memory, and what is not.
 import { hash } from 'node:crypto'
 import { afterAll, expect, test, vi } from 'vitest'
-import { appendLeaf, hashLeaf, rootOf, type Range } from '#lib/merkle.ts'
-import { verifyConsistency, verifyInclusion } from '#lib/merkle-proof.ts'
+import { appendLeaf, hashLeaf, rootOf, type Range } from '#lib/tlog/merkle.ts'
+import { verifyConsistency, verifyInclusion } from '#lib/tlog/merkle-proof.ts'
 import { makeEvents, makeSigner, startAudit, type RunningAudit } from '../../support/audit.ts'
 import { closeSql, createDatabase, runSql, type TestDatabase } from '../../support/database.ts'
 

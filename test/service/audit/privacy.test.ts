@@ -7,10 +7,10 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { PrivacyService } from '#gen/modelkeep/audit/v1/privacy_service_pb.ts'
-import { findVerifier } from '#lib/note.ts'
+import { findVerifier } from '#lib/tlog/note.ts'
 import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
-import { verifyFile } from '../../../clients/cli/audit/offline.ts'
-import { Complaint, EXIT } from '../../../clients/cli/complaint.ts'
+import { verifyFile } from '../../../clients/verifier/verify-file.ts'
+import { EXIT, VerifierError } from '../../../clients/verifier/verifier-error.ts'
 import { makeEvent, makeSigner, PLATFORM_TOKEN, startAudit, type RunningAudit } from '../../support/audit.ts'
 import { runCli } from '../../support/cli.ts'
 import { createDatabase, runSql } from '../../support/database.ts'
@@ -56,9 +56,9 @@ async function verify(...texts: string[]): Promise<{ codes: number[]; python: nu
   for (const [number, text] of texts.entries()) {
     const file = join(home, String(number))
     await writeFile(file, text)
-    const report = await verifyFile(file, trust).catch((error: Complaint) => error)
-    found.codes.push(report instanceof Complaint ? EXIT[report.exit] : 0)
-    found.out.push(report instanceof Complaint ? report.message : report.lines.join('\n'))
+    const report = await verifyFile(file, trust).catch((error: VerifierError) => error)
+    found.codes.push(report instanceof VerifierError ? EXIT[report.exit] : 0)
+    found.out.push(report instanceof VerifierError ? report.message : report.lines.join('\n'))
   }
   const script = `
 import sys

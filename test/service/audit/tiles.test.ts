@@ -1,9 +1,9 @@
 // The tree in the database, its form as c2sp.org/tlog-tiles, and the migration that plants it under an older log.
 import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest'
-import { hashLeaf, hashNode } from '#lib/merkle.ts'
-import { findCheckpoint, findVerifier, openNote } from '#lib/note.ts'
+import { hashLeaf, hashNode } from '#lib/tlog/merkle.ts'
+import { findCheckpoint, findVerifier, openNote } from '#lib/tlog/note.ts'
 import { openOwnedStore } from '../../../services/audit/store/orm.ts'
-import { findTilePath } from '#lib/tiles.ts'
+import { findTilePath } from '#lib/tlog/tiles.ts'
 import {
   makeEvents,
   makeSigner,

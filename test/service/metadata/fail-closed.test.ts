@@ -2,7 +2,7 @@
 import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt'
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { accessRuleOf, methodName } from '#lib/foreign-access.ts'
+import { accessRuleOf, methodName } from '#lib/access/method-rules.ts'
 import { CHANGES, METADATA_METHODS, outcomeOf, prepareChanges, type Change } from '../../support/changes.ts'
 import { METHODS, ruleOf } from '../../support/every-service.ts'
 import { byName, makeModel, startMetadata, type Metadata } from '../../support/metadata.ts'

@@ -2,7 +2,7 @@
 import { afterAll, expect, test } from 'vitest'
 import { Verdict } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
 import { ConditionOutcome } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
-import { wordOf } from '#lib/words.ts'
+import { wordOf } from '#lib/values/words.ts'
 import { byName, newDigest, newName, numbered, selected, startMetadata } from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
 

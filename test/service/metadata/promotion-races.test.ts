@@ -1,6 +1,6 @@
 // Many at once, on two replicas: whatever comes first, the log tells an order in which every rule was kept.
 import { afterAll, expect, test } from 'vitest'
-import { replayGovernance } from '../../../clients/cli/audit/governance.ts'
+import { replayGovernance } from '../../../clients/verifier/replay/replay.ts'
 import { PromotionState } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
 import { byName, makeModel, newName, numbered, startMetadata } from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'

@@ -6,13 +6,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, inject, test, vi } from 'vitest'
 import { ProofService, Quorum } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
-import { cosign, findCosignature } from '#lib/cosignature.ts'
-import { findVerifier, formatVerifierKey, KEY_TYPE, openNoteWithAny, splitNote } from '#lib/note.ts'
-import { checkPolicy, parsePolicy } from '#lib/tlog-policy.ts'
-import type { Cosigning } from '../../../services/audit/cosigning.ts'
-import { verifyFile, verifyFiles } from '../../../clients/cli/audit/offline.ts'
-import type { Trust } from '../../../clients/cli/audit/open-checkpoint.ts'
-import type { Complaint } from '../../../clients/cli/complaint.ts'
+import { cosign, findCosignature } from '#lib/tlog/cosignature.ts'
+import { findVerifier, formatVerifierKey, KEY_TYPE, openNoteWithAny, splitNote } from '#lib/tlog/note.ts'
+import { checkPolicy, parsePolicy } from '#lib/tlog/policy.ts'
+import type { Cosigning } from '../../../services/audit/jobs/cosigning.ts'
+import { verifyFile, verifyFiles } from '../../../clients/verifier/verify-file.ts'
+import type { Trust } from '../../../clients/verifier/open-checkpoint.ts'
+import type { VerifierError } from '../../../clients/verifier/verifier-error.ts'
 import { createSigner } from '../../../services/audit/signer.ts'
 import { makeEvents, makeSigner, PLATFORM_TOKEN, startAudit, type RunningAudit } from '../../support/audit.ts'
 import { runCli } from '../../support/cli.ts'
@@ -351,7 +351,7 @@ test('while the log changes its key, both keys sign; old and new exports hold fo
   const verify = (file: string, ...vkeys: string[]) =>
     verifyFile(file, trusting(...vkeys)).then(
       () => 'verified',
-      (error: Complaint) => error.exit,
+      (error: VerifierError) => error.exit,
     )
   const verdicts = (...vkeys: string[]) => Promise.all(exported.map((file) => verify(file, ...vkeys)))
   expect(await verdicts(before.vkey)).toEqual(['verified', 'verified', 'integrity'])

@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations'
-import { appendLeaf, rootOf, type Range } from '#lib/merkle.ts'
+import { appendLeaf, rootOf, type Range } from '#lib/tlog/merkle.ts'
 
 const ROLE = 'modelkeep_audit'
 const TILE_WIDTH = 256

@@ -1,0 +1,119 @@
+// Reference text: `[namespace/]model`, `…:7`, `…:1.2.0`, `…@champion`, `…@sha256:<hex>`, `…@latest`, or a UUID.
+import type { MessageInitShape } from '@bufbuild/protobuf'
+import { isUuid } from '#lib/values/ids.ts'
+import type { ExactVersionRefSchema, ModelRefSchema, VersionRefSchema } from '#gen/modelkeep/metadata/v1/ref_pb.ts'
+import { complainUsage } from '../terminal/cli-error.ts'
+
+export type ModelRef = MessageInitShape<typeof ModelRefSchema>
+export type VersionRef = MessageInitShape<typeof VersionRefSchema>
+export type ExactVersionRef = MessageInitShape<typeof ExactVersionRefSchema>
+
+export type Selector =
+  | { case: 'number'; value: number }
+  | { case: 'alias'; value: string }
+  | { case: 'semver'; value: string }
+  | { case: 'digest'; value: string }
+
+export type Ref = { id: string } | { namespace: string; model: string; selector: Selector | undefined }
+
+const NAMESPACE = /^[a-z0-9][a-z0-9-]{0,62}$/
+const MODEL = /^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,126}[A-Za-z0-9])?$/
+const ALIAS = /^[A-Za-z0-9][\w.-]{0,127}$/
+const DIGEST = /^sha256:[0-9a-f]{64}$/
+const SEMVER = /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/
+const MAX_NUMBER = 2 ** 31 - 1
+const FORMS = 'Write [namespace/]model, model:7, model@champion, model@latest, model@sha256:<hex> or a UUID.'
+
+export function parseRef(text: string, defaultNamespace = 'default'): Ref {
+  if (isUuid(text)) return { id: text.toLowerCase() }
+  const { name, selector } = splitSelector(text)
+  const [first = '', second, ...more] = name.split('/')
+  if (more.length > 0) complainUsage(`«${text}» has more than one slash`, FORMS)
+  const namespace = second === undefined ? defaultNamespace : first
+  const model = second ?? first
+  if (!NAMESPACE.test(namespace)) {
+    complainUsage(
+      `«${namespace}» is not a namespace: lower-case letters, digits and hyphens, at most 63 characters`,
+      FORMS,
+    )
+  }
+  if (!MODEL.test(model)) {
+    complainUsage(`«${model}» is not a model's name: 1 to 128 letters, digits, spaces, «.», «_» or «-»`, FORMS)
+  }
+  return { namespace, model, selector }
+}
+
+function splitSelector(text: string): { name: string; selector: Selector | undefined } {
+  const at = text.search(/[:@]/)
+  if (at === -1) return { name: text, selector: undefined }
+  const value = text.slice(at + 1)
+  const selector = text[at] === ':' ? parseNumberOrSemver(text, value) : parseAliasOrDigest(text, value)
+  return { name: text.slice(0, at), selector }
+}
+
+function parseNumberOrSemver(text: string, value: string): Selector {
+  if (/^\d+$/.test(value)) return { case: 'number', value: parseNumber(value, text) }
+  if (SEMVER.test(value)) return { case: 'semver', value }
+  complainUsage(`«${text}»: after a colon comes a version number or a semver`, FORMS)
+}
+
+function parseAliasOrDigest(text: string, value: string): Selector {
+  if (DIGEST.test(value)) return { case: 'digest', value }
+  if (value.startsWith('sha256:')) complainUsage(`«${text}»: a digest has 64 lower-case hex digits`, FORMS)
+  if (ALIAS.test(value)) return { case: 'alias', value }
+  complainUsage(`«${text}»: after @ comes an alias, latest or a digest`, FORMS)
+}
+
+/** A version number from 1. */
+export function parseNumber(value: string, text = value): number {
+  const number = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN
+  if (number >= 1 && number <= MAX_NUMBER) return number
+  complainUsage(`«${text}»: a version number is a whole number from 1`)
+}
+
+/** A model, without a selector. */
+export function parseModelRef(text: string, defaultNamespace?: string): ModelRef {
+  const ref = parseRef(text, defaultNamespace)
+  if ('id' in ref) return { ref: { case: 'id', value: ref.id } }
+  if (ref.selector) complainUsage(`«${text}» names a version, a model is wanted: ${ref.model}`)
+  return modelRef(ref.namespace, ref.model)
+}
+
+export function modelRef(namespace: string, model: string): ModelRef {
+  return { ref: { case: 'name', value: { namespace, model } } }
+}
+
+/** A version, in any way there is. A model alone is refused: say `@latest` where that is meant. */
+export function parseVersionRef(text: string, defaultNamespace?: string): VersionRef {
+  const ref = parseRef(text, defaultNamespace)
+  if ('id' in ref) return { ref: { case: 'id', value: ref.id } }
+  if (!ref.selector) complainUsage(`«${text}» is a model; which version of it?`, `Try ${text}@latest or ${text}:1.`)
+  const { namespace, model, selector } = ref
+  return { ref: { case: 'name', value: { namespace, model, selector } } }
+}
+
+/** A version by number or UUID, for changes. */
+export function parseExactRef(text: string, defaultNamespace?: string): ExactVersionRef {
+  const ref = parseRef(text, defaultNamespace)
+  if ('id' in ref) return { ref: { case: 'id', value: ref.id } }
+  const { namespace, model, selector } = ref
+  if (selector?.case !== 'number') {
+    complainUsage(
+      `«${text}»: a change needs an exact version, because an alias may move meanwhile`,
+      `Find the number with: modelkeep resolve ${text}`,
+    )
+  }
+  return { ref: { case: 'name', value: { namespace, model, number: selector.value } } }
+}
+
+/** `[namespace/]model@alias`. */
+export function parseAliasRef(
+  text: string,
+  defaultNamespace?: string,
+): { namespace: string; model: string; alias: string } {
+  const ref = parseRef(text, defaultNamespace)
+  if ('id' in ref || ref.selector?.case !== 'alias') {
+    complainUsage(`«${text}» does not name an alias`, 'Write [namespace/]model@alias, for example vad@production.')
+  }
+  return { namespace: ref.namespace, model: ref.model, alias: ref.selector.value }
+}

@@ -1,0 +1,93 @@
+// alias set, remove, rollback.
+import { AliasSchema } from '#gen/modelkeep/metadata/v1/alias_pb.ts'
+import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
+import { randomUUID } from 'node:crypto'
+import { Complaint, complainUsage } from '../../terminal/cli-error.ts'
+import type { Context } from '../../context.ts'
+import { jsonOf } from '../../terminal/output.ts'
+import { modelRef, parseAliasRef, parseNumber } from '../../arguments/refs.ts'
+import { unary } from '../../connection/registry.ts'
+import { currentNumber, explainMoved, moveAlias, type AliasName, type Moved } from './alias-move.ts'
+
+interface Why {
+  reason?: string
+  breakGlass?: boolean
+}
+
+export async function setAlias(context: Context, text: string, number: string, options: Why & { expect?: string }) {
+  const name = parseAliasRef(text, context.namespace)
+  const expected = options.expect === undefined ? {} : { expected: parseExpected(options.expect) }
+  tell(context, name, await moveAlias(context, name, parseNumber(number), { ...readWhy(options), ...expected }))
+}
+
+function readWhy({ reason = '', breakGlass = false }: Why): { reason: string; breakGlass: boolean } {
+  if (breakGlass && reason === '') complainUsage('--break-glass needs a reason', 'Say why with --reason.')
+  return { reason, breakGlass }
+}
+
+function parseExpected(text: string): number {
+  if (text === '0') return 0
+  if (!/^\d+$/.test(text)) complainUsage(`--expect «${text}» is not a version number`)
+  return parseNumber(text)
+}
+
+export async function removeAlias(context: Context, text: string, options: Why) {
+  const name = parseAliasRef(text, context.namespace)
+  const registry = context.registry()
+  const from = await currentNumber(context, name)
+  refuseAbsent(name, from)
+  const request = {
+    model: modelRef(name.namespace, name.model),
+    targets: [{ name: name.alias, target: { case: 'remove' as const, value: true }, expectedNumber: from }],
+    ...readWhy(options),
+    requestId: randomUUID(),
+  }
+  try {
+    await registry.metadata(AliasService).setAliases(request, unary(registry))
+  } catch (error) {
+    throw await explainMoved(context, name, error)
+  }
+  tell(context, name, { name: name.alias, from, to: 0, changed: true })
+}
+
+export async function rollbackAlias(context: Context, text: string, options: Why) {
+  const name = parseAliasRef(text, context.namespace)
+  const registry = context.registry()
+  const from = await currentNumber(context, name)
+  refuseAbsent(name, from)
+  const request = {
+    model: modelRef(name.namespace, name.model),
+    name: name.alias,
+    expectedNumber: from,
+    ...readWhy(options),
+    requestId: randomUUID(),
+  }
+  try {
+    const { alias } = await registry.metadata(AliasService).rollbackAlias(request, unary(registry))
+    tell(context, name, { name: name.alias, from, to: alias!.number, changed: true, alias: alias! })
+  } catch (error) {
+    throw await explainMoved(context, name, error)
+  }
+}
+
+function refuseAbsent({ namespace, model, alias }: AliasName, from: number): void {
+  if (from > 0) return
+  const hint = `See its aliases with: modelkeep alias list ${namespace}/${model}`
+  throw new Complaint('notFound', `${namespace}/${model} has no alias ${alias}`, { hint, reason: 'ALIAS_NOT_FOUND' })
+}
+
+function tell({ output }: Context, { namespace, model }: AliasName, moved: Moved): void {
+  const { name, from, to, changed, alias } = moved
+  if (output.json) {
+    return output.document({
+      alias: alias ? jsonOf(AliasSchema, alias) : null,
+      fromNumber: from,
+      toNumber: to,
+      changed,
+    })
+  }
+  const full = `${namespace}/${model}@${name}`
+  if (!changed) return output.write(`${full} points at version ${to} already`)
+  if (to === 0) return output.write(`${full} is removed (was version ${from})`)
+  output.write(`${full} → version ${to}${from > 0 ? ` (was version ${from})` : ''}`)
+}

@@ -1,0 +1,103 @@
+// The rules of a gate: from options and files, and as text.
+import { clone, create, fromJson } from '@bufbuild/protobuf'
+import { readFile } from 'node:fs/promises'
+import { text as readStream } from 'node:stream/consumers'
+import { ConditionSchema, GateRulesSchema, type Condition, type GateRules } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
+import { complainUsage } from '../../terminal/cli-error.ts'
+import { clean } from '../../terminal/output.ts'
+
+export interface RuleOptions {
+  alias?: string
+  condition?: string[]
+  approvals?: string
+  approver?: string[]
+  expiry?: string
+  file?: string
+  /** False takes away all that there are. */
+  conditions?: boolean
+  approvers?: boolean
+}
+
+/** The file's rules or else those there are, with the options in their place. */
+export async function readRules(options: RuleOptions, present?: GateRules): Promise<GateRules> {
+  const { alias, condition, approvals, approver, expiry, file } = options
+  const rules =
+    file === undefined ? clone(GateRulesSchema, present ?? create(GateRulesSchema)) : await readRulesFile(file)
+  if (alias !== undefined) rules.aliasPattern = alias
+  if (options.conditions === false) rules.conditions = []
+  if (options.approvers === false) rules.approvers = []
+  if (condition) rules.conditions = condition.map(parseCondition)
+  if (approvals !== undefined) rules.approvalsRequired = parseCount(approvals)
+  if (approver) rules.approvers = approver
+  if (expiry !== undefined) rules.expiry = create(GateRulesSchema, { expiry: { seconds: parseExpiry(expiry) } }).expiry!
+  return rules
+}
+
+export function hasRules(options: RuleOptions): boolean {
+  const { alias, condition, approvals, approver, expiry, file, conditions, approvers } = options
+  const isGiven = [alias, condition, approvals, approver, expiry, file].some((option) => option !== undefined)
+  return isGiven || conditions === false || approvers === false
+}
+
+async function readRulesFile(file: string): Promise<GateRules> {
+  const json = file === '-' ? await readStream(process.stdin) : await readFile(file, 'utf8')
+  try {
+    return fromJson(GateRulesSchema, JSON.parse(json))
+  } catch (error) {
+    complainUsage(
+      `--file ${file} has no rules: ${(error as Error).message}`,
+      'Write it like {"aliasPattern": "production", "conditions": [{"expression": "…", "sentence": "…"}], "approvalsRequired": 2}.',
+    )
+  }
+}
+
+/** `<expression> :: <sentence>`. */
+function parseCondition(text: string): Condition {
+  const [, expression, sentence] = /^(.*\S)\s+::\s+(\S.*)$/s.exec(text) ?? []
+  if (!expression || !sentence) {
+    const hint = "Write '<expression> :: <sentence>', for example 'version.metrics.f1 >= 0.95 :: f1 is at least 0.95'."
+    complainUsage(`--condition «${text}» does not say what it means`, hint)
+  }
+  return create(ConditionSchema, { expression: expression.trim(), sentence: sentence.trim() })
+}
+
+function parseCount(text: string): number {
+  if (!/^\d{1,2}$/.test(text)) complainUsage(`--approvals «${text}» is not a number from 0 to 10`)
+  return Number(text)
+}
+
+const SECONDS = { m: 60n, h: 3_600n, d: 86_400n } as const
+
+function parseExpiry(text: string): bigint {
+  const [, count, unit] = /^([1-9]\d{0,5})([mhd])$/.exec(text) ?? []
+  if (!count) complainUsage(`--expiry «${text}»: write 30m, 12h or 7d`)
+  return BigInt(count) * SECONDS[unit as keyof typeof SECONDS]
+}
+
+/** What a gate asks for, one thing a line. */
+export function ruleRows(rules: GateRules | undefined): [string, string][] {
+  if (!rules) return [['rules', 'deleted']]
+  const { aliasPattern, conditions, approvalsRequired, approvers } = rules
+  return [
+    ['guards', `@${aliasPattern}`],
+    ...conditions.map((condition, index): [string, string] => [index === 0 ? 'when' : '', conditionText(condition)]),
+    ['approvals', approvalsRequired === 0 ? 'none' : String(approvalsRequired)],
+    ['approvers', approvers.join(', ')],
+    ['expiry', approvalsRequired === 0 ? '' : durationText(Number(rules.expiry?.seconds ?? 7n * SECONDS.d))],
+  ]
+}
+
+function conditionText({ expression, sentence }: Condition): string {
+  return `${clean(sentence)}: ${clean(expression)}`
+}
+
+function durationText(seconds: number): string {
+  const [unit, length] = (
+    [
+      ['d', 86_400],
+      ['h', 3_600],
+      ['m', 60],
+    ] as const
+  ).find(([, of]) => seconds % of === 0) ?? ['s', 1]
+  return `${seconds / length}${unit}`
+}

@@ -1,0 +1,141 @@
+// log: who did what, when and why.
+import type { JsonObject } from '@bufbuild/protobuf'
+import { Code, ConnectError } from '@connectrpc/connect'
+import { LogEntrySchema, Outcome, type LogEntry } from '#gen/modelkeep/audit/v1/event_pb.ts'
+import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
+import { Complaint } from '../../terminal/cli-error.ts'
+import type { Context } from '../../context.ts'
+import { clean, jsonOf, shortenDigests, table, time } from '../../terminal/output.ts'
+import { readLimit, takePages, tellMore, type LimitOptions } from '../../terminal/pages.ts'
+import { unary } from '../../connection/registry.ts'
+import { retry } from '../../connection/retry.ts'
+import { findAbout, type About } from './log-about.ts'
+import { findGateQuestion } from './log-gates.ts'
+
+interface LogOptions extends LimitOptions {
+  filter?: string
+  follow?: boolean
+}
+
+export async function log(context: Context, text: string | undefined, options: LogOptions): Promise<void> {
+  const about =
+    text === undefined
+      ? aboutAll(context, options)
+      : await findAbout(context, text, roomFor(options), options.all ?? false)
+  const filter = [about.condition, options.filter]
+    .filter(Boolean)
+    .map((part) => `(${part})`)
+    .join(' AND ')
+  const { entries, hasMore, logSize } = await fetchEntries(context, filter, options)
+  if (entries.length === 0 && !about.exists) {
+    throw await explainUnknown(context, text!)
+  }
+  if (options.follow) return follow(context, filter, entries, logSize)
+  const { output } = context
+  if (output.json) return output.document({ entries: entries.map(entryJson), hasMore, logSize: String(logSize) })
+  output.write(entries.length > 0 ? table(HEAD, entries.map(entryRow)) : 'nothing happened')
+  tellMore(context, hasMore)
+}
+
+async function explainUnknown(context: Context, text: string): Promise<Complaint> {
+  const gate = await findGateQuestion(context, text)
+  if (gate) return new Complaint('notFound', `${text} is no model, but a gate`, { hint: `See it with: ${gate}` })
+  return new Complaint('notFound', `the log knows nothing of ${text}`, {
+    hint: 'See what there is with: modelkeep list',
+  })
+}
+
+function roomFor({ filter = '' }: LogOptions): number {
+  return Buffer.byteLength(filter)
+}
+
+const SPARED = [
+  'blob.committed.v1',
+  'manifest.created.v1',
+  'manifest.read.v1',
+  'blob.read.v1',
+  'blob.condemned.v1',
+  'blob.revived.v1',
+  'blob.collected.v1',
+  'manifest.collected.v1',
+]
+
+/** Every push brings files and their list before it brings a version, they are read again and again, and they go one by
+ * one when it goes; people are spared them unless they ask. */
+function aboutAll({ output }: Context, { all, filter }: LogOptions): About {
+  const isWhole = output.json || all || filter
+  const condition = isWhole ? '' : SPARED.map((type) => `type != "${type}"`).join(' AND ')
+  return { condition, exists: true }
+}
+
+async function fetchEntries(context: Context, filter: string, options: LogOptions) {
+  const registry = context.registry()
+  let logSize = 0n
+  const { items, hasMore } = await takePages(readLimit(options), async (page) => {
+    const answer = await registry.audit(LogService).listEntries({ filter, ...page }, unary(registry))
+    // Of the first page: later ones may come from a log that has grown.
+    logSize ||= answer.logSize
+    return { items: answer.entries, nextPageToken: answer.nextPageToken }
+  })
+  return { entries: items.toReversed(), hasMore, logSize }
+}
+
+/** Prints what there is and then what comes, until Ctrl-C; a lost connection is taken up where it broke. */
+async function follow(context: Context, filter: string, first: LogEntry[], logSize: bigint): Promise<void> {
+  const { output, signal } = context
+  const print = (entries: LogEntry[]): void => {
+    for (const entry of entries) {
+      output.write(output.json ? JSON.stringify(entryJson(entry)) : entryRow(entry).map(clean).join('  '))
+    }
+  }
+  print(first)
+  let fromIndex = logSize
+  let reached = fromIndex
+  const hasProgressed = (): boolean => {
+    const progressed = fromIndex > reached
+    reached = fromIndex
+    return progressed
+  }
+  await retry({ signal, hasProgressed }, async () => {
+    for await (const answer of context.registry().audit(LogService).watchEntries({ fromIndex, filter }, { signal })) {
+      print(answer.entries)
+      if (answer.nextIndex > fromIndex) fromIndex = answer.nextIndex
+    }
+    throw new ConnectError('the server ended the stream', Code.Unavailable)
+  })
+}
+
+function entryJson(entry: LogEntry) {
+  return jsonOf(LogEntrySchema, entry)
+}
+
+const HEAD = ['WHEN', 'WHO', 'WHAT', 'ON', 'WHY']
+
+function entryRow({ event }: LogEntry): string[] {
+  const what = (event?.type ?? '').replace(/\.v\d+$/, '').replaceAll('.', ' ') + detailText(event?.type, event?.details)
+  return [
+    time(event?.occurTime),
+    event?.actor?.principal || 'nobody',
+    event?.outcome === Outcome.DENIED && !/denied|failed/.test(what) ? `${what} (denied)` : what,
+    shortenDigests(event?.resource?.name || event?.resource?.id || ''),
+    event?.reason ?? '',
+  ]
+}
+
+/** What happened, in a few words more. */
+function detailText(type = '', details: JsonObject = {}): string {
+  const { suite, verdict, number, because } = details
+  if (typeof suite === 'string' && typeof verdict === 'string') return ` ${suite} ${verdict.toLowerCase()}`
+  if (type.startsWith('promotion.') && typeof number === 'number') {
+    const why = typeof because === 'string' ? `: ${because.toLowerCase().replaceAll('_', ' ')}` : ''
+    return ` → ${number}${why}`
+  }
+  return moveText(details)
+}
+
+/** From where to where an alias moved, or what a model was called before. */
+function moveText({ from, to }: JsonObject): string {
+  if (typeof from === 'string' && typeof to === 'string') return ` ${from} → ${to}`
+  if (typeof from !== 'number' || typeof to !== 'number') return ''
+  return ` ${from || 'nothing'} → ${to || 'nothing'}`
+}

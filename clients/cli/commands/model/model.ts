@@ -1,0 +1,128 @@
+// model create, update, rename, archive, unarchive, delete.
+import { randomUUID } from 'node:crypto'
+import { ModelSchema, type Model } from '#gen/modelkeep/metadata/v1/model_pb.ts'
+import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
+import { complainUsage } from '../../terminal/cli-error.ts'
+import { confirm } from '../../terminal/confirm.ts'
+import type { Context } from '../../context.ts'
+import { splitPair } from '../../arguments/facts.ts'
+import { jsonOf } from '../../terminal/output.ts'
+import { parseModelRef, parseRef } from '../../arguments/refs.ts'
+import { unary } from '../../connection/registry.ts'
+
+interface Description {
+  description?: string
+  owner?: string
+  label?: string[]
+}
+
+interface Why {
+  reason?: string
+}
+
+export async function createModel(context: Context, text: string, options: Description): Promise<void> {
+  const ref = parseRef(text, context.namespace)
+  if ('id' in ref || ref.selector) complainUsage(`«${text}» is not the name of a model`)
+  const registry = context.registry()
+  const request = {
+    namespace: ref.namespace,
+    name: ref.model,
+    description: options.description ?? '',
+    owner: options.owner ?? '',
+    labels: Object.fromEntries((options.label ?? []).map((pair) => splitPair(pair, '--label'))),
+    requestId: randomUUID(),
+  }
+  const { model } = await registry.metadata(ModelService).createModel(request, unary(registry))
+  tell(context, 'created', model!)
+}
+
+export async function updateModel(
+  context: Context,
+  text: string,
+  options: Description & { removeLabel?: string[] },
+): Promise<void> {
+  const registry = context.registry()
+  const ref = parseModelRef(text, context.namespace)
+  const before = await registry.metadata(ModelService).getModel({ model: ref }, unary(registry))
+  const { values, paths } = changes(options, before.model!.labels)
+  const { model } = await registry
+    .metadata(ModelService)
+    .updateModel(
+      { model: ref, ...values, updateMask: { paths }, etag: before.model!.etag, requestId: randomUUID() },
+      unary(registry),
+    )
+  tell(context, 'updated', model!)
+}
+
+interface Changes {
+  description?: string
+  owner?: string
+  modelCard?: string
+  label?: string[]
+  removeLabel?: string[]
+}
+
+/** What an update shall change: the fields given, and the labels with additions and removals applied. */
+export function changes(options: Changes, labels: Record<string, string>) {
+  const { description, owner, modelCard } = options
+  const values = {
+    ...(description !== undefined && { description }),
+    ...(owner !== undefined && { owner }),
+    ...(modelCard !== undefined && { modelCard }),
+    ...((options.label ?? options.removeLabel) && { labels: changeLabels(options, labels) }),
+  }
+  const paths = Object.keys(values).map((name) => (name === 'modelCard' ? 'model_card' : name))
+  if (paths.length === 0)
+    complainUsage('nothing to change', 'Give --description, --label or another option; see --help.')
+  return { values, paths }
+}
+
+function changeLabels(
+  { label = [], removeLabel = [] }: Changes,
+  labels: Record<string, string>,
+): Record<string, string> {
+  const added = Object.fromEntries(label.map((pair) => splitPair(pair, '--label')))
+  const entries = Object.entries({ ...labels, ...added })
+  return Object.fromEntries(entries.filter(([key]) => !removeLabel.includes(key)))
+}
+
+export async function renameModel(
+  context: Context,
+  text: string,
+  newName: string,
+  { reason = '' }: Why,
+): Promise<void> {
+  const registry = context.registry()
+  const request = { model: parseModelRef(text, context.namespace), newName, reason, requestId: randomUUID() }
+  const { model } = await registry.metadata(ModelService).renameModel(request, unary(registry))
+  tell(context, 'renamed to', model!)
+}
+
+export async function archiveModel(context: Context, text: string, { reason = '' }: Why): Promise<void> {
+  const registry = context.registry()
+  const request = { model: parseModelRef(text, context.namespace), reason, requestId: randomUUID() }
+  const { model } = await registry.metadata(ModelService).archiveModel(request, unary(registry))
+  tell(context, 'archived', model!)
+}
+
+export async function unarchiveModel(context: Context, text: string, { reason = '' }: Why): Promise<void> {
+  const registry = context.registry()
+  const request = { model: parseModelRef(text, context.namespace), reason, requestId: randomUUID() }
+  const { model } = await registry.metadata(ModelService).unarchiveModel(request, unary(registry))
+  tell(context, 'active again:', model!)
+}
+
+export async function deleteModel(context: Context, text: string, options: Why & { yes?: boolean }): Promise<void> {
+  const registry = context.registry()
+  const model = parseModelRef(text, context.namespace)
+  await confirm(`delete ${text} and all its versions for ever`, options.yes ?? false)
+  const request = { model, reason: options.reason ?? '', requestId: randomUUID() }
+  await registry.metadata(ModelService).deleteModel(request, unary(registry))
+  if (context.output.json) return context.output.document({ deleted: text })
+  context.output.write(`deleted ${text}`)
+}
+
+function tell({ output }: Context, what: string, model: Model): void {
+  if (output.json) return output.document(jsonOf(ModelSchema, model))
+  output.write(`${what} ${model.namespace}/${model.name} (${model.id})`)
+}

@@ -1,0 +1,168 @@
+// push: hash, send what is missing, register, and move aliases if asked. Safe to run again after any mishap.
+import { equals } from '@bufbuild/protobuf'
+import { readFile } from 'node:fs/promises'
+import { VersionFactsSchema, type VersionFacts } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
+import { VersionSchema, type Version } from '#gen/modelkeep/metadata/v1/version_pb.ts'
+import { complainUsage } from '../../terminal/cli-error.ts'
+import type { Context } from '../../context.ts'
+import { splitPair } from '../../arguments/facts.ts'
+import type { LaneChoice } from '../../transfer/choices.ts'
+import type { Lanes } from '../../transfer/lanes.ts'
+import { openLanes } from '../../transfer/settings.ts'
+import { bytes, facts as factLines, jsonOf, versionName } from '../../terminal/output.ts'
+import { openProgress } from '../../terminal/progress.ts'
+import { findMissing, sendBlobs, type Sent } from '../../push/blobs.ts'
+import { checkAliases, checkModel, checkSemverFree, checkTexts } from '../../push/checks.ts'
+import { FACT_OPTIONS, readFacts, type FactOptions } from '../../push/facts.ts'
+import { findFiles, hashFiles, type HashedFile } from '../../push/files.ts'
+import { createManifest, createVersion, findOrCreateModel } from '../../push/register.ts'
+import { parseRef } from '../../arguments/refs.ts'
+import { environment } from '../../settings.ts'
+import { moveAlias } from '../alias/alias-move.ts'
+
+interface PushOptions extends FactOptions {
+  semver?: string
+  description?: string
+  card?: string
+  label?: string[]
+  alias?: string[]
+  reason?: string
+  create: boolean
+  lane: LaneChoice
+}
+
+export async function push(context: Context, path: string, model: string, options: PushOptions): Promise<void> {
+  const target = parseTarget(model, context.namespace)
+  const texts = await readTexts(options)
+  checkTexts(texts)
+  checkAliases(options.alias ?? [], options.reason ?? '')
+  const files = await findFiles(path)
+  const registry = context.registry()
+  const lanes = openLanes(options.lane, environment(), registry.settings.addresses.artifact)
+  const facts = await readFacts(context, path, options)
+  await checkModel(registry, target, options)
+  const hashed = await hash(context, files)
+  const sent = await send(context, lanes, { target, files: hashed, semver: texts.semver })
+  const digest = await createManifest(registry, target.namespace, hashed)
+  const owner = await findOrCreateModel(registry, target.namespace, target.model)
+  const { version, created } = await createVersion(registry, owner, { manifestDigest: digest, facts, ...texts })
+  const { namespace, model: name } = version
+  const hasOptions = FACT_OPTIONS.some((name) => options[name] !== undefined)
+  const warnings = created ? [] : differences(version, texts.semver, hasOptions ? facts : undefined)
+  const moved = []
+  for (const alias of options.alias ?? []) {
+    const reason = options.reason ?? `pushed as version ${version.number}`
+    const move = moveAlias(context, { namespace, model: name, alias }, version.number, { reason })
+    // The version stays, whatever becomes of its aliases.
+    move.catch(() => {
+      context.note(`${pushedText(version, created)}, and did not get to set ${alias}`)
+      for (const warning of warnings) context.note(warning)
+    })
+    moved.push(await move)
+  }
+  report(context, { version, created, sent, warnings, aliases: moved.map(({ name: alias }) => alias) })
+}
+
+interface Target {
+  namespace: string
+  model: string
+}
+
+function parseTarget(text: string, defaultNamespace: string): Target {
+  const ref = parseRef(text, defaultNamespace)
+  if ('id' in ref) complainUsage('push needs the name of a model, not a UUID')
+  if (ref.selector) {
+    complainUsage(
+      `«${text}»: the registry gives the number; push to the model: ${ref.model}`,
+      'An alias is set with --alias.',
+    )
+  }
+  return ref
+}
+
+async function readTexts({ semver, description, card, label }: PushOptions) {
+  return {
+    semver: semver ?? '',
+    description: description ?? '',
+    modelCard: card ? await readFile(card, 'utf8') : '',
+    labels: Object.fromEntries((label ?? []).map((text) => splitPair(text, '--label'))),
+  }
+}
+
+async function hash(context: Context, files: Awaited<ReturnType<typeof findFiles>>): Promise<HashedFile[]> {
+  const total = files.reduce((sum, { size }) => sum + size, 0)
+  const progress = await openProgress('hashing', total, context.output.json)
+  try {
+    return await hashFiles(files, progress, context.signal)
+  } finally {
+    progress.close()
+  }
+}
+
+interface ToSend {
+  target: Target
+  files: HashedFile[]
+  semver: string
+}
+
+async function send(context: Context, lanes: Lanes, { target, files, semver }: ToSend): Promise<Sent> {
+  const registry = context.registry()
+  const { namespace } = target
+  const missing = await findMissing(registry, namespace, files)
+  // With all bytes there, it may be the version itself that has the semver.
+  if (semver && missing.length > 0) await checkSemverFree(registry, target, semver)
+  const total = files.reduce((sum, { size }) => sum + size, 0)
+  const lacking = missing.reduce((sum, { size }) => sum + size, 0)
+  const progress = await openProgress('sending', lacking, context.output.json)
+  try {
+    const sentBytes = await sendBlobs(registry, namespace, missing, { lanes, progress })
+    return { sentBytes, existingBytes: total - sentBytes }
+  } finally {
+    progress.close()
+  }
+}
+
+function pushedText(version: Version, created: boolean): string {
+  return `${created ? 'pushed' : 'already there as'} ${versionName(version)}`
+}
+
+interface Outcome {
+  version: Version
+  created: boolean
+  sent: Sent
+  warnings: string[]
+  aliases: string[]
+}
+
+function report(context: Context, { version, created, sent, warnings, aliases }: Outcome): void {
+  const { output } = context
+  if (output.json)
+    return output.document({ version: jsonOf(VersionSchema, version), created, ...sent, aliases, warnings })
+  output.write(pushedText(version, created))
+  const { sentBytes, existingBytes } = sent
+  output.write(
+    factLines([
+      ['id', version.id],
+      ['digest', version.digest],
+      ['files', `${version.fileCount}, ${bytes(version.sizeBytes)}`],
+      ['sent', `${bytes(sentBytes)}${existingBytes > 0 ? `, ${bytes(existingBytes)} were there already` : ''}`],
+      ['aliases', aliases.join(', ')],
+    ]),
+  )
+  for (const warning of warnings) context.note(warning)
+}
+
+/** What was given now and is not what the version has, which was registered before. */
+function differences(version: Version, semver: string, given: VersionFacts | undefined): string[] {
+  const warnings = []
+  if (semver && semver !== version.semver) {
+    const registered = version.semver ? `the semver ${version.semver}` : 'no semver'
+    warnings.push(`These bytes are registered with ${registered}, not ${semver}. A semver never changes.`)
+  }
+  if (given && !equals(VersionFactsSchema, given, version.facts ?? given)) {
+    warnings.push(
+      'The facts given now differ from those it was registered with, and were dropped: facts never change. See: modelkeep show',
+    )
+  }
+  return warnings
+}

@@ -1,0 +1,128 @@
+// Clients of the three services.
+import type { DescService } from '@bufbuild/protobuf'
+import { createClient, type Client, type Interceptor, type Transport } from '@connectrpc/connect'
+import { createGrpcTransport } from '@connectrpc/connect-node'
+import { randomUUID } from 'node:crypto'
+import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
+import { NamespaceService } from '#gen/modelkeep/metadata/v1/namespace_service_pb.ts'
+import { createFastTransport } from '#lib/byte-streams/transport.ts'
+import { reasonOf } from '#lib/errors/read-error.ts'
+import { retry } from './retry.ts'
+import { WideSessionManager } from './sessions.ts'
+import type { Addresses, Settings } from '../settings.ts'
+
+/** Answers of one message; a manifest of 100,000 files is the longest, far below. Caps what a server can make us hold. */
+const MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+const UNARY_TIMEOUT_MS = 30_000
+
+export interface Registry {
+  settings: Settings
+  /** Aborted by Ctrl-C. */
+  signal: AbortSignal
+  metadata: <S extends DescService>(service: S) => Client<S>
+  artifact: <S extends DescService>(service: S) => Client<S>
+  audit: <S extends DescService>(service: S) => Client<S>
+  /** Without it a stream given up half-way would keep the process alive. */
+  close: () => void
+}
+
+export function openRegistry(settings: Settings, signal: AbortSignal): Registry {
+  const transports = new Map<string, Transport>()
+  const sessions: WideSessionManager[] = []
+  const clientFor = (part: keyof Addresses) => {
+    return <S extends DescService>(service: S): Client<S> => {
+      const address = settings.addresses[part]
+      const transport = transports.get(address) ?? openTransport(sessions, address, settings, signal)
+      transports.set(address, transport)
+      return createClient(service, transport)
+    }
+  }
+  return {
+    settings,
+    signal,
+    metadata: clientFor('metadata'),
+    artifact: clientFor('artifact'),
+    audit: clientFor('audit'),
+    close: () => sessions.forEach((session) => session.abort()),
+  }
+}
+
+function openTransport(
+  sessions: WideSessionManager[],
+  address: string,
+  settings: Settings,
+  signal: AbortSignal,
+): Transport {
+  const sessionManager = new WideSessionManager(address)
+  sessions.push(sessionManager)
+  const common = {
+    baseUrl: address,
+    sessionManager,
+    interceptors: [retryUnary(signal), authorize(settings.token)],
+    readMaxBytes: MAX_MESSAGE_BYTES,
+  }
+  const general = createGrpcTransport({ ...common, acceptCompression: [] })
+  return createFastTransport({ ...common, general, methods: BYTE_METHODS })
+}
+
+const CHUNK = { number: 2, maxBytes: 1024 * 1024 }
+
+/** They carry bytes, which nobody copies on their way: `findPieces` tells what came. */
+const BYTE_METHODS = [
+  { method: BlobService.method.uploadBlob, request: CHUNK },
+  { method: BlobService.method.downloadBlob, response: CHUNK },
+  { method: UploadService.method.writePart, request: CHUNK },
+]
+
+function authorize(token: string): Interceptor {
+  return (next) => (request) => {
+    request.header.set('authorization', `Bearer ${token}`)
+    request.header.set('user-agent', 'modelkeep-cli')
+    request.header.set('x-request-id', randomUUID())
+    return next(request)
+  }
+}
+
+/** Every unary call of the command can be repeated: reads, and changes under a request id. A server that has never
+ * answered is not waited for. */
+function retryUnary(signal: AbortSignal): Interceptor {
+  let hasAnswered = false
+  return (next) => async (request) => {
+    if (request.stream) return next(request)
+    const once = async () => {
+      const answer = await next(request)
+      hasAnswered = true
+      return answer
+    }
+    try {
+      return await once()
+    } catch (error) {
+      hasAnswered ||= reasonOf(error) !== undefined
+      if (!hasAnswered || request.signal.aborted) throw error
+      return retryAfter(error, signal, once)
+    }
+  }
+}
+
+async function retryAfter<T>(first: unknown, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  let isFirst = true
+  return retry({ signal }, async () => {
+    if (!isFirst) return work()
+    isFirst = false
+    throw first
+  })
+}
+
+/** Options of a unary call. */
+export function unary(
+  registry: Pick<Registry, 'signal'>,
+  timeoutMs = UNARY_TIMEOUT_MS,
+): { signal: AbortSignal; timeoutMs: number } {
+  return { signal: registry.signal, timeoutMs }
+}
+
+/** Fails with NAMESPACE_NOT_FOUND where nothing may only mean that there is no such namespace. */
+export async function requireNamespace(registry: Registry, name: string): Promise<void> {
+  await registry.metadata(NamespaceService).getNamespace({ name }, unary(registry))
+}

@@ -1,0 +1,210 @@
+// What went wrong, in words, with an exit code and the next thing to try.
+import { Code, ConnectError } from '@connectrpc/connect'
+import { BadRequestSchema, PreconditionFailureSchema } from '#gen/google/rpc/error_details_pb.ts'
+import { reasonOf } from '#lib/errors/read-error.ts'
+import { VerifierError } from '../../verifier/verifier-error.ts'
+import { Complaint, type ExitName } from './cli-error.ts'
+import { clean } from './output.ts'
+
+export interface Failure {
+  exit: ExitName
+  message: string
+  hint: string | undefined
+  reason: string
+  metadata: Record<string, string>
+  /** The conditions of gates that do not hold. */
+  unmet?: Unmet[]
+}
+
+export interface Unmet {
+  gate: string
+  expression: string
+  /** What the condition means, and why it could not be told where that is so. */
+  sentence: string
+}
+
+const EXITS: Partial<Record<Code, ExitName>> = {
+  [Code.InvalidArgument]: 'usage',
+  [Code.NotFound]: 'notFound',
+  [Code.PermissionDenied]: 'denied',
+  [Code.Unauthenticated]: 'denied',
+  [Code.AlreadyExists]: 'conflict',
+  [Code.Aborted]: 'conflict',
+  [Code.FailedPrecondition]: 'conflict',
+  [Code.Unavailable]: 'unavailable',
+  [Code.DeadlineExceeded]: 'unavailable',
+  [Code.ResourceExhausted]: 'unavailable',
+  [Code.DataLoss]: 'integrity',
+}
+const REASON_EXITS: Record<string, ExitName> = {
+  DIGEST_MISMATCH: 'integrity',
+  SIZE_MISMATCH: 'integrity',
+  BLOB_CORRUPT: 'integrity',
+  ALIAS_GATED: 'policy',
+  GATE_UNMET: 'policy',
+  APPROVAL_NOT_ALLOWED: 'denied',
+}
+
+type Metadata = Record<string, string>
+const HINTS: Record<string, (metadata: Metadata) => string> = {
+  TOKEN_INVALID: () => 'Check MODELKEEP_TOKEN, or ask an administrator for a token: modelkeep token create',
+  TOKEN_EXPIRED: () => 'Ask an administrator for a new token: modelkeep token create',
+  PERMISSION_DENIED: ({ namespace, permission }) =>
+    `See your roles with: modelkeep whoami${namespace ? ` (${permission} on ${namespace} is needed)` : ''}`,
+  NAMESPACE_NOT_FOUND: ({ namespace }) => `Make it with: modelkeep namespace create ${namespace ?? '<name>'}`,
+  MODEL_NOT_FOUND: () => 'See what there is with: modelkeep list',
+  MODEL_ARCHIVED: ({ model }) => `Make it active again with: modelkeep model unarchive ${quote(model)}`,
+  MODEL_IN_USE: ({ model }) => `Archive it and remove its aliases first: modelkeep alias list ${quote(model)}`,
+  VERSION_NOT_FOUND: ({ version, model }) =>
+    `See its versions with: modelkeep list ${quote(version?.split(/[:@]/)[0] ?? model)}`,
+  ALIAS_NOT_FOUND: ({ model }) => `See its aliases with: modelkeep alias list ${quote(model)}`,
+  ALIAS_GATED: ({ alias = '<alias>', model }) =>
+    `That is: modelkeep promote ${quote(model)}:<number> ${alias} --reason "…"; in an emergency an administrator adds --break-glass`,
+  EVALUATION_NOT_FOUND: () => 'See the evaluations of a version with: modelkeep evaluation list <ref>',
+  GATE_NOT_FOUND: ({ gate }) => `See the gates with: modelkeep -n ${gate?.split('/')[0] ?? '<namespace>'} gate list`,
+  GATE_EXISTS: ({ gate }) => `Change it with: modelkeep gate update ${gate ?? '<gate>'}`,
+  PROMOTION_NOT_FOUND: () => 'See the promotions with: modelkeep promotion list',
+  PROMOTION_EXISTS: ({ promotion }) => `See it with: modelkeep promotion show ${promotion}`,
+  PROMOTION_CLOSED: ({ promotion }) => `See what became of it with: modelkeep promotion show ${promotion}`,
+  APPROVAL_NOT_ALLOWED: hintWhoMay,
+  VERSION_IN_USE: ({ aliases, model }) =>
+    aliases
+      ? `Move or remove its aliases first: modelkeep alias list ${quote(model)}`
+      : 'The versions derived from it must be deleted first.',
+  ETAG_MISMATCH: () => 'Somebody changed it meanwhile. Look at it and run the command again.',
+  CONFLICT: () => 'Somebody else was at it. Run the command again.',
+  SEMVER_EXISTS: ({ number }) => `Version ${number} has this semver; choose another.`,
+  OVERLOADED: () => 'Wait a moment and run the command again.',
+  DEPENDENCY_UNAVAILABLE: () => 'Wait a moment and run the command again; see: modelkeep status',
+  LANE_CLOSED: ({ lane }) => `Leave out --lane ${lane}: the bytes take the other way by themselves.`,
+  DIRECT_LANE_UNAVAILABLE: () => 'Leave out --lane direct: the bytes go through the server then.',
+  CHECKPOINT_NOT_FOUND: () => 'The audit service signs new entries within seconds if it has a key (AUDIT_KEY).',
+  INTERNAL: () => "The service's log has more.",
+}
+
+function hintWhoMay({ promotion, because }: Metadata): string {
+  if (because === 'NOT_ASKED') return `See whom its gates ask with: modelkeep promotion show ${promotion}`
+  if (because === 'VOTED') return `See what it waits for with: modelkeep promotion show ${promotion}`
+  return (
+    'Somebody else must, with the role approver on the namespace. Administrators see and give it with: ' +
+    'modelkeep -n <namespace> role list, and role grant <principal> approver'
+  )
+}
+
+/** `subject` is the model in question, for hints where the service does not name it. */
+export function explain(error: unknown, subject?: string): Failure {
+  if (error instanceof Complaint || error instanceof VerifierError) {
+    return { exit: error.exit, message: error.message, hint: error.hint, reason: error.reason, metadata: {} }
+  }
+  if (!(error instanceof ConnectError)) return explainLocal(error)
+  const answer = reasonOf(error)
+  if (!answer) return explainUnknown(error)
+  const { reason, metadata } = answer
+  const unmet = reason === 'GATE_UNMET' ? unmetOf(error) : []
+  const exit = REASON_EXITS[reason] ?? EXITS[error.code] ?? 'failed'
+  return {
+    exit,
+    message: unmet.length > 0 ? countUnmet(unmet, metadata) : messageOf(error),
+    hint: HINTS[reason]?.({ ...(subject && { model: subject }), ...metadata }),
+    reason,
+    metadata,
+    ...(unmet.length > 0 && { unmet }),
+  }
+}
+
+function unmetOf(error: ConnectError): Unmet[] {
+  const violations = error.findDetails(PreconditionFailureSchema).flatMap((detail) => detail.violations)
+  return violations.map(({ type, subject, description }) => ({
+    gate: clean(type),
+    expression: clean(subject),
+    sentence: clean(description),
+  }))
+}
+
+/** They are told one by one. */
+function countUnmet({ length }: Unmet[], { alias = 'the alias' }: Metadata): string {
+  return length === 1 ? `a condition of ${alias} does not hold` : `${length} conditions of ${alias} do not hold`
+}
+
+function messageOf(error: ConnectError): string {
+  const violations = error.findDetails(BadRequestSchema).flatMap(({ fieldViolations }) => fieldViolations)
+  const text = violations.map(({ field, description }) => `${field} ${description}`).join('; ')
+  return inOptions(violations.length < 2 ? error.rawMessage : text)
+}
+
+/** A person has no request with fields, but arguments and options. */
+function inOptions(message: string): string {
+  return message
+    .replaceAll(/\btargets\[\d+\]\.name\b/g, 'the alias')
+    .replaceAll(/\btargets\[\d+\]\.(expected_)?number\b/g, 'the version number')
+    .replaceAll(/\brules\.alias_pattern\b/g, '--alias')
+    .replaceAll(/\brules\.approvals_required\b/g, '--approvals')
+    .replaceAll(/\brules\.approvers\b/g, '--approver')
+    .replaceAll(/\brules\.expiry\b/g, '--expiry')
+    .replaceAll(/\brules\.conditions\b/g, '--condition')
+    .replaceAll(/\bat_time\b/g, '--at')
+    .replaceAll(/\border_by\b/g, '--order-by')
+    .replaceAll(/\bnew_name\b/g, 'the new name')
+    .replace(/^rules must\b/, 'a gate must')
+    .replace(/^filter\b/, '--filter')
+}
+
+const SILENT = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'ECONNRESET']
+
+function explainUnknown(error: ConnectError): Failure {
+  const cause = error.cause as (NodeJS.ErrnoException & { errors?: NodeJS.ErrnoException[] }) | undefined
+  const silence = cause?.errors?.[0] ?? cause
+  if (silence?.code && SILENT.includes(silence.code)) {
+    const message = `no Modelkeep server answers (${silence.message})`
+    return { exit: 'unavailable', message, hint: 'Start one with: npm start', reason: silence.code, metadata: {} }
+  }
+  const foreign = explainForeign(error.rawMessage, cause?.code ?? '')
+  if (foreign) return { exit: 'unavailable', reason: cause?.code ?? Code[error.code], metadata: {}, ...foreign }
+  const exit = EXITS[error.code] ?? 'failed'
+  const hint =
+    exit === 'unavailable' || error.code === Code.Internal || error.code === Code.Unknown
+      ? 'Is it a Modelkeep server? See: modelkeep status'
+      : undefined
+  return { exit, message: error.rawMessage || Code[error.code], hint, reason: Code[error.code], metadata: {} }
+}
+
+const NO_TLS = ['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'ERR_SSL_HTTP_REQUEST', 'EPROTO']
+
+/** Something answers, in another language. */
+function explainForeign(text: string, code: string): { message: string; hint: string } | undefined {
+  if (NO_TLS.includes(code)) {
+    const hint = 'Write http:// instead of https://, or see: modelkeep status'
+    return { message: 'the address answers without TLS', hint }
+  }
+  if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY/.test(code)) {
+    const hint = 'Name the authority that signed it in NODE_EXTRA_CA_CERTS.'
+    return { message: `the certificate of the server is not trusted (${code})`, hint }
+  }
+  const hint = 'Check --address or MODELKEEP_ADDRESS (https:// where the server has TLS); see: modelkeep status'
+  if (code === 'ERR_HTTP2_ERROR' || text.startsWith('unsupported content type')) {
+    return { message: 'what answers at the address is no Modelkeep server', hint }
+  }
+  if (text.startsWith('http/2 stream closed')) return { message: 'the server broke the connection off', hint }
+  return undefined
+}
+
+const FILE_PROBLEMS: Record<string, string> = {
+  ENOENT: 'there is no such file or directory',
+  EACCES: 'you may not read or write it',
+  EPERM: 'you may not do that',
+  ENOSPC: 'the disk is full',
+  EROFS: 'the file system is read-only',
+  ENOTDIR: 'part of the path is a file',
+}
+
+function explainLocal(error: unknown): Failure {
+  const { code, path, message } = error as NodeJS.ErrnoException
+  const problem = code && FILE_PROBLEMS[code]
+  const text = problem && path ? `${path}: ${problem}` : (message ?? String(error))
+  return { exit: 'failed', message: text, hint: undefined, reason: code ?? 'CLI_FAILED', metadata: {} }
+}
+
+function quote(text: string | undefined): string {
+  if (!text) return '<model>'
+  return /^[\w./@:-]+$/.test(text) ? text : `'${text}'`
+}

@@ -1,0 +1,54 @@
+// A log as c2sp.org/tlog-tiles serves it, by plain HTTP GET.
+import { HASH_BYTES } from '#lib/tlog/merkle.ts'
+import { formatTilePath, widthIn, type Tile, type TileName } from '#lib/tlog/tiles.ts'
+import { Tampered, Unreachable, Unusable } from '../verdict.ts'
+
+export interface TileSource {
+  /** The signed checkpoint. */
+  checkpoint(): Promise<string>
+  /** The tile as the tree of `size` leaves has it. */
+  tile(name: TileName, size: number): Promise<Tile>
+}
+
+const TIMEOUT_MS = 10_000
+
+export function openTiles(address: string, token: string | undefined, stopping: AbortSignal): TileSource {
+  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
+  const get = async (path: string): Promise<Buffer | undefined> => {
+    const signal = AbortSignal.any([stopping, AbortSignal.timeout(TIMEOUT_MS)])
+    const { answer, body } = await read(`${address}${path}`, { headers, signal, redirect: 'error' }).catch(
+      (error: Error) => {
+        stopping.throwIfAborted()
+        throw new Unreachable(`nothing answers (${(error.cause as Error | undefined)?.message ?? error.message})`)
+      },
+    )
+    if (answer.status === 404) return undefined
+    if ([401, 403].includes(answer.status)) {
+      throw new Unusable(`it wants another token than this (--token, MODELKEEP_TOKEN): ${body.toString().trim()}`)
+    }
+    if (!answer.ok) throw new Unreachable(`GET ${path} answers ${answer.status}: ${body.toString().trim()}`)
+    return body
+  }
+  return {
+    async checkpoint() {
+      const note = await get('/checkpoint')
+      if (!note) throw new Unreachable('it has no checkpoint')
+      return note.toString()
+    },
+    async tile(name, size) {
+      const width = widthIn(size, name)
+      const path = formatTilePath(name, width)
+      // A partial tile may have been removed for the full one.
+      const hashes = (await get(path)) ?? (await get(formatTilePath(name, 256)))?.subarray(0, width * HASH_BYTES)
+      if (hashes?.length !== width * HASH_BYTES) {
+        throw new Tampered(`it does not serve ${path}, which its checkpoint of ${size} entries covers`)
+      }
+      return { ...name, hashes }
+    },
+  }
+}
+
+async function read(url: string, init: RequestInit): Promise<{ answer: Response; body: Buffer }> {
+  const answer = await fetch(url, init)
+  return { answer, body: Buffer.from(await answer.arrayBuffer()) }
+}

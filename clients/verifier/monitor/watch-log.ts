@@ -1,0 +1,61 @@
+// audit monitor, without any package: look once, or again and again until something is wrong.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { VerifierError, failUsage } from '../verifier-error.ts'
+import { look } from './monitor.ts'
+import { judged, type Report } from '../verify-file.ts'
+import { readTrust, type TrustOptions } from '../read-trust.ts'
+import { openTiles } from './tile-source.ts'
+
+export interface WatchOptions extends TrustOptions {
+  state: string
+  once?: boolean
+  every?: string
+  staleAfter?: string
+  token?: string | undefined
+}
+
+const EVERY_SECONDS = 60
+
+/** Tells each new sight. Ends with the first where it is to look once, and where the log was tampered with; what may
+ * pass is told to `warn`, once, and looked at again. */
+export async function watchLog(
+  address: string,
+  options: WatchOptions,
+  tell: (report: Report) => void,
+  warn: (text: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const trust = await readTrust(options)
+  const every = parseSeconds(options.every, '--every') ?? EVERY_SECONDS
+  const staleSeconds = parseSeconds(options.staleAfter, '--stale-after')
+  const source = openTiles(address.replace(/\/$/, ''), options.token, signal)
+  let warned = ''
+  for (;;) {
+    try {
+      const sight = await judged(address, () => look({ source, trust, stateFile: options.state, staleSeconds }))
+      warned = ''
+      if (sight.grown !== 0n || options.once) tell(reportOf(sight))
+    } catch (error) {
+      const mayPass = error instanceof VerifierError && ['unavailable', 'policy'].includes(error.exit)
+      if (options.once || !mayPass) throw error
+      if (warned !== error.exit) warn(error.message)
+      warned = error.exit
+    }
+    if (options.once) return
+    await sleep(every * 1000, undefined, { signal })
+  }
+}
+
+function reportOf({ checkpoint, grown }: Awaited<ReturnType<typeof look>>): Report {
+  const { origin, size } = checkpoint
+  const root = checkpoint.root.toString('base64')
+  const since = grown === undefined ? 'seen for the first time' : `${grown} more than at the look before`
+  const lines = [`verified: ${size} entries of ${origin}, root ${root}; ${since}`]
+  return { lines, document: { origin, size: String(size), root, ...(grown !== undefined && { grown: String(grown) }) } }
+}
+
+function parseSeconds(text: string | undefined, option: string): number | undefined {
+  if (text === undefined) return undefined
+  if (!/^[1-9][0-9]{0,8}$/.test(text)) failUsage(`${option} «${text}» must be a number of seconds`)
+  return Number(text)
+}

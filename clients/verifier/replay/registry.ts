@@ -1,0 +1,98 @@
+// Models and versions as the events tell of them. Each rule applies an event and says what is wrong with it.
+import { gatesOf } from './gates.ts'
+import type { Judged } from './judged.ts'
+import type { Judge, Model, Registry } from './state.ts'
+import { show } from '../export/values.ts'
+
+export const createModel: Judge = ({ id, namespace, name }, { models, names }) => {
+  if (models.has(id)) return 'it was there already'
+  if (names.has(name)) return `there was a model ${name} already`
+  models.set(id, { namespace, name, lastNumber: 0, versions: new Map() })
+  names.set(name, id)
+}
+
+export const renameModel: Judge = ({ id, namespace, name }, { models, names }) => {
+  const model = models.get(id)
+  if (!model) return 'it was not there'
+  names.delete(model.name)
+  model.name = name
+  names.set(name, id)
+  return model.namespace === namespace ? undefined : `it was in the namespace ${model.namespace}`
+}
+
+export const changeModel: Judge = ({ id, name }, { models }) => {
+  const model = models.get(id)
+  if (!model) return 'it was not there'
+  return model.name === name ? undefined : `it was called ${model.name}`
+}
+
+export const deleteModel: Judge = (event, registry, access) => {
+  const { id, details } = event
+  const { models, names, aliases } = registry
+  const model = models.get(id)
+  if (!model) return 'it was not there'
+  const wrong = changeModel(event, registry, access)
+  models.delete(id)
+  names.delete(model.name)
+  if (wrong) return wrong
+  for (const [key, alias] of aliases) {
+    if (alias.model !== id) continue
+    if (alias.number !== 0) return `the alias ${alias.name} pointed at a version of it`
+    aliases.delete(key)
+  }
+  const gate = gatesOf(registry, model.namespace).find(({ modelId }) => modelId === id)
+  if (gate) return `the gate ${gate.name} guarded its aliases`
+  const last = details['latest_number']
+  return last === model.lastNumber || event.erased !== ''
+    ? undefined
+    : `its last version was ${model.lastNumber}, and not ${show(last)}`
+}
+
+export const createVersion: Judge = (event, registry) => {
+  const { name, number } = nameOf(event)
+  const model = registry.models.get(registry.names.get(name) ?? '')
+  if (!model) return `there was no model ${name}`
+  const next = model.lastNumber + 1
+  model.lastNumber = Math.max(model.lastNumber, number)
+  model.versions.set(number, { digest: event.digest, creator: event.principal })
+  return number === next ? undefined : `its number should be ${next}: numbers are dense and never used again`
+}
+
+export const changeVersion: Judge = (event, registry) => {
+  return findVersion(event, registry) ? undefined : 'it was not there'
+}
+
+export const measureVersion: Judge = (event, registry) => {
+  const version = findVersion(event, registry)?.versions.get(nameOf(event).number)
+  if (!version) return 'the version was not there'
+  return version.digest === event.digest ? undefined : `the version had the digest ${version.digest}`
+}
+
+export const deleteVersion: Judge = (event, registry) => {
+  const model = findVersion(event, registry)
+  if (!model) return 'it was not there'
+  const { name, number } = nameOf(event)
+  model.versions.delete(number)
+  const id = registry.names.get(name)
+  const alias = [...registry.aliases.values()].find((found) => found.model === id && found.number === number)
+  return alias && `the alias ${alias.name} pointed at it`
+}
+
+export const deleteNamespace: Judge = ({ namespace }, registry) => {
+  const model = [...registry.models.values()].find((found) => found.namespace === namespace)
+  if (model) return `the model ${model.name} was in it`
+  const [gate] = gatesOf(registry, namespace)
+  return gate && `the gate ${gate.name} was in it`
+}
+
+function findVersion(event: Judged, { models, names }: Registry): Model | undefined {
+  const { name, number } = nameOf(event)
+  const model = models.get(names.get(name) ?? '')
+  return model?.versions.has(number) ? model : undefined
+}
+
+/** A version's resource is named `fraud/scorer:7`. */
+function nameOf({ name }: Judged): { name: string; number: number } {
+  const end = name.lastIndexOf(':')
+  return { name: name.slice(0, end), number: Number(name.slice(end + 1)) }
+}

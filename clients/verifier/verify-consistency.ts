@@ -1,0 +1,48 @@
+// Whether a newer state of the log continues an older one: nothing in it was changed, moved or removed since.
+import { EMPTY_ROOT } from '#lib/tlog/merkle.ts'
+import { verifyConsistency } from '#lib/tlog/merkle-proof.ts'
+import type { Checkpoint } from '#lib/tlog/note.ts'
+import { findConsistency } from './consistency-file.ts'
+import { openCheckpoint, type Trust } from './open-checkpoint.ts'
+import { Tampered, Unusable } from './verdict.ts'
+
+/** By the proof in `text`, or, of the same size, by the checkpoint alone. Throws Tampered or Unusable. */
+export function verifyContinued(old: Checkpoint, text: string, trust: Trust): Checkpoint {
+  const file = findConsistency(text)
+  const newer = openCheckpoint(file?.checkpoint ?? text, trust)
+  requireNotShrunk(old, newer)
+  if (newer.size === old.size || old.size === 0n) {
+    requireRoot(old, newer.size === old.size ? newer.root : EMPTY_ROOT)
+    return newer
+  }
+  if (!file) {
+    throw new Unusable(
+      `it is a checkpoint of ${newer.size} entries and does not prove that it continues the one of ${old.size}`,
+    )
+  }
+  if (file.oldSize !== old.size) {
+    throw new Unusable(`it proves what continues the tree of ${file.oldSize} entries, and the old one has ${old.size}`)
+  }
+  const claim = { oldSize: old.size, newSize: newer.size, oldRoot: old.root, newRoot: newer.root, proof: file.hashes }
+  if (!verifyConsistency(claim)) {
+    throw new Tampered(`the log of ${newer.size} entries does not continue the one of ${old.size}: the log was forked`)
+  }
+  return newer
+}
+
+export function requireNotShrunk(old: Checkpoint, newer: Checkpoint): void {
+  if (newer.size >= old.size) return
+  throw new Tampered(
+    `the newer checkpoint is of ${newer.size} entries, the older one of ${old.size}: the log was rolled back, or the ` +
+      'two are in the wrong order',
+  )
+}
+
+/** `root`: what the newer log says that the tree of the old size was. */
+export function requireRoot(old: Checkpoint, root: Buffer): void {
+  if (root.equals(old.root)) return
+  throw new Tampered(
+    `its first ${old.size} entries have the root ${root.toString('base64')}, but ${old.root.toString('base64')} was ` +
+      'signed before: the log was forked',
+  )
+}

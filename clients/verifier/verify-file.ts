@@ -1,0 +1,168 @@
+// What can be said of files alone: an export, the proof of an event, and whether one state continues another. Needs no
+// server, and no package beyond Node.
+import { createReadStream } from 'node:fs'
+import { open, readFile } from 'node:fs/promises'
+import { findCheckpoint, splitNote, type Checkpoint } from '#lib/tlog/note.ts'
+import { findProof, PROOF_HEADER } from '#lib/tlog/proof-file.ts'
+import { VerifierError, type ExitName } from './verifier-error.ts'
+import { findConsistency } from './consistency-file.ts'
+import { findHeader } from './export/export-file.ts'
+import type { Replayed } from './replay/replay.ts'
+import { openCheckpoint, requireQuorum, type Trust } from './open-checkpoint.ts'
+import { Tampered, Unmet, Unreachable, Unusable } from './verdict.ts'
+import { requireNotShrunk, requireRoot, verifyContinued } from './verify-consistency.ts'
+import { verifyExport } from './verify-export.ts'
+import { verifyProof, verifyValues } from './verify-proof.ts'
+
+/** What was found, for people and for programs. */
+export interface Report {
+  lines: string[]
+  document: Record<string, string | string[] | Record<string, string>>
+}
+
+const SHOWN = 10
+const CHUNK_BYTES = 1024 * 1024
+/** Longer than a checkpoint with many signatures, or the first line of an export. */
+const MAX_NOTE_BYTES = 128 * 1024
+
+export function verifyFile(file: string, trust: Trust): Promise<Report> {
+  return judged(file, async () => ((await isProof(file)) ? checkProof(file, trust) : checkExport(file, trust)))
+}
+
+/** Each of the two is an export, a checkpoint, or a file with one at its end; only some prove anything together. */
+export async function verifyFiles(oldFile: string, newFile: string, trust: Trust): Promise<Report> {
+  const old = await judged(oldFile, () => readState(oldFile, trust))
+  const newer = await judged(newFile, () => continueState(old, newFile, trust))
+  const { origin } = newer
+  const lines = [
+    `consistent: the ${newer.size} entries of ${origin} begin with the ${old.size} that were signed before`,
+  ]
+  const document = { origin, oldSize: String(old.size), size: String(newer.size), root: newer.root.toString('base64') }
+  return { lines, document }
+}
+
+/** How many entries the checkpoint in a file covers. What it says is not verified. */
+export function readSize(file: string): Promise<bigint> {
+  return judged(file, async () => {
+    const text = (await beginning(file, MAX_NOTE_BYTES)).toString()
+    const note = findHeader(text.slice(0, text.indexOf('\n')))?.checkpoint ?? findNote(text)
+    return findCheckpoint(splitNote(note)?.text ?? '')!.size
+  })
+}
+
+const EXITS: [new () => Error, ExitName, string][] = [
+  [Tampered, 'integrity', 'TAMPERED'],
+  [Unmet, 'policy', 'POLICY_UNMET'],
+  [Unreachable, 'unavailable', 'UNREACHABLE'],
+]
+
+/** Says of which file or log the verdict is. */
+export async function judged<T>(subject: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    const { message } = error as Error
+    const found = EXITS.find(([kind]) => error instanceof kind)
+    if (found) throw new VerifierError(found[1], `${subject}: ${message}`, { reason: found[2], cause: error })
+    const isUnusable = error instanceof Unusable
+    if (!isUnusable && !(error as NodeJS.ErrnoException).syscall) throw error
+    const what = isUnusable ? 'used' : 'read'
+    throw new VerifierError('usage', `${subject} cannot be ${what}: ${message}`, { reason: 'UNUSABLE', cause: error })
+  }
+}
+
+function chunksOf(file: string): AsyncIterable<Buffer> {
+  return createReadStream(file, { highWaterMark: CHUNK_BYTES }) as AsyncIterable<Buffer>
+}
+
+async function beginning(file: string, length: number): Promise<Buffer> {
+  const handle = await open(file)
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, 0)
+    return buffer.subarray(0, bytesRead)
+  } finally {
+    await handle.close()
+  }
+}
+
+async function isProof(file: string): Promise<boolean> {
+  return (await beginning(file, PROOF_HEADER.length)).toString() === PROOF_HEADER
+}
+
+async function isExport(file: string): Promise<boolean> {
+  return (await beginning(file, 1)).toString() === '{'
+}
+
+async function checkExport(file: string, trust: Trust): Promise<Report> {
+  const { checkpoint, producers, values, replayed } = await verifyExport(chunksOf(file), trust)
+  const { origin } = checkpoint
+  const [size, root] = [String(checkpoint.size), checkpoint.root.toString('base64')]
+  const counts = [...producers].map(([name, sequence]): [string, string] => [name, String(sequence)])
+  const lines = [
+    `verified: ${size} entries of ${origin}, root ${root}`,
+    `events without a gap: ${counts.map((count) => count.join(' ')).join(', ')}`,
+    `private values: ${values.shown} as committed, ${values.erased} erased`,
+    `rules kept: ${replayed.events} changes of models, versions, aliases, gates, promotions, roles and tokens were replayed`,
+    ...tellMoves(replayed),
+  ]
+  const found = { shown: String(values.shown), erased: String(values.erased) }
+  return {
+    lines,
+    document: {
+      origin,
+      size,
+      root,
+      producers: Object.fromEntries(counts),
+      values: found,
+      replayed: String(replayed.events),
+      promotions: String(replayed.promotions),
+      forced: replayed.forced,
+    },
+  }
+}
+
+/** How guarded aliases moved. */
+function tellMoves({ promotions, forced }: Replayed): string[] {
+  if (promotions + forced.length === 0) return []
+  const moved = `aliases moved: ${promotions} times by promotions, ${forced.length} times past their gates`
+  const more = forced.length > SHOWN ? [`  and ${forced.length - SHOWN} more`] : []
+  return [moved, ...forced.slice(0, SHOWN).map((move) => `  past its gates: ${move}`), ...more]
+}
+
+async function checkProof(file: string, trust: Trust): Promise<Report> {
+  const name = file.replace(/\.tlog-proof$/, '')
+  const leaf = await readFile(`${name}.json`)
+  const values = await readFile(`${name}.values`).catch(() => undefined)
+  const { index, checkpoint } = verifyProof(await readFile(file, 'utf8'), leaf, trust)
+  if (values) verifyValues(Number(index), leaf, values)
+  const { origin, size } = checkpoint
+  const lines = [`verified: ${name}.json is entry ${index} of the ${size} entries of ${origin}`]
+  if (values) lines.push(`${name}.values has what the entry commits to`)
+  return { lines, document: { origin, index: String(index), size: String(size) } }
+}
+
+async function readState(file: string, trust: Trust): Promise<Checkpoint> {
+  if (await isExport(file)) return (await verifyExport(chunksOf(file), trust)).checkpoint
+  return openCheckpoint(findNote(await readFile(file, 'utf8')), trust)
+}
+
+async function continueState(old: Checkpoint, file: string, trust: Trust): Promise<Checkpoint> {
+  if (!(await isExport(file))) {
+    const text = await readFile(file, 'utf8')
+    const note = findNote(text)
+    const newer = verifyContinued(old, text, trust)
+    requireQuorum(note, trust)
+    return newer
+  }
+  const { checkpoint, oldRoot } = await verifyExport(chunksOf(file), trust, old.size)
+  requireNotShrunk(old, checkpoint)
+  requireRoot(old, oldRoot!)
+  return checkpoint
+}
+
+/** The signed checkpoint in a file: alone, or at the end of a proof. */
+function findNote(text: string): string {
+  const note = findProof(text)?.checkpoint ?? findConsistency(text)?.checkpoint ?? text
+  if (!findCheckpoint(splitNote(note)?.text ?? '')) throw new Unusable('it is neither an export nor a checkpoint')
+  return note
+}

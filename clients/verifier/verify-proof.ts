@@ -1,0 +1,36 @@
+// Checks the proof of one event with nothing but a public key.
+import { hashLeaf } from '#lib/tlog/merkle.ts'
+import { verifyInclusion } from '#lib/tlog/merkle-proof.ts'
+import type { Checkpoint } from '#lib/tlog/note.ts'
+import { findProof } from '#lib/tlog/proof-file.ts'
+import { openCheckpoint, requireQuorum, type Trust } from './open-checkpoint.ts'
+import { readEvent } from './export/event.ts'
+import { findOpeningLine } from './export/export-file.ts'
+import { linesOf } from './export/lines.ts'
+import { checkOpenings } from './export/openings.ts'
+import { Tampered, Unusable } from './verdict.ts'
+
+/** `leaf`: the entry's stored bytes. Throws Tampered, Unusable or Unmet. */
+export function verifyProof(text: string, leaf: Uint8Array, trust: Trust): { index: bigint; checkpoint: Checkpoint } {
+  const file = findProof(text)
+  if (!file) throw new Unusable('it is not a proof file')
+  const checkpoint = openCheckpoint(file.checkpoint, trust)
+  const { size, root } = checkpoint
+  if (!verifyInclusion({ index: file.index, size, root, leafHash: hashLeaf(leaf), proof: file.hashes })) {
+    throw new Tampered(`the event is not entry ${file.index} of the log of ${size} entries that was signed`)
+  }
+  requireQuorum(file.checkpoint, trust)
+  return { index: file.index, checkpoint }
+}
+
+/** The private values of one entry, as an export has them. That they were erased is taken as told. */
+export function verifyValues(index: number, leaf: Buffer, values: Buffer): void {
+  const openings = checkOpenings()
+  openings.entry(index, readEvent(leaf))
+  for (const line of linesOf(values)) {
+    const opening = findOpeningLine(line)
+    if (!opening) throw new Tampered('the private values are not as they were written')
+    openings.open(opening)
+  }
+  openings.finish()
+}

@@ -1,0 +1,23 @@
+// The moment from which verified bytes are a blob of a namespace, and its event.
+import type { HandlerContext } from '@connectrpc/connect'
+import type { EntityManager } from '#lib/store/database.ts'
+import { emit, type EventInit } from '#lib/store/outbox.ts'
+import { addBlob, type BlobInit } from '../store/blobs/blob.ts'
+import { blobResource } from '../store/events.ts'
+import { tellHolders } from '../store/blobs/quarantine.ts'
+import { byCaller } from './by-caller.ts'
+
+export async function commitBlob(em: EntityManager, context: HandlerContext, blob: BlobInit): Promise<void> {
+  const { isNew, isRepaired } = await addBlob(em, byCaller(context), blob)
+  if (isRepaired) await tellHolders(em, blob.digest, 'blob.repaired.v1')
+  if (isNew) emit(em, context, committedEvent(blob))
+}
+
+export function committedEvent({ namespace, digest, sizeBytes }: BlobInit): EventInit {
+  return {
+    type: 'blob.committed.v1',
+    resource: blobResource(namespace, digest),
+    afterDigest: digest,
+    details: { sizeBytes: String(sizeBytes) },
+  }
+}

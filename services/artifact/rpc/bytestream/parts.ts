@@ -1,0 +1,122 @@
+// A blob of several parts by google.bytestream's Write: cut into the parts of an upload, one after the other.
+import { create } from '@bufbuild/protobuf'
+import type { HandlerContext } from '@connectrpc/connect'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { StartUploadRequestSchema } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
+import { ModelkeepError, type Reason } from '#lib/errors/errors.ts'
+import { forkFor } from '#lib/store/database.ts'
+import { partLengthOf } from '../../domain/blob.ts'
+import { PartBuffer } from '../../domain/part-buffer.ts'
+import type { NamedBlob } from '../../domain/resource-name.ts'
+import type { Bytes } from '../../store/byte-store.ts'
+import { findProgress } from '../../store/uploads/upload-progress.ts'
+import type { Upload } from '../../store/uploads/upload.ts'
+import type { Backend } from '../../deps.ts'
+import type { IncomingWrite } from './messages.ts'
+import { completeUpload } from '../upload/complete-upload.ts'
+import { keepBlob } from '../../changes/keep-blobs.ts'
+import { failSize } from '../streaming/receive.ts'
+import { requireUpload, startUpload } from '../upload/uploads.ts'
+import { keepPart } from '../upload/write-part.ts'
+
+/** How often to look whether another call has completed the upload. */
+const LOOK_EVERY_MS = 250
+
+/** Returns the committed size. */
+export async function writeParts(
+  backend: Backend,
+  context: HandlerContext,
+  blob: NamedBlob,
+  incoming: IncomingWrite,
+): Promise<number> {
+  const { result } = await startUpload(
+    backend,
+    create(StartUploadRequestSchema, { ...blob, sizeBytes: BigInt(blob.sizeBytes) }),
+    context,
+  )
+  if (result.case === 'blob') return blob.sizeBytes
+  const upload = await requireUpload(backend.database, result.value.id, 'resource_name', context)
+  const committed = () => findProgress(forkFor(backend.database), { ...blob, principal: upload.principal })
+  const begin = (await committed())?.committedBytes ?? 0
+  const isTakenOver = await storeParts(backend, context, upload, readParts(incoming, upload, begin))
+  if (!incoming.finished && !isTakenOver) return (await committed())?.committedBytes ?? blob.sizeBytes
+  await complete(backend, context, upload)
+  return blob.sizeBytes
+}
+
+interface NumberedPart extends Bytes {
+  number: number
+}
+
+/** Cuts what belongs past `begin` into parts. What a client sends again is not looked at. */
+async function* readParts(incoming: IncomingWrite, upload: Upload, begin: number): AsyncGenerator<NumberedPart> {
+  const { sizeBytes, partSizeBytes } = upload
+  let position = Number(incoming.offset)
+  let number = Math.floor(begin / partSizeBytes) + 1
+  let part = new PartBuffer()
+  for await (const chunk of incoming.chunks) {
+    if (position + chunk.length > sizeBytes) failSize(sizeBytes, position + chunk.length, true)
+    let rest = chunk.subarray(Math.max(0, begin - position))
+    position += chunk.length
+    while (rest.length > 0) {
+      const wanted = partLengthOf(sizeBytes, partSizeBytes, number)
+      const piece = rest.subarray(0, wanted - part.length)
+      part.add(piece)
+      rest = rest.subarray(piece.length)
+      if (part.length < wanted) continue
+      yield { ...part.finish(), number }
+      part = new PartBuffer()
+      number += 1
+    }
+  }
+  if (incoming.finished && position < sizeBytes) failSize(sizeBytes, position, false)
+}
+
+/** While one part goes to the store, the next one comes in. Returns true where the rest is not needed: the blob exists
+ * meanwhile, or another call has all parts and completes the upload. */
+async function storeParts(
+  backend: Backend,
+  context: HandlerContext,
+  upload: Upload,
+  parts: AsyncIterable<NumberedPart>,
+): Promise<boolean> {
+  const giveBack = await backend.budget.take(upload.principal, Math.min(upload.sizeBytes, 2 * upload.partSizeBytes))
+  let storing: Promise<void> | undefined
+  try {
+    for await (const part of parts) {
+      await storing
+      if (await keepBlob(backend, context, upload.namespace, upload.digest)) return true
+      storing = keepPart(backend, upload, part.number, part)
+      storing.catch(() => undefined)
+    }
+    await storing
+    return false
+  } catch (error) {
+    if (isRefusal(error, 'UPLOAD_CLOSED') && TAKEN_OVER.includes(error.metadata['state']!)) return true
+    throw error
+  } finally {
+    await storing?.catch(() => undefined)
+    giveBack()
+  }
+}
+
+const TAKEN_OVER = ['SEALING', 'COMPLETING', 'VERIFYING', 'COMMITTED']
+
+/** Whoever completes it: the answer waits until it is done. */
+async function complete(backend: Backend, context: HandlerContext, upload: Upload): Promise<void> {
+  for (;;) {
+    try {
+      await completeUpload(backend, { $typeName: COMPLETE, uploadId: upload.id }, context)
+      return
+    } catch (error) {
+      if (!isRefusal(error, 'UPLOAD_BUSY')) throw error
+    }
+    await sleep(LOOK_EVERY_MS, undefined, { signal: context.signal })
+  }
+}
+
+const COMPLETE = 'modelkeep.artifact.v1.CompleteUploadRequest'
+
+function isRefusal(error: unknown, reason: Reason): error is ModelkeepError {
+  return error instanceof ModelkeepError && error.reason === reason
+}

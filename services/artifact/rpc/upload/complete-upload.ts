@@ -1,0 +1,161 @@
+// The end of a resumable upload. One call at a time owns it, under a lease; any later call finds out from the database
+// and the store how far a lost one came, and goes on from there.
+import type { HandlerContext } from '@connectrpc/connect'
+import type { CompleteUploadRequest } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
+import { fail } from '#lib/errors/errors.ts'
+import { forkFor, inTransaction } from '#lib/store/database.ts'
+import { partCountOf } from '../../domain/blob.ts'
+import { findBlob } from '../../store/blobs/blob.ts'
+import { isByteStoreProblem } from '../../store/byte-store.ts'
+import { requireStore } from '../../store/installation.ts'
+import { listMissingParts, listParts, reopenUpload } from '../../store/uploads/upload-part.ts'
+import {
+  advanceUpload,
+  closeUpload,
+  commitUpload,
+  lockUpload,
+  ownUpload,
+  releaseLease,
+  type Ownership,
+} from '../../store/uploads/upload-state.ts'
+import { UNFINISHED, type SealedState, type Upload } from '../../store/uploads/upload.ts'
+import { assembleObject, hashObject, type Hashed } from './assemble.ts'
+import type { Backend } from '../../deps.ts'
+import { commitBlob } from '../../changes/commit-blob.ts'
+import { findPrefix, noPrefix } from './hashed-prefix.ts'
+import { keepBlobIn } from '../../changes/keep-blobs.ts'
+import { keepLease } from './lease.ts'
+import { presentBlob } from '../present.ts'
+import { failBusy, failClosed, failMissing } from './upload-faults.ts'
+import { FORGOTTEN, requireUpload } from './uploads.ts'
+
+/** What is in memory at a time of what is read back. */
+const READ_BACK_BYTES = 1024 * 1024
+
+export async function completeUpload(backend: Backend, request: CompleteUploadRequest, context: HandlerContext) {
+  const { database, janitor, relay } = backend
+  const upload = await requireUpload(database, request.uploadId, 'upload_id', context)
+  const owned = await claim(backend, upload, context)
+  if (owned) {
+    // Not tied to the call: a client that lost its connection finds the work done when it asks again.
+    const work = finish(backend, upload, owned, context)
+    backend.running.add(work)
+    await work.finally(() => backend.running.delete(work))
+    relay.wake()
+  }
+  backend.digests.forget(upload.id)
+  janitor.wake()
+  const blob = await findBlob(forkFor(database, context.signal), upload.namespace, upload.digest)
+  return { blob: presentBlob(blob ?? fail('BLOB_NOT_FOUND', 'the blob was removed', { digest: upload.digest })) }
+}
+
+/** Makes this call the owner of the upload; undefined where the namespace has the blob. */
+async function claim(backend: Backend, upload: Upload, context: HandlerContext): Promise<Ownership | undefined> {
+  return inTransaction(backend.database, context.signal, async (em) => {
+    const locked = await lockUpload(em, upload.id)
+    const { state, busy } = locked
+    if (state === 'COMMITTED') return undefined
+    if (!UNFINISHED.includes(state)) failClosed(locked)
+    if (busy) failBusy(upload.id)
+    if (await keepBlobIn(em, context, upload.namespace, upload.digest)) {
+      await closeUpload(em, upload.id, { state: 'COMMITTED' })
+      return undefined
+    }
+    if (state === 'OPEN') {
+      const missing = await listMissingParts(em, upload.id, partCountOf(upload.sizeBytes, upload.partSizeBytes))
+      if (missing.length > 0) failMissing(missing)
+    }
+    return ownUpload(em, upload.id, backend.uploadExpireSeconds)
+  })
+}
+
+async function finish(backend: Backend, upload: Upload, owned: Ownership, context: HandlerContext): Promise<void> {
+  const { database } = backend
+  const lease = keepLease(database, upload.id, owned.epoch, backend.closing)
+  try {
+    const hashed = await makeObject(backend, upload, owned, lease.signal).catch(async (error: unknown) => {
+      // What a store that is away does not have is not gone.
+      if (isGone(error)) await requireStore(backend)
+      throw error
+    })
+    await inTransaction(database, undefined, async (em) => {
+      if (!(await commitUpload(em, upload.id, owned.epoch))) failBusy(upload.id)
+      const { namespace, digest, sizeBytes, partSizeBytes, objectKey } = upload
+      const { partSha256s } = hashed
+      await commitBlob(em, context, { namespace, digest, sizeBytes, partSizeBytes, objectKey, partSha256s })
+    })
+  } catch (error) {
+    await recover(backend, upload, owned, error)
+  } finally {
+    lease.end()
+  }
+}
+
+/** From the state in which it was left to an object that has the announced digest. Each state is recorded before what it
+ * stands for begins. */
+async function makeObject(backend: Backend, upload: Upload, owned: Ownership, signal: AbortSignal): Promise<Hashed> {
+  const { bytes, database } = backend
+  const advance = async (state: SealedState): Promise<void> => {
+    signal.throwIfAborted()
+    if (!(await advanceUpload(forkFor(database), upload.id, owned.epoch, state))) failBusy(upload.id)
+  }
+  const parts = await listParts(forkFor(database), upload.id)
+  const prefix = findPrefix(backend, upload, parts, owned.attempts)
+  if (prefix.whole) await requireDigest(backend, upload, owned, prefix.whole)
+  if (owned.state === 'SEALING') await advance('COMPLETING')
+  if (owned.state !== 'VERIFYING') await assembleObject(backend, upload, parts, owned.state === 'COMPLETING')
+  if (prefix.whole) return prefix.whole
+  await advance('VERIFYING')
+  const giveBack = await backend.budget.take(upload.principal, READ_BACK_BYTES)
+  let hashed: Hashed
+  try {
+    hashed = await hashObject(bytes, upload, parts, prefix, signal)
+    // Other bytes than were recorded may have become so on their way back: only what is so twice counts.
+    if (hashed.badPart) hashed = await hashObject(bytes, upload, parts, noPrefix(), signal)
+  } finally {
+    giveBack()
+  }
+  await requireDigest(backend, upload, owned, hashed)
+  return hashed
+}
+
+async function requireDigest(backend: Backend, upload: Upload, { epoch }: Ownership, hashed: Hashed): Promise<void> {
+  const { digest: actual, badPart: part } = hashed
+  const expected = upload.digest
+  if (actual === expected) return
+  const where = part ? `; the store gave part ${part} back with other bytes than were recorded` : ''
+  const message = `the bytes have the digest ${actual} instead of ${expected}${where}`
+  const failure = { reason: 'DIGEST_MISMATCH' as const, message, ...(part ? { part } : {}) }
+  if (!(await closeUpload(forkFor(backend.database), upload.id, { state: 'FAILED', epoch, failure }))) {
+    failBusy(upload.id)
+  }
+  backend.digests.forget(upload.id)
+  backend.janitor.wake()
+  fail('DIGEST_MISMATCH', message, { expected, actual, ...(part ? { part: String(part) } : {}) })
+}
+
+function isGone(error: unknown): boolean {
+  return isByteStoreProblem(error, 'upload gone') || isByteStoreProblem(error, 'object gone')
+}
+
+/** Leaves the upload such that the next call can do something about what went wrong. */
+async function recover(backend: Backend, upload: Upload, { epoch }: Ownership, error: unknown): Promise<never> {
+  const { database, janitor } = backend
+  if (isByteStoreProblem(error, 'part stale')) {
+    if (!(await reopenUpload(forkFor(database), upload.id, epoch))) failBusy(upload.id)
+    const count = partCountOf(upload.sizeBytes, upload.partSizeBytes)
+    failMissing(Array.from({ length: Math.min(count, 100) }, (_, index) => index + 1))
+  }
+  if (isGone(error)) {
+    if (!(await closeUpload(forkFor(database), upload.id, { ...FORGOTTEN, epoch }))) failBusy(upload.id)
+    janitor.wake()
+    failClosed({
+      id: upload.id,
+      state: 'EXPIRED',
+      failureReason: 'STORE_FORGOT',
+      failureMessage: FORGOTTEN.failure.message,
+    })
+  }
+  await releaseLease(forkFor(database), upload.id, epoch).catch(() => undefined)
+  throw error
+}

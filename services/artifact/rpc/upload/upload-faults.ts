@@ -1,0 +1,46 @@
+// What can be wrong with an upload, told.
+import { fail } from '#lib/errors/errors.ts'
+import type { UploadFailure, UploadState } from '../../store/uploads/upload.ts'
+
+export function failUnknown(upload: string): never {
+  fail('UPLOAD_NOT_FOUND', `there is no upload ${upload}, or it is not yours`, { upload })
+}
+
+interface Ended {
+  id: string
+  state: UploadState
+  failureReason?: UploadFailure | null | undefined
+  failureMessage?: string | null | undefined
+}
+
+const SEALED: UploadState[] = ['SEALING', 'COMPLETING', 'VERIFYING']
+
+export function failClosed({ id, state, failureReason, failureMessage }: Ended): never {
+  const text = SEALED.includes(state) ? `is being completed and takes no parts: ${state}` : `is over: ${state}`
+  const message = failureMessage ? `upload ${id} ${text}; ${failureMessage}` : `upload ${id} ${text}`
+  fail('UPLOAD_CLOSED', message, { upload: id, state, ...(failureReason ? { failure: failureReason } : {}) })
+}
+
+export function failBusy(upload: string): never {
+  fail('UPLOAD_BUSY', `another call is completing upload ${upload}`, { upload })
+}
+
+export function failMissing(missing: number[]): never {
+  fail('PARTS_MISSING', `parts are missing: ${missing.join(', ')}`, { missing: missing.join(',') })
+}
+
+export function failTooMany(namespace: string, limit: number): never {
+  const message = `you have ${limit} unfinished uploads in «${namespace}», the most there may be: complete or abort some`
+  fail('UPLOAD_LIMIT_REACHED', message, { namespace, limit: String(limit) })
+}
+
+export function failPartSize(part: number, expected: number, actual: number): never {
+  const sent = actual > expected ? 'more were sent' : `${actual} were sent`
+  const metadata = { expected: String(expected), actual: String(actual), part: String(part) }
+  fail('SIZE_MISMATCH', `part ${part} must have ${expected} bytes; ${sent}`, metadata)
+}
+
+export function failPartDigest(part: number, expected: string, actual: string): never {
+  const message = `the bytes of part ${part} have the digest ${actual} instead of ${expected}, which header.sha256 says`
+  fail('DIGEST_MISMATCH', message, { expected, actual, part: String(part) })
+}

@@ -1,0 +1,117 @@
+// What lies in the store and nobody knows: left by writes that came after their object was given up, or by a database
+// that was restored from a backup. Every object has a row from before its first byte until it is gone, so what has none
+// and is old belongs to nobody. The store's list is only where to look; that it lacks something means nothing.
+import { forkFor, inTransaction, type Database, type EntityManager } from '#lib/store/database.ts'
+import type { ByteStore, ListedObject, ListedUpload } from '../byte-store.ts'
+import type { Garbage } from './collect.ts'
+import { ALL_GOES } from './doomed-object.ts'
+import type { Emit } from '../events.ts'
+import { requireOwnStore } from '../installation.ts'
+import { UNFINISHED_SQL } from '../uploads/upload.ts'
+
+export interface OrphanOptions {
+  /** Younger ones are left alone. */
+  orphanSeconds: number
+  /** Finds them, and leaves them. */
+  dryRun?: boolean
+  stopping?: AbortSignal
+}
+
+const BATCH = 500
+/** Keys in one event. */
+const MAX_NAMED = 100
+
+/** Removes what nobody knows, or has the janitor do it; in batches that come back. */
+export async function* sweepOrphans(
+  database: Database,
+  bytes: ByteStore,
+  emit: Emit,
+  options: OrphanOptions,
+): AsyncGenerator<Garbage[]> {
+  await requireOwnStore({ database, bytes })
+  for await (const old of batches(bytes.list(), options)) {
+    const orphans = await findOrphans(forkFor(database, options.stopping), old)
+    if (orphans.length === 0) continue
+    if (!options.dryRun) await doom(database, emit, orphans)
+    yield orphans.map(({ key, sizeBytes }) => ({ kind: 'OBJECT', namespace: '', name: key, sizeBytes }))
+  }
+  for await (const old of batches(bytes.listUnfinished(), options)) {
+    const orphans = await findUnfinishedOrphans(forkFor(database, options.stopping), old)
+    if (orphans.length === 0) continue
+    if (!options.dryRun) await abandon(database, bytes, emit, orphans)
+    yield orphans.map(({ key }) => ({ kind: 'UNFINISHED', namespace: '', name: key, sizeBytes: 0 }))
+  }
+}
+
+async function* batches<T extends { modifyTime: Date }>(
+  listed: AsyncIterable<T>,
+  { orphanSeconds, stopping }: OrphanOptions,
+): AsyncGenerator<T[]> {
+  const youngest = Date.now() - orphanSeconds * 1000
+  let batch: T[] = []
+  for await (const item of listed) {
+    if (stopping?.aborted) return
+    if (item.modifyTime.getTime() > youngest) continue
+    batch.push(item)
+    if (batch.length < BATCH) continue
+    yield batch
+    batch = []
+  }
+  if (batch.length > 0) yield batch
+}
+
+/** In one statement: an object passes from one row to another in one transaction. */
+async function findOrphans(em: EntityManager, listed: ListedObject[]): Promise<ListedObject[]> {
+  const rows = await em.execute<{ key: string }[]>(
+    `select key from jsonb_array_elements_text(?::jsonb) key
+      where not exists (select from blob where object_key = key)
+        and not exists (select from upload where object_key = key)
+        and not exists (select from doomed_object where object_key = key)`,
+    [JSON.stringify(listed.map(({ key }) => key))],
+  )
+  const unknown = new Set(rows.map(({ key }) => key))
+  return listed.filter(({ key }) => unknown.has(key))
+}
+
+/** Also second ones beside the one that its upload knows; those of doomed objects go with them. */
+async function findUnfinishedOrphans(em: EntityManager, listed: ListedUpload[]): Promise<ListedUpload[]> {
+  const rows = await em.execute<{ key: string }[]>(
+    `select key from jsonb_array_elements_text(?::jsonb) key
+      where not exists (select from upload where object_key = key and state in ${UNFINISHED_SQL})
+        and not exists (select from doomed_object where object_key = key)`,
+    [JSON.stringify(listed.map(({ key }) => key))],
+  )
+  const unknown = new Set(rows.map(({ key }) => key))
+  return listed.filter(({ key }) => unknown.has(key))
+}
+
+async function doom(database: Database, emit: Emit, orphans: ListedObject[]): Promise<void> {
+  await inTransaction(database, undefined, async (em) => {
+    await em.execute(`insert into doomed_object (object_key) select jsonb_array_elements_text(?::jsonb) ${ALL_GOES}`, [
+      JSON.stringify(orphans.map(({ key }) => key)),
+    ])
+    const sizeBytes = orphans.reduce((sum, orphan) => sum + orphan.sizeBytes, 0)
+    emitRemoved(em, emit, 'objects', orphans, { sizeBytes: String(sizeBytes) })
+  })
+}
+
+/** Without a row of their own: the object of the same key may be somebody's. */
+async function abandon(database: Database, bytes: ByteStore, emit: Emit, orphans: ListedUpload[]): Promise<void> {
+  await inTransaction(database, undefined, async (em) => emitRemoved(em, emit, 'unfinished', orphans, {}))
+  for (const { key, uploadId } of orphans) await bytes.abort(key, uploadId)
+}
+
+function emitRemoved(
+  em: EntityManager,
+  emit: Emit,
+  what: string,
+  orphans: { key: string }[],
+  details: Record<string, string>,
+): void {
+  const keys = orphans.slice(0, MAX_NAMED).map(({ key }) => key)
+  emit(em, {
+    type: 'orphan.removed.v1',
+    resource: { type: 'store', id: what, namespace: '', name: what },
+    details: { ...details, count: orphans.length, keys },
+  })
+}

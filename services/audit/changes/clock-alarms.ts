@@ -1,0 +1,41 @@
+// Clocks that jump are told in the log with the events that show it, once a day for each clock and kind.
+import { Outcome } from '#gen/modelkeep/audit/v1/event_pb.ts'
+import type { EntityManager } from '#lib/store/database.ts'
+import { describeSkew, findSkews, type Skew } from '../domain/clock.ts'
+import type { NewEvent } from '../domain/event.ts'
+import { countAlarm } from '../store/alarms.ts'
+import type { LockedLog } from '../store/append.ts'
+import type { LogDeps } from '../deps.ts'
+import { appendOwn, OWN_ACTOR, type OwnEvent } from './own-events.ts'
+
+const DATE_LENGTH = '2026-11-23'.length
+
+/** In the transaction that has appended the events. Returns what was told for the first time, each with an entry. */
+export async function tellSkews(em: EntityManager, log: LockedLog, events: NewEvent[]): Promise<Skew[]> {
+  const { producer, now, clock, lastOccurTime } = log
+  const [recordMs, clockMs] = [Date.parse(now), Date.parse(clock)]
+  const lastOccurMs = lastOccurTime === null ? undefined : Date.parse(lastOccurTime)
+  const told: Skew[] = []
+  for (const skew of findSkews(events, { producer, clockMs, recordMs, lastOccurMs })) {
+    const subject = `${skew.kind} ${now.slice(0, DATE_LENGTH)}`
+    const alarm = { kind: 'CLOCK' as const, producer: skew.producer, subject, detail: describeSkew(skew) }
+    if (!(await countAlarm(em, alarm))) continue
+    await appendOwn(em, eventOf(skew))
+    told.push(skew)
+  }
+  return told
+}
+
+export function logSkew({ logger }: LogDeps, skew: Skew): void {
+  logger.error({ alarm: 'CLOCK', ...skew }, `audit alarm: ${describeSkew(skew)}`)
+}
+
+function eventOf({ producer, kind, seconds, eventId }: Skew): OwnEvent {
+  return {
+    type: 'producer.clock_skew_detected.v1',
+    actor: OWN_ACTOR,
+    resource: { type: 'producer', id: producer, namespace: '', name: producer },
+    outcome: Outcome.SUCCEEDED,
+    details: { kind, seconds, event_id: eventId },
+  }
+}

@@ -1,0 +1,41 @@
+import type { HandlerContext } from '@connectrpc/connect'
+import type { AppendEventsRequest } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
+import { accessOf } from '#lib/access/caller.ts'
+import { inTransaction } from '#lib/store/database.ts'
+import { findFresh, type NewEvent } from '../../domain/event.ts'
+import { appendToLog, findStored, lockLog } from '../../store/append.ts'
+import { raiseAlarm } from '../../changes/alarms.ts'
+import { logSkew, tellSkews } from '../../changes/clock-alarms.ts'
+import type { LogDeps } from '../../deps.ts'
+import { parseEvents } from './parse-events.ts'
+
+export async function appendEvents(deps: LogDeps, request: AppendEventsRequest, context: HandlerContext) {
+  const { tail, privateDetails } = deps
+  const producer = accessOf(context).caller.service
+  const events = parseEvents(request.events, producer, privateDetails)
+  const ids = events.map(({ id }) => id)
+  const done = await append(deps, producer, events, context.signal).catch(async (error: unknown) => {
+    await raiseAlarm(deps, producer, error)
+    throw error
+  })
+  tail.grow(done.size)
+  for (const skew of done.skews) logSkew(deps, skew)
+  return { indexes: ids.map((id) => BigInt(done.indexes.get(id)!)), nextSequence: BigInt(done.nextSequence) }
+}
+
+function append({ database }: LogDeps, producer: string, events: NewEvent[], signal: AbortSignal) {
+  return inTransaction(database, signal, async (em) => {
+    const log = await lockLog(em, producer)
+    const stored = await findStored(
+      em,
+      events.map(({ id }) => id),
+    )
+    const fresh = findFresh(producer, events, log.nextSequence, stored)
+    if (fresh.length > 0) await appendToLog(em, log, fresh)
+    const skews = await tellSkews(em, log, fresh)
+    const indexes = new Map([...stored].map(([id, { index }]) => [id, index]))
+    fresh.forEach(({ id }, position) => indexes.set(id, log.size + position))
+    const size = log.size + fresh.length + skews.length
+    return { indexes, size, nextSequence: log.nextSequence + fresh.length, skews }
+  })
+}

@@ -1,0 +1,31 @@
+import type { HandlerContext } from '@connectrpc/connect'
+import type { ExportEntriesRequest } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
+import { accessOf, ALL_NAMESPACES } from '#lib/access/caller.ts'
+import { forkFor } from '#lib/store/database.ts'
+import { parseIndex } from '../../domain/entry.ts'
+import { findCheckpointOver } from '../../store/checkpoint.ts'
+import { readLeaves } from '../../store/read.ts'
+import { failNoCheckpoint, presentCheckpoint, requireNewest } from '../proof/get-checkpoint.ts'
+import type { LogDeps } from '../../deps.ts'
+import { presentOpening } from './present.ts'
+
+export async function* exportEntries({ database }: LogDeps, request: ExportEntriesRequest, context: HandlerContext) {
+  accessOf(context).require(ALL_NAMESPACES)
+  const asked = parseIndex(request.treeSize, 'tree_size')
+  const em = forkFor(database, context.signal)
+  const checkpoint = asked === 0 ? await requireNewest(em) : await findCheckpointOver(em, asked)
+  if (!checkpoint || (asked !== 0 && checkpoint.size !== asked)) failNoCheckpoint(asked)
+  yield { checkpoint: presentCheckpoint(checkpoint) }
+  for (let next = 0; next < checkpoint.size;) {
+    const entries = await readLeaves(forkFor(database, context.signal), next, checkpoint.size, context.signal)
+    if (entries.length === 0) throw new Error(`the log has no entry ${next}`)
+    yield {
+      entries: entries.map(({ leaf, leafHash, openings }) => ({
+        leaf,
+        leafHash,
+        openings: openings.map(presentOpening),
+      })),
+    }
+    next += entries.length
+  }
+}

@@ -1,0 +1,24 @@
+import { create, fromJson, type JsonValue } from '@bufbuild/protobuf'
+import { LogEntrySchema, OpeningSchema, type LogEntry, type Opening } from '#gen/modelkeep/audit/v1/event_pb.ts'
+import { putBack, type Json, type StoredOpening } from '../../domain/private.ts'
+import type { EntryRow } from '../../store/read.ts'
+
+/** From the leaf, which a proof is about, and from what its commitments stand for. */
+export function presentEntry({ index, leaf, openings }: EntryRow): LogEntry {
+  const content = JSON.parse(leaf.toString()) as { event: Json }
+  putBack(
+    content.event,
+    openings.filter((opening) => opening.redactIndex === null),
+  )
+  const entry = fromJson(LogEntrySchema, content as JsonValue, { ignoreUnknownFields: true })
+  entry.index = BigInt(index)
+  entry.leaf = leaf
+  entry.openings = openings.map(presentOpening)
+  return entry
+}
+
+export function presentOpening(opening: StoredOpening): Opening {
+  const { field } = opening
+  if (opening.redactIndex !== null) return create(OpeningSchema, { field, redactIndex: BigInt(opening.redactIndex) })
+  return create(OpeningSchema, { field, salt: opening.salt, value: opening.value })
+}

@@ -1,0 +1,65 @@
+import type { HandlerContext } from '@connectrpc/connect'
+import type { WatchEntriesRequest } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
+import { accessOf, renewAccessKey } from '#lib/access/caller.ts'
+import { fail } from '#lib/errors/errors.ts'
+import { forkFor, type Database } from '#lib/store/database.ts'
+import type { Condition } from '#lib/store/filter.ts'
+import { parseIndex } from '../../domain/entry.ts'
+import { parseEntryFilter } from '../../store/filter.ts'
+import { readEntries, type EntryRow, type Readable } from '../../store/read.ts'
+import type { LogDeps } from '../../deps.ts'
+import { presentEntry } from './present.ts'
+
+/** At most so long between two messages, and between two looks whether the caller still may watch. */
+const SIGN_OF_LIFE_MS = 4_000
+const BATCH = 256
+/** Indexes looked through at a time, so that a filter that finds little does not keep the caller waiting. */
+const STRETCH = 20_000
+
+export async function* watchEntries(deps: LogDeps, request: WatchEntriesRequest, context: HandlerContext) {
+  const { database, tail, draining } = deps
+  let readable: Readable = accessOf(context).namespaces()
+  let next = parseIndex(request.fromIndex, 'from_index')
+  const filter = parseEntryFilter(request.filter)
+  const ending = AbortSignal.any([context.signal, draining])
+  let spokeAt = -Infinity
+  let renewedAt = performance.now()
+  while (!ending.aborted) {
+    if (performance.now() - renewedAt >= SIGN_OF_LIFE_MS) {
+      readable = (await context.values.get(renewAccessKey)()).namespaces()
+      renewedAt = performance.now()
+    }
+    const size = await tail.size()
+    const batch = await readOn(database, { next, size, readable, filter }, context.signal)
+    next = batch.next
+    if (batch.rows.length > 0 || performance.now() - spokeAt >= SIGN_OF_LIFE_MS) {
+      yield { entries: batch.rows.map(presentEntry), nextIndex: BigInt(next) }
+      spokeAt = performance.now()
+    }
+    if (next >= size) await tail.pause(ending)
+  }
+  context.signal.throwIfAborted()
+  fail('DEPENDENCY_UNAVAILABLE', 'the service is stopping; watch again from next_index', { dependency: 'audit' })
+}
+
+interface Position {
+  next: number
+  size: number
+  readable: Readable
+  filter: Condition | undefined
+}
+
+/** The next entries, and the index below which all have been seen. */
+async function readOn(
+  database: Database,
+  { next, size, readable, filter }: Position,
+  signal: AbortSignal,
+): Promise<{ rows: EntryRow[]; next: number }> {
+  if (next >= size) return { rows: [], next }
+  const below = Math.min(size, next + STRETCH)
+  const query = { readable, filter, from: next, below, order: 'asc' as const, limit: BATCH }
+  const { rows: found, fitting } = await readEntries(forkFor(database, signal), query, signal)
+  const rows = found.slice(0, fitting)
+  const isAll = rows.length === found.length && found.length < BATCH
+  return { rows, next: isAll ? below : rows.at(-1)!.index + 1 }
+}

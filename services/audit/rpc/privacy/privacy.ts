@@ -1,0 +1,18 @@
+import type { ConnectRouter } from '@connectrpc/connect'
+import { PrivacyService } from '#gen/modelkeep/audit/v1/privacy_service_pb.ts'
+import { listHolds, placeHold, releaseHold } from './holds.ts'
+import { listRetention } from './list-retention.ts'
+import type { LogDeps } from '../../deps.ts'
+import { redactEvent } from './redact-event.ts'
+
+export function privacyRoutes(deps: LogDeps): (router: ConnectRouter) => void {
+  return (router) => {
+    router.service(PrivacyService, {
+      redactEvent: (request, context) => redactEvent(deps, request, context),
+      placeHold: (request, context) => placeHold(deps, request, context),
+      releaseHold: (request, context) => releaseHold(deps, request, context),
+      listHolds: (_, context) => listHolds(deps, context),
+      listRetention: (_, context) => listRetention(deps, context),
+    })
+  }
+}

@@ -1,0 +1,32 @@
+import type { HandlerContext } from '@connectrpc/connect'
+import { Quorum, type GetCheckpointRequest } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
+import { fail } from '#lib/errors/errors.ts'
+import { forkFor, type EntityManager } from '#lib/store/database.ts'
+import { parseIndex } from '../../domain/entry.ts'
+import { findCheckpointOver, findNewestCheckpoint, type PublishedCheckpoint } from '../../store/checkpoint.ts'
+import type { LogDeps } from '../../deps.ts'
+
+export async function getCheckpoint({ database }: LogDeps, { minSize }: GetCheckpointRequest, context: HandlerContext) {
+  const size = parseIndex(minSize, 'min_size')
+  const em = forkFor(database, context.signal)
+  if (size === 0) return { checkpoint: presentCheckpoint(await requireNewest(em)) }
+  return { checkpoint: presentCheckpoint((await findCheckpointOver(em, size)) ?? failNoCheckpoint(size)) }
+}
+
+/** The newest, which must cover `size` entries. */
+export async function requireNewest(em: EntityManager, size = 0): Promise<PublishedCheckpoint> {
+  const newest = await findNewestCheckpoint(em)
+  if (!newest || newest.size < size) failNoCheckpoint(size)
+  return newest
+}
+
+export function failNoCheckpoint(size: number): never {
+  const which = size === 0 ? '' : ` of ${size} entries or more`
+  fail('CHECKPOINT_NOT_FOUND', `no checkpoint${which} has been published yet`, { size: String(size) })
+}
+
+const QUORUM = { NONE: Quorum.UNSPECIFIED, MET: Quorum.MET, UNMET: Quorum.UNMET }
+
+export function presentCheckpoint({ note, size, root, quorum }: PublishedCheckpoint) {
+  return { note, size: BigInt(size), rootHash: root, quorum: QUORUM[quorum] }
+}

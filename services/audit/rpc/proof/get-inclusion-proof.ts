@@ -1,0 +1,34 @@
+import type { HandlerContext } from '@connectrpc/connect'
+import type { GetInclusionProofRequest } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
+import { accessOf } from '#lib/access/caller.ts'
+import { fail } from '#lib/errors/errors.ts'
+import { forkFor } from '#lib/store/database.ts'
+import { parseIndex } from '../../domain/entry.ts'
+import { findIndex } from '../../store/read.ts'
+import { requireNewest } from './get-checkpoint.ts'
+import type { LogDeps } from '../../deps.ts'
+import { failNoEvent, parseWanted } from '../log/wanted.ts'
+
+export async function getInclusionProof(
+  { database, tree }: LogDeps,
+  request: GetInclusionProofRequest,
+  context: HandlerContext,
+) {
+  const readable = accessOf(context).namespaces()
+  const wanted = parseWanted(request.entry)
+  const asked = parseIndex(request.treeSize, 'tree_size')
+  const em = forkFor(database, context.signal)
+  const index = 'index' in wanted ? wanted.index : ((await findIndex(em, wanted.eventId, readable)) ?? failNoEvent())
+  const logSize = await tree.size(Math.max(index + 1, asked), context.signal)
+  if (index >= logSize) failNoEvent()
+  if (asked > logSize) failTooLarge(asked, logSize)
+  const size = asked || (await requireNewest(em, index + 1)).size
+  if (index >= size) fail('EVENT_NOT_FOUND', `the tree of ${size} entries does not have entry ${index}`)
+  const { leafHash, proof } = await tree.proveInclusion(index, size, context.signal)
+  return { index: BigInt(index), treeSize: BigInt(size), leafHash, hashes: proof }
+}
+
+export function failTooLarge(size: number, logSize: number): never {
+  const message = `the log has ${logSize} entries and cannot prove anything about ${size}`
+  fail('TREE_TOO_LARGE', message, { size: String(size), log_size: String(logSize) })
+}

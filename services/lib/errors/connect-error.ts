@@ -1,0 +1,167 @@
+// From thrown things to what a caller may see: code, ErrorInfo, BadRequest, PreconditionFailure. Causes stay in the log.
+import { Code, ConnectError } from '@connectrpc/connect'
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  PreconditionFailureSchema,
+  RetryInfoSchema,
+} from '#gen/google/rpc/error_details_pb.ts'
+import { ModelkeepError, type Precondition, type Reason } from './errors.ts'
+import { asModelkeepError } from '../store/faults.ts'
+import { DOMAIN } from './read-error.ts'
+
+/** What will pass by itself, and after how many seconds it is worth another try. */
+const RETRY_AFTER_SECONDS: Partial<Record<Reason, bigint>> = {
+  OVERLOADED: 1n,
+  UPLOAD_BUSY: 1n,
+  DEPENDENCY_UNAVAILABLE: 1n,
+}
+
+const CODES = {
+  FIELD_INVALID: Code.InvalidArgument,
+  LIMIT_EXCEEDED: Code.InvalidArgument,
+  TOKEN_INVALID: Code.Unauthenticated,
+  TOKEN_EXPIRED: Code.Unauthenticated,
+  PERMISSION_DENIED: Code.PermissionDenied,
+  REQUEST_ID_REUSED: Code.AlreadyExists,
+  ETAG_MISMATCH: Code.Aborted,
+  CONFLICT: Code.Aborted,
+  OVERLOADED: Code.ResourceExhausted,
+  DEPENDENCY_UNAVAILABLE: Code.Unavailable,
+  INTERNAL: Code.Internal,
+  NAMESPACE_NOT_FOUND: Code.NotFound,
+  NAMESPACE_EXISTS: Code.AlreadyExists,
+  NAMESPACE_NOT_EMPTY: Code.FailedPrecondition,
+  MODEL_NOT_FOUND: Code.NotFound,
+  MODEL_EXISTS: Code.AlreadyExists,
+  MODEL_ARCHIVED: Code.FailedPrecondition,
+  MODEL_IN_USE: Code.FailedPrecondition,
+  VERSION_NOT_FOUND: Code.NotFound,
+  VERSION_EXISTS: Code.AlreadyExists,
+  SEMVER_EXISTS: Code.AlreadyExists,
+  VERSION_IN_USE: Code.FailedPrecondition,
+  ALIAS_NOT_FOUND: Code.NotFound,
+  ALIAS_MOVED: Code.Aborted,
+  TOKEN_NOT_FOUND: Code.NotFound,
+  LAST_ADMIN: Code.FailedPrecondition,
+  EVALUATION_NOT_FOUND: Code.NotFound,
+  GATE_NOT_FOUND: Code.NotFound,
+  GATE_EXISTS: Code.AlreadyExists,
+  GATE_LIMIT_REACHED: Code.ResourceExhausted,
+  ALIAS_GATED: Code.FailedPrecondition,
+  GATE_UNMET: Code.FailedPrecondition,
+  PROMOTION_NOT_FOUND: Code.NotFound,
+  PROMOTION_CLOSED: Code.FailedPrecondition,
+  PROMOTION_EXISTS: Code.AlreadyExists,
+  APPROVAL_NOT_ALLOWED: Code.FailedPrecondition,
+  BLOB_NOT_FOUND: Code.NotFound,
+  BLOB_CORRUPT: Code.DataLoss,
+  RANGE_INVALID: Code.OutOfRange,
+  UPLOAD_NOT_FOUND: Code.NotFound,
+  UPLOAD_CLOSED: Code.FailedPrecondition,
+  UPLOAD_BUSY: Code.Aborted,
+  PARTS_MISSING: Code.FailedPrecondition,
+  DIGEST_MISMATCH: Code.InvalidArgument,
+  SIZE_MISMATCH: Code.InvalidArgument,
+  STREAM_INVALID: Code.InvalidArgument,
+  STREAM_IDLE: Code.DeadlineExceeded,
+  STORE_FULL: Code.ResourceExhausted,
+  UPLOAD_LIMIT_REACHED: Code.ResourceExhausted,
+  MANIFEST_NOT_FOUND: Code.NotFound,
+  BLOB_MISSING: Code.FailedPrecondition,
+  STORE_SHARED: Code.FailedPrecondition,
+  DIRECT_LANE_UNAVAILABLE: Code.FailedPrecondition,
+  LANE_CLOSED: Code.FailedPrecondition,
+  EVENT_NOT_FOUND: Code.NotFound,
+  SEQUENCE_GAP: Code.FailedPrecondition,
+  EVENT_ALTERED: Code.FailedPrecondition,
+  TREE_TOO_LARGE: Code.OutOfRange,
+  CHECKPOINT_NOT_FOUND: Code.NotFound,
+  EVENT_NOT_PRIVATE: Code.FailedPrecondition,
+  EVENT_HELD: Code.FailedPrecondition,
+  HOLD_NOT_FOUND: Code.NotFound,
+  AUDIT_UNAVAILABLE: Code.Unavailable,
+} satisfies Record<Reason, Code>
+
+/** `aborted`: the call's signal, where the caller is gone or its deadline is over. */
+export function toConnectError(error: unknown, aborted?: AbortSignal): ConnectError {
+  if (aborted?.aborted && !(error instanceof ModelkeepError) && !isBadRequest(error, aborted)) {
+    return asEnded(aborted.reason)
+  }
+  if (error instanceof ConnectError) return isUnreadable(error) ? asBadRequest(error) : error
+  if (error instanceof ModelkeepError) return present(error)
+  const refusal = asModelkeepError(error)
+  if (refusal) return present(refusal)
+  return present(new ModelkeepError('INTERNAL', 'something went wrong in the service'))
+}
+
+/** The codec takes a body that it cannot read for a fault of its own. */
+function isUnreadable({ code, rawMessage }: ConnectError): boolean {
+  return code === Code.Internal && rawMessage.startsWith('parse binary: ')
+}
+
+function asBadRequest(error: ConnectError): ConnectError {
+  return new ConnectError(error.rawMessage, Code.InvalidArgument, undefined, undefined, error)
+}
+
+/** A request that cannot be read is let go of at once, which must not hide what is wrong with it. */
+function isBadRequest(error: unknown, { reason }: AbortSignal): boolean {
+  const isLetGo = reason instanceof DOMException && reason.name === 'AbortError'
+  return isLetGo && error instanceof ConnectError && error.code !== Code.Canceled
+}
+
+/** What Node and HTTP/2 say of a connection or stream that the other end let go of. */
+const GONE = /^(ECANCELED|ECONNRESET|EPIPE|ERR_STREAM_\w+|ERR_HTTP2_\w+)$/
+const RESET = 'http/2 stream closed with error code'
+
+/** A caller that leaves is no fault, whatever the end of its connection is called below. */
+function asEnded(reason: unknown): ConnectError {
+  const ended = ConnectError.from(reason, Code.Canceled)
+  const codes = [reason, ended.cause].map((error) => (error as { code?: unknown } | undefined)?.code)
+  const isGone = ended.rawMessage.startsWith(RESET) || codes.some((code) => typeof code === 'string' && GONE.test(code))
+  return isGone ? new ConnectError('the caller has gone', Code.Canceled, undefined, undefined, reason) : ended
+}
+
+/** An error travels in HTTP trailers, of which a peer takes a few KiB, and may name what a caller sent. */
+const MAX_TEXT_BYTES = 1024
+const MAX_PRECONDITION_BYTES = 4096
+
+function present(error: ModelkeepError): ConnectError {
+  const { reason, violations } = error
+  const metadata = Object.fromEntries(Object.entries(error.metadata).map(([name, text]) => [name, shorten(text)]))
+  const preconditions = fewer(error.preconditions)
+  const refused = new ConnectError(shorten(error.message), CODES[reason])
+  refused.details.push({ desc: ErrorInfoSchema, value: { reason, domain: DOMAIN, metadata } })
+  if (violations.length > 0) {
+    const fieldViolations = violations.map(({ field, rule }) => ({ field, description: rule, reason }))
+    refused.details.push({ desc: BadRequestSchema, value: { fieldViolations } })
+  }
+  if (preconditions.length > 0) {
+    refused.details.push({ desc: PreconditionFailureSchema, value: { violations: preconditions } })
+  }
+  const seconds = RETRY_AFTER_SECONDS[reason]
+  if (seconds) refused.details.push({ desc: RetryInfoSchema, value: { retryDelay: { seconds } } })
+  return refused
+}
+
+function shorten(text: string): string {
+  if (Buffer.byteLength(text) <= MAX_TEXT_BYTES) return text
+  const cut = Buffer.from(text)
+    .subarray(0, MAX_TEXT_BYTES - 3)
+    .toString()
+  return `${cut.replace(/\uFFFD$/, '')}…`
+}
+
+/** The first of them, as many as there is room for. */
+function fewer(preconditions: Precondition[]): Precondition[] {
+  let left = MAX_PRECONDITION_BYTES
+  const short = preconditions.map(({ type, subject, description }) => ({
+    type,
+    subject: shorten(subject),
+    description: shorten(description),
+  }))
+  return short.filter(({ type, subject, description }) => {
+    left -= Buffer.byteLength(type + subject + description)
+    return left >= 0
+  })
+}

@@ -1,0 +1,54 @@
+// Keyset pages: a token holds the sort keys of the last row and is bound to what was asked.
+import { createHash } from 'node:crypto'
+import { failField } from '../errors/errors.ts'
+
+export const DEFAULT_PAGE_SIZE = 50
+export const MAX_PAGE_SIZE = 1000
+
+/** A sort key of the last row of a page. */
+export type PageKey = string | number
+
+export interface Page {
+  size: number
+  /** The keys of the last row of the page before; undefined on the first page. */
+  after: PageKey[] | undefined
+  /** Everything the token is bound to. */
+  query: string
+}
+
+/** `query`: all that decides which rows come in which order, for example `['ListModels', namespace, filter]`.
+ * `types`: what the sort keys are, so that a forged token cannot bring other values into the SQL. */
+export function parsePage(
+  request: { pageSize: number; pageToken: string },
+  query: string[],
+  types: readonly ('string' | 'number')[],
+): Page {
+  if (request.pageSize < 0) failField('page_size', 'must not be negative')
+  const size = Math.min(request.pageSize || DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+  const digest = createHash('sha256').update(JSON.stringify(query)).digest('base64url').slice(0, 16)
+  if (request.pageToken === '') return { size, after: undefined, query: digest }
+  return { size, after: readToken(request.pageToken, digest, types), query: digest }
+}
+
+/** Splits `size + 1` fetched rows into the page and the token of the next one. */
+export function cutPage<T>(rows: T[], page: Page, keys: (row: T) => PageKey[]): { rows: T[]; nextPageToken: string } {
+  const last = rows.length > page.size ? rows[page.size - 1] : undefined
+  if (last === undefined) return { rows, nextPageToken: '' }
+  const token = Buffer.from(JSON.stringify([page.query, ...keys(last)])).toString('base64url')
+  return { rows: rows.slice(0, page.size), nextPageToken: token }
+}
+
+function readToken(token: string, query: string, types: readonly ('string' | 'number')[]): PageKey[] {
+  let content: unknown
+  try {
+    content = JSON.parse(Buffer.from(token, 'base64url').toString())
+  } catch {
+    failField('page_token', 'must come from an answer to the same question')
+  }
+  if (!Array.isArray(content) || content[0] !== query || content.length !== types.length + 1) {
+    failField('page_token', 'must come from an answer to the same question')
+  }
+  const keys = content.slice(1) as unknown[]
+  if (keys.some((key, index) => typeof key !== types[index])) failField('page_token', 'must come from an answer')
+  return keys as PageKey[]
+}

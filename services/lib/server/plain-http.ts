@@ -1,0 +1,95 @@
+// Plain HTTP beside the RPCs, on the same address: `GET /healthz`, and what a service offers to tools that know no RPC.
+import type { DescMethod } from '@bufbuild/protobuf'
+import { Code, ConnectError } from '@connectrpc/connect'
+import type { connectNodeAdapter } from '@connectrpc/connect-node'
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { HealthCheckResponse_ServingStatus as Status } from '#gen/health/v1/health_pb.ts'
+import { NOBODY } from '../access/caller.ts'
+import { toConnectError } from '../errors/connect-error.ts'
+import { admit, bearerToken, logRefusal, type GateOptions } from './gate.ts'
+import { healthStatus, type HealthOptions } from './health.ts'
+import { findRefusal, keepRefusal } from './refusals.ts'
+
+export interface PlainAnswer {
+  /** `content-type`. */
+  type: string
+  /** `cache-control`. */
+  cache: string
+  body: string | Uint8Array
+}
+
+/** Admits the caller as to an RPC, of which the answer is another form: under the permission it declares, on
+ * `namespace` where one is given. */
+export type AdmitPlain = (method: DescMethod, namespace?: string) => Promise<void>
+
+/** Answers `GET path`; undefined where there is nothing. */
+export type AnswerPlain = (path: string, admit: AdmitPlain) => Promise<PlainAnswer | undefined>
+
+export interface PlainOptions extends GateOptions, Omit<HealthOptions, 'services'> {
+  plain?: AnswerPlain
+}
+
+type Request = IncomingMessage
+type Response = ServerResponse
+
+const STATUS: Partial<Record<Code, number>> = {
+  [Code.InvalidArgument]: 400,
+  [Code.OutOfRange]: 400,
+  [Code.Unauthenticated]: 401,
+  [Code.PermissionDenied]: 403,
+  [Code.NotFound]: 404,
+  [Code.ResourceExhausted]: 429,
+  [Code.Unavailable]: 503,
+}
+
+export function plainHandler(options: PlainOptions): ReturnType<typeof connectNodeAdapter> {
+  return (request, response) => {
+    void answer(options, request as Request, response as Response)
+  }
+}
+
+async function answer(options: PlainOptions, request: Request, response: Response): Promise<void> {
+  const { method, url: path = '/' } = request
+  if (method !== 'GET') return reply(response, 404, 'not found')
+  if (path === '/healthz') {
+    const isServing = (await healthStatus(options)) === Status.SERVING
+    return isServing ? reply(response, 200, 'serving') : reply(response, 503, 'not serving')
+  }
+  const requestId = randomUUID()
+  response.setHeader('x-request-id', requestId)
+  try {
+    const found = await options.plain?.(path, (...wanted) => admitPlain(options, request, requestId, ...wanted))
+    if (!found) return reply(response, 404, 'not found')
+    response.writeHead(200, { 'content-type': found.type, 'cache-control': found.cache })
+    response.end(found.body)
+  } catch (error) {
+    const refused = toConnectError(error)
+    logRefusal(options.logger, { requestId, path }, error)
+    reply(response, STATUS[refused.code] ?? 500, ConnectError.from(refused).rawMessage)
+  }
+}
+
+async function admitPlain(
+  options: PlainOptions,
+  request: Request,
+  requestId: string,
+  rpc: DescMethod,
+  namespace?: string,
+): Promise<void> {
+  const { authorization = '' } = request.headers
+  let caller = NOBODY
+  try {
+    caller = await options.authenticate(bearerToken(new Headers({ authorization })), new AbortController().signal)
+    const access = admit(rpc, caller)
+    if (namespace !== undefined) access.require(namespace)
+  } catch (error) {
+    await keepRefusal(options, findRefusal(error, { caller, method: rpc, namespace: namespace ?? '', requestId }))
+    throw error
+  }
+}
+
+function reply(response: Response, status: number, text: string): void {
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' })
+  response.end(`${text}\n`)
+}

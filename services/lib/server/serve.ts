@@ -1,0 +1,69 @@
+// One address for gRPC, gRPC-Web, Connect, JSON and plain HTTP.
+import type { ConnectRouter } from '@connectrpc/connect'
+import type { ConnectNodeAdapterOptions } from '@connectrpc/connect-node'
+import type { DescService } from '@bufbuild/protobuf'
+import { Health } from '#gen/health/v1/health_pb.ts'
+import { createAdapter } from './adapter.ts'
+import { FastLane, type FastMethod } from '../byte-streams/lane.ts'
+import { createGate, type GateOptions } from './gate.ts'
+import { healthRoutes, type HealthOptions } from './health.ts'
+import { createInterceptors } from './interceptors.ts'
+import { listen, type Address, type Listening } from './listen.ts'
+import type { Logger } from '../process/log.ts'
+import { plainHandler, type AnswerPlain } from './plain-http.ts'
+import { reflectionRoutes } from './reflection.ts'
+
+/** Unary requests, and every single message of a stream. */
+export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+
+/** One or several services as something that can be served, or called in memory in a test. */
+export interface Serving extends GateOptions {
+  services: DescService[]
+  routes: (router: ConnectRouter) => void
+  check: HealthOptions['check']
+  checkWithinMs?: HealthOptions['checkWithinMs']
+  /** Methods that carry bytes, or are asked so often that it counts: they take the fast lane. */
+  fastMethods?: FastMethod[]
+  /** What plain HTTP GET finds beside the RPCs. */
+  plain?: AnswerPlain
+  /** Aborted when the process begins to drain; endless streams end on it. */
+  draining: AbortSignal
+  logger: Logger
+}
+
+export interface Served extends Listening {
+  fastLane: Pick<FastLane, 'calls'>
+}
+
+/** The same for the real server and for a router in memory, so that gate and interceptors are always there. */
+export function adapterOptions(serving: Serving) {
+  const cutOff = new AbortController()
+  const options = {
+    routes: (router: ConnectRouter) => {
+      serving.routes(router)
+      healthRoutes({
+        services: serving.services.map(({ typeName }) => typeName),
+        check: serving.check,
+        checkWithinMs: serving.checkWithinMs,
+        draining: serving.draining,
+      })(router)
+      reflectionRoutes([...serving.services, Health])(router)
+    },
+    requestGate: createGate(serving),
+    interceptors: createInterceptors(serving.logger, serving.recordRefusal),
+    readMaxBytes: MAX_MESSAGE_BYTES,
+    acceptCompression: [],
+    // A misspelt field would be left out without a word, and a policy be weaker than it was meant.
+    jsonOptions: { ignoreUnknownFields: false },
+    shutdownSignal: cutOff.signal,
+  } satisfies ConnectNodeAdapterOptions
+  return { options, cutOff }
+}
+
+export async function serve(serving: Serving, address: Address): Promise<Served> {
+  const { options, cutOff } = adapterOptions(serving)
+  const fastLane = new FastLane({ ...options, methods: serving.fastMethods ?? [] })
+  const handler = createAdapter({ ...options, fastLane, logger: serving.logger, fallback: plainHandler(serving) })
+  const listening = await listen(handler, address, () => cutOff.abort())
+  return { ...listening, fastLane }
+}

@@ -1,0 +1,68 @@
+// What handlers ask before they change something: may the caller, is it there, is it still what the caller saw?
+import type { HandlerContext } from '@connectrpc/connect'
+import { accessOf } from '#lib/access/caller.ts'
+import { fail } from '#lib/errors/errors.ts'
+import type { EntityManager } from '#lib/store/database.ts'
+import { writeModelKey, writeVersionKey } from '../domain/refs.ts'
+import type { ExactVersionKey, ModelKey, VersionKey } from '../domain/refs.ts'
+import { findNamespaceOfModel, lockModel, type ModelRow } from '../store/models/model-rows.ts'
+import { findNamespaceOfVersion, lockVersion, type VersionRow } from '../store/versions/version-rows.ts'
+import { etagOf } from '../rpc/present.ts'
+
+/** Asks for the RPC's permission. A model that is deleted still has its namespace, for repeated calls. */
+export async function authorizeModel(em: EntityManager, context: HandlerContext, key: ModelKey): Promise<void> {
+  const access = accessOf(context)
+  if (!('id' in key)) return access.require(key.namespace)
+  const namespace = await findNamespaceOfModel(em, key.id)
+  if (namespace === undefined) failNoModel(key)
+  access.require(namespace, () => failNoModel(key))
+}
+
+export async function authorizeVersion(
+  em: EntityManager,
+  context: HandlerContext,
+  key: ExactVersionKey,
+): Promise<void> {
+  const access = accessOf(context)
+  if (!('id' in key)) return access.require(key.namespace)
+  const namespace = await findNamespaceOfVersion(em, key.id)
+  if (namespace === undefined) failNoVersion(key)
+  access.require(namespace, () => failNoVersion(key))
+}
+
+export async function requireModelLock(em: EntityManager, key: ModelKey): Promise<ModelRow> {
+  return (await lockModel(em, key)) ?? failNoModel(key)
+}
+
+/** The version under its model's lock. */
+export async function requireVersionLock(em: EntityManager, key: ExactVersionKey): Promise<VersionRow> {
+  return (await lockVersion(em, key)) ?? failNoVersion(key)
+}
+
+export function requireActive(model: ModelRow): void {
+  if (model.state === 'ACTIVE') return
+  const name = `${model.namespace}/${model.name}`
+  fail('MODEL_ARCHIVED', `the model ${name} is archived; unarchive it first`, { model: name })
+}
+
+/** `given` is empty when the caller does not mind. */
+export function requireEtag(row: { revision: number }, given: string): void {
+  const etag = etagOf(row)
+  if (given === '' || given === etag) return
+  fail('ETAG_MISMATCH', 'it has changed since it was read; read it again', { etag })
+}
+
+export function failNoModel(key: ModelKey): never {
+  const model = writeModelKey(key)
+  fail('MODEL_NOT_FOUND', `there is no model ${model}`, { model })
+}
+
+export function failNoVersion(key: VersionKey | ExactVersionKey): never {
+  const version = writeVersionKey(key)
+  fail('VERSION_NOT_FOUND', `there is no version ${version}`, { version })
+}
+
+export function failNameTaken(namespace: string, name: string): never {
+  const model = `${namespace}/${name}`
+  fail('MODEL_EXISTS', `there is a model ${model} already; names are compared without case`, { model })
+}

@@ -1,0 +1,69 @@
+// Gates and what comes and goes with them: revisions, and the promotions that waited under them.
+import type { JsonObject } from '@bufbuild/protobuf'
+import type { HandlerContext } from '@connectrpc/connect'
+import type { GateRules } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
+import { GateRulesSchema } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
+import { toJson } from '@bufbuild/protobuf'
+import { accessOf } from '#lib/access/caller.ts'
+import type { EntityManager } from '#lib/store/database.ts'
+import { emit } from '#lib/store/outbox.ts'
+import { insertRevision } from '../store/governance/gate-revisions.ts'
+import { isGuarded, listGatesToRemove, removeGate, type GateRow } from '../store/governance/gate-rows.ts'
+import { gateResource } from '../rpc/present-governance.ts'
+import { voidPromotions } from './promotion-ends.ts'
+import { digestOf } from './state-digest.ts'
+
+/** The gate is new, changed or gone; `before` and `after` are its rules. Its revision is the new one. */
+export interface GateChange {
+  gate: GateRow
+  before: GateRules | undefined
+  after: GateRules | undefined
+  reason: string
+}
+
+/** Keeps the revision, tells of it, and ends what waits under other rules. The namespace's gates are held. */
+export async function recordChange(em: EntityManager, context: HandlerContext, change: GateChange): Promise<void> {
+  const { gate, before, after, reason } = change
+  const { id, namespace, revision } = gate
+  const changer = accessOf(context).caller.principal
+  await insertRevision(em, { gate_id: id, revision, namespace, rules: after, changer, reason })
+  emit(em, context, {
+    type: after ? (before ? 'gate.updated.v1' : 'gate.created.v1') : 'gate.deleted.v1',
+    resource: gateResource(gate),
+    reason,
+    beforeDigest: before ? rulesDigest(before) : '',
+    afterDigest: after ? rulesDigest(after) : '',
+    details: { model_id: gate.model_id ?? '', revision, ...(after && describeRules(after)) },
+  })
+  const bound = gate.model_id === null ? { namespace } : { modelId: gate.model_id }
+  const touches = (alias: string): boolean => [before, after].some((rules) => rules && isGuarded(alias, rules))
+  await voidPromotions(em, context, bound, { because: 'GATE_CHANGED', touches })
+}
+
+/** Gates end with their model or namespace, so that they do not come back with another of its name. */
+export async function removeGates(
+  em: EntityManager,
+  context: HandlerContext,
+  of: { modelId: string } | { namespace: string },
+  reason: string,
+): Promise<void> {
+  for (const row of await listGatesToRemove(em, of)) {
+    await removeGate(em, row.id)
+    const gate = { ...row, revision: row.revision + 1 }
+    await recordChange(em, context, { gate, before: row.rules, after: undefined, reason })
+  }
+}
+
+function describeRules({ aliasPattern, approvalsRequired, approvers, conditions, expiry }: GateRules): JsonObject {
+  return {
+    alias_pattern: aliasPattern,
+    approvals_required: approvalsRequired,
+    approvers,
+    conditions: conditions.map(({ expression, sentence }) => ({ expression, sentence })),
+    expiry_seconds: Number(expiry!.seconds),
+  }
+}
+
+function rulesDigest(rules: GateRules): string {
+  return digestOf(toJson(GateRulesSchema, rules) as object)
+}

@@ -1,0 +1,64 @@
+// What gates say of a candidate.
+import { create } from '@bufbuild/protobuf'
+import {
+  ConditionOutcome,
+  GateDecisionSchema,
+  type Condition,
+  type ConditionResult,
+  type GateDecision,
+  type GateRules,
+} from '#gen/modelkeep/metadata/v1/gate_pb.ts'
+import { ModelkeepError } from '#lib/errors/errors.ts'
+import { wordOf } from '#lib/values/words.ts'
+import { evaluate, type Subject } from '../domain/condition.ts'
+import type { GateRow } from '../store/governance/gate-rows.ts'
+
+export function decide(gates: GateRow[], subject: Subject): GateDecision[] {
+  return gates.map(({ id, name, revision, rules }) => ({
+    ...decideRules(rules, subject),
+    gateId: id,
+    gate: name,
+    revision,
+  }))
+}
+
+/** Of rules that are no gate yet. */
+export function decideRules({ conditions, approvalsRequired, approvers }: GateRules, subject: Subject): GateDecision {
+  const results = conditions.map((condition) => decideOne(condition, subject))
+  return create(GateDecisionSchema, { conditions: results, approvalsRequired, approvers })
+}
+
+function decideOne({ expression, sentence }: Condition, subject: Subject) {
+  const { outcome, error } = evaluate(expression, subject)
+  return { expression, sentence, outcome: ConditionOutcome[outcome], error }
+}
+
+export function isMet({ conditions }: Pick<GateDecision, 'conditions'>): boolean {
+  return conditions.every(({ outcome }) => outcome === ConditionOutcome.TRUE)
+}
+
+/** Throws GATE_UNMET, with every condition that does not hold. */
+export function requireMet(alias: string, decisions: GateDecision[]): void {
+  const preconditions = decisions.flatMap(({ gate, conditions }) =>
+    conditions
+      .filter(({ outcome }) => outcome !== ConditionOutcome.TRUE)
+      .map((result) => ({ type: gate, subject: result.expression, description: describe(result) })),
+  )
+  if (preconditions.length === 0) return
+  const unmet = String(preconditions.length)
+  const message = `${unmet} of the conditions of ${alias} do not hold: ${preconditions[0]!.description}`
+  throw new ModelkeepError('GATE_UNMET', message, { alias, unmet }, [], { preconditions })
+}
+
+function describe({ sentence, error }: ConditionResult): string {
+  return error === '' ? sentence : `${sentence} (${error})`
+}
+
+/** As events have them: conditions in the order of the rules. */
+export function outcomesOf(decisions: GateDecision[]) {
+  return decisions.map(({ gateId, revision, conditions }) => ({
+    id: gateId,
+    revision,
+    conditions: conditions.map(({ outcome }) => wordOf(ConditionOutcome, outcome)),
+  }))
+}

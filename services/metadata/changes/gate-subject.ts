@@ -1,0 +1,125 @@
+// A candidate as the conditions of gates see it; documented at `Condition.expression` in the proto.
+import { fromJson, toJson } from '@bufbuild/protobuf'
+import { ValueSchema } from '@bufbuild/protobuf/wkt'
+import type { CelInput } from '@bufbuild/cel'
+import { EvaluationFactsSchema, Verdict } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
+import { VersionFactsSchema, type Metric } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
+import type { EntityManager } from '#lib/store/database.ts'
+import { toTimestamp } from '#lib/store/time.ts'
+import { wordOf } from '#lib/values/words.ts'
+import type { Subject } from '../domain/condition.ts'
+import { findAliases } from '../store/aliases/alias-rows.ts'
+import { listNewestEvaluations, type Measurement } from '../store/governance/evaluation-rows.ts'
+import type { ModelRow } from '../store/models/model-rows.ts'
+import { findVersionById, type VersionRow } from '../store/versions/version-rows.ts'
+
+const MAX_EVALUATIONS = 100
+
+export interface Candidate {
+  version: VersionRow
+  model: ModelRow
+  alias: string
+  requester: string
+}
+
+export interface Evidence {
+  /** What the alias points at. */
+  current: VersionRow | undefined
+  subject: Subject
+  /** Ids of the evaluations in it. */
+  evaluations: string[]
+}
+
+export async function findEvidence(em: EntityManager, candidate: Candidate): Promise<Evidence> {
+  const { version, model, alias, requester } = candidate
+  const present = (await findAliases(em, model.id, [alias])).get(alias)
+  const current = present && (await findVersionById(em, present.version_id))
+  const rows = await listNewestEvaluations(em, version.id, MAX_EVALUATIONS)
+  const evaluations = rows.map(describeEvaluation)
+  const latest = new Map<string, CelInput>()
+  for (const [index, { suite }] of rows.entries()) if (!latest.has(suite)) latest.set(suite, evaluations[index]!)
+  const subject = {
+    version: describeVersion(version),
+    current: current ? describeVersion(current) : null,
+    model: mapOf({ ...pick(model, ['id', 'namespace', 'name', 'owner']), labels: mapOf(model.labels) }),
+    artifact: mapOf({
+      digest: version.digest,
+      size_bytes: BigInt(version.size_bytes),
+      file_count: BigInt(version.file_count),
+    }),
+    evaluations,
+    latest,
+    alias,
+    requester,
+  }
+  return { current, subject, evaluations: rows.map(({ id }) => id) }
+}
+
+function describeVersion(row: VersionRow): CelInput {
+  const { source, parameters, metrics, datasets, license } = fromJson(VersionFactsSchema, row.facts)
+  const values = parameters.map(({ name, value }): [string, CelInput] => [name, toInput(toJson(ValueSchema, value!))])
+  return mapOf({
+    ...pick(row, ['id', 'digest', 'creator']),
+    number: BigInt(row.number),
+    semver: row.semver ?? '',
+    create_time: toTimestamp(row.create_time),
+    license,
+    labels: mapOf(row.labels),
+    parameters: new Map(values),
+    metrics: mapOfMetrics(metrics),
+    metrics_on: mapOfSplits(metrics),
+    datasets: datasets.map(({ name }) => name),
+    source: mapOf({
+      repository: source?.repository ?? '',
+      commit: source?.commit ?? '',
+      dirty: source?.dirty ?? false,
+    }),
+    aliases: row.aliases,
+  })
+}
+
+function describeEvaluation({ suite, facts, creator, create_time }: Measurement): CelInput {
+  const { verdict, metrics, dataset } = fromJson(EvaluationFactsSchema, facts)
+  return mapOf({
+    suite,
+    verdict: wordOf(Verdict, verdict),
+    metrics: mapOfMetrics(metrics),
+    metrics_on: mapOfSplits(metrics),
+    dataset: dataset?.name ?? '',
+    dataset_digest: dataset?.digest ?? '',
+    creator,
+    create_time: toTimestamp(create_time),
+  })
+}
+
+/** The first of its name counts, as in orders. */
+function mapOfMetrics(metrics: Metric[]): CelInput {
+  return new Map(metrics.toReversed().map(({ name, value }) => [name, value]))
+}
+
+/** By dataset, then by split: there a name is unique. */
+function mapOfSplits(metrics: Metric[]): CelInput {
+  return groupBy(metrics, 'dataset', (measured) => groupBy(measured, 'split', mapOfMetrics))
+}
+
+function groupBy(metrics: Metric[], key: 'dataset' | 'split', describe: (group: Metric[]) => CelInput): CelInput {
+  const groups = Map.groupBy(metrics, (metric) => metric[key])
+  return new Map(Array.from(groups, ([name, group]) => [name, describe(group)]))
+}
+
+function toInput(json: unknown): CelInput {
+  if (Array.isArray(json)) return json.map(toInput)
+  if (typeof json === 'object' && json !== null) {
+    return new Map(Object.entries(json).map(([name, value]) => [name, toInput(value)]))
+  }
+  return json as CelInput
+}
+
+/** A Map, so that names that objects have by themselves are names like all others. */
+function mapOf(fields: Record<string, CelInput>): CelInput {
+  return new Map(Object.entries(fields))
+}
+
+function pick<Row, Key extends keyof Row>(row: Row, keys: Key[]): Pick<Row, Key> {
+  return Object.fromEntries(keys.map((key) => [key, row[key]])) as Pick<Row, Key>
+}

@@ -1,0 +1,49 @@
+// How promotions end, other than by being applied.
+import type { HandlerContext } from '@connectrpc/connect'
+import { accessOf } from '#lib/access/caller.ts'
+import type { EntityManager } from '#lib/store/database.ts'
+import { emit, type EventInit } from '#lib/store/outbox.ts'
+import { closePromotion, listWaiting, type Bound, type PromotionRow } from '../store/governance/promotion-rows.ts'
+import { promotionResource } from '../rpc/present-governance.ts'
+
+const CAUSES = {
+  ALIAS_MOVED: 'the alias was moved',
+  GATE_CHANGED: 'a gate was made, changed or deleted',
+  VERSION_DELETED: 'the version was deleted',
+  MODEL_DELETED: 'the model was deleted',
+}
+
+interface Cause {
+  because: keyof typeof CAUSES
+  /** Whether promotions to this alias are meant. */
+  touches?: (alias: string) => boolean
+  /** Other than this one. */
+  except?: string | undefined
+}
+
+/** Ends promotions that are bound to what is no more. */
+export async function voidPromotions(
+  em: EntityManager,
+  context: HandlerContext,
+  bound: Bound,
+  { because, touches = () => true, except }: Cause,
+): Promise<void> {
+  const closer = accessOf(context).caller.principal
+  for (const row of await listWaiting(em, bound)) {
+    // One whose time is over ends by that.
+    if (row.overdue || row.id === except || !touches(row.alias)) continue
+    await closePromotion(em, row.id, { state: 'VOIDED', closer, reason: CAUSES[because] })
+    emit(em, context, promotionEvent(row, { type: 'promotion.voided.v1', details: { because } }))
+  }
+}
+
+/** What is told of a promotion, with the details that all of its events have. */
+export function promotionEvent(row: PromotionRow, event: Pick<EventInit, 'type' | 'reason' | 'details'>): EventInit {
+  return {
+    ...event,
+    resource: promotionResource(row),
+    beforeDigest: row.from_digest,
+    afterDigest: row.digest,
+    details: { model_id: row.model_id, alias: row.alias, number: row.number, ...event.details },
+  }
+}

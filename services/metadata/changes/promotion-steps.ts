@@ -1,0 +1,84 @@
+// What the handlers of promotions have in common: finding one, asking whether it waits, and applying it.
+import type { HandlerContext } from '@connectrpc/connect'
+import type { GateDecision } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
+import { accessOf } from '#lib/access/caller.ts'
+import { fail } from '#lib/errors/errors.ts'
+import type { EntityManager } from '#lib/store/database.ts'
+import { emit } from '#lib/store/outbox.ts'
+import { findGuards, shareGates, type GateRow } from '../store/governance/gate-rows.ts'
+import { lockModel, type ModelRow } from '../store/models/model-rows.ts'
+import {
+  closePromotion,
+  findPromotion,
+  recordDecisions,
+  type PromotionRow,
+} from '../store/governance/promotion-rows.ts'
+import type { VersionRow } from '../store/versions/version-rows.ts'
+import { moveAliases } from './alias-moves.ts'
+import { decide, outcomesOf } from './gate-decisions.ts'
+import { findEvidence, type Candidate } from './gate-subject.ts'
+import { stateOf } from '../rpc/present-governance.ts'
+import { promotionEvent } from './promotion-ends.ts'
+
+/** Asks for the RPC's permission. */
+export async function authorizePromotion(
+  em: EntityManager,
+  context: HandlerContext,
+  id: string,
+): Promise<PromotionRow> {
+  const row = (await findPromotion(em, id)) ?? failNoPromotion(id)
+  accessOf(context).require(row.namespace, () => failNoPromotion(id))
+  return row
+}
+
+/** The promotion and its model, with its gates held; it waits. */
+export async function requireWaiting(
+  em: EntityManager,
+  { id, model_id, namespace }: PromotionRow,
+): Promise<{ promotion: PromotionRow; model: ModelRow }> {
+  const model = await lockModel(em, { id: model_id })
+  await shareGates(em, namespace)
+  const promotion = (await findPromotion(em, id))!
+  const state = stateOf(promotion)
+  if (model && state === 'PENDING_APPROVAL') return { promotion, model }
+  fail('PROMOTION_CLOSED', `the promotion is over: ${state}`, { promotion: id, state })
+}
+
+export interface Verdict {
+  /** What the alias points at. */
+  current: VersionRow | undefined
+  gates: GateRow[]
+  decisions: GateDecision[]
+  /** Ids of those that were looked at. */
+  evaluations: string[]
+}
+
+/** What the gates of an alias say of a version at present. */
+export async function judge(em: EntityManager, candidate: Candidate): Promise<Verdict> {
+  const { model, alias } = candidate
+  const gates = await findGuards(em, { namespace: model.namespace, modelId: model.id, alias })
+  const { current, subject, evaluations } = await findEvidence(em, candidate)
+  return { current, gates, decisions: decide(gates, subject), evaluations }
+}
+
+/** Moves the alias, in the transaction of the last word that it needed. */
+export async function applyPromotion(
+  em: EntityManager,
+  context: HandlerContext,
+  { promotion, model, verdict, reason }: { promotion: PromotionRow; model: ModelRow; verdict: Verdict; reason: string },
+): Promise<PromotionRow> {
+  const { id, alias, number, from_number: from, votes } = promotion
+  const { decisions, evaluations } = verdict
+  await recordDecisions(em, id, decisions)
+  await closePromotion(em, id, { state: 'APPLIED', closer: accessOf(context).caller.principal, reason })
+  const approvers = votes.filter(({ approved, counts }) => approved && counts).map(({ principal }) => principal)
+  const details = { from, gates: outcomesOf(decisions), evaluations, approvers }
+  emit(em, context, promotionEvent(promotion, { type: 'promotion.applied.v1', reason, details }))
+  const targets = [{ name: alias, number, expected: from }]
+  await moveAliases(em, context, { model, targets, reason: promotion.reason, promotionId: id })
+  return (await findPromotion(em, id))!
+}
+
+export function failNoPromotion(promotion: string): never {
+  fail('PROMOTION_NOT_FOUND', `there is no promotion ${promotion}`, { promotion })
+}

@@ -1,0 +1,12 @@
+import type { HandlerContext } from '@connectrpc/connect'
+import { accessRuleOf } from '#lib/access/method-rules.ts'
+
+/** Every handler that changes something calls it after the commit. Where the service fails closed, it returns when the
+ * log has the events, unless the proto declares the RPC minor. */
+export async function settleChange(
+  relay: { wake(): void; settle(): Promise<void> },
+  { method }: HandlerContext,
+): Promise<void> {
+  if (accessRuleOf(method).minor) relay.wake()
+  else await relay.settle()
+}

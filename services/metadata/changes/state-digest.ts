@@ -1,0 +1,18 @@
+// Digests of what people decided about a resource, so that an event tells which state it began and ended with.
+import canonicalize from 'canonicalize'
+import { createHash } from 'node:crypto'
+import type { ModelRow } from '../store/models/model-rows.ts'
+import type { VersionRow } from '../store/versions/version-rows.ts'
+
+export function modelDigest({ name, description, owner, labels, state }: ModelRow): string {
+  return digestOf({ name, description, owner, labels, state })
+}
+
+/** The facts are in it: a version that tells another story has another digest. */
+export function versionDigest({ digest, semver, facts, description, labels, model_card }: VersionRow): string {
+  return digestOf({ digest, semver, facts, description, labels, model_card })
+}
+
+export function digestOf(content: object): string {
+  return `sha256:${createHash('sha256').update(canonicalize(content)!).digest('hex')}`
+}

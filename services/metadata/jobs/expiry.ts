@@ -1,0 +1,37 @@
+// Ends promotions whose time is over.
+import { repeat, type Background } from '#lib/process/background.ts'
+import type { Logger } from '#lib/process/log.ts'
+import { forkFor, inTransaction, type Database } from '#lib/store/database.ts'
+import { emitAs } from '#lib/store/outbox.ts'
+import { promotionEvent } from '../changes/promotion-ends.ts'
+import { lockModel } from '../store/models/model-rows.ts'
+import { closePromotion, findPromotion, listOverdue } from '../store/governance/promotion-rows.ts'
+
+const LOOK_EVERY_MS = 5_000
+const BATCH = 100
+
+export interface ExpiryDeps {
+  database: Database
+  logger: Logger
+  relay: { wake(): void }
+}
+
+/** Every replica may run it. */
+export function startExpiry(deps: ExpiryDeps): Background {
+  return repeat('expiry of promotions', LOOK_EVERY_MS, () => expireDue(deps), deps.logger)
+}
+
+async function expireDue({ database, relay }: ExpiryDeps): Promise<void> {
+  const due = await listOverdue(forkFor(database), BATCH)
+  for (const { id, model_id: modelId } of due) {
+    await inTransaction(database, undefined, async (em) => {
+      await lockModel(em, { id: modelId })
+      const promotion = (await findPromotion(em, id))!
+      if (!promotion.overdue) return
+      await closePromotion(em, id, { state: 'EXPIRED', closer: 'service:metadata', reason: 'its time was over' })
+      emitAs(em, 'service:metadata', promotionEvent(promotion, { type: 'promotion.expired.v1' }))
+      await em.flush()
+    })
+  }
+  if (due.length > 0) relay.wake()
+}

@@ -1,0 +1,122 @@
+import { create } from '@bufbuild/protobuf'
+import type { HandlerContext } from '@connectrpc/connect'
+import { v7 as uuidv7 } from 'uuid'
+import {
+  RequestPromotionRequestSchema,
+  RequestPromotionResponseSchema,
+  type RequestPromotionRequest,
+} from '#gen/modelkeep/metadata/v1/promotion_service_pb.ts'
+import { accessOf } from '#lib/access/caller.ts'
+import { fail, failField } from '#lib/errors/errors.ts'
+import { forkFor, type EntityManager } from '#lib/store/database.ts'
+import { emit } from '#lib/store/outbox.ts'
+import { answerOnce } from '#lib/store/requests.ts'
+import { rfc3339 } from '#lib/store/time.ts'
+import { hasApprovals } from '../../domain/approvals.ts'
+import { shortestExpiry } from '../../domain/gate-rules.ts'
+import { parseAliasName } from '../../domain/names.ts'
+import { parseExactVersionRef } from '../../domain/refs.ts'
+import { parseRequiredReason } from '../../domain/text.ts'
+import { shareGates } from '../../store/governance/gate-rows.ts'
+import { findModel, type ModelRow } from '../../store/models/model-rows.ts'
+import {
+  findPromotion,
+  findWaiting,
+  insertPromotion,
+  type PromotionRow,
+} from '../../store/governance/promotion-rows.ts'
+import type { VersionRow } from '../../store/versions/version-rows.ts'
+import { failMoved } from '../../changes/alias-moves.ts'
+import { authorizeVersion, requireActive, requireVersionLock } from '../../changes/checks.ts'
+import type { RegistryDeps } from '../../deps.ts'
+import { outcomesOf, requireMet } from '../../changes/gate-decisions.ts'
+import { presentPromotion } from '../present-governance.ts'
+import { promotionEvent } from '../../changes/promotion-ends.ts'
+import { applyPromotion, judge, type Verdict } from '../../changes/promotion-steps.ts'
+import { settleChange } from '../../changes/settle-change.ts'
+
+interface Asked {
+  version: VersionRow
+  model: ModelRow
+  alias: string
+  /** The number that the alias points at, as the caller saw it. */
+  expected: number
+  requester: string
+  reason: string
+}
+
+export async function requestPromotion(deps: RegistryDeps, request: RequestPromotionRequest, context: HandlerContext) {
+  const key = parseExactVersionRef(request.version, 'version')
+  const alias = parseAliasName(request.alias, 'alias')
+  const expected = request.expectedNumber
+  if (expected < 0) failField('expected_number', 'must not be negative; 0 means that it does not exist')
+  const reason = parseRequiredReason(request.reason)
+  await authorizeVersion(forkFor(deps.database, context.signal), context, key)
+  const requester = accessOf(context).caller.principal
+  const once = { context, request, input: RequestPromotionRequestSchema, output: RequestPromotionResponseSchema }
+  const answer = await answerOnce(deps.database, once, async (em) => {
+    const version = await requireVersionLock(em, key)
+    const model = (await findModel(em, { id: version.model_id }))!
+    requireActive(model)
+    await shareGates(em, model.namespace)
+    const asked = { version, model, alias, expected, requester, reason }
+    const verdict = await judge(em, asked)
+    await requireNews(em, asked, verdict)
+    requireMet(alias, verdict.decisions)
+    const promotion = await record(em, context, asked, verdict)
+    const isAgreed = hasApprovals(verdict.decisions, [])
+    const row = isAgreed ? await applyPromotion(em, context, { promotion, model, verdict, reason }) : promotion
+    return create(RequestPromotionResponseSchema, { promotion: presentPromotion(row) })
+  })
+  await settleChange(deps.relay, context)
+  return answer
+}
+
+/** The alias is where the caller saw it, and not at the version already; nobody has asked the same. */
+async function requireNews(
+  em: EntityManager,
+  { version, model, alias, expected }: Asked,
+  { current }: Verdict,
+): Promise<void> {
+  if ((current?.number ?? 0) !== expected) failMoved(alias, expected, current?.number ?? 0)
+  if (current?.id === version.id) failField('version', `must not be the one that ${alias} points at already`)
+  const promotion = await findWaiting(em, { modelId: model.id, alias, versionId: version.id })
+  if (promotion === undefined) return
+  fail('PROMOTION_EXISTS', `a promotion of this version to ${alias} waits already`, { promotion })
+}
+
+async function record(
+  em: EntityManager,
+  context: HandlerContext,
+  { version, model, alias, requester, reason }: Asked,
+  { current, gates, decisions, evaluations }: Verdict,
+): Promise<PromotionRow> {
+  const id = uuidv7()
+  await insertPromotion(em, {
+    id,
+    namespace: model.namespace,
+    model_id: model.id,
+    model: model.name,
+    alias,
+    number: version.number,
+    version_id: version.id,
+    digest: version.digest,
+    creator: version.creator,
+    from_number: current?.number ?? 0,
+    from_digest: current?.digest ?? '',
+    decisions,
+    requester,
+    reason,
+    expirySeconds: shortestExpiry(gates.map(({ rules }) => rules)),
+  })
+  const row = (await findPromotion(em, id))!
+  const details = {
+    from: row.from_number,
+    creator: row.creator,
+    expire_time: rfc3339(row.expire_time),
+    gates: outcomesOf(decisions),
+    evaluations,
+  }
+  emit(em, context, promotionEvent(row, { type: 'promotion.requested.v1', reason, details }))
+  return row
+}

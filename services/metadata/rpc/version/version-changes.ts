@@ -1,0 +1,104 @@
+// What may still be changed about a version, and its end.
+import { create } from '@bufbuild/protobuf'
+import type { HandlerContext } from '@connectrpc/connect'
+import {
+  DeleteVersionRequestSchema,
+  DeleteVersionResponseSchema,
+  UpdateVersionRequestSchema,
+  UpdateVersionResponseSchema,
+  type DeleteVersionRequest,
+  type UpdateVersionRequest,
+} from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
+import { accessOf } from '#lib/access/caller.ts'
+import { fail } from '#lib/errors/errors.ts'
+import { forkFor } from '#lib/store/database.ts'
+import { emit } from '#lib/store/outbox.ts'
+import { answerOnce } from '#lib/store/requests.ts'
+import { parseLabels } from '../../domain/labels.ts'
+import { parseMask } from '../../domain/masks.ts'
+import { parseExactVersionRef } from '../../domain/refs.ts'
+import { MAX_DESCRIPTION_BYTES, parseDescription, parseReason, parseText } from '../../domain/text.ts'
+import { shareGates } from '../../store/governance/gate-rows.ts'
+import * as store from '../../store/versions/version-changes.ts'
+import { findVersionById, type VersionRow } from '../../store/versions/version-rows.ts'
+import { authorizeVersion, requireEtag, requireVersionLock } from '../../changes/checks.ts'
+import type { RegistryDeps } from '../../deps.ts'
+import { presentVersion, versionResource } from '../present.ts'
+import { voidPromotions } from '../../changes/promotion-ends.ts'
+import { settleChange } from '../../changes/settle-change.ts'
+import { versionDigest } from '../../changes/state-digest.ts'
+
+type Notes = Pick<VersionRow, 'description' | 'labels' | 'model_card'>
+
+export async function updateVersion(deps: RegistryDeps, request: UpdateVersionRequest, context: HandlerContext) {
+  const key = parseExactVersionRef(request.version, 'version')
+  const { fields, change } = parseChange(request)
+  await authorizeVersion(forkFor(deps.database, context.signal), context, key)
+  const once = { context, request, input: UpdateVersionRequestSchema, output: UpdateVersionResponseSchema }
+  const answer = await answerOnce(deps.database, once, async (em) => {
+    const before = await requireVersionLock(em, key)
+    requireEtag(before, request.etag)
+    const after = { ...before, ...change }
+    await store.updateVersion(em, before.id, after, bytesOf(after) - bytesOf(before))
+    const row = (await findVersionById(em, before.id))!
+    emit(em, context, {
+      type: 'version.updated.v1',
+      resource: versionResource(row),
+      beforeDigest: versionDigest(before),
+      afterDigest: versionDigest(row),
+      details: { fields },
+    })
+    return create(UpdateVersionResponseSchema, { version: presentVersion(row) })
+  })
+  await settleChange(deps.relay, context)
+  return answer
+}
+
+function parseChange(request: UpdateVersionRequest): { fields: string[]; change: Partial<Notes> } {
+  const fields = parseMask(request.updateMask, ['description', 'labels', 'model_card'])
+  const change = {
+    ...(fields.has('description') && { description: parseDescription(request.description) }),
+    ...(fields.has('labels') && { labels: parseLabels(request.labels) }),
+    ...(fields.has('model_card') && { model_card: parseText(request.modelCard, 'model_card', MAX_DESCRIPTION_BYTES) }),
+  }
+  return { fields: [...fields].sort(), change }
+}
+
+function bytesOf({ description, labels, model_card }: Notes): number {
+  return Buffer.byteLength(description) + Buffer.byteLength(JSON.stringify(labels)) + Buffer.byteLength(model_card)
+}
+
+export async function deleteVersion(deps: RegistryDeps, request: DeleteVersionRequest, context: HandlerContext) {
+  const key = parseExactVersionRef(request.version, 'version')
+  const reason = parseReason(request.reason)
+  await authorizeVersion(forkFor(deps.database, context.signal), context, key)
+  const once = { context, request, input: DeleteVersionRequestSchema, output: DeleteVersionResponseSchema }
+  const answer = await answerOnce(deps.database, once, async (em) => {
+    const version = await requireVersionLock(em, key)
+    requireEtag(version, request.etag)
+    requireUnused(version, await store.findUse(em, version.id))
+    await shareGates(em, version.namespace)
+    await voidPromotions(em, context, { versionId: version.id }, { because: 'VERSION_DELETED' })
+    await store.removeVersion(em, version, accessOf(context).caller.principal)
+    emit(em, context, {
+      type: 'version.deleted.v1',
+      resource: versionResource(version),
+      reason,
+      beforeDigest: versionDigest(version),
+      details: { number: version.number, semver: version.semver ?? '', digest: version.digest },
+    })
+    return create(DeleteVersionResponseSchema)
+  })
+  deps.releases.wake()
+  await settleChange(deps.relay, context)
+  return answer
+}
+
+function requireUnused({ namespace, model, number }: VersionRow, use: store.VersionUse): void {
+  const name = `${namespace}/${model}:${number}`
+  const aliases = use.aliases.join(', ')
+  if (aliases !== '') fail('VERSION_IN_USE', `aliases point at ${name}: ${aliases}`, { aliases })
+  if (use.children > 0) {
+    fail('VERSION_IN_USE', `other versions were derived from ${name}`, { aliases: '', children: String(use.children) })
+  }
+}

@@ -1,0 +1,49 @@
+import type { JsonValue } from '@bufbuild/protobuf'
+import { defineEntity, p } from '@mikro-orm/postgresql'
+import { createTimeColumn } from '#lib/store/time.ts'
+import { Model } from '../models/model.ts'
+import { Namespace } from '../models/namespace.ts'
+
+const GateSchema = defineEntity({
+  name: 'Gate',
+  tableName: 'gate',
+  properties: {
+    id: p.uuid().primary(),
+    namespace: () =>
+      p.manyToOne(Namespace).mapToPk().fieldName('namespace').deleteRule('no action').updateRule('no action'),
+    name: p.text(),
+    /** Null: it guards the aliases of all models of the namespace. */
+    model: () => p.manyToOne(Model).mapToPk().nullable().deleteRule('no action').updateRule('no action'),
+    /** GateRules as JSON. */
+    rules: p.json<JsonValue>(),
+    /** About how large it is in an answer. */
+    messageBytes: p.integer(),
+    creator: p.text(),
+    createTime: createTimeColumn(),
+    updateTime: createTimeColumn(),
+    revision: p.integer().default(1),
+  },
+  indexes: [{ name: 'gate_model_id_index', properties: ['model'] }],
+  uniques: [{ name: 'gate_namespace_name_unique', properties: ['namespace', 'name'] }],
+})
+export class Gate extends GateSchema.class {}
+GateSchema.setClass(Gate)
+
+/** Kept for ever, also when the gate is gone. */
+const GateRevisionSchema = defineEntity({
+  name: 'GateRevision',
+  tableName: 'gate_revision',
+  properties: {
+    gateId: p.uuid().primary(),
+    revision: p.integer().primary(),
+    namespace: p.text(),
+    /** Null where the gate was deleted. */
+    rules: p.json<JsonValue>().nullable(),
+    messageBytes: p.integer(),
+    changer: p.text(),
+    reason: p.text(),
+    changeTime: createTimeColumn(),
+  },
+})
+export class GateRevision extends GateRevisionSchema.class {}
+GateRevisionSchema.setClass(GateRevision)

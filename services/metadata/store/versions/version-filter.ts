@@ -1,0 +1,98 @@
+// What a filter on versions may speak of. The version is `v`.
+import { sql, type RawBuilder } from 'kysely'
+import { failField } from '#lib/errors/errors.ts'
+import type { FilterValue, Operator } from '#lib/lists/filter.ts'
+import {
+  compare,
+  labelsField,
+  numberField,
+  onePath,
+  parseNumber,
+  textField,
+  timeField,
+  wordField,
+  type Condition,
+  type FilterField,
+  type FilterFields,
+} from '#lib/store/filter.ts'
+
+/** A text where `<` would promise an order that is not there. */
+function unorderedField(column: RawBuilder<unknown>, name: string): FilterField {
+  const field = textField(column)
+  return (path, operator, value) => {
+    if (!['=', '!=', ':'].includes(operator)) failField('filter', `compares ${name} by =, != and : only`)
+    return field(path, operator, value)
+  }
+}
+
+/** A text within one of several things that belong to a version; `!=` is true when none of them has it. */
+function amongField(rows: RawBuilder<unknown>, column: RawBuilder<unknown>): FilterField {
+  const field = textField(column)
+  return (path, operator, value) => {
+    if (operator === '!=') return sql<boolean>`not exists (${rows} and ${field(path, '=', value)})`
+    if (operator === ':' && value.text === '*' && path.length === 0) return sql<boolean>`exists (${rows})`
+    return sql<boolean>`exists (${rows} and ${field(path, operator, value)})`
+  }
+}
+
+const metricField: FilterField = (path, operator, value) => {
+  const named = sql`select from version_metric f where f.version_id = v.id and f.name = ${metricName(path, operator, value)}`
+  if (operator === ':') {
+    if (path.length > 0 && value.text !== '*') failField('filter', 'knows : on a metric only as metrics.<name>:*')
+    return sql<boolean>`exists (${named})`
+  }
+  const number = sql`${parseNumber(value)}::float8`
+  if (operator === '!=') return sql<boolean>`not exists (${named} and f.value = ${number})`
+  return sql<boolean>`exists (${named} and ${compare(sql`f.value`, operator, number)})`
+}
+
+/** `metrics.f1 > 0.9`, or `metrics:f1`. */
+function metricName(path: string[], operator: Operator, value: FilterValue): string {
+  return path.length === 0 && operator === ':' ? value.text : onePath(path)
+}
+
+/** Numbers compare as numbers with a bare number; everything else as text. */
+const parameterField: FilterField = (path, operator, value) => {
+  if (path.length === 0 && operator === ':') return sql<boolean>`jsonb_exists(v.parameters, ${value.text})`
+  const name = onePath(path)
+  if (operator === ':' && value.text === '*') return sql<boolean>`jsonb_exists(v.parameters, ${name})`
+  const text = sql`(v.parameters ->> ${name})`
+  if (operator === ':') return sql<boolean>`strpos(lower(${text}), lower(${value.text})) > 0`
+  if (value.quoted || value.text.trim() === '' || !Number.isFinite(Number(value.text))) {
+    return compare(text, operator, sql`${value.text}`)
+  }
+  return compareNumber(name, operator, Number(value.text))
+}
+
+function compareNumber(name: string, operator: Operator, number: number): Condition {
+  const parameter = sql`(v.parameters -> ${name})`
+  const value = sql`(case when jsonb_typeof(${parameter}) = 'number' then ${parameter}::float8 end)`
+  return compare(value, operator, sql`${number}::float8`)
+}
+
+function ofFacts(path: string): RawBuilder<unknown> {
+  return sql`coalesce(v.facts #>> ${path}::text[], '')`
+}
+
+const ALIASES = sql`select from alias f where f.version_id = v.id`
+const DATASETS = sql`select from jsonb_array_elements(coalesce(v.facts -> 'datasets', '[]')) as f(dataset) where true`
+
+export const VERSION_FIELDS: FilterFields = {
+  number: numberField(sql`v.number`),
+  semver: unorderedField(sql`coalesce(v.semver, '')`, 'semver'),
+  digest: unorderedField(sql`v.digest`, 'digest'),
+  state: wordField(sql`v.state`, ['READY']),
+  creator: textField(sql`v.creator`),
+  create_time: timeField(sql`v.create_time`),
+  update_time: timeField(sql`v.update_time`),
+  size_bytes: numberField(sql`v.size_bytes`),
+  license: textField(ofFacts('{license}')),
+  alias: amongField(ALIASES, sql`f.name`),
+  labels: labelsField(sql`v.labels`),
+  parameters: parameterField,
+  metrics: metricField,
+  'source.repository': textField(ofFacts('{source,repository}')),
+  'source.commit': textField(ofFacts('{source,commit}')),
+  'datasets.name': amongField(DATASETS, sql`(f.dataset ->> 'name')`),
+  'datasets.digest': amongField(DATASETS, sql`(f.dataset ->> 'digest')`),
+}

@@ -1,0 +1,83 @@
+// Lists of versions: any filter, three orders, keyset pages.
+import { sql, type RawBuilder } from 'kysely'
+import type { Filter } from '#lib/lists/filter.ts'
+import type { Page } from '#lib/lists/pages.ts'
+import type { EntityManager } from '#lib/store/database.ts'
+import { toCondition } from '#lib/store/filter.ts'
+import type { VersionOrder } from '../../domain/orders.ts'
+import { shortened, withinBudget } from '../budget.ts'
+import { VERSION_FIELDS } from './version-filter.ts'
+import { VERSION_COLUMNS, type VersionRow } from './version-rows.ts'
+
+export interface VersionQuestion {
+  /** Versions of this model only, or of all models in these namespaces. */
+  within: { modelId: string } | { namespaces: 'all' | string[] }
+  filter: Filter | undefined
+  order: VersionOrder
+  page: Page
+}
+
+export type ListedVersion = VersionRow & { sort_key: string | number }
+
+/** One row more than the page, where there is one, and the page as the rows' size allows it. */
+export async function listVersions(
+  em: EntityManager,
+  { within, filter, order, page }: VersionQuestion,
+  signal: AbortSignal,
+): Promise<{ rows: ListedVersion[]; page: Page }> {
+  const { from, column, id, type, conditions } = source(order, within)
+  if (filter) conditions.push(sql`(${toCondition(filter, VERSION_FIELDS)})`)
+  const direction = order.descending ? sql`desc` : sql`asc`
+  const tie = order.by === 'number' ? sql`` : sql`, ${id} ${direction}`
+  if (page.after) conditions.push(beyond(order, column, id, type, page.after))
+  const keys = sql`select v.id, ${column} as sort_key, v.message_bytes as bytes
+    from ${from} where ${sql.join(conditions, sql` and `)}
+    order by ${column} ${direction}${tie} limit ${page.size + 1}`
+  const { rows } = await sql<ListedVersion & { fetched: string }>`
+    select ${sql.raw(VERSION_COLUMNS)}, p.sort_key, p.fetched
+    from ${withinBudget(keys, order.descending)} as p
+      join version v on v.id = p.id join model m on m.id = v.model_id
+    order by p.ordinal
+  `.execute(em.getKysely(), { signal, inflightQueryAbortStrategy: 'cancel query' })
+  return { rows, page: shortened(page, rows) }
+}
+
+interface Source {
+  from: RawBuilder<unknown>
+  column: RawBuilder<unknown>
+  id: RawBuilder<unknown>
+  type: RawBuilder<unknown>
+  conditions: RawBuilder<unknown>[]
+}
+
+function source(order: VersionOrder, within: VersionQuestion['within']): Source {
+  const conditions: RawBuilder<unknown>[] = [sql`true`]
+  if ('modelId' in within) conditions.push(sql`v.model_id = ${within.modelId}::uuid`)
+  else if (within.namespaces !== 'all') conditions.push(namespaceCondition(within.namespaces))
+  if (order.by === 'metric') {
+    conditions.push(sql`s.name = ${order.metric}`, sql`s.main`)
+    if ('modelId' in within) conditions.push(sql`s.model_id = ${within.modelId}::uuid`)
+    const from = sql`version_metric s join version v on v.id = s.version_id`
+    return { from, column: sql`s.value`, id: sql`s.version_id`, type: sql`float8`, conditions }
+  }
+  const from = sql`version v`
+  if (order.by === 'number') return { from, column: sql`v.number`, id: sql`v.id`, type: sql`int`, conditions }
+  return { from, column: sql`v.create_time`, id: sql`v.id`, type: sql`timestamptz`, conditions }
+}
+
+/** One namespace as an equation, for the index that begins with it. */
+function namespaceCondition(namespaces: string[]): RawBuilder<unknown> {
+  return namespaces.length === 1 ? sql`v.namespace = ${namespaces[0]}` : sql`v.namespace = any(${namespaces})`
+}
+
+function beyond(
+  order: VersionOrder,
+  column: RawBuilder<unknown>,
+  id: RawBuilder<unknown>,
+  type: RawBuilder<unknown>,
+  [key, lastId]: (string | number)[],
+): RawBuilder<unknown> {
+  const sign = order.descending ? sql`<` : sql`>`
+  if (order.by === 'number') return sql`${column} ${sign} ${key}::${type}`
+  return sql`(${column}, ${id}) ${sign} (${key}::${type}, ${lastId}::uuid)`
+}
