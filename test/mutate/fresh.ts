@@ -50,6 +50,20 @@ export async function pickFreshFaults(
   })
 }
 
+/** `count` of the sound candidates, with the shares of the rooms that all candidates have. */
+export function takeShares(
+  sound: readonly Fault[],
+  candidates: readonly Fault[],
+  count: number,
+  rooms: readonly RoomName[],
+) {
+  const shares = shareOut(
+    count,
+    rooms.map((room) => candidates.filter((fault) => fault.room === room).length),
+  )
+  return rooms.flatMap((room, at) => sound.filter((fault) => fault.room === room).slice(0, shares[at]))
+}
+
 /** Hand-written product code. Migrations are SQL, and have run before a test begins. */
 function isSource(path: string): boolean {
   return /^(services|clients)\/.*\.ts$/.test(path) && !path.includes('/migrations/') && !path.endsWith('.test.ts')

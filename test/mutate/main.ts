@@ -6,8 +6,9 @@ import { parseArgs } from 'node:util'
 import { seededRandom, shuffle } from '../support/random.ts'
 import { Bench } from './bench.ts'
 import { placeOf, readFaults, REPOSITORY, type Fault } from './faults.ts'
-import { pickFreshFaults } from './fresh.ts'
+import { pickFreshFaults, takeShares } from './fresh.ts'
 import { isRoom, ROOM_NAMES, type RoomName } from './rooms.ts'
+import { screenFaults } from './screen.ts'
 import { describeChange, describeResult, drawTable } from './table.ts'
 import { tryFaults } from './trial.ts'
 
@@ -16,7 +17,7 @@ const HELP = `npm run mutate -- [options]
   --room NAME       only this room (may be repeated): ${ROOM_NAMES.join(', ')}
   --only TEXT       only faults with this text in the file, the tests or what they do
   --sample N        N faults of the lists, chosen by the seed; none whose tests are slow
-  --fresh N         N new faults instead of the lists, put into lines that the seed chooses
+  --fresh N         N new faults instead of the lists, in lines that the seed chooses; none that the check refuses
   --wide            with --fresh: all tests of the room, not just those next to the file
   --seed TEXT       of --sample and --fresh; default 1
   --within SECONDS  try no further fault after this time
@@ -42,6 +43,9 @@ const { values } = parseArgs({
   },
 })
 
+/** As many candidates for each fresh fault: the compiler and the linter refuse some. */
+const SPARE = 4
+
 if (values.help) console.log(HELP)
 else if (values.list) for (const fault of await chooseFaults()) printFault(fault)
 else process.exitCode = await run(await chooseFaults())
@@ -51,7 +55,10 @@ async function chooseFaults(): Promise<Fault[]> {
   if (unknown !== undefined) throw new Error(`there is no room ${unknown}`)
   const rooms: RoomName[] = values.room.length > 0 ? values.room.filter(isRoom) : ROOM_NAMES
   const random = seededRandom(createHash('sha256').update(values.seed).digest().readUInt32BE())
-  if (values.fresh !== undefined) return pickFreshFaults(Number(values.fresh), rooms, random, values.wide)
+  if (values.fresh !== undefined) {
+    const candidates = await pickFreshFaults(SPARE * Number(values.fresh), rooms, random, values.wide)
+    return takeShares(await screenFaults(candidates), candidates, Number(values.fresh), rooms)
+  }
   const faults = readFaults(rooms).filter((fault) => JSON.stringify(fault).includes(values.only))
   if (values.sample === undefined) return faults
   return shuffle(

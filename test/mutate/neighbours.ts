@@ -1,7 +1,8 @@
 // Which tests stand next to a source file. The rule is the first of these that finds any:
 //
-// 1. the tests that import the file, and those of its room with a noun of the file's name in theirs (`promotion-votes.ts`:
-//    `promotions.test.ts`); for the command, also those that say the noun as an argument (`'gate'`);
+// 1. the tests that import the file, and those of its room with a noun of its name in theirs (`promotion-votes.ts`:
+//    `promotions.test.ts`), or of the name of a file that imports it; for the command, also those that say the noun as an
+//    argument (`'gate'`);
 // 2. the tests of the room that reach the file by the fewest imports, not counting ways through a service's `service.ts` or
 //    `main.ts`, which import everything;
 // 3. all tests of the room.
@@ -34,12 +35,21 @@ export function readTests(files: readonly string[]): TestFile[] {
 export function findNeighbours(file: string, tests: readonly TestFile[], isWide = false): string[] {
   const room = findRoom(file)
   const own = tests.filter(({ path }) => findRoomOfTest(path) === room)
-  const near = tests.filter((test) => test.distances.get(file) === 1 || (own.includes(test) && sharesNoun(file, test)))
+  const around = [file, ...importersOf(file, own)]
+  const near = tests.filter(
+    (test) => test.distances.get(file) === 1 || (own.includes(test) && around.some((path) => sharesNoun(path, test))),
+  )
   if (isWide) return [...new Set([...near, ...own])].map(({ path }) => path)
   if (near.length > 0) return near.map(({ path }) => path)
   const least = Math.min(...own.map(({ distances }) => distances.get(file) ?? Infinity))
   const nearest = own.filter(({ distances }) => distances.get(file) === least)
   return (nearest.length > 0 ? nearest : own).map(({ path }) => path)
+}
+
+/** The files of the room that import the file, among those that its tests reach. */
+function importersOf(file: string, tests: readonly TestFile[]): string[] {
+  const reached = new Set(tests.flatMap(({ distances }) => [...distances.keys()]))
+  return [...reached].filter((path) => findRoom(path) === findRoom(file) && importsOf(path).includes(file))
 }
 
 function sharesNoun(file: string, { path, text }: TestFile): boolean {

@@ -1,7 +1,7 @@
 // Faults that the seed of a mutation run chooses.
 import { expect, test } from 'vitest'
-import { findProblem, REPOSITORY } from '../mutate/faults.ts'
-import { phrase, pickFreshFaults, shareOut } from '../mutate/fresh.ts'
+import { findProblem, REPOSITORY, type Fault } from '../mutate/faults.ts'
+import { phrase, pickFreshFaults, shareOut, takeShares } from '../mutate/fresh.ts'
 import { findNeighbours, nounsOf, readTests } from '../mutate/neighbours.ts'
 import { applyChange, listChanges } from '../mutate/operators.ts'
 import { ROOM_NAMES } from '../mutate/rooms.ts'
@@ -68,4 +68,15 @@ test('finds the tests next to a file by imports, by nouns, and by the fewest imp
   const wide = findNeighbours('services/lib/lists/wildcard.ts', tests, true)
   expect(wide.length).toBeGreaterThan(findNeighbours('services/lib/lists/wildcard.ts', tests).length)
   expect(nounsOf('services/metadata/rpc/promotion/promotion-votes.ts')).toEqual(['promotion', 'vote'])
+})
+
+test('takes as many faults of each room as its share of the candidates', () => {
+  const candidates = [
+    ...Array<Fault>(6).fill({ room: 'lib' } as Fault),
+    ...Array<Fault>(12).fill({ room: 'cli' } as Fault),
+  ]
+  expect(takeShares(candidates.slice(0, 12), candidates, 9, ['lib', 'cli']).map(({ room }) => room)).toEqual([
+    ...Array<string>(4).fill('lib'),
+    ...Array<string>(5).fill('cli'),
+  ])
 })

@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Bench } from '../mutate/bench.ts'
 import { REPOSITORY, type Fault } from '../mutate/faults.ts'
+import { screenFaults } from '../mutate/screen.ts'
 import { describeChange, drawTable } from '../mutate/table.ts'
 import { tryFaults } from '../mutate/trial.ts'
 
@@ -14,6 +15,8 @@ const SUM = 'services/lib/sum.ts'
 const FILES = {
   'package.json': '{ "type": "module" }\n',
   '.gitignore': 'node_modules\n',
+  'tsconfig.json':
+    '{ "compilerOptions": { "noEmit": true, "strict": true, "allowImportingTsExtensions": true, "types": [] }, "include": ["services"] }\n',
   [SUM]: `export function sum(values: number[]): number {
   let total = 0
   for (const value of values) total += value
@@ -91,4 +94,11 @@ test('ends a run that hangs, and goes on', async () => {
 test('shows of a fault the lines that change', () => {
   const lines = describeChange(fault('one\n  two\nthree', 'one\n  four\nthree'))
   expect(lines.map((line) => line.trim())).toEqual(['- two', '+ four'])
+})
+
+test('leaves out the faults that the compiler or the linter refuses', async () => {
+  const sound = fault('total += value', 'total -= value')
+  expect(await screenFaults([sound], tree)).toEqual([sound])
+  expect(await screenFaults([fault('let total = 0', "let total = '0'")], tree)).toEqual([])
+  expect(await screenFaults([fault('return total', 'debugger; return total')], tree)).toEqual([])
 })
