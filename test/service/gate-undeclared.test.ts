@@ -137,7 +137,7 @@ test.each(['forgets', 'forgetsToWrite'])('the answer of a handler that %s to ask
   expect(refused).toMatchObject({ code: 'Internal', reason: 'INTERNAL' })
   expect(JSON.stringify(refused)).not.toContain(SECRET.text)
   expect(ran).toEqual([name])
-  expect(serving.logs.join('\n')).toContain('access was not checked')
+  expect(serving.logs.join('\n')).toContain('did not check access')
 })
 
 test.each(['forgetsInStream', 'asksLate'])('so is every message of a stream: %s', async (name) => {
@@ -156,7 +156,7 @@ test('over JSON too, nothing of the answer leaves', async () => {
   const headers = { authorization: 'Bearer mk_admin' }
   const refused = await refusalOf(client['forgets']!({}, { headers }))
   expect(JSON.stringify(refused)).not.toContain(SECRET.text)
-  await expect(readAll(client['forgetsInStream']!({}, { headers }))).rejects.toThrow('held back')
+  await expect(readAll(client['forgetsInStream']!({}, { headers }))).rejects.toThrow('response withheld')
 })
 
 test('who asks gets the answer where the role is, a denial elsewhere, and the denial is told with its namespace', async () => {

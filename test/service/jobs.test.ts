@@ -33,13 +33,13 @@ test.each([
   expect(await run(job, args, nowhere)).toEqual({
     code: 1,
     stdout: '',
-    stderr: 'the database is not available: connect ECONNREFUSED 127.0.0.1:1\n',
+    stderr: 'database is unavailable: connect ECONNREFUSED 127.0.0.1:1\n',
   })
   const stranger = new URL(inject('postgresUrl'))
   stranger.username = 'stranger'
   stranger.password = 'pa55word'
   const locked = await run(job, args, { DATABASE_URL: stranger.href })
   expect(locked).toMatchObject({ code: 1, stdout: '' })
-  expect(locked.stderr).toMatch(/^the database is not available: .*stranger.*\n$/)
+  expect(locked.stderr).toMatch(/^database is unavailable: .*stranger.*\n$/)
   expect(locked.stderr).not.toContain('pa55word')
 })

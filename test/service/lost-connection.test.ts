@@ -16,7 +16,7 @@ test('transactions whose connection breaks do not use up the pool', async () => 
       (error: unknown) => (error as Error).message,
     )
     await vi.waitFor(killSleeper, 10_000)
-    expect(await broken).toBe('the database is not available')
+    expect(await broken).toBe('database is unavailable; retry')
   }
   expect(await inTransaction(store, undefined, (em) => em.execute('select 1 as one'))).toEqual([{ one: 1 }])
 })

@@ -32,7 +32,7 @@ export async function startIdentitySister(known: Record<string, KnownCaller> = {
     router.service(IdentityService, {
       authenticateToken({ tokenSha256 }) {
         const [, caller] = [...callers].find(([token]) => hash(token).equals(tokenSha256)) ?? []
-        if (!caller) throw toConnectError(new ModelkeepError('TOKEN_NOT_FOUND', 'the token is unknown or revoked'))
+        if (!caller) throw toConnectError(new ModelkeepError('TOKEN_NOT_FOUND', 'token is unknown or revoked'))
         const key = Buffer.from(tokenSha256).toString('hex')
         const id = ids.get(key) ?? randomUUID()
         ids.set(key, id)

@@ -64,7 +64,7 @@ export function stubServing(services: DescService[], routes: Serving['routes']):
     services,
     routes,
     authenticate: async (token) => {
-      if (!Object.hasOwn(CALLERS, token)) fail('TOKEN_INVALID', 'the token is unknown or revoked')
+      if (!Object.hasOwn(CALLERS, token)) fail('TOKEN_INVALID', 'token is unknown or revoked')
       return CALLERS[token]!
     },
     recordRefusal: async (refusal) => void refusals.push(refusal),

@@ -89,7 +89,7 @@ test('takes a policy, and says in which line it is none', () => {
   })
   expect(cosigning).toMatchObject({ timeoutMs: 1_000, withhold: true, policy: { witnesses: [] } })
   expect(problems({ ...ENVIRONMENT, AUDIT_POLICY: '# none\nquorum all' })[0]).toContain(
-    'line 2: it must be «quorum NAME»',
+    'line 2: the line must be "quorum NAME"',
   )
   expect(problems({ ...ENVIRONMENT, AUDIT_WITHOUT_QUORUM: 'perhaps' })).toEqual([
     'AUDIT_WITHOUT_QUORUM must be one of publish, withhold',

@@ -24,9 +24,7 @@ test('a secret comes from the file that NAME_FILE names, without its last line b
   expect(new EnvReader({ KEY_FILE: '/run/secret', KEY: 'other' }).secret('KEY', read)).toBe('s3cret')
   expect(new EnvReader({ KEY: 'plain' }).secret('KEY', read)).toBe('plain')
   expect(problemsOf({ KEY_FILE: '/gone' }, (env) => env.secret('KEY', read))[0]).toMatch(/KEY_FILE .*cannot be read/)
-  expect(problemsOf({ KEY_FILE: '/run/empty' }, (env) => env.secret('KEY', read))).toEqual([
-    'KEY_FILE names an empty file',
-  ])
+  expect(problemsOf({ KEY_FILE: '/run/empty' }, (env) => env.secret('KEY', read))).toEqual(['KEY_FILE is empty'])
   expect(problemsOf({}, (env) => env.secret('KEY', read))).toEqual(['KEY is missing'])
 })
 

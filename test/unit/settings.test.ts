@@ -72,9 +72,7 @@ test('secrets may lie in files', () => {
   writeFileSync(path, `${GOOD.SERVICE_TOKEN}\n`)
   const { SERVICE_TOKEN: serviceToken, ...rest } = GOOD
   expect(read({ ...rest, SERVICE_TOKEN_FILE: path }).serviceToken).toBe(serviceToken)
-  expect(problemsOf({ ...rest, SERVICE_TOKEN_FILE: `${path}.gone` })).toEqual([
-    'SERVICE_TOKEN_FILE names a file that cannot be read',
-  ])
+  expect(problemsOf({ ...rest, SERVICE_TOKEN_FILE: `${path}.gone` })).toEqual(['SERVICE_TOKEN_FILE cannot be read'])
 })
 
 test('TLS needs a certificate and its key', () => {
@@ -84,6 +82,6 @@ test('TLS needs a certificate and its key', () => {
   const alone = problemsOf({ ...GOOD, TLS_CERT_FILE: tls.TLS_CERT_FILE })
   expect(alone).toContain('TLS_CERT_FILE and TLS_KEY_FILE must be given together')
   expect(problemsOf({ ...GOOD, ...tls, TLS_KEY_FILE: tls.TLS_CERT_FILE })).toEqual([
-    'TLS_CERT_FILE and TLS_KEY_FILE must have a certificate and its key, in PEM',
+    'TLS_CERT_FILE and TLS_KEY_FILE must hold a certificate and its private key, in PEM',
   ])
 })

@@ -73,24 +73,28 @@ test('a quorum of none is always there', () => {
 
 const witness = `witness W ${vkeyOf('X1')}\n`
 test.each([
-  ['nothing', '', /no line «quorum/],
-  ['two quorums', 'quorum none\nquorum none', /^line 2: there is a quorum already/],
+  ['nothing', '', /no line "quorum/],
+  ['two quorums', 'quorum none\nquorum none', /^line 2: the quorum is already set/],
   ['an unknown quorum', 'quorum W', /^line 1/],
-  ['a group of what comes later', `group G any W\n${witness}quorum G`, /^line 1: «W» is no witness/],
-  ['too high a threshold', `${witness}group G 2 W\nquorum G`, /^line 2: «2» must be/],
-  ['a threshold of 0', `${witness}group G 0 W\nquorum G`, /^line 2: «0» must be/],
+  ['a group of what comes later', `group G any W\n${witness}quorum G`, /^line 1: member "W" is not a witness/],
+  ['too high a threshold', `${witness}group G 2 W\nquorum G`, /^line 2: threshold "2" must be/],
+  ['a threshold of 0', `${witness}group G 0 W\nquorum G`, /^line 2: threshold "0" must be/],
   ['a group without members', `${witness}group G all\nquorum G`, /^line 2/],
   ['a group that is its own member', `${witness}group G any G\nquorum G`, /^line 2/],
-  ['a member twice', `${witness}group G 2 W W\nquorum G`, /^line 2: «W» is a member twice/],
-  ['a member of two groups', `${witness}group G any W\ngroup H any W\nquorum H`, /^line 3: «W» is a member twice/],
-  ['a name twice', `${witness}witness W ${vkeyOf('X2')}\nquorum W`, /^line 2: the name «W» is taken/],
-  ['none as a name', `witness none ${vkeyOf('X2')}\nquorum none`, /taken/],
-  ['a key twice', `${witness}witness V ${vkeyOf('X1')}\nquorum W`, /^line 2: its key is there already/],
+  ['a member twice', `${witness}group G 2 W W\nquorum G`, /^line 2: member "W" is already in a group/],
+  [
+    'a member of two groups',
+    `${witness}group G any W\ngroup H any W\nquorum H`,
+    /^line 3: member "W" is already in a group/,
+  ],
+  ['a name twice', `${witness}witness W ${vkeyOf('X2')}\nquorum W`, /^line 2: name "W" is already used/],
+  ['none as a name', `witness none ${vkeyOf('X2')}\nquorum none`, /already used/],
+  ['a key twice', `${witness}witness V ${vkeyOf('X1')}\nquorum W`, /^line 2: the key is already used/],
   ["a log's key for a witness", `witness W ${formatVerifierKey('w', log)}\nquorum W`, /^line 1/],
   ["a witness's key for a log", `log ${vkeyOf('X1')}\nquorum none`, /^line 1/],
   ['another scheme', `witness W ${vkeyOf('X1')} ftp://w\nquorum W`, /^line 1/],
-  ['a carriage return', `quorum none\r\n`, /^line 1: it has a control character/],
-  ['an unknown word', `trust everybody\nquorum none`, /^line 1: it begins with «trust»/],
+  ['a carriage return', `quorum none\r\n`, /^line 1: the line has a control character/],
+  ['an unknown word', `trust everybody\nquorum none`, /^line 1: unknown keyword "trust"/],
 ])('refuses a policy with %s', (_name, text, message) => {
   expect(() => parsePolicy(text)).toThrow(message)
 })

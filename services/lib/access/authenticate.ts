@@ -25,7 +25,7 @@ export function createAuthenticate(trusted: TrustedServices, lookUp: LookUpToken
     for (const [known, service] of trusted) {
       if (timingSafeEqual(hash, Buffer.from(known, 'hex'))) return serviceCaller(service)
     }
-    fail('TOKEN_INVALID', 'the token is unknown or revoked')
+    fail('TOKEN_INVALID', 'token is unknown or revoked')
   }
 }
 
@@ -51,8 +51,8 @@ export function askMetadata(identity: Client<typeof IdentityService>): LookUpTok
 function asUnauthenticated(error: unknown): never {
   const { reason, metadata } = error as { reason?: string; metadata?: Record<string, string> }
   if (reason !== 'TOKEN_NOT_FOUND') throw error
-  if (metadata?.['expire_time']) fail('TOKEN_EXPIRED', 'the token has expired', metadata)
-  fail('TOKEN_INVALID', 'the token is unknown or revoked')
+  if (metadata?.['expire_time']) fail('TOKEN_EXPIRED', 'token has expired', metadata)
+  fail('TOKEN_INVALID', 'token is unknown or revoked')
 }
 
 function tokenCaller({ token, roles }: AuthenticateTokenResponse): Caller {

@@ -104,17 +104,17 @@ export function holdsAnywhere(caller: Caller, permission: Permission): boolean {
 
 export function failPermission(permission: Permission, namespace: string): never {
   const name = permissionName(permission)
-  const message = `the ${name} permission on namespace «${namespace}» is needed${roleHint(permission)}`
+  const message = `denied: permission ${name} on namespace "${namespace}" is missing${roleHint(permission)}`
   fail('PERMISSION_DENIED', message, { permission: name, namespace })
 }
 
-/** The least role that carries a permission, for whoever lacks it; empty where no role does. */
+/** Names the least role that grants the permission, as the end of an error message; empty where no role does. */
 export function roleHint(permission: Permission): string {
   const asked = permission === Permission.PLATFORM ? Permission.ADMINISTER : permission
   const role = [Role.READER, Role.CONTRIBUTOR, Role.APPROVER, Role.ADMIN].find((role) =>
     PERMISSIONS[role].includes(asked),
   )
-  return role === undefined ? '' : `, which comes with the role ${wordOf(Role, role).toLowerCase()}`
+  return role === undefined ? '' : `; the role ${wordOf(Role, role).toLowerCase()} grants it`
 }
 
 export function permissionName(permission: Permission): string {

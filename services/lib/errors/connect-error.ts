@@ -92,7 +92,9 @@ export function toConnectError(error: unknown, aborted?: AbortSignal): ConnectEr
   if (error instanceof ModelkeepError) return present(error)
   const refusal = asModelkeepError(error)
   if (refusal) return present(refusal)
-  return present(new ModelkeepError('INTERNAL', 'something went wrong in the service'))
+  return present(
+    new ModelkeepError('INTERNAL', 'internal error; the service log has the details under this x-request-id'),
+  )
 }
 
 /** The codec takes a body that it cannot read for a fault of its own. */

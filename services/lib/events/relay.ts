@@ -137,8 +137,8 @@ async function waitForIndex(outbox: OutboxReader, seconds: number): Promise<void
   while ((await outbox.position()).sent < last) {
     if (performance.now() > until) {
       const message =
-        `the change is done and its event is kept, but the audit log has given it no index within ${seconds} s; repeat ` +
-        'the call with the same request_id: it is answered when the log has the event'
+        `audit log assigned no index to the event of this change within ${seconds} s, although the change is committed; ` +
+        'retry with the same request_id'
       fail('AUDIT_UNAVAILABLE', message, { seconds: String(seconds) })
     }
     await sleep(SETTLE_LOOK_MS)

@@ -35,13 +35,13 @@ function tokenize(text: string): Token[] {
   const tokens: Token[] = []
   // No database keeps U+0000, and no encoding half a surrogate pair.
   const unreadable = /\0|\p{Surrogate}/u.exec(text)
-  if (unreadable) failField('filter', `has something unreadable at character ${unreadable.index + 1}`)
+  if (unreadable) failField('filter', `has an unexpected character at position ${unreadable.index + 1}`)
   const end = text.trimEnd().length
   TOKEN.lastIndex = 0
   while (TOKEN.lastIndex < end) {
     const from = TOKEN.lastIndex
     const match = TOKEN.exec(text)
-    if (!match) failField('filter', `has something unreadable at character ${from + 1}`)
+    if (!match) failField('filter', `has an unexpected character at position ${from + 1}`)
     const [all, double, single, sign, word] = match
     const at = from + all.length - all.trimStart().length
     const quoted = double ?? single
@@ -163,9 +163,9 @@ class Parser {
     return this.#tokens[this.#next]
   }
 
-  #unexpected(wanted = 'AND, OR or the end'): never {
+  #unexpected(wanted = 'AND, OR or the end of the filter'): never {
     const token = this.#peek()
-    const place = token ? `at character ${token.at + 1} instead of «${token.text}»` : 'at the end'
-    failField('filter', `must have ${wanted} ${place}`)
+    const place = token ? `at position ${token.at + 1}, found "${token.text}"` : 'at the end'
+    failField('filter', `expects ${wanted} ${place}`)
   }
 }

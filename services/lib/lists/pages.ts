@@ -43,12 +43,12 @@ function readToken(token: string, query: string, types: readonly ('string' | 'nu
   try {
     content = JSON.parse(Buffer.from(token, 'base64url').toString())
   } catch {
-    failField('page_token', 'must come from an answer to the same question')
+    failField('page_token', 'is invalid for this query; use the next_page_token of the page before')
   }
   if (!Array.isArray(content) || content[0] !== query || content.length !== types.length + 1) {
-    failField('page_token', 'must come from an answer to the same question')
+    failField('page_token', 'is invalid for this query; use the next_page_token of the page before')
   }
   const keys = content.slice(1) as unknown[]
-  if (keys.some((key, index) => typeof key !== types[index])) failField('page_token', 'must come from an answer')
+  if (keys.some((key, index) => typeof key !== types[index])) failField('page_token', 'is invalid')
   return keys as PageKey[]
 }

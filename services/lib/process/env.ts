@@ -7,7 +7,7 @@ export class ConfigError extends Error {
   readonly problems: string[]
 
   constructor(problems: string[]) {
-    super(`the settings are wrong:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
+    super(`environment is invalid:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
     this.problems = problems
   }
 }
@@ -43,10 +43,10 @@ export class EnvReader {
     if (!file) return this.string(name, fallback)
     try {
       const value = read(file).trim()
-      if (value === '') this.problem(`${name}_FILE names an empty file`)
+      if (value === '') this.problem(`${name}_FILE is empty`)
       return value
     } catch {
-      this.problem(`${name}_FILE names a file that cannot be read`)
+      this.problem(`${name}_FILE cannot be read`)
       return ''
     }
   }

@@ -57,12 +57,12 @@ export function readProcessSettings(env: EnvReader, defaultPort: number): Proces
 function readTls(env: EnvReader): Address['tls'] {
   const given = ['TLS_CERT', 'TLS_KEY'].filter((name) => env.string(`${name}_FILE`, '') !== '')
   if (given.length === 0) return undefined
-  if (given.length === 1) env.problem('TLS_CERT_FILE and TLS_KEY_FILE must be given together')
+  if (given.length === 1) env.problem('TLS_CERT_FILE and TLS_KEY_FILE must be set together')
   const tls = { cert: env.secret('TLS_CERT', readText, ''), key: env.secret('TLS_KEY', readText, '') }
   try {
     createSecureContext(tls)
   } catch {
-    env.problem('TLS_CERT_FILE and TLS_KEY_FILE must have a certificate and its key, in PEM')
+    env.problem('TLS_CERT_FILE and TLS_KEY_FILE must hold a certificate and its private key, in PEM')
   }
   return tls
 }

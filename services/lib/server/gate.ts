@@ -88,7 +88,7 @@ export function admit(method: DescMethod, caller: Caller): Access {
   const { permission, services } = accessRuleOf(method)
   if (!mayCall(caller, permission, services)) {
     const name = permissionName(permission)
-    const message = `the ${name} permission is needed for ${methodName(method)}${roleHint(permission)}`
+    const message = `denied: permission ${name} for ${methodName(method)} is missing${roleHint(permission)}`
     fail('PERMISSION_DENIED', message, { permission: name })
   }
   return new Access(caller, permission)
@@ -115,7 +115,7 @@ function mayCall(caller: Caller, permission: Permission, services: string[]): bo
 export function bearerToken(header: Headers): string {
   const [scheme, token, ...rest] = (header.get('authorization') ?? '').split(' ')
   if (scheme?.toLowerCase() !== 'bearer' || !token || rest.length > 0) {
-    fail('TOKEN_INVALID', 'a bearer token is needed: authorization: Bearer mk_…')
+    fail('TOKEN_INVALID', 'bearer token is missing or malformed; send the header "authorization: Bearer mk_…"')
   }
   return token
 }

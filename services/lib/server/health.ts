@@ -23,7 +23,7 @@ export function healthRoutes(options: HealthOptions): (router: ConnectRouter) =>
   return (router) => {
     router.service(Health, {
       async check({ service }) {
-        if (!known.includes(service)) throw new ConnectError('unknown service', Code.NotFound)
+        if (!known.includes(service)) throw new ConnectError(`service "${service}" not found`, Code.NotFound)
         return { status: await healthStatus(options, service) }
       },
       async list() {

@@ -85,7 +85,7 @@ function assertAsked(access: Access): void {
   // Health and reflection come with no access at all: the gate let them pass as public.
   const isPublic = access.permission === Permission.UNSPECIFIED
   if (isPublic || access.asked || ASKED_BY_THE_GATE.includes(access.permission)) return
-  throw new ModelkeepError('INTERNAL', 'the answer was held back: access was not checked')
+  throw new ModelkeepError('INTERNAL', 'response withheld: the handler did not check access')
 }
 
 /** Runs `onError` wherever a call can fail: at once, or while its messages are read. */

@@ -66,9 +66,9 @@ function translate(name: string, error: unknown, signal: AbortSignal | undefined
     throw new ModelkeepError(answer.reason as Reason, ConnectError.from(error).rawMessage, answer.metadata)
   }
   if (!answer && !SILENCE.includes(ConnectError.from(error).code)) {
-    throw new Error(`${name} answered unexpectedly`, { cause: error })
+    throw new Error(`${name} service returned an unexpected response`, { cause: error })
   }
-  const message = `the ${name} service is not available; try again`
+  const message = `${name} service is unavailable; retry`
   throw new ModelkeepError('DEPENDENCY_UNAVAILABLE', message, { dependency: name }, [], { cause: error })
 }
 

@@ -63,7 +63,7 @@ function answer(question: Question, { files, registry, services }: Contract) {
       return { case: 'allExtensionNumbersResponse' as const, value }
     }
     default:
-      return refuse(Code.InvalidArgument, 'the request asks nothing')
+      return refuse(Code.InvalidArgument, 'message_request is missing')
   }
 }
 
@@ -74,7 +74,7 @@ function findFile(registry: FileRegistry, symbol: string): DescFile | undefined 
 }
 
 function describe(file: DescFile | undefined) {
-  if (!file) return refuse(Code.NotFound, 'not part of this server')
+  if (!file) return refuse(Code.NotFound, 'file or symbol not found on this server')
   // Clients take the first for what they asked after.
   const files = withImports([file]).toReversed()
   const fileDescriptorProto = files.map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto))

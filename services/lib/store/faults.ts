@@ -24,11 +24,13 @@ export function translateFault(error: unknown): never {
 export function asModelkeepError(error: unknown): ModelkeepError | undefined {
   const code = codeOf(error)
   if (RETRYABLE.includes(code)) {
-    return new ModelkeepError('CONFLICT', 'another transaction got in the way; try again', {}, [], { cause: error })
+    return new ModelkeepError('CONFLICT', 'transaction conflict; retry', {}, [], { cause: error })
   }
   if (UNAVAILABLE.includes(code) || UNREACHABLE.includes(code) || EXHAUSTED.includes(code) || isLostConnection(error)) {
     const metadata = { dependency: 'database' }
-    return new ModelkeepError('DEPENDENCY_UNAVAILABLE', 'the database is not available', metadata, [], { cause: error })
+    return new ModelkeepError('DEPENDENCY_UNAVAILABLE', 'database is unavailable; retry', metadata, [], {
+      cause: error,
+    })
   }
   return undefined
 }
@@ -43,7 +45,7 @@ export function explainAbsence(error: unknown): string | undefined {
   const isAbsent = known?.reason === 'DEPENDENCY_UNAVAILABLE' && known.metadata['dependency'] === 'database'
   if (!isAbsent && !LOCKED_OUT.includes(codeOf(cause))) return undefined
   const [why] = cause instanceof Error ? cause.message.split('\n') : []
-  return `the database is not available: ${why || codeOf(cause)}`
+  return `database is unavailable: ${why || codeOf(cause)}`
 }
 
 /** The name of the violated unique constraint; undefined for any other error. */

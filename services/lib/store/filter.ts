@@ -31,7 +31,7 @@ function restriction(path: string[], operator: Operator, value: FilterValue, fie
     const name = path.slice(0, length).join('.')
     if (path.length >= length && Object.hasOwn(fields, name)) return fields[name]!(path.slice(length), operator, value)
   }
-  failField('filter', `knows no field «${path.join('.')}»; there are ${Object.keys(fields).join(', ')}`)
+  failField('filter', `has an unknown field "${path.join('.')}"; use one of ${Object.keys(fields).join(', ')}`)
 }
 
 /** A text column. `:` finds a part of the text, without case. */
@@ -63,9 +63,9 @@ export function timeField(column: RawBuilder<unknown>): FilterField {
 export function wordField(column: RawBuilder<unknown>, words: readonly string[]): FilterField {
   return (path, operator, value) => {
     noPath(path)
-    if (operator !== '=' && operator !== '!=') failField('filter', 'compares words by = and != only')
+    if (operator !== '=' && operator !== '!=') failField('filter', 'supports only = and != on a field of fixed words')
     const word = value.text.toUpperCase()
-    if (!words.includes(word)) failField('filter', `has «${value.text}» where one of ${words.join(', ')} is needed`)
+    if (!words.includes(word)) failField('filter', `has "${value.text}" where one of ${words.join(', ')} is expected`)
     return compare(column, operator, sql`${word}`)
   }
 }
@@ -97,7 +97,7 @@ export function compare(left: RawBuilder<unknown>, operator: Operator, right: Ra
     case '>=':
       return sql<boolean>`${left} >= ${right}`
     default:
-      failField('filter', 'does not know : on this field')
+      failField('filter', 'does not support : on this field')
   }
 }
 
@@ -107,7 +107,7 @@ const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
 export function parseNumber(value: FilterValue): number {
   const number = Number(value.text)
   if (value.quoted || !DECIMAL.test(value.text) || !Number.isFinite(number)) {
-    failField('filter', `has «${value.text}» where a number is needed`)
+    failField('filter', `has "${value.text}" where a number is expected`)
   }
   return number
 }
@@ -124,17 +124,17 @@ function parseTime(text: string): string {
   const isReal = !Number.isNaN(time.getTime()) && midnight.toISOString().startsWith(day)
   const utc = isReal ? time.toISOString() : ''
   if (!/^(?!0000)\d{4}-/.test(utc)) {
-    failField('filter', `has «${text}» where a time like 2026-11-23T04:00:00Z is needed`)
+    failField('filter', `has "${text}" where a time like 2026-11-23T04:00:00Z is expected`)
   }
   return `${utc.slice(0, 19)}.${fraction.slice(0, 6).padEnd(6, '0')}Z`
 }
 
 /** The rest of a path as one key: `labels.app.kubernetes.io/name` has the key `app.kubernetes.io/name`. */
 export function onePath(path: string[]): string {
-  if (path.length === 0) failField('filter', 'needs a name after the dot')
+  if (path.length === 0) failField('filter', 'requires a name after the dot')
   return path.join('.')
 }
 
 function noPath(path: string[]): void {
-  if (path.length > 0) failField('filter', `knows nothing below a field at «${path.join('.')}»`)
+  if (path.length > 0) failField('filter', `has an unknown subfield "${path.join('.')}"`)
 }

@@ -120,7 +120,8 @@ function toRow(event: Event): OutboxRow {
   const resource: Resource = event.resource!
   const json = toJson(EventSchema, event)
   // What the log does not take would hold up all events after it: better that this change fails.
-  if (Buffer.byteLength(JSON.stringify(json)) > MAX_EVENT_BYTES) throw new Error(`the event ${event.type} is too large`)
+  if (Buffer.byteLength(JSON.stringify(json)) > MAX_EVENT_BYTES)
+    throw new Error(`event ${event.type} is too large for the log`)
   return { eventId: event.id, resourceId: resource.id, event: json }
 }
 

@@ -108,7 +108,7 @@ async function recall<O extends DescMessage>(
     [principal, id],
   )
   if (!row?.answer || !row.content_hash.equals(hash)) {
-    fail('REQUEST_ID_REUSED', 'this request_id was used before with other content', { request_id: id })
+    fail('REQUEST_ID_REUSED', 'request_id was already used with different content; use a new one', { request_id: id })
   }
   return fromBinary(output, row.answer)
 }

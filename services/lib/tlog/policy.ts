@@ -40,7 +40,7 @@ interface Draft {
 /** Throws a PolicyError. */
 export function parsePolicy(text: string): Policy {
   const lines = text.split('\n')
-  if (lines.length > MAX_LINES) throw new PolicyError(`it has more than ${MAX_LINES} lines`)
+  if (lines.length > MAX_LINES) throw new PolicyError(`the policy has more than ${MAX_LINES} lines`)
   const draft: Draft = {
     logs: [],
     witnesses: [],
@@ -54,14 +54,14 @@ export function parsePolicy(text: string): Policy {
     if (problem !== undefined) throw new PolicyError(`line ${at + 1}: ${problem}`)
   }
   const { logs, witnesses, quorum } = draft
-  if (!quorum) throw new PolicyError('it has no line «quorum NAME»')
+  if (!quorum) throw new PolicyError('the policy has no line "quorum NAME"')
   return { logs, witnesses, isQuorum: quorum }
 }
 
 /** Returns what is wrong with it, if something is. */
 function addLine(draft: Draft, line: string): string | undefined {
   // oxlint-disable-next-line no-control-regex
-  if (/[\u0000-\u0008\u000b-\u001f\u007f]/.test(line)) return 'it has a control character'
+  if (/[\u0000-\u0008\u000b-\u001f\u007f]/.test(line)) return 'the line has a control character'
   const trimmed = line.replaceAll(/^[ \t]+|[ \t]+$/g, '')
   if (trimmed === '' || trimmed.startsWith('#')) return undefined
   const [keyword, ...words] = trimmed.split(/[ \t]+/)
@@ -69,12 +69,12 @@ function addLine(draft: Draft, line: string): string | undefined {
   if (keyword === 'witness') return addWitness(draft, words)
   if (keyword === 'group') return addGroup(draft, words)
   if (keyword === 'quorum') return setQuorum(draft, words)
-  return `it begins with «${keyword}», not with log, witness, group or quorum`
+  return `unknown keyword "${keyword}"; use log, witness, group or quorum`
 }
 
 function addLog(draft: Draft, [vkey = '', ...rest]: string[]): string | undefined {
   const log = findVerifier(vkey)
-  if (!log || rest.length > 1) return 'it must be «log VKEY [URL]», with an Ed25519 key of a log'
+  if (!log || rest.length > 1) return 'the line must be "log VKEY [URL]", with an Ed25519 log key'
   draft.logs.push(log)
   return addKey(draft, log)
 }
@@ -82,44 +82,44 @@ function addLog(draft: Draft, [vkey = '', ...rest]: string[]): string | undefine
 function addWitness(draft: Draft, [name = '', vkey = '', url, ...rest]: string[]): string | undefined {
   const cosigner = findVerifier(vkey, KEY_TYPE.cosignature)
   if (!cosigner || rest.length > 0) {
-    return 'it must be «witness NAME VKEY [URL]», with an Ed25519 key of a witness (whose type is 4)'
+    return 'the line must be "witness NAME VKEY [URL]", with an Ed25519 witness key (key type 4)'
   }
   if (url !== undefined && !(URL.canParse(url) && /^https?:$/.test(new URL(url).protocol))) {
-    return `«${url}» is no http:// or https:// URL`
+    return `URL "${url}" is invalid; use http:// or https://`
   }
   draft.witnesses.push({ name, cosigner, url: url?.replace(/\/+$/, '') })
   return addKey(draft, cosigner) ?? addName(draft, name, (cosigned) => cosigned.has(name))
 }
 
 function addGroup(draft: Draft, [name = '', threshold = '', ...members]: string[]): string | undefined {
-  if (members.length === 0) return 'it must be «group NAME all|any|K MEMBER…»'
+  if (members.length === 0) return 'the line must be "group NAME all|any|K MEMBER…"'
   const needed = threshold === 'all' ? members.length : threshold === 'any' ? 1 : Number(threshold)
   if (!/^(all|any|[1-9][0-9]*)$/.test(threshold) || needed > members.length) {
-    return `«${threshold}» must be all, any, or a number from 1 to ${members.length}, as the group has members`
+    return `threshold "${threshold}" must be all, any, or a number from 1 to ${members.length}, the number of members`
   }
   for (const member of members) {
-    if (!draft.rules.has(member)) return `«${member}» is no witness or group of a line before`
-    if (draft.taken.size === draft.taken.add(member).size) return `«${member}» is a member twice`
+    if (!draft.rules.has(member)) return `member "${member}" is not a witness or group of an earlier line`
+    if (draft.taken.size === draft.taken.add(member).size) return `member "${member}" is already in a group`
   }
   const rules = members.map((member) => draft.rules.get(member)!)
   return addName(draft, name, (cosigned) => rules.filter((rule) => rule(cosigned)).length >= needed)
 }
 
 function setQuorum(draft: Draft, [name = '', ...rest]: string[]): string | undefined {
-  if (draft.quorum) return 'there is a quorum already'
+  if (draft.quorum) return 'the quorum is already set'
   draft.quorum = name === 'none' ? () => true : draft.rules.get(name)
   if (!draft.quorum || rest.length > 0)
-    return 'it must be «quorum NAME», of a witness or group of a line before, or none'
+    return 'the line must be "quorum NAME", with a witness or group of an earlier line, or none'
 }
 
 function addName(draft: Draft, name: string, rule: Rule): string | undefined {
-  if (name === 'none' || draft.rules.has(name)) return `the name «${name}» is taken`
+  if (name === 'none' || draft.rules.has(name)) return `name "${name}" is already used`
   draft.rules.set(name, rule)
 }
 
 function addKey(draft: Draft, { key }: Verifier): string | undefined {
   const raw = key.export({ format: 'der', type: 'spki' }).toString('base64')
-  return draft.keys.size === draft.keys.add(raw).size ? 'its key is there already' : undefined
+  return draft.keys.size === draft.keys.add(raw).size ? 'the key is already used' : undefined
 }
 
 export interface PolicyCheck {

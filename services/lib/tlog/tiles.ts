@@ -56,7 +56,7 @@ export function foldParts(parts: Node[][], findTree: (name: TileName) => TileTre
 function hashOf(node: Node, findTree: (name: TileName) => TileTree | undefined): Buffer {
   const { name, height, at } = locate(node)
   const hash = findTree(name)?.find(height, at)
-  if (!hash) throw new Error(`tile ${keyOf(name)} lacks hashes`)
+  if (!hash) throw new Error(`tile ${keyOf(name)} is missing hashes`)
   return hash
 }
 

@@ -16,6 +16,6 @@ export function parseUuid(text: string, field: string): string {
 
 /** `sha256:` and 64 lower-case hex digits, or FIELD_INVALID. */
 export function parseDigest(text: string, field: string): string {
-  if (!DIGEST.test(text)) failField(field, 'must be sha256: and 64 lower-case hex digits')
+  if (!DIGEST.test(text)) failField(field, 'must be "sha256:" and 64 lower-case hex digits')
   return text
 }
