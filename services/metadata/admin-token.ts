@@ -1,4 +1,4 @@
-// `npm run admin-token`: makes a token for an administrator of the installation, who may then make all others.
+// `npm run admin-token`: creates a token for an administrator of the installation, a new one at each call.
 import { EnvReader, processEnvironment } from '#lib/process/env.ts'
 import { readDatabaseUrl } from '#lib/process/settings.ts'
 import { inTransaction, type Database } from '#lib/store/database.ts'
@@ -10,7 +10,11 @@ import { openStore } from './store/orm.ts'
 import { findRole, lockIdentity, putRole } from './store/identity/roles.ts'
 import { insertToken, timeAfter } from './store/identity/tokens.ts'
 
-const USAGE = 'usage: npm run admin-token -- [PRINCIPAL]'
+const DAYS = 365
+const USAGE = `usage: npm run admin-token -- [PRINCIPAL]
+
+Creates a new token at each call, for PRINCIPAL (default "admin"), valid for ${DAYS} days, and grants PRINCIPAL the role
+ADMIN on all namespaces. Earlier tokens remain valid. The token is the only output on stdout, and is shown only once.`
 const ACTOR = 'service:metadata'
 const REASON = 'administrator made at the server itself'
 
@@ -33,7 +37,7 @@ export async function createAdminToken(database: Database, options: AdminTokenOp
       const details = { principal, namespace, role, ...(before ? { before: before.role } : {}) }
       emitAs(em, ACTOR, { type: 'role.granted.v1', resource, reason: REASON, details })
     }
-    const expireTime = await timeAfter(em, options.days ?? 365)
+    const expireTime = await timeAfter(em, options.days ?? DAYS)
     const { token, secret } = await insertToken(em, { principal, description: REASON, expireTime })
     const resource = { type: 'token', id: token.id, namespace: '', name: principal }
     const details = { principal, expire_time: rfc3339(token.expire_time) }
@@ -50,7 +54,7 @@ async function main(principal: string | undefined): Promise<void> {
   const database = openStore({ url })
   try {
     console.log(await createAdminToken(database, principal ? { principal } : {}))
-    console.error('This is the only time the token is shown. It works for 365 days.')
+    console.error(`New token created, valid for ${DAYS} days. It is shown only once. Earlier tokens remain valid.`)
   } finally {
     await database.close(true)
   }

@@ -35,6 +35,20 @@ test('prints a token that administers, and nothing else, on standard output', as
   expect((await run({ DATABASE_URL: identity.url })).stdout).toMatch(/^mk_/)
 })
 
+test('creates a new token at each call and says so; earlier tokens remain valid', async () => {
+  const [first, second] = [
+    await run({ DATABASE_URL: identity.url }, 'ops'),
+    await run({ DATABASE_URL: identity.url }, 'ops'),
+  ]
+  expect(second.stdout).not.toBe(first.stdout)
+  expect(second.stderr).toBe(
+    'New token created, valid for 365 days. It is shown only once. Earlier tokens remain valid.\n',
+  )
+  for (const { stdout } of [first, second]) {
+    expect(await identity.as(stdout.trim()).whoAmI({})).toMatchObject({ principal: 'ops' })
+  }
+})
+
 test('tells what is wrong, and fails', async () => {
   expect(await run({})).toMatchObject({
     code: 1,
