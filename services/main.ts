@@ -41,7 +41,7 @@ function explain(name: string, error: unknown): unknown {
   const absence = explainAbsence(error)
   if (absence !== undefined) return `${name}: ${absence}`
   const { code, address, port } = error as { code?: string; address?: string; port?: number }
-  return code === 'EADDRINUSE' ? `${name}: the address ${address}:${port} is in use; set PORT to another` : error
+  return code === 'EADDRINUSE' ? `${name}: address ${address}:${port} is in use; set PORT to another` : error
 }
 
 // What a failed start has begun would keep the process alive.

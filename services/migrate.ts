@@ -34,7 +34,8 @@ export async function migrate(service: ServiceName, url: string): Promise<string
 async function main(choice: string | undefined): Promise<void> {
   if (choice === '--help' || choice === '-h') return console.log(USAGE)
   const names = SERVICE_NAMES.filter((name) => choice === 'all' || choice === name)
-  if (names.length === 0) throw new ConfigError([`say which: ${SERVICE_NAMES.join(', ')} or all`])
+  if (names.length === 0)
+    throw new ConfigError([`service is missing or unknown; name one of ${SERVICE_NAMES.join(', ')}, or all`])
   const env = new EnvReader(processEnvironment())
   const url = readDatabaseUrl(env)
   env.check()

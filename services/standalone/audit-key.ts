@@ -13,7 +13,7 @@ export function prepareAuditKey({ auditKey, auditVkey, auditCheckpoint }: DataDi
     writeWhole(auditKey, privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(), 0o600)
   }
   const key = findSigningKey(readFileSync(auditKey, 'utf8'))
-  if (!key) throw new ConfigError([`${auditKey} does not hold an Ed25519 private key; bring it back from a backup`])
+  if (!key) throw new ConfigError([`${auditKey} is not an Ed25519 private key; restore it from a backup`])
   const spki = createPublicKey(key).export({ format: 'der', type: 'spki' })
   const name = createHash('sha256').update(spki).digest('hex').slice(0, 12)
   const signer = createSigner(`modelkeep.localhost/${name}`, [key], auditCheckpoint)

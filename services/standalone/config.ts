@@ -24,9 +24,9 @@ export interface StandaloneSettings {
 
 export const USAGE = `usage: npm start -- [--data DIRECTORY] [--host HOST] [--port PORT]
 
-  --data   keeps everything; default MODELKEEP_DATA, or .modelkeep in this clone
+  --data   directory for all data; default MODELKEEP_DATA, or .modelkeep in this clone
   --host   address to listen on; default 127.0.0.1, this machine only
-  --port   default 7700; 0 takes any that is free`
+  --port   port to listen on; default 7700, 0 for any free port`
 
 /** In the clone. */
 export const DEFAULT_DIRECTORY = join(import.meta.dirname, '..', '..', '.modelkeep')

@@ -43,7 +43,9 @@ export function openDataDirectory(path: string): DataDirectory {
     mkdirSync(objects, { recursive: true, mode: 0o700 })
   } catch (error) {
     if (error instanceof ConfigError) throw error
-    throw new ConfigError([`${path} cannot be used (${(error as Error).message}); choose another with --data`])
+    throw new ConfigError([
+      `data directory ${path} cannot be used (${(error as Error).message}); choose another with --data`,
+    ])
   }
   return {
     adminToken: join(path, 'admin-token'),
@@ -75,9 +77,9 @@ function takeLock(lock: string, directory: string): void {
     for (let attempt = 1; !tryLink(fresh, lock); attempt += 1) {
       const owner = readOwner(lock)
       if (attempt > 5 || (owner && startOf(owner.pid) === owner.started)) {
-        const who = owner ? `, as process ${owner.pid}` : ''
+        const holder = owner ? `process ${owner.pid}` : 'another process'
         throw new ConfigError([
-          `Modelkeep is running on ${directory} already${who}; stop it first, or choose another directory with --data`,
+          `data directory ${directory} is in use by ${holder}; stop it, or choose another directory with --data`,
         ])
       }
       // Left over by a process that was killed.

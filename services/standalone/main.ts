@@ -74,8 +74,8 @@ async function startDatabase({ logLevel }: StandaloneSettings, data: DataDirecto
       if (lines.push(line) > KEPT_LINES) lines.shift()
     },
     onCrash() {
-      console.error(`PostgreSQL has ended unexpectedly, and Modelkeep with it. What was acknowledged is safe: start it
-again with npm start. PostgreSQL's last words:\n${lines.map((line) => `  ${line}`).join('\n')}`)
+      console.error(`PostgreSQL ended unexpectedly, and Modelkeep has stopped. Acknowledged changes are safe; restart with
+npm start. The end of the PostgreSQL log:\n${lines.map((line) => `  ${line}`).join('\n')}`)
       data.release()
       process.exit(1)
     },
@@ -87,8 +87,8 @@ async function giveUp(error: unknown, service: Service, { host, port }: Standalo
   const { code, syscall } = error as NodeJS.ErrnoException
   if (syscall !== 'listen') throw error
   await service.close()
-  const why = code === 'EADDRINUSE' ? 'is in use: choose another with --port' : `cannot be listened on (${code})`
-  throw new ConfigError([`the address ${host}:${port} ${why}`])
+  const problem = code === 'EADDRINUSE' ? 'is in use; choose another with --port' : `cannot be listened on (${code})`
+  throw new ConfigError([`address ${host}:${port} ${problem}`])
 }
 
 /** Where clients on this machine find a server that listens on `host`. */
@@ -111,11 +111,11 @@ function welcome(
   console.log(`Modelkeep is running at ${address}
 
   data         ${directory}${elsewhere}
-  admin token  ${data.adminToken}${isDead ? ' (works no more: remove the file and start again)' : ''}
+  admin token  ${data.adminToken}${isDead ? ' (expired or revoked; remove the file and restart)' : ''}
   audit key    ${data.auditVkey}
   try          ${isDefault ? '' : `MODELKEEP_DATA=${directory} `}npx modelkeep push MODEL-FILE my-model
 
-Ctrl-C stops it; everything is kept.`)
+Press Ctrl-C to stop. All data remains in the data directory.`)
 }
 
 async function main(args: string[]): Promise<number> {

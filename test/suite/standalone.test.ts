@@ -96,7 +96,7 @@ test('says no to callers without a token, and keeps denials where they belong', 
 test('refuses to start twice on one directory, and on an address in use', async () => {
   const second = launch(directory)
   expect(await second.exit).toBe(1)
-  expect(second.logged()).toMatch(/Modelkeep is running on .* already, as process \d+/)
+  expect(second.logged()).toMatch(/data directory .* is in use by process \d+/)
   const taken = createServer()
   await new Promise<void>((listening) => taken.listen(0, '127.0.0.1', listening))
   const { port } = taken.address() as AddressInfo
@@ -160,7 +160,7 @@ test('ends with a clear message when PostgreSQL dies', async () => {
   const server = await start(directory)
   process.kill(await clusterOf(directory), 'SIGKILL')
   expect(await server.exit).toBe(1)
-  expect(server.logged()).toContain('PostgreSQL has ended unexpectedly')
+  expect(server.logged()).toContain('PostgreSQL ended unexpectedly')
   await expect(stat(join(directory, 'server.json'))).rejects.toThrow('ENOENT')
   const again = await start(directory)
   expect((await createClient(ModelService, again.transport).listModels({})).models.length).toBe(2)

@@ -19,7 +19,7 @@ beforeEach(async () => {
 
 test('one process at a time has a data directory', async () => {
   const first = openDataDirectory(path)
-  expect(() => openDataDirectory(path)).toThrow(/is running on .* already, as process \d+/)
+  expect(() => openDataDirectory(path)).toThrow(/data directory .* is in use by process \d+/)
   first.announce('http://127.0.0.1:1')
   expect(JSON.parse(await readFile(join(path, 'server.json'), 'utf8'))).toEqual({
     address: 'http://127.0.0.1:1',
