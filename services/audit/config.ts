@@ -45,7 +45,7 @@ function readPrivateDetails(env: EnvReader): string[] {
     .split(',')
     .map((key) => key.trim())
     .filter(Boolean)
-  if (!keys.every((key) => DETAIL.test(key))) env.problem('AUDIT_PRIVATE_DETAILS must look like key,other_key')
+  if (!keys.every((key) => DETAIL.test(key))) env.problem('AUDIT_PRIVATE_DETAILS must have the form key,other_key')
   return [...new Set(keys)].sort()
 }
 
@@ -75,13 +75,13 @@ function readWorm(env: EnvReader): WormSettings | undefined {
   if (names.every((name) => env.string(`WORM_S3_${name}`, '') === '')) return undefined
   const endpoint = env.url('WORM_S3_ENDPOINT', ['http', 'https'])
   if (URL.canParse(endpoint) && new URL(endpoint).origin !== endpoint.replace(/\/$/, '')) {
-    env.problem('WORM_S3_ENDPOINT must have nothing but a scheme, a host and a port')
+    env.problem('WORM_S3_ENDPOINT must have a scheme, a host and a port only')
   }
   const bucket = env.string('WORM_S3_BUCKET')
   if (bucket !== '' && !BUCKET.test(bucket)) {
     env.problem('WORM_S3_BUCKET must be 3 to 63 lower-case letters, digits, . or -')
   }
-  if (!PREFIX.test(prefix)) env.problem('WORM_S3_PREFIX must be like audit/ or audit/prod/')
+  if (!PREFIX.test(prefix)) env.problem('WORM_S3_PREFIX must have the form audit/ or audit/prod/')
   const accessKey = env.secret('WORM_S3_ACCESS_KEY', readText)
   const secretKey = env.secret('WORM_S3_SECRET_KEY', readText)
   // Nobody can shorten it afterwards, so nobody is given one unasked.

@@ -32,7 +32,8 @@ export async function runAudit(environment: Environment): Promise<void> {
 }
 
 function tellSigning({ signer }: AuditSettings, logger: Logger): void {
-  if (!signer) return logger.warn('no AUDIT_KEY is set: this process publishes no checkpoints')
-  logger.info({ vkeys: signer.vkeys }, 'checkpoints are signed')
-  if (!signer.stateFile) logger.warn('no AUDIT_STATE_FILE is set: a database restored from a backup is not noticed')
+  if (!signer) return logger.warn('AUDIT_KEY is not set; this process publishes no checkpoints')
+  logger.info({ vkeys: signer.vkeys }, 'checkpoint signing enabled')
+  if (!signer.stateFile)
+    logger.warn('AUDIT_STATE_FILE is not set; a database restored from a backup will not be detected')
 }

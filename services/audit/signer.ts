@@ -23,16 +23,17 @@ export interface Signer {
 export function readSigner(env: EnvReader): Signer | undefined {
   const isSet = (name: string) => env.string(name, '') !== '' || env.string(`${name}_FILE`, '') !== ''
   if (!isSet('AUDIT_KEY')) {
-    if (isSet('AUDIT_OTHER_KEY')) env.problem('AUDIT_OTHER_KEY signs beside AUDIT_KEY, which is missing')
+    if (isSet('AUDIT_OTHER_KEY')) env.problem('AUDIT_OTHER_KEY requires AUDIT_KEY')
     return undefined
   }
   const origin = env.string('AUDIT_ORIGIN')
   const stateFile = env.string('AUDIT_STATE_FILE', '') || undefined
   const key = readSigningKey(env, 'AUDIT_KEY')
   const other = readSigningKey(env, 'AUDIT_OTHER_KEY')
-  if (key && other?.equals(key)) env.problem('AUDIT_OTHER_KEY must not be AUDIT_KEY')
+  if (key && other?.equals(key)) env.problem('AUDIT_OTHER_KEY must differ from AUDIT_KEY')
   const isName = isKeyName(origin)
-  if (origin !== '' && !isName) env.problem('AUDIT_ORIGIN must be a name without spaces and plus, as example.com/log')
+  if (origin !== '' && !isName)
+    env.problem('AUDIT_ORIGIN must be a name without spaces or +, for example example.com/log')
   return key && isName ? createSigner(origin, other ? [key, other] : [key], stateFile) : undefined
 }
 

@@ -31,13 +31,13 @@ const ATTEMPTS = 3
  * directory protects. It is on disk before it is answered. */
 export function addCheckpoint(witness: Witness, body: string): Answer {
   const request = findAddCheckpoint(body)
-  if (!request) return { status: 400, body: 'the body must be an old size, a proof and a checkpoint\n' }
+  if (!request) return { status: 400, body: 'request body must be an old size, a proof and a checkpoint\n' }
   const { note, checkpoint, oldSize } = request
   const keys = witness.logs.get(checkpoint.origin)
-  if (!keys) return { status: 404, body: 'this witness does not know that log\n' }
+  if (!keys) return { status: 404, body: 'log not known to this witness\n' }
   const opened = openNoteWithAny(note, keys)
-  if (!opened) return { status: 403, body: "the checkpoint is not signed by that log's key\n" }
-  if (oldSize > checkpoint.size) return { status: 400, body: 'the old size is over that of the checkpoint\n' }
+  if (!opened) return { status: 403, body: "checkpoint is not signed by the log's key\n" }
+  if (oldSize > checkpoint.size) return { status: 400, body: "old size exceeds the checkpoint's size\n" }
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const seen = witness.state.read(checkpoint.origin)
     const known = seen.checkpoint?.size ?? 0n
@@ -48,7 +48,7 @@ export function addCheckpoint(witness: Witness, body: string): Answer {
       return { status: 200, body: line }
     }
   }
-  return { status: 503, body: 'others are at it; try again\n' }
+  return { status: 503, body: 'witness is busy with other requests for this log; retry\n' }
 }
 
 function continues({ oldSize, proof, checkpoint }: AddCheckpoint, { checkpoint: seen }: Seen): boolean {
@@ -62,9 +62,9 @@ function continues({ oldSize, proof, checkpoint }: AddCheckpoint, { checkpoint: 
 function refuse({ logger }: Witness, { note, checkpoint }: AddCheckpoint, { note: kept }: Seen): Answer {
   logger.error(
     { origin: checkpoint.origin, seen: kept, refused: note },
-    'a checkpoint is not shown to continue the log',
+    'checkpoint rejected: the proof does not show that it extends the log',
   )
-  return { status: 422, body: 'the proof does not show that the checkpoint continues the log\n' }
+  return { status: 422, body: 'proof does not show that the checkpoint extends the log\n' }
 }
 
 /** Never earlier than the last, whatever the clock does. */

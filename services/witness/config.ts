@@ -22,7 +22,7 @@ export function readWitnessSettings(environment: Environment): WitnessSettings {
   const listening = readProcessSettings(env, DEFAULT_PORT)
   const name = env.string('WITNESS_NAME')
   if (name !== '' && !isKeyName(name)) {
-    env.problem('WITNESS_NAME must be a name without spaces and plus, as example.com/witness')
+    env.problem('WITNESS_NAME must be a name without spaces or +, for example example.com/witness')
   }
   const hasKey = env.string('WITNESS_KEY', '') !== '' || env.string('WITNESS_KEY_FILE', '') !== ''
   if (!hasKey) env.problem('WITNESS_KEY is missing')
@@ -40,7 +40,7 @@ function readLogs(env: EnvReader): Map<string, Verifier[]> {
   for (const vkey of env.secret('WITNESS_LOGS', readText).split(/\s+/).filter(Boolean)) {
     const log = findVerifier(vkey)
     if (log) logs.set(log.name, [...(logs.get(log.name) ?? []), log])
-    else env.problem(`WITNESS_LOGS must hold public keys of logs, as name+12345678+AZ…=, not «${vkey}»`)
+    else env.problem(`WITNESS_LOGS must be public keys of logs of the form name+12345678+AZ…=, not "${vkey}"`)
   }
   return logs
 }

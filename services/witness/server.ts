@@ -39,8 +39,8 @@ async function respond(witness: Witness, request: IncomingMessage, response: Ser
   try {
     answer = await answerRequest(witness, request)
   } catch (error) {
-    witness.logger.error({ error }, 'a request failed; nothing was cosigned')
-    answer = { status: 500, body: 'the witness cannot do its work\n' }
+    witness.logger.error({ error }, 'request failed; nothing was cosigned')
+    answer = { status: 500, body: 'internal error\n' }
   }
   // What is left of a body that was too long is not read.
   if (!request.complete) response.setHeader('connection', 'close')
@@ -51,11 +51,13 @@ async function respond(witness: Witness, request: IncomingMessage, response: Ser
 async function answerRequest(witness: Witness, request: IncomingMessage): Promise<Answer> {
   const { method, url: path = '/' } = request
   if (path === '/add-checkpoint') {
-    if (method !== 'POST') return { status: 405, body: 'add-checkpoint is a POST\n' }
+    if (method !== 'POST') return { status: 405, body: 'method not allowed; use POST\n' }
     const body = await readBody(request)
-    return body === undefined ? { status: 413, body: 'the body is too long\n' } : addCheckpoint(witness, body)
+    return body === undefined
+      ? { status: 413, body: `request body exceeds ${MAX_BODY_BYTES} bytes\n` }
+      : addCheckpoint(witness, body)
   }
-  if (method !== 'GET') return { status: 405, body: 'only add-checkpoint is a POST\n' }
+  if (method !== 'GET') return { status: 405, body: 'method not allowed; use GET\n' }
   if (path === '/healthz') return checkHealth(witness)
   const hash = /^\/([0-9a-f]{64})\/checkpoint$/.exec(path)?.[1]
   const origin = [...witness.logs.keys()].find((known) => hashOrigin(known) === hash)

@@ -19,10 +19,7 @@ export async function raiseAlarm(deps: LogDeps, producer: string, error: unknown
     })
     if (isNew) deps.logger.error({ alarm: alarm.kind, producer, ...metadata }, `audit alarm: ${detail}`)
   } catch (failure) {
-    deps.logger.error(
-      { error: failure, alarm: alarm.kind, producer },
-      `audit alarm, which could not be kept: ${detail}`,
-    )
+    deps.logger.error({ error: failure, alarm: alarm.kind, producer }, `audit alarm, not recorded: ${detail}`)
   }
 }
 

@@ -43,9 +43,9 @@ export function findSkews(events: NewEvent[], { producer, clockMs, recordMs, las
 }
 
 const WORDS: Record<Skew['kind'], (skew: Skew) => string> = {
-  ahead: ({ producer, seconds }) => `the clock of ${producer} is ${seconds} s ahead of the log's`,
-  back: ({ producer, seconds }) => `the clock of ${producer} was set back by ${seconds} s`,
-  log: ({ seconds }) => `the clock of the log is ${seconds} s behind its last entry: times are recorded as that one's`,
+  ahead: ({ producer, seconds }) => `clock of producer "${producer}" is ${seconds} s ahead of the log's clock`,
+  back: ({ producer, seconds }) => `clock of producer "${producer}" was set back by ${seconds} s`,
+  log: ({ seconds }) => `log clock is ${seconds} s behind the last entry; new entries take the last entry's time`,
 }
 
 export function describeSkew(skew: Skew): string {

@@ -96,7 +96,7 @@ export function findFresh(
 }
 
 function failGap(producer: string, expected: number, got: number): never {
-  fail('SEQUENCE_GAP', `the events of ${producer} must continue at sequence ${expected}, not ${got}`, {
+  fail('SEQUENCE_GAP', `event sequence of "${producer}" has a gap; expected ${expected}, got ${got}`, {
     producer,
     expected: String(expected),
     got: String(got),
@@ -104,5 +104,5 @@ function failGap(producer: string, expected: number, got: number): never {
 }
 
 function failAltered(id: string): never {
-  fail('EVENT_ALTERED', `the event ${id}, or its sequence, is in the log with other content`, { event_id: id })
+  fail('EVENT_ALTERED', `event "${id}" or its sequence is already recorded with different content`, { event_id: id })
 }

@@ -32,7 +32,7 @@ export function readCosigning(env: EnvReader): Cosigning | undefined {
     return { policy: parsePolicy(text), timeoutMs, withhold }
   } catch (error) {
     if (!(error instanceof PolicyError)) throw error
-    env.problem(`AUDIT_POLICY is no policy as of c2sp.org/tlog-policy: ${error.message}`)
+    env.problem(`AUDIT_POLICY must be a policy in the format of c2sp.org/tlog-policy: ${error.message}`)
   }
 }
 
@@ -75,7 +75,7 @@ export class Panel {
     this.#wasConfronted = true
     this.#throwRefusal()
     if (withhold && !isAgreed())
-      throw new Error('too few witnesses have answered: nothing is signed until a quorum has')
+      throw new Error('quorum of witnesses has not answered yet; nothing is signed until it does')
   }
 
   /** Asks all for their cosignatures, and waits until they are enough, or for all answers. Throws ForkRefused. */
@@ -108,7 +108,7 @@ export class Panel {
       .then(() => client.ask({ checkpoint, view: this.#view, timeoutMs }))
       .then(async (line) => {
         if (line !== undefined) await keep(line)
-        if (this.#troubles.delete(client)) this.#logger.info({ witness: client.name }, 'the witness cosigns again')
+        if (this.#troubles.delete(client)) this.#logger.info({ witness: client.name }, 'witness cosigns again')
       })
       .catch((error: unknown) => this.#tell(client, error as Error))
       .finally(() => {
@@ -123,7 +123,7 @@ export class Panel {
     const trouble = cause?.code === undefined ? message : `${message} (${cause.code})`
     if (this.#troubles.get(client) === trouble) return
     this.#troubles.set(client, trouble)
-    this.#logger.warn({ witness: client.name, trouble }, 'a witness does not cosign')
+    this.#logger.warn({ witness: client.name, trouble }, 'witness failed to cosign')
   }
 
   #throwRefusal(): void {

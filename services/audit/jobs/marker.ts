@@ -13,13 +13,13 @@ export function readMarker({ stateFile, origin }: Signer): StoredCheckpoint | un
     note = readFileSync(stateFile, 'utf8')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw new ForkRefused(`${stateFile}, which keeps the last signed checkpoint, cannot be read: ${String(error)}`)
+    throw new ForkRefused(`state file ${stateFile} cannot be read: ${String(error)}`)
   }
   const checkpoint = findCheckpoint(splitNote(note)?.text ?? '')
-  if (!checkpoint) throw new ForkRefused(`${stateFile} should hold the last signed checkpoint and holds something else`)
+  if (!checkpoint) throw new ForkRefused(`state file ${stateFile} does not contain a checkpoint`)
   if (checkpoint.origin !== origin) {
     throw new ForkRefused(
-      `${stateFile} holds a checkpoint of ${checkpoint.origin} and this log is ${origin}: give each its own file`,
+      `state file ${stateFile} belongs to log ${checkpoint.origin}, not to ${origin}; give each log its own file`,
     )
   }
   return { size: Number(checkpoint.size), root: checkpoint.root, note }

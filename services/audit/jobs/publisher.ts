@@ -50,15 +50,15 @@ export function startPublisher(deps: PublisherDeps): Publisher {
       const was = done
       done = await publish(deps, panel)
       if (was.isQuorum !== done.isQuorum) tellQuorum(deps, done)
-      if (problem !== '') logger.info({ size: done.size }, 'checkpoints are signed again')
+      if (problem !== '') logger.info({ size: done.size }, 'checkpoint signing resumed')
       problem = ''
       refuses = false
     } catch (error) {
       refuses = error instanceof ForkRefused
       const { message } = error as Error
       if (message !== problem) {
-        if (refuses) logger.fatal({ origin: signer.origin }, `no checkpoint is signed: ${message}`)
-        else logger.warn({ error }, 'no checkpoint can be signed at present')
+        if (refuses) logger.fatal({ origin: signer.origin }, `checkpoint signing refused: ${message}`)
+        else logger.warn({ error }, 'checkpoint signing failed; it is retried')
       }
       problem = message
     }
@@ -100,9 +100,9 @@ function emptyCheckpoint(signer: Signer): StoredCheckpoint {
 }
 
 function tellQuorum({ cosigning, logger }: PublisherDeps, { size, isQuorum }: Outcome): void {
-  if (isQuorum) return logger.info({ size }, 'enough witnesses cosign again')
-  const consequence = cosigning!.withhold ? 'no newer one is published' : 'it is published without a quorum'
-  logger.error({ size }, `too few witnesses have cosigned the newest checkpoint: ${consequence}`)
+  if (isQuorum) return logger.info({ size }, 'quorum of witnesses is restored')
+  const consequence = cosigning!.withhold ? 'withheld' : 'published without a quorum'
+  logger.error({ size }, `newest checkpoint lacks a quorum of cosignatures: ${consequence}`)
 }
 
 /** Signs the log as it is, unless that was done. Throws ForkRefused where it does not continue what was signed before,

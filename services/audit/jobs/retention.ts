@@ -55,7 +55,7 @@ function expireSome(deps: LogDeps, retentionClass: RetentionClass, seconds: numb
 function requireClock(clock: string): void {
   const ahead = Math.round((Date.parse(clock) - Date.now()) / 1000)
   if (ahead * 1000 <= TOLERATED_MS) return
-  throw new Error(`the clock of the database is ${ahead} s ahead of this process's: nothing expires until they agree`)
+  throw new Error(`database clock is ${ahead} s ahead of this process; nothing expires until the clocks agree`)
 }
 
 function tell(retentionClass: RetentionClass, seconds: number, due: KeptValue[]): OwnEvent {

@@ -75,10 +75,10 @@ export class WitnessClient {
       // By an earlier version of the protocol, 409 says of the same size that the roots differ.
       const isUnproven = status === 422 || (size === oldSize && size === checkpoint.size)
       if (isUnproven && oldSize > 0) refuseUnproven(oldSize, checkpoint.size, this.name)
-      if (size === undefined) throw new Error(`it answered ${status}: ${body.slice(0, 200).trim()}`)
+      if (size === undefined) throw new Error(`witness responded with status ${status}: ${body.slice(0, 200).trim()}`)
       this.#size = size
     }
-    throw new Error(`it knows ${this.#size} entries and takes no checkpoint that continues them`)
+    throw new Error(`witness reports ${this.#size} entries but rejects every checkpoint that extends them`)
   }
 
   #findLine(note: string, body: string): string {
@@ -88,12 +88,12 @@ export class WitnessClient {
       const found = findSignature(line)
       if (found?.name !== cosigner.name || !found.id.equals(cosigner.id)) continue
       const time = findCosignature(`${text}\n${line}\n`, cosigner)
-      if (typeof time !== 'bigint') throw new Error('its cosignature is not one of this checkpoint')
+      if (typeof time !== 'bigint') throw new Error('cosignature does not match the checkpoint')
       const skew = Math.abs(Number(time) - Date.now() / 1000)
-      if (skew > MAX_CLOCK_SKEW_SECONDS) throw new Error(`its cosignature is of another time, by ${Math.round(skew)} s`)
+      if (skew > MAX_CLOCK_SKEW_SECONDS) throw new Error(`cosignature time is off by ${Math.round(skew)} s`)
       return `${line}\n`
     }
-    throw new Error('it answered without a cosignature by its key')
+    throw new Error("response has no cosignature by the witness's key")
   }
 
   async #post(body: string, signal: AbortSignal): Promise<{ status: number; body: string }> {
@@ -103,7 +103,7 @@ export class WitnessClient {
     let bytes = 0
     for await (const chunk of (answer.body ?? []) as AsyncIterable<Uint8Array>) {
       bytes += chunk.length
-      if (bytes > MAX_ANSWER_BYTES) throw new Error('its answer is too long')
+      if (bytes > MAX_ANSWER_BYTES) throw new Error(`response exceeds ${MAX_ANSWER_BYTES} bytes`)
       chunks.push(chunk)
     }
     return { status: answer.status, body: Buffer.concat(chunks).toString() }

@@ -37,11 +37,11 @@ export function startCopier(database: Database, settings: WormSettings, logger: 
     behindSince = isBehind ? (behindSince ?? performance.now()) : undefined
     const seconds = behindSince === undefined ? 0 : Math.floor((performance.now() - behindSince) / 1000)
     if (seconds >= settings.alarmSeconds && !isAlarmed) {
-      logger.error({ seconds }, 'the newest checkpoint has not been copied to the locked bucket')
+      logger.error({ seconds }, 'newest checkpoint has not been copied to the locked bucket')
       isAlarmed = true
     }
     if (!isBehind && isAlarmed) {
-      logger.info('checkpoints are copied to the locked bucket again')
+      logger.info('copying to the locked bucket resumed')
       isAlarmed = false
     }
   }
@@ -57,8 +57,8 @@ export function startCopier(database: Database, settings: WormSettings, logger: 
     } catch (error) {
       const { message } = error as Error
       if (message !== trouble && error instanceof WormMismatch)
-        logger.fatal(`the locked bucket is not of this log: ${message}`)
-      else if (message !== trouble) logger.warn({ error }, 'the log cannot be copied to the locked bucket at present')
+        logger.fatal(`locked bucket belongs to another log: ${message}`)
+      else if (message !== trouble) logger.warn({ error }, 'copying to the locked bucket failed; it is retried')
       trouble = message
       watch(true)
     }
@@ -80,7 +80,7 @@ async function refuseForgotten(database: Database, bucket: WormBucket): Promise<
   // Asked again: another replica may have signed and copied it just now.
   const size = await readSize()
   if (beyond === undefined || beyond <= checkpointKey(size)) return
-  throw new WormMismatch(`it holds ${beyond}, and the newest checkpoint of the database is of ${size} entries`)
+  throw new WormMismatch(`bucket has ${beyond}, but the newest checkpoint in the database covers ${size} entries`)
 }
 
 /** Returns whether there is more. */
@@ -108,7 +108,7 @@ async function copyTile(database: Database, bucket: WormBucket, copy: WormCopy):
   for (let level = 0, count = index + 1; ; level += 1, count /= TILE_WIDTH) {
     const name = { level, index: count - 1 }
     const hashes = await findTile(em, name, TILE_WIDTH)
-    if (!hashes) throw new Error(`the log lacks tile ${level}/${name.index}`)
+    if (!hashes) throw new Error(`tile ${level}/${name.index} not found in the log`)
     await bucket.put(formatTilePath(name, TILE_WIDTH).slice(1), hashes)
     if (count % TILE_WIDTH !== 0) break
   }

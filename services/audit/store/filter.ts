@@ -51,7 +51,7 @@ function indexField(
   operator: Parameters<FilterField>[1],
   value: Parameters<FilterField>[2],
 ): Condition {
-  if (path.length > 0) failField('filter', `knows nothing below a field at «${path.join('.')}»`)
-  if (!/^\d{1,15}$/.test(value.text)) failField('filter', `has «${value.text}» where a whole number is needed`)
+  if (path.length > 0) failField('filter', `has no field below "index", but names "${path.join('.')}"`)
+  if (!/^\d{1,15}$/.test(value.text)) failField('filter', `has "${value.text}" where a whole number is needed`)
   return compare(sql`index`, operator, sql`${value.text}::bigint`)
 }

@@ -36,7 +36,8 @@ export class StateDirectory {
       try {
         const note = readFileSync(join(directory, fileName(generation)), 'utf8')
         const checkpoint = findCheckpoint(splitNote(note)?.text ?? '')
-        if (checkpoint?.origin !== origin) throw new Error(`${directory} holds no checkpoint of ${origin}`)
+        if (checkpoint?.origin !== origin)
+          throw new Error(`state directory ${directory} does not contain a checkpoint of ${origin}`)
         return { generation, note, checkpoint }
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === 3) throw error

@@ -122,14 +122,14 @@ test('a database restored from an old backup is not signed, says why, and serves
   const logs: string[] = []
   const restored = await startAudit(backup, { signer, logs })
   await vi.waitFor(
-    () => expect(logs.join()).toContain('has a signed checkpoint of 10 entries, and the log has only 5'),
+    () => expect(logs.join()).toContain('has a signed checkpoint of 10 entries, but the log has only 5'),
     5_000,
   )
-  expect(logs.join()).toContain('Bring the database back to its newest state')
+  expect(logs.join()).toContain('Restore the database to its newest state')
   expect(await healthOf(restored)).toEqual(['SERVING', 'NOT_SERVING'])
   await append(restored, 6, 7)
   await vi.waitFor(
-    () => expect(logs.join()).toContain('the log of 12 entries does not continue the signed checkpoint'),
+    () => expect(logs.join()).toContain('log of 12 entries does not extend the signed checkpoint'),
     5_000,
   )
   expect((await restored.proofs.getCheckpoint({})).checkpoint!.size).toBe(5n)
@@ -144,7 +144,7 @@ test('a database restored from an old backup is not signed, says why, and serves
 
 test.each([
   ['a tile', `update audit.tile set hashes = overlay(hashes placing '\\x00' from 1) where level = 0`],
-  ['the root', `update audit.log_head set root = sha256('another')`],
+  ['the head', `update audit.log_head set root = sha256('another'), peaks = sha256('another') || sha256('one')`],
   ['a checkpoint', `update audit.checkpoint set root = sha256('another')`],
 ])('a log is not signed after its owner has rewritten %s', async (_name, statement) => {
   const url = await freshDatabase()
@@ -158,7 +158,7 @@ test.each([
   const again = await startAudit(url, { signer, logs })
   await append(again, 6, 1)
   await vi.waitFor(
-    () => expect(logs.join()).toContain('does not continue the signed checkpoint of 5 entries in the database'),
+    () => expect(logs.join()).toContain('does not extend the signed checkpoint of 5 entries in the database'),
     5_000,
   )
   expect(await healthOf(again)).toEqual(['SERVING', 'NOT_SERVING'])
@@ -167,8 +167,8 @@ test.each([
 })
 
 test.each([
-  ['is damaged', 'garbage', 'holds something else'],
-  ["is another log's", undefined, 'holds a checkpoint of log.example/other'],
+  ['is damaged', 'garbage', 'does not contain a checkpoint'],
+  ["is another log's", undefined, 'belongs to log log.example/other'],
 ])('nothing is signed while the state file %s', async (_name, content, message) => {
   const signer = makeSigner('log.example/state', stateFile())
   if (content === undefined) {

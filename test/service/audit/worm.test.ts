@@ -152,7 +152,7 @@ test('an outage is told, and made up for', async () => {
   const audit = await start(url, { signer, worm, logs })
   await append(audit, 1, 300)
   await vi.waitFor(() => expect(logs.join()).toContain('has not been copied to the locked bucket'), 30_000)
-  expect(logs.join()).toContain('cannot be copied to the locked bucket at present')
+  expect(logs.join()).toContain('copying to the locked bucket failed; it is retried')
   expect((await fetch(`${audit.address}/healthz`)).status).toBe(200)
   await closeLast()
   // From where it had come, with the same bucket on another way.
@@ -182,7 +182,7 @@ test('a log that was rewritten does not pass for the one in the bucket', async (
   const before = await versionsOf(worm.bucket)
   const other = await start(await freshDatabase(), { signer: makeSigner(), worm, logs })
   await append(other, 1, 300)
-  await vi.waitFor(() => expect(logs.join()).toContain('the locked bucket is not of this log'), 30_000)
+  await vi.waitFor(() => expect(logs.join()).toContain('locked bucket belongs to another log'), 30_000)
   await closeLast()
   expect(await versionsOf(worm.bucket)).toEqual(before)
 })
@@ -196,7 +196,7 @@ test('a database that is older than the bucket is told so, before anything is co
   const logs: string[] = []
   const older = await start(await freshDatabase(), { signer, worm, logs })
   await append(older, 1, 10)
-  const message = `it holds checkpoint/${String(40).padStart(16, '0')}, and the newest checkpoint of the database is of`
+  const message = `bucket has checkpoint/${String(40).padStart(16, '0')}, but the newest checkpoint in the database covers`
   await vi.waitFor(() => expect(logs.join()).toContain(message), 30_000)
   expect(await keysOf(worm.bucket)).not.toContain(checkpointKey(10))
 })

@@ -36,7 +36,7 @@ export function parseEvents(events: Event[], service: string, privateDetails: re
   return events.map((event, position) => {
     const field = `events[${position}]`
     if (event.producer !== service) {
-      const message = `${field}.producer must be ${service}, the calling service`
+      const message = `denied: ${field}.producer must be "${service}", the calling service`
       fail('PERMISSION_DENIED', message, { permission: 'SERVICE', namespace: '' })
     }
     return parseEvent(event, field, privateDetails)
@@ -46,7 +46,7 @@ export function parseEvents(events: Event[], service: string, privateDetails: re
 export function parseEvent(event: Event, field: string, privateDetails: readonly string[]): NewEvent {
   const actor = parseActor(event.actor, `${field}.actor`)
   const resource = parseResource(event.resource, `${field}.resource`)
-  if (!TYPE.test(event.type)) failField(`${field}.type`, 'must look like version.created.v1')
+  if (!TYPE.test(event.type)) failField(`${field}.type`, 'must have the form "version.created.v1"')
   if (!TRACE_ID.test(event.traceId)) failField(`${field}.trace_id`, 'must be 32 lower-case hex digits, or empty')
   if (Object.keys(event.commitments).length > 0) failField(`${field}.commitments`, 'must be empty')
   if (event.retentionClass !== RetentionClass.UNSPECIFIED) failField(`${field}.retention_class`, 'must be empty')
@@ -71,7 +71,7 @@ export function parseEvent(event: Event, field: string, privateDetails: readonly
 }
 
 function parseActor(actor: Actor | undefined, field: string): Actor {
-  if (!actor) failField(field, 'is missing')
+  if (!actor) failField(field, 'is required')
   if (!METHODS.includes(actor.method)) failField(`${field}.method`, `must be one of ${METHODS.join(', ')}`)
   parseText(actor.principal, `${field}.principal`)
   parseText(actor.credentialId, `${field}.credential_id`)
@@ -79,9 +79,9 @@ function parseActor(actor: Actor | undefined, field: string): Actor {
 }
 
 function parseResource(resource: Resource | undefined, field: string): Resource {
-  if (!resource) failField(field, 'is missing')
-  if (resource.type === '') failField(`${field}.type`, 'is missing')
-  if (resource.id === '') failField(`${field}.id`, 'is missing')
+  if (!resource) failField(field, 'is required')
+  if (resource.type === '') failField(`${field}.type`, 'is required')
+  if (resource.id === '') failField(`${field}.id`, 'is required')
   for (const name of ['type', 'id', 'namespace', 'name', 'digest'] as const) {
     parseText(resource[name], `${field}.${name}`)
   }
@@ -89,7 +89,8 @@ function parseResource(resource: Resource | undefined, field: string): Resource 
 }
 
 function parseSequence(sequence: bigint, field: string): number {
-  if (sequence < 1n || sequence > BigInt(Number.MAX_SAFE_INTEGER)) failField(field, 'must be a number from 1')
+  if (sequence < 1n || sequence > BigInt(Number.MAX_SAFE_INTEGER))
+    failField(field, `must be from 1 to ${Number.MAX_SAFE_INTEGER}`)
   return Number(sequence)
 }
 
@@ -100,10 +101,10 @@ function parseOutcome(outcome: Outcome, field: string): NewEvent['outcome'] {
 }
 
 function parseTime(time: Timestamp | undefined, field: string): string {
-  if (!time) failField(field, 'is missing')
+  if (!time) failField(field, 'is required')
   const { seconds, nanos } = time
   if (seconds < TIMES.from || seconds > TIMES.to || nanos < 0 || nanos > 999_999_999) {
-    failField(field, 'must be a time from year 1 to 9999')
+    failField(field, 'must be in the years 1 to 9999')
   }
   return fromTimestamp(time)
 }
@@ -111,7 +112,7 @@ function parseTime(time: Timestamp | undefined, field: string): string {
 /** A text that the database can keep and index. */
 function parseText(text: string, field: string, limit = MAX_TEXT_BYTES): string {
   if (Buffer.byteLength(text) > limit) failLimit(field, limit, 'bytes')
-  if (text.includes('\0')) failField(field, 'must not have a NUL character')
+  if (text.includes('\0')) failField(field, 'must not contain a NUL character')
   return text
 }
 
@@ -120,7 +121,7 @@ function parseContent(event: Event, field: string): Json {
   try {
     content = toJson(EventSchema, event)
   } catch {
-    failField(`${field}.details`, 'must be JSON, with finite numbers')
+    failField(`${field}.details`, 'must be JSON with finite numbers')
   }
   if (Buffer.byteLength(JSON.stringify(content)) > MAX_EVENT_BYTES) failLimit(field, MAX_EVENT_BYTES, 'bytes as JSON')
   return content as Json

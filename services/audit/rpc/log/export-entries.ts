@@ -18,7 +18,7 @@ export async function* exportEntries({ database }: LogDeps, request: ExportEntri
   yield { checkpoint: presentCheckpoint(checkpoint) }
   for (let next = 0; next < checkpoint.size;) {
     const entries = await readLeaves(forkFor(database, context.signal), next, checkpoint.size, context.signal)
-    if (entries.length === 0) throw new Error(`the log has no entry ${next}`)
+    if (entries.length === 0) throw new Error(`entry ${next} not found in the log`)
     yield {
       entries: entries.map(({ leaf, leafHash, openings }) => ({
         leaf,

@@ -16,7 +16,7 @@ export async function listEntries({ database }: LogDeps, request: ListEntriesReq
   const filter = parseEntryFilter(request.filter)
   const page = parsePage(request, ['ListEntries', request.filter, order], ['number'])
   const last = page.after?.[0] as number | undefined
-  if (last !== undefined && !Number.isSafeInteger(last)) failField('page_token', 'must come from an answer')
+  if (last !== undefined && !Number.isSafeInteger(last)) failField('page_token', 'is invalid')
   const range = last === undefined ? {} : order === 'asc' ? { from: last + 1 } : { below: last }
   const em = forkFor(database, context.signal)
   const query = { readable, filter, order, limit: page.size + 1, ...range }

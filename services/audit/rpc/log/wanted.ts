@@ -11,9 +11,9 @@ type Wanted =
 export function parseWanted(entry: Wanted): { index: number } | { eventId: string } {
   if (entry.case === 'index') return { index: parseIndex(entry.value, 'index') }
   if (entry.case === 'eventId') return { eventId: parseUuid(entry.value, 'event_id') }
-  failField('entry', 'must name an index or an event_id')
+  failField('entry', 'must have an index or an event_id')
 }
 
 export function failNoEvent(): never {
-  fail('EVENT_NOT_FOUND', 'there is no such event, or it is not yours to see')
+  fail('EVENT_NOT_FOUND', 'event not found or not visible to the caller')
 }

@@ -39,7 +39,7 @@ export async function* watchEntries(deps: LogDeps, request: WatchEntriesRequest,
     if (next >= size) await tail.pause(ending)
   }
   context.signal.throwIfAborted()
-  fail('DEPENDENCY_UNAVAILABLE', 'the service is stopping; watch again from next_index', { dependency: 'audit' })
+  fail('DEPENDENCY_UNAVAILABLE', 'audit service is shutting down; watch again from next_index', { dependency: 'audit' })
 }
 
 interface Position {

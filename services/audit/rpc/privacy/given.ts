@@ -17,6 +17,6 @@ export function byCaller(context: HandlerContext) {
 export function parseGivenReason(reason: string): string {
   if (reason.trim() === '') failField('reason', 'is required')
   if (Buffer.byteLength(reason) > MAX_REASON_BYTES) failLimit('reason', MAX_REASON_BYTES, 'bytes')
-  if (reason.includes('\0')) failField('reason', 'must not have a NUL character')
+  if (reason.includes('\0')) failField('reason', 'must not contain a NUL character')
   return reason
 }

@@ -32,7 +32,7 @@ export async function releaseHold(deps: LogDeps, request: ReleaseHoldRequest, co
   const reason = parseGivenReason(request.reason)
   return changeWithEvent(deps, context.signal, async (em, log) => {
     const row = await store.findHold(em, id)
-    if (!row) fail('HOLD_NOT_FOUND', `there is no hold ${id}`, { hold: id })
+    if (!row) fail('HOLD_NOT_FOUND', `hold "${id}" not found`, { hold: id })
     if (row.released) return { event: undefined, answer: {} }
     await store.releaseHold(em, id, log.size)
     return { event: tell(row, 'hold.released.v1', reason, context), answer: {} }
@@ -46,10 +46,10 @@ export async function listHolds({ database }: LogDeps, context: HandlerContext) 
 
 function parseSubject(subject: PlaceHoldRequest['subject']): { namespace: string; resource_id: string } {
   const { case: kind, value: text = '' } = subject
-  if (kind === undefined || text === '') failField('subject', 'must name a namespace or a resource_id')
+  if (kind === undefined || text === '') failField('subject', 'must have a namespace or a resource_id')
   const field = kind === 'namespace' ? 'namespace' : 'resource_id'
   if (Buffer.byteLength(text) > MAX_TEXT_BYTES) failLimit(field, MAX_TEXT_BYTES, 'bytes')
-  if (text.includes('\0')) failField(field, 'must not have a NUL character')
+  if (text.includes('\0')) failField(field, 'must not contain a NUL character')
   return kind === 'namespace' ? { namespace: text, resource_id: '' } : { namespace: '', resource_id: text }
 }
 

@@ -24,7 +24,7 @@ export async function redactEvent(deps: LogDeps, request: RedactEventRequest, co
       return { event: undefined, answer: { redactIndex: BigInt(redactIndex) } }
     }
     const hold = await findHoldOn(em, entry.index)
-    if (hold) fail('EVENT_HELD', `the legal hold ${hold} keeps the private values of the event`, { hold })
+    if (hold) fail('EVENT_HELD', `event "${eventId}" is under legal hold "${hold}"; release the hold first`, { hold })
     await eraseValues(em, entry.index, fields, log.size)
     const { event } = JSON.parse(entry.leaf.toString()) as {
       event: { resource: { namespace?: string; name?: string } }
@@ -47,6 +47,6 @@ function chooseOpenings(openings: StoredOpening[], fields: string[], eventId: st
     return fields.length === 0 ? openings : openings.filter(({ field }) => fields.includes(field))
   }
   const field = missing ?? ''
-  const what = missing === undefined ? 'no private values' : `no private value ${missing}`
-  fail('EVENT_NOT_PRIVATE', `the event ${eventId} has ${what}`, { event_id: eventId, field })
+  const what = missing === undefined ? 'no private values' : `no private value "${missing}"`
+  fail('EVENT_NOT_PRIVATE', `event "${eventId}" has ${what}`, { event_id: eventId, field })
 }

@@ -21,8 +21,8 @@ export async function requireNewest(em: EntityManager, size = 0): Promise<Publis
 }
 
 export function failNoCheckpoint(size: number): never {
-  const which = size === 0 ? '' : ` of ${size} entries or more`
-  fail('CHECKPOINT_NOT_FOUND', `no checkpoint${which} has been published yet`, { size: String(size) })
+  const message = size === 0 ? 'checkpoint not found; none is published yet' : `checkpoint of ${size} entries not found`
+  fail('CHECKPOINT_NOT_FOUND', message, { size: String(size) })
 }
 
 const QUORUM = { NONE: Quorum.UNSPECIFIED, MET: Quorum.MET, UNMET: Quorum.UNMET }

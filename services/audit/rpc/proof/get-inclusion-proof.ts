@@ -23,12 +23,12 @@ export async function getInclusionProof(
   if (index >= logSize) failNoEvent()
   if (asked > logSize) failTooLarge(asked, logSize)
   const size = asked || (await requireNewest(em, index + 1)).size
-  if (index >= size) fail('EVENT_NOT_FOUND', `the tree of ${size} entries does not have entry ${index}`)
+  if (index >= size) fail('EVENT_NOT_FOUND', `entry ${index} not found in the tree of ${size} entries`)
   const { leafHash, proof } = await tree.proveInclusion(index, size, context.signal)
   return { index: BigInt(index), treeSize: BigInt(size), leafHash, hashes: proof }
 }
 
 export function failTooLarge(size: number, logSize: number): never {
-  const message = `the log has ${logSize} entries and cannot prove anything about ${size}`
+  const message = `tree of ${size} entries exceeds the log, which has ${logSize}`
   fail('TREE_TOO_LARGE', message, { size: String(size), log_size: String(logSize) })
 }
