@@ -1,6 +1,6 @@
 // The command line as a whole: global options, groups of commands, and how a failure is told.
 import { Command, CommanderError } from 'commander'
-import { Complaint, EXIT } from './terminal/cli-error.ts'
+import { CliError, EXIT } from './terminal/cli-error.ts'
 import { addAccessCommands } from './program/access.ts'
 import { addAliasCommands } from './program/alias.ts'
 import { addArtifactCommands } from './program/artifact.ts'
@@ -16,22 +16,22 @@ import { environment } from './settings.ts'
 
 const HELP = `
 References:
-  [namespace/]model    a model; the namespace is «default» unless -n says otherwise
+  [namespace/]model    a model; the namespace is "default" unless -n is given
   vad:2  vad:1.2.0     a version by number or semver
   vad@production       a version by alias; vad@latest is the highest number
   vad@sha256:<hex>     a version by digest
   0199f3c2-…           a model or version by UUID
 
-Server and token, the first that is given:
+Server and token (the first that is set wins):
   --address, --token
   MODELKEEP_ADDRESS, or MODELKEEP_METADATA_ADDRESS, MODELKEEP_ARTIFACT_ADDRESS and MODELKEEP_AUDIT_ADDRESS
   MODELKEEP_TOKEN, or MODELKEEP_TOKEN_FILE
-  the server that «npm start» runs here (MODELKEEP_DATA, or .modelkeep in this clone)
+  the server started by "npm start" (MODELKEEP_DATA, or .modelkeep in this clone)
 
 Exit codes:
-  0 done          1 failed       2 wrong use     3 not found            4 denied
-  5 conflict      6 unavailable  7 bytes are not what they should be
-  8 a policy is not met         130 interrupted
+  0 success       1 failure      2 usage error   3 not found            4 denied
+  5 conflict      6 unavailable  7 integrity check failed
+  8 policy not met              130 interrupted
 
 Examples:
   modelkeep push model.onnx vad --param sample_rate=16000 --metric f1=0.93
@@ -46,11 +46,11 @@ export function buildProgram(): Command {
     .version('0.1.0')
     .option(
       '-n, --namespace <name>',
-      'namespace of references that name none (default: MODELKEEP_NAMESPACE or «default»)',
+      'namespace for references without one (default: MODELKEEP_NAMESPACE or "default")',
     )
     .option('--address <url>', 'address of the server')
-    .option('--token <token>', 'API token; better kept in MODELKEEP_TOKEN_FILE')
-    .option('--json', 'print JSON for programs')
+    .option('--token <token>', 'API token; prefer MODELKEEP_TOKEN_FILE')
+    .option('--json', 'print JSON')
     .addHelpText('after', HELP)
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'modelkeep: ')) })
     .exitOverride()
@@ -90,17 +90,17 @@ export async function runCommand(argv: string[]): Promise<number> {
 }
 
 async function tell(error: unknown, json: boolean, running: Command | undefined): Promise<number> {
-  const { GO_ON, goesOn, Interrupted, tellInterrupted } = await import('./terminal/interruption.ts')
+  const { RESUME_HINT, goesOn, Interrupted, tellInterrupted } = await import('./terminal/interruption.ts')
   if ([error, (error as Error).cause].some((cause) => cause instanceof Interrupted)) return tellInterrupted(running)
   const { explain } = await import('./terminal/failure.ts')
   const { exit, message, reason, metadata, unmet, ...told } = explain(error, modelOf(running))
-  const hints = [told.hint, goesOn(running) && exit === 'unavailable' && `To go on: ${GO_ON}`].filter(Boolean)
+  const hints = [told.hint, goesOn(running) && exit === 'unavailable' && `To resume: ${RESUME_HINT}`].filter(Boolean)
   const hint = hints.length > 0 ? hints.join(json ? '; ' : '\n  ') : undefined
   if (json)
     process.stderr.write(`${JSON.stringify({ error: { reason, message, hint, metadata, unmet, exit: EXIT[exit] } })}\n`)
   else
     process.stderr.write(['modelkeep: ' + message, ...unmetLines(unmet), ...(hint ? [`  ${hint}`] : []), ''].join('\n'))
-  if (environment()['MODELKEEP_DEBUG'] && !(error instanceof Complaint)) console.error(error)
+  if (environment()['MODELKEEP_DEBUG'] && !(error instanceof CliError)) console.error(error)
   return EXIT[exit]
 }
 

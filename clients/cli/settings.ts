@@ -1,7 +1,7 @@
 // Which server to talk to, and with which token: options, then environment, then the server started in this clone.
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { Complaint, complainUsage } from './terminal/cli-error.ts'
+import { CliError, failUsage } from './terminal/cli-error.ts'
 
 export interface Addresses {
   metadata: string
@@ -46,16 +46,16 @@ function readAddresses(options: GlobalOptions, env: Environment, embedded: Embed
   const names = ['METADATA', 'ARTIFACT', 'AUDIT'].map((name) => `MODELKEEP_${name}_ADDRESS`)
   if (names.some((name) => env[name])) {
     const [metadata, artifact, audit] = names.map((name) => {
-      if (!env[name]) complainUsage(`${name} is missing`, `Set all three: ${names.join(', ')}.`)
+      if (!env[name]) failUsage(`${name} is missing`, `Set all three: ${names.join(', ')}.`)
       return parseAddress(env[name], name)
     }) as [string, string, string]
     return { addresses: { metadata, artifact, audit }, origin: 'MODELKEEP_…_ADDRESS' }
   }
   if (embedded.address) return { addresses: everywhere(embedded.address), origin: embedded.directory }
   const message = embedded.stopped
-    ? `the Modelkeep server of ${embedded.directory} is not running`
-    : `no Modelkeep server is known: nothing in ${embedded.directory}, no MODELKEEP_ADDRESS and no --address`
-  throw new Complaint('unavailable', message, { hint: NOT_RUNNING })
+    ? `Modelkeep server in ${embedded.directory} is not running`
+    : `no Modelkeep server found in ${embedded.directory}, MODELKEEP_ADDRESS or --address`
+  throw new CliError('unavailable', message, { hint: NOT_RUNNING })
 }
 
 /** For one address, which may be anybody's; undefined where there is no token for it. */
@@ -66,9 +66,9 @@ export function findToken(options: GlobalOptions, env: Environment, address: str
 function readToken(options: GlobalOptions, env: Environment, addresses: Addresses, embedded: Embedded): string {
   const token = tokenFor(options, env, Object.values(addresses), embedded)
   if (token !== undefined) return token
-  const file = embedded.address && `; that of your own server is in ${join(embedded.directory, 'admin-token')}`
-  throw new Complaint('denied', 'no token is known', {
-    hint: `Set MODELKEEP_TOKEN or MODELKEEP_TOKEN_FILE${file || ''}; an administrator makes tokens with: modelkeep token create`,
+  const file = embedded.address && `; the token of the local server is in ${join(embedded.directory, 'admin-token')}`
+  throw new CliError('denied', 'no token found', {
+    hint: `Set MODELKEEP_TOKEN or MODELKEEP_TOKEN_FILE${file || ''}; an administrator creates tokens with: modelkeep token create`,
   })
 }
 
@@ -91,8 +91,8 @@ function readTokenFile(file: string): string {
   try {
     return readFileSync(file, 'utf8').trim()
   } catch (error) {
-    const hint = 'Set MODELKEEP_TOKEN, or MODELKEEP_TOKEN_FILE to a file that you may read.'
-    throw new Complaint('denied', `the token file ${file} cannot be read: ${(error as Error).message}`, { hint })
+    const hint = 'Set MODELKEEP_TOKEN, or MODELKEEP_TOKEN_FILE to a readable file.'
+    throw new CliError('denied', `token file ${file} cannot be read: ${(error as Error).message}`, { hint })
   }
 }
 
@@ -111,7 +111,7 @@ function findEmbedded(env: Environment): Embedded {
     if (typeof address !== 'string' || typeof pid !== 'number') return { directory }
     return isRunning(pid) ? { directory, address: parseAddress(address, 'server.json') } : { directory, stopped: true }
   } catch (error) {
-    if (error instanceof Complaint) throw error
+    if (error instanceof CliError) throw error
     return { directory }
   }
 }
@@ -143,7 +143,7 @@ export function parseAddress(text: string, where: string): string {
   const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   if (!parsed || !['http:', 'https:'].includes(parsed.protocol) || parsed.pathname !== '/' || parsed.username) {
-    complainUsage(`${where} «${text}» is not an address`, 'Write it like http://localhost:7700.')
+    failUsage(`${where} "${text}" is not an address`, 'Write it like http://localhost:7700.')
   }
   return parsed.origin
 }

@@ -22,7 +22,7 @@ test('a version is verified, found wrong, and repaired', async () => {
   await writeFile(object!.path, damaged)
   const { code, err } = await server.run('artifact', 'verify', 'bad:1')
   expect(code).toBe(7)
-  expect(err).toContain('1 of 1 are not what they should be')
+  expect(err).toContain('1 of 1 files are damaged or missing')
   expect(await server.ok('artifact', 'stat', 'bad:1')).toMatch(/quarantined .*model\.bin/)
   expect((await server.run('pull', 'bad:1', join(server.home, 'out'))).code).toBe(7)
   await server.run('push', file, 'bad')
@@ -30,7 +30,7 @@ test('a version is verified, found wrong, and repaired', async () => {
   await server.ok('pull', 'bad:1', join(server.home, 'out'))
   expect((await readFile(join(server.home, 'out', 'model.bin'))).equals(bytes)).toBe(true)
   expect(await server.ok('log')).toMatch(/service:artifact +blob quarantined/)
-  expect(await server.ok('artifact', 'gc')).toBe('there is no garbage\n')
+  expect(await server.ok('artifact', 'gc')).toBe('no garbage\n')
 })
 
 async function findFiles(folder: string): Promise<{ path: string; content: Buffer }[]> {

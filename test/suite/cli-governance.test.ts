@@ -41,7 +41,7 @@ test('a version goes live when its gate is met and somebody else agrees', { time
     'release (revision 1)\n  ✗ the noise suite passed: latest.noise.verdict == "PASSED"\n  ✓ f1 is better',
   )
   expect(tried.out).toContain('0 of 1 approvals')
-  expect(tried.err).toBe('modelkeep: default/scorer:2 does not meet a condition of production\n')
+  expect(tried.err).toBe('modelkeep: default/scorer:2 does not meet a condition for production\n')
 
   const direct = await server.run('alias', 'set', 'scorer@production', '2')
   expect(direct.code).toBe(8)
@@ -49,12 +49,12 @@ test('a version goes live when its gate is met and somebody else agrees', { time
   const file = await server.write('scorer-2.bin', Buffer.from('scorer 2'))
   const pushed = await people.run('ci', 'push', file, 'scorer', '--alias', 'production')
   expect(pushed.code).toBe(8)
-  expect(pushed.err).toContain('pushed default/scorer:3, and did not get to set production\n')
+  expect(pushed.err).toContain('pushed default/scorer:3, but alias production was not set\n')
   const promote = ['promote', 'scorer:2', 'production', '--reason', 'better on noisy calls']
   const unmet = await people.run('ada', ...promote)
   expect(unmet.code).toBe(8)
   expect(unmet.err).toBe(
-    'modelkeep: a condition of production does not hold\n' +
+    'modelkeep: a condition for production is not met\n' +
       '  ✗ release: the noise suite passed: latest.noise.verdict == "PASSED"\n',
   )
   const { error } = JSON.parse((await people.run('ada', ...promote, '--json')).err) as { error: object }
@@ -80,7 +80,7 @@ test('a version goes live when its gate is met and somebody else agrees', { time
     new RegExp(`${id} +default/scorer@production +1 → 2 +pending +0/1 +(2\\S+ \\S+ +){2}ada +better on noisy calls`),
   )
   expect(await people.ok('bob', 'promotion', 'show', id)).toMatch(
-    /\n\nconditions as they were when it was asked for, 2.*\nrelease \(revision 1\)\n/,
+    /\n\nconditions when the promotion was requested, 2.*\nrelease \(revision 1\)\n/,
   )
   const own = await people.run('ada', 'promotion', 'approve', id, '--reason', 'mine')
   expect(own.code).toBe(4)
@@ -92,7 +92,7 @@ test('a version goes live when its gate is met and somebody else agrees', { time
   expect(await people.ok('ci', 'resolve', 'scorer@production')).toContain('default/scorer:2 ')
   const shown = await people.ok('ci', 'promotion', 'show', id)
   expect(shown).toMatch(/state +applied/)
-  expect(shown).toMatch(/conditions as they were when it was applied, 2.*\nrelease/)
+  expect(shown).toMatch(/conditions when the promotion was applied, 2.*\nrelease/)
   expect(shown).toMatch(/✓ the noise suite passed\n/)
   expect(shown).toMatch(/bob +yes +heard it/)
   expect(await people.ok('ci', 'promotion', 'list', '--model', 'scorer', '--state', 'pending')).toBe('no promotions\n')
@@ -142,7 +142,7 @@ test('a promotion is rejected or taken back', async () => {
   const third = await people.json<{ id: string }>('ada', ...promote)
   const unasked = await people.run('bob', 'promotion', 'approve', third.id, '--reason', 'fine')
   expect(unasked.code).toBe(4)
-  expect(unasked.err).toContain(`whom its gates ask with: modelkeep promotion show ${third.id}`)
+  expect(unasked.err).toContain(`which approvers its gates require with: modelkeep promotion show ${third.id}`)
 })
 
 test('who of the voters counts is told where not all of them do', async () => {
@@ -157,12 +157,12 @@ test('who of the voters counts is told where not all of them do', async () => {
   await people.ok('zoe', ...yes)
   expect(await people.ok('ci', 'promotion', 'show', id)).not.toContain('COUNTS')
   expect((await people.run('zoe', ...yes)).err).toMatch(
-    new RegExp(`approved it already\\n  See what it waits for with: modelkeep promotion show ${id}\\n`),
+    new RegExp(`approved it already\\n  See which approvals are missing with: modelkeep promotion show ${id}\\n`),
   )
   await server.ok('role', 'revoke', 'eve')
   const shown = await people.ok('ci', 'promotion', 'show', id)
   expect(shown).toContain('… 1 of 3 approvals')
-  expect(shown).toMatch(/ eve +yes +none: may not approve any more +fine\n.* zoe +yes +counted-three +fine\n/)
+  expect(shown).toMatch(/ eve +yes +none: no longer an approver +fine\n.* zoe +yes +counted-three +fine\n/)
   expect(await people.ok('ci', 'promotion', 'list', '--model', 'counted')).toMatch(/pending +1\/3 /)
 })
 
@@ -173,7 +173,7 @@ test('a push of what is there says so, and what it dropped, where a gate keeps i
   const again = await people.run('ci', 'push', file, 'kept', '--metric', 'f1=0.99', '--alias', 'production')
   expect(again.code).toBe(8)
   expect(again.err).toMatch(
-    /^already there as default\/kept:1, and did not get to set production\nThe facts given now .* were dropped/,
+    /^already registered as default\/kept:1, but alias production was not set\nThe given facts .* were ignored/,
   )
 })
 
@@ -201,11 +201,11 @@ test('the log of a model has its gates and those of the whole namespace, and say
   }, PATIENCE)
   const gate = await server.run('log', 'guarded/of-all')
   expect(gate.code).toBe(3)
-  expect(gate.err).toMatch(/^modelkeep: guarded\/of-all is no model, but a gate\n/)
+  expect(gate.err).toMatch(/^modelkeep: guarded\/of-all is a gate, not a model\n/)
   const filter = 'resource.type = "gate" AND resource.name = "guarded/of-all"'
   expect(gate.err).toContain(`modelkeep log --filter '${filter}'`)
   expect(await server.ok('log', '--filter', filter)).toMatch(/gate created .*\n.* gate deleted /)
-  expect((await server.run('log', 'guarded/nothing')).err).toContain('knows nothing of guarded/nothing')
+  expect((await server.run('log', 'guarded/nothing')).err).toContain('no log entries for guarded/nothing')
 })
 
 test('values of an event are erased for ever, and only by who says so', async () => {
@@ -219,10 +219,10 @@ test('values of an event are erased for ever, and only by who says so', async ()
   const redact = ['audit', 'redact', id, '--reason', 'she wishes it']
   expect(await server.run(...redact)).toMatchObject({
     code: 2,
-    err: `modelkeep: this cannot be undone: erase all private values of the event ${id} for ever\n  Say that you mean it with --yes.\n`,
+    err: `modelkeep: confirmation is missing to permanently erase all private values of event ${id}; this cannot be undone\n  Confirm with --yes.\n`,
   })
   expect(await server.ok(...ask)).toContain('Jane asked')
-  expect(await server.ok(...redact, '--yes')).toMatch(/^erased; entry \d+ of the log tells of it\n/)
+  expect(await server.ok(...redact, '--yes')).toMatch(/^erased; recorded as entry \d+ of the log\n/)
   expect(await server.ok(...ask)).not.toContain('Jane asked')
 })
 
@@ -286,8 +286,8 @@ test('rules go out as JSON and come back from a file, and are remembered', async
   expect(help).not.toContain('default: 0')
   expect(help).not.toContain('default: 7d')
   expect((await server.run('gate', 'delete', 'fraud/live')).err).toBe(
-    'modelkeep: this cannot be undone: delete the gate fraud/live, so that what it guards moves freely\n' +
-      '  Say that you mean it with --yes.\n',
+    'modelkeep: confirmation is missing to delete gate fraud/live, after which its aliases move freely; ' +
+      'this cannot be undone\n  Confirm with --yes.\n',
   )
   await server.ok('gate', 'delete', 'fraud/live', '--yes', '--reason', 'not needed')
   expect((await server.run('gate', 'show', 'fraud/live')).code).toBe(3)
@@ -318,20 +318,20 @@ test.each([
   ['is not a number', ['evaluation', 'add', 'scorer:1', '--suite', 'x', '--passed', '--metric', 'a=b']],
   ['--dataset', ['evaluation', 'add', 'scorer:1', '--suite', 'x', '--passed', '--dataset-digest', 'a']],
   ['facts.report_digest', ['evaluation', 'add', 'scorer:1', '--suite', 'x', '--passed', '--report-digest', 'a']],
-  ['which version of it', ['evaluation', 'list', 'scorer']],
+  ['names a model, not a version', ['evaluation', 'list', 'scorer']],
   ['must be a UUID', ['evaluation', 'show', 'x']],
   ['--alias', ['gate', 'create', 'g']],
-  ['does not say what it means', ['gate', 'create', 'g', '--alias', 'a', '--condition', 'true']],
+  ['has no explanation', ['gate', 'create', 'g', '--alias', 'a', '--condition', 'true']],
   ['--approvals', ['gate', 'create', 'g', '--alias', 'a', '--approvals', 'two']],
   ['--approvals must be', ['gate', 'create', 'g', '--alias', 'a', '--approvals', '11']],
   ['--expiry', ['gate', 'create', 'g', '--alias', 'a', '--expiry', 'soon']],
   ['--condition[0].expression', ['gate', 'create', 'g', '--alias', 'a', '--condition', 'version. :: x']],
   ['more than one slash', ['gate', 'show', 'a/b/c']],
   ['nothing to change', ['gate', 'update', 'g']],
-  ['has no rules', ['gate', 'create', 'g', '--file', 'package.json']],
+  ['contains no valid rules', ['gate', 'create', 'g', '--file', 'package.json']],
   ['a gate must have a condition', ['gate', 'create', 'g', '--alias', 'a']],
   ['--reason', ['promote', 'scorer:1', 'production']],
-  ['is none of pending', ['promotion', 'list', '--state', 'lost']],
+  ['is unknown; use pending', ['promotion', 'list', '--state', 'lost']],
   ['must be a UUID', ['promotion', 'approve', 'x', '--reason', 'y']],
   ['\n  See: modelkeep promotion approve --help', ['promotion', 'approve', 'x']],
   ['\n  See: modelkeep gate --help', ['gate', 'make']],

@@ -54,7 +54,7 @@ describe('a version referenced by its digest', () => {
       const asked = sha256(Buffer.from('another version'))
       const args = [...command.split(' '), `vad@${asked}`, ...more.map((name) => join(directory, name))]
       const { code, err, out: printed } = await run(registry, ...args)
-      expect(err).toContain(`the server answers with ${registry.digest} when asked for ${asked}`)
+      expect(err).toContain(`server returned ${registry.digest} instead of ${asked}`)
       expect(code).toBe(7)
       expect(printed).toBe('')
       expect(await readdir(directory)).toEqual([])
@@ -76,9 +76,9 @@ describe('a pull into a directory into which another pull is under way', () => {
     await hasBegun
     const second = await pull(registry, '--json')
     expect(second.code).toBe(5)
-    const message = `another pull into ${out} is under way (process ${first.process.pid})`
+    const message = `another pull into ${out} is running (process ${first.process.pid})`
     const { lock } = placesFor(out, registry.digest)
-    const hint = `If there is none, remove ${lock}`
+    const hint = `If that process no longer exists, remove ${lock}`
     expect(JSON.parse(second.err)).toMatchObject({ error: { message, hint, reason: 'CLI_CONFLICT' } })
     expect(downloads).toBe(1)
     goOn()
@@ -101,7 +101,7 @@ describe('a partial directory', () => {
   async function expectInTheWay(registry: FakeRegistry): Promise<void> {
     const { partial } = placesFor(out, registry.digest)
     const { code, err } = await pull(registry)
-    expect(err).toContain(`${partial} is in the way\n  Remove it and run the command again.`)
+    expect(err).toContain(`${partial} is not a directory of this user\n  Remove it and run the command again.`)
     expect(code).toBe(5)
     expect(registry.sent()).toBe(0)
     expect(await readdir(directory)).toEqual([`out.modelkeep-partial-${registry.digest.slice(7, 23)}`])

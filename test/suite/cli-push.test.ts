@@ -27,7 +27,7 @@ describe('push', () => {
     expect([first.created, second.created]).toEqual([true, false])
     expect(await server.ok('show', first.version.id)).toContain('default/same:1')
     expect(second.sentBytes).toBe(0)
-    expect(await server.ok('push', file, 'same')).toContain('already there as default/same:1')
+    expect(await server.ok('push', file, 'same')).toContain('already registered as default/same:1')
   })
 
   test('sends only what the registry lacks', async () => {
@@ -182,7 +182,10 @@ describe('push', () => {
     expect(homeless).toMatchObject({ code: 3, err: expect.stringContaining('namespace create ghost') as string })
     await server.json('push', await server.write('taken.bin', randomBytes(1000)), 'taken', '--semver', '1.0.0')
     const taken = await server.run('push', file, 'taken', '--semver', '1.0.0')
-    expect(taken).toMatchObject({ code: 5, err: expect.stringContaining('taken:1 has the semver 1.0.0') as string })
+    expect(taken).toMatchObject({
+      code: 5,
+      err: expect.stringContaining('semver 1.0.0 is already taken by default/taken:1') as string,
+    })
     expect((await server.json<Pushed>('push', file, 'taken')).sentBytes).toBe(1000)
   })
 
@@ -204,7 +207,7 @@ describe('push', () => {
     expect(empty).toMatchObject({ code: 2, err: expect.stringContaining('no files') as string })
     await symlink('/etc/passwd', join(directory, 'secret'))
     const { code, err } = await server.run('push', directory, 'links')
-    expect(err).toContain('leads out of the directory')
+    expect(err).toContain('a link to a target outside the directory')
     expect(code).toBe(2)
   })
 })

@@ -80,7 +80,7 @@ describe('alias', () => {
     await server.ok('alias', 'set', 'won@production', '1', '--reason', 'first come')
     const { code, err } = await server.run('alias', 'set', 'won@production', '2', '--expect', '0')
     expect(code).toBe(5)
-    expect(err).toContain('won@production now points at version 1: admin moved it («first come»)')
+    expect(err).toContain('won@production now points at version 1: admin moved it ("first come")')
     expect(err).toContain('alias history')
   })
 })
@@ -125,7 +125,10 @@ describe('exit codes', () => {
     const silent = await runCli(['list'], nobody)
     expect(silent).toMatchObject({ code: 6, err: expect.stringContaining('npm start') as string })
     const pushing = await runCli(['push', join(SILERO, 'silero_vad_v5.onnx'), 'vad'], nobody)
-    expect(pushing).toMatchObject({ code: 6, err: expect.stringContaining('goes on where it stopped') as string })
+    expect(pushing).toMatchObject({
+      code: 6,
+      err: expect.stringContaining('run the same command again to resume') as string,
+    })
     const unknown = await runCli(['list'], { MODELKEEP_DATA: join(server.home, 'nothing') })
     expect(unknown).toMatchObject({ code: 6, err: expect.stringContaining('npm start') as string })
   })
@@ -135,8 +138,8 @@ describe('exit codes', () => {
     await new Promise<void>((resolve) => void other.listen(0, '127.0.0.1', resolve))
     const { port } = other.address() as AddressInfo
     for (const [scheme, message] of [
-      ['http', 'no Modelkeep server'],
-      ['https', 'without TLS'],
+      ['http', 'not that of a Modelkeep server'],
+      ['https', 'does not use TLS'],
     ]) {
       const environment = { MODELKEEP_ADDRESS: `${scheme}://127.0.0.1:${port}`, MODELKEEP_TOKEN: 'mk_x' }
       const { code, err } = await runCli(['list'], environment)

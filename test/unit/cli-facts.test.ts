@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Complaint } from '../../clients/cli/terminal/cli-error.ts'
+import { CliError } from '../../clients/cli/terminal/cli-error.ts'
 import {
   parseDataset,
   parseDependency,
@@ -34,7 +34,7 @@ describe('a parameter is typed by how it looks', () => {
   })
 
   test.each(['lr', '=1', 'x={broken', 'x=[1,'])('%s is refused', (text) => {
-    expect(() => parseParameter(text)).toThrow(Complaint)
+    expect(() => parseParameter(text)).toThrow(CliError)
   })
 })
 
@@ -47,7 +47,7 @@ test('a metric may say where it was measured', () => {
     split: 'test',
   })
   for (const text of ['auc=high', 'auc', 'auc=1,fold=2', 'auc=Infinity']) {
-    expect(() => parseMetric(text)).toThrow(Complaint)
+    expect(() => parseMetric(text)).toThrow(CliError)
   }
 })
 
@@ -59,7 +59,7 @@ test('a dataset has a name, and may have commas in its URI', () => {
     role: 2,
   })
   for (const text of ['digest=x', 'name=a,role=exam', 'name=a,name=b', 'loans']) {
-    expect(() => parseDataset(text)).toThrow(Complaint)
+    expect(() => parseDataset(text)).toThrow(CliError)
   }
 })
 
@@ -76,7 +76,7 @@ test('a time without a zone is in UTC, as the command prints them', () => {
   expect(parseTime('2026-11-23 05:40:00', '--at')).toEqual({ seconds, nanos: 0 })
   expect(parseTime('2026-11-23T06:40:00+01:00', '--at')).toEqual({ seconds, nanos: 0 })
   for (const text of ['yesterday', '2026-13-01', '23.11.2026', '2026-11-23T25:00:00Z']) {
-    expect(() => parseTime(text, '--at')).toThrow(Complaint)
+    expect(() => parseTime(text, '--at')).toThrow(CliError)
   }
 })
 
@@ -94,7 +94,7 @@ test('a parent is a version and a relation, either way round', () => {
   expect(parseParent('fine-tuned=fraud/scorer:7')).toEqual({ ref: 'fraud/scorer:7', relation: 1 })
   expect(parseParent('vad:7:quantised')).toEqual({ ref: 'vad:7', relation: 3 })
   expect(parseParent('vad@champion:merged')).toEqual({ ref: 'vad@champion', relation: 4 })
-  for (const text of ['vad:7', 'cousin=vad:7', 'distilled=']) expect(() => parseParent(text)).toThrow(Complaint)
+  for (const text of ['vad:7', 'cousin=vad:7', 'distilled=']) expect(() => parseParent(text)).toThrow(CliError)
 })
 
 test.each([
@@ -109,7 +109,7 @@ test.each([
 
 test('a signature is an object', () => {
   expect(parseSignature('{"inputs":[]}', 'f')).toEqual({ inputs: [] })
-  for (const text of ['[]', '1', 'null', '{']) expect(() => parseSignature(text, 'f')).toThrow(Complaint)
+  for (const text of ['[]', '1', 'null', '{']) expect(() => parseSignature(text, 'f')).toThrow(CliError)
 })
 
 test('a password in a remote is nobody’s business', () => {

@@ -22,7 +22,7 @@ const read = async (options: RuleOptions, present?: GateRules) => json(await rea
 describe('rules', () => {
   test('come from options', async () => {
     const condition = ['version.labels["a :: b"] == "c" :: it is c', 'true::no', ' x  ::  says: x ']
-    await expect(read({ condition })).rejects.toThrow('«true::no» does not say what it means')
+    await expect(read({ condition })).rejects.toThrow('"true::no" has no explanation')
     const options = { alias: 'prod*', condition: condition.toSpliced(1, 1), approvals: '2', approver: ['bob'] }
     expect(await read({ ...options, expiry: '90m' })).toEqual({
       aliasPattern: 'prod*',
@@ -45,14 +45,14 @@ describe('rules', () => {
   })
 
   test.each([
-    [{ expiry: '7' }, '--expiry «7»'],
-    [{ expiry: '0d' }, '--expiry «0d»'],
+    [{ expiry: '7' }, '--expiry "7"'],
+    [{ expiry: '0d' }, '--expiry "0d"'],
     [{ expiry: '-1d' }, '--expiry'],
-    [{ approvals: '-1' }, '--approvals «-1»'],
-    [{ approvals: '1.5' }, '--approvals «1.5»'],
-    [{ condition: ['x ::'] }, 'does not say what it means'],
-    [{ condition: [':: x'] }, 'does not say what it means'],
-    [{ file: join(directory, 'broken.json') }, 'has no rules'],
+    [{ approvals: '-1' }, '--approvals "-1"'],
+    [{ approvals: '1.5' }, '--approvals "1.5"'],
+    [{ condition: ['x ::'] }, 'has no explanation'],
+    [{ condition: [':: x'] }, 'has no explanation'],
+    [{ file: join(directory, 'broken.json') }, 'contains no valid rules'],
   ])('%j is refused', async (options, message) => {
     writeFileSync(join(directory, 'broken.json'), '{"aliasPattern": 1}')
     await expect(read(options)).rejects.toThrow(message)

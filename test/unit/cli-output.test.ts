@@ -10,7 +10,7 @@ import { ModelSchema } from '#gen/modelkeep/metadata/v1/model_pb.ts'
 import { ModelkeepError } from '../../services/lib/errors/errors.ts'
 import { toConnectError } from '../../services/lib/errors/connect-error.ts'
 import { parseDuration } from '../../clients/cli/commands/access/token.ts'
-import { Complaint } from '../../clients/cli/terminal/cli-error.ts'
+import { CliError } from '../../clients/cli/terminal/cli-error.ts'
 import { explain } from '../../clients/cli/terminal/failure.ts'
 import { bytes, facts, jsonOf, plain, shortDigest, table, time } from '../../clients/cli/terminal/output.ts'
 import { takePages } from '../../clients/cli/terminal/pages.ts'
@@ -100,11 +100,11 @@ describe('a failure', () => {
   })
 
   test.each([
-    ['ERR_SSL_WRONG_VERSION_NUMBER', '4061:error:0A00010B', 'the address answers without TLS'],
-    ['DEPTH_ZERO_SELF_SIGNED_CERT', 'self-signed certificate', 'the certificate of the server is not trusted'],
-    ['ERR_HTTP2_ERROR', 'Protocol error', 'no Modelkeep server'],
-    ['', 'unsupported content type null', 'no Modelkeep server'],
-    ['ERR_HTTP2_STREAM_ERROR', 'http/2 stream closed with error code CANCEL (0x8)', 'broke the connection off'],
+    ['ERR_SSL_WRONG_VERSION_NUMBER', '4061:error:0A00010B', 'server does not use TLS'],
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', 'self-signed certificate', 'server certificate is not trusted'],
+    ['ERR_HTTP2_ERROR', 'Protocol error', 'not that of a Modelkeep server'],
+    ['', 'unsupported content type null', 'not that of a Modelkeep server'],
+    ['ERR_HTTP2_STREAM_ERROR', 'http/2 stream closed with error code CANCEL (0x8)', 'closed the connection'],
   ])('of something else at the address (%s) is one clear message', (code, text, message) => {
     const cause = Object.assign(new Error(text), { code })
     const failure = explain(new ConnectError(text, Code.Internal, undefined, undefined, cause))
@@ -175,7 +175,7 @@ describe('server and token', () => {
   test('three addresses come together', () => {
     expect(() => settings({}, { MODELKEEP_AUDIT_ADDRESS: 'http://a:1', MODELKEEP_DATA: directory })).toThrow('missing')
     for (const text of ['ftp://x', 'http://', 'http://x/path', 'http://u:p@x', 'not an address']) {
-      expect(() => parseAddress(text, '--address')).toThrow(Complaint)
+      expect(() => parseAddress(text, '--address')).toThrow(CliError)
     }
   })
 })
@@ -183,7 +183,7 @@ describe('server and token', () => {
 test('durations are hours and days up to a year', () => {
   expect(parseDuration('12h')).toBe(12 * 3_600_000)
   expect(parseDuration('90d')).toBe(90 * 86_400_000)
-  for (const text of ['0d', '366d', '90', 'd', '-1d', '1.5d']) expect(() => parseDuration(text)).toThrow(Complaint)
+  for (const text of ['0d', '366d', '90', 'd', '-1d', '1.5d']) expect(() => parseDuration(text)).toThrow(CliError)
 })
 
 test('pages are taken up to the limit, and more is told', async () => {
@@ -231,5 +231,5 @@ describe('completion', () => {
 test('help tells the exit codes', async () => {
   const { out, code } = await runCli(['--help'])
   expect(code).toBe(0)
-  expect(out).toContain('7 bytes are not what they should be')
+  expect(out).toContain('7 integrity check failed')
 })

@@ -61,8 +61,8 @@ test('whatever passes stays below the target', () => {
 
 test('a list is refused where two paths meet on some disk', () => {
   expect(findListProblem(['a', 'b/c', 'b/d'])).toBeUndefined()
-  expect(findListProblem(['A', 'a'])).toContain('without case')
-  expect(findListProblem(['a', 'a'])).toContain('without case')
+  expect(findListProblem(['A', 'a'])).toContain('when case is ignored')
+  expect(findListProblem(['a', 'a'])).toContain('when case is ignored')
   expect(findListProblem(['a', 'A/b'])).toContain('a file and a directory')
   expect(findListProblem(['D/a', 'd/b'])).toBeUndefined()
   expect(findListProblem(['ok', '../x'])).toContain('../x')

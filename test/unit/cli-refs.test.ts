@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Complaint } from '../../clients/cli/terminal/cli-error.ts'
+import { CliError } from '../../clients/cli/terminal/cli-error.ts'
 import {
   parseAliasRef,
   parseExactRef,
@@ -56,14 +56,14 @@ describe('a reference', () => {
     '../vad',
     'x'.repeat(129),
   ])('is refused: %j', (text) => {
-    expect(() => parseRef(text)).toThrow(Complaint)
+    expect(() => parseRef(text)).toThrow(CliError)
   })
 })
 
 test('a model is wanted without a selector, a version with one', () => {
   expect(parseModelRef('vad')).toEqual({ ref: { case: 'name', value: { namespace: 'default', model: 'vad' } } })
   expect(() => parseModelRef('vad:1')).toThrow('names a version')
-  expect(() => parseVersionRef('vad')).toThrow('which version')
+  expect(() => parseVersionRef('vad')).toThrow('names a model, not a version')
   expect(parseVersionRef(ID)).toEqual({ ref: { case: 'id', value: ID } })
 })
 
@@ -83,5 +83,5 @@ test('an alias is named with its model', () => {
 
 test('a number is whole and fits', () => {
   expect(parseNumber('2147483647')).toBe(2_147_483_647)
-  for (const text of ['0', '2147483648', '1.5', '1e3', '']) expect(() => parseNumber(text)).toThrow(Complaint)
+  for (const text of ['0', '2147483648', '1.5', '1e3', '']) expect(() => parseNumber(text)).toThrow(CliError)
 })

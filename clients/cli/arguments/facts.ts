@@ -1,7 +1,7 @@
 // The facts of a version from the options of `push`.
 import type { JsonObject, JsonValue, MessageInitShape } from '@bufbuild/protobuf'
 import type { ParentRelation, VersionFactsSchema } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
-import { complainUsage } from '../terminal/cli-error.ts'
+import { failUsage } from '../terminal/cli-error.ts'
 
 export type Facts = MessageInitShape<typeof VersionFactsSchema>
 type Item<K extends keyof Facts> = NonNullable<Facts[K]> extends (infer T)[] ? T : NonNullable<Facts[K]>
@@ -14,7 +14,7 @@ const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/
 /** `key=value`; only the first `=` divides. */
 export function splitPair(text: string, option: string): [string, string] {
   const at = text.indexOf('=')
-  if (at < 1) complainUsage(`${option} «${text}»: write name=value`)
+  if (at < 1) failUsage(`${option} "${text}" is invalid; write name=value`)
   return [text.slice(0, at), text.slice(at + 1)]
 }
 
@@ -31,7 +31,7 @@ function parseTyped(value: string, text: string): JsonValue {
   try {
     return JSON.parse(value) as JsonValue
   } catch (error) {
-    complainUsage(`--param «${text}» looks like JSON and is not: ${(error as Error).message}`)
+    failUsage(`--param "${text}" is not valid JSON: ${(error as Error).message}`)
   }
 }
 
@@ -39,16 +39,16 @@ function parseTyped(value: string, text: string): JsonValue {
 export function parseMetric(text: string): Item<'metrics'> {
   const [first = '', ...rest] = text.split(',')
   const [name, value] = splitPair(first, '--metric')
-  if (!NUMBER.test(value)) complainUsage(`--metric «${text}»: «${value}» is not a number`)
+  if (!NUMBER.test(value)) failUsage(`--metric "${text}": "${value}" is not a number`)
   const extra = parseFields(rest, ['dataset', 'split'], '--metric', text)
   return { name, value: Number(value), ...extra }
 }
 
 /** `name=loans,digest=sha256:…,uri=s3://…,role=train`. */
 export function parseDataset(text: string): Item<'datasets'> {
-  if (!text.includes('=')) complainUsage(`--dataset «${text}»: write name=${text},digest=…`)
+  if (!text.includes('=')) failUsage(`--dataset "${text}" is invalid; write name=${text},digest=…`)
   const { name, role, ...rest } = parseFields(splitFields(text), ['name', 'digest', 'uri', 'role'], '--dataset', text)
-  if (!name) complainUsage(`--dataset «${text}» has no name=…`)
+  if (!name) failUsage(`--dataset "${text}" has no name; add name=…`)
   return { name, ...rest, ...(role === undefined ? {} : { role: pick(role, DATASET_ROLES, '--dataset role') }) }
 }
 
@@ -71,7 +71,7 @@ export function parseRun(text: string): { fields: Item<'run'>; start?: Time; end
 /** `name==1.2`, `name>=1`, `name@1.2` or a name alone. */
 export function parseDependency(text: string): Item<'dependencies'> {
   const match = /^([^=<>~!@\s]+|@[^=<>~!@\s]+)\s*(==|@|(?=[<>~!=]))?\s*(.*)$/.exec(text)
-  if (!match?.[1]) complainUsage(`--dependency «${text}»: write name==version`)
+  if (!match?.[1]) failUsage(`--dependency "${text}" is invalid; write name==version`)
   return { name: match[1], version: match[3] ?? '' }
 }
 
@@ -80,7 +80,7 @@ export function parseParent(text: string): { ref: string; relation: ParentRelati
   const pair = /^([a-z-]+)=(.+)$/.exec(text)
   const at = text.lastIndexOf(':')
   const [ref, relation] = pair ? [pair[2]!, pair[1]!] : [text.slice(0, Math.max(at, 0)), text.slice(at + 1)]
-  if (!ref) complainUsage(`--parent «${text}»: write fine-tuned=vad:1`)
+  if (!ref) failUsage(`--parent "${text}" is invalid; write fine-tuned=vad:1`)
   return { ref, relation: pick(relation.replace('quantised', 'quantized'), RELATIONS, '--parent relation') }
 }
 
@@ -90,7 +90,7 @@ export function parseSource(text: string): Item<'source'> {
   const at = address.lastIndexOf('@')
   const hasCommit = at > address.lastIndexOf('/') && at > 0
   const repository = hasCommit ? address.slice(0, at) : address
-  if (hasCommit && at === address.length - 1) complainUsage(`--source «${text}»: the commit after @ is missing`)
+  if (hasCommit && at === address.length - 1) failUsage(`--source "${text}" has no commit after @`)
   return { repository, ...(hasCommit ? { commit: address.slice(at + 1) } : {}), ...(path ? { path } : {}) }
 }
 
@@ -100,9 +100,9 @@ export function parseSignature(json: string, file: string): JsonObject {
     const value = JSON.parse(json) as JsonValue
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
   } catch (error) {
-    complainUsage(`--signature ${file} is not JSON: ${(error as Error).message}`)
+    failUsage(`--signature ${file} is not JSON: ${(error as Error).message}`)
   }
-  complainUsage(`--signature ${file} must be an object with inputs and outputs`)
+  failUsage(`--signature ${file} is not an object with inputs and outputs`)
 }
 
 /** To the microsecond, as the registry has it. */
@@ -116,7 +116,7 @@ export function parseTime(text: string, option: string): Time {
   const [, date, clock = 'T00:00:00', fraction = '', zone = 'Z'] = TIME.exec(text) ?? []
   const milliseconds = Date.parse(`${date}${clock.replace(' ', 'T')}${zone.toUpperCase()}`)
   if (Number.isNaN(milliseconds)) {
-    complainUsage(`${option} «${text}» is not a time`, 'Write it like 2026-11-23T05:40:00Z.')
+    failUsage(`${option} "${text}" is not a time`, 'Write it like 2026-11-23T05:40:00Z.')
   }
   return { seconds: BigInt(milliseconds / 1000), nanos: Number(fraction.padEnd(9, '0')) }
 }
@@ -129,8 +129,8 @@ function parseFields(parts: string[], names: string[], option: string, text: str
   const fields: Record<string, string> = {}
   for (const part of parts) {
     const [name, value] = splitPair(part, option)
-    if (!names.includes(name)) complainUsage(`${option} «${text}»: «${name}» is none of ${names.join(', ')}`)
-    if (name in fields) complainUsage(`${option} «${text}»: ${name} is there twice`)
+    if (!names.includes(name)) failUsage(`${option} "${text}" has an unknown field "${name}"; use ${names.join(', ')}`)
+    if (name in fields) failUsage(`${option} "${text}" has ${name} twice`)
     fields[name] = value
   }
   return fields
@@ -138,6 +138,6 @@ function parseFields(parts: string[], names: string[], option: string, text: str
 
 function pick<T extends Record<string, number>>(text: string, values: T, what: string): T[keyof T] {
   const found = Object.hasOwn(values, text) ? values[text as keyof T] : undefined
-  if (found === undefined) complainUsage(`${what} «${text}» is none of ${Object.keys(values).join(', ')}`)
+  if (found === undefined) failUsage(`${what} "${text}" is unknown; use ${Object.keys(values).join(', ')}`)
   return found
 }

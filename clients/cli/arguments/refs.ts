@@ -2,7 +2,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import { isUuid } from '#lib/values/ids.ts'
 import type { ExactVersionRefSchema, ModelRefSchema, VersionRefSchema } from '#gen/modelkeep/metadata/v1/ref_pb.ts'
-import { complainUsage } from '../terminal/cli-error.ts'
+import { failUsage } from '../terminal/cli-error.ts'
 
 export type ModelRef = MessageInitShape<typeof ModelRefSchema>
 export type VersionRef = MessageInitShape<typeof VersionRefSchema>
@@ -28,17 +28,17 @@ export function parseRef(text: string, defaultNamespace = 'default'): Ref {
   if (isUuid(text)) return { id: text.toLowerCase() }
   const { name, selector } = splitSelector(text)
   const [first = '', second, ...more] = name.split('/')
-  if (more.length > 0) complainUsage(`«${text}» has more than one slash`, FORMS)
+  if (more.length > 0) failUsage(`reference "${text}" has more than one slash`, FORMS)
   const namespace = second === undefined ? defaultNamespace : first
   const model = second ?? first
   if (!NAMESPACE.test(namespace)) {
-    complainUsage(
-      `«${namespace}» is not a namespace: lower-case letters, digits and hyphens, at most 63 characters`,
+    failUsage(
+      `namespace "${namespace}" is invalid; use lower-case letters, digits and hyphens, at most 63 characters`,
       FORMS,
     )
   }
   if (!MODEL.test(model)) {
-    complainUsage(`«${model}» is not a model's name: 1 to 128 letters, digits, spaces, «.», «_» or «-»`, FORMS)
+    failUsage(`model name "${model}" is invalid; use 1 to 128 letters, digits, spaces, ".", "_" or "-"`, FORMS)
   }
   return { namespace, model, selector }
 }
@@ -54,28 +54,29 @@ function splitSelector(text: string): { name: string; selector: Selector | undef
 function parseNumberOrSemver(text: string, value: string): Selector {
   if (/^\d+$/.test(value)) return { case: 'number', value: parseNumber(value, text) }
   if (SEMVER.test(value)) return { case: 'semver', value }
-  complainUsage(`«${text}»: after a colon comes a version number or a semver`, FORMS)
+  failUsage(`reference "${text}" has no version number or semver after the colon`, FORMS)
 }
 
 function parseAliasOrDigest(text: string, value: string): Selector {
   if (DIGEST.test(value)) return { case: 'digest', value }
-  if (value.startsWith('sha256:')) complainUsage(`«${text}»: a digest has 64 lower-case hex digits`, FORMS)
+  if (value.startsWith('sha256:'))
+    failUsage(`reference "${text}" has an invalid digest; write sha256: and 64 lower-case hex digits`, FORMS)
   if (ALIAS.test(value)) return { case: 'alias', value }
-  complainUsage(`«${text}»: after @ comes an alias, latest or a digest`, FORMS)
+  failUsage(`reference "${text}" has no alias, "latest" or digest after @`, FORMS)
 }
 
 /** A version number from 1. */
 export function parseNumber(value: string, text = value): number {
   const number = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN
   if (number >= 1 && number <= MAX_NUMBER) return number
-  complainUsage(`«${text}»: a version number is a whole number from 1`)
+  failUsage(`version number in "${text}" is not between 1 and ${MAX_NUMBER}`)
 }
 
 /** A model, without a selector. */
 export function parseModelRef(text: string, defaultNamespace?: string): ModelRef {
   const ref = parseRef(text, defaultNamespace)
   if ('id' in ref) return { ref: { case: 'id', value: ref.id } }
-  if (ref.selector) complainUsage(`«${text}» names a version, a model is wanted: ${ref.model}`)
+  if (ref.selector) failUsage(`reference "${text}" names a version; name the model: ${ref.model}`)
   return modelRef(ref.namespace, ref.model)
 }
 
@@ -87,7 +88,7 @@ export function modelRef(namespace: string, model: string): ModelRef {
 export function parseVersionRef(text: string, defaultNamespace?: string): VersionRef {
   const ref = parseRef(text, defaultNamespace)
   if ('id' in ref) return { ref: { case: 'id', value: ref.id } }
-  if (!ref.selector) complainUsage(`«${text}» is a model; which version of it?`, `Try ${text}@latest or ${text}:1.`)
+  if (!ref.selector) failUsage(`reference "${text}" names a model, not a version`, `Try ${text}@latest or ${text}:1.`)
   const { namespace, model, selector } = ref
   return { ref: { case: 'name', value: { namespace, model, selector } } }
 }
@@ -98,8 +99,8 @@ export function parseExactRef(text: string, defaultNamespace?: string): ExactVer
   if ('id' in ref) return { ref: { case: 'id', value: ref.id } }
   const { namespace, model, selector } = ref
   if (selector?.case !== 'number') {
-    complainUsage(
-      `«${text}»: a change needs an exact version, because an alias may move meanwhile`,
+    failUsage(
+      `reference "${text}" is not an exact version; an alias may move before the change`,
       `Find the number with: modelkeep resolve ${text}`,
     )
   }
@@ -113,7 +114,10 @@ export function parseAliasRef(
 ): { namespace: string; model: string; alias: string } {
   const ref = parseRef(text, defaultNamespace)
   if ('id' in ref || ref.selector?.case !== 'alias') {
-    complainUsage(`«${text}» does not name an alias`, 'Write [namespace/]model@alias, for example vad@production.')
+    failUsage(
+      `reference "${text}" does not name an alias`,
+      'Write [namespace/]model@alias, for example vad@production.',
+    )
   }
   return { namespace: ref.namespace, model: ref.model, alias: ref.selector.value }
 }

@@ -2,7 +2,7 @@
 import { lstat, mkdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { complainUsage } from '../terminal/cli-error.ts'
+import { failUsage } from '../terminal/cli-error.ts'
 import type { Environment } from '../settings.ts'
 import { Cache } from './cache.ts'
 
@@ -26,7 +26,7 @@ export function cacheSize(options: CacheOptions, env: Environment): number {
   if (options.cache === false) return 0
   const text = options.cacheSize ?? (env['MODELKEEP_CACHE_SIZE'] || DEFAULT_SIZE)
   const [, count = '', unit = ''] = /^(\d+(?:\.\d+)?) ?(B|KiB|MiB|GiB|TiB)?$/.exec(text) ?? []
-  if (count === '') complainUsage(`the cache size «${text}» is not a size`, 'Write it like 20GiB; 0 switches it off.')
+  if (count === '') failUsage(`cache size "${text}" is invalid; write it like 20GiB, or 0 for no cache`)
   return Math.floor(Number(count) * UNITS[unit]!)
 }
 
@@ -41,7 +41,7 @@ export async function openCache(
   const root = cacheRoot(env)
   const problem = await findProblem(root)
   if (!problem) return new Cache(root, maxBytes)
-  note(`The cache ${root} is not used: ${problem}. Choose another with MODELKEEP_CACHE_DIR, or none with --no-cache.`)
+  note(`Cache ${root} is not used: ${problem}. Choose another with MODELKEEP_CACHE_DIR, or pass --no-cache.`)
   return undefined
 }
 
@@ -50,9 +50,9 @@ export async function findProblem(root: string): Promise<string | undefined> {
   try {
     await mkdir(root, { recursive: true, mode: 0o700 })
     const found = await lstat(root)
-    if (!found.isDirectory()) return 'it is no directory'
-    if (process.getuid && found.uid !== process.getuid()) return 'it belongs to another user'
-    if (process.platform !== 'win32' && (found.mode & 0o022) !== 0) return 'others may write in it'
+    if (!found.isDirectory()) return 'not a directory'
+    if (process.getuid && found.uid !== process.getuid()) return 'owned by another user'
+    if (process.platform !== 'win32' && (found.mode & 0o022) !== 0) return 'writable by other users'
     return undefined
   } catch (error) {
     return (error as Error).message

@@ -1,6 +1,6 @@
 // Completion scripts, made from the commands themselves.
 import type { Command } from 'commander'
-import { complainUsage } from '../terminal/cli-error.ts'
+import { failUsage } from '../terminal/cli-error.ts'
 
 interface Node {
   /** The words before, for example `alias set`. */
@@ -14,7 +14,7 @@ const SHELLS: Record<string, (nodes: Node[]) => string> = { bash, zsh, fish }
 
 export function completion(program: Command, shell: string): void {
   const script = Object.hasOwn(SHELLS, shell) ? SHELLS[shell] : undefined
-  if (!script) complainUsage(`«${shell}» is none of ${Object.keys(SHELLS).join(', ')}`)
+  if (!script) failUsage(`shell "${shell}" is not supported; use ${Object.keys(SHELLS).join(', ')}`)
   process.stdout.write(script(collectNodes(program, '', [])))
 }
 

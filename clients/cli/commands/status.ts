@@ -6,7 +6,7 @@ import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { WhoAmIResponseSchema, IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { RoleSchema } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
-import { Complaint } from '../terminal/cli-error.ts'
+import { CliError } from '../terminal/cli-error.ts'
 import type { Context } from '../context.ts'
 import { explain } from '../terminal/failure.ts'
 import { facts, jsonOf, table, time, word } from '../terminal/output.ts'
@@ -56,7 +56,7 @@ export async function status(context: Context): Promise<void> {
   const silent = services.filter(({ health }) => health !== 'serving').map(({ name }) => name)
   if (silent.length === 0) return
   const isHere = Object.values(addresses).every((address) => address === addresses.metadata)
-  throw new Complaint('unavailable', `not serving: ${silent.join(', ')}`, {
+  throw new CliError('unavailable', `services not serving: ${silent.join(', ')}`, {
     hint: isHere ? 'Start it with: npm start' : 'Start it with: npm run service -- <name>',
   })
 }

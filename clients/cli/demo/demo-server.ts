@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { chmod } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Complaint } from '../terminal/cli-error.ts'
+import { CliError } from '../terminal/cli-error.ts'
 import { environment, readSettings, type Environment } from '../settings.ts'
 
 const REPOSITORY = join(import.meta.dirname, '..', '..', '..')
@@ -31,7 +31,7 @@ function findRunning(): string | undefined {
     return readSettings({}, environment()).addresses.metadata
   } catch (error) {
     // None is known; a wrong setting is told instead of passed over.
-    if (error instanceof Complaint && error.exit === 'unavailable') return undefined
+    if (error instanceof CliError && error.exit === 'unavailable') return undefined
     throw error
   }
 }

@@ -76,7 +76,7 @@ async function push(model: string): Promise<void> {
   expect('version 3', await modelkeep('push', file('v6'), model, ...source('v6.0'), ...common, ...third), /:3\n/)
   say('The same bytes again: nothing is sent, nothing is made twice.')
   const again = await modelkeep('push', file('v5'), model, ...source('v5.1.2'), ...common, ...second)
-  expect('nothing sent', again, /already there as .*:2\n[^]*sent +0 B/)
+  expect('nothing sent', again, /already registered as .*:2\n[^]*sent +0 B/)
   await modelkeep('list', model, '--filter', 'metrics.f1 > 0.94', '--order-by', 'metrics.f1 desc')
   await modelkeep('show', `${model}:2`)
 }

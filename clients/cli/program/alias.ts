@@ -2,34 +2,37 @@
 import type { Command } from 'commander'
 import { lazily } from '../context.ts'
 
-const GLASS = [
+const BREAK_GLASS = [
   '--break-glass',
-  'move it past the gates that guard it, in an emergency; for administrators, with a reason, and told of',
+  'bypass the gates in an emergency; requires the role admin and a reason, and is recorded in the log',
 ] as const
 
 export function addAliasCommands(program: Command): void {
-  const alias = program.command('alias').description('move the aliases of a model and see where they pointed')
+  const alias = program.command('alias').description('move aliases and show their history')
 
   alias
     .command('set <alias> <number>')
     .description('point an alias at a version: alias set vad@production 2 --reason "…"')
-    .option('--reason <text>', 'why; kept in the history, and in the log until it is redacted')
-    .option('--expect <number>', 'the number it must point at now, 0 for none (default: what it points at now)')
-    .option(...GLASS)
+    .option('--reason <text>', 'reason, stored in the history and, until redacted, in the log')
+    .option(
+      '--expect <number>',
+      'version number that the alias must point at now, 0 for none (default: its current one)',
+    )
+    .option(...BREAK_GLASS)
     .action(lazily(async () => (await import('../commands/alias/alias.ts')).setAlias))
 
   alias
     .command('remove <alias>')
     .description('remove an alias')
-    .option('--reason <text>', 'why; kept in the history, and in the log until it is redacted')
-    .option(...GLASS)
+    .option('--reason <text>', 'reason, stored in the history and, until redacted, in the log')
+    .option(...BREAK_GLASS)
     .action(lazily(async () => (await import('../commands/alias/alias.ts')).removeAlias))
 
   alias
     .command('rollback <alias>')
-    .description('point an alias back to where it pointed before its last move')
-    .option('--reason <text>', 'why; kept in the history, and in the log until it is redacted')
-    .option(...GLASS)
+    .description('point an alias back at its previous version')
+    .option('--reason <text>', 'reason, stored in the history and, until redacted, in the log')
+    .option(...BREAK_GLASS)
     .action(lazily(async () => (await import('../commands/alias/alias.ts')).rollbackAlias))
 
   alias
@@ -40,7 +43,7 @@ export function addAliasCommands(program: Command): void {
   alias
     .command('history <model>')
     .description('list the moves of one alias (vad@production) or of all aliases of a model (vad)')
-    .option('--limit <count>', 'at most so many, the newest', '50')
-    .option('--all', 'all of them')
+    .option('--limit <count>', 'maximum number of results, newest first', '50')
+    .option('--all', 'return all results')
     .action(lazily(async () => (await import('../commands/alias/alias-list.ts')).listAliasMoves))
 }

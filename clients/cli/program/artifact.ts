@@ -2,25 +2,25 @@
 import type { Command } from 'commander'
 import { lazily } from '../context.ts'
 
-const WHAT = 'a version, or the digest of a file in the namespace'
+const SUBJECT = 'a version, or the digest of a file in the namespace'
 
 export function addArtifactCommands(program: Command): void {
-  const artifact = program.command('artifact').description('look after the stored bytes')
+  const artifact = program.command('artifact').description('maintain the stored bytes')
   artifact
     .command('gc')
     .description(
-      'remove what no version needs, after its lease and its time of grace; all namespaces unless -n is given',
+      'remove data that no version uses, after its lease and grace period; in all namespaces unless -n is given',
     )
-    .option('--dry-run', 'tell what would go, and change nothing')
+    .option('--dry-run', 'list what would be removed, and change nothing')
     .action(lazily(async () => (await import('../commands/artifact/artifact-gc.ts')).collectGarbage))
   artifact
     .command('verify <ref-or-digest>')
-    .description('have the stored bytes read again and compared with their digests; exit code 7 if they are not right')
-    .addHelpText('after', `\n<ref-or-digest>: ${WHAT}`)
+    .description('read the stored bytes again and compare them with their digests; exit code 7 on a mismatch')
+    .addHelpText('after', `\n<ref-or-digest>: ${SUBJECT}`)
     .action(lazily(async () => (await import('../commands/artifact/artifact-verify.ts')).verifyArtifact))
   artifact
     .command('stat [ref-or-digest]')
-    .description('what is stored, how often it is used, and when it was verified')
-    .addHelpText('after', `\n[ref-or-digest]: ${WHAT}; without it, everything`)
+    .description('show what is stored, how much is shared, and when it was verified')
+    .addHelpText('after', `\n[ref-or-digest]: ${SUBJECT}; all storage if omitted`)
     .action(lazily(async () => (await import('../commands/artifact/artifact-stat.ts')).showStorage))
 }

@@ -8,8 +8,8 @@ export function addBrowseCommands(program: Command): void {
     .description('list models, the models of a namespace (fraud/), or the versions of a model')
     .option('--filter <expression>', 'for example: metrics.f1 > 0.9 AND labels.team = "voice"')
     .option('--order-by <field>', 'for example: create_time desc, or metrics.f1 desc')
-    .option('--limit <count>', 'at most so many', '50')
-    .option('--all', 'all of them')
+    .option('--limit <count>', 'maximum number of results', '50')
+    .option('--all', 'return all results')
     .action(lazily(async () => (await import('../commands/model/list.ts')).list))
 
   program
@@ -19,30 +19,30 @@ export function addBrowseCommands(program: Command): void {
 
   program
     .command('resolve <ref>')
-    .description('print the version a reference points at, and its digest')
-    .option('--at <time>', 'where the alias pointed then, for example 2026-11-23T05:40:00Z')
+    .description('print the version that a reference names, and its digest')
+    .option('--at <time>', 'resolve the alias as of this time, for example 2026-11-23T05:40:00Z')
     .action(lazily(async () => (await import('../commands/alias/resolve.ts')).resolve))
 
   program
     .command('log [ref]')
-    .description('who did what, when and why; of everything, a model, a version or an alias')
+    .description('show who did what, when and why: for all, a model, a version or an alias')
     .option('--filter <expression>', 'for example: actor = "alice" AND type : "alias"')
-    .option('--limit <count>', 'at most so many, the newest', '30')
+    .option('--limit <count>', 'maximum number of results, newest first', '30')
     .option(
       '--all',
-      'all of them; of a version also who read its list of files, without a ref also every file that was stored or read',
+      'return all results, including reads of a version, or, without a reference, each stored and read file',
     )
-    .option('-f, --follow', 'go on and print what happens')
+    .option('-f, --follow', 'print new entries as they arrive')
     .action(lazily(async () => (await import('../commands/log/log.ts')).log))
 
   program
     .command('whoami')
-    .description('who the token stands for, and its roles')
+    .description('show the principal of the token and its roles')
     .action(lazily(async () => (await import('../commands/status.ts')).whoAmI))
 
   program
     .command('status')
-    .description('addresses, health and versions')
+    .description('show addresses, health and versions')
     .action(lazily(async () => (await import('../commands/status.ts')).status))
 
   program

@@ -3,32 +3,33 @@ import { Option, type Command } from 'commander'
 import { lazily } from '../context.ts'
 import { collect } from './collect.ts'
 
-const REASON = ['--reason <text>', 'why; kept in the history, and in the log until it is redacted'] as const
-const CONDITION =
-  "what must hold, in CEL, and what that means: 'version.metrics.f1 >= 0.95 :: f1 is at least 0.95'; repeatable"
+const REASON = ['--reason <text>', 'reason, stored in the history and, until redacted, in the log'] as const
+const CONDITION = "CEL condition and its explanation: 'version.metrics.f1 >= 0.95 :: f1 is at least 0.95'; repeatable"
 
 export function addGateCommands(program: Command): void {
-  const gate = program.command('gate').description('say what must hold, and who must agree, before an alias moves')
+  const gate = program.command('gate').description('manage the conditions and approvals that guard alias moves')
   addRules(
     gate
       .command('create <gate>')
-      .description('guard aliases: gate create two-people --alias production --approvals 2')
-      .option('--model <model>', 'only the aliases of this model (default: of all models of the namespace)'),
+      .description('create a gate: gate create two-people --alias production --approvals 2')
+      .option('--model <model>', 'guard only aliases of this model (default: all models of the namespace)'),
     { isNew: true },
   ).action(lazily(async () => (await import('../commands/gate/gate-changes.ts')).createGate))
   const update = addRules(
-    gate.command('update <gate>').description('change what a gate asks for; what is not given stays as it is'),
+    gate.command('update <gate>').description('change the rules of a gate; omitted rules stay unchanged'),
     { isNew: false },
   )
   update
-    .addOption(new Option('--no-conditions', 'ask for no conditions').conflicts('condition'))
-    .addOption(new Option('--no-approvers', 'let whoever may approve do so').conflicts('approver'))
+    .addOption(new Option('--no-conditions', 'remove all conditions').conflicts('condition'))
+    .addOption(
+      new Option('--no-approvers', 'accept approvals by everyone with the role approver').conflicts('approver'),
+    )
     .action(lazily(async () => (await import('../commands/gate/gate-changes.ts')).updateGate))
   gate
     .command('delete <gate>')
-    .description('guard no more; its history stays')
+    .description('delete a gate; its history is kept')
     .option(...REASON)
-    .option('--yes', 'do not ask')
+    .option('--yes', 'skip the confirmation')
     .action(lazily(async () => (await import('../commands/gate/gate-changes.ts')).deleteGate))
   addReads(gate)
 }
@@ -37,12 +38,16 @@ export function addGateCommands(program: Command): void {
 function addRules(command: Command, { isNew }: { isNew: boolean }): Command {
   const byDefault = (text: string): string => (isNew ? ` (default: ${text})` : '')
   return command
-    .option('--alias <pattern>', 'the aliases it guards; * stands for any characters')
+    .option('--alias <pattern>', 'pattern of the guarded aliases; * matches any characters')
     .option('--condition <condition>', CONDITION, collect)
-    .option('--approvals <count>', `how many others must approve${byDefault('0')}`)
-    .option('--approver <principal>', `whose approval counts${byDefault('whoever may approve')}; repeatable`, collect)
-    .option('--expiry <duration>', `how long approvers have: 30m, 12h, 7d${byDefault('7d')}`)
-    .option('--file <file>', 'all rules as JSON, as «gate show --json» has them in «rules»; - for stdin')
+    .option('--approvals <count>', `number of required approvals by other people${byDefault('0')}`)
+    .option(
+      '--approver <principal>',
+      `principal whose approval counts${byDefault('everyone with the role approver')}; repeatable`,
+      collect,
+    )
+    .option('--expiry <duration>', `time until a promotion expires: 30m, 12h, 7d${byDefault('7d')}`)
+    .option('--file <file>', 'all rules as JSON, like "rules" of "gate show --json"; - for stdin')
     .option(...REASON)
 }
 
@@ -50,7 +55,7 @@ function addReads(gate: Command): void {
   const load = () => import('../commands/gate/gate.ts')
   gate
     .command('show <gate>')
-    .description('show what a gate asks for')
+    .description('show the rules of a gate')
     .action(lazily(async () => (await load()).showGate))
   gate
     .command('list')
@@ -58,14 +63,14 @@ function addReads(gate: Command): void {
     .action(lazily(async () => (await load()).listGates))
   gate
     .command('history <gate-or-id>')
-    .description('list what a gate asked for in the course of time; a deleted one by its id')
-    .option('--limit <count>', 'at most so many, the newest', '50')
-    .option('--all', 'all of them')
+    .description('list the revisions of a gate; name a deleted gate by its id')
+    .option('--limit <count>', 'maximum number of results, newest first', '50')
+    .option('--all', 'return all results')
     .action(lazily(async () => (await load()).showGateHistory))
   gate
     .command('test <ref> <alias>')
-    .description('try whether a version meets the gates of an alias, or rules that are no gate yet; exit code 8 if not')
-    .option('--condition <condition>', `instead of the gates: ${CONDITION}`, collect)
-    .option('--file <file>', 'instead of the gates: rules as JSON; - for stdin')
+    .description('test a version against the gates of an alias, or against given rules; exit code 8 if not met')
+    .option('--condition <condition>', `test this instead of the gates: ${CONDITION}`, collect)
+    .option('--file <file>', 'test these rules (JSON) instead of the gates; - for stdin')
     .action(lazily(async () => (await import('../commands/gate/gate-test.ts')).testGate))
 }

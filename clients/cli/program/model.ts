@@ -3,57 +3,57 @@ import type { Command } from 'commander'
 import { lazily } from '../context.ts'
 import { collect } from './collect.ts'
 
-const REASON = ['--reason <text>', 'why; kept in the audit log'] as const
+const REASON = ['--reason <text>', 'reason, stored in the audit log'] as const
 
 export function addModelCommands(program: Command): void {
-  addModels(program.command('model').description('make, describe, rename, archive and delete models'))
-  addVersions(program.command('version').description('describe and delete versions'))
-  addNamespaces(program.command('namespace').description('make, list and delete namespaces'))
+  addModels(program.command('model').description('create, update, rename, archive and delete models'))
+  addVersions(program.command('version').description('update and delete versions'))
+  addNamespaces(program.command('namespace').description('create, list and delete namespaces'))
 }
 
 function addModels(model: Command): void {
   model
     .command('create <model>')
-    .description('register a model (push does it by itself)')
-    .option('--description <text>', 'what it is for, Markdown')
-    .option('--owner <name>', 'who answers for it (default: you)')
+    .description('create a model (push also creates it)')
+    .option('--description <text>', 'description in Markdown')
+    .option('--owner <name>', 'owner of the model (default: you)')
     .option('--label <name=value>', 'label; repeatable', collect)
     .action(lazily(async () => (await import('../commands/model/model.ts')).createModel))
   model
     .command('update <model>')
-    .description('change description, owner or labels')
-    .option('--description <text>', 'what it is for, Markdown')
-    .option('--owner <name>', 'who answers for it')
+    .description('change the description, owner or labels')
+    .option('--description <text>', 'description in Markdown')
+    .option('--owner <name>', 'owner of the model')
     .option('--label <name=value>', 'add or change a label; repeatable', collect)
     .option('--remove-label <name>', 'remove a label; repeatable', collect)
     .action(lazily(async () => (await import('../commands/model/model.ts')).updateModel))
   model
     .command('rename <model> <new-name>')
-    .description('give a model another name; the old one keeps leading to it')
+    .description('rename a model; the old name redirects to it')
     .option(...REASON)
     .action(lazily(async () => (await import('../commands/model/model.ts')).renameModel))
   model
     .command('archive <model>')
-    .description('take a model out of use; its versions can still be pulled')
+    .description('archive a model; its versions can still be pulled')
     .option(...REASON)
     .action(lazily(async () => (await import('../commands/model/model.ts')).archiveModel))
   model
     .command('unarchive <model>')
-    .description('take an archived model into use again')
+    .description('restore an archived model')
     .option(...REASON)
     .action(lazily(async () => (await import('../commands/model/model.ts')).unarchiveModel))
   model
     .command('delete <model>')
-    .description('delete an archived model without aliases, with all its versions')
+    .description('delete an archived model that has no aliases, and all its versions')
     .option(...REASON)
-    .option('--yes', 'do not ask')
+    .option('--yes', 'skip the confirmation')
     .action(lazily(async () => (await import('../commands/model/model.ts')).deleteModel))
 }
 
 function addVersions(version: Command): void {
   version
     .command('update <ref>')
-    .description('change description, labels or model card of a version; its bytes and facts never change')
+    .description('change the description, labels or model card of a version; its bytes and facts never change')
     .option('--description <text>', 'Markdown')
     .option('--card <file>', 'model card, a Markdown file')
     .option('--label <name=value>', 'add or change a label; repeatable', collect)
@@ -61,21 +61,21 @@ function addVersions(version: Command): void {
     .action(lazily(async () => (await import('../commands/model/version.ts')).updateVersion))
   version
     .command('delete <ref>')
-    .description('delete a version that no alias points at; its number is never given again')
+    .description('delete a version that no alias points at; its number is never reused')
     .option(...REASON)
-    .option('--yes', 'do not ask')
+    .option('--yes', 'skip the confirmation')
     .action(lazily(async () => (await import('../commands/model/version.ts')).deleteVersion))
 }
 
 function addNamespaces(namespace: Command): void {
   namespace
     .command('create <name>')
-    .description('make a namespace')
-    .option('--description <text>', 'what it is for, Markdown')
+    .description('create a namespace')
+    .option('--description <text>', 'description in Markdown')
     .action(lazily(async () => (await import('../commands/model/namespace.ts')).createNamespace))
   namespace
     .command('list')
-    .description('list the namespaces you may read')
+    .description('list the namespaces that you can read')
     .action(lazily(async () => (await import('../commands/model/namespace.ts')).listNamespaces))
   namespace
     .command('delete <name>')

@@ -2,31 +2,31 @@
 import type { Command } from 'commander'
 import { lazily } from '../context.ts'
 
-const WHY = ['--reason <text>', 'why; kept in the history, and in the log until it is redacted'] as const
+const WHY = ['--reason <text>', 'reason, stored in the history and, until redacted, in the log'] as const
 const STATES = 'pending, applied, rejected, expired, withdrawn or voided'
 
 export function addPromotionCommands(program: Command): void {
   addRequest(program.command('promote <ref> <alias>'))
-  const promotion = program.command('promotion').description('move aliases that gates guard: ask, approve, reject')
+  const promotion = program.command('promotion').description('move gated aliases: request, approve, reject')
   addRequest(promotion.command('request <ref> <alias>'))
   promotion
     .command('list')
-    .description('list the promotions of the namespace or of a model, the newest first')
-    .option('--model <model>', 'only those of one model')
-    .option('--state <state>', `only those that are ${STATES}`)
-    .option('--limit <count>', 'at most so many', '50')
-    .option('--all', 'all of them')
+    .description('list the promotions of the namespace or of a model, newest first')
+    .option('--model <model>', 'only promotions of this model')
+    .option('--state <state>', `only promotions in this state: ${STATES}`)
+    .option('--limit <count>', 'maximum number of results', '50')
+    .option('--all', 'return all results')
     .action(lazily(async () => (await import('../commands/promotion/promotion.ts')).listPromotions))
   promotion
     .command('show <id>')
-    .description('show a promotion: what its gates say, and who approved it')
+    .description('show a promotion with its gate results and approvals')
     .action(lazily(async () => (await import('../commands/promotion/promotion.ts')).showPromotion))
   addVotes(promotion)
 }
 
 function addRequest(command: Command): void {
   command
-    .description('ask to point an alias at a version; done at once where its gates are met and nobody must approve')
+    .description('request to point an alias at a version; applied at once if its gates are met and need no approval')
     .requiredOption(...WHY)
     .action(lazily(async () => (await import('../commands/promotion/promote.ts')).requestPromotion))
 }
@@ -35,17 +35,17 @@ function addVotes(promotion: Command): void {
   const load = () => import('../commands/promotion/promotion-votes.ts')
   promotion
     .command('approve <id>')
-    .description('approve a promotion; with the last approval it asks for, the alias moves')
+    .description('approve a promotion; the last required approval moves the alias')
     .requiredOption(...WHY)
     .action(lazily(async () => (await load()).approvePromotion))
   promotion
     .command('reject <id>')
-    .description('reject a promotion, which ends it')
+    .description('reject and close a promotion')
     .requiredOption(...WHY)
     .action(lazily(async () => (await load()).rejectPromotion))
   promotion
     .command('withdraw <id>')
-    .description('take back a promotion that you asked for')
+    .description('withdraw a promotion that you requested')
     .option(...WHY)
     .action(lazily(async () => (await load()).withdrawPromotion))
 }

@@ -39,7 +39,7 @@ export async function download(job: Download): Promise<number> {
   await handle.truncate(file.size)
   if (whole && (await whole.digest()) !== file.digest) {
     await handle.truncate(0)
-    distrust(`«${file.path}» does not have the digest ${file.digest}`)
+    distrust(`"${file.path}" does not have digest ${file.digest}`)
   }
   await handle.sync()
   progress.end(file.path)

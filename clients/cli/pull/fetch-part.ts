@@ -50,7 +50,7 @@ export async function fetchPart(job: PartJob, part: FilePart, begun = nothingBeg
     if (state.hash.digest().equals(part.sha256)) return state.received
     wrong += 1
     job.progress.advance(job.file.path, -state.done)
-    if (wrong === WRONG_BYTES_TRIES) distrust(`wrong bytes of «${job.file.path}» come again and again`)
+    if (wrong === WRONG_BYTES_TRIES) distrust(`bytes of "${job.file.path}" were wrong ${WRONG_BYTES_TRIES} times`)
     Object.assign(state, nothingBegun())
   }
 }
@@ -105,13 +105,13 @@ async function* readStream(job: PartJob, part: FilePart, done: number): AsyncGen
       watch.moved()
       const { message } = answer
       if (message.case === 'header' && message.value.offset !== offset) {
-        distrust(`the server answers with another part of «${file.path}» than was asked for`)
+        distrust(`server returned another part of "${file.path}" than requested`)
       }
       if (message.case === 'chunk') yield* findPieces(answer) ?? [message.value]
       watch.moved()
     }
   } catch (error) {
-    throw watch.stalled ? new ConnectError('the server sent nothing for a minute', Code.Unavailable) : error
+    throw watch.stalled ? new ConnectError('server sent nothing for a minute', Code.Unavailable) : error
   }
 }
 
@@ -119,14 +119,14 @@ async function* readStream(job: PartJob, part: FilePart, done: number): AsyncGen
 async function take(job: PartJob, part: FilePart, state: State, source: AsyncIterable<Uint8Array>): Promise<void> {
   const { file, handle, progress } = job
   for await (const chunk of source) {
-    if (state.done + chunk.length > part.size) distrust(`more bytes than «${file.path}» has are sent`)
+    if (state.done + chunk.length > part.size) distrust(`server sent more bytes than "${file.path}" has`)
     await writeAll(handle, chunk, part.offset + state.done)
     state.hash.update(chunk)
     state.done += chunk.length
     state.received += chunk.length
     progress.advance(file.path, chunk.length)
   }
-  if (state.done < part.size) throw new ConnectError('the bytes ended early', Code.Unavailable)
+  if (state.done < part.size) throw new ConnectError('download ended early', Code.Unavailable)
 }
 
 async function writeAll(handle: FileHandle, bytes: Uint8Array, offset: number): Promise<void> {

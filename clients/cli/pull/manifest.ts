@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import type { Version } from '#gen/modelkeep/metadata/v1/version_pb.ts'
-import { Complaint } from '../terminal/cli-error.ts'
+import { CliError } from '../terminal/cli-error.ts'
 import { findListProblem } from '../transfer/paths.ts'
 import { unary, type Registry } from '../connection/registry.ts'
 
@@ -26,10 +26,10 @@ export async function fetchManifest(registry: Registry, version: Version): Promi
 /** The files that the manifest's bytes list. What the server says about them elsewhere does not count. */
 export function readManifest(content: Uint8Array, expected: string): RemoteFile[] {
   const actual = `sha256:${createHash('sha256').update(content).digest('hex')}`
-  if (actual !== expected) distrust(`the manifest has the digest ${actual}, not ${expected}`)
+  if (actual !== expected) distrust(`manifest has digest ${actual}, not ${expected}`)
   const files = readLayers(content)
   const problem = findListProblem(files.map(({ path }) => path))
-  if (problem) distrust(`the manifest is dangerous: ${problem}`)
+  if (problem) distrust(`manifest is unsafe: ${problem}`)
   return files
 }
 
@@ -44,20 +44,21 @@ function readLayers(content: Uint8Array): RemoteFile[] {
   try {
     ;({ layers } = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(content)) as { layers?: unknown })
   } catch {
-    distrust('the manifest is not JSON')
+    distrust('manifest is not JSON')
   }
-  if (!Array.isArray(layers) || layers.length === 0) distrust('the manifest lists no files')
+  if (!Array.isArray(layers) || layers.length === 0) distrust('manifest lists no files')
   return (layers as (Layer | null)[]).map((layer) => {
     const path = layer?.annotations?.[PATH_ANNOTATION]
     const { digest, size } = layer ?? {}
-    if (typeof path !== 'string') distrust(`a layer of the manifest has no annotation ${PATH_ANNOTATION}`)
-    if (typeof digest !== 'string' || !DIGEST.test(digest)) distrust(`«${path}» has no SHA-256 digest`)
-    if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) distrust(`«${path}» has no size`)
+    if (typeof path !== 'string') distrust(`manifest layer has no annotation ${PATH_ANNOTATION}`)
+    if (typeof digest !== 'string' || !DIGEST.test(digest)) distrust(`"${path}" has no SHA-256 digest in the manifest`)
+    if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
+      distrust(`"${path}" has no valid size in the manifest`)
     return { path, digest, size }
   })
 }
 
 export function distrust(message: string): never {
-  const hint = 'Nothing was put in place. Tell whoever runs the registry.'
-  throw new Complaint('integrity', message, { hint, reason: 'CLI_INTEGRITY' })
+  const hint = 'The target was not changed. Report this to the operator of the registry.'
+  throw new CliError('integrity', message, { hint, reason: 'CLI_INTEGRITY' })
 }

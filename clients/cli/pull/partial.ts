@@ -2,7 +2,7 @@
 import { constants } from 'node:fs'
 import { chmod, lstat, mkdir, open, readdir, rm, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { Complaint } from '../terminal/cli-error.ts'
+import { CliError } from '../terminal/cli-error.ts'
 import { foldPath } from '../transfer/paths.ts'
 import { isRunning } from '../settings.ts'
 
@@ -32,8 +32,8 @@ export async function lockPartial({ target, lock }: Places): Promise<AsyncDispos
     }
     const holder = await readHolder(lock)
     if (attempt > 3 || (holder && isRunning(holder))) {
-      const message = `another pull into ${target} is under way (process ${holder ?? 'unknown'})`
-      throw new Complaint('conflict', message, { hint: `If there is none, remove ${lock}` })
+      const message = `another pull into ${target} is running (process ${holder ?? 'unknown'})`
+      throw new CliError('conflict', message, { hint: `If that process no longer exists, remove ${lock}` })
     }
     await rm(lock, { force: true })
   }
@@ -55,7 +55,9 @@ export async function openPartial({ partial }: Places): Promise<void> {
   })
   const found = await lstat(partial)
   if (!found.isDirectory() || (process.getuid && found.uid !== process.getuid())) {
-    throw new Complaint('conflict', `${partial} is in the way`, { hint: 'Remove it and run the command again.' })
+    throw new CliError('conflict', `${partial} is not a directory of this user`, {
+      hint: 'Remove it and run the command again.',
+    })
   }
 }
 
@@ -67,7 +69,7 @@ export async function placeBelow(root: string, path: string): Promise<string> {
     await mkdir(directory).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error
     })
-    if (!(await lstat(directory)).isDirectory()) throw new Complaint('conflict', `${directory} is in the way`)
+    if (!(await lstat(directory)).isDirectory()) throw new CliError('conflict', `${directory} is not a directory`)
   }
   return join(root, path)
 }

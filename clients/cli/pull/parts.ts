@@ -17,14 +17,14 @@ export function wholeFile({ digest, size }: RemoteFile): FilePart[] {
 /** As the server divides it. The part digests are its word alone: the whole has to have the manifest's digest too. */
 export function partsOf(blob: Blob | undefined, file: RemoteFile): FilePart[] {
   if (!blob || blob.digest !== file.digest || blob.sizeBytes !== BigInt(file.size)) {
-    distrust(`the server answers with another file than «${file.path}»`)
+    distrust(`server returned another file than "${file.path}"`)
   }
   const partSize = Number(blob.partSizeBytes)
   if (partSize === 0) return wholeFile(file)
   const count = Math.ceil(file.size / partSize)
   const isComplete = partSize > 0 && blob.partSha256s.length === count
   if (!isComplete || blob.partSha256s.some((sha256) => sha256.length !== 32)) {
-    distrust(`the server divides «${file.path}» into parts that do not make the whole`)
+    distrust(`server divides "${file.path}" into parts that do not add up to the file`)
   }
   return blob.partSha256s.map((sha256, index) => {
     const offset = index * partSize

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { lstat, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { Complaint } from '../terminal/cli-error.ts'
+import { CliError } from '../terminal/cli-error.ts'
 import { foldPath } from '../transfer/paths.ts'
 import type { RemoteFile } from './manifest.ts'
 import { listBelow, syncDirectory, type Places } from './partial.ts'
@@ -17,7 +17,7 @@ export async function lookAt(target: string, files: RemoteFile[]): Promise<Stand
     throw error
   })
   if (!found) return 'free'
-  if (!found.isDirectory()) throw new Complaint('conflict', `${target} is not a directory`)
+  if (!found.isDirectory()) throw new CliError('conflict', `${target} is not a directory`)
   if ((await readdir(target)).length === 0) return 'free'
   return (await holdsExactly(target, files)) ? 'same' : 'other'
 }
@@ -37,8 +37,11 @@ async function holdsExactly(target: string, files: RemoteFile[]): Promise<boolea
 }
 
 export function refuseOther(target: string): never {
-  const hint = 'Choose another directory, or replace what is in it: --force'
-  throw new Complaint('conflict', `${target} holds something else`, { hint, reason: 'CLI_TARGET_NOT_EMPTY' })
+  const hint = 'Choose another directory, or replace its contents with --force.'
+  throw new CliError('conflict', `${target} is not empty and does not hold this version`, {
+    hint,
+    reason: 'CLI_TARGET_NOT_EMPTY',
+  })
 }
 
 /** One rename puts the whole version in place. With `force`, what was there steps aside first and is removed last. */

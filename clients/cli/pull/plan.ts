@@ -48,7 +48,9 @@ export class Plan {
   async #ask(): Promise<Blob | undefined> {
     const request = { namespace: this.#namespace, digest: this.#file.digest }
     const asked = this.#registry.artifact(DirectService).getDownloadPlan(request, unary(this.#registry))
-    this.#request = asked.then((plan) => plan.request ?? distrust(`there is no way to fetch «${this.#file.path}»`))
+    this.#request = asked.then(
+      (plan) => plan.request ?? distrust(`server returned no signed request for "${this.#file.path}"`),
+    )
     this.#request.catch(() => (this.#request = undefined))
     return (await asked).blob
   }

@@ -1,7 +1,7 @@
 // What the registry would refuse in the end, found before anything is sent or made. The rules are the registry's.
 import type { VersionFacts } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
 import { ModelState } from '#gen/modelkeep/metadata/v1/model_pb.ts'
-import { Complaint, complainUsage } from '../terminal/cli-error.ts'
+import { CliError, failUsage } from '../terminal/cli-error.ts'
 import { requireNamespace, type Registry } from '../connection/registry.ts'
 import { findModel, findVersion } from './register.ts'
 
@@ -23,34 +23,36 @@ export interface Texts {
 
 export function checkTexts({ semver, description, modelCard, labels }: Texts): void {
   if (semver && (semver.length > MAX_SEMVER_LENGTH || !SEMVER.test(semver))) {
-    complainUsage(`--semver «${semver}» is not a semantic version`, 'Write it like 1.2.0 or 1.2.0-rc.1.')
+    failUsage(`--semver "${semver}" is not a semantic version`, 'Write it like 1.2.0 or 1.2.0-rc.1.')
   }
   checkBytes(description, '--description', MAX_TEXT_BYTES)
   checkBytes(modelCard, '--card', MAX_TEXT_BYTES)
   const entries = Object.entries(labels)
-  if (entries.length > LABEL.count) complainUsage(`at most ${LABEL.count} labels are possible`)
+  if (entries.length > LABEL.count) failUsage(`too many labels; at most ${LABEL.count} are allowed`)
   for (const [key, value] of entries) {
-    checkLine(key, `the name in --label «${key}=${value}»`, LABEL.key)
-    checkLine(value, `the value in --label «${key}=${value}»`, LABEL.value)
+    checkLine(key, `name in --label "${key}=${value}"`, LABEL.key)
+    checkLine(value, `value in --label "${key}=${value}"`, LABEL.value)
   }
 }
 
 export function checkAliases(aliases: string[], reason: string): void {
   for (const alias of aliases) {
-    if (alias === 'latest') complainUsage('--alias latest: latest is always the highest number and cannot be set')
+    if (alias === 'latest') failUsage('--alias "latest" cannot be set; it always names the highest version number')
     if (!ALIAS.test(alias)) {
-      complainUsage(`--alias «${alias}»: 1 to 128 letters, digits, «.», «_» or «-», the first a letter or digit`)
+      failUsage(
+        `--alias "${alias}" is invalid; use 1 to 128 letters, digits, ".", "_" or "-", starting with a letter or digit`,
+      )
     }
-    if (/^v?\d+$/.test(alias)) complainUsage(`--alias «${alias}» looks like a version number; give it a name`)
+    if (/^v?\d+$/.test(alias)) failUsage(`--alias "${alias}" looks like a version number; choose a name`)
   }
   checkBytes(reason, '--reason', MAX_REASON_BYTES)
 }
 
 export function checkFacts({ parameters, metrics, datasets, dependencies, license }: VersionFacts): void {
-  for (const { name } of parameters) checkLine(name, `the name in --param «${name}»`, MAX_NAME)
-  for (const { name } of metrics) checkLine(name, `the name in --metric «${name}»`, MAX_NAME)
-  for (const { name } of datasets) checkLine(name, `the name in --dataset «${name}»`, MAX_NAME)
-  for (const { name } of dependencies) checkLine(name, `the name in --dependency «${name}»`, MAX_NAME)
+  for (const { name } of parameters) checkLine(name, `name in --param "${name}"`, MAX_NAME)
+  for (const { name } of metrics) checkLine(name, `name in --metric "${name}"`, MAX_NAME)
+  for (const { name } of datasets) checkLine(name, `name in --dataset "${name}"`, MAX_NAME)
+  for (const { name } of dependencies) checkLine(name, `name in --dependency "${name}"`, MAX_NAME)
   checkLine(license, '--license', MAX_NAME)
   refuseTwice('--param', parameters, ({ name }) => [name])
   refuseTwice('--metric', metrics, ({ name, dataset, split }) => [name, dataset, split])
@@ -61,19 +63,19 @@ function refuseTwice<T extends { name: string }>(option: string, items: T[], key
   const seen = new Set<string>()
   for (const item of items) {
     const key = JSON.stringify(keys(item))
-    if (seen.has(key)) complainUsage(`${option} «${item.name}» is there twice`)
+    if (seen.has(key)) failUsage(`${option} "${item.name}" is given twice`)
     seen.add(key)
   }
 }
 
 function checkLine(text: string, what: string, max: number): void {
-  if (Array.from(text).length > max) complainUsage(`${what} has more than ${max} characters`)
+  if (Array.from(text).length > max) failUsage(`${what} has more than ${max} characters`)
   // oxlint-disable-next-line no-control-regex
-  if (/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(text)) complainUsage(`${what} must be one line`)
+  if (/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(text)) failUsage(`${what} must be one line`)
 }
 
 function checkBytes(text: string, what: string, max: number): void {
-  if (Buffer.byteLength(text) > max) complainUsage(`${what} has more than ${max} bytes`)
+  if (Buffer.byteLength(text) > max) failUsage(`${what} has more than ${max} bytes`)
 }
 
 interface Target {
@@ -91,12 +93,12 @@ export async function checkModel(
   const found = await findModel(registry, namespace, model)
   if (!found) await requireNamespace(registry, namespace)
   if (!found && !create) {
-    const hint = `Make it with: modelkeep model create ${name}`
-    throw new Complaint('notFound', `there is no model ${name}`, { hint, reason: 'MODEL_NOT_FOUND' })
+    const hint = `Create it with: modelkeep model create ${name}`
+    throw new CliError('notFound', `model ${name} not found`, { hint, reason: 'MODEL_NOT_FOUND' })
   }
   if (found?.state === ModelState.ARCHIVED) {
-    const hint = `Make it active again with: modelkeep model unarchive ${name}`
-    throw new Complaint('conflict', `the model ${name} is archived`, { hint, reason: 'MODEL_ARCHIVED' })
+    const hint = `Restore it with: modelkeep model unarchive ${name}`
+    throw new CliError('conflict', `model ${name} is archived`, { hint, reason: 'MODEL_ARCHIVED' })
   }
 }
 
@@ -105,6 +107,6 @@ export async function checkSemverFree(registry: Registry, { namespace, model }: 
   const selector = { case: 'semver' as const, value: semver }
   const taken = await findVersion(registry, { case: 'name', value: { namespace, model, selector } })
   if (!taken) return
-  const message = `${namespace}/${model}:${taken.number} has the semver ${semver} already`
-  throw new Complaint('conflict', message, { hint: 'Choose another one.', reason: 'SEMVER_EXISTS' })
+  const message = `semver ${semver} is already taken by ${namespace}/${model}:${taken.number}`
+  throw new CliError('conflict', message, { hint: 'Choose another semver.', reason: 'SEMVER_EXISTS' })
 }

@@ -13,7 +13,7 @@ import {
   type VersionFacts,
 } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
 import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
-import { complainUsage } from '../terminal/cli-error.ts'
+import { failUsage } from '../terminal/cli-error.ts'
 import type { Context } from '../context.ts'
 import {
   parseDataset,
@@ -90,7 +90,7 @@ async function readSignature(file: string) {
   try {
     return fromJson(SignatureSchema, json)
   } catch (error) {
-    complainUsage(`--signature ${file}: ${(error as Error).message}`)
+    failUsage(`--signature ${file} is invalid: ${(error as Error).message}`)
   }
 }
 

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { lstat, readdir, realpath, stat } from 'node:fs/promises'
 import { basename, join, resolve, sep } from 'node:path'
-import { Complaint } from '../terminal/cli-error.ts'
+import { CliError } from '../terminal/cli-error.ts'
 import { findListProblem } from '../transfer/paths.ts'
 import type { Progress } from '../terminal/progress.ts'
 
@@ -31,11 +31,10 @@ export async function findFiles(path: string): Promise<LocalFile[]> {
   const files = isDirectory
     ? await walk(await realpath(root), '')
     : [await describe(root, basename(root).normalize('NFC'))]
-  if (files.length === 0) throw new Complaint('usage', `${path} has no files in it`)
-  if (files.length > MAX_FILES) throw new Complaint('usage', `${path} has more than ${MAX_FILES} files`)
+  if (files.length === 0) throw new CliError('usage', `${path} contains no files`)
+  if (files.length > MAX_FILES) throw new CliError('usage', `${path} has more than ${MAX_FILES} files`)
   const problem = findListProblem(files.map((file) => file.path))
-  if (problem)
-    throw new Complaint('usage', problem, { hint: 'Rename the file: such a name is not safe on every system.' })
+  if (problem) throw new CliError('usage', problem, { hint: 'Rename the file; this name is not safe on every system.' })
   return files.sort((a, b) => (a.path < b.path ? -1 : 1))
 }
 
@@ -55,18 +54,18 @@ async function walk(root: string, below: string): Promise<LocalFile[]> {
 /** A link counts as the file it leads to, when that is in the directory too. */
 async function follow(root: string, link: string, path: string): Promise<LocalFile> {
   const target = await realpath(link).catch(() => undefined)
-  if (target === undefined) throw new Complaint('usage', `${link} is a link that leads nowhere`)
+  if (target === undefined) throw new CliError('usage', `${link} is a broken link`)
   if (!target.startsWith(root + sep)) {
-    const hint = 'Copy the directory with its links followed first: cp -rL <directory> <copy>'
-    throw new Complaint('usage', `${link} is a link that leads out of the directory`, { hint })
+    const hint = 'Copy the directory with its links resolved first: cp -rL <directory> <copy>'
+    throw new CliError('usage', `${link} is a link to a target outside the directory`, { hint })
   }
-  if ((await stat(target)).isDirectory()) throw new Complaint('usage', `${link} is a link to a directory`)
+  if ((await stat(target)).isDirectory()) throw new CliError('usage', `${link} is a link to a directory`)
   return describe(target, path.normalize('NFC'))
 }
 
 async function describe(file: string, path: string): Promise<LocalFile> {
   const found = await stat(file)
-  if (!found.isFile()) throw new Complaint('usage', `${file} is neither a file nor a directory`)
+  if (!found.isFile()) throw new CliError('usage', `${file} is neither a file nor a directory`)
   return { file, path, size: found.size, stamp: await stampOf(file) }
 }
 
@@ -78,8 +77,8 @@ async function stampOf(file: string): Promise<string> {
 /** Complains when the file is no longer the one that was looked at first. */
 export async function refuseChanged({ file, stamp }: LocalFile): Promise<void> {
   if ((await stampOf(file).catch(() => '')) === stamp) return
-  const hint = 'Nothing was registered. Run the command again when nobody writes to it any more.'
-  throw new Complaint('failed', `${file} changed while it was being read`, { hint, reason: 'CLI_FILE_CHANGED' })
+  const hint = 'Nothing was registered. Run the command again when the file no longer changes.'
+  throw new CliError('failed', `${file} changed while it was being read`, { hint, reason: 'CLI_FILE_CHANGED' })
 }
 
 export async function hashFiles(files: LocalFile[], progress: Progress, signal: AbortSignal): Promise<HashedFile[]> {

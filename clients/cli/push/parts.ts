@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Upload } from '#gen/modelkeep/artifact/v1/upload_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { reasonOf } from '#lib/errors/read-error.ts'
-import { Complaint } from '../terminal/cli-error.ts'
+import { CliError } from '../terminal/cli-error.ts'
 import { forEach } from '../transfer/pool.ts'
 import { unary, type Registry } from '../connection/registry.ts'
 import { DirectParts } from './direct-parts.ts'
@@ -52,7 +52,7 @@ async function startUpload({ registry, namespace }: Sending, file: HashedFile): 
   if (result.case !== 'upload') return undefined
   const { partSizeBytes, partCount } = result.value
   if (partSizeBytes < 1n || BigInt(partCount) * partSizeBytes < BigInt(file.size)) {
-    throw new Complaint('failed', 'the server divides the upload into parts that do not make the whole')
+    throw new CliError('failed', 'server divides the upload into parts that do not add up to the file')
   }
   return result.value
 }

@@ -16,8 +16,8 @@ export const EXIT = {
 
 export type ExitName = keyof typeof EXIT
 
-export class Complaint extends Error {
-  override name = 'Complaint'
+export class CliError extends Error {
+  override name = 'CliError'
   readonly exit: ExitName
   /** The next thing to try, as a whole sentence or a command. */
   readonly hint: string | undefined
@@ -32,6 +32,6 @@ export class Complaint extends Error {
   }
 }
 
-export function complainUsage(message: string, hint?: string): never {
-  throw new Complaint('usage', message, hint === undefined ? {} : { hint })
+export function failUsage(message: string, hint?: string): never {
+  throw new CliError('usage', message, hint === undefined ? {} : { hint })
 }

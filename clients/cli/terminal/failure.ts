@@ -3,7 +3,7 @@ import { Code, ConnectError } from '@connectrpc/connect'
 import { BadRequestSchema, PreconditionFailureSchema } from '#gen/google/rpc/error_details_pb.ts'
 import { reasonOf } from '#lib/errors/read-error.ts'
 import { VerifierError } from '../../verifier/verifier-error.ts'
-import { Complaint, type ExitName } from './cli-error.ts'
+import { CliError, type ExitName } from './cli-error.ts'
 import { clean } from './output.ts'
 
 export interface Failure {
@@ -51,49 +51,50 @@ const HINTS: Record<string, (metadata: Metadata) => string> = {
   TOKEN_EXPIRED: () => 'Ask an administrator for a new token: modelkeep token create',
   PERMISSION_DENIED: ({ namespace, permission }) =>
     `See your roles with: modelkeep whoami${namespace ? ` (${permission} on ${namespace} is needed)` : ''}`,
-  NAMESPACE_NOT_FOUND: ({ namespace }) => `Make it with: modelkeep namespace create ${namespace ?? '<name>'}`,
-  MODEL_NOT_FOUND: () => 'See what there is with: modelkeep list',
-  MODEL_ARCHIVED: ({ model }) => `Make it active again with: modelkeep model unarchive ${quote(model)}`,
+  NAMESPACE_NOT_FOUND: ({ namespace }) => `Create it with: modelkeep namespace create ${namespace ?? '<name>'}`,
+  MODEL_NOT_FOUND: () => 'List the models with: modelkeep list',
+  MODEL_ARCHIVED: ({ model }) => `Restore it with: modelkeep model unarchive ${quote(model)}`,
   MODEL_IN_USE: ({ model }) => `Archive it and remove its aliases first: modelkeep alias list ${quote(model)}`,
   VERSION_NOT_FOUND: ({ version, model }) =>
     `See its versions with: modelkeep list ${quote(version?.split(/[:@]/)[0] ?? model)}`,
   ALIAS_NOT_FOUND: ({ model }) => `See its aliases with: modelkeep alias list ${quote(model)}`,
   ALIAS_GATED: ({ alias = '<alias>', model }) =>
-    `That is: modelkeep promote ${quote(model)}:<number> ${alias} --reason "…"; in an emergency an administrator adds --break-glass`,
+    `Request a promotion with: modelkeep promote ${quote(model)}:<number> ${alias} --reason "…"; in an emergency an administrator can add --break-glass`,
   EVALUATION_NOT_FOUND: () => 'See the evaluations of a version with: modelkeep evaluation list <ref>',
   GATE_NOT_FOUND: ({ gate }) => `See the gates with: modelkeep -n ${gate?.split('/')[0] ?? '<namespace>'} gate list`,
   GATE_EXISTS: ({ gate }) => `Change it with: modelkeep gate update ${gate ?? '<gate>'}`,
   PROMOTION_NOT_FOUND: () => 'See the promotions with: modelkeep promotion list',
   PROMOTION_EXISTS: ({ promotion }) => `See it with: modelkeep promotion show ${promotion}`,
-  PROMOTION_CLOSED: ({ promotion }) => `See what became of it with: modelkeep promotion show ${promotion}`,
+  PROMOTION_CLOSED: ({ promotion }) => `See its outcome with: modelkeep promotion show ${promotion}`,
   APPROVAL_NOT_ALLOWED: hintWhoMay,
   VERSION_IN_USE: ({ aliases, model }) =>
     aliases
       ? `Move or remove its aliases first: modelkeep alias list ${quote(model)}`
-      : 'The versions derived from it must be deleted first.',
-  ETAG_MISMATCH: () => 'Somebody changed it meanwhile. Look at it and run the command again.',
-  CONFLICT: () => 'Somebody else was at it. Run the command again.',
+      : 'Delete the versions derived from it first.',
+  ETAG_MISMATCH: () => 'Somebody else changed it. Check its current state and run the command again.',
+  CONFLICT: () => 'Another change was in progress. Run the command again.',
   SEMVER_EXISTS: ({ number }) => `Version ${number} has this semver; choose another.`,
   OVERLOADED: () => 'Wait a moment and run the command again.',
   DEPENDENCY_UNAVAILABLE: () => 'Wait a moment and run the command again; see: modelkeep status',
-  LANE_CLOSED: ({ lane }) => `Leave out --lane ${lane}: the bytes take the other way by themselves.`,
-  DIRECT_LANE_UNAVAILABLE: () => 'Leave out --lane direct: the bytes go through the server then.',
+  LANE_CLOSED: ({ lane }) => `Omit --lane ${lane}; the command then uses the other transfer mode.`,
+  DIRECT_LANE_UNAVAILABLE: () => 'Omit --lane direct; the bytes then go through the server.',
   CHECKPOINT_NOT_FOUND: () => 'The audit service signs new entries within seconds if it has a key (AUDIT_KEY).',
-  INTERNAL: () => "The service's log has more.",
+  INTERNAL: () => 'See the log of the service for details.',
 }
 
 function hintWhoMay({ promotion, because }: Metadata): string {
-  if (because === 'NOT_ASKED') return `See whom its gates ask with: modelkeep promotion show ${promotion}`
-  if (because === 'VOTED') return `See what it waits for with: modelkeep promotion show ${promotion}`
+  if (because === 'NOT_ASKED')
+    return `See which approvers its gates require with: modelkeep promotion show ${promotion}`
+  if (because === 'VOTED') return `See which approvals are missing with: modelkeep promotion show ${promotion}`
   return (
-    'Somebody else must, with the role approver on the namespace. Administrators see and give it with: ' +
+    'Another person with the role approver on the namespace must decide. Administrators list and grant roles with: ' +
     'modelkeep -n <namespace> role list, and role grant <principal> approver'
   )
 }
 
 /** `subject` is the model in question, for hints where the service does not name it. */
 export function explain(error: unknown, subject?: string): Failure {
-  if (error instanceof Complaint || error instanceof VerifierError) {
+  if (error instanceof CliError || error instanceof VerifierError) {
     return { exit: error.exit, message: error.message, hint: error.hint, reason: error.reason, metadata: {} }
   }
   if (!(error instanceof ConnectError)) return explainLocal(error)
@@ -123,7 +124,7 @@ function unmetOf(error: ConnectError): Unmet[] {
 
 /** They are told one by one. */
 function countUnmet({ length }: Unmet[], { alias = 'the alias' }: Metadata): string {
-  return length === 1 ? `a condition of ${alias} does not hold` : `${length} conditions of ${alias} do not hold`
+  return length === 1 ? `a condition for ${alias} is not met` : `${length} conditions for ${alias} are not met`
 }
 
 function messageOf(error: ConnectError): string {
@@ -155,7 +156,7 @@ function explainUnknown(error: ConnectError): Failure {
   const cause = error.cause as (NodeJS.ErrnoException & { errors?: NodeJS.ErrnoException[] }) | undefined
   const silence = cause?.errors?.[0] ?? cause
   if (silence?.code && SILENT.includes(silence.code)) {
-    const message = `no Modelkeep server answers (${silence.message})`
+    const message = `Modelkeep server is unreachable (${silence.message})`
     return { exit: 'unavailable', message, hint: 'Start one with: npm start', reason: silence.code, metadata: {} }
   }
   const foreign = explainForeign(error.rawMessage, cause?.code ?? '')
@@ -173,28 +174,28 @@ const NO_TLS = ['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG'
 /** Something answers, in another language. */
 function explainForeign(text: string, code: string): { message: string; hint: string } | undefined {
   if (NO_TLS.includes(code)) {
-    const hint = 'Write http:// instead of https://, or see: modelkeep status'
-    return { message: 'the address answers without TLS', hint }
+    const hint = 'Use http:// instead of https://, or see: modelkeep status'
+    return { message: 'server does not use TLS', hint }
   }
   if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY/.test(code)) {
-    const hint = 'Name the authority that signed it in NODE_EXTRA_CA_CERTS.'
-    return { message: `the certificate of the server is not trusted (${code})`, hint }
+    const hint = 'Set NODE_EXTRA_CA_CERTS to the certificate of the authority that signed it.'
+    return { message: `server certificate is not trusted (${code})`, hint }
   }
   const hint = 'Check --address or MODELKEEP_ADDRESS (https:// where the server has TLS); see: modelkeep status'
   if (code === 'ERR_HTTP2_ERROR' || text.startsWith('unsupported content type')) {
-    return { message: 'what answers at the address is no Modelkeep server', hint }
+    return { message: 'address is not that of a Modelkeep server', hint }
   }
-  if (text.startsWith('http/2 stream closed')) return { message: 'the server broke the connection off', hint }
+  if (text.startsWith('http/2 stream closed')) return { message: 'server closed the connection', hint }
   return undefined
 }
 
 const FILE_PROBLEMS: Record<string, string> = {
-  ENOENT: 'there is no such file or directory',
-  EACCES: 'you may not read or write it',
-  EPERM: 'you may not do that',
-  ENOSPC: 'the disk is full',
-  EROFS: 'the file system is read-only',
-  ENOTDIR: 'part of the path is a file',
+  ENOENT: 'no such file or directory',
+  EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
+  ENOSPC: 'disk is full',
+  EROFS: 'file system is read-only',
+  ENOTDIR: 'a parent of the path is not a directory',
 }
 
 function explainLocal(error: unknown): Failure {

@@ -2,7 +2,8 @@
 import type { Command } from 'commander'
 import { EXIT } from './cli-error.ts'
 
-export const GO_ON = 'run the same command again; it goes on where it stopped'
+/** The end of the message after an interruption. */
+export const RESUME_HINT = 'run the same command again to resume'
 
 /** How long a command may clean up. */
 const PATIENCE_MS = 2_000
@@ -26,7 +27,7 @@ export function interruptible(command: Command): AbortSignal {
 }
 
 export function tellInterrupted(command: Command | undefined): number {
-  process.stderr.write(`modelkeep: interrupted${goesOn(command) ? `; ${GO_ON}` : ''}\n`)
+  process.stderr.write(`modelkeep: interrupted${goesOn(command) ? `; ${RESUME_HINT}` : ''}\n`)
   return EXIT.interrupted
 }
 

@@ -1,5 +1,5 @@
 // Lists that come in pages, up to as many items as wanted.
-import { complainUsage } from './cli-error.ts'
+import { failUsage } from './cli-error.ts'
 import type { Context } from '../context.ts'
 
 const PAGE = 1_000
@@ -11,7 +11,7 @@ export interface LimitOptions {
 
 export function readLimit({ limit, all }: LimitOptions): number {
   if (all) return Infinity
-  if (!/^[1-9]\d{0,8}$/.test(limit)) complainUsage(`--limit «${limit}» is not a whole number from 1`)
+  if (!/^[1-9]\d{0,8}$/.test(limit)) failUsage(`--limit "${limit}" is not a positive whole number`)
   return Number(limit)
 }
 
@@ -37,5 +37,5 @@ export async function takePages<T>(
 }
 
 export function tellMore(context: Context, hasMore: boolean): void {
-  if (hasMore) context.note('There are more: --limit <count> or --all')
+  if (hasMore) context.note('More results exist; use --limit <count> or --all.')
 }

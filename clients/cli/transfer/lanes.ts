@@ -2,7 +2,7 @@
 // the first does not work.
 import { Code, ConnectError } from '@connectrpc/connect'
 import { reasonOf } from '#lib/errors/read-error.ts'
-import { Complaint } from '../terminal/cli-error.ts'
+import { CliError } from '../terminal/cli-error.ts'
 import { mayPass, retry } from '../connection/retry.ts'
 import type { LaneChoice } from './choices.ts'
 import { isStoreProblem } from './store-problem.ts'
@@ -94,8 +94,8 @@ export class Lanes {
       const asked = this.settings.choice === 'direct'
       const hint = asked
         ? 'Without --lane direct the bytes go through the server.'
-        : 'The server lets bytes go no other way.'
-      throw new Complaint('unavailable', error.rawMessage, { hint, reason: 'CLI_STORE_UNAVAILABLE', cause: error })
+        : 'The server allows no other transfer mode.'
+      throw new CliError('unavailable', error.rawMessage, { hint, reason: 'CLI_STORE_UNAVAILABLE', cause: error })
     }
   }
 }

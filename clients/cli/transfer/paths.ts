@@ -10,19 +10,19 @@ const FORBIDDEN = /[<>:"|?*\\]/
 /** Reserved by Windows with any extension. */
 const RESERVED = /^(con|prn|aux|nul|com[1-9¹²³]|lpt[1-9¹²³]) *(\.|$)/i
 
-/** What is wrong with a path, as the end of the sentence «the path … »; undefined for a good one. */
+/** What is wrong with a path, as the end of the sentence "the path … "; undefined for a good one. */
 export function findPathProblem(path: string): string | undefined {
   if (path === '') return 'is empty'
   if (!path.isWellFormed() || path !== path.normalize('NFC')) return 'is not Unicode NFC'
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) return `is longer than ${MAX_PATH_BYTES} bytes`
   for (const segment of path.split('/')) {
-    if (segment === '') return 'begins or ends with a slash, or has two in a row'
-    if (segment === '.' || segment === '..') return `has a «${segment}» in it`
-    if (CONTROL.test(segment) || BIDI_CONTROL.test(segment)) return 'has a control character in it'
-    if (FORBIDDEN.test(segment)) return 'has one of <>:"|?*\\ in it'
-    if (RESERVED.test(segment)) return `has the reserved name «${segment}» in it`
-    if (/[. ]$/.test(segment)) return 'has a part that ends in a dot or space'
-    if (Buffer.byteLength(segment) > MAX_SEGMENT_BYTES) return `has a part of more than ${MAX_SEGMENT_BYTES} bytes`
+    if (segment === '') return 'has an empty segment'
+    if (segment === '.' || segment === '..') return `has a "${segment}" segment`
+    if (CONTROL.test(segment) || BIDI_CONTROL.test(segment)) return 'has a control character'
+    if (FORBIDDEN.test(segment)) return 'has one of the characters <>:"|?*\\'
+    if (RESERVED.test(segment)) return `has the reserved name "${segment}"`
+    if (/[. ]$/.test(segment)) return 'has a segment that ends in a dot or space'
+    if (Buffer.byteLength(segment) > MAX_SEGMENT_BYTES) return `has a segment longer than ${MAX_SEGMENT_BYTES} bytes`
   }
   return undefined
 }
@@ -32,16 +32,16 @@ export function findListProblem(paths: string[]): string | undefined {
   const files = new Map<string, string>()
   for (const path of paths) {
     const problem = findPathProblem(path)
-    if (problem) return `the path «${path}» ${problem}`
-    const twin = files.get(foldPath(path))
-    if (twin !== undefined) return `the paths «${twin}» and «${path}» are the same without case`
+    if (problem) return `path "${path}" ${problem}`
+    const duplicate = files.get(foldPath(path))
+    if (duplicate !== undefined) return `paths "${duplicate}" and "${path}" are the same when case is ignored`
     files.set(foldPath(path), path)
   }
   for (const path of paths) {
     const segments = path.split('/')
     for (let length = 1; length < segments.length; length += 1) {
       const directory = segments.slice(0, length).join('/')
-      if (files.has(foldPath(directory))) return `the path «${directory}» is a file and a directory`
+      if (files.has(foldPath(directory))) return `path "${directory}" is both a file and a directory`
     }
   }
   return undefined

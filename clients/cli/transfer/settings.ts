@@ -1,6 +1,6 @@
 // The options and settings of transfers.
 import { collectLessOften } from '#lib/process/heap.ts'
-import { complainUsage } from '../terminal/cli-error.ts'
+import { failUsage } from '../terminal/cli-error.ts'
 import type { Environment } from '../settings.ts'
 import type { LaneChoice } from './choices.ts'
 import { Lanes } from './lanes.ts'
@@ -13,7 +13,7 @@ export function openLanes(choice: LaneChoice, env: Environment, artifactAddress:
   const text = env['MODELKEEP_STALL_SECONDS'] || String(DEFAULT_STALL_SECONDS)
   const seconds = Number(text)
   if (!/^[\d.]+$/.test(text) || !(seconds > 0 && seconds <= 3600)) {
-    complainUsage(`MODELKEEP_STALL_SECONDS «${text}» is not a number of seconds up to 3600`)
+    failUsage(`MODELKEEP_STALL_SECONDS "${text}" is not a number of seconds up to 3600`)
   }
   // Bytes are about to pass.
   collectLessOften()

@@ -81,11 +81,11 @@ function openRequest(
 ): ClientRequest {
   const url = URL.canParse(signed.url) ? new URL(signed.url) : undefined
   if (url?.protocol !== 'https:' && (url?.protocol !== 'http:' || secure)) {
-    throw new StoreProblem('unreachable', 'the store has no TLS, and the server has')
+    throw new StoreProblem('unreachable', 'store does not use TLS, but the server does')
   }
   // There is somebody else's server at this address, if any.
   if (!local && isLocal(url.hostname))
-    throw new StoreProblem('unreachable', 'the store has an address of its own machine')
+    throw new StoreProblem('unreachable', 'store address is a loopback address, but the server is on another machine')
   const { request, agent } =
     url.protocol === 'https:'
       ? { request: https.request, agent: AGENTS['https:'] }
@@ -163,7 +163,7 @@ async function readText(answer: IncomingMessage, watch: StallWatch): Promise<str
 
 function refusal(status: number, text: string): StoreProblem {
   const code = /<Code>(\w{1,64})<\/Code>/.exec(text)?.[1] ?? ''
-  return new StoreProblem('refused', `the store answers with ${`${status} ${code}`.trim()}`, status)
+  return new StoreProblem('refused', `store returned ${`${status} ${code}`.trim()}`, status)
 }
 
 const NO_ROUTE = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT']
@@ -171,13 +171,13 @@ const NO_TLS = /CERT|SSL|SELF_SIGNED|UNABLE_TO_VERIFY|EPROTO/
 
 function translate(error: unknown, watch: StallWatch, request?: ClientRequest): unknown {
   if (isStoreProblem(error)) return error
-  if (watch.stalled) return new StoreProblem('stalled', 'the store moves no bytes')
+  if (watch.stalled) return new StoreProblem('stalled', 'store transfer stalled')
   if (watch.signal.aborted) return watch.signal.reason
   const code = (error as NodeJS.ErrnoException).code ?? ''
   if (request && (NO_ROUTE.includes(code) || NO_TLS.test(code))) return unreachable(request, code)
-  return new StoreProblem('stalled', `the connection to the store broke off${code && ` (${code})`}`)
+  return new StoreProblem('stalled', `connection to the store was lost${code && ` (${code})`}`)
 }
 
 function unreachable({ host }: { host: string }, why: string): StoreProblem {
-  return new StoreProblem('unreachable', `the store at ${host} cannot be reached from here (${why})`)
+  return new StoreProblem('unreachable', `store at ${host} is unreachable from here (${why})`)
 }

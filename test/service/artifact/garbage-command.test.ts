@@ -23,12 +23,12 @@ const upload = async (bytes: Buffer): Promise<string> => {
 
 test('gc tells what would go, condemns it, removes it, and says when there is nothing', async () => {
   const digest = await upload(makeBytes(2048, 'garbage of the command'))
-  expect(await run('root', 'gc')).toMatchObject({ code: 0, out: 'there is no garbage\n' })
+  expect(await run('root', 'gc')).toMatchObject({ code: 0, out: 'no garbage\n' })
   await passTime(artifact.database.url, 25)
   const dry = await run('root', 'gc', '--dry-run')
   expect(dry.out).toMatch(/to condemn +default +sha256:[0-9a-f]{12}… +2\.0 KiB\nto condemn: 1, 2\.0 KiB\n$/)
   expect(dry.err).toContain('time of grace')
-  expect((await run('root', 'gc', '-n', 'other')).out).toBe('there is no garbage\n')
+  expect((await run('root', 'gc', '-n', 'other')).out).toBe('no garbage\n')
   expect(JSON.parse((await run('root', 'gc', '--json')).out)).toEqual({
     dryRun: false,
     garbage: [{ kind: 'GARBAGE_KIND_CONDEMNED', namespace: 'default', name: digest, sizeBytes: '2048' }],

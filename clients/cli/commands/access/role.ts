@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { Role, RoleBindingSchema, RoleSchema } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
-import { complainUsage } from '../../terminal/cli-error.ts'
+import { failUsage } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { jsonOf, table, time, word } from '../../terminal/output.ts'
 import { takePages } from '../../terminal/pages.ts'
@@ -26,7 +26,7 @@ export async function grantRole(
   { reason = '' }: Why,
 ): Promise<void> {
   const role = Object.hasOwn(ROLES, name) ? ROLES[name] : undefined
-  if (role === undefined) complainUsage(`«${name}» is none of ${Object.keys(ROLES).join(', ')}`)
+  if (role === undefined) failUsage(`role "${name}" is unknown; use ${Object.keys(ROLES).join(', ')}`)
   const registry = context.registry()
   const request = { principal, namespace: context.namespace, role, reason, requestId: randomUUID() }
   const { binding } = await registry.metadata(IdentityService).grantRole(request, unary(registry))
@@ -40,7 +40,7 @@ export async function revokeRole(context: Context, principal: string, { reason =
   const request = { principal, namespace, reason, requestId: randomUUID() }
   await registry.metadata(IdentityService).revokeRole(request, unary(registry))
   if (output.json) return output.document({ principal, namespace, role: null })
-  output.write(`${principal} has no role on ${namespace} any more`)
+  output.write(`${principal} no longer has a role on ${namespace}`)
 }
 
 export async function listRoles(context: Context): Promise<void> {

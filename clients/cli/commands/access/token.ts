@@ -3,7 +3,7 @@ import { timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt'
 import { randomUUID } from 'node:crypto'
 import { TokenSchema, type Token } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
-import { complainUsage } from '../../terminal/cli-error.ts'
+import { failUsage } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { jsonOf, table, time } from '../../terminal/output.ts'
 import { takePages } from '../../terminal/pages.ts'
@@ -27,8 +27,8 @@ export async function createToken(
   const { token, secret } = await registry.metadata(IdentityService).createToken(request, unary(registry))
   if (context.output.json) return context.output.document({ token: jsonOf(TokenSchema, token!), secret })
   context.output.write(secret)
-  context.note(`A token for ${principal}, until ${time(token!.expireTime)}. It is shown this once.`)
-  context.note(`Give ${principal} a role, reader, contributor, approver or admin, with:`)
+  context.note(`Token for ${principal}, valid until ${time(token!.expireTime)}. It is shown only once.`)
+  context.note(`Grant ${principal} a role (reader, contributor, approver or admin) with:`)
   context.note(`  modelkeep -n <namespace> role grant ${principal} <role>`)
 }
 
@@ -36,7 +36,7 @@ export async function createToken(
 export function parseDuration(text: string): number {
   const [, count, unit] = /^([1-9]\d{0,4})([hd])$/.exec(text) ?? []
   const hours = Number(count) * HOURS[(unit ?? 'h') as keyof typeof HOURS]
-  if (!count || hours > MAX_HOURS) complainUsage(`--expires «${text}»: write 12h or 90d, at most 365d`)
+  if (!count || hours > MAX_HOURS) failUsage(`--expires "${text}" is invalid; write 12h or 90d, at most 365d`)
   // A year is the server's limit; a minute less allows for its clock.
   return hours * 3_600_000 - (hours === MAX_HOURS ? 60_000 : 0)
 }
@@ -63,7 +63,7 @@ export async function listTokens(context: Context, options: { principal?: string
 
 function stateOf({ revokeTime, expireTime }: Token): string {
   if (revokeTime) return 'revoked'
-  return expireTime && timestampDate(expireTime) < new Date() ? 'expired' : 'works'
+  return expireTime && timestampDate(expireTime) < new Date() ? 'expired' : 'active'
 }
 
 export async function revokeToken(context: Context, id: string, options: { reason?: string }): Promise<void> {
@@ -71,5 +71,5 @@ export async function revokeToken(context: Context, id: string, options: { reaso
   const request = { id, reason: options.reason ?? '', requestId: randomUUID() }
   const { token } = await registry.metadata(IdentityService).revokeToken(request, unary(registry))
   if (context.output.json) return context.output.document(jsonOf(TokenSchema, token!))
-  context.output.write(`revoked the token ${token!.id} of ${token!.principal}`)
+  context.output.write(`revoked token ${token!.id} of ${token!.principal}`)
 }

@@ -1,7 +1,7 @@
 // alias list and history.
 import { AliasMoveSchema, AliasSchema, type AliasMove } from '#gen/modelkeep/metadata/v1/alias_pb.ts'
 import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
-import { Complaint } from '../../terminal/cli-error.ts'
+import { CliError } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { jsonOf, shortDigest, table, time } from '../../terminal/output.ts'
 import { readLimit, takePages, tellMore, type LimitOptions } from '../../terminal/pages.ts'
@@ -40,11 +40,11 @@ export async function listAliasMoves(context: Context, text: string, options: Li
   })
   if (items.length === 0 && name !== '') {
     const hint = `See its aliases with: modelkeep alias list ${text.slice(0, text.indexOf('@'))}`
-    throw new Complaint('notFound', `there has never been an alias ${text}`, { hint, reason: 'ALIAS_NOT_FOUND' })
+    throw new CliError('notFound', `alias ${text} not found in the history`, { hint, reason: 'ALIAS_NOT_FOUND' })
   }
   if (output.json) return output.document({ moves: items.map((move) => jsonOf(AliasMoveSchema, move)), hasMore })
   const head = ['WHEN', 'ALIAS', 'FROM', 'TO', 'BY', 'HOW', 'WHY']
-  output.write(items.length > 0 ? table(head, items.map(moveRow)) : 'never moved')
+  output.write(items.length > 0 ? table(head, items.map(moveRow)) : 'no moves')
   tellMore(context, hasMore)
 }
 

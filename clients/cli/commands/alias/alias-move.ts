@@ -5,7 +5,7 @@ import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { reasonOf } from '#lib/errors/read-error.ts'
 import { ConnectError } from '@connectrpc/connect'
 import { randomUUID } from 'node:crypto'
-import { Complaint } from '../../terminal/cli-error.ts'
+import { CliError } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { modelRef } from '../../arguments/refs.ts'
 import { unary } from '../../connection/registry.ts'
@@ -76,8 +76,8 @@ export async function explainMoved(context: Context, name: AliasName, error: unk
   const last = moves?.moves[0]
   const now = Number(answer.metadata['current'] ?? 0)
   const where = now === 0 ? 'does not exist' : `points at version ${now}`
-  const who = last ? `: ${last.mover} moved it${last.reason ? ` («${last.reason}»)` : ''}` : ''
+  const who = last ? `: ${last.mover} moved it${last.reason ? ` ("${last.reason}")` : ''}` : ''
   const message = `${name.namespace}/${name.model}@${name.alias} now ${where}${who}`
-  const hint = `It was expected at ${answer.metadata['expected'] ?? '?'}. Look at it and decide anew: modelkeep alias history ${name.model}@${name.alias}`
-  return new Complaint('conflict', message, { hint, reason: 'ALIAS_MOVED', cause: ConnectError.from(error) })
+  const hint = `Expected version ${answer.metadata['expected'] ?? '?'}. Check the history and decide again: modelkeep alias history ${name.model}@${name.alias}`
+  return new CliError('conflict', message, { hint, reason: 'ALIAS_MOVED', cause: ConnectError.from(error) })
 }

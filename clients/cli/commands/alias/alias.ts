@@ -2,7 +2,7 @@
 import { AliasSchema } from '#gen/modelkeep/metadata/v1/alias_pb.ts'
 import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
 import { randomUUID } from 'node:crypto'
-import { Complaint, complainUsage } from '../../terminal/cli-error.ts'
+import { CliError, failUsage } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { jsonOf } from '../../terminal/output.ts'
 import { modelRef, parseAliasRef, parseNumber } from '../../arguments/refs.ts'
@@ -21,13 +21,13 @@ export async function setAlias(context: Context, text: string, number: string, o
 }
 
 function readWhy({ reason = '', breakGlass = false }: Why): { reason: string; breakGlass: boolean } {
-  if (breakGlass && reason === '') complainUsage('--break-glass needs a reason', 'Say why with --reason.')
+  if (breakGlass && reason === '') failUsage('--break-glass needs a reason', 'Add one with --reason.')
   return { reason, breakGlass }
 }
 
 function parseExpected(text: string): number {
   if (text === '0') return 0
-  if (!/^\d+$/.test(text)) complainUsage(`--expect «${text}» is not a version number`)
+  if (!/^\d+$/.test(text)) failUsage(`--expect "${text}" is not a version number`)
   return parseNumber(text)
 }
 
@@ -73,7 +73,7 @@ export async function rollbackAlias(context: Context, text: string, options: Why
 function refuseAbsent({ namespace, model, alias }: AliasName, from: number): void {
   if (from > 0) return
   const hint = `See its aliases with: modelkeep alias list ${namespace}/${model}`
-  throw new Complaint('notFound', `${namespace}/${model} has no alias ${alias}`, { hint, reason: 'ALIAS_NOT_FOUND' })
+  throw new CliError('notFound', `alias ${namespace}/${model}@${alias} not found`, { hint, reason: 'ALIAS_NOT_FOUND' })
 }
 
 function tell({ output }: Context, { namespace, model }: AliasName, moved: Moved): void {
@@ -87,7 +87,7 @@ function tell({ output }: Context, { namespace, model }: AliasName, moved: Moved
     })
   }
   const full = `${namespace}/${model}@${name}`
-  if (!changed) return output.write(`${full} points at version ${to} already`)
-  if (to === 0) return output.write(`${full} is removed (was version ${from})`)
+  if (!changed) return output.write(`${full} already points at version ${to}`)
+  if (to === 0) return output.write(`${full} removed (was version ${from})`)
   output.write(`${full} → version ${to}${from > 0 ? ` (was version ${from})` : ''}`)
 }

@@ -30,7 +30,7 @@ export async function resolveRef(context: Context, text: string, at?: Time): Pro
 function refuseSwapped(text: string, { digest }: Version): void {
   const ref = parseRef(text)
   const asked = 'selector' in ref && ref.selector?.case === 'digest' ? ref.selector.value : digest
-  if (asked !== digest) distrust(`the server answers with ${digest} when asked for ${asked}`)
+  if (asked !== digest) distrust(`server returned ${digest} instead of ${asked}`)
 }
 
 /** For changes: where the reference may lead elsewhere tomorrow, it is followed now, and people are told where. */

@@ -7,11 +7,11 @@ import { bytes, jsonOf, shortDigest, table } from '../../terminal/output.ts'
 /** What is done about it, and what would be. */
 const WORDS: Record<GarbageKind, [string, string]> = {
   [GarbageKind.UNSPECIFIED]: ['', ''],
-  [GarbageKind.MANIFEST]: ['removed list of files', 'list of files to remove'],
+  [GarbageKind.MANIFEST]: ['removed manifest', 'manifest to remove'],
   [GarbageKind.CONDEMNED]: ['condemned', 'to condemn'],
   [GarbageKind.BLOB]: ['removed', 'to remove'],
   [GarbageKind.OBJECT]: ['removed unknown object', 'unknown object to remove'],
-  [GarbageKind.UNFINISHED]: ['gave up unfinished object', 'unfinished object to give up'],
+  [GarbageKind.UNFINISHED]: ['discarded unfinished object', 'unfinished object to discard'],
 }
 const SHOWN = 50
 
@@ -29,7 +29,7 @@ export async function collectGarbage(
     all.push(...garbage)
   }
   if (output.json) return output.document({ dryRun, garbage: all.map((each) => jsonOf(GarbageSchema, each)) })
-  if (all.length === 0) return output.write('there is no garbage')
+  if (all.length === 0) return output.write('no garbage')
   const word = ({ kind }: Garbage): string => WORDS[kind]![dryRun ? 1 : 0]
   const rows = all
     .slice(0, SHOWN)
@@ -38,7 +38,7 @@ export async function collectGarbage(
   if (all.length > SHOWN) output.write(`… and ${all.length - SHOWN} more`)
   for (const line of sums(all, word)) output.write(line)
   if (all.some(({ kind }) => kind === GarbageKind.CONDEMNED)) {
-    context.note('What is condemned goes after its time of grace, unless somebody needs it before.')
+    context.note('Condemned blobs are removed after their grace period unless they are used again.')
   }
 }
 

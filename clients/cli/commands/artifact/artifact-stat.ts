@@ -34,7 +34,7 @@ function storageRows(storage: Storage): [string, string][] {
     ['shared', blobBytes > 0n ? `${(Number(fileBytes) / Number(blobBytes)).toFixed(2)} × what is stored` : ''],
     ['unfinished', count(storage.unfinishedUploads, storage.unfinishedBytes)],
     ['quarantined', count(storage.quarantinedBlobs, storage.quarantinedBytes)],
-    ['about to go', count(storage.doomedObjects)],
+    ['pending deletion', count(storage.doomedObjects)],
   ]
 }
 

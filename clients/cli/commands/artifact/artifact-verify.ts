@@ -1,7 +1,7 @@
 // artifact verify: the server reads what it has stored again.
 import { Verdict, VerdictSchema } from '#gen/modelkeep/artifact/v1/maintenance_pb.ts'
 import { MaintenanceService } from '#gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
-import { Complaint } from '../../terminal/cli-error.ts'
+import { CliError } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { bytes, table, word } from '../../terminal/output.ts'
 import { retry } from '../../connection/retry.ts'
@@ -33,9 +33,9 @@ export async function verifyArtifact(context: Context, text: string): Promise<vo
     output.write(table(['STATE', 'SIZE', 'DIGEST', 'FILE'], rows))
   }
   if (wrong.length === 0) return
-  throw new Complaint(
+  throw new CliError(
     'integrity',
-    `${wrong.length} of ${verified.length} are not what they should be; they are not served`,
+    `${wrong.length} of ${verified.length} files are damaged or missing and are not served`,
     {
       hint: 'Push the same bytes again to repair them.',
     },
@@ -52,6 +52,6 @@ async function verifyFile(context: Context, file: StoredFile): Promise<Verified>
       .verifyBlob({ namespace, digest }, { signal })) {
       if (verdict !== Verdict.UNSPECIFIED) return { ...file, verdict, sizeBytes: blob?.sizeBytes ?? 0n }
     }
-    throw new Complaint('failed', `the server ended without a verdict on ${digest}`)
+    throw new CliError('failed', `server returned no verdict on ${digest}`)
   })
 }

@@ -5,7 +5,7 @@ import {
   LogService,
   type Alarm,
 } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
-import { Complaint } from '../../terminal/cli-error.ts'
+import { CliError } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { facts, jsonOf, table, time, word } from '../../terminal/output.ts'
 import { unary } from '../../connection/registry.ts'
@@ -33,7 +33,7 @@ export async function health(context: Context): Promise<void> {
   }
   if (alarms.length === 0) return
   const count = alarms.length === 1 ? 'an alarm' : `${alarms.length} alarms`
-  throw new Complaint('policy', `the log has ${count}: producers lost or changed events, or a clock jumped`, {
+  throw new CliError('policy', `log has ${count}: producers lost or changed events, or a clock jumped`, {
     reason: 'ALARMS',
   })
 }

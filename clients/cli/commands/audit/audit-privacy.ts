@@ -7,7 +7,7 @@ import {
   type Retention,
 } from '#gen/modelkeep/audit/v1/privacy_service_pb.ts'
 import { RetentionClassSchema } from '#gen/modelkeep/audit/v1/event_pb.ts'
-import { complainUsage } from '../../terminal/cli-error.ts'
+import { failUsage } from '../../terminal/cli-error.ts'
 import { confirm } from '../../terminal/confirm.ts'
 import type { Context } from '../../context.ts'
 import { clean, jsonOf, table, time, word } from '../../terminal/output.ts'
@@ -19,12 +19,12 @@ export async function redact(
   options: { field?: string[]; reason: string; yes?: boolean },
 ): Promise<void> {
   const what = options.field?.join(', ') ?? 'all private values'
-  await confirm(`erase ${clean(what)} of the event ${clean(eventId)} for ever`, options.yes ?? false)
+  await confirm(`permanently erase ${clean(what)} of event ${clean(eventId)}`, options.yes ?? false)
   const registry = context.registry()
   const request = { eventId, fields: options.field ?? [], reason: options.reason }
   const { redactIndex } = await registry.audit(PrivacyService).redactEvent(request, unary(registry))
   if (context.output.json) return context.output.document({ redactIndex: String(redactIndex) })
-  context.output.write(`erased; entry ${redactIndex} of the log tells of it`)
+  context.output.write(`erased; recorded as entry ${redactIndex} of the log`)
 }
 
 export async function placeHold(
@@ -32,7 +32,8 @@ export async function placeHold(
   options: { on?: string; resource?: string; reason: string },
 ): Promise<void> {
   const { on, resource, reason } = options
-  if ((on === undefined) === (resource === undefined)) complainUsage('one of --on and --resource is needed')
+  if ((on === undefined) === (resource === undefined))
+    failUsage('hold subject is missing or ambiguous; pass either --on or --resource')
   const subject =
     on === undefined ? { case: 'resourceId' as const, value: resource! } : { case: 'namespace' as const, value: on }
   const registry = context.registry()
@@ -52,7 +53,7 @@ export async function listHolds(context: Context): Promise<void> {
   const registry = context.registry()
   const { holds } = await registry.audit(PrivacyService).listHolds({}, unary(registry))
   if (context.output.json) return context.output.document(holds.map((hold) => jsonOf(HoldSchema, hold)))
-  if (holds.length === 0) return context.note('There are no holds.')
+  if (holds.length === 0) return context.note('no holds')
   context.output.write(table(['HOLD', 'ON', 'SINCE', 'BY', 'REASON'], holds.map(rowOf)))
 }
 

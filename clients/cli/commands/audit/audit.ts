@@ -22,7 +22,7 @@ import { formatConsistency } from '../../../verifier/consistency-file.ts'
 import { judged, readSize } from '../../../verifier/verify-file.ts'
 import { openCheckpoint, requireQuorum } from '../../../verifier/open-checkpoint.ts'
 import { readTrust, type TrustOptions } from '../../../verifier/read-trust.ts'
-import { complainUsage } from '../../terminal/cli-error.ts'
+import { failUsage } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { unary, type Registry } from '../../connection/registry.ts'
 
@@ -34,7 +34,7 @@ const BUFFERED_BYTES = 1024 * 1024
 /** Every entry that is in the log now, as the newest checkpoint has it. */
 export async function exportLog(context: Context, file: string, options: { format?: string }): Promise<void> {
   const writeLines = FORMATS.get(options.format ?? 'proof')
-  if (!writeLines) complainUsage(`--format «${options.format}» is none of ${[...FORMATS.keys()].join(', ')}`)
+  if (!writeLines) failUsage(`--format "${options.format}" is unknown; use ${[...FORMATS.keys()].join(', ')}`)
   const registry = context.registry()
   const { logSize } = await registry.audit(LogService).listEntries({ pageSize: 1 }, unary(registry))
   const { size } = await waitForCheckpoint(registry, logSize)
@@ -50,7 +50,7 @@ export async function exportLog(context: Context, file: string, options: { forma
   if (context.output.json) return context.output.document({ file, entries: String(size) })
   context.output.write(`exported ${size} entries to ${file}`)
   if (options.format === 'cloudevents') return
-  context.note(`Check it anywhere with: modelkeep audit verify ${file} --key <the log's public key>`)
+  context.note(`Verify it anywhere with: modelkeep audit verify ${file} --key <the log's public key>`)
 }
 
 type WriteLines = (answer: ExportEntriesResponse, first: number) => Buffer[]
@@ -103,7 +103,7 @@ export async function proveEvent(context: Context, eventId: string, options: { o
   const files = { proof, leaf, ...(await writeValues(name, bundle)) }
   if (context.output.json) return context.output.document(files)
   context.output.write(`wrote ${Object.values(files).join(', ')}`)
-  context.note(`Check it anywhere with: modelkeep audit verify ${proof} --key <the log's public key>`)
+  context.note(`Verify it anywhere with: modelkeep audit verify ${proof} --key <the log's public key>`)
 }
 
 async function writeValues(name: string, { proof, openings }: GetProofBundleResponse): Promise<{ values?: string }> {

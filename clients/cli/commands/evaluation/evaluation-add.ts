@@ -5,7 +5,7 @@ import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { EvaluationSchema, Verdict, type EvaluationFactsSchema } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
 import { EvaluationService } from '#gen/modelkeep/metadata/v1/evaluation_service_pb.ts'
-import { Complaint, complainUsage } from '../../terminal/cli-error.ts'
+import { CliError, failUsage } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { parseMetric } from '../../arguments/facts.ts'
 import { jsonOf, versionName } from '../../terminal/output.ts'
@@ -51,13 +51,13 @@ export async function addEvaluation(context: Context, text: string, options: Add
 }
 
 function readVerdict({ passed, failed }: AddOptions): Verdict {
-  if (passed === failed) complainUsage('say how it came out: --passed or --failed')
+  if (passed === failed) failUsage('verdict is missing or ambiguous; pass either --passed or --failed')
   return passed ? Verdict.PASSED : Verdict.FAILED
 }
 
 function readDataset({ dataset, datasetDigest = '', datasetUri = '' }: AddOptions): Pick<Facts, 'dataset'> {
   if (dataset !== undefined) return { dataset: { name: dataset, digest: datasetDigest, uri: datasetUri } }
-  if (datasetDigest || datasetUri) complainUsage('which data? Name it with --dataset')
+  if (datasetDigest || datasetUri) failUsage('dataset name is missing; add --dataset')
   return {}
 }
 
@@ -71,7 +71,7 @@ async function readReport({
   await pipeline(createReadStream(report), hash)
   const digest = `sha256:${hash.digest('hex')}`
   if (reportDigest && reportDigest !== digest) {
-    throw new Complaint('integrity', `${report} has the digest ${digest}, not ${reportDigest}`)
+    throw new CliError('integrity', `${report} has digest ${digest}, not ${reportDigest}`)
   }
   return { reportUri: report, reportDigest: digest }
 }

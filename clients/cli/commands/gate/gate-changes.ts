@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { GateSchema, type Gate } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { GateService } from '#gen/modelkeep/metadata/v1/gate_service_pb.ts'
-import { complainUsage } from '../../terminal/cli-error.ts'
+import { failUsage } from '../../terminal/cli-error.ts'
 import { confirm } from '../../terminal/confirm.ts'
 import type { Context } from '../../context.ts'
 import { facts, jsonOf } from '../../terminal/output.ts'
@@ -22,7 +22,7 @@ export async function createGate(
 ): Promise<void> {
   const { namespace, name } = parseGateName(context, text)
   if (options.alias === undefined && options.file === undefined) {
-    complainUsage('which aliases does it guard? Say it with --alias', 'For example: --alias production')
+    failUsage('alias pattern is missing; add --alias', 'For example: --alias production')
   }
   // With a model, its namespace is the gate's.
   const where = model === undefined ? { namespace } : { model: parseModelRef(model, namespace) }
@@ -39,7 +39,7 @@ export async function updateGate(
   { reason = '', ...options }: RuleOptions & Why,
 ): Promise<void> {
   const name = parseGateName(context, text)
-  if (!hasRules(options)) complainUsage('nothing to change was given', 'See: modelkeep gate update --help')
+  if (!hasRules(options)) failUsage('nothing to change; pass at least one option', 'See: modelkeep gate update --help')
   const registry = context.registry()
   const gates = registry.metadata(GateService)
   const { gate: before } = await gates.getGate(name, unary(registry))
@@ -51,12 +51,12 @@ export async function updateGate(
 
 export async function deleteGate(context: Context, text: string, options: Why & { yes?: boolean }): Promise<void> {
   const name = parseGateName(context, text)
-  await confirm(`delete the gate ${text}, so that what it guards moves freely`, options.yes ?? false)
+  await confirm(`delete gate ${text}, after which its aliases move freely`, options.yes ?? false)
   const registry = context.registry()
   const request = { ...name, reason: options.reason ?? '', requestId: randomUUID() }
   await registry.metadata(GateService).deleteGate(request, unary(registry))
   if (context.output.json) return context.output.document({ deleted: text })
-  context.output.write(`deleted the gate ${text}`)
+  context.output.write(`deleted gate ${text}`)
 }
 
 function tell({ output }: Context, gate: Gate, did: 'guards' | 'changed'): void {

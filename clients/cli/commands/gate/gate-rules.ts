@@ -3,7 +3,7 @@ import { clone, create, fromJson } from '@bufbuild/protobuf'
 import { readFile } from 'node:fs/promises'
 import { text as readStream } from 'node:stream/consumers'
 import { ConditionSchema, GateRulesSchema, type Condition, type GateRules } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
-import { complainUsage } from '../../terminal/cli-error.ts'
+import { failUsage } from '../../terminal/cli-error.ts'
 import { clean } from '../../terminal/output.ts'
 
 export interface RuleOptions {
@@ -44,8 +44,8 @@ async function readRulesFile(file: string): Promise<GateRules> {
   try {
     return fromJson(GateRulesSchema, JSON.parse(json))
   } catch (error) {
-    complainUsage(
-      `--file ${file} has no rules: ${(error as Error).message}`,
+    failUsage(
+      `--file ${file} contains no valid rules: ${(error as Error).message}`,
       'Write it like {"aliasPattern": "production", "conditions": [{"expression": "…", "sentence": "…"}], "approvalsRequired": 2}.',
     )
   }
@@ -56,13 +56,13 @@ function parseCondition(text: string): Condition {
   const [, expression, sentence] = /^(.*\S)\s+::\s+(\S.*)$/s.exec(text) ?? []
   if (!expression || !sentence) {
     const hint = "Write '<expression> :: <sentence>', for example 'version.metrics.f1 >= 0.95 :: f1 is at least 0.95'."
-    complainUsage(`--condition «${text}» does not say what it means`, hint)
+    failUsage(`--condition "${text}" has no explanation`, hint)
   }
   return create(ConditionSchema, { expression: expression.trim(), sentence: sentence.trim() })
 }
 
 function parseCount(text: string): number {
-  if (!/^\d{1,2}$/.test(text)) complainUsage(`--approvals «${text}» is not a number from 0 to 10`)
+  if (!/^\d{1,2}$/.test(text)) failUsage(`--approvals "${text}" is not a number from 0 to 10`)
   return Number(text)
 }
 
@@ -70,7 +70,7 @@ const SECONDS = { m: 60n, h: 3_600n, d: 86_400n } as const
 
 function parseExpiry(text: string): bigint {
   const [, count, unit] = /^([1-9]\d{0,5})([mhd])$/.exec(text) ?? []
-  if (!count) complainUsage(`--expiry «${text}»: write 30m, 12h or 7d`)
+  if (!count) failUsage(`--expiry "${text}" is invalid; write 30m, 12h or 7d`)
   return BigInt(count) * SECONDS[unit as keyof typeof SECONDS]
 }
 

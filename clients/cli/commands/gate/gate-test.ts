@@ -1,6 +1,6 @@
 // gate test: what gates, or rules that are no gate yet, say of a version.
 import { TestGateResponseSchema, GateService } from '#gen/modelkeep/metadata/v1/gate_service_pb.ts'
-import { Complaint } from '../../terminal/cli-error.ts'
+import { CliError } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { jsonOf, versionName } from '../../terminal/output.ts'
 import { unary } from '../../connection/registry.ts'
@@ -26,6 +26,6 @@ export async function testGate(
   else output.write(answer.decisions.map(decisionText).join('\n'))
   if (answer.passed) return
   const unmet = countUnmet(answer.decisions)
-  const message = `${versionName(version)} does not meet ${unmet === 1 ? 'a condition' : `${unmet} conditions`} of ${alias}`
-  throw new Complaint('policy', message, { reason: 'GATE_UNMET' })
+  const message = `${versionName(version)} does not meet ${unmet === 1 ? 'a condition' : `${unmet} conditions`} for ${alias}`
+  throw new CliError('policy', message, { reason: 'GATE_UNMET' })
 }

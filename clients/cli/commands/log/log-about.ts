@@ -4,7 +4,7 @@ import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
 import type { LogEntry } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { reasonOf } from '#lib/errors/read-error.ts'
-import { complainUsage } from '../../terminal/cli-error.ts'
+import { failUsage } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { takePages } from '../../terminal/pages.ts'
 import { parseModelRef, parseRef, type Ref } from '../../arguments/refs.ts'
@@ -39,13 +39,13 @@ export async function findAbout(context: Context, text: string, room: number, wi
   const fits = (condition: string): boolean => Buffer.byteLength(condition) + room <= MAX_FILTER_BYTES
   const condition = `namespace = "${namespace}" AND ${own}`
   if (!fits(condition)) {
-    complainUsage(`«${text}» had too many names for one look`, 'Ask by one of them: --filter \'resource.name : "…"\'')
+    failUsage(`"${text}" had too many names for one query`, 'Query one of them: --filter \'resource.name : "…"\'')
   }
   if (!model || suffix) return { condition, exists: false }
   const gates = await findGatesOf(context, model)
   const guarded = `namespace = "${namespace}" AND ((${own}) OR ${anyGate(gates)})`
   const isWhole = gates.length === 0 || fits(guarded)
-  if (!isWhole) context.note(`Its gates are too many for one look; see: ${gatesHint(namespace)}`)
+  if (!isWhole) context.note(`Too many gates for one query; see: ${gatesHint(namespace)}`)
   return { condition: gates.length > 0 && isWhole ? guarded : condition, exists: model.exists }
 }
 

@@ -3,7 +3,7 @@ import type { JsonObject } from '@bufbuild/protobuf'
 import { Code, ConnectError } from '@connectrpc/connect'
 import { LogEntrySchema, Outcome, type LogEntry } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
-import { Complaint } from '../../terminal/cli-error.ts'
+import { CliError } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { clean, jsonOf, shortenDigests, table, time } from '../../terminal/output.ts'
 import { readLimit, takePages, tellMore, type LimitOptions } from '../../terminal/pages.ts'
@@ -33,15 +33,15 @@ export async function log(context: Context, text: string | undefined, options: L
   if (options.follow) return follow(context, filter, entries, logSize)
   const { output } = context
   if (output.json) return output.document({ entries: entries.map(entryJson), hasMore, logSize: String(logSize) })
-  output.write(entries.length > 0 ? table(HEAD, entries.map(entryRow)) : 'nothing happened')
+  output.write(entries.length > 0 ? table(HEAD, entries.map(entryRow)) : 'no entries')
   tellMore(context, hasMore)
 }
 
-async function explainUnknown(context: Context, text: string): Promise<Complaint> {
+async function explainUnknown(context: Context, text: string): Promise<CliError> {
   const gate = await findGateQuestion(context, text)
-  if (gate) return new Complaint('notFound', `${text} is no model, but a gate`, { hint: `See it with: ${gate}` })
-  return new Complaint('notFound', `the log knows nothing of ${text}`, {
-    hint: 'See what there is with: modelkeep list',
+  if (gate) return new CliError('notFound', `${text} is a gate, not a model`, { hint: `See it with: ${gate}` })
+  return new CliError('notFound', `no log entries for ${text}`, {
+    hint: 'List the models with: modelkeep list',
   })
 }
 
@@ -101,7 +101,7 @@ async function follow(context: Context, filter: string, first: LogEntry[], logSi
       print(answer.entries)
       if (answer.nextIndex > fromIndex) fromIndex = answer.nextIndex
     }
-    throw new ConnectError('the server ended the stream', Code.Unavailable)
+    throw new ConnectError('server ended the stream', Code.Unavailable)
   })
 }
 

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { ModelSchema, type Model } from '#gen/modelkeep/metadata/v1/model_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
-import { complainUsage } from '../../terminal/cli-error.ts'
+import { failUsage } from '../../terminal/cli-error.ts'
 import { confirm } from '../../terminal/confirm.ts'
 import type { Context } from '../../context.ts'
 import { splitPair } from '../../arguments/facts.ts'
@@ -22,7 +22,7 @@ interface Why {
 
 export async function createModel(context: Context, text: string, options: Description): Promise<void> {
   const ref = parseRef(text, context.namespace)
-  if ('id' in ref || ref.selector) complainUsage(`«${text}» is not the name of a model`)
+  if ('id' in ref || ref.selector) failUsage(`"${text}" is not a model name`)
   const registry = context.registry()
   const request = {
     namespace: ref.namespace,
@@ -73,7 +73,10 @@ export function changes(options: Changes, labels: Record<string, string>) {
   }
   const paths = Object.keys(values).map((name) => (name === 'modelCard' ? 'model_card' : name))
   if (paths.length === 0)
-    complainUsage('nothing to change', 'Give --description, --label or another option; see --help.')
+    failUsage(
+      'nothing to change; pass at least one option',
+      'Pass --description, --label or another option; see --help.',
+    )
   return { values, paths }
 }
 
@@ -109,13 +112,13 @@ export async function unarchiveModel(context: Context, text: string, { reason = 
   const registry = context.registry()
   const request = { model: parseModelRef(text, context.namespace), reason, requestId: randomUUID() }
   const { model } = await registry.metadata(ModelService).unarchiveModel(request, unary(registry))
-  tell(context, 'active again:', model!)
+  tell(context, 'unarchived', model!)
 }
 
 export async function deleteModel(context: Context, text: string, options: Why & { yes?: boolean }): Promise<void> {
   const registry = context.registry()
   const model = parseModelRef(text, context.namespace)
-  await confirm(`delete ${text} and all its versions for ever`, options.yes ?? false)
+  await confirm(`permanently delete ${text} and all its versions`, options.yes ?? false)
   const request = { model, reason: options.reason ?? '', requestId: randomUUID() }
   await registry.metadata(ModelService).deleteModel(request, unary(registry))
   if (context.output.json) return context.output.document({ deleted: text })

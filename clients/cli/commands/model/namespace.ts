@@ -16,7 +16,7 @@ export async function createNamespace(
   const request = { name, description: options.description ?? '', requestId: randomUUID() }
   const { namespace } = await registry.metadata(NamespaceService).createNamespace(request, unary(registry))
   if (context.output.json) return context.output.document(jsonOf(NamespaceSchema, namespace!))
-  context.output.write(`created the namespace ${namespace!.name}`)
+  context.output.write(`created namespace ${namespace!.name}`)
 }
 
 export async function listNamespaces(context: Context): Promise<void> {
@@ -40,5 +40,5 @@ export async function deleteNamespace(context: Context, name: string, options: {
   const request = { name, reason: options.reason ?? '', requestId: randomUUID() }
   await registry.metadata(NamespaceService).deleteNamespace(request, unary(registry))
   if (context.output.json) return context.output.document({ deleted: name })
-  context.output.write(`deleted the namespace ${name}`)
+  context.output.write(`deleted namespace ${name}`)
 }

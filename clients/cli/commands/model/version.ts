@@ -38,7 +38,7 @@ export async function updateVersion(context: Context, text: string, options: Upd
 
 export async function deleteVersion(context: Context, text: string, options: { reason?: string; yes?: boolean }) {
   const version = parseExactRef(text, context.namespace)
-  await confirm(`delete ${text} for ever`, options.yes ?? false)
+  await confirm(`permanently delete ${text}`, options.yes ?? false)
   const registry = context.registry()
   const request = { version, reason: options.reason ?? '', requestId: randomUUID() }
   await registry.metadata(VersionService).deleteVersion(request, unary(registry))

@@ -26,7 +26,7 @@ export async function requestPromotion(
     const { promotion } = await registry.metadata(PromotionService).requestPromotion(request, unary(registry))
     tellPromotion(context, promotion!)
     if (promotion!.state !== PromotionState.PENDING_APPROVAL) return
-    context.note(`Somebody else approves it with: modelkeep promotion approve ${promotion!.id} --reason "…"`)
+    context.note(`Another person approves it with: modelkeep promotion approve ${promotion!.id} --reason "…"`)
   } catch (error) {
     throw await explainMoved(context, name, error)
   }

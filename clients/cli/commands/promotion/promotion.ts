@@ -2,7 +2,7 @@
 import { PromotionSchema, PromotionState, type Promotion, type Vote } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
 import type { GateDecision } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { PromotionService } from '#gen/modelkeep/metadata/v1/promotion_service_pb.ts'
-import { complainUsage } from '../../terminal/cli-error.ts'
+import { failUsage } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { facts, jsonOf, table, time } from '../../terminal/output.ts'
 import { readLimit, takePages, tellMore, type LimitOptions } from '../../terminal/pages.ts'
@@ -38,7 +38,7 @@ export async function listPromotions(
   tellMore(context, hasMore)
 }
 
-const HEAD = ['ID', 'ALIAS', 'MOVE', 'STATE', 'APPROVALS', 'ASKED', 'UNTIL', 'BY', 'WHY']
+const HEAD = ['ID', 'ALIAS', 'MOVE', 'STATE', 'APPROVALS', 'REQUESTED', 'UNTIL', 'BY', 'WHY']
 
 function promotionRow(promotion: Promotion): string[] {
   const { id, requestTime, requester, reason } = promotion
@@ -54,7 +54,7 @@ function parseState(text: string | undefined): PromotionState {
   if (text === undefined) return PromotionState.UNSPECIFIED
   const name = text.toLowerCase()
   const state = Object.hasOwn(STATES, name) ? STATES[name] : undefined
-  if (state === undefined) complainUsage(`--state «${text}» is none of ${Object.keys(STATES).join(', ')}`)
+  if (state === undefined) failUsage(`--state "${text}" is unknown; use ${Object.keys(STATES).join(', ')}`)
   return state
 }
 
@@ -71,8 +71,8 @@ export async function showPromotion(context: Context, id: string): Promise<void>
 
 /** When the conditions had these results. */
 function lookedAt({ state, requestTime, closeTime }: Promotion): string {
-  if (state === PromotionState.APPLIED) return `conditions as they were when it was applied, ${time(closeTime)}`
-  return `conditions as they were when it was asked for, ${time(requestTime)}`
+  if (state === PromotionState.APPLIED) return `conditions when the promotion was applied, ${time(closeTime)}`
+  return `conditions when the promotion was requested, ${time(requestTime)}`
 }
 
 function promotionRows(promotion: Promotion): [string, string][] {
@@ -84,7 +84,7 @@ function promotionRows(promotion: Promotion): [string, string][] {
     ['digest', promotion.digest],
     ['from', promotion.fromDigest],
     ['state', stateOf(promotion)],
-    ['asked', `${time(promotion.requestTime)} by ${promotion.requester}`],
+    ['requested', `${time(promotion.requestTime)} by ${promotion.requester}`],
     ['why', promotion.reason],
     ['until', untilOf(promotion)],
     ['ended', closer ? `${time(closeTime)} by ${closer}${closeReason && `: ${closeReason}`}` : ''],
@@ -101,7 +101,7 @@ function votesText({ votes, decisions }: Promotion): string {
 }
 
 function countsText(vote: Vote, decisions: GateDecision[]): string {
-  if (vote.approved && !vote.counts) return 'none: may not approve any more'
+  if (vote.approved && !vote.counts) return 'none: no longer an approver'
   return countsFor(vote, decisions).join(', ')
 }
 

@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises'
 import { cacheRoot, cacheSize, findProblem } from '../../cache/settings.ts'
 import { listEntries } from '../../cache/trim.ts'
-import { Complaint } from '../../terminal/cli-error.ts'
+import { CliError } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { bytes, facts } from '../../terminal/output.ts'
 import { environment } from '../../settings.ts'
@@ -17,8 +17,8 @@ export async function cacheShow({ output }: Context): Promise<void> {
     facts([
       ['directory', directory],
       ['files', String(entries.length)],
-      ['holds', bytes(heldBytes)],
-      ['at most', maxBytes === 0 ? 'nothing: it is switched off' : bytes(maxBytes)],
+      ['used', bytes(heldBytes)],
+      ['limit', maxBytes === 0 ? 'disabled' : bytes(maxBytes)],
     ]),
   )
 }
@@ -26,7 +26,7 @@ export async function cacheShow({ output }: Context): Promise<void> {
 export async function cacheClear({ output }: Context): Promise<void> {
   const directory = cacheRoot(environment())
   const problem = await findProblem(directory)
-  if (problem) throw new Complaint('failed', `${directory}: ${problem}`)
+  if (problem) throw new CliError('failed', `${directory}: ${problem}`)
   const entries = await listEntries(directory)
   await rm(directory, { recursive: true, force: true })
   const freedBytes = entries.reduce((sum, { size }) => sum + size, 0)

@@ -4,7 +4,7 @@ import { statfs } from 'node:fs/promises'
 import { VersionSchema, type Version } from '#gen/modelkeep/metadata/v1/version_pb.ts'
 import type { Cache } from '../../cache/cache.ts'
 import { openCache, type CacheOptions } from '../../cache/settings.ts'
-import { Complaint } from '../../terminal/cli-error.ts'
+import { CliError } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import type { LaneChoice } from '../../transfer/choices.ts'
 import type { Lanes } from '../../transfer/lanes.ts'
@@ -72,7 +72,7 @@ async function refuseFullDisk({ partial }: Places, needed: number): Promise<void
   const { bavail, bsize } = await statfs(dirname(partial))
   // What an earlier pull left counts twice here: only the hopeless is refused.
   if (bavail * bsize >= needed / 2 || needed < 2 ** 30) return
-  throw new Complaint('failed', `the disk has ${bytes(bavail * bsize)} left, the version has ${bytes(needed)}`)
+  throw new CliError('failed', `disk has ${bytes(bavail * bsize)} free, but the version needs ${bytes(needed)}`)
 }
 
 interface Pulled extends Fetched {
@@ -90,7 +90,7 @@ function report({ output }: Context, { version, places, changed, ...fetched }: P
   }
   const cached = fetched.cachedBytes > 0 ? `, ${bytes(fetched.cachedBytes)} from the cache` : ''
   output.write(
-    changed ? `pulled ${versionName(version)} to ${target}` : `${target} holds ${versionName(version)} already`,
+    changed ? `pulled ${versionName(version)} to ${target}` : `${target} already holds ${versionName(version)}`,
   )
   output.write(
     facts([

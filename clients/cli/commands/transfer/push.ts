@@ -3,7 +3,7 @@ import { equals } from '@bufbuild/protobuf'
 import { readFile } from 'node:fs/promises'
 import { VersionFactsSchema, type VersionFacts } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
 import { VersionSchema, type Version } from '#gen/modelkeep/metadata/v1/version_pb.ts'
-import { complainUsage } from '../../terminal/cli-error.ts'
+import { failUsage } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { splitPair } from '../../arguments/facts.ts'
 import type { LaneChoice } from '../../transfer/choices.ts'
@@ -55,7 +55,7 @@ export async function push(context: Context, path: string, model: string, option
     const move = moveAlias(context, { namespace, model: name, alias }, version.number, { reason })
     // The version stays, whatever becomes of its aliases.
     move.catch(() => {
-      context.note(`${pushedText(version, created)}, and did not get to set ${alias}`)
+      context.note(`${pushedText(version, created)}, but alias ${alias} was not set`)
       for (const warning of warnings) context.note(warning)
     })
     moved.push(await move)
@@ -70,11 +70,11 @@ interface Target {
 
 function parseTarget(text: string, defaultNamespace: string): Target {
   const ref = parseRef(text, defaultNamespace)
-  if ('id' in ref) complainUsage('push needs the name of a model, not a UUID')
+  if ('id' in ref) failUsage('push needs a model name, not a UUID')
   if (ref.selector) {
-    complainUsage(
-      `«${text}»: the registry gives the number; push to the model: ${ref.model}`,
-      'An alias is set with --alias.',
+    failUsage(
+      `"${text}" names a version; push to the model ${ref.model}, the registry assigns the number`,
+      'Set an alias with --alias.',
     )
   }
   return ref
@@ -123,7 +123,7 @@ async function send(context: Context, lanes: Lanes, { target, files, semver }: T
 }
 
 function pushedText(version: Version, created: boolean): string {
-  return `${created ? 'pushed' : 'already there as'} ${versionName(version)}`
+  return `${created ? 'pushed' : 'already registered as'} ${versionName(version)}`
 }
 
 interface Outcome {
@@ -145,7 +145,7 @@ function report(context: Context, { version, created, sent, warnings, aliases }:
       ['id', version.id],
       ['digest', version.digest],
       ['files', `${version.fileCount}, ${bytes(version.sizeBytes)}`],
-      ['sent', `${bytes(sentBytes)}${existingBytes > 0 ? `, ${bytes(existingBytes)} were there already` : ''}`],
+      ['sent', `${bytes(sentBytes)}${existingBytes > 0 ? `, ${bytes(existingBytes)} already stored` : ''}`],
       ['aliases', aliases.join(', ')],
     ]),
   )
@@ -161,7 +161,7 @@ function differences(version: Version, semver: string, given: VersionFacts | und
   }
   if (given && !equals(VersionFactsSchema, given, version.facts ?? given)) {
     warnings.push(
-      'The facts given now differ from those it was registered with, and were dropped: facts never change. See: modelkeep show',
+      'The given facts differ from the registered ones and were ignored, because facts never change. See: modelkeep show',
     )
   }
   return warnings
