@@ -34,7 +34,7 @@ async function run(argv: string[]): Promise<void> {
   const count = positionals.length
   if (command === 'verify' && count === 2) return print(await verifyFile(first, await readTrust(trust)))
   if (command === 'consistency' && count === 3) return print(await verifyFiles(first, second, await readTrust(trust)))
-  if (command !== 'monitor' || count !== 2 || state === undefined) failUsage('what shall be done?', USAGE)
+  if (command !== 'monitor' || count !== 2 || state === undefined) failUsage('arguments match no command', USAGE)
   const { 'stale-after': staleAfter, ...rest } = values
   const options = { ...rest, state, ...(staleAfter !== undefined && { staleAfter }) }
   await watchLog(first, options, print, (line) => console.error(line), new AbortController().signal)

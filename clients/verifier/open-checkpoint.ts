@@ -15,11 +15,11 @@ export interface Trust {
 /** What one of the keys has signed: a checkpoint of its own log, or Tampered is thrown. */
 export function openCheckpoint(note: string, { name, keys, policy }: Trust): Checkpoint {
   const opened = openNoteWithAny(note, keys)
-  if (opened === undefined) throw new Tampered(`the checkpoint is not signed by the key of ${name}`)
+  if (opened === undefined) throw new Tampered(`checkpoint is not signed by a key of ${name}`)
   const checkpoint = findCheckpoint(opened.text)
-  if (checkpoint?.origin !== name) throw new Tampered(`what is signed is no checkpoint of ${name}`)
+  if (checkpoint?.origin !== name) throw new Tampered(`signed note is not a checkpoint of ${name}`)
   const forged = policy && checkPolicy(note, policy).forged
-  if (forged && forged.length > 0) throw new Tampered(`the cosignature of witness ${forged[0]} is forged`)
+  if (forged && forged.length > 0) throw new Tampered(`cosignature of witness ${forged[0]} is forged`)
   return checkpoint
 }
 
@@ -28,8 +28,6 @@ export function requireQuorum(note: string, { policy }: Trust): void {
   if (!policy) return
   const { isQuorum, times } = checkPolicy(note, policy)
   if (isQuorum) return
-  const cosigned = times.size === 0 ? 'nobody' : [...times.keys()].join(', ')
-  throw new Unmet(
-    `the policy asks for more cosignatures than the checkpoint has: ${cosigned} of its witnesses cosigned`,
-  )
+  const cosigned = times.size === 0 ? 'no witness' : [...times.keys()].join(', ')
+  throw new Unmet(`checkpoint has too few cosignatures for the policy: cosigned by ${cosigned}`)
 }

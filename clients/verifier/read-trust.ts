@@ -18,10 +18,10 @@ export async function readTrust(options: TrustOptions): Promise<Trust> {
   const keys = given.length > 0 ? given : (policy?.logs ?? [])
   const [first] = keys
   if (!first) {
-    failUsage("the log's public key is missing", 'Give it with --key, or as a line «log VKEY» in the file of --policy')
+    failUsage('public key of the log is missing', 'Pass it with --key, or as a line "log VKEY" in the --policy file.')
   }
   const other = keys.find(({ name }) => name !== first.name)
-  if (other) failUsage(`the keys are of two logs, ${first.name} and ${other.name}`)
+  if (other) failUsage(`keys belong to two logs, ${first.name} and ${other.name}`)
   return { name: first.name, keys, policy }
 }
 
@@ -30,17 +30,20 @@ async function readKeys(key: string): Promise<Verifier[]> {
   const keys = text.split('\n').filter((line) => line.trim() !== '')
   const verifiers = keys.map((line) => findVerifier(line))
   if (verifiers.length === 0 || verifiers.includes(undefined)) {
-    failUsage(`--key «${key}» is neither a public key nor a file with one`, 'It looks like name+12345678+AZ…=')
+    failUsage(`--key "${key}" is neither a public key nor a file with one`, 'A key looks like name+12345678+AZ…=.')
   }
   return verifiers as Verifier[]
 }
 
 async function readPolicy(file: string): Promise<Policy> {
-  const text = await readFile(file, 'utf8').catch(() => failUsage(`--policy «${file}» cannot be read`))
+  const text = await readFile(file, 'utf8').catch(() => failUsage(`--policy "${file}" cannot be read`))
   try {
     return parsePolicy(text)
   } catch (error) {
     if (!(error instanceof PolicyError)) throw error
-    failUsage(`--policy «${file}» is no policy: ${error.message}`, 'Its form is that of c2sp.org/tlog-policy')
+    failUsage(
+      `--policy "${file}" is not a valid policy: ${error.message}`,
+      'The format is that of c2sp.org/tlog-policy.',
+    )
   }
 }

@@ -16,12 +16,10 @@ export function verifyContinued(old: Checkpoint, text: string, trust: Trust): Ch
     return newer
   }
   if (!file) {
-    throw new Unusable(
-      `it is a checkpoint of ${newer.size} entries and does not prove that it continues the one of ${old.size}`,
-    )
+    throw new Unusable(`the checkpoint of ${newer.size} entries has no proof that it continues the one of ${old.size}`)
   }
   if (file.oldSize !== old.size) {
-    throw new Unusable(`it proves what continues the tree of ${file.oldSize} entries, and the old one has ${old.size}`)
+    throw new Unusable(`the proof starts at ${file.oldSize} entries, but the older checkpoint covers ${old.size}`)
   }
   const claim = { oldSize: old.size, newSize: newer.size, oldRoot: old.root, newRoot: newer.root, proof: file.hashes }
   if (!verifyConsistency(claim)) {
@@ -33,8 +31,8 @@ export function verifyContinued(old: Checkpoint, text: string, trust: Trust): Ch
 export function requireNotShrunk(old: Checkpoint, newer: Checkpoint): void {
   if (newer.size >= old.size) return
   throw new Tampered(
-    `the newer checkpoint is of ${newer.size} entries, the older one of ${old.size}: the log was rolled back, or the ` +
-      'two are in the wrong order',
+    `the newer checkpoint covers ${newer.size} entries, the older one ${old.size}: the log was rolled back, or the ` +
+      'two files are in the wrong order',
   )
 }
 
@@ -42,7 +40,7 @@ export function requireNotShrunk(old: Checkpoint, newer: Checkpoint): void {
 export function requireRoot(old: Checkpoint, root: Buffer): void {
   if (root.equals(old.root)) return
   throw new Tampered(
-    `its first ${old.size} entries have the root ${root.toString('base64')}, but ${old.root.toString('base64')} was ` +
+    `the first ${old.size} entries have root ${root.toString('base64')}, but ${old.root.toString('base64')} was ` +
       'signed before: the log was forked',
   )
 }

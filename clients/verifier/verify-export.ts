@@ -31,7 +31,7 @@ const THREADS_FROM = 50_000n
 export async function verifyExport(chunks: AsyncIterable<Buffer>, trust: Trust, oldSize?: bigint): Promise<Verified> {
   const parts = splitParts(chunks)
   const first = await parts.next()
-  if (first.done) throw new Unusable('it is empty')
+  if (first.done) throw new Unusable('the file is empty')
   const { checkpoint, note, terms } = readHeader(first.value, trust)
   const joined = new JoinedParts(terms, oldSize)
   const checker = (checkpoint.size < THREADS_FROM ? checkHere : checkInThreads)(terms)
@@ -64,7 +64,7 @@ export async function verifyExport(chunks: AsyncIterable<Buffer>, trust: Trust, 
 
 function readHeader(line: Buffer, trust: Trust): { note: string; checkpoint: Checkpoint; terms: Terms } {
   const header = findHeader(line.toString())
-  if (header === undefined) throw new Unusable('its first line is not that of an export')
+  if (header === undefined) throw new Unusable('the first line is not an export header')
   try {
     const checkpoint = openCheckpoint(header.checkpoint, trust)
     const terms = { size: Number(checkpoint.size), hasOpenings: header.hasOpenings }
@@ -167,13 +167,15 @@ function raise({ name, message }: NonNullable<Part['wrong']>): never {
 
 function requireSize(count: number, size: bigint): void {
   if (count >= size) return
-  throw new Tampered(`it ends after entry ${count - 1}, but the checkpoint is of ${size} entries: the last are missing`)
+  throw new Tampered(
+    `the export ends after entry ${count - 1}, but the checkpoint covers ${size} entries: the last entries are missing`,
+  )
 }
 
 function requireRoot(count: number, derived: Buffer, root: Buffer): void {
   if (derived.equals(root)) return
   throw new Tampered(
-    `the root of its ${count} entries is ${derived.toString('base64')}, but ${root.toString('base64')} was ` +
+    `the root of the ${count} entries is ${derived.toString('base64')}, but ${root.toString('base64')} was ` +
       'signed: entries were changed together with their hashes',
   )
 }

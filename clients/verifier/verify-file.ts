@@ -34,9 +34,7 @@ export async function verifyFiles(oldFile: string, newFile: string, trust: Trust
   const old = await judged(oldFile, () => readState(oldFile, trust))
   const newer = await judged(newFile, () => continueState(old, newFile, trust))
   const { origin } = newer
-  const lines = [
-    `consistent: the ${newer.size} entries of ${origin} begin with the ${old.size} that were signed before`,
-  ]
+  const lines = [`consistent: the ${newer.size} entries of ${origin} begin with the ${old.size} entries signed before`]
   const document = { origin, oldSize: String(old.size), size: String(newer.size), root: newer.root.toString('base64') }
   return { lines, document }
 }
@@ -100,9 +98,9 @@ async function checkExport(file: string, trust: Trust): Promise<Report> {
   const counts = [...producers].map(([name, sequence]): [string, string] => [name, String(sequence)])
   const lines = [
     `verified: ${size} entries of ${origin}, root ${root}`,
-    `events without a gap: ${counts.map((count) => count.join(' ')).join(', ')}`,
-    `private values: ${values.shown} as committed, ${values.erased} erased`,
-    `rules kept: ${replayed.events} changes of models, versions, aliases, gates, promotions, roles and tokens were replayed`,
+    `events without gaps: ${counts.map((count) => count.join(' ')).join(', ')}`,
+    `private values: ${values.shown} match their commitments, ${values.erased} erased`,
+    `rules kept: replayed ${replayed.events} changes of models, versions, aliases, gates, promotions, roles and tokens`,
     ...tellMoves(replayed),
   ]
   const found = { shown: String(values.shown), erased: String(values.erased) }
@@ -124,9 +122,9 @@ async function checkExport(file: string, trust: Trust): Promise<Report> {
 /** How guarded aliases moved. */
 function tellMoves({ promotions, forced }: Replayed): string[] {
   if (promotions + forced.length === 0) return []
-  const moved = `aliases moved: ${promotions} times by promotions, ${forced.length} times past their gates`
+  const moved = `alias moves: ${promotions} by promotion, ${forced.length} past gates`
   const more = forced.length > SHOWN ? [`  and ${forced.length - SHOWN} more`] : []
-  return [moved, ...forced.slice(0, SHOWN).map((move) => `  past its gates: ${move}`), ...more]
+  return [moved, ...forced.slice(0, SHOWN).map((move) => `  past gates: ${move}`), ...more]
 }
 
 async function checkProof(file: string, trust: Trust): Promise<Report> {
@@ -137,7 +135,7 @@ async function checkProof(file: string, trust: Trust): Promise<Report> {
   if (values) verifyValues(Number(index), leaf, values)
   const { origin, size } = checkpoint
   const lines = [`verified: ${name}.json is entry ${index} of the ${size} entries of ${origin}`]
-  if (values) lines.push(`${name}.values has what the entry commits to`)
+  if (values) lines.push(`${name}.values matches the commitments of the entry`)
   return { lines, document: { origin, index: String(index), size: String(size) } }
 }
 
@@ -163,6 +161,6 @@ async function continueState(old: Checkpoint, file: string, trust: Trust): Promi
 /** The signed checkpoint in a file: alone, or at the end of a proof. */
 function findNote(text: string): string {
   const note = findProof(text)?.checkpoint ?? findConsistency(text)?.checkpoint ?? text
-  if (!findCheckpoint(splitNote(note)?.text ?? '')) throw new Unusable('it is neither an export nor a checkpoint')
+  if (!findCheckpoint(splitNote(note)?.text ?? '')) throw new Unusable('the file is neither an export nor a checkpoint')
   return note
 }

@@ -13,11 +13,11 @@ import { Tampered, Unusable } from './verdict.ts'
 /** `leaf`: the entry's stored bytes. Throws Tampered, Unusable or Unmet. */
 export function verifyProof(text: string, leaf: Uint8Array, trust: Trust): { index: bigint; checkpoint: Checkpoint } {
   const file = findProof(text)
-  if (!file) throw new Unusable('it is not a proof file')
+  if (!file) throw new Unusable('the file is not a proof')
   const checkpoint = openCheckpoint(file.checkpoint, trust)
   const { size, root } = checkpoint
   if (!verifyInclusion({ index: file.index, size, root, leafHash: hashLeaf(leaf), proof: file.hashes })) {
-    throw new Tampered(`the event is not entry ${file.index} of the log of ${size} entries that was signed`)
+    throw new Tampered(`the event is not entry ${file.index} of the signed log of ${size} entries`)
   }
   requireQuorum(file.checkpoint, trust)
   return { index: file.index, checkpoint }
@@ -29,7 +29,7 @@ export function verifyValues(index: number, leaf: Buffer, values: Buffer): void 
   openings.entry(index, readEvent(leaf))
   for (const line of linesOf(values)) {
     const opening = findOpeningLine(line)
-    if (!opening) throw new Tampered('the private values are not as they were written')
+    if (!opening) throw new Tampered('the private values are malformed')
     openings.open(opening)
   }
   openings.finish()

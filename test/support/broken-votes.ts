@@ -3,26 +3,26 @@ import { role, SERVER, type Told } from './governed.ts'
 import { approve, ASKED, BOTH, close, gate, GATED, met, PEOPLE, request } from './promoted.ts'
 
 export const BROKEN_VOTES: [string, Told[]][] = [
-  ['alice had created the version', [...ASKED, approve('alice')]],
-  ['carol had asked for it', [role('carol', 'fraud', 'APPROVER'), ...ASKED, approve('carol')]],
-  ['erin had approved it already', [...ASKED, approve('erin'), approve('erin')]],
+  ['alice created the version', [...ASKED, approve('alice')]],
+  ['carol requested it', [role('carol', 'fraud', 'APPROVER'), ...ASKED, approve('carol')]],
+  ['erin had already approved it', [...ASKED, approve('erin'), approve('erin')]],
   [
-    'no gate counts what erin says',
+    'no gate counts approvals by erin',
     [...PEOPLE, gate('created', 'g', { approvers: BOTH.slice(1) }), request(), approve('erin')],
   ],
-  ['carol had asked for it', [role('carol', 'fraud', 'APPROVER'), ...ASKED, close('rejected', 'carol')]],
-  ['heidi, who showed no token', [...ASKED, approve('heidi', {}, { actor: { principal: 'heidi', method: 'none' } })]],
-  ['service:metadata, who showed no token', [...ASKED, approve('', {}, { actor: SERVER })]],
+  ['carol requested it', [role('carol', 'fraud', 'APPROVER'), ...ASKED, close('rejected', 'carol')]],
+  ['heidi without a token', [...ASKED, approve('heidi', {}, { actor: { principal: 'heidi', method: 'none' } })]],
+  ['service:metadata without a token', [...ASKED, approve('', {}, { actor: SERVER })]],
   [
-    'erin had no role for it: APPROVER on fraud',
+    'erin lacked the role APPROVER on fraud',
     [...GATED, role('erin', 'fraud', 'CONTRIBUTOR'), request(), approve('erin', {}, { minute: 5 })],
   ],
   [
-    'erin had no role for it: APPROVER on fraud',
+    'erin lacked the role APPROVER on fraud',
     [...GATED, role('erin', 'fraud', 'CONTRIBUTOR'), request(), close('rejected', 'erin', {}, { minute: 5 })],
   ],
   [
-    'it is of revision 1 of the gate fraud/g, which was at 2',
+    'gate fraud/g is listed at revision 1, but was at 2',
     [...GATED, gate('updated', 'g', { revision: 2 }), request({ gates: [met('g', 2)] }), approve('erin')],
   ],
 ]

@@ -90,8 +90,8 @@ function* weaken(line: string): Iterable<string> {
 
 /** Weakened replays that come to the same verdict on every log, with the reason. */
 const EQUIVALENT: Record<string, string> = {
-  'promotions.ts: if (how) return `it was ${how} before` -> ':
-    'the line only chooses the words: a promotion that has ended is refused as one that was never requested',
+  'promotions.ts: if (how) return `it was already ${how}` -> ':
+    'the line only chooses the words: a promotion that has ended is rejected as one that was never requested',
   "replay.ts: 'promotion.expired.v1': { needs: 'CONTRIBUTOR', -> needs: 'READER',":
     'guarded twice: expirePromotion refuses everybody but the service, which needs no role',
   'replay.ts: state.applied = undefined -> ':

@@ -31,7 +31,7 @@ test.each([...ENTITLED, ...OF_SERVICE])('accepts $text', ({ events }) => {
 
 test.each(UNENTITLED)('refuses $text', ({ type, events }) => {
   const place = `entry ${events.length - 1}, ${type} of `
-  const reason = type === 'promotion.expired.v1' ? 'only the service itself' : 'dana had no role for it'
+  const reason = type === 'promotion.expired.v1' ? 'only the service expires promotions' : 'dana lacked the role'
   const broken = brokenBy(events)
   expect(broken).toHaveLength(1)
   expect(broken[0]!.startsWith(place)).toBe(true)

@@ -24,8 +24,8 @@ test.each([...BROKEN, ...BROKEN_GATES, ...BROKEN_PROMOTIONS, ...BROKEN_VOTES])('
 
 test('it says which entry is meant, and does not list all of many', () => {
   expect(verdict(move(2, 1))).toBe(
-    'it is as it was signed, but a rule was broken:\n' +
-      '  entry 8, alias.moved.v1 of fraud/scorer@live: it was moved from 2, but pointed at 1',
+    'its signatures are valid, but a rule was broken:\n' +
+      '  entry 8, alias.moved.v1 of fraud/scorer@live: moved from 2, but the alias pointed at 1',
   )
   expect(verdict(...Array.from({ length: 15 }, () => move(7, 1)))).toMatch(
     /broken 15 times:(\n {2}entry .*){10}\n {2}and 5 more$/,
@@ -53,6 +53,6 @@ test('of an export whose details were erased it says which entry cannot be judge
   }
   const verdict = verifyExport(bytes(), { name: key.name, keys: [key], policy: undefined })
   await expect(verdict).rejects.toThrow(
-    'a rule was broken:\n  entry 8, alias.moved.v1 of fraud/scorer@live: it cannot be judged, as its details.to was erased',
+    'a rule was broken:\n  entry 8, alias.moved.v1 of fraud/scorer@live: cannot be verified, because details.to was erased',
   )
 })

@@ -152,7 +152,7 @@ test('tells a stale log with 8, a silent one with 6, and a state of another key 
   expect((await monitor({ staleAfter: '600' })).code).toBe(0)
   const before = new Date(Date.now() - 3_600_000)
   await utimes(state, before, before)
-  expect(await monitor({ staleAfter: '600' })).toMatchObject({ code: 8, err: expect.stringContaining('no newer') })
+  expect(await monitor({ staleAfter: '600' })).toMatchObject({ code: 8, err: expect.stringContaining('log is stale') })
   log.answers.delete('/checkpoint')
   expect((await monitor()).code).toBe(6)
   await writeFile(state, 'something else')
@@ -168,7 +168,7 @@ test('goes on looking, and ends when the log is forked', async () => {
   log.show(leaves(4))
   await expect.poll(() => readFile(state, 'utf8')).toContain(`${ORIGIN}\n4\n`)
   log.show(leaves(4, 'other'))
-  expect(await running).toMatchObject({ code: 7, err: expect.stringContaining('two different logs of 4') })
+  expect(await running).toMatchObject({ code: 7, err: expect.stringContaining('two different trees of 4') })
 })
 
 test('checks that an export or a proved checkpoint continues an older one', async () => {
@@ -179,7 +179,7 @@ test('checks that an export or a proved checkpoint continues an older one', asyn
     for (const second of [exportOf(note, content), proved]) {
       expect(await consistency(first, second)).toMatchObject({
         code: 0,
-        out: `consistent: the 9 entries of ${ORIGIN} begin with the 5 that were signed before`,
+        out: `consistent: the 9 entries of ${ORIGIN} begin with the 5 entries signed before`,
       })
     }
   }

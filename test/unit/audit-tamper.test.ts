@@ -205,17 +205,19 @@ test('it says what is wrong, and where', async () => {
     )
   const text = EXPORT.toString()
   expect(await messageOf(Buffer.from(text.replace(/alice(?!.*alice)/s, 'malic')))).toBe(
-    'line 6: entry 4 does not have its hash: one of the two was changed',
+    'line 6: entry 4 does not match its hash: one of the two was changed',
   )
   expect(await messageOf(joined(LINES.toSpliced(2, 1)))).toBe(
-    'line 3: here must be entry 1, not 2: entries are missing or moved',
+    'line 3: expected entry 1, found entry 2: entries are missing or moved',
   )
   expect(await messageOf(joined(LINES.slice(0, -1)))).toBe(
-    'it ends after entry 3, but the checkpoint is of 5 entries: the last are missing',
+    'the export ends after entry 3, but the checkpoint covers 5 entries: the last entries are missing',
   )
-  expect(await messageOf(gapped(0))).toBe('line 3: entry 1 is event 2 of metadata, after event 0: events are missing')
+  expect(await messageOf(gapped(0))).toBe(
+    'line 3: entry 1 is event 2 of metadata, but follows event 0: events are missing',
+  )
   expect(await messageOf(joined(linesOf(noteOf(LEAVES, { key: stranger }), LEAVES)))).toBe(
-    `line 1: the checkpoint is not signed by the key of ${ORIGIN}`,
+    `line 1: checkpoint is not signed by a key of ${ORIGIN}`,
   )
 })
 

@@ -42,37 +42,39 @@ test('an untouched one is verified, with the root of its beginning', async () =>
 
 test.each([1, 4, 10_000, ENTRIES])('a changed leaf on line %i + 1 is found there', async (line) => {
   await expect(verify(lines.with(line, edited(line)))).rejects.toThrow(
-    `line ${line + 1}: entry ${line - 1} does not have its hash: one of the two was changed`,
+    `line ${line + 1}: entry ${line - 1} does not match its hash: one of the two was changed`,
   )
 })
 
 test('of two changes the first is told, whichever is found first', async () => {
   const moved = lines.with(9000, lines[9001]!).with(9001, lines[9000]!)
-  await expect(verify(moved.with(8999, edited(8999)))).rejects.toThrow('line 9000: entry 8998 does not have its hash')
-  await expect(verify(moved.with(9005, edited(9005)))).rejects.toThrow('line 9001: here must be entry 8999, not 9000')
+  await expect(verify(moved.with(8999, edited(8999)))).rejects.toThrow('line 9000: entry 8998 does not match its hash')
+  await expect(verify(moved.with(9005, edited(9005)))).rejects.toThrow(
+    'line 9001: expected entry 8999, found entry 9000',
+  )
   await expect(verify(lines.slice(0, -1).with(8999, edited(8999)))).rejects.toThrow('line 9000: entry 8998')
   const without = [...lines.slice(0, 5001), ...lines.slice(15_001)].with(5010, edited(15_010))
-  await expect(verify(without)).rejects.toThrow('line 5002: here must be entry 5000, not 15000')
+  await expect(verify(without)).rejects.toThrow('line 5002: expected entry 5000, found entry 15000')
 })
 
 test('leaves that were changed with their hashes do not have the root', async () => {
   const other = exportOf(leaves.with(77, makeLeaf(78, { type: 'other.v1' })), { note: noteOf(leaves) })
   await expect(verify(other.toString().split('\n'))).rejects.toThrow('entries were changed together with their hashes')
-  await expect(verify([...lines.slice(0, ENTRIES), ''])).rejects.toThrow('the last are missing')
+  await expect(verify([...lines.slice(0, ENTRIES), ''])).rejects.toThrow('the last entries are missing')
 })
 
 test('parts that were left out or exchanged are missed where they should begin', async () => {
   const without = [...lines.slice(0, 5001), ...lines.slice(15_001)]
-  await expect(verify(without)).rejects.toThrow('line 5002: here must be entry 5000, not 15000')
+  await expect(verify(without)).rejects.toThrow('line 5002: expected entry 5000, found entry 15000')
   const exchanged = [...lines.slice(0, 5001), ...lines.slice(10_001, 15_001), ...lines.slice(5001, 10_001)]
-  await expect(verify([...exchanged, ...lines.slice(15_001)])).rejects.toThrow('line 5002: here must be entry 5000')
+  await expect(verify([...exchanged, ...lines.slice(15_001)])).rejects.toThrow('line 5002: expected entry 5000')
 })
 
 test('a sequence that has a gap between two parts is found where it goes on', async () => {
   const gapped = leaves.map((leaf, at) => (at === 18_000 ? makeLeaf(7, { producer: 'artifact' }) : leaf))
   const text = exportOf([makeLeaf(1, { producer: 'artifact' }), ...gapped]).toString()
   await expect(verify(text.split('\n'))).rejects.toThrow(
-    'line 18003: entry 18001 is event 7 of artifact, after event 1',
+    'line 18003: entry 18001 is event 7 of artifact, but follows event 1',
   )
 })
 
@@ -88,9 +90,9 @@ test('an erasure that is told far behind is accepted, and nothing else', async (
   const shown = formatOpening(10, 'reason', told.salt, told.value)
   const of = (bytes: Buffer) => verify(bytes.toString().split('\n'))
   expect((await of(withEnd(redaction(['reason']), erased))).values).toEqual({ shown: 0, erased: 1 })
-  const still = `line ${ENTRIES + 3}: entry ${ENTRIES} tells of the erasure of 10 reason, which is still there`
+  const still = `line ${ENTRIES + 3}: entry ${ENTRIES} records the erasure of "reason" of entry 10, but the export still contains it`
   await expect(of(withEnd(redaction(['reason']), shown))).rejects.toThrow(still)
-  const untold = `entry ${ENTRIES} does not tell of the erasure of 10 reason`
+  const untold = `entry ${ENTRIES} does not record the erasure of "reason" of entry 10`
   await expect(of(withEnd(redaction([]), erased))).rejects.toThrow(untold)
   await expect(of(withEnd(redaction(['reason']), erased, ENTRIES))).rejects.toThrow(Unmet)
 })

@@ -1,12 +1,12 @@
 // Whether the log tells of all that was erased, and of nothing else; and whether it might be: nothing that a legal hold
 // kept, and nothing expired before its time.
 import type { LeafEvent } from './event.ts'
-import { fieldsOf, pick, show, textOf, timeOf, type Fields } from './values.ts'
+import { fieldsOf, pick, show, textOf, timeOf, valueName, type Fields } from './values.ts'
 import { Tampered, Unmet } from '../verdict.ts'
 
 /** A value that is missing from an export. */
 export interface ErasedValue {
-  /** `12 reason`. */
+  /** As `valueName` formats it. */
   name: string
   /** The entry that must tell of it. */
   by: number
@@ -90,18 +90,18 @@ export function watchErasures(complain: (wrong: string) => void): Erasures {
       if (type === 'hold.released.v1') holds.delete(id)
       for (const erased of missing) {
         const wrong = findHold(erased.of, holds) ?? findHaste(erased.of, told)
-        if (wrong) complain(`entry ${index}, the erasure of ${erased.name}: ${wrong}`)
+        if (wrong) complain(`entry ${index}, erasure of ${erased.name}: ${wrong}`)
       }
     },
     finish(size) {
       const beyond: string[] = []
       for (const [index, values] of expected) {
         const names = values.map(({ name }) => name).join(', ')
-        if (index < size) throw new Tampered(`entry ${index} does not tell of the erasure of ${names}`)
+        if (index < size) throw new Tampered(`entry ${index} does not record the erasure of ${names}`)
         beyond.push(names)
       }
       if (beyond.length === 0) return
-      throw new Unmet(`the erasure of ${beyond.join(', ')} is told after its last entry: export the log again`)
+      throw new Unmet(`the erasure of ${beyond.join(', ')} is recorded after the last entry; export the log again`)
     },
   }
 }
@@ -112,7 +112,7 @@ function findHold(bearer: Bearer, holds: Map<string, Hold>): string | undefined 
       namespace === '*' ||
       (namespace !== '' && namespace === bearer.namespace) ||
       (resourceId !== '' && resourceId === bearer.id)
-    if (isHeld) return `the legal hold ${id} kept it`
+    if (isHeld) return `legal hold ${id} protected it`
   }
   return undefined
 }
@@ -121,10 +121,10 @@ function findHaste(bearer: Bearer, { type, details, recorded }: Told): string | 
   if (type !== 'values.expired.v1') return undefined
   const retentionClass = textOf(details['retentionClass'])
   if (retentionClass === '' || bearer.retentionClass !== retentionClass)
-    return `it is not of the class ${retentionClass}`
+    return `its retention class is not ${retentionClass}`
   const seconds = Number(show(details['seconds']))
   const isOver = seconds > 0 && recorded - bearer.recorded >= seconds * 1000
-  return isOver ? undefined : `its ${seconds} seconds were not over`
+  return isOver ? undefined : `its retention of ${seconds} seconds had not passed`
 }
 
 /** An event of an erasure tells of exactly those values that are missing because of it. */
@@ -133,9 +133,10 @@ function requireTold(index: number, told: Told, missing: readonly ErasedValue[])
   if (!erased && missing.length === 0) return
   const names = new Set(missing.map(({ name }) => name))
   const untold = missing.find(({ name }) => !erased?.has(name))
-  if (untold) throw new Tampered(`entry ${index} does not tell of the erasure of ${untold.name}`)
+  if (untold) throw new Tampered(`entry ${index} does not record the erasure of ${untold.name}`)
   const shown = [...(erased ?? [])].find((name) => !names.has(name))
-  if (shown !== undefined) throw new Tampered(`entry ${index} tells of the erasure of ${shown}, which is still there`)
+  if (shown !== undefined)
+    throw new Tampered(`entry ${index} records the erasure of ${shown}, but the export still contains it`)
 }
 
 /** Undefined where it tells of none. */
@@ -147,5 +148,5 @@ function erasedBy({ type, details }: Told): Set<string> | undefined {
 }
 
 function namesOf(index: string, fields: unknown): string[] {
-  return Array.isArray(fields) ? fields.map((field) => `${index} ${textOf(field)}`) : []
+  return Array.isArray(fields) ? fields.map((field) => valueName(index, textOf(field))) : []
 }

@@ -106,7 +106,7 @@ class Look {
 
   #addOpening(line: Line): void {
     const opening = this.#terms.hasOpenings ? findOpeningLine(line) : undefined
-    if (!opening) throw new Tampered('it is not a private value as the export writes them')
+    if (!opening) throw new Tampered('not a well-formed private value')
     this.#openings.open(opening)
     if ('value' in opening.opening) putBack(this.#event, opening.field, opening.opening.value)
     else this.#erased.push(opening.field)
@@ -114,14 +114,14 @@ class Look {
 
   #addEntry(line: Line): void {
     const entry = findEntryLine(line)
-    if (!entry) throw new Tampered('it is not an entry as the export writes them')
+    if (!entry) throw new Tampered('not a well-formed entry')
     if (this.#from === -1) this.#from = this.#next = Number(entry.index)
     const index = this.#next
     requireNext(entry.index, index, this.#terms.size)
     this.#addHash(hashLeafBase64(entry.leaf), entry.hash, index)
     const event = readEvent(entry.leafText)
     if (event.commitments && !this.#terms.hasOpenings) {
-      throw new Unusable(`entry ${index} has private values, which an export of the first format leaves out`)
+      throw new Unusable(`entry ${index} has private values, which export format v1 leaves out`)
     }
     this.#countSequence(event, index)
     noteTime(this.#times, index, event)
@@ -142,7 +142,7 @@ class Look {
 
   #addHash(own: string, told: string, index: number): void {
     if (own !== told) {
-      throw new Tampered(`entry ${index} does not have its hash: one of the two was changed`)
+      throw new Tampered(`entry ${index} does not match its hash: one of the two was changed`)
     }
     const at = (index - this.#from) * HASH_BYTES
     if (at === this.#hashes.length) {
@@ -165,13 +165,15 @@ class Look {
 /** `index`: as it is told. */
 export function requireNext(index: string | number, next: number, size: number): void {
   if (String(index) !== String(next)) {
-    throw new Tampered(`here must be entry ${next}, not ${index}: entries are missing or moved`)
+    throw new Tampered(`expected entry ${next}, found entry ${index}: entries are missing or moved`)
   }
-  if (next >= size) throw new Tampered(`entry ${next} is beyond the checkpoint, which is of ${size} entries`)
+  if (next >= size) throw new Tampered(`entry ${next} is beyond the checkpoint, which covers ${size} entries`)
 }
 
 /** The sequence as a number. `last`: the one before it. */
 export function requireFollowing(sequence: string, last: number, producer: string, index: number): number {
   if (sequence === String(last + 1)) return last + 1
-  throw new Tampered(`entry ${index} is event ${sequence} of ${producer}, after event ${last}: events are missing`)
+  throw new Tampered(
+    `entry ${index} is event ${sequence} of ${producer}, but follows event ${last}: events are missing`,
+  )
 }

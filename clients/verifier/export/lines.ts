@@ -27,12 +27,12 @@ export async function* splitParts(chunks: AsyncIterable<Buffer>): AsyncGenerator
     }
     pieces.push(chunk.subarray(begin))
     length += chunk.length - begin
-    if (length > MAX_LINE_BYTES) throw new Unusable('it has lines that are too long for an export')
+    if (length > MAX_LINE_BYTES) throw new Unusable('a line is too long for an export')
   }
   const rest = join(pieces)
   const end = isFirst ? 0 : rest.lastIndexOf(NEWLINE) + 1
   if (end > 0) yield rest.subarray(0, end)
-  if (rest.length > end) throw new Tampered('it ends in the middle of a line')
+  if (rest.length > end) throw new Tampered('the export ends in the middle of a line')
 }
 
 /** Where the part ends that has `length` bytes before `begin`; 0 where it goes on. */

@@ -3,6 +3,7 @@ import { hash } from 'node:crypto'
 import { bearerOf, type ErasedValue } from './erasures.ts'
 import type { LeafEvent } from './event.ts'
 import type { OpeningLine } from './export-file.ts'
+import { valueName } from './values.ts'
 import { Tampered } from '../verdict.ts'
 
 export interface Openings {
@@ -28,7 +29,7 @@ export function checkOpenings(): Openings {
 
   const requireNone = (): void => {
     const [next] = awaited
-    if (next) throw new Tampered(`what entry ${current} commits to as ${next[0]} is missing, and no erasure is told`)
+    if (next) throw new Tampered(`${valueName(current, next[0])} is missing, and no erasure is recorded`)
   }
   return {
     erased,
@@ -44,16 +45,17 @@ export function checkOpenings(): Openings {
     open({ index, field, opening }) {
       const [next] = awaited
       if (index !== String(current) || field !== next?.[0]) {
-        throw new Tampered(`entry ${current} commits to no ${field} here: values are missing or moved`)
+        throw new Tampered(`entry ${current} does not commit to "${field}" here: values are missing or moved`)
       }
       awaited = awaited.length === 1 ? NONE : awaited.slice(1)
       if ('redactIndex' in opening) {
         const by = Number(opening.redactIndex)
-        if (by <= current) throw new Tampered(`${current} ${field} cannot have been erased by ${by}`)
-        erased.push({ name: `${current} ${field}`, by, of: bearerOf(of) })
+        if (by <= current)
+          throw new Tampered(`${valueName(current, field)} cannot be erased by entry ${by}, which is not later`)
+        erased.push({ name: valueName(current, field), by, of: bearerOf(of) })
       } else {
         shown += 1
-        requireCommitted(opening, next[1], `${field} of entry ${current}`)
+        requireCommitted(opening, next[1], valueName(current, field))
       }
     },
     finish() {
@@ -62,8 +64,8 @@ export function checkOpenings(): Openings {
   }
 }
 
-function requireCommitted(opening: { salt: Buffer; value: Buffer }, commitment: unknown, what: string): void {
-  if (commitTo(opening) !== commitment) throw new Tampered(`the ${what} is not what its leaf commits to`)
+function requireCommitted(opening: { salt: Buffer; value: Buffer }, commitment: unknown, name: string): void {
+  if (commitTo(opening) !== commitment) throw new Tampered(`${name} does not match its commitment`)
 }
 
 /** What is hashed is put together here, where it fits: there may be as many values as entries. */

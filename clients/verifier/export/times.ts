@@ -32,5 +32,5 @@ export function judgeTimes(before: string, { first, firstIndex, isFirstBound, wr
 }
 
 function describe(index: number, time: string): string {
-  return `entry ${index} was recorded at ${time}, before the one in front of it`
+  return `entry ${index} was recorded at ${time}, earlier than the entry before it`
 }

@@ -36,7 +36,12 @@ function isShallow(value: unknown, depth: number): boolean {
   return depth > 0 && Object.values(value).every((one) => isShallow(one, depth - 1))
 }
 
-/** For people. */
+/** Names a private value in a verdict: `"reason" of entry 10`. */
+export function valueName(index: number | string, field: string): string {
+  return `"${field}" of entry ${index}`
+}
+
+/** Formats a value for a verdict. */
 export function show(value: unknown): string {
   if (value === undefined) return 'nothing'
   return typeof value === 'string' ? value : JSON.stringify(value)

@@ -15,17 +15,17 @@ export async function lookAt(
   known: Checkpoint | undefined,
 ): Promise<Checkpoint> {
   const shown = openCheckpoint(note, trust)
-  if (shown.size > BigInt(Number.MAX_SAFE_INTEGER)) throw new Unusable('the log is too large')
+  if (shown.size > BigInt(Number.MAX_SAFE_INTEGER)) throw new Unusable('log is too large')
   if (!known || known.size === 0n) {
     await requireDerived(source, shown)
     return shown
   }
   if (shown.size < known.size) {
-    throw new Tampered(`it shows a checkpoint of ${shown.size} entries after one of ${known.size}: it was rolled back`)
+    throw new Tampered(`log shows a checkpoint of ${shown.size} entries after one of ${known.size}: it was rolled back`)
   }
   if (shown.size > known.size) await requireContinued(source, known, shown)
   else if (!shown.root.equals(known.root)) {
-    throw new Tampered(`it has signed two different logs of ${known.size} entries: it was forked`)
+    throw new Tampered(`log signed two different trees of ${known.size} entries: it was forked`)
   }
   return shown
 }
@@ -34,7 +34,7 @@ export async function lookAt(
 async function requireDerived(source: TileSource, { size, root }: Checkpoint): Promise<void> {
   const count = Number(size)
   const derived = count === 0 ? EMPTY_ROOT : (await readParts(source, [peaksOf(0, count)], count))[0]!
-  if (!derived.equals(root)) throw new Tampered(`its tiles are not those of the ${size} entries that were signed`)
+  if (!derived.equals(root)) throw new Tampered(`tiles of the log do not match its signed root of ${size} entries`)
 }
 
 async function requireContinued(source: TileSource, known: Checkpoint, shown: Checkpoint): Promise<void> {
@@ -42,8 +42,8 @@ async function requireContinued(source: TileSource, known: Checkpoint, shown: Ch
   const claim = { oldSize: known.size, newSize: shown.size, oldRoot: known.root, newRoot: shown.root, proof }
   if (verifyConsistency(claim)) return
   throw new Tampered(
-    `its checkpoint of ${shown.size} entries does not continue the one of ${known.size} that was verified before: it ` +
-      'was forked, or its tiles are not those that were signed',
+    `checkpoint of ${shown.size} entries does not continue the verified one of ${known.size}: the log was forked, or ` +
+      'its tiles do not match the signed root',
   )
 }
 

@@ -33,7 +33,7 @@ export async function look({ source, trust, stateFile, staleSeconds }: MonitorOp
   } catch (error) {
     if (!(error instanceof Tampered)) throw error
     await writeWhole(`${stateFile}.evidence`, note)
-    throw new Tampered(`${error.message} (what it showed is kept in ${stateFile}.evidence)`, { cause: error })
+    throw new Tampered(`${error.message} (evidence stored in ${stateFile}.evidence)`, { cause: error })
   }
   requireQuorum(note, trust)
   if (known?.checkpoint.size !== checkpoint.size) await writeWhole(stateFile, note)
@@ -53,14 +53,14 @@ async function readState(stateFile: string, trust: Trust): Promise<State | undef
     return { checkpoint: openCheckpoint(await readFile(stateFile, 'utf8'), trust), since }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw new Unusable(`the state file ${stateFile} is of no use (${(error as Error).message})`, { cause: error })
+    throw new Unusable(`state file ${stateFile} is unusable: ${(error as Error).message}`, { cause: error })
   }
 }
 
 function refuseStale({ checkpoint, since }: State, staleSeconds: number | undefined): void {
   const seconds = Math.floor((Date.now() - since) / 1000)
   if (staleSeconds === undefined || seconds < staleSeconds) return
-  throw new Unmet(`there is no newer checkpoint than that of ${checkpoint.size} entries for ${seconds} s`)
+  throw new Unmet(`log is stale: no checkpoint newer than that of ${checkpoint.size} entries for ${seconds} s`)
 }
 
 async function writeWhole(file: string, text: string): Promise<void> {

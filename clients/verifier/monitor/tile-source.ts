@@ -19,20 +19,20 @@ export function openTiles(address: string, token: string | undefined, stopping: 
     const { answer, body } = await read(`${address}${path}`, { headers, signal, redirect: 'error' }).catch(
       (error: Error) => {
         stopping.throwIfAborted()
-        throw new Unreachable(`nothing answers (${(error.cause as Error | undefined)?.message ?? error.message})`)
+        throw new Unreachable(`no answer (${(error.cause as Error | undefined)?.message ?? error.message})`)
       },
     )
     if (answer.status === 404) return undefined
     if ([401, 403].includes(answer.status)) {
-      throw new Unusable(`it wants another token than this (--token, MODELKEEP_TOKEN): ${body.toString().trim()}`)
+      throw new Unusable(`token is missing or not accepted (--token, MODELKEEP_TOKEN): ${body.toString().trim()}`)
     }
-    if (!answer.ok) throw new Unreachable(`GET ${path} answers ${answer.status}: ${body.toString().trim()}`)
+    if (!answer.ok) throw new Unreachable(`GET ${path} returned ${answer.status}: ${body.toString().trim()}`)
     return body
   }
   return {
     async checkpoint() {
       const note = await get('/checkpoint')
-      if (!note) throw new Unreachable('it has no checkpoint')
+      if (!note) throw new Unreachable('log has no checkpoint')
       return note.toString()
     },
     async tile(name, size) {
@@ -41,7 +41,7 @@ export function openTiles(address: string, token: string | undefined, stopping: 
       // A partial tile may have been removed for the full one.
       const hashes = (await get(path)) ?? (await get(formatTilePath(name, 256)))?.subarray(0, width * HASH_BYTES)
       if (hashes?.length !== width * HASH_BYTES) {
-        throw new Tampered(`it does not serve ${path}, which its checkpoint of ${size} entries covers`)
+        throw new Tampered(`log does not serve ${path}, which its checkpoint of ${size} entries covers`)
       }
       return { ...name, hashes }
     },

@@ -49,13 +49,13 @@ export async function watchLog(
 function reportOf({ checkpoint, grown }: Awaited<ReturnType<typeof look>>): Report {
   const { origin, size } = checkpoint
   const root = checkpoint.root.toString('base64')
-  const since = grown === undefined ? 'seen for the first time' : `${grown} more than at the look before`
+  const since = grown === undefined ? 'first check' : `${grown} new entries since the last check`
   const lines = [`verified: ${size} entries of ${origin}, root ${root}; ${since}`]
   return { lines, document: { origin, size: String(size), root, ...(grown !== undefined && { grown: String(grown) }) } }
 }
 
 function parseSeconds(text: string | undefined, option: string): number | undefined {
   if (text === undefined) return undefined
-  if (!/^[1-9][0-9]{0,8}$/.test(text)) failUsage(`${option} «${text}» must be a number of seconds`)
+  if (!/^[1-9][0-9]{0,8}$/.test(text)) failUsage(`${option} "${text}" is not a number of seconds`)
   return Number(text)
 }

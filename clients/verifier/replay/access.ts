@@ -65,13 +65,13 @@ export function isService({ principal, method }: Judged): boolean {
 export function judgeActor(event: Judged, need: Need, namespace: string, access: Access): string | undefined {
   const { principal, method, credentialId, time } = event
   const who = principal || 'nobody'
-  if (method !== 'token') return `it was done by ${who}, who showed no token`
+  if (method !== 'token') return `done by ${who} without a token`
   const token = access.tokens.get(credentialId)
-  if (token?.principal !== principal) return `it was done with a token that ${who} was not given`
-  if (time > Math.min(token.expires, token.revoked) + GRACE_MS) return `the token of ${who} had ended`
+  if (token?.principal !== principal) return `done with a token that was not issued to ${who}`
+  if (time > Math.min(token.expires, token.revoked) + GRACE_MS) return `the token of ${who} had expired or was revoked`
   const [role, place] = need === 'PLATFORM' ? (['ADMIN', EVERYWHERE] as const) : ([need, namespace] as const)
   if (holdsRole({ principal, role, namespace: place, time }, access)) return undefined
-  return `${who} had no role for it: ${need} on ${place} is needed`
+  return `${who} lacked the role ${need} on ${place}`
 }
 
 interface Holding {

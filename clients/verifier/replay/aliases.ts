@@ -17,7 +17,7 @@ export const forceAlias: Judge = (event, registry) => {
   const guards = guardsOver(event, registry)
   const wrong = applyMove(event, registry)
   if (wrong) return wrong
-  return guards.length === 0 ? 'no gate guarded it' : findUnlisted(event.details['gates'], guards)
+  return guards.length === 0 ? 'no gate guarded the alias' : findUnlisted(event.details['gates'], guards)
 }
 
 /** Every move begins where the move before has ended. */
@@ -30,16 +30,16 @@ function applyMove(event: Judged, registry: Registry): string | undefined {
   const number = typeof to === 'number' ? to : 0
   registry.aliases.set(key, { name, model: modelId, number, digest: afterDigest, movedAt: index })
   const model = registry.models.get(modelId)
-  if (!model) return 'its model was not there'
-  if (name !== `${model.name}@${aliasOf(name)}`) return `its model was ${model.name}`
+  if (!model) return 'its model did not exist'
+  if (name !== `${model.name}@${aliasOf(name)}`) return `its model was named ${model.name}`
   const was = before?.number ?? 0
-  if (from !== was) return `it was moved from ${show(from)}, but pointed at ${was}`
-  if (beforeDigest !== (before?.digest ?? '')) return `what it pointed at had the digest ${before?.digest ?? ''}`
-  if (to === 0) return was === 0 ? 'it was removed, but was not there' : undefined
+  if (from !== was) return `moved from ${show(from)}, but the alias pointed at ${was}`
+  if (beforeDigest !== (before?.digest ?? '')) return `the alias pointed at digest ${before?.digest ?? 'none'}`
+  if (to === 0) return was === 0 ? 'removed, but the alias did not exist' : undefined
   const version = model.versions.get(number)
-  if (!version) return `it was moved to version ${show(to)}, which was not there`
-  if (version.digest !== afterDigest) return `version ${number} had the digest ${version.digest}`
-  return digest === afterDigest ? undefined : `it was moved to ${afterDigest}, but is told of ${digest}`
+  if (!version) return `moved to version ${show(to)}, which did not exist`
+  if (version.digest !== afterDigest) return `version ${number} had digest ${version.digest}`
+  return digest === afterDigest ? undefined : `moved to ${afterDigest}, but the event names ${digest}`
 }
 
 function guardsOver({ name, details }: Judged, registry: Registry): Gate[] {
@@ -54,16 +54,16 @@ function findUngated(event: Judged, registry: Registry, guards: Gate[]): string 
   const id = details['promotion_id']
   if (id === undefined) {
     const names = guards.map((gate) => gate.name).join(', ')
-    return guards.length === 0 ? undefined : `it is guarded by ${names}, and no promotion moved it`
+    return guards.length === 0 ? undefined : `guarded by ${names}, but moved without a promotion`
   }
   const { applied } = registry
   if (applied?.id !== id)
-    return `the promotion ${textOf(id)} was not applied for it: ${describeEnd(textOf(id), registry)}`
+    return `promotion ${textOf(id)} was not applied for this move: ${describeEnd(textOf(id), registry)}`
   registry.applied = undefined
   const { modelId, alias, number, principal } = applied
-  if (event.principal !== principal) return `the promotion ${applied.id} was applied by ${principal}`
+  if (event.principal !== principal) return `promotion ${applied.id} was applied by ${principal}`
   const isSame = details['model_id'] === modelId && aliasOf(name) === alias && details['to'] === number
-  return isSame ? undefined : `the promotion ${applied.id} was for version ${number} as ${alias}`
+  return isSame ? undefined : `promotion ${applied.id} was for version ${number} as ${alias}`
 }
 
 /** `fraud/scorer@live` is named `live`. */

@@ -23,11 +23,11 @@ export const createGate: Judge = (event, registry) => {
   const others = gatesOf(registry, namespace)
   const gate = keep(event, registry)
   outdate(registry, namespace, gate)
-  if (others.some((other) => other.id === id)) return 'it was there already'
-  if (others.some((other) => other.name === name)) return `there was a gate ${name} already`
-  if (gate.revision !== 1) return `its first revision is 1, and not ${gate.revision}`
+  if (others.some((other) => other.id === id)) return 'it already existed'
+  if (others.some((other) => other.name === name)) return `gate ${name} already existed`
+  if (gate.revision !== 1) return `its first revision must be 1, not ${gate.revision}`
   const model = registry.models.get(gate.modelId)
-  if (gate.modelId !== '' && model?.namespace !== namespace) return 'its model was not there'
+  if (gate.modelId !== '' && model?.namespace !== namespace) return 'its model did not exist'
   return findUnread(event)
 }
 
@@ -35,7 +35,7 @@ export const updateGate: Judge = (event, registry) => {
   const before = registry.gates.get(event.namespace)?.get(event.id)
   const gate = keep(event, registry)
   outdate(registry, event.namespace, gate)
-  if (!before) return 'it was not there'
+  if (!before) return 'it did not exist'
   outdate(registry, event.namespace, before)
   return findJump(event, before) ?? findUnread(event)
 }
@@ -43,7 +43,7 @@ export const updateGate: Judge = (event, registry) => {
 export const deleteGate: Judge = (event, registry) => {
   const gates = registry.gates.get(event.namespace)
   const before = gates?.get(event.id)
-  if (!before) return 'it was not there'
+  if (!before) return 'it did not exist'
   gates!.delete(event.id)
   if (gates!.size === 0) registry.gates.delete(event.namespace)
   outdate(registry, event.namespace, before)
@@ -51,10 +51,12 @@ export const deleteGate: Judge = (event, registry) => {
 }
 
 function findJump({ name, details }: Judged, before: Gate): string | undefined {
-  if (name !== before.name) return `it was called ${before.name}`
+  if (name !== before.name) return `its name was ${before.name}`
   if (details['model_id'] !== before.modelId) return 'it guarded the aliases of another model'
   const next = before.revision + 1
-  return details['revision'] === next ? undefined : `its next revision is ${next}, and not ${show(details['revision'])}`
+  return details['revision'] === next
+    ? undefined
+    : `its next revision must be ${next}, not ${show(details['revision'])}`
 }
 
 function keep(event: Judged, { gates }: Registry): Gate {
@@ -90,7 +92,7 @@ function findUnread({ details }: Judged): string | undefined {
     Array.isArray(conditions) &&
     Array.isArray(approvers) &&
     approvers.every((principal) => typeof principal === 'string')
-  return isRead ? undefined : 'its rules are not written as those of a gate'
+  return isRead ? undefined : 'its gate rules are malformed'
 }
 
 export function countOf(value: unknown): number {
@@ -110,12 +112,12 @@ export function findUnlisted(list: unknown, guards: readonly Gate[]): string | u
   const listed = readList(list)
   for (const { id, name, revision } of guards) {
     const told = listed.find((entry) => entry['id'] === id)
-    if (!told) return `the gate ${name}, which guarded the alias, is missing from it`
+    if (!told) return `gate ${name} guarded the alias, but is not listed`
     if (told['revision'] !== revision) {
-      return `it is of revision ${show(told['revision'])} of the gate ${name}, which was at ${revision}`
+      return `gate ${name} is listed at revision ${show(told['revision'])}, but was at ${revision}`
     }
   }
-  return listed.length === guards.length ? undefined : 'it names a gate that did not guard the alias'
+  return listed.length === guards.length ? undefined : 'a listed gate did not guard the alias'
 }
 
 /** The same where each has the outcomes of its conditions. */
@@ -125,8 +127,8 @@ export function findUnmet(list: unknown, guards: readonly Gate[]): string | unde
     const told = listed.find((entry) => entry['id'] === id)?.['conditions']
     const outcomes = Array.isArray(told) ? told : []
     if (outcomes.length !== conditions)
-      return `of the ${conditions} conditions of the gate ${name} it tells of ${outcomes.length}`
-    if (outcomes.some((outcome) => outcome !== 'TRUE')) return `not all conditions of the gate ${name} were true`
+      return `${outcomes.length} of the ${conditions} conditions of gate ${name} are recorded`
+    if (outcomes.some((outcome) => outcome !== 'TRUE')) return `not all conditions of gate ${name} were true`
   }
   return undefined
 }

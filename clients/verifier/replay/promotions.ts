@@ -14,7 +14,7 @@ export const requestPromotion: Judge = (event, registry) => {
   const isKnown = registry.waiting.has(id) || registry.ended.has(id)
   const promotion = readPromotion(event, registry)
   registry.waiting.set(id, promotion)
-  if (isKnown) return 'it was there already'
+  if (isKnown) return 'it already existed'
   return findWrongRequest(event, promotion, registry)
 }
 
@@ -47,7 +47,7 @@ function findWrongRequest(event: Judged, promotion: Promotion, registry: Registr
   if (details['creator'] !== creator) return `the version was created by ${creator}`
   const guards = guardsOf(registry, promotion)
   const seconds = Math.min(...guards.map(({ expirySeconds }) => expirySeconds))
-  if (!(expires <= time + seconds * MS + GRACE_MS)) return 'it leaves approvers more time than its gates'
+  if (!(expires <= time + seconds * MS + GRACE_MS)) return 'it expires later than its gates allow'
   return findUnlisted(details['gates'], guards) ?? findUnmet(details['gates'], guards)
 }
 
@@ -55,15 +55,15 @@ function findWrongRequest(event: Judged, promotion: Promotion, registry: Registr
 function findWrongTarget({ name, afterDigest }: Judged, promotion: Promotion, registry: Registry): string | undefined {
   const { namespace, modelId, alias, number, digest, from, fromDigest } = promotion
   const model = registry.models.get(modelId)
-  if (!model || model.namespace !== namespace) return 'its model was not there'
-  if (!name.endsWith(`@${alias}`)) return `it is for the alias ${alias}`
+  if (!model || model.namespace !== namespace) return 'its model did not exist'
+  if (!name.endsWith(`@${alias}`)) return `its alias is ${alias}`
   const version = model.versions.get(number)
-  if (!version) return `the version ${number} was not there`
-  if (digest !== version.digest || afterDigest !== digest) return `version ${number} had the digest ${version.digest}`
+  if (!version) return `version ${number} did not exist`
+  if (digest !== version.digest || afterDigest !== digest) return `version ${number} had digest ${version.digest}`
   const present = registry.aliases.get(aliasKey(modelId, alias))
   const at = present?.number ?? 0
-  if (from !== at) return `the alias pointed at ${at}, and not at ${from}`
-  return fromDigest === (present?.digest ?? '') ? undefined : `what the alias pointed at had another digest`
+  if (from !== at) return `the alias pointed at ${at}, not at ${from}`
+  return fromDigest === (present?.digest ?? '') ? undefined : 'the alias pointed at another digest'
 }
 
 export const approvePromotion: Judge = (event, registry) => {
@@ -96,8 +96,8 @@ export const voidPromotion: Judge = (event, registry) => {
   const over = end(event, registry, 'voided')
   if (over) return over
   const because = event.details['because']
-  if (because === 'ALIAS_MOVED' && !hasMoved(promotion!, registry)) return 'its alias had not moved'
-  if (because === 'GATE_CHANGED' && !promotion!.isOutdated) return 'no gate of its alias had changed'
+  if (because === 'ALIAS_MOVED' && !hasMoved(promotion!, registry)) return 'the alias had not moved'
+  if (because === 'GATE_CHANGED' && !promotion!.isOutdated) return 'no gate of the alias had changed'
   return undefined
 }
 
@@ -105,8 +105,8 @@ export const expirePromotion: Judge = (event, registry) => {
   const promotion = registry.waiting.get(event.id)
   const over = end(event, registry, 'expired')
   if (over) return over
-  if (!isService(event)) return 'only the service itself ends what has expired'
-  return event.time < promotion!.expires ? 'its time was not over' : undefined
+  if (!isService(event)) return 'only the service expires promotions'
+  return event.time < promotion!.expires ? 'it had not expired' : undefined
 }
 
 export const applyPromotion: Judge = (event, registry, access) => {
@@ -133,18 +133,18 @@ function findUnapproved(event: Judged, promotion: Promotion, guards: Gate[], acc
   const { approvals, requester } = promotion
   const told = new Set(Array.isArray(details['approvers']) ? (details['approvers'] as unknown[]).map(textOf) : [])
   const counted = approvals.filter((approver) => told.delete(approver))
-  if (told.size > 0) return `it was approved by ${approvals.join(', ') || 'nobody'}`
+  if (told.size > 0) return `approvals are listed that were not given; approved by ${approvals.join(', ') || 'nobody'}`
   const former = counted.find(
     (approver) => !holdsRole({ principal: approver, role: 'APPROVER', namespace, time }, access),
   )
-  if (former !== undefined) return `${former} could not approve any more`
+  if (former !== undefined) return `${former} could no longer approve`
   for (const gate of guards) {
     const given = counted.filter((approver) => counts(gate, approver)).length
     if (given < gate.required)
-      return `${given} of the ${gate.required} approvals that the gate ${gate.name} asks for were given`
+      return `${given} of the ${gate.required} approvals required by gate ${gate.name} were given`
   }
   const last = approvals.at(-1) ?? requester
-  return principal === last ? undefined : `it was applied by ${principal}, and not with the last word of ${last}`
+  return principal === last ? undefined : `it was applied by ${principal}, but the deciding step was by ${last}`
 }
 
 /** Ends it, and says what is wrong with that. */
@@ -159,8 +159,8 @@ function end(event: Judged, registry: Registry, how: string): string | undefined
 /** Why a promotion that does not wait does not. */
 export function describeEnd(id: string, { waiting, ended }: Registry): string {
   const how = ended.get(id)
-  if (how) return `it was ${how} before`
-  return waiting.has(id) ? 'it waits' : 'it was never asked for'
+  if (how) return `it was already ${how}`
+  return waiting.has(id) ? 'it is pending' : 'it was never requested'
 }
 
 /** An event of a promotion is of what was asked for. */
@@ -176,16 +176,16 @@ function findOther(event: Judged, promotion: Promotion): string | undefined {
     digest === promotion.digest &&
     afterDigest === promotion.digest &&
     beforeDigest === promotion.fromDigest
-  return isSame ? undefined : `version ${promotion.number} as ${promotion.alias} was asked for, and not this`
+  return isSame ? undefined : `it does not match the request for version ${promotion.number} as ${promotion.alias}`
 }
 
 /** What was asked for must still be the same. */
 function findStale(event: Judged, promotion: Promotion, registry: Registry): string | undefined {
   const other = findOther(event, promotion)
   if (other) return other
-  if (hasMoved(promotion, registry)) return 'the alias had moved since it was asked for'
-  if (promotion.isOutdated) return 'a gate of the alias had changed since it was asked for'
-  return event.time <= promotion.expires ? undefined : 'its time was over'
+  if (hasMoved(promotion, registry)) return 'the alias had moved since the request'
+  if (promotion.isOutdated) return 'a gate of the alias had changed since the request'
+  return event.time <= promotion.expires ? undefined : 'it had expired'
 }
 
 function hasMoved({ modelId, alias, askedAt }: Promotion, { aliases }: Registry): boolean {
@@ -195,8 +195,8 @@ function hasMoved({ modelId, alias, askedAt }: Promotion, { aliases }: Registry)
 /** Nobody decides on what is their own, twice, or without being asked. */
 function findBiased({ principal }: Judged, promotion: Promotion, guards: Gate[]): string | undefined {
   const { requester, creator, approvals } = promotion
-  if (principal === requester) return `${principal} had asked for it`
-  if (principal === creator) return `${principal} had created the version`
-  if (approvals.includes(principal)) return `${principal} had approved it already`
-  return guards.some((gate) => counts(gate, principal)) ? undefined : `no gate counts what ${principal} says`
+  if (principal === requester) return `${principal} requested it`
+  if (principal === creator) return `${principal} created the version`
+  if (approvals.includes(principal)) return `${principal} had already approved it`
+  return guards.some((gate) => counts(gate, principal)) ? undefined : `no gate counts approvals by ${principal}`
 }

@@ -5,84 +5,84 @@ import type { Judge, Model, Registry } from './state.ts'
 import { show } from '../export/values.ts'
 
 export const createModel: Judge = ({ id, namespace, name }, { models, names }) => {
-  if (models.has(id)) return 'it was there already'
-  if (names.has(name)) return `there was a model ${name} already`
+  if (models.has(id)) return 'it already existed'
+  if (names.has(name)) return `model ${name} already existed`
   models.set(id, { namespace, name, lastNumber: 0, versions: new Map() })
   names.set(name, id)
 }
 
 export const renameModel: Judge = ({ id, namespace, name }, { models, names }) => {
   const model = models.get(id)
-  if (!model) return 'it was not there'
+  if (!model) return 'it did not exist'
   names.delete(model.name)
   model.name = name
   names.set(name, id)
-  return model.namespace === namespace ? undefined : `it was in the namespace ${model.namespace}`
+  return model.namespace === namespace ? undefined : `its namespace was ${model.namespace}`
 }
 
 export const changeModel: Judge = ({ id, name }, { models }) => {
   const model = models.get(id)
-  if (!model) return 'it was not there'
-  return model.name === name ? undefined : `it was called ${model.name}`
+  if (!model) return 'it did not exist'
+  return model.name === name ? undefined : `its name was ${model.name}`
 }
 
 export const deleteModel: Judge = (event, registry, access) => {
   const { id, details } = event
   const { models, names, aliases } = registry
   const model = models.get(id)
-  if (!model) return 'it was not there'
+  if (!model) return 'it did not exist'
   const wrong = changeModel(event, registry, access)
   models.delete(id)
   names.delete(model.name)
   if (wrong) return wrong
   for (const [key, alias] of aliases) {
     if (alias.model !== id) continue
-    if (alias.number !== 0) return `the alias ${alias.name} pointed at a version of it`
+    if (alias.number !== 0) return `alias ${alias.name} pointed at one of its versions`
     aliases.delete(key)
   }
   const gate = gatesOf(registry, model.namespace).find(({ modelId }) => modelId === id)
-  if (gate) return `the gate ${gate.name} guarded its aliases`
+  if (gate) return `gate ${gate.name} guarded its aliases`
   const last = details['latest_number']
   return last === model.lastNumber || event.erased !== ''
     ? undefined
-    : `its last version was ${model.lastNumber}, and not ${show(last)}`
+    : `its last version was ${model.lastNumber}, not ${show(last)}`
 }
 
 export const createVersion: Judge = (event, registry) => {
   const { name, number } = nameOf(event)
   const model = registry.models.get(registry.names.get(name) ?? '')
-  if (!model) return `there was no model ${name}`
+  if (!model) return `model ${name} did not exist`
   const next = model.lastNumber + 1
   model.lastNumber = Math.max(model.lastNumber, number)
   model.versions.set(number, { digest: event.digest, creator: event.principal })
-  return number === next ? undefined : `its number should be ${next}: numbers are dense and never used again`
+  return number === next ? undefined : `its number must be ${next}: numbers are dense and never reused`
 }
 
 export const changeVersion: Judge = (event, registry) => {
-  return findVersion(event, registry) ? undefined : 'it was not there'
+  return findVersion(event, registry) ? undefined : 'it did not exist'
 }
 
 export const measureVersion: Judge = (event, registry) => {
   const version = findVersion(event, registry)?.versions.get(nameOf(event).number)
-  if (!version) return 'the version was not there'
-  return version.digest === event.digest ? undefined : `the version had the digest ${version.digest}`
+  if (!version) return 'the version did not exist'
+  return version.digest === event.digest ? undefined : `the version had digest ${version.digest}`
 }
 
 export const deleteVersion: Judge = (event, registry) => {
   const model = findVersion(event, registry)
-  if (!model) return 'it was not there'
+  if (!model) return 'it did not exist'
   const { name, number } = nameOf(event)
   model.versions.delete(number)
   const id = registry.names.get(name)
   const alias = [...registry.aliases.values()].find((found) => found.model === id && found.number === number)
-  return alias && `the alias ${alias.name} pointed at it`
+  return alias && `alias ${alias.name} pointed at it`
 }
 
 export const deleteNamespace: Judge = ({ namespace }, registry) => {
   const model = [...registry.models.values()].find((found) => found.namespace === namespace)
-  if (model) return `the model ${model.name} was in it`
+  if (model) return `it still contained model ${model.name}`
   const [gate] = gatesOf(registry, namespace)
-  return gate && `the gate ${gate.name} was in it`
+  return gate && `it still contained gate ${gate.name}`
 }
 
 function findVersion(event: Judged, { models, names }: Registry): Model | undefined {

@@ -166,7 +166,7 @@ export function replayGovernance(): Governance {
       complain(event, findErased(event, rule) ?? findMisplaced(event, rule) ?? wrong)
       rule.grant?.(event, access)
       if (!applied || state.applied !== applied) return
-      complain({ ...applied, type: APPLIED }, 'its alias was not moved directly after it')
+      complain({ ...applied, type: APPLIED }, 'the alias move did not follow directly')
       state.applied = undefined
     },
     apply(index, event, erased) {
@@ -177,7 +177,7 @@ export function replayGovernance(): Governance {
       if (broken.length === 0) return
       const more = broken.length > SHOWN ? `\n  and ${broken.length - SHOWN} more` : ''
       const rules = broken.length === 1 ? 'a rule was broken' : `rules were broken ${broken.length} times`
-      throw new Unmet(`it is as it was signed, but ${rules}:\n  ${broken.slice(0, SHOWN).join('\n  ')}${more}`)
+      throw new Unmet(`its signatures are valid, but ${rules}:\n  ${broken.slice(0, SHOWN).join('\n  ')}${more}`)
     },
   }
 }
@@ -189,11 +189,11 @@ function findUnentitled(event: Judged, rule: Rule, state: Registry, access: Acce
 }
 
 function findErased({ erased }: Judged, { isClear }: Rule): string | undefined {
-  return erased === '' || isClear ? undefined : `it cannot be judged, as its ${erased} was erased`
+  return erased === '' || isClear ? undefined : `cannot be verified, because ${erased} was erased`
 }
 
 /** The actor's role was judged on the event's namespace, so the resource's name must begin with it. */
 function findMisplaced({ name, namespace }: Judged, { judge }: Rule): string | undefined {
   const [place] = name.split('/', 1)
-  return judge && place !== namespace ? `it is not in the namespace ${namespace}` : undefined
+  return judge && place !== namespace ? `its name is not in namespace ${namespace}` : undefined
 }

@@ -58,7 +58,7 @@ test('ends with 7 where something was changed, and says where', async () => {
   await writeFile(changed, lines.with(399, lines[399]!.replace('alice', 'malice')).join('\n'))
   expect(await offline(changed, '--key', 'key')).toMatchObject({
     code: 7,
-    err: `modelkeep: ${changed}: line 400: entry 199 does not have its hash: one of the two was changed\n`,
+    err: `modelkeep: ${changed}: line 400: entry 199 does not match its hash: one of the two was changed\n`,
   })
   await writeFile(changed, lines.toSpliced(100, 1).join('\n'))
   const { code, err } = await offline(changed, '--key', 'key', '--json')
