@@ -1,11 +1,11 @@
-// The proof that a log continues an older tree, with its checkpoint: as c2sp.org/tlog-witness writes it.
+// The file format of a consistency proof with its checkpoint, as in the requests of c2sp.org/tlog-witness.
 import { HASH_BYTES } from '#lib/tlog/merkle.ts'
 import { decodeBase64 } from '#lib/tlog/note.ts'
 
 export interface ConsistencyFile {
   oldSize: bigint
   hashes: Buffer[]
-  /** The newer one, signed. */
+  /** The signed note of the newer checkpoint. */
   checkpoint: string
 }
 
@@ -14,7 +14,7 @@ export function formatConsistency({ oldSize, hashes, checkpoint }: ConsistencyFi
   return `${lines.join('\n')}\n\n${checkpoint}`
 }
 
-/** Undefined where the text is of another form. */
+/** Returns undefined if the text has another format. */
 export function findConsistency(text: string): ConsistencyFile | undefined {
   const end = text.indexOf('\n\n')
   if (end === -1) return undefined

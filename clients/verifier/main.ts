@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The verifier alone, for machines without the registry: node clients/verifier/main.ts verify FILE --key VKEY. It is
-// what `modelkeep audit` runs, and needs Node and this repository's files, but no package.
+// The verifier as a program: node clients/verifier/main.ts verify FILE --key VKEY. It needs Node, this folder and
+// services/lib/tlog, but no package. `modelkeep audit` runs the same code.
 import { parseArgs } from 'node:util'
 import { VerifierError, failUsage, EXIT } from './verifier-error.ts'
 import { verifyFile, verifyFiles, type Report } from './verify-file.ts'

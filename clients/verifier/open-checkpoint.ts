@@ -2,17 +2,17 @@ import { findCheckpoint, openNoteWithAny, type Checkpoint, type Verifier } from 
 import { checkPolicy, type Policy } from '#lib/tlog/policy.ts'
 import { Tampered, Unmet } from './verdict.ts'
 
-/** Whose word is taken for a log. */
+/** The keys and policy that a log is verified against. */
 export interface Trust {
-  /** The log's. */
+  /** The name of the log, which is the origin of its checkpoints. */
   name: string
-  /** Its keys: several, where it has changed its key. One of them must have signed. */
+  /** The keys of the log, several if it changed its key. At least one must have signed. */
   keys: Verifier[]
-  /** Whose cosignatures are needed beside. */
+  /** The witnesses that must have cosigned. */
   policy: Policy | undefined
 }
 
-/** What one of the keys has signed: a checkpoint of its own log, or Tampered is thrown. */
+/** Returns the checkpoint in a signed note. Throws Tampered unless a key of the log signed it. */
 export function openCheckpoint(note: string, { name, keys, policy }: Trust): Checkpoint {
   const opened = openNoteWithAny(note, keys)
   if (opened === undefined) throw new Tampered(`checkpoint is not signed by a key of ${name}`)
@@ -23,7 +23,7 @@ export function openCheckpoint(note: string, { name, keys, policy }: Trust): Che
   return checkpoint
 }
 
-/** Throws Unmet where too few witnesses have cosigned. Asked last: what was tampered with is told first. */
+/** Throws Unmet if too few witnesses cosigned. Called last, so that tampering is reported first. */
 export function requireQuorum(note: string, { policy }: Trust): void {
   if (!policy) return
   const { isQuorum, times } = checkPolicy(note, policy)

@@ -5,17 +5,17 @@ import { failUsage } from './verifier-error.ts'
 import type { Trust } from './open-checkpoint.ts'
 
 export interface TrustOptions {
-  /** Public keys as text, or files that hold one or more, a line each. */
+  /** Public keys, or files that contain one public key per line. */
   key?: string[] | undefined
-  /** The file of a policy. */
+  /** The path of a policy file. */
   policy?: string | undefined
 }
 
-/** Where no key is given, the policy's logs are trusted. */
+/** Reads keys and policy. Without a key, the log keys of the policy are trusted. Throws VerifierError. */
 export async function readTrust(options: TrustOptions): Promise<Trust> {
   const policy = options.policy === undefined ? undefined : await readPolicy(options.policy)
-  const given = (await Promise.all((options.key ?? []).map(readKeys))).flat()
-  const keys = given.length > 0 ? given : (policy?.logs ?? [])
+  const keysGiven = (await Promise.all((options.key ?? []).map(readKeys))).flat()
+  const keys = keysGiven.length > 0 ? keysGiven : (policy?.logs ?? [])
   const [first] = keys
   if (!first) {
     failUsage('public key of the log is missing', 'Pass it with --key, or as a line "log VKEY" in the --policy file.')
@@ -27,8 +27,8 @@ export async function readTrust(options: TrustOptions): Promise<Trust> {
 
 async function readKeys(key: string): Promise<Verifier[]> {
   const text = findVerifier(key) ? key : await readFile(key, 'utf8').catch(() => '')
-  const keys = text.split('\n').filter((line) => line.trim() !== '')
-  const verifiers = keys.map((line) => findVerifier(line))
+  const lines = text.split('\n').filter((line) => line.trim() !== '')
+  const verifiers = lines.map((line) => findVerifier(line))
   if (verifiers.length === 0 || verifiers.includes(undefined)) {
     failUsage(`--key "${key}" is neither a public key nor a file with one`, 'A key looks like name+12345678+AZ…=.')
   }

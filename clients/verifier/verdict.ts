@@ -1,21 +1,21 @@
-// What can be wrong with an export, a proof or a log.
+// The verdicts on an export, a proof or a log.
 
-/** Its content is not what was signed. The message says what, and where. */
+/** The content is not what was signed. The message says what differs, and where. */
 export class Tampered extends Error {
   override name = 'Tampered'
 }
 
-/** It is something else, and says nothing of the log. */
+/** The input is malformed or of another kind, and proves nothing about the log. */
 export class Unusable extends Error {
   override name = 'Unusable'
 }
 
-/** It is as it was signed, but not as it was asked for: too old, or against a rule. */
+/** The content is what was signed, but does not meet a requirement: it is stale, breaks a rule or lacks cosignatures. */
 export class Unmet extends Error {
   override name = 'Unmet'
 }
 
-/** The log does not answer at present. */
+/** The log does not answer, which may pass. */
 export class Unreachable extends Error {
   override name = 'Unreachable'
 }

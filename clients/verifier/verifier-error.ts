@@ -1,6 +1,6 @@
-// The one error of the verifier: what is wrong, what to try next, and the exit code of a program that ends with it.
+// The error of the verifier: a message, a hint and the exit code of the program.
 
-/** The numbers are those of `modelkeep`. */
+/** Exit codes, which `modelkeep` shares. */
 export const EXIT = { usage: 2, unavailable: 6, integrity: 7, policy: 8 } as const
 
 export type ExitName = keyof typeof EXIT
@@ -8,9 +8,9 @@ export type ExitName = keyof typeof EXIT
 export class VerifierError extends Error {
   override name = 'VerifierError'
   readonly exit: ExitName
-  /** The next thing to try, as a whole sentence or a command. */
+  /** What to try next: a whole sentence or a command. */
   readonly hint: string | undefined
-  /** The kind of fault for programs, such as `TAMPERED`. */
+  /** A machine-readable reason, such as `TAMPERED`. */
   readonly reason: string
 
   constructor(exit: ExitName, message: string, options: ErrorOptions & { hint?: string; reason?: string } = {}) {

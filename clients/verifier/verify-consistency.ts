@@ -1,4 +1,4 @@
-// Whether a newer state of the log continues an older one: nothing in it was changed, moved or removed since.
+// Verifies that a newer state of the log continues an older one: no entry was changed, moved or removed.
 import { EMPTY_ROOT } from '#lib/tlog/merkle.ts'
 import { verifyConsistency } from '#lib/tlog/merkle-proof.ts'
 import type { Checkpoint } from '#lib/tlog/note.ts'
@@ -6,7 +6,7 @@ import { findConsistency } from './consistency-file.ts'
 import { openCheckpoint, type Trust } from './open-checkpoint.ts'
 import { Tampered, Unusable } from './verdict.ts'
 
-/** By the proof in `text`, or, of the same size, by the checkpoint alone. Throws Tampered or Unusable. */
+/** Verifies the proof in `text`; checkpoints of the same size need none. Throws Tampered or Unusable. */
 export function verifyContinued(old: Checkpoint, text: string, trust: Trust): Checkpoint {
   const file = findConsistency(text)
   const newer = openCheckpoint(file?.checkpoint ?? text, trust)
@@ -36,7 +36,7 @@ export function requireNotShrunk(old: Checkpoint, newer: Checkpoint): void {
   )
 }
 
-/** `root`: what the newer log says that the tree of the old size was. */
+/** `root`: the root that the newer log has at the old size. */
 export function requireRoot(old: Checkpoint, root: Buffer): void {
   if (root.equals(old.root)) return
   throw new Tampered(

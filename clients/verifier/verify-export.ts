@@ -1,58 +1,57 @@
-// Checks an export with nothing but a public key: no server, and no package beyond Node.
+// Verifies an export against a public key, without a server.
 import { setImmediate } from 'node:timers/promises'
 import { appendLeaf, EMPTY_ROOT, HASH_BYTES, rootOf, type Range } from '#lib/tlog/merkle.ts'
 import type { Checkpoint } from '#lib/tlog/note.ts'
-import { watchErasures } from './export/erasures.ts'
+import { trackErasures } from './export/erasures.ts'
 import { findHeader } from './export/export-file.ts'
-import { requireFollowing, requireNext, type Part, type Terms } from './export/export-part.ts'
+import { requireFollowing, requireNext, type Part, type PartContext } from './export/export-part.ts'
 import { replayGovernance, type Replayed } from './replay/replay.ts'
 import { splitParts } from './export/lines.ts'
 import { openCheckpoint, requireQuorum, type Trust } from './open-checkpoint.ts'
-import { checkHere, checkInThreads } from './export/part-threads.ts'
-import { judgeTimes } from './export/times.ts'
+import { checkInline, checkInThreads } from './export/part-threads.ts'
+import { checkTimes } from './export/times.ts'
 import { Tampered, Unusable } from './verdict.ts'
 
 export interface Verified {
   checkpoint: Checkpoint
   /** The last sequence of each producer. */
   producers: Map<string, number>
-  /** The root of the first `oldSize` entries; undefined where there are not as many. */
+  /** The root of the first `oldSize` entries; undefined if the export has fewer. */
   oldRoot: Buffer | undefined
-  /** Private values that are there, and that were erased. */
+  /** The number of private values that the export contains, and of those that were erased. */
   values: { shown: number; erased: number }
-  /** What was replayed of the registry's rules. */
   replayed: Replayed
 }
 
-/** Threads take a while to begin, and to get fast. */
-const THREADS_FROM = 50_000n
+/** From this number of entries on, threads save more time than they need to start. */
+const MIN_ENTRIES_FOR_THREADS = 50_000n
 
-/** Re-derives the root from the leaves, and compares it with the signed one. Throws Tampered, Unusable or Unmet. */
+/** Derives the root from the leaves, and compares it with the signed root. Throws Tampered, Unusable or Unmet. */
 export async function verifyExport(chunks: AsyncIterable<Buffer>, trust: Trust, oldSize?: bigint): Promise<Verified> {
   const parts = splitParts(chunks)
   const first = await parts.next()
   if (first.done) throw new Unusable('the file is empty')
-  const { checkpoint, note, terms } = readHeader(first.value, trust)
-  const joined = new JoinedParts(terms, oldSize)
-  const checker = (checkpoint.size < THREADS_FROM ? checkHere : checkInThreads)(terms)
+  const { checkpoint, note, context } = readHeader(first.value, trust)
+  const joined = new JoinedParts(context, oldSize)
+  const checker = (checkpoint.size < MIN_ENTRIES_FOR_THREADS ? checkInline : checkInThreads)(context)
   try {
-    const open: Promise<Part>[] = []
+    const pending: Promise<Part>[] = []
     let end: { error?: unknown } | undefined
     for (;;) {
-      while (!end && open.length <= checker.ahead) {
+      while (!end && pending.length <= checker.maxPending) {
         const { value, done } = await parts
           .next()
           .catch((error: unknown) => ({ value: { error }, done: true as const }))
         if (done) end = value ?? {}
-        else open.push(checker.check(value))
+        else pending.push(checker.check(value))
       }
-      const part = await open.shift()
+      const part = await pending.shift()
       if (!part) break
       joined.add(part)
-      // What threads have done comes in.
+      // Lets the results of the threads arrive.
       await setImmediate()
     }
-    // What is wrong further up was told first.
+    // A problem in an earlier part has been thrown before this one.
     if (end?.error) throw end.error
   } finally {
     await checker.close()
@@ -62,57 +61,57 @@ export async function verifyExport(chunks: AsyncIterable<Buffer>, trust: Trust, 
   return { checkpoint, ...verified }
 }
 
-function readHeader(line: Buffer, trust: Trust): { note: string; checkpoint: Checkpoint; terms: Terms } {
+function readHeader(line: Buffer, trust: Trust): { note: string; checkpoint: Checkpoint; context: PartContext } {
   const header = findHeader(line.toString())
   if (header === undefined) throw new Unusable('the first line is not an export header')
   try {
     const checkpoint = openCheckpoint(header.checkpoint, trust)
-    const terms = { size: Number(checkpoint.size), hasOpenings: header.hasOpenings }
-    return { note: header.checkpoint, checkpoint, terms }
+    const context = { size: Number(checkpoint.size), hasOpenings: header.hasOpenings }
+    return { note: header.checkpoint, checkpoint, context }
   } catch (error) {
     throw new Tampered(`line 1: ${(error as Error).message}`, { cause: error })
   }
 }
 
-/** What the parts so far say together. */
+/** The state after the parts so far: checks what no part can check alone. */
 class JoinedParts {
-  readonly #terms: Terms
+  readonly #context: PartContext
   readonly #oldSize: number | undefined
   #oldRoot: Buffer | undefined
   #lines = 1
   readonly #range: Range = { size: 0, peaks: [] }
-  /** When the last entry was recorded. */
+  /** The record time of the last entry. */
   #recordTime = ''
   readonly #producers = new Map<string, number>()
   readonly #values = { shown: 0, erased: 0 }
   readonly #governance = replayGovernance()
-  readonly #erasures = watchErasures((wrong) => this.#governance.complain(wrong))
+  readonly #erasures = trackErasures((problem) => this.#governance.report(problem))
 
-  constructor(terms: Terms, oldSize: bigint | undefined) {
-    this.#terms = terms
+  constructor(context: PartContext, oldSize: bigint | undefined) {
+    this.#context = context
     this.#oldSize = oldSize === undefined ? undefined : Number(oldSize)
     if (oldSize === 0n) this.#oldRoot = EMPTY_ROOT
   }
 
   add(part: Part): void {
-    const first = new First()
-    const { runs, erased, telling, wrong } = part
-    if (part.from !== -1) first.of(1, () => requireNext(part.from, this.#range.size, this.#terms.size))
-    if (wrong) first.of(wrong.line, () => raise(wrong))
+    const first = new FirstProblem()
+    const { runs, erased, privacyEvents, problem } = part
+    if (part.from !== -1) first.check(1, () => requireNext(part.from, this.#range.size, this.#context.size))
+    if (problem) first.check(problem.line, () => raise(problem))
     for (const [producer, { index, line, first: sequence }] of runs) {
-      first.of(line, () => void requireFollowing(sequence, this.#producers.get(producer) ?? 0, producer, index))
+      first.check(line, () => void requireFollowing(sequence, this.#producers.get(producer) ?? 0, producer, index))
     }
     for (const value of erased) this.#erasures.expect(value)
-    for (const { index, line, told } of telling) first.of(line, () => this.#erasures.tell(index, told))
+    for (const { index, line, event } of privacyEvents) first.check(line, () => this.#erasures.record(index, event))
     first.raise(this.#lines)
     this.#lines += part.lines
-    for (const late of judgeTimes(this.#recordTime, part.times)) this.#governance.complain(late)
+    for (const late of checkTimes(this.#recordTime, part.times)) this.#governance.report(late)
     this.#recordTime = part.times.last || this.#recordTime
     this.#values.shown += part.shown
     this.#values.erased += erased.length
     for (const [producer, { last }] of runs) this.#producers.set(producer, last)
     this.#grow(Buffer.from(part.hashes.buffer, part.hashes.byteOffset, part.hashes.length))
-    for (const event of part.judged) this.#governance.judge(event)
+    for (const event of part.replayEvents) this.#governance.replay(event)
   }
 
   #grow(hashes: Buffer): void {
@@ -136,15 +135,15 @@ class JoinedParts {
   }
 }
 
-/** What is wrong on the first line on which anything is. */
-class First {
+/** The problem of a part that is on the lowest line. */
+class FirstProblem {
   #line = Infinity
   #error: Tampered | Unusable | undefined
 
-  of(line: number, check: () => void): void {
+  check(line: number, work: () => void): void {
     if (line >= this.#line) return
     try {
-      check()
+      work()
     } catch (error) {
       if (!(error instanceof Tampered || error instanceof Unusable)) throw error
       this.#line = line
@@ -152,7 +151,7 @@ class First {
     }
   }
 
-  /** `before`: how many lines there were before. */
+  /** `before`: the number of lines before the part. */
   raise(before: number): void {
     const error = this.#error
     if (error instanceof Tampered) throw new Tampered(`line ${before + this.#line}: ${error.message}`, { cause: error })
@@ -160,7 +159,7 @@ class First {
   }
 }
 
-function raise({ name, message }: NonNullable<Part['wrong']>): never {
+function raise({ name, message }: NonNullable<Part['problem']>): never {
   if (name === 'Unusable') throw new Unusable(message)
   throw new Tampered(message)
 }

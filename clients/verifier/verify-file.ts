@@ -1,5 +1,4 @@
-// What can be said of files alone: an export, the proof of an event, and whether one state continues another. Needs no
-// server, and no package beyond Node.
+// Verifies files without a server: an export, the proof of an event, and the consistency of two states of a log.
 import { createReadStream } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
 import { findCheckpoint, splitNote, type Checkpoint } from '#lib/tlog/note.ts'
@@ -14,35 +13,35 @@ import { requireNotShrunk, requireRoot, verifyContinued } from './verify-consist
 import { verifyExport } from './verify-export.ts'
 import { verifyProof, verifyValues } from './verify-proof.ts'
 
-/** What was found, for people and for programs. */
+/** The result of a verification, for people and for programs. */
 export interface Report {
   lines: string[]
   document: Record<string, string | string[] | Record<string, string>>
 }
 
-const SHOWN = 10
+const MAX_SHOWN = 10
 const CHUNK_BYTES = 1024 * 1024
-/** Longer than a checkpoint with many signatures, or the first line of an export. */
+/** The limit of a checkpoint with many signatures, and of the first line of an export. */
 const MAX_NOTE_BYTES = 128 * 1024
 
 export function verifyFile(file: string, trust: Trust): Promise<Report> {
-  return judged(file, async () => ((await isProof(file)) ? checkProof(file, trust) : checkExport(file, trust)))
+  return withSubject(file, async () => ((await isProof(file)) ? checkProof(file, trust) : checkExport(file, trust)))
 }
 
-/** Each of the two is an export, a checkpoint, or a file with one at its end; only some prove anything together. */
+/** Verifies that the new file continues the old one. Each may be an export, a checkpoint or a proof with a checkpoint. */
 export async function verifyFiles(oldFile: string, newFile: string, trust: Trust): Promise<Report> {
-  const old = await judged(oldFile, () => readState(oldFile, trust))
-  const newer = await judged(newFile, () => continueState(old, newFile, trust))
+  const old = await withSubject(oldFile, () => readState(oldFile, trust))
+  const newer = await withSubject(newFile, () => continueState(old, newFile, trust))
   const { origin } = newer
   const lines = [`consistent: the ${newer.size} entries of ${origin} begin with the ${old.size} entries signed before`]
   const document = { origin, oldSize: String(old.size), size: String(newer.size), root: newer.root.toString('base64') }
   return { lines, document }
 }
 
-/** How many entries the checkpoint in a file covers. What it says is not verified. */
+/** Returns the number of entries that the checkpoint in a file covers, without verifying it. */
 export function readSize(file: string): Promise<bigint> {
-  return judged(file, async () => {
-    const text = (await beginning(file, MAX_NOTE_BYTES)).toString()
+  return withSubject(file, async () => {
+    const text = (await readStart(file, MAX_NOTE_BYTES)).toString()
     const note = findHeader(text.slice(0, text.indexOf('\n')))?.checkpoint ?? findNote(text)
     return findCheckpoint(splitNote(note)?.text ?? '')!.size
   })
@@ -54,13 +53,13 @@ const EXITS: [new () => Error, ExitName, string][] = [
   [Unreachable, 'unavailable', 'UNREACHABLE'],
 ]
 
-/** Says of which file or log the verdict is. */
-export async function judged<T>(subject: string, work: () => Promise<T>): Promise<T> {
+/** Turns a verdict into a VerifierError that names the file or log. */
+export async function withSubject<T>(subject: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
     const { message } = error as Error
-    const found = EXITS.find(([kind]) => error instanceof kind)
+    const found = EXITS.find(([verdict]) => error instanceof verdict)
     if (found) throw new VerifierError(found[1], `${subject}: ${message}`, { reason: found[2], cause: error })
     const isUnusable = error instanceof Unusable
     if (!isUnusable && !(error as NodeJS.ErrnoException).syscall) throw error
@@ -73,7 +72,7 @@ function chunksOf(file: string): AsyncIterable<Buffer> {
   return createReadStream(file, { highWaterMark: CHUNK_BYTES }) as AsyncIterable<Buffer>
 }
 
-async function beginning(file: string, length: number): Promise<Buffer> {
+async function readStart(file: string, length: number): Promise<Buffer> {
   const handle = await open(file)
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, 0)
@@ -84,11 +83,11 @@ async function beginning(file: string, length: number): Promise<Buffer> {
 }
 
 async function isProof(file: string): Promise<boolean> {
-  return (await beginning(file, PROOF_HEADER.length)).toString() === PROOF_HEADER
+  return (await readStart(file, PROOF_HEADER.length)).toString() === PROOF_HEADER
 }
 
 async function isExport(file: string): Promise<boolean> {
-  return (await beginning(file, 1)).toString() === '{'
+  return (await readStart(file, 1)).toString() === '{'
 }
 
 async function checkExport(file: string, trust: Trust): Promise<Report> {
@@ -101,7 +100,7 @@ async function checkExport(file: string, trust: Trust): Promise<Report> {
     `events without gaps: ${counts.map((count) => count.join(' ')).join(', ')}`,
     `private values: ${values.shown} match their commitments, ${values.erased} erased`,
     `rules kept: replayed ${replayed.events} changes of models, versions, aliases, gates, promotions, roles and tokens`,
-    ...tellMoves(replayed),
+    ...formatMoves(replayed),
   ]
   const found = { shown: String(values.shown), erased: String(values.erased) }
   return {
@@ -119,12 +118,12 @@ async function checkExport(file: string, trust: Trust): Promise<Report> {
   }
 }
 
-/** How guarded aliases moved. */
-function tellMoves({ promotions, forced }: Replayed): string[] {
+/** Lists how guarded aliases moved. */
+function formatMoves({ promotions, forced }: Replayed): string[] {
   if (promotions + forced.length === 0) return []
   const moved = `alias moves: ${promotions} by promotion, ${forced.length} past gates`
-  const more = forced.length > SHOWN ? [`  and ${forced.length - SHOWN} more`] : []
-  return [moved, ...forced.slice(0, SHOWN).map((move) => `  past gates: ${move}`), ...more]
+  const more = forced.length > MAX_SHOWN ? [`  and ${forced.length - MAX_SHOWN} more`] : []
+  return [moved, ...forced.slice(0, MAX_SHOWN).map((move) => `  past gates: ${move}`), ...more]
 }
 
 async function checkProof(file: string, trust: Trust): Promise<Report> {
@@ -158,7 +157,7 @@ async function continueState(old: Checkpoint, file: string, trust: Trust): Promi
   return checkpoint
 }
 
-/** The signed checkpoint in a file: alone, or at the end of a proof. */
+/** Returns the signed note in a file: alone, or at the end of a proof. */
 function findNote(text: string): string {
   const note = findProof(text)?.checkpoint ?? findConsistency(text)?.checkpoint ?? text
   if (!findCheckpoint(splitNote(note)?.text ?? '')) throw new Unusable('the file is neither an export nor a checkpoint')

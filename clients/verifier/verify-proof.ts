@@ -1,4 +1,4 @@
-// Checks the proof of one event with nothing but a public key.
+// Verifies the proof of one event against a public key.
 import { hashLeaf } from '#lib/tlog/merkle.ts'
 import { verifyInclusion } from '#lib/tlog/merkle-proof.ts'
 import type { Checkpoint } from '#lib/tlog/note.ts'
@@ -23,7 +23,8 @@ export function verifyProof(text: string, leaf: Uint8Array, trust: Trust): { ind
   return { index: file.index, checkpoint }
 }
 
-/** The private values of one entry, as an export has them. That they were erased is taken as told. */
+/** Verifies the private values of one entry, in the lines of an export. Erasures are accepted without the entries that record
+ * them. Throws Tampered. */
 export function verifyValues(index: number, leaf: Buffer, values: Buffer): void {
   const openings = checkOpenings()
   openings.entry(index, readEvent(leaf))

@@ -64,7 +64,7 @@ test('starts with nothing, says where things are, and speaks every protocol on o
   await vi.waitFor(async () => expect(await monitor({})).toMatchObject({ code: 0 }), 20_000)
   const refused = await monitor({ MODELKEEP_TOKEN: 'mk_nobodys' })
   expect(refused.code).toBe(2)
-  expect(refused.err).toContain('it wants another token than this (--token, MODELKEEP_TOKEN)')
+  expect(refused.err).toContain('token is missing or not accepted (--token, MODELKEEP_TOKEN)')
   expect(server.logged()).toBe('')
 })
 

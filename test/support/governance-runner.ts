@@ -36,7 +36,7 @@ function replay(replayGovernance: Replay, story: Told[]): Judgement {
 }
 
 const { folder, mutants, stories } = JSON.parse(readFileSync(process.argv[2]!, 'utf8')) as Run
-const load = loadMutants(folder, /^(?!judged)[a-z]+\.ts$/)
+const load = loadMutants(folder, /^[a-z]+\.ts$/)
 const replayOf = async (mutant?: Mutant) =>
   ((await load('replay.ts', mutant)) as { replayGovernance: Replay }).replayGovernance
 

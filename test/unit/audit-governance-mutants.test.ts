@@ -20,7 +20,7 @@ vi.setConfig({ testTimeout: 120_000 })
 const ROOT = join(import.meta.dirname, '..', '..')
 const REPLAY = join(ROOT, 'clients', 'verifier', 'replay')
 /** These hold no rule, or have a test of their own. */
-const SHARED = ['judged.ts', 'state.ts', 'wildcard.ts']
+const SHARED = ['replay-event.ts', 'state.ts', 'wildcard.ts']
 const home = await mkdtemp(join(tmpdir(), 'modelkeep-rules-'))
 afterAll(() => rm(home, { recursive: true, force: true }))
 
@@ -69,23 +69,23 @@ function* weaken(line: string): Iterable<string> {
   if (/^ +[^ ].* === .* &&$/.test(line)) yield ''
   if (/^ +[\w.[\]' ]+ === [\w.]+$/.test(line)) yield 'true'
   // A call that finds what is wrong, or keeps what is known.
-  if (!/^(export )?(function|const \w+: Judge)/.test(line)) {
-    for (const [call] of line.matchAll(/\b(find[A-Z]\w*|judgeActor|hasMoved)\((?:[^()]|\([^()]*\))*\)/g)) {
+  if (!/^(export )?(function|const \w+: RuleCheck)/.test(line)) {
+    for (const [call] of line.matchAll(/\b(find[A-Z]\w*|checkActor|hasMoved)\((?:[^()]|\([^()]*\))*\)/g)) {
       yield line.replace(call, 'undefined')
     }
   }
   if (/^ +(if .*\) )?[\w.]+ \+= 1$/.test(line)) yield ''
-  if (/^ +(if .*\) )?(outdate|[\w.!]+\.(set|delete|push))\(.*\)$/.test(line)) yield ''
+  if (/^ +(if .*\) )?(markOutdated|[\w.!]+\.(set|delete|push))\(.*\)$/.test(line)) yield ''
   if (/^ +([\w.]+ = |if \(token\) )[^{]*$/.test(line)) yield ''
   // A rule of the table.
   if (/isByService: true/.test(line)) yield line.replace('isByService: true,', '')
   else if (/{ needs: /.test(line)) yield line.replace('{ needs:', '{ isByService: true, needs:')
-  if (/isClear: true/.test(line)) yield line.replace('isClear: true, ', '')
+  if (/toleratesErasure: true/.test(line)) yield line.replace(/toleratesErasure: true, ?/, '')
   const [, needs] = /needs: '(\w+)'/.exec(line) ?? []
   const lower = needs && LOWER[needs]
   for (const less of new Set(lower ? [lower, 'READER'] : [])) yield line.replace(`'${needs}'`, `'${less}'`)
-  if (/judge: [\w.]+/.test(line)) yield line.replace(/judge: [\w.]+/, 'judge: () => undefined')
-  if (/^ .*grant: \w+/.test(line)) yield line.replace(/grant: \w+/, 'judge: () => undefined')
+  if (/check: [\w.]+/.test(line)) yield line.replace(/check: [\w.]+/, 'check: () => undefined')
+  if (/^ .*grant: \w+/.test(line)) yield line.replace(/grant: \w+/, 'check: () => undefined')
 }
 
 /** Weakened replays that come to the same verdict on every log, with the reason. */

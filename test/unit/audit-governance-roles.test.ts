@@ -1,6 +1,6 @@
 // Who may do what, as the offline verifier judges it: each type of event with the least role that suffices, and without it.
 import { expect, test } from 'vitest'
-import { findJudged, replayGovernance } from '../../clients/verifier/replay/replay.ts'
+import { findReplayEvent, replayGovernance } from '../../clients/verifier/replay/replay.ts'
 import { EVENT_TYPES } from '../../services/lib/events/event-types.ts'
 import { by, event, type Told } from '../support/governed.ts'
 import { DEEDS, ENTITLED, NOT_OF_SERVICE, OF_SERVICE, UNENTITLED, UNGOVERNED } from '../support/required-roles.ts'
@@ -22,7 +22,7 @@ test('each type of event that the metadata service emits has a story here', () =
 
 test.each(ofMetadata)('the verifier judges a %s, unless it changes nothing', (type) => {
   const told = event(type.replace(/\.v1$/, ''), { actor: by('dana') })
-  expect(findJudged(0, told) !== undefined).toBe(!UNGOVERNED.some((other) => other === type))
+  expect(findReplayEvent(0, told) !== undefined).toBe(!UNGOVERNED.some((other) => other === type))
 })
 
 test.each([...ENTITLED, ...OF_SERVICE])('accepts $text', ({ events }) => {

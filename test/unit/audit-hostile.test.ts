@@ -143,8 +143,8 @@ test('what a thread finds can be handed over', async () => {
   const thread = new PartThread({ size: LEAVES.length, hasOpenings: true })
   try {
     for (const [index, bytes] of ALL.entries()) {
-      const { wrong, lines } = await thread.check(bytes.subarray(bytes.indexOf('\n') + 1))
-      if (verdicts[index] !== 'Tampered') expect([wrong, lines]).toEqual([undefined, LEAVES.length + 4])
+      const { problem, lines } = await thread.check(bytes.subarray(bytes.indexOf('\n') + 1))
+      if (verdicts[index] !== 'Tampered') expect([problem, lines]).toEqual([undefined, LEAVES.length + 4])
     }
   } finally {
     await thread.close()

@@ -2,7 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { formatOpening, formatRedacted } from '../../clients/verifier/export/export-file.ts'
-import { lookAt } from '../../clients/verifier/monitor/check-growth.ts'
+import { checkGrowth } from '../../clients/verifier/monitor/check-growth.ts'
 import type { TileSource } from '../../clients/verifier/monitor/tile-source.ts'
 import { verifyExport } from '../../clients/verifier/verify-export.ts'
 import { Tampered, Unusable } from '../../clients/verifier/verdict.ts'
@@ -114,7 +114,7 @@ function sourceOf(tiles: Tile[]): TileSource {
 }
 
 test('every change of a head is detected', async () => {
-  const judge = (bytes: Buffer) => lookAt(sourceOf(TILES), bytes.toString(), logTrust, undefined)
+  const judge = (bytes: Buffer) => checkGrowth(sourceOf(TILES), bytes.toString(), logTrust, undefined)
   await judge(Buffer.from(NOTE))
   await tell('head', changesOf(Buffer.from(NOTE)), Buffer.from(NOTE), judge)
 })
@@ -123,7 +123,8 @@ test('every change of a tile that the root is made of is detected', async () => 
   for (const [at, tile] of TILES.entries()) {
     // Full tiles of the lowest level are told by the hash above them.
     if (tile.level === 0 && tile.hashes.length === 8192) continue
-    const judge = (hashes: Buffer) => lookAt(sourceOf(TILES.with(at, { ...tile, hashes })), NOTE, logTrust, undefined)
+    const judge = (hashes: Buffer) =>
+      checkGrowth(sourceOf(TILES.with(at, { ...tile, hashes })), NOTE, logTrust, undefined)
     // What comes after a tile's hashes is not asked for.
     const changes = [...changesOf(tile.hashes)].filter(
       (bytes) => !bytes.subarray(0, tile.hashes.length).equals(tile.hashes),

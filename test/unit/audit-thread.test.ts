@@ -117,11 +117,11 @@ test('a thread says of a part what the caller would find', async () => {
   const terms = { size: 3, hasOpenings: true }
   const thread = new PartThread(terms)
   try {
-    await vi.waitFor(() => expect(thread.open).toBe(0))
+    await vi.waitFor(() => expect(thread.pending).toBe(0))
     const { hashes, ...part } = await thread.check(bytes)
     const { hashes: ownHashes, ...own } = checkPart(bytes, terms)
     expect(part).toEqual(own)
-    expect(own.judged).toHaveLength(2)
+    expect(own.replayEvents).toHaveLength(2)
     expect(Buffer.from(hashes)).toEqual(Buffer.from(ownHashes))
   } finally {
     await thread.close()

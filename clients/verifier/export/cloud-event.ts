@@ -1,20 +1,19 @@
-// An entry as a CloudEvent (cloudevents.io, 1.0, JSON), for tools that take those. It is a view of the entry: what a
-// proof is about is the leaf.
-import { putBack } from './event.ts'
+// Converts an entry to a CloudEvent (cloudevents.io, 1.0, JSON). The result is a view of the entry: proofs concern the leaf.
+import { restoreValue } from './event.ts'
 import { fieldsOf, textOf } from './values.ts'
 
 type Json = Record<string, unknown>
 
 const METHODS: Record<string, string> = { token: 'api_key', service: 'service_account', none: 'unauthenticated' }
 
-/** Extensions as CloudEvents names them: `sequence`, `recordedtime`, `traceparent`'s trace, `authtype`, `authid`. `data` is
- * the whole event, with its private values where they were not erased. */
+/** Uses the extensions that CloudEvents documents: `sequence`, `recordedtime`, `authtype`, `authid` and others. `data` is the
+ * whole event, including the private values that were not erased. */
 export function toCloudEvent(index: number, leaf: Buffer, values: { field: string; value: string }[]): Json {
   const { recordTime, ...rest } = fieldsOf(JSON.parse(leaf.toString()))
   const event: Json = { ...fieldsOf(rest['event']) }
   for (const { field, value } of values) {
     if (field === 'reason') event['reason'] = JSON.parse(value)
-    else putBack(event, field, Buffer.from(value))
+    else restoreValue(event, field, Buffer.from(value))
   }
   const [actor, resource] = [fieldsOf(event['actor']), fieldsOf(event['resource'])]
   return {
@@ -25,7 +24,7 @@ export function toCloudEvent(index: number, leaf: Buffer, values: { field: strin
     ...(resource['name'] ? { subject: resource['name'] } : {}),
     time: event['occurTime'],
     datacontenttype: 'application/json',
-    // Compared as texts, they must have one length.
+    // Consumers compare sequences as text, so all have the same length.
     sequence: textOf(event['sequence']).padStart(19, '0'),
     recordedtime: recordTime,
     logindex: String(index),

@@ -1,20 +1,21 @@
-// Whether the log tells of all that was erased, and of nothing else; and whether it might be: nothing that a legal hold
-// kept, and nothing expired before its time.
+// Checks erasures: the log records exactly those that the export shows, none that a legal hold forbids, and none before
+// the end of the retention.
 import type { LeafEvent } from './event.ts'
-import { fieldsOf, pick, show, textOf, timeOf, valueName, type Fields } from './values.ts'
+import { fieldsOf, formatValue, pick, textOf, timeOf, valueName, type Fields } from './values.ts'
 import { Tampered, Unmet } from '../verdict.ts'
 
-/** A value that is missing from an export. */
+/** A private value that is missing from an export. */
 export interface ErasedValue {
   /** As `valueName` formats it. */
   name: string
-  /** The entry that must tell of it. */
-  by: number
-  of: Bearer
+  /** The entry that must record the erasure. */
+  recordedBy: number
+  owner: ValueOwner
 }
 
-/** The event that a value is of. */
-export interface Bearer {
+/** The event that a private value belongs to. */
+export interface ValueOwner {
+  /** The id of the event's resource. */
   id: string
   namespace: string
   retentionClass: string
@@ -22,10 +23,10 @@ export interface Bearer {
   recorded: number
 }
 
-/** An event that tells of erasures or holds. */
-export interface Told {
+/** An event that records an erasure, or places or releases a hold. */
+export interface PrivacyEvent {
   type: string
-  /** Of its resource. */
+  /** The id of the event's resource. */
   id: string
   /** In milliseconds. */
   recorded: number
@@ -34,9 +35,9 @@ export interface Told {
 
 export interface Erasures {
   expect(value: ErasedValue): void
-  /** Each in turn. */
-  tell(index: number, told: Told): void
-  /** Throws where something is left to be told. `size`: how many entries there are. */
+  /** Must be called for each privacy event, in the order of the log. Throws Tampered. */
+  record(index: number, event: PrivacyEvent): void
+  /** Throws Tampered or Unmet if an expected erasure was not recorded. `size`: the number of entries in the export. */
   finish(size: number): void
 }
 
@@ -44,15 +45,15 @@ const TYPES: unknown[] = ['event.redacted.v1', 'values.expired.v1', 'hold.placed
 
 const DETAILS = ['index', 'fields', 'values', 'retentionClass', 'seconds', 'namespace', 'resource_id']
 
-/** Undefined where the event tells of none. */
-export function findTold({ producer, type, resource, recordTime, details }: LeafEvent): Told | undefined {
+/** Undefined if the event concerns neither erasures nor holds. */
+export function findPrivacyEvent(event: LeafEvent): PrivacyEvent | undefined {
+  const { producer, type, resource, recordTime, details } = event
   if (producer !== 'audit' || !TYPES.includes(type)) return undefined
   const id = textOf(fieldsOf(resource)['id'])
   return { type: textOf(type), id, recorded: timeOf(recordTime, NaN), details: pick(fieldsOf(details), DETAILS) }
 }
 
-/** What is needed of an event whose values were erased. */
-export function bearerOf({ resource, retentionClass, recordTime }: LeafEvent): Bearer {
+export function ownerOf({ resource, retentionClass, recordTime }: LeafEvent): ValueOwner {
   const { id, namespace } = fieldsOf(resource)
   return {
     id: textOf(id),
@@ -69,28 +70,28 @@ interface Hold {
 
 const NOTHING: readonly ErasedValue[] = []
 
-/** Tells `complain` what is wrong. */
-export function watchErasures(complain: (wrong: string) => void): Erasures {
+/** Calls `report` for each erasure that broke a rule. */
+export function trackErasures(report: (problem: string) => void): Erasures {
   const holds = new Map<string, Hold>()
   const expected = new Map<number, ErasedValue[]>()
   return {
     expect(value) {
-      const others = expected.get(value.by)
+      const others = expected.get(value.recordedBy)
       if (others) others.push(value)
-      else expected.set(value.by, [value])
+      else expected.set(value.recordedBy, [value])
     },
-    tell(index, told) {
+    record(index, event) {
       const missing = expected.get(index) ?? NOTHING
       expected.delete(index)
-      requireTold(index, told, missing)
-      const { type, id, details } = told
+      requireRecorded(index, event, missing)
+      const { type, id, details } = event
       if (type === 'hold.placed.v1') {
         holds.set(id, { namespace: textOf(details['namespace']), resourceId: textOf(details['resource_id']) })
       }
       if (type === 'hold.released.v1') holds.delete(id)
       for (const erased of missing) {
-        const wrong = findHold(erased.of, holds) ?? findHaste(erased.of, told)
-        if (wrong) complain(`entry ${index}, erasure of ${erased.name}: ${wrong}`)
+        const problem = findHold(erased.owner, holds) ?? findPrematureExpiry(erased.owner, event)
+        if (problem) report(`entry ${index}, erasure of ${erased.name}: ${problem}`)
       }
     },
     finish(size) {
@@ -106,41 +107,41 @@ export function watchErasures(complain: (wrong: string) => void): Erasures {
   }
 }
 
-function findHold(bearer: Bearer, holds: Map<string, Hold>): string | undefined {
+function findHold(owner: ValueOwner, holds: Map<string, Hold>): string | undefined {
   for (const [id, { namespace, resourceId }] of holds) {
     const isHeld =
       namespace === '*' ||
-      (namespace !== '' && namespace === bearer.namespace) ||
-      (resourceId !== '' && resourceId === bearer.id)
+      (namespace !== '' && namespace === owner.namespace) ||
+      (resourceId !== '' && resourceId === owner.id)
     if (isHeld) return `legal hold ${id} protected it`
   }
   return undefined
 }
 
-function findHaste(bearer: Bearer, { type, details, recorded }: Told): string | undefined {
+function findPrematureExpiry(owner: ValueOwner, { type, details, recorded }: PrivacyEvent): string | undefined {
   if (type !== 'values.expired.v1') return undefined
   const retentionClass = textOf(details['retentionClass'])
-  if (retentionClass === '' || bearer.retentionClass !== retentionClass)
+  if (retentionClass === '' || owner.retentionClass !== retentionClass)
     return `its retention class is not ${retentionClass}`
-  const seconds = Number(show(details['seconds']))
-  const isOver = seconds > 0 && recorded - bearer.recorded >= seconds * 1000
+  const seconds = Number(formatValue(details['seconds']))
+  const isOver = seconds > 0 && recorded - owner.recorded >= seconds * 1000
   return isOver ? undefined : `its retention of ${seconds} seconds had not passed`
 }
 
-/** An event of an erasure tells of exactly those values that are missing because of it. */
-function requireTold(index: number, told: Told, missing: readonly ErasedValue[]): void {
-  const erased = erasedBy(told)
-  if (!erased && missing.length === 0) return
+/** An event that records erasures names exactly the values that are missing because of it. */
+function requireRecorded(index: number, event: PrivacyEvent, missing: readonly ErasedValue[]): void {
+  const recorded = findErasures(event)
+  if (!recorded && missing.length === 0) return
   const names = new Set(missing.map(({ name }) => name))
-  const untold = missing.find(({ name }) => !erased?.has(name))
-  if (untold) throw new Tampered(`entry ${index} does not record the erasure of ${untold.name}`)
-  const shown = [...(erased ?? [])].find((name) => !names.has(name))
-  if (shown !== undefined)
-    throw new Tampered(`entry ${index} records the erasure of ${shown}, but the export still contains it`)
+  const unrecorded = missing.find(({ name }) => !recorded?.has(name))
+  if (unrecorded) throw new Tampered(`entry ${index} does not record the erasure of ${unrecorded.name}`)
+  const shown = [...(recorded ?? [])].find((name) => !names.has(name))
+  if (shown === undefined) return
+  throw new Tampered(`entry ${index} records the erasure of ${shown}, but the export still contains it`)
 }
 
-/** Undefined where it tells of none. */
-function erasedBy({ type, details }: Told): Set<string> | undefined {
+/** The names of the values whose erasure the event records; undefined if it records none. */
+function findErasures({ type, details }: PrivacyEvent): Set<string> | undefined {
   if (type === 'event.redacted.v1') return new Set(namesOf(textOf(details['index']), details['fields']))
   if (type !== 'values.expired.v1') return undefined
   const values = Object.entries(fieldsOf(details['values']))

@@ -1,4 +1,4 @@
-/** An event as its leaf has it, as far as verifiers look at it. Nothing about it is certain. */
+/** The fields of an event in a leaf that the verifier reads. None of their types is certain. */
 export interface LeafEvent {
   producer?: unknown
   sequence?: unknown
@@ -12,11 +12,11 @@ export interface LeafEvent {
   details?: Record<string, unknown>
   commitments?: Record<string, unknown>
   retentionClass?: unknown
-  /** The leaf's, which is beside the event. */
+  /** The record time of the leaf, which stands beside the event. */
   recordTime?: unknown
 }
 
-/** Empty where the leaf is no event. */
+/** Returns an empty event if the leaf contains none. */
 export function readEvent(leaf: Buffer | string): LeafEvent {
   try {
     const { event, recordTime } = JSON.parse(leaf.toString()) as { event: LeafEvent; recordTime: unknown }
@@ -29,14 +29,14 @@ export function readEvent(leaf: Buffer | string): LeafEvent {
 
 const DETAILS = 'details'
 
-/** Puts one of the details, or all of them, back where they were. What the rules do not look at is left out. */
-export function putBack(event: LeafEvent, field: string, value: Buffer): void {
+/** Restores a private value in the event: one detail, or all details. No rule reads other private values. */
+export function restoreValue(event: LeafEvent, field: string, value: Buffer): void {
   if (field === DETAILS) event.details = parseJson(value) as Record<string, unknown>
   if (!field.startsWith(`${DETAILS}.`)) return
   event.details = { ...event.details, [field.slice(DETAILS.length + 1)]: parseJson(value) }
 }
 
-/** Undefined where it is none. */
+/** Returns undefined if the value is not JSON. */
 function parseJson(value: Buffer): unknown {
   try {
     return JSON.parse(value.toString()) as unknown

@@ -1,13 +1,13 @@
-// The file of an export: JSON lines, of which every byte is checked. First the checkpoint, then each entry with its
-// index, its hash and the stored bytes of its leaf, which are JSON themselves. After an entry follows what its leaf only
-// commits to, one line for each commitment: salt and value, or which entry tells of its erasure.
+// The format of an export: JSON lines, of which every byte is checked. The first line has the checkpoint. Each entry has its
+// index, its hash and the stored bytes of its leaf, which are JSON, too. An entry is followed by one line for each of its
+// commitments: the salt and the value, or the entry that records the erasure.
 import { decodeBase64 } from '#lib/tlog/note.ts'
 
-/** The first format had no openings. */
+/** Version 1 had no openings. */
 const FORMATS = ['modelkeep-audit-export/v2', 'modelkeep-audit-export/v1'] as const
 
 export interface ExportHeader {
-  /** Signed. */
+  /** The signed note. */
   checkpoint: string
   hasOpenings: boolean
 }
@@ -16,12 +16,12 @@ export function formatHeader(checkpoint: string, format: (typeof FORMATS)[number
   return JSON.stringify({ format, checkpoint })
 }
 
-/** Undefined where the line is no header of an export. */
+/** Returns undefined if the line is not an export header. */
 export function findHeader(line: string): ExportHeader | undefined {
   try {
     const { checkpoint } = JSON.parse(line) as { checkpoint?: unknown }
     if (typeof checkpoint !== 'string') return undefined
-    const format = FORMATS.find((known) => formatHeader(checkpoint, known) === line)
+    const format = FORMATS.find((candidate) => formatHeader(checkpoint, candidate) === line)
     return format && { checkpoint, hasOpenings: format === FORMATS[0] }
   } catch {
     return undefined
@@ -38,16 +38,16 @@ function entryHead(index: number | string, hash: string): string {
   return `{"index":${index},"hash":"${hash}","leaf":`
 }
 
-/** A line of an export, of which a part was read. */
+/** A line within a part of an export. */
 export interface Line {
-  /** The part. */
+  /** The bytes of the whole part. */
   bytes: Buffer
-  /** The same as Latin-1: a character for each byte. */
+  /** The bytes as Latin-1, one character per byte. */
   text: string
-  /** Whether the bytes are ASCII, and `text` what they mean. */
+  /** Whether the bytes are ASCII, so that `text` is their UTF-8 text as well. */
   isAscii: boolean
   begin: number
-  /** Where the line's end is. */
+  /** The offset of the newline. */
   end: number
 }
 
@@ -56,13 +56,13 @@ export interface ExportedLine {
   /** Base64. */
   hash: string
   leaf: Buffer
-  /** The same, decoded. */
+  /** The leaf as text. */
   leafText: string
 }
 
 const HEAD = /\{"index":(0|[1-9][0-9]{0,15}),"hash":"([^"]{44})","leaf":/y
 
-/** Undefined where the line is not of this form. */
+/** Returns undefined if the line is malformed. */
 export function findEntryLine(line: Line): ExportedLine | undefined {
   const [head = '', index, hash] = matchAt(HEAD, line)
   const begin = line.begin + head.length
@@ -106,7 +106,7 @@ export function isOpeningLine({ text, begin }: Line): boolean {
   return text.startsWith(OPENING_START, begin)
 }
 
-/** Undefined where the line is not of this form. */
+/** Returns undefined if the line is malformed. */
 export function findOpeningLine(line: Line): OpeningLine | undefined {
   const [head = '', index, field, redactIndex, salt] = matchAt(OPENING_HEAD, line)
   const begin = line.begin + head.length

@@ -1,83 +1,83 @@
-// What can be said of a part of an export without the lines before it, so that several threads can look at parts.
+// Checks a part of an export without the lines before it, so that several threads can check parts at once.
 import { hashLeafBase64, HASH_BYTES } from '#lib/tlog/merkle.ts'
-import { findTold, type ErasedValue, type Told } from './erasures.ts'
-import { putBack, readEvent, type LeafEvent } from './event.ts'
+import { findPrivacyEvent, type ErasedValue, type PrivacyEvent } from './erasures.ts'
+import { readEvent, restoreValue, type LeafEvent } from './event.ts'
 import { findEntryLine, findOpeningLine, isOpeningLine, type Line } from './export-file.ts'
-import { findJudged } from '../replay/replay.ts'
-import type { Judged } from '../replay/judged.ts'
+import { findReplayEvent } from '../replay/replay.ts'
+import type { ReplayEvent } from '../replay/replay-event.ts'
 import { linesOf } from './lines.ts'
 import { checkOpenings, type Openings } from './openings.ts'
-import { noteTime, noTimes, type Times } from './times.ts'
+import { addTime, emptyTimes, type Times } from './times.ts'
 import { Tampered, Unusable } from '../verdict.ts'
 
-/** What all parts of an export have in common. */
-export interface Terms {
-  /** Of the checkpoint. */
+/** The facts of an export that the check of each part needs. */
+export interface PartContext {
+  /** The number of entries that the checkpoint covers. */
   size: number
   hasOpenings: boolean
 }
 
-/** The events of a producer in a part. */
+/** The events of one producer in a part. */
 export interface Run {
-  /** Where the first is. */
+  /** The entry of the first event. */
   index: number
   line: number
-  /** Of the first, as its leaf has it. */
+  /** The sequence of the first event, as its leaf states it. */
   first: string
   last: number
 }
 
+/** The result of checking a part. */
 export interface Part {
   lines: number
-  /** The index of the first entry. */
+  /** The index of the first entry; -1 if the part has none. */
   from: number
-  /** Of the entries, one after the other. */
+  /** The leaf hashes of the entries, concatenated. */
   hashes: Uint8Array
   runs: Map<string, Run>
   times: Times
   shown: number
   erased: ErasedValue[]
-  /** What tells of erasures and holds. */
-  telling: { index: number; line: number; told: Told }[]
-  /** What rules look at, private values among it. */
-  judged: Judged[]
-  /** The first thing that is wrong. What follows it was not looked at. */
-  wrong: { line: number; name: string; message: string } | undefined
+  privacyEvents: { index: number; line: number; event: PrivacyEvent }[]
+  replayEvents: ReplayEvent[]
+  /** The first problem. The lines after it were not checked. */
+  problem: { line: number; name: string; message: string } | undefined
 }
 
-export function checkPart(bytes: Buffer, terms: Terms): Part {
-  const look = new Look(terms)
-  let wrong: Part['wrong']
+export function checkPart(bytes: Buffer, context: PartContext): Part {
+  const scan = new PartScan(context)
+  let problem: Part['problem']
   try {
-    for (const line of linesOf(bytes)) look.at(line)
-    look.finish()
+    for (const line of linesOf(bytes)) scan.add(line)
+    scan.finish()
   } catch (error) {
     if (!(error instanceof Tampered || error instanceof Unusable)) throw error
-    wrong = { line: look.lines, name: error.name, message: error.message }
+    problem = { line: scan.lines, name: error.name, message: error.message }
   }
-  return look.tell(wrong)
+  return scan.result(problem)
 }
 
-class Look {
+class PartScan {
   lines = 0
-  readonly #terms: Terms
+  readonly #context: PartContext
   #from = -1
   #next = -1
+  /** The event of the last entry. Its private values are restored as their lines follow. */
   #event: LeafEvent = {}
-  /** Its private values that are not there. */
+  /** The fields of the last entry that were erased. */
   #erased: string[] = []
   #hashes = Buffer.alloc(256 * HASH_BYTES)
   readonly #runs = new Map<string, Run>()
-  readonly #times = noTimes()
+  readonly #times = emptyTimes()
   readonly #openings: Openings = checkOpenings()
-  readonly #telling: Part['telling'] = []
-  readonly #judged: Judged[] = []
+  readonly #privacyEvents: Part['privacyEvents'] = []
+  readonly #replayEvents: ReplayEvent[] = []
 
-  constructor(terms: Terms) {
-    this.#terms = terms
+  constructor(context: PartContext) {
+    this.#context = context
   }
 
-  at(line: Line): void {
+  add(line: Line): void {
     this.lines += 1
     if (isOpeningLine(line)) this.#addOpening(line)
     else this.#addEntry(line)
@@ -85,10 +85,10 @@ class Look {
 
   finish(): void {
     this.#openings.finish()
-    this.#judge()
+    this.#addReplayEvent()
   }
 
-  tell(wrong: Part['wrong']): Part {
+  result(problem: Part['problem']): Part {
     const { shown, erased } = this.#openings
     return {
       lines: this.lines,
@@ -98,17 +98,17 @@ class Look {
       times: this.#times,
       shown,
       erased,
-      telling: this.#telling,
-      judged: this.#judged,
-      wrong,
+      privacyEvents: this.#privacyEvents,
+      replayEvents: this.#replayEvents,
+      problem,
     }
   }
 
   #addOpening(line: Line): void {
-    const opening = this.#terms.hasOpenings ? findOpeningLine(line) : undefined
+    const opening = this.#context.hasOpenings ? findOpeningLine(line) : undefined
     if (!opening) throw new Tampered('not a well-formed private value')
     this.#openings.open(opening)
-    if ('value' in opening.opening) putBack(this.#event, opening.field, opening.opening.value)
+    if ('value' in opening.opening) restoreValue(this.#event, opening.field, opening.opening.value)
     else this.#erased.push(opening.field)
   }
 
@@ -117,40 +117,40 @@ class Look {
     if (!entry) throw new Tampered('not a well-formed entry')
     if (this.#from === -1) this.#from = this.#next = Number(entry.index)
     const index = this.#next
-    requireNext(entry.index, index, this.#terms.size)
+    requireNext(entry.index, index, this.#context.size)
     this.#addHash(hashLeafBase64(entry.leaf), entry.hash, index)
     const event = readEvent(entry.leafText)
-    if (event.commitments && !this.#terms.hasOpenings) {
+    if (event.commitments && !this.#context.hasOpenings) {
       throw new Unusable(`entry ${index} has private values, which export format v1 leaves out`)
     }
     this.#countSequence(event, index)
-    noteTime(this.#times, index, event)
+    addTime(this.#times, index, event)
     this.#openings.entry(index, event)
-    const told = findTold(event)
-    if (told) this.#telling.push({ index, line: this.lines, told })
-    this.#judge()
+    const privacyEvent = findPrivacyEvent(event)
+    if (privacyEvent) this.#privacyEvents.push({ index, line: this.lines, event: privacyEvent })
+    this.#addReplayEvent()
     this.#event = event
     if (this.#erased.length > 0) this.#erased = []
     this.#next += 1
   }
 
-  /** The event of the entry before, whose private values are there. */
-  #judge(): void {
-    const judged = findJudged(this.#next - 1, this.#event, this.#erased)
-    if (judged) this.#judged.push(judged)
+  /** Adds the event of the last entry, whose private values are complete. */
+  #addReplayEvent(): void {
+    const event = findReplayEvent(this.#next - 1, this.#event, this.#erased)
+    if (event) this.#replayEvents.push(event)
   }
 
-  #addHash(own: string, told: string, index: number): void {
-    if (own !== told) {
+  #addHash(derived: string, stated: string, index: number): void {
+    if (derived !== stated) {
       throw new Tampered(`entry ${index} does not match its hash: one of the two was changed`)
     }
     const at = (index - this.#from) * HASH_BYTES
     if (at === this.#hashes.length) {
-      const more = Buffer.alloc(2 * at)
-      more.set(this.#hashes)
-      this.#hashes = more
+      const larger = Buffer.alloc(2 * at)
+      larger.set(this.#hashes)
+      this.#hashes = larger
     }
-    this.#hashes.write(own, at, 'base64')
+    this.#hashes.write(derived, at, 'base64')
   }
 
   #countSequence({ producer, sequence }: LeafEvent, index: number): void {
@@ -162,7 +162,7 @@ class Look {
   }
 }
 
-/** `index`: as it is told. */
+/** `index`: as the export states it. Throws Tampered. */
 export function requireNext(index: string | number, next: number, size: number): void {
   if (String(index) !== String(next)) {
     throw new Tampered(`expected entry ${next}, found entry ${index}: entries are missing or moved`)
@@ -170,7 +170,7 @@ export function requireNext(index: string | number, next: number, size: number):
   if (next >= size) throw new Tampered(`entry ${next} is beyond the checkpoint, which covers ${size} entries`)
 }
 
-/** The sequence as a number. `last`: the one before it. */
+/** Returns the sequence as a number. `last`: the sequence before it. Throws Tampered. */
 export function requireFollowing(sequence: string, last: number, producer: string, index: number): number {
   if (sequence === String(last + 1)) return last + 1
   throw new Tampered(

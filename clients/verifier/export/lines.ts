@@ -5,11 +5,11 @@ import { Tampered, Unusable } from '../verdict.ts'
 const NEWLINE = 10
 const ENTRY_LINE = '\n{"index"'
 const PART_BYTES = 64 * 1024
-/** Longer than any entry of an export with its private values. */
+/** The limit of an entry with its private values, which is longer than any that a service writes. */
 const MAX_LINE_BYTES = 4_000_000
 
-/** The first line without its end; then the rest in parts of whole lines, an entry's private values in the part of the
- * entry. */
+/** Yields the first line without its newline, then parts of whole lines. An entry and its private values are in one part.
+ * Throws Unusable or Tampered. */
 export async function* splitParts(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let pieces: Buffer[] = []
   let length = 0
@@ -35,7 +35,7 @@ export async function* splitParts(chunks: AsyncIterable<Buffer>): AsyncGenerator
   if (rest.length > end) throw new Tampered('the export ends in the middle of a line')
 }
 
-/** Where the part ends that has `length` bytes before `begin`; 0 where it goes on. */
+/** Returns the end in `chunk` of a part that has `length` bytes before it; 0 if the part continues in the next chunk. */
 function endOf(chunk: Buffer, begin: number, length: number): number {
   const end = chunk.indexOf(ENTRY_LINE, begin + Math.max(0, PART_BYTES - length)) + 1
   const isEndless = end === 0 && length + chunk.length - begin > MAX_LINE_BYTES
@@ -46,7 +46,7 @@ function join(pieces: Buffer[]): Buffer {
   return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
 }
 
-/** The lines of a part. Each is good until the next is asked for. */
+/** Yields the lines of a part. Each yielded object is reused for the next line. */
 export function* linesOf(bytes: Buffer): Iterable<Line> {
   const line = { bytes, text: bytes.toString('latin1'), isAscii: isAscii(bytes), begin: 0, end: 0 }
   for (;;) {

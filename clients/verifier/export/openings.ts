@@ -1,34 +1,35 @@
-// Whether the values beside the leaves are those that the leaves commit to.
+// Checks that the private values beside the leaves match the commitments in the leaves.
 import { hash } from 'node:crypto'
-import { bearerOf, type ErasedValue } from './erasures.ts'
+import { ownerOf, type ErasedValue } from './erasures.ts'
 import type { LeafEvent } from './event.ts'
 import type { OpeningLine } from './export-file.ts'
 import { valueName } from './values.ts'
 import { Tampered } from '../verdict.ts'
 
 export interface Openings {
-  /** The entry that follows, whose own openings follow it. */
+  /** Begins the next entry. The openings of an entry follow it. */
   entry(index: number, event: LeafEvent): void
-  /** The next opening. */
+  /** Checks the next opening of the current entry. */
   open(line: OpeningLine): void
-  /** Throws where something is left to be told. */
+  /** Throws Tampered if the last entry lacks an opening. */
   finish(): void
+  /** The number of values that the export contains. */
   readonly shown: number
   readonly erased: ErasedValue[]
 }
 
 const NONE: readonly [string, unknown][] = []
 
-/** What is thrown says which entry is meant. */
+/** Every method throws Tampered with the entry in the message. */
 export function checkOpenings(): Openings {
   let current = -1
-  let awaited: readonly [string, unknown][] = NONE
+  let expected: readonly [string, unknown][] = NONE
   let shown = 0
-  let of: LeafEvent = {}
+  let owner: LeafEvent = {}
   const erased: ErasedValue[] = []
 
   const requireNone = (): void => {
-    const [next] = awaited
+    const [next] = expected
     if (next) throw new Tampered(`${valueName(current, next[0])} is missing, and no erasure is recorded`)
   }
   return {
@@ -39,23 +40,24 @@ export function checkOpenings(): Openings {
     entry(index, event) {
       requireNone()
       current = index
-      of = event
-      awaited = event.commitments ? Object.entries(event.commitments) : NONE
+      owner = event
+      expected = event.commitments ? Object.entries(event.commitments) : NONE
     },
     open({ index, field, opening }) {
-      const [next] = awaited
+      const [next] = expected
       if (index !== String(current) || field !== next?.[0]) {
         throw new Tampered(`entry ${current} does not commit to "${field}" here: values are missing or moved`)
       }
-      awaited = awaited.length === 1 ? NONE : awaited.slice(1)
+      expected = expected.length === 1 ? NONE : expected.slice(1)
+      const name = valueName(current, field)
       if ('redactIndex' in opening) {
-        const by = Number(opening.redactIndex)
-        if (by <= current)
-          throw new Tampered(`${valueName(current, field)} cannot be erased by entry ${by}, which is not later`)
-        erased.push({ name: valueName(current, field), by, of: bearerOf(of) })
+        const recordedBy = Number(opening.redactIndex)
+        if (recordedBy <= current)
+          throw new Tampered(`${name} cannot be erased by entry ${recordedBy}, which is not later`)
+        erased.push({ name, recordedBy, owner: ownerOf(owner) })
       } else {
         shown += 1
-        requireCommitted(opening, next[1], valueName(current, field))
+        requireCommitted(opening, next[1], name)
       }
     },
     finish() {
@@ -68,13 +70,13 @@ function requireCommitted(opening: { salt: Buffer; value: Buffer }, commitment: 
   if (commitTo(opening) !== commitment) throw new Tampered(`${name} does not match its commitment`)
 }
 
-/** What is hashed is put together here, where it fits: there may be as many values as entries. */
-const committed = Buffer.alloc(64 * 1024)
+/** The buffer in which salt and value are joined for hashing; there may be as many values as entries. */
+const joined = Buffer.alloc(64 * 1024)
 
 function commitTo({ salt, value }: { salt: Buffer; value: Buffer }): string {
   const length = salt.length + value.length
-  if (length > committed.length) return hash('sha256', Buffer.concat([salt, value]), 'base64')
-  committed.set(salt)
-  committed.set(value, salt.length)
-  return hash('sha256', committed.subarray(0, length), 'base64')
+  if (length > joined.length) return hash('sha256', Buffer.concat([salt, value]), 'base64')
+  joined.set(salt)
+  joined.set(value, salt.length)
+  return hash('sha256', joined.subarray(0, length), 'base64')
 }

@@ -1,39 +1,39 @@
-// The parts of a large export are looked at by threads, and by the caller's own while those have enough to do.
+// Checks the parts of a large export in worker threads, and in the caller's thread while the workers are busy.
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { checkPart, type Part, type Terms } from './export-part.ts'
-import { unpack } from '../replay/judged.ts'
+import { checkPart, type Part, type PartContext } from './export-part.ts'
+import { unpackEvents } from '../replay/replay-event.ts'
 
 export interface PartChecker {
-  /** How many parts it may be given before the first is awaited. */
-  ahead: number
+  /** The number of parts that may be submitted before the result of the first is awaited. */
+  maxPending: number
   check(bytes: Buffer): Promise<Part>
   close(): Promise<void>
 }
 
-/** What a thread answers. */
-export type PackedPart = Omit<Part, 'judged'> & { judged: string }
+/** The message in which a worker returns a part. */
+export type PackedPart = Omit<Part, 'replayEvents'> & { replayEvents: string }
 
-/** Without threads, which take a while to begin. */
-export function checkHere(terms: Terms): PartChecker {
-  return { ahead: 0, check: async (bytes) => checkPart(bytes, terms), close: async () => {} }
+/** Checks parts in the caller's thread: for small exports, as threads take a while to start. */
+export function checkInline(context: PartContext): PartChecker {
+  return { maxPending: 0, check: async (bytes) => checkPart(bytes, context), close: async () => {} }
 }
 
-const MOST_THREADS = 4
-/** Parts: more than the caller looks at between two turns. */
-const AHEAD_EACH = 8
-/** So that there is always something to look at for the caller. */
-const AHEAD = 4 * AHEAD_EACH
+const MAX_THREADS = 4
+/** More parts than the caller checks between two turns of the event loop. */
+const MAX_PENDING_IN_THREAD = 8
+/** Large enough that the caller always has a part to check itself. */
+const MAX_PENDING_EACH = 4 * MAX_PENDING_IN_THREAD
 
-/** Threads beside the caller's, which must give them a turn now and then. */
-export function checkInThreads(terms: Terms): PartChecker {
-  const count = Math.min(MOST_THREADS, availableParallelism() - 1)
-  const threads = Array.from({ length: count }, () => new PartThread(terms))
+/** Checks parts in threads beside the caller's, which must yield to the event loop now and then. */
+export function checkInThreads(context: PartContext): PartChecker {
+  const count = Math.min(MAX_THREADS, availableParallelism() - 1)
+  const threads = Array.from({ length: count }, () => new PartThread(context))
   return {
-    ahead: count * AHEAD,
+    maxPending: count * MAX_PENDING_EACH,
     async check(bytes) {
-      const free = threads.find(({ open }) => open < AHEAD_EACH)
-      return free ? free.check(bytes) : checkPart(bytes, terms)
+      const free = threads.find(({ pending }) => pending < MAX_PENDING_IN_THREAD)
+      return free ? free.check(bytes) : checkPart(bytes, context)
     },
     close: async () => void (await Promise.all(threads.map((thread) => thread.close()))),
   }
@@ -41,36 +41,36 @@ export function checkInThreads(terms: Terms): PartChecker {
 
 export class PartThread {
   readonly #worker: Worker
-  readonly #waiting: PromiseWithResolvers<Part>[] = []
-  #hasBegun = false
+  readonly #results: PromiseWithResolvers<Part>[] = []
+  #isReady = false
 
-  constructor(terms: Terms) {
-    this.#worker = new Worker(new URL('part-thread-worker.ts', import.meta.url), { workerData: terms })
-    this.#worker.on('message', (part: PackedPart | 'begun') => {
-      if (part === 'begun') this.#hasBegun = true
-      else this.#waiting.shift()!.resolve({ ...part, judged: unpack(part.judged) })
+  constructor(context: PartContext) {
+    this.#worker = new Worker(new URL('part-thread-worker.ts', import.meta.url), { workerData: context })
+    this.#worker.on('message', (part: PackedPart | 'ready') => {
+      if (part === 'ready') this.#isReady = true
+      else this.#results.shift()!.resolve({ ...part, replayEvents: unpackEvents(part.replayEvents) })
     })
     this.#worker.on('error', (error) => {
-      this.#hasBegun = false
-      for (const { reject } of this.#waiting.splice(0)) reject(error)
+      this.#isReady = false
+      for (const { reject } of this.#results.splice(0)) reject(error)
     })
   }
 
-  /** How much it has to do. It takes a while to begin, and is given nothing until then. */
-  get open(): number {
-    return this.#hasBegun ? this.#waiting.length : Infinity
+  /** The number of submitted parts without a result; infinite until the thread has started. */
+  get pending(): number {
+    return this.#isReady ? this.#results.length : Infinity
   }
 
   check(bytes: Buffer): Promise<Part> {
-    const waiting = Promise.withResolvers<Part>()
-    // It may be rejected before it is awaited.
-    waiting.promise.catch(() => {})
-    this.#waiting.push(waiting)
-    // Memory of its own, which the thread takes over.
-    const own = Buffer.allocUnsafeSlow(bytes.length)
-    own.set(bytes)
-    this.#worker.postMessage(own, [own.buffer])
-    return waiting.promise
+    const result = Promise.withResolvers<Part>()
+    // The promise may be rejected before the caller awaits it.
+    result.promise.catch(() => {})
+    this.#results.push(result)
+    // The copy has memory of its own, which is transferred to the thread.
+    const copy = Buffer.allocUnsafeSlow(bytes.length)
+    copy.set(bytes)
+    this.#worker.postMessage(copy, [copy.buffer])
+    return result.promise
   }
 
   async close(): Promise<void> {

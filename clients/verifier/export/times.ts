@@ -1,34 +1,34 @@
-// Whether times of record never go backwards, part by part. Logs from before there were retention classes promised no such
-// thing: they recorded what a clock said that was set back.
+// Checks that record times never go backwards, part by part. Events without a retention class are exempt: logs that are
+// older than retention classes recorded a clock that could be set back.
 import type { LeafEvent } from './event.ts'
 import { textOf } from './values.ts'
 
+/** The record times of one part of an export. */
 export interface Times {
-  /** The first entry's; empty where there is none. */
+  /** The time of the first entry; empty if the part has no entry. */
   first: string
   firstIndex: number
   isFirstBound: boolean
   last: string
-  /** What is wrong. */
-  wrong: string[]
+  problems: string[]
 }
 
-export function noTimes(): Times {
-  return { first: '', firstIndex: -1, isFirstBound: false, last: '', wrong: [] }
+export function emptyTimes(): Times {
+  return { first: '', firstIndex: -1, isFirstBound: false, last: '', problems: [] }
 }
 
-/** Of each entry in turn. */
-export function noteTime(times: Times, index: number, { recordTime, retentionClass }: LeafEvent): void {
+/** Must be called for each entry of the part, in order. */
+export function addTime(times: Times, index: number, { recordTime, retentionClass }: LeafEvent): void {
   const time = textOf(recordTime)
   const isBound = retentionClass !== undefined
   if (times.firstIndex === -1) Object.assign(times, { first: time, firstIndex: index, isFirstBound: isBound })
-  else if (isBound && time < times.last) times.wrong.push(describe(index, time))
+  else if (isBound && time < times.last) times.problems.push(describe(index, time))
   times.last = time
 }
 
-/** What is wrong with the times of a part, after the part before. */
-export function judgeTimes(before: string, { first, firstIndex, isFirstBound, wrong }: Times): string[] {
-  return isFirstBound && first < before ? [describe(firstIndex, first), ...wrong] : wrong
+/** Returns the problems of a part that follows an entry recorded at `before`. */
+export function checkTimes(before: string, { first, firstIndex, isFirstBound, problems }: Times): string[] {
+  return isFirstBound && first < before ? [describe(firstIndex, first), ...problems] : problems
 }
 
 function describe(index: number, time: string): string {

@@ -1,27 +1,27 @@
-// Values out of JSON that anybody may have written.
+// Reads values of unknown JSON, and names values in verdicts.
 
 export type Fields = Readonly<Record<string, unknown>>
 
 const NO_FIELDS: Fields = {}
-/** As deep as any event goes that rules read. */
+/** The depth of the deepest event that a rule reads. */
 const MAX_DEPTH = 4
 
-/** Empty where it is no text: canonical JSON leaves out what is empty. */
+/** Returns an empty string for anything but text, as canonical JSON omits empty values. */
 export function textOf(value: unknown): string {
   return typeof value === 'string' ? value : ''
 }
 
-/** In milliseconds. `otherwise`: where it is no time. */
-export function timeOf(value: unknown, otherwise: number): number {
+/** Returns a time in milliseconds, or `fallback` if the value is no time. */
+export function timeOf(value: unknown, fallback: number): number {
   const time = typeof value === 'string' ? Date.parse(value) : NaN
-  return Number.isNaN(time) ? otherwise : time
+  return Number.isNaN(time) ? fallback : time
 }
 
 export function fieldsOf(value: unknown): Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : NO_FIELDS
 }
 
-/** Those of the names that there are. What goes deeper than it should is left out. */
+/** Returns the named fields. Fields that are nested too deeply are left out. */
 export function pick(fields: Fields, names: readonly string[]): Fields {
   let picked: Record<string, unknown> | undefined
   for (const name of names) {
@@ -33,7 +33,7 @@ export function pick(fields: Fields, names: readonly string[]): Fields {
 
 function isShallow(value: unknown, depth: number): boolean {
   if (typeof value !== 'object' || value === null) return true
-  return depth > 0 && Object.values(value).every((one) => isShallow(one, depth - 1))
+  return depth > 0 && Object.values(value).every((child) => isShallow(child, depth - 1))
 }
 
 /** Names a private value in a verdict: `"reason" of entry 10`. */
@@ -42,7 +42,7 @@ export function valueName(index: number | string, field: string): string {
 }
 
 /** Formats a value for a verdict. */
-export function show(value: unknown): string {
+export function formatValue(value: unknown): string {
   if (value === undefined) return 'nothing'
   return typeof value === 'string' ? value : JSON.stringify(value)
 }

@@ -1,4 +1,4 @@
-// One look at a log from outside: does what it shows now continue what it showed before?
+// Checks that the current checkpoint of a log continues the one that was verified before.
 import { consistencyParts, EMPTY_ROOT, peaksOf, type Node } from '#lib/tlog/merkle.ts'
 import { verifyConsistency } from '#lib/tlog/merkle-proof.ts'
 import type { Checkpoint } from '#lib/tlog/note.ts'
@@ -7,8 +7,8 @@ import { openCheckpoint, type Trust } from '../open-checkpoint.ts'
 import type { TileSource } from './tile-source.ts'
 import { Tampered, Unusable } from '../verdict.ts'
 
-/** Throws Tampered where the log was forked or rolled back, or hides what it signed. */
-export async function lookAt(
+/** Throws Tampered if the log was forked or rolled back, or does not serve what it signed. */
+export async function checkGrowth(
   source: TileSource,
   note: string,
   trust: Trust,
@@ -30,7 +30,7 @@ export async function lookAt(
   return shown
 }
 
-/** That the tiles are of the tree that was signed. */
+/** Requires that the tiles form the signed tree. */
 async function requireDerived(source: TileSource, { size, root }: Checkpoint): Promise<void> {
   const count = Number(size)
   const derived = count === 0 ? EMPTY_ROOT : (await readParts(source, [peaksOf(0, count)], count))[0]!

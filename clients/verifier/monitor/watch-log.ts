@@ -1,8 +1,8 @@
-// audit monitor, without any package: look once, or again and again until something is wrong.
+// The monitor: checks a log once, or repeatedly until it was tampered with.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { VerifierError, failUsage } from '../verifier-error.ts'
-import { look } from './monitor.ts'
-import { judged, type Report } from '../verify-file.ts'
+import { checkLog, type LogState } from './check-log.ts'
+import { withSubject, type Report } from '../verify-file.ts'
 import { readTrust, type TrustOptions } from '../read-trust.ts'
 import { openTiles } from './tile-source.ts'
 
@@ -16,12 +16,12 @@ export interface WatchOptions extends TrustOptions {
 
 const EVERY_SECONDS = 60
 
-/** Tells each new sight. Ends with the first where it is to look once, and where the log was tampered with; what may
- * pass is told to `warn`, once, and looked at again. */
+/** Calls `report` for each new state of the log. Ends after the first check with `once`, and throws when the log was tampered
+ * with. Calls `warn` for a failure that may pass, once per kind, and checks again. */
 export async function watchLog(
   address: string,
   options: WatchOptions,
-  tell: (report: Report) => void,
+  report: (found: Report) => void,
   warn: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -32,9 +32,11 @@ export async function watchLog(
   let warned = ''
   for (;;) {
     try {
-      const sight = await judged(address, () => look({ source, trust, stateFile: options.state, staleSeconds }))
+      const state = await withSubject(address, () =>
+        checkLog({ source, trust, stateFile: options.state, staleSeconds }),
+      )
       warned = ''
-      if (sight.grown !== 0n || options.once) tell(reportOf(sight))
+      if (state.grown !== 0n || options.once) report(reportOf(state))
     } catch (error) {
       const mayPass = error instanceof VerifierError && ['unavailable', 'policy'].includes(error.exit)
       if (options.once || !mayPass) throw error
@@ -46,7 +48,7 @@ export async function watchLog(
   }
 }
 
-function reportOf({ checkpoint, grown }: Awaited<ReturnType<typeof look>>): Report {
+function reportOf({ checkpoint, grown }: LogState): Report {
   const { origin, size } = checkpoint
   const root = checkpoint.root.toString('base64')
   const since = grown === undefined ? 'first check' : `${grown} new entries since the last check`

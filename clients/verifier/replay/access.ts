@@ -1,20 +1,21 @@
-// Who could do what, when: tokens and roles as the events tell of them.
-import type { Judged } from './judged.ts'
+// The rules of tokens and roles: who was allowed to do what at which time.
+import type { ReplayEvent } from './replay-event.ts'
 import { textOf, timeOf } from '../export/values.ts'
 
-/** What the least role is called that may do it. `PLATFORM` is ADMIN on all namespaces. */
-export type Need = 'CONTRIBUTOR' | 'APPROVER' | 'ADMIN' | 'PLATFORM'
+/** The least role that an action requires. `PLATFORM` is ADMIN on all namespaces. */
+export type RequiredRole = 'CONTRIBUTOR' | 'APPROVER' | 'ADMIN' | 'PLATFORM'
 
 const RANKS: Record<string, number> = { READER: 1, CONTRIBUTOR: 2, APPROVER: 3, ADMIN: 4 }
-const EVERYWHERE = '*'
-const SERVER = 'service:metadata'
-/** A call that was admitted may commit a little after its role or token has ended. */
+const ALL_NAMESPACES = '*'
+const SERVICE = 'service:metadata'
+/** An admitted call may commit shortly after its role or token has ended. */
 const GRACE_MS = 60_000
 
 interface Role {
   rank: number
-  /** Before the last change, which was at `changed`. */
+  /** The rank before the last change. */
   before: number
+  /** The time of the last change, in milliseconds. */
   changed: number
 }
 
@@ -26,27 +27,27 @@ interface Token {
 }
 
 export interface Access {
-  /** By namespace within those by principal. */
+  /** Roles by principal, then by namespace. */
   roles: Map<string, Map<string, Role>>
   tokens: Map<string, Token>
 }
 
-export function noAccess(): Access {
+export function emptyAccess(): Access {
   return { roles: new Map(), tokens: new Map() }
 }
 
-export function applyToken({ id, details }: Judged, { tokens }: Access): void {
+export function applyToken({ id, details }: ReplayEvent, { tokens }: Access): void {
   const expires = timeOf(details['expire_time'], 0)
   tokens.set(id, { principal: textOf(details['principal']), expires, revoked: Infinity })
 }
 
-export function revokeToken({ id, time }: Judged, { tokens }: Access): void {
+export function revokeToken({ id, time }: ReplayEvent, { tokens }: Access): void {
   const token = tokens.get(id)
   if (token) token.revoked = time
 }
 
 export function applyRole(
-  { details, time }: Judged,
+  { details, time }: ReplayEvent,
   { roles }: Access,
   rank = RANKS[textOf(details['role'])] ?? 0,
 ): void {
@@ -56,35 +57,41 @@ export function applyRole(
   roles.set(principal, held)
 }
 
-/** Whether the service did it by itself. */
-export function isService({ principal, method }: Judged): boolean {
-  return method === 'service' && principal === SERVER
+/** Whether the metadata service itself is the actor. */
+export function isService({ principal, method }: ReplayEvent): boolean {
+  return method === 'service' && principal === SERVICE
 }
 
-/** What is wrong with the actor; undefined where it could do this. */
-export function judgeActor(event: Judged, need: Need, namespace: string, access: Access): string | undefined {
+/** Returns why the actor was not allowed to act; undefined if it was. */
+export function checkActor(
+  event: ReplayEvent,
+  required: RequiredRole,
+  namespace: string,
+  access: Access,
+): string | undefined {
   const { principal, method, credentialId, time } = event
   const who = principal || 'nobody'
   if (method !== 'token') return `done by ${who} without a token`
   const token = access.tokens.get(credentialId)
   if (token?.principal !== principal) return `done with a token that was not issued to ${who}`
   if (time > Math.min(token.expires, token.revoked) + GRACE_MS) return `the token of ${who} had expired or was revoked`
-  const [role, place] = need === 'PLATFORM' ? (['ADMIN', EVERYWHERE] as const) : ([need, namespace] as const)
+  const [role, place] =
+    required === 'PLATFORM' ? (['ADMIN', ALL_NAMESPACES] as const) : ([required, namespace] as const)
   if (holdsRole({ principal, role, namespace: place, time }, access)) return undefined
-  return `${who} lacked the role ${need} on ${place}`
+  return `${who} lacked the role ${required} on ${place}`
 }
 
-interface Holding {
+interface RoleQuery {
   principal: string
-  /** Or one that may do more. */
-  role: Exclude<Need, 'PLATFORM'>
+  /** A higher role suffices, too. */
+  role: Exclude<RequiredRole, 'PLATFORM'>
   namespace: string
   time: number
 }
 
-export function holdsRole({ principal, role, namespace, time }: Holding, access: Access): boolean {
+export function holdsRole({ principal, role, namespace, time }: RoleQuery, access: Access): boolean {
   const roles = access.roles.get(principal)
-  return [EVERYWHERE, namespace].some((place) => rankAt(roles?.get(place), time) >= RANKS[role]!)
+  return [ALL_NAMESPACES, namespace].some((place) => rankAt(roles?.get(place), time) >= RANKS[role]!)
 }
 
 function rankAt(role: Role | undefined, time: number): number {

@@ -1,73 +1,72 @@
-// Gates as the events tell of them: what guarded which alias, and under which rules.
-import type { Judged } from './judged.ts'
-import type { Gate, Judge, Place, Registry } from './state.ts'
-import { fieldsOf, show, textOf, type Fields } from '../export/values.ts'
+// The rules of gates, and which gates guard an alias.
+import type { ReplayEvent } from './replay-event.ts'
+import type { AliasPlace, Gate, Registry, RuleCheck } from './state.ts'
+import { fieldsOf, formatValue, textOf, type Fields } from '../export/values.ts'
 import { matchesPattern } from './wildcard.ts'
 
 export function gatesOf({ gates }: Registry, namespace: string): Gate[] {
   return [...(gates.get(namespace)?.values() ?? [])]
 }
 
-/** Those that guard an alias. */
-export function guardsOf(registry: Registry, { namespace, modelId, alias }: Place): Gate[] {
+export function gatesGuarding(registry: Registry, { namespace, modelId, alias }: AliasPlace): Gate[] {
   if (!registry.gates.has(namespace)) return []
-  return gatesOf(registry, namespace).filter((gate) => isOver(gate, modelId, alias))
+  return gatesOf(registry, namespace).filter((gate) => guards(gate, modelId, alias))
 }
 
-function isOver(gate: Gate, modelId: string, alias: string): boolean {
+function guards(gate: Gate, modelId: string, alias: string): boolean {
   return (gate.modelId === '' || gate.modelId === modelId) && matchesPattern(gate.pattern, alias)
 }
 
-export const createGate: Judge = (event, registry) => {
+export const createGate: RuleCheck = (event, registry) => {
   const { id, namespace, name } = event
   const others = gatesOf(registry, namespace)
-  const gate = keep(event, registry)
-  outdate(registry, namespace, gate)
+  const gate = storeGate(event, registry)
+  markOutdated(registry, namespace, gate)
   if (others.some((other) => other.id === id)) return 'it already existed'
   if (others.some((other) => other.name === name)) return `gate ${name} already existed`
   if (gate.revision !== 1) return `its first revision must be 1, not ${gate.revision}`
   const model = registry.models.get(gate.modelId)
   if (gate.modelId !== '' && model?.namespace !== namespace) return 'its model did not exist'
-  return findUnread(event)
+  return findMalformed(event)
 }
 
-export const updateGate: Judge = (event, registry) => {
+export const updateGate: RuleCheck = (event, registry) => {
   const before = registry.gates.get(event.namespace)?.get(event.id)
-  const gate = keep(event, registry)
-  outdate(registry, event.namespace, gate)
+  const gate = storeGate(event, registry)
+  markOutdated(registry, event.namespace, gate)
   if (!before) return 'it did not exist'
-  outdate(registry, event.namespace, before)
-  return findJump(event, before) ?? findUnread(event)
+  markOutdated(registry, event.namespace, before)
+  return findWrongRevision(event, before) ?? findMalformed(event)
 }
 
-export const deleteGate: Judge = (event, registry) => {
+export const deleteGate: RuleCheck = (event, registry) => {
   const gates = registry.gates.get(event.namespace)
   const before = gates?.get(event.id)
   if (!before) return 'it did not exist'
   gates!.delete(event.id)
   if (gates!.size === 0) registry.gates.delete(event.namespace)
-  outdate(registry, event.namespace, before)
-  return findJump(event, before)
+  markOutdated(registry, event.namespace, before)
+  return findWrongRevision(event, before)
 }
 
-function findJump({ name, details }: Judged, before: Gate): string | undefined {
+function findWrongRevision({ name, details }: ReplayEvent, before: Gate): string | undefined {
   if (name !== before.name) return `its name was ${before.name}`
   if (details['model_id'] !== before.modelId) return 'it guarded the aliases of another model'
   const next = before.revision + 1
   return details['revision'] === next
     ? undefined
-    : `its next revision must be ${next}, not ${show(details['revision'])}`
+    : `its next revision must be ${next}, not ${formatValue(details['revision'])}`
 }
 
-function keep(event: Judged, { gates }: Registry): Gate {
+function storeGate(event: ReplayEvent, { gates }: Registry): Gate {
   const gate = readGate(event)
   const others = gates.get(event.namespace) ?? new Map<string, Gate>()
   gates.set(event.namespace, others.set(event.id, gate))
   return gate
 }
 
-/** What cannot be read asks for more than anybody can give. */
-function readGate({ id, name, details }: Judged): Gate {
+/** A rule that cannot be read counts as one that nobody can meet. */
+function readGate({ id, name, details }: ReplayEvent): Gate {
   const { approvers, conditions } = details
   return {
     id,
@@ -82,50 +81,50 @@ function readGate({ id, name, details }: Judged): Gate {
   }
 }
 
-function findUnread({ details }: Judged): string | undefined {
+function findMalformed({ details }: ReplayEvent): string | undefined {
   const { approvers, conditions } = details
-  const counts = [details['approvals_required'], details['expiry_seconds']].map(countOf)
-  const isRead =
+  const limits = [details['approvals_required'], details['expiry_seconds']].map(countOf)
+  const isWellFormed =
     textOf(details['alias_pattern']) !== '' &&
-    counts.every(Number.isFinite) &&
+    limits.every(Number.isFinite) &&
     typeof details['model_id'] === 'string' &&
     Array.isArray(conditions) &&
     Array.isArray(approvers) &&
     approvers.every((principal) => typeof principal === 'string')
-  return isRead ? undefined : 'its gate rules are malformed'
+  return isWellFormed ? undefined : 'its gate rules are malformed'
 }
 
 export function countOf(value: unknown): number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 ? value : Infinity
 }
 
-/** Promotions to an alias that the gate guards wait under rules that are no more. */
-function outdate({ waiting }: Registry, namespace: string, gate: Gate): void {
-  for (const promotion of waiting.values()) {
+/** Marks the pending promotions to the aliases that the gate guards: their rules have changed. */
+function markOutdated({ pending }: Registry, namespace: string, gate: Gate): void {
+  for (const promotion of pending.values()) {
     const { modelId, alias } = promotion
-    if (promotion.namespace === namespace && isOver(gate, modelId, alias)) promotion.isOutdated = true
+    if (promotion.namespace === namespace && guards(gate, modelId, alias)) promotion.isOutdated = true
   }
 }
 
-/** What is wrong with a list of gates that should be exactly these, at their revisions. */
-export function findUnlisted(list: unknown, guards: readonly Gate[]): string | undefined {
+/** Returns how a list of gates differs from `gates` and their revisions. */
+export function findUnlisted(list: unknown, gates: readonly Gate[]): string | undefined {
   const listed = readList(list)
-  for (const { id, name, revision } of guards) {
-    const told = listed.find((entry) => entry['id'] === id)
-    if (!told) return `gate ${name} guarded the alias, but is not listed`
-    if (told['revision'] !== revision) {
-      return `gate ${name} is listed at revision ${show(told['revision'])}, but was at ${revision}`
+  for (const { id, name, revision } of gates) {
+    const entry = listed.find((one) => one['id'] === id)
+    if (!entry) return `gate ${name} guarded the alias, but is not listed`
+    if (entry['revision'] !== revision) {
+      return `gate ${name} is listed at revision ${formatValue(entry['revision'])}, but was at ${revision}`
     }
   }
-  return listed.length === guards.length ? undefined : 'a listed gate did not guard the alias'
+  return listed.length === gates.length ? undefined : 'a listed gate did not guard the alias'
 }
 
-/** The same where each has the outcomes of its conditions. */
-export function findUnmet(list: unknown, guards: readonly Gate[]): string | undefined {
+/** Returns the condition of a gate that a list does not record as true. */
+export function findUnmet(list: unknown, gates: readonly Gate[]): string | undefined {
   const listed = readList(list)
-  for (const { id, name, conditions } of guards) {
-    const told = listed.find((entry) => entry['id'] === id)?.['conditions']
-    const outcomes = Array.isArray(told) ? told : []
+  for (const { id, name, conditions } of gates) {
+    const recorded = listed.find((entry) => entry['id'] === id)?.['conditions']
+    const outcomes = Array.isArray(recorded) ? recorded : []
     if (outcomes.length !== conditions)
       return `${outcomes.length} of the ${conditions} conditions of gate ${name} are recorded`
     if (outcomes.some((outcome) => outcome !== 'TRUE')) return `not all conditions of gate ${name} were true`
@@ -137,7 +136,7 @@ function readList(list: unknown): Fields[] {
   return Array.isArray(list) ? list.map(fieldsOf) : []
 }
 
-/** Whether an approval of this principal counts for the gate. */
-export function counts({ approvers }: Gate, principal: string): boolean {
+/** Whether an approval by this principal counts for the gate. */
+export function countsApproval({ approvers }: Gate, principal: string): boolean {
   return approvers.length === 0 || approvers.includes(principal)
 }

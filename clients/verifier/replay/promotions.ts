@@ -1,24 +1,24 @@
-// Promotions as the events tell of them: who asked, who agreed, and whether that was enough when the alias was moved.
-import { holdsRole, isService, type Access, type Need } from './access.ts'
-import { countOf, counts, findUnlisted, findUnmet, guardsOf } from './gates.ts'
-import type { Judged } from './judged.ts'
-import { aliasKey, type Gate, type Judge, type Promotion, type Registry } from './state.ts'
+// The rules of promotions: who requested, who approved, and whether that sufficed when the alias moved.
+import { holdsRole, isService, type Access, type RequiredRole } from './access.ts'
+import { countOf, countsApproval, findUnlisted, findUnmet, gatesGuarding } from './gates.ts'
+import type { ReplayEvent } from './replay-event.ts'
+import { aliasKey, type Gate, type RuleCheck, type Promotion, type Registry } from './state.ts'
 import { textOf, timeOf } from '../export/values.ts'
 
 const MS = 1000
-/** The time of an event is that of the beginning of its transaction. */
+/** The time of an event is the start of its transaction, which may be earlier than the check of the expiry. */
 const GRACE_MS = 60_000
 
-export const requestPromotion: Judge = (event, registry) => {
+export const requestPromotion: RuleCheck = (event, registry) => {
   const { id } = event
-  const isKnown = registry.waiting.has(id) || registry.ended.has(id)
+  const existed = registry.pending.has(id) || registry.closed.has(id)
   const promotion = readPromotion(event, registry)
-  registry.waiting.set(id, promotion)
-  if (isKnown) return 'it already existed'
+  registry.pending.set(id, promotion)
+  if (existed) return 'it already existed'
   return findWrongRequest(event, promotion, registry)
 }
 
-function readPromotion(event: Judged, { models }: Registry): Promotion {
+function readPromotion(event: ReplayEvent, { models }: Registry): Promotion {
   const { index, namespace, principal, digest, beforeDigest, details } = event
   const modelId = textOf(details['model_id'])
   const number = countOf(details['number'])
@@ -33,26 +33,30 @@ function readPromotion(event: Judged, { models }: Registry): Promotion {
     requester: principal,
     creator: models.get(modelId)?.versions.get(number)?.creator ?? '',
     expires: timeOf(details['expire_time'], 0),
-    askedAt: index,
+    requestedAt: index,
     approvals: [],
     isOutdated: false,
   }
 }
 
-function findWrongRequest(event: Judged, promotion: Promotion, registry: Registry): string | undefined {
+function findWrongRequest(event: ReplayEvent, promotion: Promotion, registry: Registry): string | undefined {
   const { details, time } = event
   const { creator, expires } = promotion
-  const wrong = findWrongTarget(event, promotion, registry)
-  if (wrong) return wrong
+  const problem = findWrongTarget(event, promotion, registry)
+  if (problem) return problem
   if (details['creator'] !== creator) return `the version was created by ${creator}`
-  const guards = guardsOf(registry, promotion)
-  const seconds = Math.min(...guards.map(({ expirySeconds }) => expirySeconds))
+  const gates = gatesGuarding(registry, promotion)
+  const seconds = Math.min(...gates.map(({ expirySeconds }) => expirySeconds))
   if (!(expires <= time + seconds * MS + GRACE_MS)) return 'it expires later than its gates allow'
-  return findUnlisted(details['gates'], guards) ?? findUnmet(details['gates'], guards)
+  return findUnlisted(details['gates'], gates) ?? findUnmet(details['gates'], gates)
 }
 
-/** The version is there, and the alias where it is said to be. */
-function findWrongTarget({ name, afterDigest }: Judged, promotion: Promotion, registry: Registry): string | undefined {
+/** The version must exist, and the alias must point where the event states. */
+function findWrongTarget(
+  { name, afterDigest }: ReplayEvent,
+  promotion: Promotion,
+  registry: Registry,
+): string | undefined {
   const { namespace, modelId, alias, number, digest, from, fromDigest } = promotion
   const model = registry.models.get(modelId)
   if (!model || model.namespace !== namespace) return 'its model did not exist'
@@ -60,86 +64,87 @@ function findWrongTarget({ name, afterDigest }: Judged, promotion: Promotion, re
   const version = model.versions.get(number)
   if (!version) return `version ${number} did not exist`
   if (digest !== version.digest || afterDigest !== digest) return `version ${number} had digest ${version.digest}`
-  const present = registry.aliases.get(aliasKey(modelId, alias))
-  const at = present?.number ?? 0
+  const current = registry.aliases.get(aliasKey(modelId, alias))
+  const at = current?.number ?? 0
   if (from !== at) return `the alias pointed at ${at}, not at ${from}`
-  return fromDigest === (present?.digest ?? '') ? undefined : 'the alias pointed at another digest'
+  return fromDigest === (current?.digest ?? '') ? undefined : 'the alias pointed at another digest'
 }
 
-export const approvePromotion: Judge = (event, registry) => {
-  const promotion = registry.waiting.get(event.id)
-  if (!promotion) return describeEnd(event.id, registry)
-  const guards = guardsOf(registry, promotion)
-  const wrong =
+export const approvePromotion: RuleCheck = (event, registry) => {
+  const promotion = registry.pending.get(event.id)
+  if (!promotion) return describeState(event.id, registry)
+  const gates = gatesGuarding(registry, promotion)
+  const problem =
     findStale(event, promotion, registry) ??
-    findBiased(event, promotion, guards) ??
-    findUnlisted(event.details['gates'], guards)
-  if (!wrong) promotion.approvals.push(event.principal)
-  return wrong
+    findIneligible(event, promotion, gates) ??
+    findUnlisted(event.details['gates'], gates)
+  if (!problem) promotion.approvals.push(event.principal)
+  return problem
 }
 
-export const rejectPromotion: Judge = (event, registry) => {
-  const promotion = registry.waiting.get(event.id)
-  const over = end(event, registry, 'rejected')
-  return over ?? findBiased(event, promotion!, guardsOf(registry, promotion!))
+export const rejectPromotion: RuleCheck = (event, registry) => {
+  const promotion = registry.pending.get(event.id)
+  const problem = close(event, registry, 'rejected')
+  return problem ?? findIneligible(event, promotion!, gatesGuarding(registry, promotion!))
 }
 
-/** Somebody else's only by an admin. */
-export function needsToWithdraw({ id, principal }: Judged, { waiting }: Registry): Need {
-  return waiting.get(id)?.requester === principal ? 'CONTRIBUTOR' : 'ADMIN'
+/** Only an admin withdraws a promotion of somebody else. */
+export function roleToWithdraw({ id, principal }: ReplayEvent, { pending }: Registry): RequiredRole {
+  return pending.get(id)?.requester === principal ? 'CONTRIBUTOR' : 'ADMIN'
 }
 
-export const withdrawPromotion: Judge = (event, registry) => end(event, registry, 'withdrawn')
+export const withdrawPromotion: RuleCheck = (event, registry) => close(event, registry, 'withdrawn')
 
-export const voidPromotion: Judge = (event, registry) => {
-  const promotion = registry.waiting.get(event.id)
-  const over = end(event, registry, 'voided')
-  if (over) return over
+export const voidPromotion: RuleCheck = (event, registry) => {
+  const promotion = registry.pending.get(event.id)
+  const problem = close(event, registry, 'voided')
+  if (problem) return problem
   const because = event.details['because']
   if (because === 'ALIAS_MOVED' && !hasMoved(promotion!, registry)) return 'the alias had not moved'
   if (because === 'GATE_CHANGED' && !promotion!.isOutdated) return 'no gate of the alias had changed'
   return undefined
 }
 
-export const expirePromotion: Judge = (event, registry) => {
-  const promotion = registry.waiting.get(event.id)
-  const over = end(event, registry, 'expired')
-  if (over) return over
+export const expirePromotion: RuleCheck = (event, registry) => {
+  const promotion = registry.pending.get(event.id)
+  const problem = close(event, registry, 'expired')
+  if (problem) return problem
   if (!isService(event)) return 'only the service expires promotions'
   return event.time < promotion!.expires ? 'it had not expired' : undefined
 }
 
-export const applyPromotion: Judge = (event, registry, access) => {
+export const applyPromotion: RuleCheck = (event, registry, access) => {
   const { index, id, name, principal } = event
-  const promotion = registry.waiting.get(id)
-  const over = end(event, registry, 'applied')
-  if (!promotion) return over
+  const promotion = registry.pending.get(id)
+  const problem = close(event, registry, 'applied')
+  if (!promotion) return problem
   const { modelId, alias, number, digest } = promotion
   registry.applied = { index, id, name, principal, modelId, alias, number, digest }
-  const guards = guardsOf(registry, promotion)
+  const gates = gatesGuarding(registry, promotion)
   return (
-    over ??
+    problem ??
     findStale(event, promotion, registry) ??
     findWrongTarget(event, promotion, registry) ??
-    findUnlisted(event.details['gates'], guards) ??
-    findUnmet(event.details['gates'], guards) ??
-    findUnapproved(event, promotion, guards, access)
+    findUnlisted(event.details['gates'], gates) ??
+    findUnmet(event.details['gates'], gates) ??
+    findUnapproved(event, promotion, gates, access)
   )
 }
 
-/** Whether as many have agreed as each gate asks, who may still do so, and who did. */
-function findUnapproved(event: Judged, promotion: Promotion, guards: Gate[], access: Access): string | undefined {
+/** Each gate must have its approvals, by principals who approved and still hold the role. */
+function findUnapproved(event: ReplayEvent, promotion: Promotion, gates: Gate[], access: Access): string | undefined {
   const { principal, namespace, time, details } = event
   const { approvals, requester } = promotion
-  const told = new Set(Array.isArray(details['approvers']) ? (details['approvers'] as unknown[]).map(textOf) : [])
-  const counted = approvals.filter((approver) => told.delete(approver))
-  if (told.size > 0) return `approvals are listed that were not given; approved by ${approvals.join(', ') || 'nobody'}`
-  const former = counted.find(
+  const listed = new Set(Array.isArray(details['approvers']) ? (details['approvers'] as unknown[]).map(textOf) : [])
+  const counted = approvals.filter((approver) => listed.delete(approver))
+  if (listed.size > 0)
+    return `approvals are listed that were not given; approved by ${approvals.join(', ') || 'nobody'}`
+  const ineligible = counted.find(
     (approver) => !holdsRole({ principal: approver, role: 'APPROVER', namespace, time }, access),
   )
-  if (former !== undefined) return `${former} could no longer approve`
-  for (const gate of guards) {
-    const given = counted.filter((approver) => counts(gate, approver)).length
+  if (ineligible !== undefined) return `${ineligible} could no longer approve`
+  for (const gate of gates) {
+    const given = counted.filter((approver) => countsApproval(gate, approver)).length
     if (given < gate.required)
       return `${given} of the ${gate.required} approvals required by gate ${gate.name} were given`
   }
@@ -147,24 +152,24 @@ function findUnapproved(event: Judged, promotion: Promotion, guards: Gate[], acc
   return principal === last ? undefined : `it was applied by ${principal}, but the deciding step was by ${last}`
 }
 
-/** Ends it, and says what is wrong with that. */
-function end(event: Judged, registry: Registry, how: string): string | undefined {
-  const promotion = registry.waiting.get(event.id)
-  if (!promotion) return describeEnd(event.id, registry)
-  registry.waiting.delete(event.id)
-  registry.ended.set(event.id, how)
-  return findOther(event, promotion)
+/** Closes the promotion. Returns the rule that this broke. */
+function close(event: ReplayEvent, registry: Registry, how: string): string | undefined {
+  const promotion = registry.pending.get(event.id)
+  if (!promotion) return describeState(event.id, registry)
+  registry.pending.delete(event.id)
+  registry.closed.set(event.id, how)
+  return findMismatch(event, promotion)
 }
 
-/** Why a promotion that does not wait does not. */
-export function describeEnd(id: string, { waiting, ended }: Registry): string {
-  const how = ended.get(id)
+/** Describes the state of a promotion for a verdict. */
+export function describeState(id: string, { pending, closed }: Registry): string {
+  const how = closed.get(id)
   if (how) return `it was already ${how}`
-  return waiting.has(id) ? 'it is pending' : 'it was never requested'
+  return pending.has(id) ? 'it is pending' : 'it was never requested'
 }
 
-/** An event of a promotion is of what was asked for. */
-function findOther(event: Judged, promotion: Promotion): string | undefined {
+/** Every event of a promotion must match the request. */
+function findMismatch(event: ReplayEvent, promotion: Promotion): string | undefined {
   const { namespace, digest, beforeDigest, afterDigest } = event
   const { model_id: modelId, alias, number, from = promotion.from } = event.details
   const isSame =
@@ -179,24 +184,24 @@ function findOther(event: Judged, promotion: Promotion): string | undefined {
   return isSame ? undefined : `it does not match the request for version ${promotion.number} as ${promotion.alias}`
 }
 
-/** What was asked for must still be the same. */
-function findStale(event: Judged, promotion: Promotion, registry: Registry): string | undefined {
-  const other = findOther(event, promotion)
-  if (other) return other
+/** A promotion is decided only while its alias, its gates and its expiry allow. */
+function findStale(event: ReplayEvent, promotion: Promotion, registry: Registry): string | undefined {
+  const mismatch = findMismatch(event, promotion)
+  if (mismatch) return mismatch
   if (hasMoved(promotion, registry)) return 'the alias had moved since the request'
   if (promotion.isOutdated) return 'a gate of the alias had changed since the request'
   return event.time <= promotion.expires ? undefined : 'it had expired'
 }
 
-function hasMoved({ modelId, alias, askedAt }: Promotion, { aliases }: Registry): boolean {
-  return (aliases.get(aliasKey(modelId, alias))?.movedAt ?? -1) > askedAt
+function hasMoved({ modelId, alias, requestedAt }: Promotion, { aliases }: Registry): boolean {
+  return (aliases.get(aliasKey(modelId, alias))?.movedAt ?? -1) > requestedAt
 }
 
-/** Nobody decides on what is their own, twice, or without being asked. */
-function findBiased({ principal }: Judged, promotion: Promotion, guards: Gate[]): string | undefined {
+/** Nobody decides on their own request or version, twice, or without being an approver of a gate. */
+function findIneligible({ principal }: ReplayEvent, promotion: Promotion, gates: Gate[]): string | undefined {
   const { requester, creator, approvals } = promotion
   if (principal === requester) return `${principal} requested it`
   if (principal === creator) return `${principal} created the version`
   if (approvals.includes(principal)) return `${principal} had already approved it`
-  return guards.some((gate) => counts(gate, principal)) ? undefined : `no gate counts approvals by ${principal}`
+  return gates.some((gate) => countsApproval(gate, principal)) ? undefined : `no gate counts approvals by ${principal}`
 }

@@ -1,38 +1,37 @@
-// Replays what the events tell, and finds what the rules of the registry did not allow: whatever a server said then, and
-// whoever could write into its database. A rule is a line of the table: a new one needs nothing else.
+// Replays the events of the metadata service, and finds those that break a rule of the registry: also if a server accepted
+// them, or somebody wrote them into its database. Each rule is one entry of the table.
 import type { LeafEvent } from '../export/event.ts'
 import {
   applyRole,
   applyToken,
   isService,
-  judgeActor,
-  noAccess,
+  checkActor,
+  emptyAccess,
   revokeToken,
   type Access,
-  type Need,
+  type RequiredRole,
 } from './access.ts'
 import * as aliases from './aliases.ts'
 import * as gates from './gates.ts'
 import * as promotions from './promotions.ts'
 import * as registry from './registry.ts'
-import { emptyRegistry, type Judge, type Registry } from './state.ts'
-import { judgedOf, type Judged } from './judged.ts'
+import { emptyRegistry, type RuleCheck, type Registry } from './state.ts'
+import { toReplayEvent, type ReplayEvent } from './replay-event.ts'
 import { textOf } from '../export/values.ts'
 import { Unmet } from '../verdict.ts'
 
 interface Rule {
-  /** What the actor must hold, on the event's namespace. */
-  needs: Need | ((event: Judged, registry: Registry) => Need)
-  /** Whether the service does it by itself, too. */
+  /** The role that the actor must hold on the event's namespace. */
+  needs: RequiredRole | ((event: ReplayEvent, registry: Registry) => RequiredRole)
+  /** Whether the metadata service itself may be the actor. */
   isByService?: boolean
-  /** Which of the event's details are looked at. */
+  /** The details of the event that the rule reads. */
   reads?: readonly string[]
-  /** Whether it can be judged also where those were erased. */
-  isClear?: boolean
-  /** Applies the event, and says what is wrong with it. */
-  judge?: Judge
-  /** Changes who may do what, after the actor was judged. */
-  grant?: (event: Judged, access: Access) => void
+  /** Whether the rule can be checked even if those details were erased. */
+  toleratesErasure?: boolean
+  check?: RuleCheck
+  /** Changes roles or tokens, after the actor was checked. */
+  grant?: (event: ReplayEvent, access: Access) => void
 }
 
 const ROLE = ['principal', 'namespace', 'role']
@@ -48,46 +47,51 @@ const RULES = new Map<unknown, Rule>(
   Object.entries<Rule>({
     'namespace.created.v1': { needs: 'PLATFORM' },
     'namespace.updated.v1': { needs: 'ADMIN' },
-    'namespace.deleted.v1': { needs: 'PLATFORM', judge: registry.deleteNamespace },
-    'model.created.v1': { needs: 'CONTRIBUTOR', judge: registry.createModel },
-    'model.updated.v1': { needs: 'CONTRIBUTOR', judge: registry.changeModel },
-    'model.renamed.v1': { needs: 'ADMIN', judge: registry.renameModel },
-    'model.archived.v1': { needs: 'ADMIN', judge: registry.changeModel },
-    'model.unarchived.v1': { needs: 'ADMIN', judge: registry.changeModel },
-    'model.deleted.v1': { needs: 'ADMIN', reads: ['latest_number'], isClear: true, judge: registry.deleteModel },
-    'version.created.v1': { needs: 'CONTRIBUTOR', judge: registry.createVersion },
-    'version.updated.v1': { needs: 'CONTRIBUTOR', judge: registry.changeVersion },
-    'version.deleted.v1': { needs: 'ADMIN', judge: registry.deleteVersion },
-    'evaluation.created.v1': { needs: 'CONTRIBUTOR', judge: registry.measureVersion },
-    'alias.moved.v1': { needs: 'CONTRIBUTOR', reads: [...MOVE, 'promotion_id'], judge: aliases.moveAlias },
-    'alias.removed.v1': { needs: 'CONTRIBUTOR', reads: [...MOVE, 'promotion_id'], judge: aliases.moveAlias },
-    [FORCED]: { needs: 'ADMIN', reads: [...MOVE, 'gates'], judge: aliases.forceAlias },
-    'gate.created.v1': { needs: 'ADMIN', reads: GATE_RULES, judge: gates.createGate },
-    'gate.updated.v1': { needs: 'ADMIN', reads: GATE_RULES, judge: gates.updateGate },
-    'gate.deleted.v1': { needs: 'ADMIN', reads: GATE, judge: gates.deleteGate },
-    'promotion.requested.v1': { needs: 'CONTRIBUTOR', reads: REQUEST, judge: promotions.requestPromotion },
-    'promotion.approved.v1': { needs: 'APPROVER', reads: [...PROMOTION, 'gates'], judge: promotions.approvePromotion },
-    'promotion.rejected.v1': { needs: 'APPROVER', reads: PROMOTION, judge: promotions.rejectPromotion },
+    'namespace.deleted.v1': { needs: 'PLATFORM', check: registry.deleteNamespace },
+    'model.created.v1': { needs: 'CONTRIBUTOR', check: registry.createModel },
+    'model.updated.v1': { needs: 'CONTRIBUTOR', check: registry.changeModel },
+    'model.renamed.v1': { needs: 'ADMIN', check: registry.renameModel },
+    'model.archived.v1': { needs: 'ADMIN', check: registry.changeModel },
+    'model.unarchived.v1': { needs: 'ADMIN', check: registry.changeModel },
+    'model.deleted.v1': {
+      needs: 'ADMIN',
+      reads: ['latest_number'],
+      toleratesErasure: true,
+      check: registry.deleteModel,
+    },
+    'version.created.v1': { needs: 'CONTRIBUTOR', check: registry.createVersion },
+    'version.updated.v1': { needs: 'CONTRIBUTOR', check: registry.changeVersion },
+    'version.deleted.v1': { needs: 'ADMIN', check: registry.deleteVersion },
+    'evaluation.created.v1': { needs: 'CONTRIBUTOR', check: registry.checkEvaluation },
+    'alias.moved.v1': { needs: 'CONTRIBUTOR', reads: [...MOVE, 'promotion_id'], check: aliases.moveAlias },
+    'alias.removed.v1': { needs: 'CONTRIBUTOR', reads: [...MOVE, 'promotion_id'], check: aliases.moveAlias },
+    [FORCED]: { needs: 'ADMIN', reads: [...MOVE, 'gates'], check: aliases.forceAlias },
+    'gate.created.v1': { needs: 'ADMIN', reads: GATE_RULES, check: gates.createGate },
+    'gate.updated.v1': { needs: 'ADMIN', reads: GATE_RULES, check: gates.updateGate },
+    'gate.deleted.v1': { needs: 'ADMIN', reads: GATE, check: gates.deleteGate },
+    'promotion.requested.v1': { needs: 'CONTRIBUTOR', reads: REQUEST, check: promotions.requestPromotion },
+    'promotion.approved.v1': { needs: 'APPROVER', reads: [...PROMOTION, 'gates'], check: promotions.approvePromotion },
+    'promotion.rejected.v1': { needs: 'APPROVER', reads: PROMOTION, check: promotions.rejectPromotion },
     'promotion.withdrawn.v1': {
-      needs: promotions.needsToWithdraw,
+      needs: promotions.roleToWithdraw,
       reads: PROMOTION,
-      judge: promotions.withdrawPromotion,
+      check: promotions.withdrawPromotion,
     },
     'promotion.voided.v1': {
       needs: 'CONTRIBUTOR',
       reads: [...PROMOTION, 'because'],
-      judge: promotions.voidPromotion,
+      check: promotions.voidPromotion,
     },
     'promotion.expired.v1': {
       needs: 'CONTRIBUTOR',
       isByService: true,
       reads: PROMOTION,
-      judge: promotions.expirePromotion,
+      check: promotions.expirePromotion,
     },
     [APPLIED]: {
       needs: 'CONTRIBUTOR',
       reads: [...PROMOTION, 'from', 'gates', 'approvers'],
-      judge: promotions.applyPromotion,
+      check: promotions.applyPromotion,
     },
     'role.granted.v1': {
       needs: 'ADMIN',
@@ -105,95 +109,98 @@ const RULES = new Map<unknown, Rule>(
     'token.revoked.v1': { needs: 'PLATFORM', grant: revokeToken },
   }),
 )
-/** Of other producers it is not known what they knew of roles at the time: the log does not order them. */
+/** Only events of this producer are replayed: the log does not order other producers' events relative to role changes. */
 const PRODUCER = 'metadata'
-const SHOWN = 10
+const MAX_SHOWN = 10
 
-/** What an auditor asks first. */
+/** The summary of a replay. */
 export interface Replayed {
-  /** How many events. */
+  /** The number of replayed events. */
   events: number
-  /** How many promotions moved an alias. */
+  /** The number of promotions that moved an alias. */
   promotions: number
-  /** Where an admin went past gates, as `entry 7, fraud/scorer@live`. */
+  /** The moves by which an admin bypassed gates, such as `entry 7, fraud/scorer@live`. */
   forced: string[]
 }
 
 export interface Governance {
-  judge(event: Judged): void
-  /** Of each entry in turn. `erased`: which of its private values were. */
+  replay(event: ReplayEvent): void
+  /** Replays an event of the log if a rule concerns it. `erased`: the fields of the event that were erased. */
   apply(index: number, event: LeafEvent, erased?: readonly string[]): void
-  /** What was found wrong elsewhere. */
-  complain(wrong: string): void
-  /** Throws Unmet where a rule was broken. */
+  /** Adds a problem that was found elsewhere. */
+  report(problem: string): void
+  /** Throws Unmet if a rule was broken. */
   finish(): void
-  /** What was judged. */
   readonly replayed: Replayed
-  /** What is wrong, and where. */
+  /** The broken rules, each with its entry. */
   readonly broken: readonly string[]
 }
 
 const NONE: readonly string[] = []
 
-/** What rules look at of the event; undefined where none is about it. `erased`: which of its values. */
-export function findJudged(index: number, event: LeafEvent, erased: readonly string[] = NONE): Judged | undefined {
+/** Returns the part of an event that its rule reads; undefined if no rule concerns it. */
+export function findReplayEvent(
+  index: number,
+  event: LeafEvent,
+  erased: readonly string[] = NONE,
+): ReplayEvent | undefined {
   const { type, producer, outcome } = event
   const rule = RULES.get(type)
   if (!rule || producer !== PRODUCER || outcome !== 'OUTCOME_SUCCEEDED') return undefined
-  return judgedOf(index, event, rule.reads ?? NONE, erased)
+  return toReplayEvent(index, event, rule.reads ?? NONE, erased)
 }
 
 export function replayGovernance(): Governance {
-  const access = noAccess()
+  const access = emptyAccess()
   const state = emptyRegistry()
   const broken: string[] = []
   const replayed: Replayed = { events: 0, promotions: 0, forced: [] }
-  const complain = ({ index, type, name }: Pick<Judged, 'index' | 'type' | 'name'>, wrong: string | undefined) => {
-    if (wrong) broken.push(`entry ${index}, ${type} of ${name}: ${wrong}`)
+  const report = ({ index, type, name }: Pick<ReplayEvent, 'index' | 'type' | 'name'>, problem: string | undefined) => {
+    if (problem) broken.push(`entry ${index}, ${type} of ${name}: ${problem}`)
   }
   return {
     broken,
     replayed,
-    complain: (wrong) => void broken.push(wrong),
-    judge(event) {
+    report: (problem) => void broken.push(problem),
+    replay(event) {
       const rule = RULES.get(event.type)!
       const { applied } = state
       replayed.events += 1
       if (event.type === APPLIED) replayed.promotions += 1
       if (event.type === FORCED) replayed.forced.push(`entry ${event.index}, ${event.name}`)
-      complain(event, findUnentitled(event, rule, state, access))
-      const wrong = rule.judge?.(event, state, access)
-      complain(event, findErased(event, rule) ?? findMisplaced(event, rule) ?? wrong)
+      report(event, findMissingRole(event, rule, state, access))
+      const problem = rule.check?.(event, state, access)
+      report(event, findErased(event, rule) ?? findWrongNamespace(event, rule) ?? problem)
       rule.grant?.(event, access)
       if (!applied || state.applied !== applied) return
-      complain({ ...applied, type: APPLIED }, 'the alias move did not follow directly')
+      report({ ...applied, type: APPLIED }, 'the alias move did not follow directly')
       state.applied = undefined
     },
     apply(index, event, erased) {
-      const found = findJudged(index, event, erased)
-      if (found) this.judge(found)
+      const found = findReplayEvent(index, event, erased)
+      if (found) this.replay(found)
     },
     finish() {
       if (broken.length === 0) return
-      const more = broken.length > SHOWN ? `\n  and ${broken.length - SHOWN} more` : ''
+      const more = broken.length > MAX_SHOWN ? `\n  and ${broken.length - MAX_SHOWN} more` : ''
       const rules = broken.length === 1 ? 'a rule was broken' : `rules were broken ${broken.length} times`
-      throw new Unmet(`its signatures are valid, but ${rules}:\n  ${broken.slice(0, SHOWN).join('\n  ')}${more}`)
+      throw new Unmet(`its signatures are valid, but ${rules}:\n  ${broken.slice(0, MAX_SHOWN).join('\n  ')}${more}`)
     },
   }
 }
 
-function findUnentitled(event: Judged, rule: Rule, state: Registry, access: Access): string | undefined {
+function findMissingRole(event: ReplayEvent, rule: Rule, state: Registry, access: Access): string | undefined {
   if (rule.isByService && isService(event)) return undefined
-  const place = rule.grant ? textOf(event.details['namespace']) : event.namespace
-  return judgeActor(event, typeof rule.needs === 'string' ? rule.needs : rule.needs(event, state), place, access)
+  const namespace = rule.grant ? textOf(event.details['namespace']) : event.namespace
+  return checkActor(event, typeof rule.needs === 'string' ? rule.needs : rule.needs(event, state), namespace, access)
 }
 
-function findErased({ erased }: Judged, { isClear }: Rule): string | undefined {
-  return erased === '' || isClear ? undefined : `cannot be verified, because ${erased} was erased`
+function findErased({ erased }: ReplayEvent, { toleratesErasure }: Rule): string | undefined {
+  return erased === '' || toleratesErasure ? undefined : `cannot be verified, because ${erased} was erased`
 }
 
-/** The actor's role was judged on the event's namespace, so the resource's name must begin with it. */
-function findMisplaced({ name, namespace }: Judged, { judge }: Rule): string | undefined {
-  const [place] = name.split('/', 1)
-  return judge && place !== namespace ? `its name is not in namespace ${namespace}` : undefined
+/** The actor's role was checked on the event's namespace, so the resource must be in that namespace. */
+function findWrongNamespace({ name, namespace }: ReplayEvent, { check }: Rule): string | undefined {
+  const [prefix] = name.split('/', 1)
+  return check && prefix !== namespace ? `its name is not in namespace ${namespace}` : undefined
 }

@@ -1,6 +1,6 @@
-// The state that the replay builds from events, and the form of a rule.
+// The state of the registry that the replay derives from events, and the type of a rule's check.
 import type { Access } from './access.ts'
-import type { Judged } from './judged.ts'
+import type { ReplayEvent } from './replay-event.ts'
 
 interface Version {
   digest: string
@@ -9,18 +9,19 @@ interface Version {
 
 export interface Model {
   namespace: string
-  /** With its namespace. */
+  /** Namespace and name, such as `fraud/scorer`. */
   name: string
+  /** The highest version number so far, deleted versions included. */
   lastNumber: number
-  /** By number, those that were not deleted. */
+  /** The versions that were not deleted, by number. */
   versions: Map<number, Version>
 }
 
 interface Alias {
-  /** As people write it. */
+  /** The full name, such as `fraud/scorer@live`. */
   name: string
-  model: string
-  /** 0 where it was removed. */
+  modelId: string
+  /** 0 if the alias was removed. */
   number: number
   digest: string
   /** The entry of its last move. */
@@ -30,52 +31,52 @@ interface Alias {
 export interface Gate {
   id: string
   name: string
-  /** Empty: all models of the namespace. */
+  /** Empty if the gate guards all models of the namespace. */
   modelId: string
   revision: number
   pattern: string
   required: number
-  /** Whose approval counts; empty: anybody's. */
+  /** The principals whose approval counts; empty if all count. */
   approvers: readonly unknown[]
-  /** How many it has. */
+  /** The number of its conditions. */
   conditions: number
   expirySeconds: number
 }
 
-export interface Place {
+export interface AliasPlace {
   namespace: string
   modelId: string
   alias: string
 }
 
-/** By id within those by namespace. */
+/** Gates by namespace, then by id. */
 export type Gates = Map<string, Map<string, Gate>>
 
-/** One that waits. */
+/** A pending promotion. */
 export interface Promotion {
   namespace: string
   modelId: string
   alias: string
   number: number
   digest: string
-  /** Where the alias pointed; 0 for nowhere. */
+  /** The version that the alias pointed at; 0 for none. */
   from: number
   fromDigest: string
   requester: string
-  /** Of the version. */
+  /** The creator of the version. */
   creator: string
   /** In milliseconds. */
   expires: number
-  /** The entry that asked for it. */
-  askedAt: number
-  /** Who approved, in order. */
+  /** The entry of the request. */
+  requestedAt: number
+  /** The principals who approved, in order. */
   approvals: string[]
-  /** A gate of its alias was made, changed or deleted since. */
+  /** Whether a gate of its alias was created, changed or deleted since the request. */
   isOutdated: boolean
 }
 
-/** One that was applied by the event before, which the move must follow. */
-export interface Applied {
+/** The promotion that the previous event applied. The move of its alias must follow. */
+export interface AppliedPromotion {
   index: number
   id: string
   name: string
@@ -89,20 +90,20 @@ export interface Applied {
 
 export interface Registry {
   models: Map<string, Model>
-  /** Ids by the name as people write it. */
+  /** Model ids by full name. */
   names: Map<string, string>
-  /** By `aliasKey`. */
+  /** Aliases by `aliasKey`. */
   aliases: Map<string, Alias>
   gates: Gates
-  /** Promotions that wait, by id. */
-  waiting: Map<string, Promotion>
-  /** What became of the others. */
-  ended: Map<string, string>
-  /** The promotion that the event before applied. */
-  applied: Applied | undefined
+  /** Pending promotions by id. */
+  pending: Map<string, Promotion>
+  /** How each closed promotion ended, by id. */
+  closed: Map<string, string>
+  applied: AppliedPromotion | undefined
 }
 
-export type Judge = (event: Judged, registry: Registry, access: Access) => string | undefined
+/** Applies the event to the registry. Returns the rule that the event broke, or undefined. */
+export type RuleCheck = (event: ReplayEvent, registry: Registry, access: Access) => string | undefined
 
 export function emptyRegistry(): Registry {
   return {
@@ -110,8 +111,8 @@ export function emptyRegistry(): Registry {
     names: new Map(),
     aliases: new Map(),
     gates: new Map(),
-    waiting: new Map(),
-    ended: new Map(),
+    pending: new Map(),
+    closed: new Map(),
     applied: undefined,
   }
 }

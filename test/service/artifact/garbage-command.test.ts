@@ -27,7 +27,7 @@ test('gc tells what would go, condemns it, removes it, and says when there is no
   await passTime(artifact.database.url, 25)
   const dry = await run('root', 'gc', '--dry-run')
   expect(dry.out).toMatch(/to condemn +default +sha256:[0-9a-f]{12}… +2\.0 KiB\nto condemn: 1, 2\.0 KiB\n$/)
-  expect(dry.err).toContain('time of grace')
+  expect(dry.err).toContain('grace period')
   expect((await run('root', 'gc', '-n', 'other')).out).toBe('no garbage\n')
   expect(JSON.parse((await run('root', 'gc', '--json')).out)).toEqual({
     dryRun: false,

@@ -39,7 +39,7 @@ test('exports all of the log, which is verified without a server, by key or key 
   for (const key of [signer.vkey, 'key']) {
     const { code, out } = await offline(file, '--key', key)
     expect([code, out]).toEqual([0, expect.stringContaining('verified: 300 entries of log.example/test, root ')])
-    expect(out).toContain('events without a gap: metadata 300')
+    expect(out).toContain('events without gaps: metadata 300')
   }
   const { out } = await offline(file, '--key', 'key', '--json')
   expect(JSON.parse(out)).toMatchObject({ origin: 'log.example/test', size: '300', producers: { metadata: '300' } })
@@ -87,7 +87,7 @@ test('proves one event, to those who may see it', async () => {
   expect((await modelkeep(['proof', id, '--out', 'p'], 'mk_fraud')).code).toBe(0)
   expect(await offline('p.tlog-proof', '--key', 'key')).toMatchObject({
     code: 0,
-    out: 'verified: p.json is entry 70 of the 300 entries of log.example/test\np.values has what the entry commits to\n',
+    out: 'verified: p.json is entry 70 of the 300 entries of log.example/test\np.values matches the commitments of the entry\n',
   })
   const leaf = await readFile(join(home, 'p.json'), 'utf8')
   expect(JSON.parse(leaf)).toMatchObject({ event: { id, sequence: '71' } })
@@ -111,14 +111,14 @@ test('follows the log from outside, and proves that it continues an earlier chec
   expect(await watch()).toMatchObject({ code: 0, out: expect.stringContaining('verified: 300 entries') })
   await audit.ingest.appendEvents({ events: makeEvents(301, 10) })
   await expect.poll(async () => (await modelkeep(['checkpoint'])).out.split('\n')[1]).toBe('310')
-  expect(await watch()).toMatchObject({ code: 0, out: expect.stringContaining('10 more than at the look before') })
+  expect(await watch()).toMatchObject({ code: 0, out: expect.stringContaining('10 new entries since the last check') })
   const { out: proof } = await modelkeep(['checkpoint', '--since', 'old'])
   await writeFile(join(home, 'new'), proof)
   for (const newer of ['new', 'later.jsonl']) {
     if (newer === 'later.jsonl') await modelkeep(['export', newer])
     expect(await runCli(['audit', 'consistency', 'old', newer, '--key', 'key'], {}, home)).toMatchObject({
       code: 0,
-      out: 'consistent: the 310 entries of log.example/test begin with the 300 that were signed before\n',
+      out: 'consistent: the 310 entries of log.example/test begin with the 300 entries signed before\n',
     })
   }
   const stale = ['monitor', audit.address, '--key', makeSigner().vkey, '--state', 'other', '--once']

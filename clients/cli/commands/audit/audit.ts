@@ -19,7 +19,7 @@ import { findProof } from '#lib/tlog/proof-file.ts'
 import { formatEntry, formatHeader, formatOpening, formatRedacted } from '../../../verifier/export/export-file.ts'
 import { toCloudEvent } from '../../../verifier/export/cloud-event.ts'
 import { formatConsistency } from '../../../verifier/consistency-file.ts'
-import { judged, readSize } from '../../../verifier/verify-file.ts'
+import { withSubject, readSize } from '../../../verifier/verify-file.ts'
 import { openCheckpoint, requireQuorum } from '../../../verifier/open-checkpoint.ts'
 import { readTrust, type TrustOptions } from '../../../verifier/read-trust.ts'
 import { failUsage } from '../../terminal/cli-error.ts'
@@ -120,7 +120,7 @@ export async function showCheckpoint(context: Context, options: TrustOptions & {
   const trust = options.key || options.policy ? await readTrust(options) : undefined
   const checkpoint = await waitForCheckpoint(registry, 0n)
   if (trust) {
-    await judged('the log', async () => {
+    await withSubject('the log', async () => {
       openCheckpoint(checkpoint.note, trust)
       requireQuorum(checkpoint.note, trust)
     })

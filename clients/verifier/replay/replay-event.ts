@@ -1,12 +1,12 @@
-// What rules look at of an event: text and numbers, whatever a leaf has in their place.
+// The part of an event that the rules read, with the types checked: leaves may contain any JSON.
 import type { LeafEvent } from '../export/event.ts'
 import { fieldsOf, pick, textOf, timeOf, type Fields } from '../export/values.ts'
 
-/** Text is empty where there is none: canonical JSON leaves out what is empty. */
-export interface Judged {
+/** Missing text is empty, as canonical JSON omits empty values. */
+export interface ReplayEvent {
   index: number
   type: string
-  /** When it happened, in milliseconds; later than anything where it does not say. */
+  /** The time of the event in milliseconds; later than any other if the event states none. */
   time: number
   principal: string
   method: string
@@ -17,16 +17,21 @@ export interface Judged {
   digest: string
   beforeDigest: string
   afterDigest: string
-  /** Those that its rule reads. */
+  /** The details that the event's rule reads. */
   details: Fields
-  /** One of them that was erased; or empty. */
+  /** The name of an erased detail that the rule reads; empty if there is none. */
   erased: string
 }
 
 const UNKNOWN_TIME = Number.MAX_VALUE
 
-/** `reads`: names of details. `erased`: private values of the event, as the export names them. */
-export function judgedOf(index: number, event: LeafEvent, reads: readonly string[], erased: readonly string[]): Judged {
+/** `reads`: the details that the rule reads. `erased`: the fields of the event that were erased. */
+export function toReplayEvent(
+  index: number,
+  event: LeafEvent,
+  reads: readonly string[],
+  erased: readonly string[],
+): ReplayEvent {
   const actor = fieldsOf(event.actor)
   const resource = fieldsOf(event.resource)
   return {
@@ -47,21 +52,30 @@ export function judgedOf(index: number, event: LeafEvent, reads: readonly string
   }
 }
 
-/** Text that is handed from thread to thread: one flat list, which is read in a third of the time of one of objects. */
-export function pack(all: readonly Judged[]): string {
+/** Packs events for another thread as one flat JSON list, which is parsed in a third of the time of a list of objects. */
+export function packEvents(events: readonly ReplayEvent[]): string {
   const flat: unknown[] = []
-  for (const one of all) {
-    flat.push(one.index, one.type, one.time, one.principal, one.method, one.credentialId, one.id, one.namespace)
-    flat.push(one.name, one.digest, one.beforeDigest, one.afterDigest, one.details, one.erased)
+  for (const event of events) {
+    flat.push(
+      event.index,
+      event.type,
+      event.time,
+      event.principal,
+      event.method,
+      event.credentialId,
+      event.id,
+      event.namespace,
+    )
+    flat.push(event.name, event.digest, event.beforeDigest, event.afterDigest, event.details, event.erased)
   }
   return JSON.stringify(flat)
 }
 
-export function unpack(text: string): Judged[] {
+export function unpackEvents(text: string): ReplayEvent[] {
   const flat = JSON.parse(text) as never[]
-  const all: Judged[] = []
+  const events: ReplayEvent[] = []
   for (let at = 0; at < flat.length; at += 14) {
-    all.push({
+    events.push({
       index: flat[at]!,
       type: flat[at + 1]!,
       time: flat[at + 2]!,
@@ -78,5 +92,5 @@ export function unpack(text: string): Judged[] {
       erased: flat[at + 13]!,
     })
   }
-  return all
+  return events
 }

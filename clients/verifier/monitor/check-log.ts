@@ -1,53 +1,53 @@
-// Follows a log from outside, and remembers in a file what it has verified last: whoever keeps that file need not trust
-// the log's own memory.
+// One check of a log from outside. A state file holds the last verified checkpoint, so that the check does not rely on
+// what the log itself remembers.
 import { readFile, rename, stat, writeFile } from 'node:fs/promises'
 import type { Checkpoint } from '#lib/tlog/note.ts'
-import { lookAt } from './check-growth.ts'
+import { checkGrowth } from './check-growth.ts'
 import { openCheckpoint, requireQuorum, type Trust } from '../open-checkpoint.ts'
 import type { TileSource } from './tile-source.ts'
 import { Tampered, Unmet, Unusable } from '../verdict.ts'
 
-export interface MonitorOptions {
+export interface CheckOptions {
   source: TileSource
   trust: Trust
-  /** Keeps the last verified checkpoint, as it was signed. */
+  /** The file for the last verified checkpoint, as it was signed. */
   stateFile: string
-  /** How long the log may go without a new checkpoint; undefined for ever. */
+  /** How long the log may go without a new checkpoint; undefined for no limit. */
   staleSeconds: number | undefined
 }
 
-export interface Sight {
+export interface LogState {
   checkpoint: Checkpoint
-  /** How many entries have come since the look before; undefined at the first. */
+  /** The number of new entries since the last check; undefined at the first. */
   grown: bigint | undefined
 }
 
-/** Throws Tampered, and then keeps the state as it was and what was shown beside it; Unmet where the log is stale, or
- * lacks cosignatures. */
-export async function look({ source, trust, stateFile, staleSeconds }: MonitorOptions): Promise<Sight> {
+/** Throws Unmet if the log is stale or lacks cosignatures. Throws Tampered if it was forked or rolled back: the state file
+ * then stays as it was, and the log's checkpoint is stored beside it as evidence. */
+export async function checkLog({ source, trust, stateFile, staleSeconds }: CheckOptions): Promise<LogState> {
   const known = await readState(stateFile, trust)
   const note = await source.checkpoint()
   let checkpoint: Checkpoint
   try {
-    checkpoint = await lookAt(source, note, trust, known?.checkpoint)
+    checkpoint = await checkGrowth(source, note, trust, known?.checkpoint)
   } catch (error) {
     if (!(error instanceof Tampered)) throw error
-    await writeWhole(`${stateFile}.evidence`, note)
+    await replaceFile(`${stateFile}.evidence`, note)
     throw new Tampered(`${error.message} (evidence stored in ${stateFile}.evidence)`, { cause: error })
   }
   requireQuorum(note, trust)
-  if (known?.checkpoint.size !== checkpoint.size) await writeWhole(stateFile, note)
-  else refuseStale(known, staleSeconds)
+  if (known?.checkpoint.size !== checkpoint.size) await replaceFile(stateFile, note)
+  else requireFresh(known, staleSeconds)
   return { checkpoint, grown: known && checkpoint.size - known.checkpoint.size }
 }
 
-interface State {
+interface KnownState {
   checkpoint: Checkpoint
-  /** When this checkpoint was seen first, in milliseconds. */
+  /** When this checkpoint was first seen, in milliseconds. */
   since: number
 }
 
-async function readState(stateFile: string, trust: Trust): Promise<State | undefined> {
+async function readState(stateFile: string, trust: Trust): Promise<KnownState | undefined> {
   try {
     const { mtimeMs: since } = await stat(stateFile)
     return { checkpoint: openCheckpoint(await readFile(stateFile, 'utf8'), trust), since }
@@ -57,13 +57,13 @@ async function readState(stateFile: string, trust: Trust): Promise<State | undef
   }
 }
 
-function refuseStale({ checkpoint, since }: State, staleSeconds: number | undefined): void {
+function requireFresh({ checkpoint, since }: KnownState, staleSeconds: number | undefined): void {
   const seconds = Math.floor((Date.now() - since) / 1000)
   if (staleSeconds === undefined || seconds < staleSeconds) return
   throw new Unmet(`log is stale: no checkpoint newer than that of ${checkpoint.size} entries for ${seconds} s`)
 }
 
-async function writeWhole(file: string, text: string): Promise<void> {
+async function replaceFile(file: string, text: string): Promise<void> {
   const fresh = `${file}.${process.pid}`
   await writeFile(fresh, text, { mode: 0o600, flush: true })
   await rename(fresh, file)
