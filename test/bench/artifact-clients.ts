@@ -4,7 +4,7 @@ import { createGrpcTransport } from '@connectrpc/connect-node'
 import { createHash } from 'node:crypto'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
-import { findPieces } from '#lib/byte-streams/pieces.ts'
+import { fromField } from '#lib/byte-streams/chunk.ts'
 import { createFastTransport } from '#lib/byte-streams/transport.ts'
 import { WideSessionManager } from '../../clients/cli/connection/sessions.ts'
 import { BYTE_METHODS } from '../../services/artifact/rpc/routes.ts'
@@ -148,7 +148,7 @@ export function connectClient(address: string, isFast: boolean): ConnectBlobClie
       let length = 0
       for await (const message of blobs.downloadBlob({ digest: blob.digest })) {
         if (message.message.case !== 'chunk') continue
-        for (const piece of findPieces(message) ?? [message.message.value]) length += piece.length
+        length += fromField(message.message.value).length
       }
       check(length, blob)
     },

@@ -76,7 +76,7 @@ async function createDirectoryStore(): Promise<TestStore> {
 
 export interface Replica {
   address: string
-  /** Calls that came by the fast lane. */
+  /** Number of calls that the zero-copy handler has answered. */
   fastCalls(): number
   client<S extends DescService>(service: S, token?: string): Client<S>
   stop(): Promise<void>
@@ -178,7 +178,7 @@ async function startReplica(
   const address = `http://127.0.0.1:${served.port}`
   return {
     address,
-    fastCalls: () => served.fastLane.calls,
+    fastCalls: () => served.zeroCopy.calls,
     client: (descriptor, token = 'alice') => createClient(descriptor, transportTo(address, token)),
     async stop() {
       draining.abort()

@@ -1,14 +1,15 @@
 // What every store must do, whatever it is made of.
 import { randomUUID } from 'node:crypto'
 import { afterAll, describe, expect, test } from 'vitest'
-import { ComingPart } from '../../services/artifact/domain/coming-part.ts'
+import { Chunk } from '#lib/byte-streams/chunk.ts'
+import { Part } from '../../services/artifact/domain/part.ts'
 import { newObjectKey, type ByteStore } from '../../services/artifact/store/byte-store.ts'
 import { MIB, type TestStore } from './artifact.ts'
 import { makeBytes, sha256 } from './bytes.ts'
 
 const PART = 16 * MIB
 
-export const bytesOf = (content: Buffer) => ({ chunks: [content], length: content.length, sha256: sha256(content) })
+export const wholePart = (content: Buffer): Part => new Part(content.length, sha256(content), [content])
 
 export function describeStore(kind: string, createStore: () => Promise<TestStore>): void {
   describe(`${kind} as a store`, async () => {
@@ -30,7 +31,7 @@ function testParts(kind: string, place: TestStore, store: ByteStore): void {
   const content = makeBytes(PART + 100, `parts of ${kind}`)
   const pieces = [content.subarray(0, PART), content.subarray(PART)]
   const put = (key: string, uploadId: string, number: number, bytes = pieces[number - 1]!) =>
-    store.putPart({ ...bytesOf(bytes), key, uploadId, number, offset: (number - 1) * PART })
+    store.putPart({ key, uploadId, number, offset: (number - 1) * PART }, wholePart(bytes))
   const stored = (etags: string[]) =>
     etags.map((etag, index) => ({ number: index + 1, length: pieces[index]!.length, etag }))
 
@@ -94,22 +95,22 @@ function testComing(place: TestStore, store: ByteStore): void {
   async function begin(sha256: Buffer) {
     const key = newObjectKey()
     const uploadId = await store.begin(key)
-    const part = new ComingPart(content.length, sha256)
-    const etag = store.putPart(Object.assign(part, { key, uploadId, number: 1, offset: 0 }))
+    const part = new Part(content.length, sha256)
+    const etag = store.putPart({ key, uploadId, number: 1, offset: 0 }, part)
     etag.catch(() => undefined)
     return { key, uploadId, part, etag }
   }
 
   test('is stored when all of it is there', async () => {
     const { key, uploadId, part, etag } = await begin(sha256(content))
-    for (const half of halves) part.add(half)
+    for (const half of halves) part.append(new Chunk([half]))
     await store.complete(key, uploadId, [{ number: 1, length: content.length, etag: await etag }])
     expect((await readAll(store, key, 0, content.length)).equals(content)).toBe(true)
   })
 
   test('is not stored when it has another digest than was announced', async () => {
     const { key, uploadId, part, etag } = await begin(sha256(halves[0]!))
-    for (const half of halves) part.add(half)
+    for (const half of halves) part.append(new Chunk([half]))
     await expect(etag).rejects.toMatchObject({ problem: 'digest differs' })
     const complete = store.complete(key, uploadId, [{ number: 1, length: content.length, etag: '0'.repeat(32) }])
     await expect(complete).rejects.toMatchObject({ problem: 'part stale' })
@@ -119,10 +120,10 @@ function testComing(place: TestStore, store: ByteStore): void {
 
   test('is not stored when it was given up, and can be sent again', async () => {
     const { key, uploadId, part, etag } = await begin(sha256(content))
-    part.add(halves[0]!)
-    part.giveUp(new Error('the client has gone'))
+    part.append(new Chunk([halves[0]!]))
+    part.abort(new Error('the client has gone'))
     await expect(etag).rejects.toThrow()
-    const again = await store.putPart({ ...bytesOf(content), key, uploadId, number: 1, offset: 0 })
+    const again = await store.putPart({ key, uploadId, number: 1, offset: 0 }, wholePart(content))
     await store.complete(key, uploadId, [{ number: 1, length: content.length, etag: again }])
     expect((await readAll(store, key, 0, content.length)).equals(content)).toBe(true)
   })
@@ -132,13 +133,13 @@ function testGivingUp(place: TestStore, store: ByteStore): void {
   test('gives up what was begun, however often, whether or not it is there', async () => {
     const key = newObjectKey()
     const uploadId = await store.begin(key)
-    const part = { ...bytesOf(makeBytes(100, 'part')), key, uploadId, number: 1, offset: 0 }
-    await store.putPart(part)
+    const put = () => store.putPart({ key, uploadId, number: 1, offset: 0 }, wholePart(makeBytes(100, 'part')))
+    await put()
     await store.abort(key, uploadId)
     await store.abort(key, uploadId)
     await store.abort(newObjectKey(), null)
     await store.remove(newObjectKey())
-    await expect(store.putPart(part)).rejects.toMatchObject({ problem: 'upload gone' })
+    await expect(put()).rejects.toMatchObject({ problem: 'upload gone' })
     const complete = store.complete(key, uploadId, [{ number: 1, length: 100, etag: 'x' }])
     await expect(complete).rejects.toMatchObject({ problem: 'upload gone' })
     expect(await store.stat(key)).toBeUndefined()
@@ -158,7 +159,7 @@ function testWhole(kind: string, store: ByteStore): void {
   test('reads a range as it is, and stops when it is told to', async () => {
     const key = newObjectKey()
     const content = makeBytes(5 * MIB, kind)
-    await store.put(key, bytesOf(content))
+    await store.put(key, wholePart(content))
     expect(await store.stat(key)).toBe(content.length)
     expect((await readAll(store, key, 100, 3 * MIB)).equals(content.subarray(100, 100 + 3 * MIB))).toBe(true)
     expect((await readAll(store, key, content.length - 1, 1)).equals(content.subarray(-1))).toBe(true)
@@ -172,9 +173,9 @@ function testWhole(kind: string, store: ByteStore): void {
 
   test('keeps an object without bytes, replaces one as a whole, and removes one only once', async () => {
     const key = newObjectKey()
-    await store.put(key, { chunks: [], length: 0, sha256: sha256(Buffer.alloc(0)) })
+    await store.put(key, wholePart(Buffer.alloc(0)))
     expect(await store.stat(key)).toBe(0)
-    await store.put(key, bytesOf(Buffer.from('again')))
+    await store.put(key, wholePart(Buffer.from('again')))
     expect(String(await readAll(store, key, 0, 5))).toBe('again')
     await store.remove(key)
     await store.remove(key)
@@ -183,7 +184,7 @@ function testWhole(kind: string, store: ByteStore): void {
 
   test('puts many objects at once', async () => {
     const keys = Array.from({ length: 24 }, newObjectKey)
-    await Promise.all(keys.map((key) => store.put(key, bytesOf(Buffer.from(key)))))
+    await Promise.all(keys.map((key) => store.put(key, wholePart(Buffer.from(key)))))
     const read = await Promise.all(keys.map((key) => readAll(store, key, 0, key.length)))
     expect(read.map(String)).toEqual(keys)
   })
@@ -193,7 +194,7 @@ function testWhole(kind: string, store: ByteStore): void {
     async (key) => {
       for (const call of [
         async () => store.begin(key),
-        async () => store.put(key, bytesOf(Buffer.alloc(0))),
+        async () => store.put(key, wholePart(Buffer.alloc(0))),
         async () => store.stat(key),
         async () => store.remove(key),
         async () => store.abort(key, null),

@@ -34,9 +34,9 @@ export function counted(store: ByteStore): CountedStore {
       counts.completed.push(key)
       return store.complete(key, ...rest)
     },
-    putPart(part) {
+    putPart(place, part) {
       counts.parts.push(part.length)
-      return store.putPart(part)
+      return store.putPart(place, part)
     },
   })
   return counts

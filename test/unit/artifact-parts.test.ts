@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { MAX_BLOB_BYTES, partCountOf, partLengthOf, partSizeOf } from '../../services/artifact/domain/blob.ts'
 import { BLOCK_BYTES } from '../../services/lib/byte-streams/blocks.ts'
+import { Chunk } from '../../services/lib/byte-streams/chunk.ts'
 import { PieceList } from '../../services/lib/byte-streams/piece-list.ts'
 import { ByteBudget } from '../../services/artifact/domain/byte-budget.ts'
 import { PartBuffer } from '../../services/artifact/domain/part-buffer.ts'
@@ -36,18 +37,19 @@ test('parts are never more than 10,000, and together are the whole', () => {
   )
 })
 
-test('a part is the same however finely it was cut, and holds little more memory than its bytes', () => {
-  fc.assert(
-    fc.property(fc.array(fc.integer({ min: 1, max: 200_000 }), { maxLength: 40 }), (lengths) => {
+test('a part is the same however finely it was cut, and holds little more memory than its bytes', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 200_000 }), { maxLength: 40 }), async (lengths) => {
       const buffer = new PartBuffer()
       const chunks = lengths.map((length, index) => Buffer.alloc(length, index))
-      for (const chunk of chunks) buffer.add(chunk)
+      for (const chunk of chunks) buffer.append(new Chunk([chunk]))
       const part = buffer.finish()
+      const { pieces } = await part.readAll()
       const whole = Buffer.concat(chunks)
-      expect(Buffer.concat(part.chunks).equals(whole)).toBe(true)
+      expect(Buffer.concat(pieces).equals(whole)).toBe(true)
       expect(part.length).toBe(whole.length)
       expect(part.sha256).toEqual(createHash('sha256').update(whole).digest())
-      const held = new Set(part.chunks.map(({ buffer }) => buffer))
+      const held = new Set(pieces.map(({ buffer }) => buffer))
       const heldBytes = [...held].reduce((sum, { byteLength }) => sum + byteLength, 0)
       expect(heldBytes).toBeLessThan(whole.length + BLOCK_BYTES)
     }),
@@ -112,19 +114,19 @@ test('a source that ends early is corrupt', async () => {
 
 test('who finds no room waits in line, and is turned away after a while', async () => {
   const budget = new ByteBudget(100, 50)
-  const first = await budget.take('alice', 60)
+  const first = await budget.acquire('alice', 60)
   const order: string[] = []
-  const large = budget.take('bob', 70).then((giveBack) => (order.push('large'), giveBack))
-  const small = budget.take('carol', 10).then((giveBack) => (order.push('small'), giveBack))
+  const large = budget.acquire('bob', 70).then((release) => (order.push('large'), release))
+  const small = budget.acquire('carol', 10).then((release) => (order.push('small'), release))
   first()
-  const giveBack = await large
+  const release = await large
   await small
   expect(order).toEqual(['large', 'small'])
-  await expect(budget.take('alice', 80)).rejects.toMatchObject({ reason: 'OVERLOADED' })
-  giveBack()
-  giveBack()
+  await expect(budget.acquire('alice', 80)).rejects.toMatchObject({ reason: 'OVERLOADED' })
+  release()
+  release()
   expect(budget.used).toBe(10)
-  const whole = budget.take('alice', 1_000)
+  const whole = budget.acquire('alice', 1_000)
   ;(await small)()
   ;(await whole)()
   expect(budget.used).toBe(0)
@@ -132,12 +134,12 @@ test('who finds no room waits in line, and is turned away after a while', async 
 
 test('nobody gets more than three quarters, and who waits for more of it holds up nobody else', async () => {
   const budget = new ByteBudget(100, 50)
-  const most = await budget.take('alice', 75)
-  const more = expect(budget.take('alice', 1)).rejects.toMatchObject({ reason: 'OVERLOADED' })
-  const others = [await budget.take('bob', 20), await budget.take('carol', 5)]
+  const most = await budget.acquire('alice', 75)
+  const more = expect(budget.acquire('alice', 1)).rejects.toMatchObject({ reason: 'OVERLOADED' })
+  const others = [await budget.acquire('bob', 20), await budget.acquire('carol', 5)]
   expect(budget.used).toBe(100)
   await more
-  for (const giveBack of [most, ...others]) giveBack()
+  for (const release of [most, ...others]) release()
   expect(budget.used).toBe(0)
 })
 
@@ -159,8 +161,8 @@ async function* cut(bytes: Buffer, range: { offset: number; end: number }, piece
   for (let at = range.offset; at < range.end; at += piece) yield bytes.subarray(at, Math.min(range.end, at + piece))
 }
 
-async function collect(messages: AsyncIterable<Uint8Array[]>, into: Uint8Array[] = []): Promise<Uint8Array[]> {
-  for await (const message of messages) into.push(Buffer.concat(message))
+async function collect(chunks: AsyncIterable<Chunk>, into: Uint8Array[] = []): Promise<Uint8Array[]> {
+  for await (const chunk of chunks) into.push(chunk.join())
   return into
 }
 

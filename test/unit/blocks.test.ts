@@ -1,28 +1,28 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { BLOCK_BYTES, giveBack, lend, seal, takeBlock } from '../../services/lib/byte-streams/blocks.ts'
+import { BLOCK_BYTES, lend, recycle, seal, takeBlock } from '../../services/lib/byte-streams/blocks.ts'
 import { PieceList } from '../../services/lib/byte-streams/piece-list.ts'
 
 test('a block is taken again when all that was lent of it has been given back, and nothing more will be lent', () => {
   const block = takeBlock()
   const first = lend(block, 0, 1000)
-  giveBack(first)
+  recycle(first)
   const rest = lend(block, 1000, BLOCK_BYTES)
   seal(block)
   const other = takeBlock()
   expect(other).not.toBe(block)
-  giveBack(rest.subarray(0, 10))
-  giveBack(rest.subarray(10))
+  recycle(rest.subarray(0, 10))
+  recycle(rest.subarray(10))
   expect(takeBlock()).toBe(block)
 })
 
 test('bytes that were not lent, and those given back too often, change nothing', () => {
-  giveBack(new Uint8Array(10))
+  recycle(new Uint8Array(10))
   const block = takeBlock()
   const bytes = lend(block, 0, BLOCK_BYTES)
   seal(block)
-  giveBack(bytes)
-  giveBack(bytes)
+  recycle(bytes)
+  recycle(bytes)
   expect(takeBlock()).toBe(block)
   expect(takeBlock()).not.toBe(block)
 })
@@ -44,7 +44,7 @@ test('whatever several lists hold stays as it was while others are given back', 
         if (!take) return
         const pieces = list.take()
         expect(Buffer.concat(pieces).equals(Buffer.concat(expected.splice(0)))).toBe(true)
-        pieces.forEach(giveBack)
+        pieces.forEach(recycle)
       })
       for (const { list, expected } of lists)
         expect(Buffer.concat(list.take()).equals(Buffer.concat(expected))).toBe(true)

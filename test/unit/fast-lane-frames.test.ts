@@ -23,7 +23,7 @@ function read(stream: Buffer, cuts: number[]): Frame[] {
 function plain(frames: Frame[]): string[] {
   return frames.map((frame) =>
     frame.kind === 'chunk'
-      ? `chunk ${Buffer.concat(frame.pieces).toString('hex')}`
+      ? `chunk ${Buffer.concat(frame.chunk.pieces).toString('hex')}`
       : `message ${Buffer.from(frame.bytes).toString('hex')}`,
   )
 }
@@ -98,5 +98,5 @@ test('bytes that come one by one hold little more memory than their own', () => 
   const stream = envelope(field(2, Buffer.alloc(200_000, 1)))
   for (const byte of stream) reader.read(Buffer.from([byte]), frames)
   const [frame] = frames
-  expect(frame?.kind === 'chunk' && frame.pieces.length).toBeLessThan(10)
+  expect(frame?.kind === 'chunk' && frame.chunk.pieces.length).toBeLessThan(10)
 })

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { afterEach, expect, test, vi } from 'vitest'
-import { ComingPart } from '../../services/artifact/domain/coming-part.ts'
+import { Chunk } from '../../services/lib/byte-streams/chunk.ts'
+import { Part } from '../../services/artifact/domain/part.ts'
 import { RunningDigest } from '../../services/artifact/domain/running-digest.ts'
 
 const hash = (...chunks: Uint8Array[]): Buffer => {
@@ -9,8 +10,8 @@ const hash = (...chunks: Uint8Array[]): Buffer => {
   return whole.digest()
 }
 const [one, two, three] = [1, 2, 3].map((fill) => Buffer.alloc(1_000_000, fill)) as [Buffer, Buffer, Buffer]
-const coming = (bytes: Buffer): ComingPart => new ComingPart(bytes.length, hash(bytes))
-const wholePart = (bytes: Buffer) => ({ chunks: [bytes], sha256: hash(bytes) })
+const arriving = (bytes: Buffer): Part => new Part(bytes.length, hash(bytes))
+const wholePart = (bytes: Buffer): Part => new Part(bytes.length, hash(bytes), [bytes])
 
 function expectPrefix(digest: RunningDigest, ...parts: Buffer[]): void {
   const prefix = digest.prefix()
@@ -22,39 +23,39 @@ afterEach(() => void vi.useRealTimers())
 
 test('a part waits for one before it that is coming in, and is taken after it', async () => {
   const digest = new RunningDigest()
-  const first = coming(one)
-  const release = digest.offer(1, first)
-  const waiting = digest.offer(2, wholePart(two))(true)
-  first.add(one.subarray(0, 600_000))
+  const first = arriving(one)
+  const release = digest.add(1, first)
+  const waiting = digest.add(2, wholePart(two))(true)
+  first.append(new Chunk([one.subarray(0, 600_000)]))
   expectPrefix(digest)
-  first.add(one.subarray(600_000))
+  first.append(new Chunk([one.subarray(600_000)]))
   await Promise.all([release(true), waiting])
   expectPrefix(digest, one, two)
 })
 
 test('of a part that was given up nothing is left, and those that waited for it are let go', async () => {
   const digest = new RunningDigest()
-  const first = coming(one)
-  const release = digest.offer(1, first)
-  const waiting = digest.offer(2, wholePart(two))(true)
-  first.add(one.subarray(0, 600_000))
-  first.giveUp(new Error('gone'))
+  const first = arriving(one)
+  const release = digest.add(1, first)
+  const waiting = digest.add(2, wholePart(two))(true)
+  first.append(new Chunk([one.subarray(0, 600_000)]))
+  first.abort(new Error('gone'))
   await Promise.all([release(false), waiting])
   expectPrefix(digest)
-  await digest.offer(1, wholePart(one))(true)
-  await digest.offer(2, wholePart(two))(true)
-  await digest.offer(3, wholePart(three))(true)
+  await digest.add(1, wholePart(one))(true)
+  await digest.add(2, wholePart(two))(true)
+  await digest.add(3, wholePart(three))(true)
   expectPrefix(digest, one, two, three)
 })
 
 test('where the one before it is slow, a part does not wait for long', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   const digest = new RunningDigest()
-  const slow = coming(one)
-  const release = digest.offer(1, slow)
+  const slow = arriving(one)
+  const release = digest.add(1, slow)
   let isOver = false
   const waiting = digest
-    .offer(
+    .add(
       2,
       wholePart(two),
     )(true)
@@ -63,14 +64,14 @@ test('where the one before it is slow, a part does not wait for long', async () 
   expect(isOver).toBe(false)
   await vi.advanceTimersByTimeAsync(2_000)
   await waiting
-  slow.add(one)
+  slow.append(new Chunk([one]))
   await release(true)
   expectPrefix(digest, one)
 })
 
 test('a part that comes without the one before it is left out', async () => {
   const digest = new RunningDigest()
-  await digest.offer(2, wholePart(two))(true)
-  await digest.offer(1, wholePart(one))(true)
+  await digest.add(2, wholePart(two))(true)
+  await digest.add(1, wholePart(one))(true)
   expectPrefix(digest, one)
 })

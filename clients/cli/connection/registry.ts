@@ -68,7 +68,7 @@ function openTransport(
 
 const CHUNK = { number: 2, maxBytes: 1024 * 1024 }
 
-/** They carry bytes, which nobody copies on their way: `findPieces` tells what came. */
+/** Methods whose bytes are not copied: read the chunks of their messages with `fromField`. */
 const BYTE_METHODS = [
   { method: BlobService.method.uploadBlob, request: CHUNK },
   { method: BlobService.method.downloadBlob, response: CHUNK },

@@ -3,7 +3,7 @@ import { Code, ConnectError } from '@connectrpc/connect'
 import { createHash, type Hash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
-import { findPieces } from '#lib/byte-streams/pieces.ts'
+import { fromField } from '#lib/byte-streams/chunk.ts'
 import type { Lanes } from '../transfer/lanes.ts'
 import { StallWatch } from '../transfer/stall-watch.ts'
 import { readFromStore } from '../transfer/store-http.ts'
@@ -101,13 +101,12 @@ async function* readStream(job: PartJob, part: FilePart, done: number): AsyncGen
   const offset = BigInt(part.offset + done)
   const request = { namespace, digest: file.digest, offset, length: BigInt(part.size - done) }
   try {
-    for await (const answer of registry.artifact(BlobService).downloadBlob(request, { signal: watch.signal })) {
+    for await (const { message } of registry.artifact(BlobService).downloadBlob(request, { signal: watch.signal })) {
       watch.moved()
-      const { message } = answer
       if (message.case === 'header' && message.value.offset !== offset) {
         distrust(`server returned another part of "${file.path}" than requested`)
       }
-      if (message.case === 'chunk') yield* findPieces(answer) ?? [message.value]
+      if (message.case === 'chunk') yield* fromField(message.value).pieces
       watch.moved()
     }
   } catch (error) {

@@ -30,7 +30,7 @@ export class ByteBudget {
 
   /** Returns the function that gives the room back. Throws OVERLOADED when there was none for too long. What is larger
    * than a principal's share gets all of the share, alone. `who`: the principal. */
-  async take(who: string, wanted: number): Promise<() => void> {
+  async acquire(who: string, wanted: number): Promise<() => void> {
     const bytes = Math.min(wanted, this.limit * SHARE)
     if (this.#line.length === 0 && this.#fits(who, bytes)) this.#hold(who, bytes)
     else await this.#wait(who, bytes)

@@ -1,27 +1,28 @@
-// The bytes of one part as they came.
 import { createHash } from 'node:crypto'
+import type { Chunk } from '#lib/byte-streams/chunk.ts'
 import { PieceList } from '#lib/byte-streams/piece-list.ts'
+import { KEPT_BYTES, Part } from './part.ts'
 
-/** An HTTP/2 frame is 16 KiB: a thousand writes of these to the store cost more than the copies into fewer. */
-export const KEPT_BYTES = 64 * 1024
-
+/** Collects and hashes the bytes of a part whose digest the sender did not announce. */
 export class PartBuffer {
   readonly #hash = createHash('sha256')
-  readonly #pieces = new PieceList(KEPT_BYTES)
+  readonly #list = new PieceList(KEPT_BYTES)
 
   get length(): number {
-    return this.#pieces.length
+    return this.#list.length
   }
 
-  add(chunk: Uint8Array): void {
-    this.#hash.update(chunk)
-    this.#pieces.add(chunk)
+  append(chunk: Chunk): void {
+    for (const piece of chunk.pieces) {
+      this.#hash.update(piece)
+      this.#list.add(piece)
+    }
   }
 
-  /** Call once, when all is there. */
-  finish(): { chunks: Uint8Array[]; length: number; sha256: Buffer } {
-    const { length } = this.#pieces
-    this.#pieces.end()
-    return { chunks: this.#pieces.take(), length, sha256: this.#hash.digest() }
+  /** Call it once, after the last `append`. */
+  finish(): Part {
+    const { length } = this.#list
+    this.#list.end()
+    return new Part(length, this.#hash.digest(), this.#list.take())
   }
 }

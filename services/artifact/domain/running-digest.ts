@@ -1,58 +1,53 @@
-// The SHA-256 of a whole, taken from its parts on their way in. A part is taken once all before it were; it waits for those
-// that are on their way, too. Where one before it is not, it is left out with all that follow, and no byte is held for it.
+// The SHA-256 of a blob, computed from its parts while they are received. A part is hashed after all parts before it, and
+// waits for those that are being received. When a part before it is missing, it is left out together with all that follow,
+// and none of its bytes stay in memory for it.
 import { createHash, type Hash } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
-import { follow } from './coming-part.ts'
-
-export interface PartBytes {
-  chunks: Uint8Array[]
-  sha256: Buffer
-  /** As of a part that is still coming in. */
-  more?(count: number): Promise<boolean>
-}
+import type { Part } from './part.ts'
 
 export interface Prefix {
-  /** Of the first parts; to go on with. */
+  /** The state of the hash after the first parts; later parts can be added to it. */
   hash: Hash
-  /** The SHA-256 of each of them. */
+  /** The SHA-256 of each of the first parts. */
   sha256s: Buffer[]
 }
 
-/** How long a part waits for those before it, which may be slow to come: to read it back takes less. */
-const PATIENCE_MS = 10_000
-/** After so many bytes others have their turn. */
-const BYTES_A_TURN = 4 * 1024 * 1024
+/** How long a stored part waits for slow ones before it: longer than this, reading it back from the store is faster. */
+const MAX_WAIT_MS = 10_000
+/** The hashing yields to other work after so many bytes. */
+const BYTES_PER_TURN = 4 * 1024 * 1024
 
 export class RunningDigest {
-  /** Of the parts that were taken. */
+  /** Hash of the parts that `#sha256s` names. */
   #hash = createHash('sha256')
   readonly #sha256s: Buffer[] = []
-  readonly #offered = new Map<number, PartBytes>()
-  #current: PartBytes | undefined
-  #taking: Promise<void> = Promise.resolve()
+  readonly #offered = new Map<number, Part>()
+  #current: Part | undefined
+  #hashing: Promise<void> = Promise.resolve()
   #busy = false
 
-  /** Returns what must be called before the bytes may be let go, with whether the store has them. */
-  offer(number: number, part: PartBytes): (isStored: boolean) => Promise<void> {
+  /** Adds a part. Call the function that is returned before the bytes of the part are recycled, with whether the store has
+   * them: it waits until the digest does not read the part any more. */
+  add(number: number, part: Part): (isStored: boolean) => Promise<void> {
     if (number > this.#sha256s.length) this.#offered.set(number, part)
-    if (!this.#busy) void this.#takeAll()
+    if (!this.#busy) void this.#hashAll()
     return async (isStored) => {
       if (isStored) await this.#wait(number, part)
       if (this.#offered.get(number) === part) this.#offered.delete(number)
-      if (this.#current === part) await this.#taking
+      if (this.#current === part) await this.#hashing
     }
   }
 
-  async #wait(number: number, part: PartBytes): Promise<void> {
-    const patience = Promise.withResolvers<'over'>()
-    const timer = setTimeout(() => patience.resolve('over'), PATIENCE_MS)
+  async #wait(number: number, part: Part): Promise<void> {
+    const timeout = Promise.withResolvers<'timeout'>()
+    const timer = setTimeout(() => timeout.resolve('timeout'), MAX_WAIT_MS)
     while (this.#offered.get(number) === part && this.#reaches(number)) {
-      if ((await Promise.race([this.#taking, patience.promise])) === 'over') break
+      if ((await Promise.race([this.#hashing, timeout.promise])) === 'timeout') break
     }
     clearTimeout(timer)
   }
 
-  /** Whether all before it are taken or on their way. */
+  /** Whether every part before it has been hashed or is being received. */
   #reaches(number: number): boolean {
     for (let before = this.#sha256s.length + (this.#current ? 2 : 1); before < number; before += 1) {
       if (!this.#offered.has(before)) return false
@@ -60,53 +55,55 @@ export class RunningDigest {
     return this.#busy
   }
 
-  /** What was taken, from the first part on. */
+  /** The digest of the parts that have been hashed. */
   prefix(): Prefix {
     return { hash: this.#hash.copy(), sha256s: [...this.#sha256s] }
   }
 
-  async #takeAll(): Promise<void> {
+  async #hashAll(): Promise<void> {
     this.#busy = true
-    for (let next = this.#takeNext(); next; next = this.#takeNext()) {
-      this.#taking = this.#take(next)
-      await this.#taking
+    for (let next = this.#nextPart(); next; next = this.#nextPart()) {
+      this.#hashing = this.#hashPart(next)
+      await this.#hashing
     }
     this.#busy = false
   }
 
-  #takeNext(): PartBytes | undefined {
+  #nextPart(): Part | undefined {
     const number = this.#sha256s.length + 1
     const part = this.#offered.get(number)
     this.#offered.delete(number)
     return part
   }
 
-  async #take(part: PartBytes): Promise<void> {
+  async #hashPart(part: Part): Promise<void> {
     this.#current = part
     const hash = this.#hash.copy()
     try {
-      await hashAll(hash, part)
+      await updateHash(hash, part)
       this.#hash = hash
       this.#sha256s.push(part.sha256)
     } catch {
-      // Whoever sends it again has his turn.
+      // The part was aborted. The client may send it again.
     }
     this.#current = undefined
   }
 }
 
-async function hashAll(hash: Hash, part: PartBytes): Promise<void> {
+async function updateHash(hash: Hash, part: Part): Promise<void> {
   let bytes = 0
-  for await (const chunk of follow(part)) {
-    hash.update(chunk)
-    bytes += chunk.length
-    if (bytes < BYTES_A_TURN) continue
-    bytes = 0
-    await turn()
+  for await (const chunk of part.read()) {
+    for (const piece of chunk.pieces) {
+      hash.update(piece)
+      bytes += piece.length
+      if (bytes < BYTES_PER_TURN) continue
+      bytes = 0
+      await turn()
+    }
   }
 }
 
-/** The running digests of a process by upload; those that were not used for longest make room for new ones. */
+/** The running digests of this process, by upload id. At the limit, the least recently used one is evicted. */
 export class RunningDigests {
   readonly #limit: number
   readonly #digests = new Map<string, RunningDigest>()
@@ -115,7 +112,7 @@ export class RunningDigests {
     this.#limit = limit
   }
 
-  of(upload: string): RunningDigest {
+  open(upload: string): RunningDigest {
     const digest = this.#digests.get(upload) ?? new RunningDigest()
     this.#digests.delete(upload)
     this.#digests.set(upload, digest)

@@ -1,21 +1,23 @@
 // Where bytes lie. Two kinds: an S3 server, and a directory for one process on one machine.
 import { createHash, randomUUID } from 'node:crypto'
 import { ModelkeepError } from '#lib/errors/errors.ts'
-import { follow } from '../domain/coming-part.ts'
+import { Part } from '../domain/part.ts'
 
 /** Keys come from `newObjectKey` alone; nothing that a caller sent is ever part of one. */
 export interface ByteStore {
   /** Begins an object that is written in parts. Returns the store's own name of the unfinished object. `onDoubt` is awaited
    * after each attempt that failed, and may have begun it all the same, now or later. */
   begin(key: string, onDoubt?: () => Promise<void>): Promise<string>
-  /** Stores one part, or puts it in the place of one with the same number. Returns what `complete` needs of it. */
-  putPart(part: PartToPut): Promise<string>
+  /** Stores one part of an unfinished object, or replaces the one with the same number. Returns the ETag that `complete`
+   * needs. Reads a part that is still arriving as it arrives; rejects with "digest differs" where its bytes have another
+   * digest than the sender announced. */
+  putPart(place: PartPlace, part: Part): Promise<string>
   /** Makes the object of its parts. Never to be called twice at once for one key. */
   complete(key: string, uploadId: string, parts: StoredPart[]): Promise<void>
   /** Removes the parts of an unfinished object, if there are any; without `uploadId`, of whatever was begun for the key. */
   abort(key: string, uploadId: string | null): Promise<void>
-  /** Stores an object that consists of one part. */
-  put(key: string, bytes: Bytes): Promise<void>
+  /** Stores an object that consists of one verified part. */
+  put(key: string, part: Part): Promise<void>
   /** `length` bytes from `offset`, which must lie inside the object. Ends early where the object does. */
   read(key: string, offset: number, length: number, signal?: AbortSignal): AsyncIterable<Uint8Array>
   /** The size of a whole object; undefined where there is none. */
@@ -76,36 +78,26 @@ export interface ListedUpload {
   modifyTime: Date
 }
 
-export interface Bytes {
-  /** In order; of a part that is still coming in, those that are at hand. */
-  chunks: Uint8Array[]
-  /** Of all chunks together. */
-  length: number
-  sha256: Buffer
-  /** Where chunks are still coming in, under a digest that was announced: waits until there are more than `count`; false
-   * where these are all. Rejects where no more will come. The store compares the digest. */
-  more?(count: number): Promise<boolean>
-}
-
-export function textBytes(text: string): Bytes {
+export function textPart(text: string): Part {
   const bytes = Buffer.from(text)
-  return { chunks: [bytes], length: bytes.length, sha256: createHash('sha256').update(bytes).digest() }
+  return new Part(bytes.length, createHash('sha256').update(bytes).digest(), [bytes])
 }
 
-/** Waits for all bytes, and compares their digest, of a part that is still coming in. */
-export async function requireDigest(bytes: Bytes): Promise<void> {
-  if (!bytes.more) return
+/** Waits until the part is complete, and rejects with "digest differs" unless it has the announced digest. */
+export async function verifyPart(part: Part): Promise<void> {
+  if (part.isVerified) return
   const hash = createHash('sha256')
-  for await (const chunk of follow(bytes)) hash.update(chunk)
-  if (!hash.digest().equals(bytes.sha256)) throw new ByteStoreError('digest differs')
+  for await (const { pieces } of part.read()) for (const piece of pieces) hash.update(piece)
+  if (!hash.digest().equals(part.sha256)) throw new ByteStoreError('digest differs')
 }
 
-export interface PartToPut extends Bytes {
+/** The place of a part in an unfinished object. */
+export interface PartPlace {
   key: string
   uploadId: string
   /** From 1. */
   number: number
-  /** Where in the object it begins. */
+  /** Position of its first byte in the object. */
   offset: number
 }
 

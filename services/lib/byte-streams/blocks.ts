@@ -1,50 +1,50 @@
-// Blocks of memory for bytes on their way through the process. New memory costs page faults and, lying outside of V8's
-// heap, collections of the whole heap: a third of a download's CPU time. So whoever has sent the bytes of a block gives
-// them back. Nobody must: a block that nobody gives back is garbage like any other memory.
+// A pool of memory blocks for bytes on their way through the process. New memory costs page faults and, because it lies
+// outside of V8's heap, collections of the whole heap: a third of the CPU time of a download. The code that has sent the
+// bytes of a block therefore recycles them. A block that is never recycled is collected like any other memory.
 
 export const BLOCK_BYTES = 128 * 1024
-/** What is kept for later. */
+/** Blocks that the pool holds: 32 MiB. */
 const MAX_FREE = 256
 
-interface Loan {
+interface BlockInUse {
   block: Buffer
-  /** Bytes that were not given back. */
-  left: number
-  /** Nothing more of the block will be lent. */
-  isWhole: boolean
+  /** Bytes that were lent and not recycled. */
+  lentBytes: number
+  /** No more of the block will be lent. */
+  isSealed: boolean
 }
 
 const free: Buffer[] = []
-const loans = new WeakMap<ArrayBufferLike, Loan>()
+const inUse = new WeakMap<ArrayBufferLike, BlockInUse>()
 
 export function takeBlock(): Buffer {
   const block = free.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES)
-  loans.set(block.buffer, { block, left: 0, isWhole: false })
+  inUse.set(block.buffer, { block, lentBytes: 0, isSealed: false })
   return block
 }
 
-/** Bytes of a block, which nobody writes to any more. */
+/** The bytes from `start` to before `end`, which nobody writes to until they are recycled. */
 export function lend(block: Buffer, start: number, end: number): Buffer {
-  loans.get(block.buffer)!.left += end - start
+  inUse.get(block.buffer)!.lentBytes += end - start
   return block.subarray(start, end)
 }
 
-/** Says that no more of the block will be lent. */
+/** Declares that no more of the block will be lent. */
 export function seal(block: Buffer): void {
-  const loan = loans.get(block.buffer)!
-  loan.isWhole = true
-  reuse(loan)
+  const used = inUse.get(block.buffer)!
+  used.isSealed = true
+  returnToPool(used)
 }
 
-/** To be called once for each byte, when nobody reads it any more. Bytes that were not lent are let be. */
-export function giveBack(bytes: Uint8Array): void {
-  const loan = loans.get(bytes.buffer)
-  if (!loan) return
-  loan.left -= bytes.length
-  reuse(loan)
+/** Call it once for each byte that was lent, when nobody reads it any more. Other bytes are ignored. */
+export function recycle(bytes: Uint8Array): void {
+  const used = inUse.get(bytes.buffer)
+  if (!used) return
+  used.lentBytes -= bytes.length
+  returnToPool(used)
 }
 
-function reuse({ block, left, isWhole }: Loan): void {
-  if (left > 0 || !isWhole || !loans.delete(block.buffer)) return
+function returnToPool({ block, lentBytes, isSealed }: BlockInUse): void {
+  if (lentBytes > 0 || !isSealed || !inUse.delete(block.buffer)) return
   if (free.length < MAX_FREE) free.push(block)
 }

@@ -1,12 +1,12 @@
-// One call of the fast lane: gRPC's protocol on the HTTP/2 stream itself.
+// One call that a zero-copy handler answers: the gRPC protocol, spoken on the HTTP/2 stream itself.
 import type { DescMethod, Message } from '@bufbuild/protobuf'
 import { Code, ConnectError, createContextValues, createHandlerContext, type HandlerContext } from '@connectrpc/connect'
 import { universalRequestFromNodeRequest } from '@connectrpc/connect-node'
 import { contentTypeProto, grpcStatusOk, parseTimeout, setTrailerStatus } from '@connectrpc/connect/protocol-grpc'
 import type { Http2ServerRequest, Http2ServerResponse, Http2Stream } from 'node:http2'
 import type { Decode, Encode } from './codec.ts'
+import { carriesChunksKey } from './chunk.ts'
 import { FrameReader, type ChunkField } from './frames.ts'
-import { takesPiecesKey } from './pieces.ts'
 import { readFrames, writeFrame } from './stream.ts'
 
 export interface CallOptions {
@@ -16,20 +16,20 @@ export interface CallOptions {
   decode: Decode
   encode: Encode
   requestGate: (context: HandlerContext) => Promise<void>
-  /** Interceptors and handler. */
+  /** Runs the interceptors and the handler. */
   invoke: (context: HandlerContext, messages: AsyncIterable<Message>) => AsyncIterable<Message>
   shutdownSignal: AbortSignal
 }
 
 type Context = ReturnType<typeof createHandlerContext>
 
-/** HTTP/2 brings 16 KiB at a time: to pass each of them on costs more than to copy them together. */
+/** HTTP/2 delivers 16 KiB at a time: to pass on each buffer costs more than to copy them together. */
 const KEPT_BYTES = 64 * 1024
-/** Made once: an error is slow to make, and every call is over some time. */
-const OVER = new ConnectError('the call is over', Code.Canceled)
-/** Read elsewhere. */
+/** Created once, because every call ends with it and an error is slow to create. */
+const CALL_ENDED = new ConnectError('the call has ended', Code.Canceled)
+/** `readMessages` reads the body. */
 const NO_BODY = {}
-/** How long a caller who has its answer may go on sending. */
+/** How long a client may go on sending after it got the answer. */
 const LINGER_MS = 5_000
 
 export async function answerCall(
@@ -47,7 +47,7 @@ export async function answerCall(
       if (!response.headersSent) response.writeHead(200, toNodeHeaders(context.responseHeader))
       return writeFrame(stream, options.encode(message))
     })
-    context.abort(OVER)
+    context.abort(CALL_ENDED)
   } catch (error) {
     context.abort(error)
     answers?.return?.().catch(() => undefined)
@@ -71,7 +71,7 @@ function openContext(options: CallOptions, request: Http2ServerRequest, response
     requestHeader: header,
     responseHeader: { 'content-type': contentTypeProto },
     responseTrailer: { 'grpc-status': grpcStatusOk },
-    contextValues: createContextValues().set(takesPiecesKey, true),
+    contextValues: createContextValues().set(carriesChunksKey, true),
   })
   return { context, timeoutError: timeout.error }
 }
@@ -87,7 +87,7 @@ async function* readMessages(
   for await (const frame of readFrames(stream, reader, context.signal)) yield decode(frame)
 }
 
-/** While one message goes out, the next one is made ready. */
+/** Requests the next message while the last one is being written. */
 async function writeMessages(
   answers: AsyncIterator<Message>,
   write: (message: Message) => Promise<void>,
@@ -111,7 +111,7 @@ function end(stream: Http2Stream, response: Http2ServerResponse, context: Contex
   if (!response.headersSent) response.writeHead(200, toNodeHeaders(context.responseHeader))
   response.addTrailers(toNodeHeaders(context.responseTrailer))
   response.end()
-  // What a Node client has written and cannot send would count against its session's memory for ever.
+  // Bytes that a Node client has queued and cannot send would count against the memory of its session for ever.
   stream.resume()
   const timer = setTimeout(() => stream.close(), LINGER_MS)
   stream.once('close', () => clearTimeout(timer))

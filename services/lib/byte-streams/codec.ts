@@ -1,35 +1,41 @@
-// Messages from frames and frames from messages, for one side of a method.
+// Messages from frames and frames from messages, for one direction of a method.
 import { create, fromBinary, toBinary, type DescMessage, type Message } from '@bufbuild/protobuf'
 import { Code, ConnectError } from '@connectrpc/connect'
+import { Chunk } from './chunk.ts'
 import { frameChunk, frameMessage, type ChunkField, type Frame } from './frames.ts'
-import { findPieces, holdPieces } from './pieces.ts'
 
 export type Decode = (frame: Frame) => Message
 export type Encode = (message: Message) => Uint8Array[]
 
-/** A chunk comes in pieces beside its message: see `findPieces`. */
-export function createDecode(schema: DescMessage, chunk: ChunkField | undefined): Decode {
-  const field = schema.fields.find(({ number }) => number === chunk?.number)
-  const oneof = field?.oneof?.localName ?? ''
+/** The message of a chunk frame holds the `Chunk` in its chunk field: read it with `fromField`. */
+export function createDecode(schema: DescMessage, field: ChunkField | undefined): Decode {
+  const { oneof, name } = findNames(schema, field)
   return (frame) => {
     if (frame.kind === 'message') return parse(schema, frame.bytes)
-    return holdPieces(create(schema, { [oneof]: { case: field!.localName, value: new Uint8Array(0) } }), frame.pieces)
+    return create(schema, { [oneof]: { case: name, value: frame.chunk } })
   }
 }
 
-/** A chunk may be in the message, too: it is not copied either way. */
-export function createEncode(schema: DescMessage, chunk: ChunkField | undefined): Encode {
-  const field = schema.fields.find(({ number }) => number === chunk?.number)
-  const oneof = field?.oneof?.localName ?? ''
+/** Copies no chunk, whether the message holds a `Chunk` or plain bytes. */
+export function createEncode(schema: DescMessage, field: ChunkField | undefined): Encode {
+  const { oneof, name } = findNames(schema, field)
   return (message) => {
-    const pieces = chunk && (findPieces(message) ?? soleChunk(message, oneof, field!.localName))
-    return pieces ? frameChunk(chunk, pieces) : frameMessage(toBinary(schema, message))
+    const pieces = field && findPieces(message, oneof, name)
+    return pieces ? frameChunk(field, pieces) : frameMessage(toBinary(schema, message))
   }
 }
 
-function soleChunk(message: Message, oneof: string, name: string): Uint8Array[] | undefined {
+function findNames(schema: DescMessage, chunk: ChunkField | undefined): { oneof: string; name: string } {
+  const field = schema.fields.find(({ number }) => number === chunk?.number)
+  return { oneof: field?.oneof?.localName ?? '', name: field?.localName ?? '' }
+}
+
+/** The pieces of a message that is nothing but a chunk. */
+function findPieces(message: Message, oneof: string, name: string): readonly Uint8Array[] | undefined {
   const { case: kind, value } = (message as Message & Record<string, { case?: string; value?: Uint8Array }>)[oneof]!
-  return kind === name && value!.length > 0 && !message.$unknown ? [value!] : undefined
+  if (kind !== name) return undefined
+  if (value instanceof Chunk) return value.pieces
+  return value!.length > 0 && !message.$unknown ? [value!] : undefined
 }
 
 function parse(schema: DescMessage, bytes: Uint8Array): Message {

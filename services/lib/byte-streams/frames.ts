@@ -1,44 +1,45 @@
-// gRPC's framing: 5 bytes of envelope around each message. A message that is one chunk and nothing else is read and
-// written without copying the chunk; any other one is left to the general codec.
+// gRPC's framing: 5 bytes of envelope before each message. A message that is one chunk and nothing else is read and
+// written without a copy of the chunk; every other message is left to the general codec.
 import { Code, ConnectError } from '@connectrpc/connect'
-import { giveBack } from './blocks.ts'
+import { recycle } from './blocks.ts'
+import { Chunk } from './chunk.ts'
 import { PieceList } from './piece-list.ts'
 
-/** The field of type `bytes` that, alone in a message, is passed on as it lies in the buffers of the socket. */
+/** A field of type `bytes`. Alone in a message, it becomes a `Chunk` of the buffers that the socket delivered. */
 export interface ChunkField {
   /** 1 to 15. */
   number: number
-  /** Longer chunks are left to the general codec. Bytes. */
+  /** Longer chunks are left to the general codec. */
   maxBytes: number
 }
 
-export type Frame = { kind: 'chunk'; pieces: Uint8Array[] } | { kind: 'message'; bytes: Uint8Array }
+export type Frame = { kind: 'chunk'; chunk: Chunk } | { kind: 'message'; bytes: Uint8Array }
 
 const ENVELOPE_BYTES = 5
 const COMPRESSED = 1
 const LENGTH_DELIMITED = 2
-/** Of a chunk's length: 28 bits are more than any message has. */
+/** Bytes of a chunk's length: 28 bits are more than any message has. */
 const MAX_VARINT_BYTES = 4
 
 export class FrameReader {
   readonly #maxBytes: number
   readonly #chunk: ChunkField | undefined
-  /** Envelope, tag and length, which a buffer may end in the midst of. */
+  /** Envelope, tag and length of the current message; a buffer may end within them. */
   readonly #head = Buffer.alloc(ENVELOPE_BYTES + 1 + MAX_VARINT_BYTES)
   #headUsed = 0
   #kind: Frame['kind'] | undefined
   readonly #pieces: PieceList
-  /** Bytes of the message that are still to come. */
+  /** Bytes of the current message that have not arrived. */
   #left = 0
 
-  /** `keptBytes`: as for a `PieceList`. */
+  /** `keptBytes`: see `PieceList`. */
   constructor(maxBytes: number, chunk?: ChunkField, keptBytes?: number) {
     this.#maxBytes = maxBytes
     this.#chunk = chunk
     this.#pieces = new PieceList(keptBytes)
   }
 
-  /** Adds the frames that `bytes` bring to their end. Throws where the stream cannot be read on. */
+  /** Adds to `frames` those that `bytes` complete. Throws a `ConnectError` when the stream cannot be parsed. */
   read(bytes: Uint8Array, frames: Frame[]): void {
     for (let rest = bytes; rest.length > 0;) {
       if (this.#kind === undefined) {
@@ -53,7 +54,7 @@ export class FrameReader {
     }
   }
 
-  /** Throws unless all that was read belongs to a whole frame. */
+  /** Throws a `ConnectError` when the stream ended within a frame. */
   end(): undefined {
     this.#pieces.end()
     if (this.#headUsed > 0) throw new ConnectError('protocol error: incomplete envelope', Code.InvalidArgument)
@@ -70,7 +71,7 @@ export class FrameReader {
     return bytes.subarray(at)
   }
 
-  /** Finds out of what kind the message is, as soon as the bytes of the head tell. */
+  /** Determines the kind of the message as soon as the head has enough bytes. */
   #begin(): void {
     const length = this.#head.readUInt32BE(1)
     const prefix = this.#headUsed - ENVELOPE_BYTES
@@ -92,7 +93,7 @@ export class FrameReader {
     throw new ConnectError('received compressed envelope, but do not know how to decompress', Code.Internal)
   }
 
-  /** The length of the chunk; undefined where the message begins with something else. */
+  /** The length of the chunk; undefined when the message begins with another field. */
   #findChunk(prefix: number): number | 'unknown' | undefined {
     if (this.#chunk === undefined) return undefined
     if (prefix === 0) return 'unknown'
@@ -108,15 +109,15 @@ export class FrameReader {
     this.#kind = undefined
     this.#headUsed = 0
     const pieces = this.#pieces.take()
-    if (kind === 'chunk') return { kind, pieces }
+    if (kind === 'chunk') return { kind, chunk: new Chunk(pieces) }
     const bytes = Buffer.concat(pieces)
-    pieces.forEach(giveBack)
+    pieces.forEach(recycle)
     return { kind, bytes }
   }
 }
 
-/** The buffers of a frame around a message that is nothing but one chunk. */
-export function frameChunk(field: ChunkField, pieces: Uint8Array[]): Uint8Array[] {
+/** The buffers of a frame whose message is one chunk. */
+export function frameChunk(field: ChunkField, pieces: readonly Uint8Array[]): Uint8Array[] {
   const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
   const prefix = [tagOf(field)]
   let rest = length

@@ -1,6 +1,6 @@
-// Interceptors and handler of a call. What connect-es does for unary methods by a generator function made for each call is
-// done by one for all calls here: V8 makes a hidden class for each generator function that runs, and all that the function
-// can see stays in memory until the next major collection, copied from place to place by the minor ones.
+// Runs the interceptors and the handler of a call. connect-es creates a generator function for each unary call; here one
+// serves all calls. V8 creates a hidden class for each generator function that runs, and everything in its scope stays in
+// memory until the next major collection, copied by each minor one.
 import type { Message } from '@bufbuild/protobuf'
 import { Code, ConnectError, type HandlerContext, type Interceptor, type MethodImplSpec } from '@connectrpc/connect'
 import { invokeUnaryImplementation, transformInvokeImplementation } from '@connectrpc/connect/protocol'

@@ -1,9 +1,9 @@
-// Bytes in several buffers, in order. Large ones are kept as they come; small ones, and small views of large buffers, are
-// copied together, so that the memory held stays near the bytes held however finely a peer cuts them.
-import { BLOCK_BYTES, giveBack, lend, seal, takeBlock } from './blocks.ts'
+// Bytes in several buffers, in order. Large buffers stay as they are; small ones, and small views of large buffers, are
+// copied together into blocks, so that the memory in use stays near the number of bytes however finely a peer cuts them.
+import { BLOCK_BYTES, lend, recycle, seal, takeBlock } from './blocks.ts'
 
 const KEPT_BYTES = 8 * 1024
-/** A view may hold on to at most so many times its own bytes. */
+/** A view stays as it is when its buffer has at most so many times its bytes. */
 const MAX_HELD = 4
 
 export class PieceList {
@@ -11,11 +11,11 @@ export class PieceList {
   readonly #keptBytes: number
   #pieces: Uint8Array[] = []
   #block: Buffer | undefined
-  /** Of the block: bytes before `start` are in pieces already, those up to `used` are not. */
+  /** Bytes of the block before `start` are in pieces already, those from `start` to `used` are not. */
   #start = 0
   #used = 0
 
-  /** `keptBytes`: from here on, a buffer of its own costs whoever reads the list less than a copy. */
+  /** `keptBytes`: buffers of this size or more stay as they are, because a copy would cost their reader more. */
   constructor(keptBytes = KEPT_BYTES) {
     this.#keptBytes = keptBytes
   }
@@ -28,10 +28,10 @@ export class PieceList {
       return
     }
     for (let rest = bytes; rest.length > 0;) rest = this.#gather(rest)
-    giveBack(bytes)
+    recycle(bytes)
   }
 
-  /** What needs no copy of what is still to be added; that is in the list no more. */
+  /** Removes and returns the pieces that later bytes will not be copied into. */
   takeFull(): Uint8Array[] {
     const pieces = this.#pieces
     this.#pieces = []
@@ -39,7 +39,7 @@ export class PieceList {
     return pieces
   }
 
-  /** All that was added; the list is empty again. */
+  /** Removes and returns all bytes. */
   take(): Uint8Array[] {
     this.#cut()
     const pieces = this.#pieces
@@ -48,7 +48,7 @@ export class PieceList {
     return pieces
   }
 
-  /** Nothing more will be added. */
+  /** Completes the last piece: nothing more will be added. */
   end(): void {
     this.#cut()
     if (this.#block) seal(this.#block)
@@ -56,15 +56,13 @@ export class PieceList {
     this.#start = this.#used = 0
   }
 
-  /** Returns what did not fit into the block. */
+  /** Copies bytes into the block, and returns those that did not fit. */
   #gather(bytes: Uint8Array): Uint8Array {
     this.#block ??= takeBlock()
     const taken = bytes.subarray(0, BLOCK_BYTES - this.#used)
     this.#block.set(taken, this.#used)
     this.#used += taken.length
-    if (this.#used === BLOCK_BYTES) {
-      this.end()
-    }
+    if (this.#used === BLOCK_BYTES) this.end()
     return bytes.subarray(taken.length)
   }
 
@@ -73,8 +71,4 @@ export class PieceList {
     this.#pieces.push(lend(this.#block!, this.#start, this.#used))
     this.#start = this.#used
   }
-}
-
-export function joinPieces(pieces: Uint8Array[]): Uint8Array {
-  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
 }

@@ -1,18 +1,19 @@
-// Frames on an HTTP/2 stream, with the pace of the slower end.
+// Reading and writing frames on an HTTP/2 stream, with flow control in both directions.
 import { Code, ConnectError } from '@connectrpc/connect'
 import type { Http2Stream } from 'node:http2'
-import { giveBack } from './blocks.ts'
+import { recycle } from './blocks.ts'
 import type { Frame, FrameReader } from './frames.ts'
 
-/** Frames as they become whole. While none is asked for, nothing is read, and the peer's window closes. */
+/** Yields each frame when it is complete. Between two calls of `next`, the stream is paused and the window of the peer
+ * closes. */
 export async function* readFrames(
   stream: Http2Stream,
   reader: FrameReader,
   signal: AbortSignal,
-  /** Of the error where the stream breaks off. */
-  broken = Code.Canceled,
+  /** The code of the error when the peer closes the stream early. */
+  closedCode = Code.Canceled,
 ): AsyncGenerator<Frame> {
-  const incoming = new Incoming(stream, reader, signal, broken)
+  const incoming = new Incoming(stream, reader, signal, closedCode)
   try {
     for (let frame = await incoming.next(); frame; frame = await incoming.next()) yield frame
   } finally {
@@ -24,21 +25,21 @@ class Incoming {
   readonly #stream: Http2Stream
   readonly #reader: FrameReader
   readonly #signal: AbortSignal
-  readonly #broken: Code
+  readonly #closedCode: Code
   readonly #frames: Frame[] = []
   #ended = false
   #failure: { reason: unknown } | undefined
   #wake = (): void => {}
 
-  constructor(stream: Http2Stream, reader: FrameReader, signal: AbortSignal, broken: Code) {
-    this.#broken = broken
+  constructor(stream: Http2Stream, reader: FrameReader, signal: AbortSignal, closedCode: Code) {
+    this.#closedCode = closedCode
     this.#stream = stream
     this.#reader = reader
     this.#signal = signal
-    // Errors may come after the last frame, too.
+    // An error may follow the last frame, so its listener is never removed.
     stream.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose).on('error', this.#onClose)
     signal.addEventListener('abort', this.#onAbort, { once: true })
-    // A request without a body has ended by itself before.
+    // A request without a body has ended already.
     if (stream.readableEnded) this.#onEnd()
     if (stream.destroyed) this.#onClose()
     if (signal.aborted) this.#onAbort()
@@ -82,7 +83,7 @@ class Incoming {
   }
 
   readonly #onClose = (): void => {
-    if (!this.#ended) this.#fail(new ConnectError('the other end has gone', this.#broken))
+    if (!this.#ended) this.#fail(closed(this.#closedCode))
   }
 
   readonly #onAbort = (): void => this.#fail(this.#signal.reason)
@@ -93,27 +94,27 @@ class Incoming {
   }
 }
 
-/** Hands the buffers over in one piece, and waits until the peer's window and the socket have taken them. What was lent of
- * blocks is given back then. */
+/** Writes the buffers of a frame at once, waits until the window of the peer and the socket have accepted them, and
+ * recycles their memory blocks. */
 export async function writeFrame(stream: Http2Stream, buffers: Uint8Array[]): Promise<void> {
-  if (stream.destroyed) throw gone()
+  if (stream.destroyed) throw closed()
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const onClose = (): void => reject(gone())
+  const onClose = (): void => reject(closed())
   stream.once('close', onClose)
   stream.cork()
   buffers.forEach((buffer, index) => {
     if (index < buffers.length - 1) stream.write(buffer)
-    else stream.write(buffer, (error) => (error ? reject(gone()) : resolve()))
+    else stream.write(buffer, (error) => (error ? reject(closed()) : resolve()))
   })
   stream.uncork()
   try {
     await promise
-    buffers.forEach(giveBack)
+    buffers.forEach(recycle)
   } finally {
     stream.off('close', onClose)
   }
 }
 
-function gone(): ConnectError {
-  return new ConnectError('the other end has gone', Code.Canceled)
+function closed(code = Code.Canceled): ConnectError {
+  return new ConnectError('the peer closed the stream', code)
 }

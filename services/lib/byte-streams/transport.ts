@@ -1,5 +1,5 @@
-// A client's side of the fast lane: around a gRPC transport, whose calls of the methods that carry bytes go by buffers that
-// nobody copies. What comes has its chunks in pieces: see `findPieces`.
+// The zero-copy client: it wraps a gRPC transport and carries the calls of methods with bytes without a copy of the bytes.
+// Messages that arrive hold a `Chunk` in their chunk field: read it with `fromField`.
 import type { DescMethodStreaming, Message } from '@bufbuild/protobuf'
 import {
   Code,
@@ -15,11 +15,11 @@ import { requestHeader, validateResponse, validateTrailer } from '@connectrpc/co
 import { constants, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2'
 import { createDecode, createEncode } from './codec.ts'
 import { FrameReader } from './frames.ts'
-import type { FastMethod } from './lane.ts'
+import type { FastMethod } from './handler.ts'
 import { readFrames, writeFrame } from './stream.ts'
 
 export interface FastTransportOptions {
-  /** Answers all other calls. */
+  /** Carries the calls of all other methods. */
   general: Transport
   sessionManager: Http2SessionManager
   baseUrl: string
@@ -59,27 +59,27 @@ export function createFastTransport(options: FastTransportOptions): Transport {
 async function call(
   { sessionManager, readMaxBytes }: FastTransportOptions,
   { method, request, response }: FastMethod,
-  asked: StreamRequest,
+  outgoing: StreamRequest,
 ): Promise<StreamResponse> {
-  const { pathname } = new URL(asked.url)
-  const stream = await sessionManager.request('POST', pathname, Object.fromEntries(asked.header.entries()), {})
+  const { pathname } = new URL(outgoing.url)
+  const stream = await sessionManager.request('POST', pathname, Object.fromEntries(outgoing.header.entries()), {})
   const stop = (): void => stream.close(constants.NGHTTP2_CANCEL)
-  asked.signal.addEventListener('abort', stop, { once: true })
-  stream.once('close', () => asked.signal.removeEventListener('abort', stop))
-  if (asked.signal.aborted) stop()
+  outgoing.signal.addEventListener('abort', stop, { once: true })
+  stream.once('close', () => outgoing.signal.removeEventListener('abort', stop))
+  if (outgoing.signal.aborted) stop()
   const trailer = new Headers()
   stream.on('trailers', (trailers: IncomingHttpHeaders) => copyHeaders(trailers, trailer))
   stream.on('data', () => sessionManager.notifyResponseByteRead(stream)).pause()
   stream.on('error', () => {})
-  const answered = headersOf(stream, asked.signal)
-  // What keeps it from being sent is told by the answer, or by its absence.
-  send(stream, asked.message, createEncode(method.input, request)).catch(() => undefined)
-  const { status, header } = await answered
+  const responded = headersOf(stream, outgoing.signal)
+  // A failure to send shows in the response, or in its absence.
+  send(stream, outgoing.message, createEncode(method.input, request)).catch(() => undefined)
+  const { status, header } = await responded
   const { headerError } = validateResponse(status, header)
   const decode = createDecode(method.output, response)
   const reader = new FrameReader(readMaxBytes, response)
   async function* receive(): AsyncGenerator<Message> {
-    for await (const frame of readFrames(stream, reader, asked.signal, Code.Unavailable)) yield decode(frame)
+    for await (const frame of readFrames(stream, reader, outgoing.signal, Code.Unavailable)) yield decode(frame)
     if (headerError) throw headerError
     validateTrailer(trailer, header)
   }

@@ -6,7 +6,7 @@ import {
   type connectNodeAdapter,
   type ConnectNodeAdapterOptions,
 } from '@connectrpc/connect-node'
-import type { FastLane } from '../byte-streams/lane.ts'
+import type { ZeroCopyHandler } from '../byte-streams/handler.ts'
 import type { Logger } from '../process/log.ts'
 
 type Handler = ReturnType<typeof connectNodeAdapter>
@@ -14,13 +14,13 @@ type Handler = ReturnType<typeof connectNodeAdapter>
 interface AdapterOptions extends ConnectNodeAdapterOptions {
   fallback: Handler
   /** Asked first. */
-  fastLane: FastLane
+  zeroCopy: ZeroCopyHandler
   logger: Logger
 }
 
-export function createAdapter({ fallback, fastLane, logger, ...options }: AdapterOptions): Handler {
+export function createAdapter({ fallback, zeroCopy, logger, ...options }: AdapterOptions): Handler {
   const router: ConnectRouter = createConnectRouter(options)
-  options.routes(fastLane.watch(router))
+  options.routes(zeroCopy.wrap(router))
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]))
   return (request, response) => {
     const path = request.url?.split('?', 2)[0] ?? ''
@@ -37,7 +37,7 @@ export function createAdapter({ fallback, fastLane, logger, ...options }: Adapte
     })
 
     async function answer(): Promise<void> {
-      const taken = fastLane.take(request, response, path)
+      const taken = zeroCopy.answer(request, response, path)
       if (taken) return taken
       const asked = universalRequestFromNodeRequest(request, response, undefined, undefined)
       await universalResponseToNodeResponse(await handler!(asked), response)

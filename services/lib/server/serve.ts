@@ -4,7 +4,7 @@ import type { ConnectNodeAdapterOptions } from '@connectrpc/connect-node'
 import type { DescService } from '@bufbuild/protobuf'
 import { Health } from '#gen/health/v1/health_pb.ts'
 import { createAdapter } from './adapter.ts'
-import { FastLane, type FastMethod } from '../byte-streams/lane.ts'
+import { ZeroCopyHandler, type FastMethod } from '../byte-streams/handler.ts'
 import { createGate, type GateOptions } from './gate.ts'
 import { healthRoutes, type HealthOptions } from './health.ts'
 import { createInterceptors } from './interceptors.ts'
@@ -22,7 +22,7 @@ export interface Serving extends GateOptions {
   routes: (router: ConnectRouter) => void
   check: HealthOptions['check']
   checkWithinMs?: HealthOptions['checkWithinMs']
-  /** Methods that carry bytes, or are asked so often that it counts: they take the fast lane. */
+  /** Methods that the zero-copy handler answers: they carry bytes, or are called very often. */
   fastMethods?: FastMethod[]
   /** What plain HTTP GET finds beside the RPCs. */
   plain?: AnswerPlain
@@ -32,7 +32,7 @@ export interface Serving extends GateOptions {
 }
 
 export interface Served extends Listening {
-  fastLane: Pick<FastLane, 'calls'>
+  zeroCopy: Pick<ZeroCopyHandler, 'calls'>
 }
 
 /** The same for the real server and for a router in memory, so that gate and interceptors are always there. */
@@ -62,8 +62,8 @@ export function adapterOptions(serving: Serving) {
 
 export async function serve(serving: Serving, address: Address): Promise<Served> {
   const { options, cutOff } = adapterOptions(serving)
-  const fastLane = new FastLane({ ...options, methods: serving.fastMethods ?? [] })
-  const handler = createAdapter({ ...options, fastLane, logger: serving.logger, fallback: plainHandler(serving) })
+  const zeroCopy = new ZeroCopyHandler({ ...options, methods: serving.fastMethods ?? [] })
+  const handler = createAdapter({ ...options, zeroCopy, logger: serving.logger, fallback: plainHandler(serving) })
   const listening = await listen(handler, address, () => cutOff.abort())
-  return { ...listening, fastLane }
+  return { ...listening, zeroCopy }
 }

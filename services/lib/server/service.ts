@@ -3,7 +3,7 @@ import type { DescService } from '@bufbuild/protobuf'
 import type { ConnectRouter } from '@connectrpc/connect'
 import { once } from 'node:events'
 import { processEnvironment } from '../process/env.ts'
-import type { FastMethod } from '../byte-streams/lane.ts'
+import type { FastMethod } from '../byte-streams/handler.ts'
 import type { Authenticate } from './gate.ts'
 import type { HealthOptions } from './health.ts'
 import type { Address } from './listen.ts'
@@ -19,7 +19,7 @@ export interface Service {
   authenticate: Authenticate
   recordRefusal: RecordRefusal
   check: HealthOptions['check']
-  /** Methods that carry bytes, or are asked so often that it counts: they take the fast lane. */
+  /** Methods that the zero-copy handler answers: they carry bytes, or are called very often. */
   fastMethods?: FastMethod[]
   /** What plain HTTP GET finds beside the RPCs. */
   plain?: AnswerPlain

@@ -3,7 +3,8 @@ import type { IncomingMessage } from 'node:http'
 import { afterAll, describe, expect, test } from 'vitest'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import type { Upload } from '#gen/modelkeep/artifact/v1/upload_pb.ts'
-import { ComingPart } from '../../../services/artifact/domain/coming-part.ts'
+import { Chunk } from '#lib/byte-streams/chunk.ts'
+import { Part } from '../../../services/artifact/domain/part.ts'
 import { newObjectKey } from '../../../services/artifact/store/byte-store.ts'
 import { MIB, startArtifact, STORES } from '../../support/artifact.ts'
 import { chunkMessages, makeBytes, partMessages, partOf, sha256, startUpload, writePart } from '../../support/bytes.ts'
@@ -13,13 +14,13 @@ import { counted } from '../../support/store-spies.ts'
 
 const PART = 16 * MIB
 const content = makeBytes(2 * MIB, 'coming')
-const halves = [content.subarray(0, MIB), content.subarray(MIB)] as const
+const halves = [content.subarray(0, MIB), content.subarray(MIB)].map((half) => new Chunk([half])) as [Chunk, Chunk]
 
 describe('an S3 server', () => {
   function put(fake: FakeS3, announced = content) {
-    const part = new ComingPart(content.length, sha256(announced))
+    const part = new Part(content.length, sha256(announced))
     const place = { key: newObjectKey(), uploadId: 'id', number: 1, offset: 0 }
-    const etag = fake.store.putPart(Object.assign(part, place))
+    const etag = fake.store.putPart(place, part)
     etag.catch(() => undefined)
     return { part, etag }
   }
@@ -42,10 +43,10 @@ describe('an S3 server', () => {
     }
     fake.answer = (request, response) => (isProbe(request) ? MISMATCH : accept)(request, response)
     const { part, etag } = put(fake)
-    part.add(halves[0])
+    part.append(halves[0])
     await begun.promise
     await expect.poll(() => lengths).toHaveLength(1)
-    part.add(halves[1])
+    part.append(halves[1])
     expect(await etag).toBe('e')
     expect(lengths).toEqual([expect.any(Number), content.length])
     expect(lengths[0]).toBeLessThanOrEqual(MIB)
@@ -56,10 +57,10 @@ describe('an S3 server', () => {
     const fake = await startFakeS3()
     fake.answer = accept
     const bad = put(fake, makeBytes(1, 'other'))
-    for (const half of halves) bad.part.add(half)
+    for (const half of halves) bad.part.append(half)
     await expect(bad.etag).rejects.toMatchObject({ problem: 'digest differs' })
     const good = put(fake)
-    for (const half of halves) good.part.add(half)
+    for (const half of halves) good.part.append(half)
     expect(await good.etag).toBe('e')
     expect(fake.requests.map((request) => request.split('/')[2])).toEqual(['modelkeep', 'objects'])
     await fake.close()

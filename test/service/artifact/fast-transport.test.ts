@@ -4,7 +4,7 @@ import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-no
 import { afterAll, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
-import { findPieces } from '#lib/byte-streams/pieces.ts'
+import { Chunk } from '#lib/byte-streams/chunk.ts'
 import { createFastTransport } from '#lib/byte-streams/transport.ts'
 import { BYTE_METHODS } from '../../../services/artifact/rpc/routes.ts'
 import { MIB, startArtifact, STORES } from '../../support/artifact.ts'
@@ -48,8 +48,9 @@ describe.each([
     const received: Uint8Array[] = []
     let trailer = ''
     const onTrailer = (trailers: Headers): void => void (trailer = trailers.get('modelkeep-sha256') ?? '')
-    for await (const message of blobs.downloadBlob({ digest: blob!.digest }, { onTrailer })) {
-      received.push(...(findPieces(message) ?? []))
+    for await (const { message } of blobs.downloadBlob({ digest: blob!.digest }, { onTrailer })) {
+      const value: unknown = message.value
+      if (value instanceof Chunk) received.push(...value.pieces)
     }
     expect(Buffer.concat(received).equals(bytes)).toBe(true)
     expect(`sha256:${trailer}`).toBe(digestOf(bytes))

@@ -66,9 +66,9 @@ describe.each(STORES)('the whole of an upload to %s', async (kind, createStore) 
     const first = Promise.withResolvers<void>()
     const late = partMessages(upload.id, 1, partOf(bytes, upload, 1))
     const slow = changed(counts.bytes, {
-      async putPart(part) {
-        if (part.number > 1) await first.promise
-        return counts.bytes.putPart(part)
+      async putPart(place, part) {
+        if (place.number > 1) await first.promise
+        return counts.bytes.putPart(place, part)
       },
     })
     const third = await artifact.addReplica({ bytes: slow })

@@ -1,7 +1,8 @@
 // What the janitor makes of a store that does not do what it is asked, does it twice, or does it late.
 import { afterAll, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
-import { newObjectKey, storeUnavailable, type Bytes } from '../../../services/artifact/store/byte-store.ts'
+import { Part } from '../../../services/artifact/domain/part.ts'
+import { newObjectKey, storeUnavailable } from '../../../services/artifact/store/byte-store.ts'
 import { USUAL_TERMS } from '../../../services/artifact/jobs/garbage/collector.ts'
 import { MIB, startArtifact, STORES } from '../../support/artifact.ts'
 import { blobMessages, makeBytes } from '../../support/bytes.ts'
@@ -14,7 +15,7 @@ import {
 } from '../../support/chaos-artifact.ts'
 import { collectGarbage, told } from '../../support/garbage.ts'
 import { refusalOf } from '../../support/refusal.ts'
-import { bytesOf } from '../../support/store-contract.ts'
+import { wholePart } from '../../support/store-contract.ts'
 import { changed } from '../../support/store-spies.ts'
 
 interface Row {
@@ -33,11 +34,12 @@ describe.each(STORES)('the janitor of %s', async (_kind, createStore) => {
     if (stubborn.has(key)) throw storeUnavailable(new Error('not this one'))
     await own.remove(key)
   }
-  const lost: { key: string; bytes: Bytes }[] = []
+  const lost: { key: string; part: Part }[] = []
   let loses = false
-  const put = async (key: string, bytes: Bytes): Promise<void> => {
-    if (!loses) return own.put(key, bytes)
-    lost.push({ key, bytes: { ...bytes, chunks: bytes.chunks.map((chunk) => Buffer.from(chunk)) } })
+  const put = async (key: string, part: Part): Promise<void> => {
+    if (!loses) return own.put(key, part)
+    const copies = (await part.readAll()).pieces.map((piece) => Buffer.from(piece))
+    lost.push({ key, part: new Part(part.length, part.sha256, copies) })
     throw storeUnavailable(new Error('no answer'))
   }
   const limits = { terms: { ...USUAL_TERMS, orphanSeconds: 0 } }
@@ -48,7 +50,7 @@ describe.each(STORES)('the janitor of %s', async (_kind, createStore) => {
     const keys = Array.from({ length: 50 }, newObjectKey)
     // The oldest, more than are taken at a time.
     for (const key of keys.slice(0, 45)) stubborn.add(key)
-    for (const key of keys) await own.put(key, bytesOf(Buffer.from(key)))
+    for (const key of keys) await own.put(key, wholePart(Buffer.from(key)))
     const values = keys.map((key, index) => `('${key}', now() - interval '${100 - index} minutes')`)
     // The sweeper may have found some of them to be nobody's meanwhile.
     await artifact.sql(`insert into artifact.doomed_object (object_key, create_time) values ${values.join()}
@@ -75,7 +77,7 @@ describe.each(STORES)('the janitor of %s', async (_kind, createStore) => {
     loses = false
     await expect.poll(() => artifact.sql(ROWS)).toEqual([])
     const [late] = lost
-    await own.put(late!.key, late!.bytes)
+    await own.put(late!.key, late!.part)
     expect(await store.listObjects()).toEqual([late!.key])
     expect(told(await collectGarbage(artifact))).toEqual([['OBJECT', late!.key]])
     await expect.poll(() => store.listObjects()).toEqual([])

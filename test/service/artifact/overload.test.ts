@@ -77,9 +77,9 @@ describe.each(STORES)('overload on %s', async (kind, createStore) => {
   test('downloads take their room, too', async () => {
     const bytes = make(2 * MIB, 'down')
     await blobs.uploadBlob(blobMessages(bytes))
-    const giveBack = await budget.take('alice', 30 * MIB)
+    const release = await budget.acquire('alice', 30 * MIB)
     expect(await refusalOf(download(blobs, { digest: digestOf(bytes) }))).toMatchObject({ reason: 'OVERLOADED' })
-    giveBack()
+    release()
     expect((await download(blobs, { digest: digestOf(bytes) })).equals(bytes)).toBe(true)
     expect(budget.used).toBe(0)
   })

@@ -13,6 +13,7 @@ import {
   startUpload,
   writePart,
 } from '../../support/bytes.ts'
+import { Part } from '../../../services/artifact/domain/part.ts'
 import { storeUnavailable, type ByteStore } from '../../../services/artifact/store/byte-store.ts'
 import { refusalOf } from '../../support/refusal.ts'
 import { changed } from '../../support/store-spies.ts'
@@ -118,7 +119,7 @@ describe.each(STORES)('races and recovery on %s', async (_kind, createStore) => 
       `insert into artifact.upload (id, namespace, principal, digest, size_bytes, part_size_bytes, resumable, object_key, expire_time)
         values (gen_random_uuid(), 'default', 'alice', '${digestOf(bytes)}', 3, 16777216, false, '${key}', now() + interval '1 hour')`,
     )
-    await bytesOfStore.put(key, { chunks: [Buffer.from('abc')], length: 3, sha256: shaOfAbc() })
+    await bytesOfStore.put(key, new Part(3, shaOfAbc(), [Buffer.from('abc')]))
     const [row] = await artifact.sql<{ object_key: string }>(
       `select object_key from artifact.upload where id = '${upload.id}'`,
     )

@@ -4,13 +4,14 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { S3Store } from '../../../services/artifact/store/s3/s3-store.ts'
+import { Part } from '../../../services/artifact/domain/part.ts'
 import { newObjectKey } from '../../../services/artifact/store/byte-store.ts'
 import { MIB, startArtifact } from '../../support/artifact.ts'
 import { blobMessages, digestOf, download, makeBytes, sha256, startUpload, writePart } from '../../support/bytes.ts'
 import type { S3Access } from '../../support/minio-server.ts'
 import { refusalOf } from '../../support/refusal.ts'
 import { createRgwStore, findRgw } from '../../support/rgw.ts'
-import { bytesOf, describeStore, readAll } from '../../support/store-contract.ts'
+import { describeStore, readAll, wholePart } from '../../support/store-contract.ts'
 
 const rgw = await findRgw()
 if ('missing' in rgw) {
@@ -30,7 +31,7 @@ function testS3(access: S3Access): void {
     const installation = randomUUID()
     await Promise.all(stores.map((store) => store.mark(installation)))
     await stores[1]!.check(installation)
-    await stores[0]!.put(key, bytesOf(Buffer.from('one bucket')))
+    await stores[0]!.put(key, wholePart(Buffer.from('one bucket')))
     expect(String(await readAll(stores[2]!, key, 0, 10))).toBe('one bucket')
     await stores[1]!.remove(key)
     await Promise.all(stores.map((store) => store.close()))
@@ -39,7 +40,7 @@ function testS3(access: S3Access): void {
   test('takes no bytes but those that were signed', async () => {
     const place = await createRgwStore(access)
     const store = place.open()
-    const bad = { ...bytesOf(makeBytes(1000, 'signed')), sha256: sha256(Buffer.from('other')) }
+    const bad = new Part(1000, sha256(Buffer.from('other')), [makeBytes(1000, 'signed')])
     await expect(store.put(newObjectKey(), bad)).rejects.toMatchObject({ problem: 'digest differs' })
     expect(await place.listObjects()).toEqual([])
     await place.drop()

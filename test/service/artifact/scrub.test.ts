@@ -8,6 +8,7 @@ import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { MIB, startArtifact, STORES, type TestStore } from '../../support/artifact.ts'
 import { blobMessages, digestOf, download, makeBytes } from '../../support/bytes.ts'
 import { refusalOf } from '../../support/refusal.ts'
+import { wholePart } from '../../support/store-contract.ts'
 
 describe.each(STORES)('verifying what is in %s', async (_kind, createStore) => {
   const store = await createStore()
@@ -169,10 +170,9 @@ describe.each(STORES)('verifying what is in %s', async (_kind, createStore) => {
     beforeAll(async () => {
       const bytes = store.open()
       const content = Buffer.from('nobody knows')
-      const part = { chunks: [content], length: content.length, sha256: Buffer.from(digestOf(content).slice(7), 'hex') }
-      await bytes.put(orphan, part)
+      await bytes.put(orphan, wholePart(content))
       const uploadId = await bytes.begin(begun)
-      await bytes.putPart({ ...part, key: begun, uploadId, number: 1, offset: 0 })
+      await bytes.putPart({ key: begun, uploadId, number: 1, offset: 0 }, wholePart(content))
     })
 
     test('what is young, or known, is left alone; what nobody knows goes, and nothing else', async () => {

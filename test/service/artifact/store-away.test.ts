@@ -14,7 +14,7 @@ import { startArtifact, STORES, type Replica, type TestStore } from '../../suppo
 import { blobMessages, digestOf, download, makeBytes, startUpload, writePart } from '../../support/bytes.ts'
 import { collectGarbage } from '../../support/garbage.ts'
 import { refusalOf } from '../../support/refusal.ts'
-import { bytesOf } from '../../support/store-contract.ts'
+import { wholePart } from '../../support/store-contract.ts'
 import { changed } from '../../support/store-spies.ts'
 
 const UNAVAILABLE = { code: 'Unavailable', reason: 'DEPENDENCY_UNAVAILABLE', metadata: { dependency: 'store' } }
@@ -60,7 +60,7 @@ describe.each(STORES)('a service on %s', async (kind, createStore) => {
     await writePart(uploads, upload, begun, 1)
     const unsent = await startUpload(uploads, makeBytes(1000, `unsent ${what}`))
     const doomed = newObjectKey()
-    await store.open().put(doomed, bytesOf(Buffer.from('doomed')))
+    await store.open().put(doomed, wholePart(Buffer.from('doomed')))
     await artifact.sql(`insert into artifact.doomed_object (object_key) values ('${doomed}')`)
     const place = await createStore()
     await prepare(place)
@@ -147,7 +147,7 @@ test('neither a check nor a write makes a missing root directory', async () => {
   for (const call of [
     () => bytes.check(randomUUID()),
     () => bytes.begin(key),
-    () => bytes.put(key, bytesOf(Buffer.from('nowhere'))),
+    () => bytes.put(key, wholePart(Buffer.from('nowhere'))),
   ]) {
     await expect(call()).rejects.toMatchObject({ reason: 'DEPENDENCY_UNAVAILABLE' })
   }

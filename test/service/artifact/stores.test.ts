@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
+import { Part } from '../../../services/artifact/domain/part.ts'
 import { newObjectKey } from '../../../services/artifact/store/byte-store.ts'
 import { DirectoryStore } from '../../../services/artifact/store/directory/directory-store.ts'
 import { S3Store } from '../../../services/artifact/store/s3/s3-store.ts'
@@ -14,7 +15,7 @@ import { blobMessages, digestOf, download, makeBytes, sha256, startUpload, write
 import { refuse, startFakeS3 } from '../../support/fake-s3.ts'
 import { createBucket } from '../../support/minio.ts'
 import { refusalOf } from '../../support/refusal.ts'
-import { bytesOf, describeStore } from '../../support/store-contract.ts'
+import { describeStore, wholePart } from '../../support/store-contract.ts'
 
 for (const [kind, createStore] of STORES) describeStore(kind, createStore)
 
@@ -62,7 +63,7 @@ describe('an S3 server out of order', () => {
   ])('that answers %d %s is %s', async (status, code, reason) => {
     const fake = await startFakeS3()
     fake.answer = refuse(status, code)
-    await expect(fake.store.put(newObjectKey(), bytesOf(Buffer.from('x')))).rejects.toMatchObject({ reason })
+    await expect(fake.store.put(newObjectKey(), wholePart(Buffer.from('x')))).rejects.toMatchObject({ reason })
     await fake.close()
   })
 
@@ -76,8 +77,9 @@ describe('an S3 server out of order', () => {
     fake.answer = (request, response) => answers.shift()!(request, response)
     const content = makeBytes(200_000, 'again')
     const chunks = [content.subarray(0, 100_000), content.subarray(100_000)]
-    const part = { ...bytesOf(content), chunks, key: newObjectKey(), uploadId: 'id', number: 2, offset: 0 }
-    expect(await fake.store.putPart(part)).toBe('e')
+    const part = new Part(content.length, sha256(content), chunks)
+    const place = { key: newObjectKey(), uploadId: 'id', number: 2, offset: 0 }
+    expect(await fake.store.putPart(place, part)).toBe('e')
     expect(fake.requests).toHaveLength(3)
     await fake.close()
   })
@@ -96,7 +98,7 @@ describe('an S3 server out of order', () => {
     const store = new S3Store(bucket.options)
     const key = newObjectKey()
     const content = makeBytes(1000, 'signed')
-    const bad = { chunks: [content], length: content.length, sha256: sha256(Buffer.from('other')) }
+    const bad = new Part(content.length, sha256(Buffer.from('other')), [content])
     await expect(store.put(key, bad)).rejects.toMatchObject({ problem: 'digest differs' })
     expect(await bucket.listObjects()).toEqual([])
     await bucket.drop()
@@ -108,7 +110,7 @@ describe('an S3 server out of order', () => {
     const stores = [1, 2, 3].map(() => new S3Store({ ...known.options, bucket }))
     const installation = randomUUID()
     await Promise.all(stores.map((store) => store.mark(installation)))
-    await Promise.all(stores.map((store) => store.put(newObjectKey(), bytesOf(Buffer.from('x')))))
+    await Promise.all(stores.map((store) => store.put(newObjectKey(), wholePart(Buffer.from('x')))))
     expect(await known.client.bucketExists(bucket)).toBe(true)
     await known.drop()
   })

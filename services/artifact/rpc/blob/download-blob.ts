@@ -7,7 +7,7 @@ import {
 } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { accessOf } from '#lib/access/caller.ts'
 import { fail } from '#lib/errors/errors.ts'
-import { presentPieces } from '#lib/byte-streams/pieces.ts'
+import { toField, type Chunk } from '#lib/byte-streams/chunk.ts'
 import { requireStreamLane } from '../../domain/lanes.ts'
 import { parseRange, type Range } from '../../domain/range.ts'
 import { enclosingParts, verifyParts } from '../../domain/verified-parts.ts'
@@ -35,10 +35,8 @@ export async function* downloadBlob(
   const length = BigInt(range.end - range.offset)
   const header = { blob: presentBlob(blob), offset: BigInt(range.offset), length }
   yield create(DownloadBlobResponseSchema, { message: { case: 'header', value: header } })
-  for await (const pieces of readVerified(backend, blob, range, context)) {
-    yield presentPieces(context, pieces, (value) =>
-      create(DownloadBlobResponseSchema, { message: { case: 'chunk', value } }),
-    )
+  for await (const chunk of readVerified(backend, blob, range, context)) {
+    yield create(DownloadBlobResponseSchema, { message: { case: 'chunk', value: toField(chunk, context) } })
   }
   if (length === BigInt(blob.sizeBytes)) context.responseTrailer.set(WHOLE_TRAILER, blob.digest.slice('sha256:'.length))
 }
@@ -50,7 +48,7 @@ export async function* readVerified(
   blob: StoredBlob,
   range: Range,
   context: HandlerContext,
-): AsyncGenerator<Uint8Array[]> {
+): AsyncGenerator<Chunk> {
   const length = range.end - range.offset
   if (length === 0) return
   const enclosing = enclosingParts(range, blob)

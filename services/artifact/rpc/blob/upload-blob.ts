@@ -2,12 +2,13 @@ import type { HandlerContext } from '@connectrpc/connect'
 import { createHash } from 'node:crypto'
 import type { UploadBlobHeader, UploadBlobRequest } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { accessOf } from '#lib/access/caller.ts'
+import type { Chunk } from '#lib/byte-streams/chunk.ts'
 import { parseDigest } from '#lib/values/ids.ts'
 import { parseBlobSize, partSizeOf } from '../../domain/blob.ts'
 import { parseNamespace } from '../../domain/namespace.ts'
 import { requireStreamLane } from '../../domain/lanes.ts'
 import { PartBuffer } from '../../domain/part-buffer.ts'
-import type { Bytes } from '../../store/byte-store.ts'
+import type { Part } from '../../domain/part.ts'
 import type { Backend } from '../../deps.ts'
 import { keepPace } from '../streaming/pace.ts'
 import { presentBlob } from '../present.ts'
@@ -39,7 +40,7 @@ function parseHeader(header: UploadBlobHeader, context: HandlerContext): Announc
 }
 
 /** Cuts the stream into parts. The last part comes only after the whole has proved to be what was announced. */
-async function* splitParts(chunks: AsyncIterable<Uint8Array>, blob: AnnouncedBlob): AsyncGenerator<Bytes> {
+async function* splitParts(chunks: AsyncIterable<Chunk>, blob: AnnouncedBlob): AsyncGenerator<Part> {
   const partSize = partSizeOf(blob.sizeBytes)
   const whole = blob.sizeBytes > partSize ? createHash('sha256') : undefined
   let part = new PartBuffer()
@@ -47,15 +48,15 @@ async function* splitParts(chunks: AsyncIterable<Uint8Array>, blob: AnnouncedBlo
   for await (const chunk of chunks) {
     received += chunk.length
     if (received > blob.sizeBytes) failSize(blob.sizeBytes, received, true)
-    whole?.update(chunk)
+    if (whole) for (const piece of chunk.pieces) whole.update(piece)
     for (let rest = chunk; rest.length > 0;) {
       if (part.length === partSize) {
         yield part.finish()
         part = new PartBuffer()
       }
-      const piece = rest.subarray(0, partSize - part.length)
-      part.add(piece)
-      rest = rest.subarray(piece.length)
+      const fitting = rest.subarray(0, partSize - part.length)
+      part.append(fitting)
+      rest = rest.subarray(fitting.length)
     }
   }
   if (received < blob.sizeBytes) failSize(blob.sizeBytes, received, false)

@@ -1,6 +1,7 @@
 // Reading the stream of google.bytestream's Write: one name, and bytes without a gap from the first offset on.
 import type { WriteRequest } from '#gen/google/bytestream/bytestream_pb.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Chunk } from '#lib/byte-streams/chunk.ts'
 import { fail, failField } from '#lib/errors/errors.ts'
 import { PatientReader } from '../streaming/receive.ts'
 
@@ -14,7 +15,7 @@ export interface IncomingWrite {
   /** Set by `chunks`: the client said that this was all. */
   finished: boolean
   /** The bytes as they come, until the client says that this was all, or ends the stream. */
-  chunks: AsyncGenerator<Uint8Array>
+  chunks: AsyncGenerator<Chunk>
 }
 
 /** Reads the first message; the bytes follow as they are asked for. Throws STREAM_INVALID, STREAM_IDLE. */
@@ -31,7 +32,7 @@ export async function receiveWrite(
   const incoming: IncomingWrite = { resourceName, offset, finished: false, chunks: readData() }
   return incoming
 
-  async function* readData(): AsyncGenerator<Uint8Array> {
+  async function* readData(): AsyncGenerator<Chunk> {
     let position = offset
     try {
       for (let result: IteratorResult<WriteRequest> = first; !result.done; result = await reader.next()) {
@@ -39,7 +40,7 @@ export async function receiveWrite(
         check(result.value, resourceName, position)
         position += BigInt(data.length)
         // Empty ones, too: who keeps a stream open with nothing must be noticed.
-        yield data
+        yield new Chunk([data])
         if (finishWrite) {
           incoming.finished = true
           return expectEnd(reader)

@@ -8,7 +8,7 @@ import { forkFor } from '#lib/store/database.ts'
 import { partLengthOf } from '../../domain/blob.ts'
 import { PartBuffer } from '../../domain/part-buffer.ts'
 import type { NamedBlob } from '../../domain/resource-name.ts'
-import type { Bytes } from '../../store/byte-store.ts'
+import type { Part } from '../../domain/part.ts'
 import { findProgress } from '../../store/uploads/upload-progress.ts'
 import type { Upload } from '../../store/uploads/upload.ts'
 import type { Backend } from '../../deps.ts'
@@ -17,7 +17,7 @@ import { completeUpload } from '../upload/complete-upload.ts'
 import { keepBlob } from '../../changes/keep-blobs.ts'
 import { failSize } from '../streaming/receive.ts'
 import { requireUpload, startUpload } from '../upload/uploads.ts'
-import { keepPart } from '../upload/write-part.ts'
+import { storePart } from '../upload/store-part.ts'
 
 /** How often to look whether another call has completed the upload. */
 const LOOK_EVERY_MS = 250
@@ -44,8 +44,9 @@ export async function writeParts(
   return blob.sizeBytes
 }
 
-interface NumberedPart extends Bytes {
+interface NumberedPart {
   number: number
+  part: Part
 }
 
 /** Cuts what belongs past `begin` into parts. What a client sends again is not looked at. */
@@ -53,19 +54,19 @@ async function* readParts(incoming: IncomingWrite, upload: Upload, begin: number
   const { sizeBytes, partSizeBytes } = upload
   let position = Number(incoming.offset)
   let number = Math.floor(begin / partSizeBytes) + 1
-  let part = new PartBuffer()
+  let buffer = new PartBuffer()
   for await (const chunk of incoming.chunks) {
     if (position + chunk.length > sizeBytes) failSize(sizeBytes, position + chunk.length, true)
     let rest = chunk.subarray(Math.max(0, begin - position))
     position += chunk.length
     while (rest.length > 0) {
       const wanted = partLengthOf(sizeBytes, partSizeBytes, number)
-      const piece = rest.subarray(0, wanted - part.length)
-      part.add(piece)
-      rest = rest.subarray(piece.length)
-      if (part.length < wanted) continue
-      yield { ...part.finish(), number }
-      part = new PartBuffer()
+      const fitting = rest.subarray(0, wanted - buffer.length)
+      buffer.append(fitting)
+      rest = rest.subarray(fitting.length)
+      if (buffer.length < wanted) continue
+      yield { number, part: buffer.finish() }
+      buffer = new PartBuffer()
       number += 1
     }
   }
@@ -80,13 +81,13 @@ async function storeParts(
   upload: Upload,
   parts: AsyncIterable<NumberedPart>,
 ): Promise<boolean> {
-  const giveBack = await backend.budget.take(upload.principal, Math.min(upload.sizeBytes, 2 * upload.partSizeBytes))
+  const release = await backend.budget.acquire(upload.principal, Math.min(upload.sizeBytes, 2 * upload.partSizeBytes))
   let storing: Promise<void> | undefined
   try {
-    for await (const part of parts) {
+    for await (const { number, part } of parts) {
       await storing
       if (await keepBlob(backend, context, upload.namespace, upload.digest)) return true
-      storing = keepPart(backend, upload, part.number, part)
+      storing = storePart(backend, upload, number, part)
       storing.catch(() => undefined)
     }
     await storing
@@ -96,7 +97,7 @@ async function storeParts(
     throw error
   } finally {
     await storing?.catch(() => undefined)
-    giveBack()
+    release()
   }
 }
 

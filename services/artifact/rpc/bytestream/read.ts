@@ -4,7 +4,6 @@ import type { HandlerContext } from '@connectrpc/connect'
 import { ReadResponseSchema, type ReadRequest, type ReadResponse } from '#gen/google/bytestream/bytestream_pb.ts'
 import { accessOf } from '#lib/access/caller.ts'
 import { fail, failField } from '#lib/errors/errors.ts'
-import { presentPieces } from '#lib/byte-streams/pieces.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { requireStreamLane } from '../../domain/lanes.ts'
 import { parseRange } from '../../domain/range.ts'
@@ -28,8 +27,8 @@ export async function* read(
   const range = parseRange({ offset, length }, named.sizeBytes)
   if (!blob) return
   await backend.reads.blob(context, blob.digest, 'bytestream', range)
-  for await (const pieces of readVerified(backend, blob, range, context)) {
-    yield presentPieces(context, pieces, (data) => create(ReadResponseSchema, { data }))
+  for await (const chunk of readVerified(backend, blob, range, context)) {
+    yield create(ReadResponseSchema, { data: chunk.join() })
   }
 }
 

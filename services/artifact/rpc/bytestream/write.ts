@@ -9,7 +9,7 @@ import { partSizeOf } from '../../domain/blob.ts'
 import { requireStreamLane } from '../../domain/lanes.ts'
 import { PartBuffer } from '../../domain/part-buffer.ts'
 import { parseUploadName, type NamedBlob } from '../../domain/resource-name.ts'
-import type { Bytes } from '../../store/byte-store.ts'
+import type { Part } from '../../domain/part.ts'
 import { findProgress } from '../../store/uploads/upload-progress.ts'
 import type { Backend } from '../../deps.ts'
 import { receiveWrite, type IncomingWrite } from './messages.ts'
@@ -66,11 +66,11 @@ async function writeWhole(
 /** The client ended the stream in order, without having said that this was all. */
 class Unfinished extends Error {}
 
-async function* readWhole(incoming: IncomingWrite, { digest, sizeBytes }: NamedBlob): AsyncGenerator<Bytes> {
+async function* readWhole(incoming: IncomingWrite, { digest, sizeBytes }: NamedBlob): AsyncGenerator<Part> {
   const buffer = new PartBuffer()
   for await (const chunk of incoming.chunks) {
     if (buffer.length + chunk.length > sizeBytes) failSize(sizeBytes, buffer.length + chunk.length, true)
-    buffer.add(chunk)
+    buffer.append(chunk)
   }
   if (!incoming.finished) throw new Unfinished()
   if (buffer.length < sizeBytes) failSize(sizeBytes, buffer.length, false)

@@ -17,13 +17,13 @@ import { requireDirectLane } from '../../domain/lanes.ts'
 import type { KnownBlob } from '../../store/blobs/blob.ts'
 import type { Presigner, SignedRequest } from '../../store/byte-store.ts'
 import { distrustParts, isDistrusted, recordForeignParts, type PartInit } from '../../store/uploads/upload-part.ts'
-import { Upload } from '../../store/uploads/upload.ts'
+import type { Upload } from '../../store/uploads/upload.ts'
 import type { Backend } from '../../deps.ts'
 import { requireBlob } from '../blob/blobs.ts'
 import { keepBlob } from '../../changes/keep-blobs.ts'
 import { presentBlob } from '../present.ts'
 import { failSize } from '../streaming/receive.ts'
-import { failClosed, failUnknown } from '../upload/upload-faults.ts'
+import { failClosed, failClosedNow } from '../upload/upload-faults.ts'
 import { requireUpload } from '../upload/uploads.ts'
 
 const MAX_PARTS = 1000
@@ -111,9 +111,4 @@ function parseConfirmed(part: PartToConfirm, upload: Upload, field: string): Par
 
 function presentSigned({ method, url, headers, expireTime }: SignedRequest): SignedRequestMessage {
   return create(SignedRequestSchema, { method, url, headers, expireTime: timestampFromDate(expireTime) })
-}
-
-async function failClosedNow({ database }: Backend, id: string): Promise<never> {
-  const upload = await forkFor(database).findOne(Upload, { id })
-  failClosed(upload ?? failUnknown(id))
 }

@@ -6,6 +6,7 @@ import type {
   RetainManifestRequest,
 } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { accessOf } from '#lib/access/caller.ts'
+import { Chunk } from '#lib/byte-streams/chunk.ts'
 import { fail, failField } from '#lib/errors/errors.ts'
 import { parseDigest, parseUuid } from '#lib/values/ids.ts'
 import { forkFor, inTransaction } from '#lib/store/database.ts'
@@ -111,7 +112,7 @@ async function storeConfig(
   context: HandlerContext,
 ): Promise<void> {
   const part = new PartBuffer()
-  part.add(content)
+  part.append(new Chunk([content]))
   const parts = (async function* () {
     yield part.finish()
   })()

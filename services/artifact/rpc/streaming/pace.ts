@@ -1,4 +1,5 @@
 // Against peers that are slow without end: what they hold, others wait for.
+import type { Chunk } from '#lib/byte-streams/chunk.ts'
 import { fail, ModelkeepError } from '#lib/errors/errors.ts'
 import { countPassed } from '../../heap.ts'
 import type { ByteBudget } from '../../domain/byte-budget.ts'
@@ -15,9 +16,9 @@ export interface Pace {
 /** Passes the chunks on. Throws STREAM_IDLE when a client sends too little for too long; only the time in which it was
  * waited for counts. */
 export async function* keepPace(
-  chunks: AsyncGenerator<Uint8Array>,
+  chunks: AsyncGenerator<Chunk>,
   { budget, streamIdleSeconds: seconds, uploadMinBytesPerSecond: rate }: Pace,
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<Chunk> {
   let waitedMs = 0
   let received = 0
   try {
@@ -64,11 +65,11 @@ export async function* holdForReader<T>(
   open: (signal: AbortSignal) => AsyncIterable<T>,
 ): AsyncGenerator<T> {
   const idle = new AbortController()
-  const giveBack = await budget.take(who, Math.min(length, MESSAGE_BYTES))
+  const release = await budget.acquire(who, Math.min(length, MESSAGE_BYTES))
   const giveUp = (): void => {
     const message = `nothing was taken for ${seconds} seconds, so the stream was ended`
     idle.abort(new ModelkeepError('STREAM_IDLE', message, { idle_seconds: String(seconds) }))
-    giveBack()
+    release()
   }
   let timer: NodeJS.Timeout | undefined
   try {
@@ -80,6 +81,6 @@ export async function* holdForReader<T>(
     }
   } finally {
     clearTimeout(timer)
-    giveBack()
+    release()
   }
 }

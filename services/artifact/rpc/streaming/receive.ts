@@ -1,6 +1,6 @@
 // Reading a client's stream: a header first and once, then chunks, and no long silence.
 import type { Message } from '@bufbuild/protobuf'
-import { findPieces } from '#lib/byte-streams/pieces.ts'
+import { fromField, type Chunk } from '#lib/byte-streams/chunk.ts'
 import { fail, failField, failLimit, ModelkeepError } from '#lib/errors/errors.ts'
 import { MAX_CHUNK_BYTES } from '../../domain/blob.ts'
 
@@ -10,8 +10,7 @@ type Incoming<H> = Message & {
 
 export interface Received<H> {
   header: H
-  /** In pieces as the network brought them. */
-  chunks: AsyncGenerator<Uint8Array>
+  chunks: AsyncGenerator<Chunk>
 }
 
 /** Reads the header; the chunks follow as they are asked for. Throws STREAM_INVALID, STREAM_IDLE. */
@@ -29,19 +28,15 @@ export async function receive<H>(
   return { header: first.value.message.value, chunks: readChunks(reader) }
 }
 
-async function* readChunks<H>(reader: PatientReader<Incoming<H>>): AsyncGenerator<Uint8Array> {
+async function* readChunks<H>(reader: PatientReader<Incoming<H>>): AsyncGenerator<Chunk> {
   try {
     for (let result = await reader.next(); !result.done; result = await reader.next()) {
       const { message } = result.value
       if (message.case !== 'chunk') fail('STREAM_INVALID', 'every message after the header must be a chunk')
-      const pieces = findPieces(result.value)
-      if (pieces) {
-        yield* pieces
-        continue
-      }
-      if (message.value.length === 0) failField('chunk', 'must not be empty')
-      if (message.value.length > MAX_CHUNK_BYTES) failLimit('chunk', MAX_CHUNK_BYTES, 'bytes')
-      yield message.value
+      const chunk = fromField(message.value)
+      if (chunk.length === 0) failField('chunk', 'must not be empty')
+      if (chunk.length > MAX_CHUNK_BYTES) failLimit('chunk', MAX_CHUNK_BYTES, 'bytes')
+      yield chunk
     }
   } finally {
     reader.stop()

@@ -2,12 +2,12 @@
 import type { HandlerContext } from '@connectrpc/connect'
 import { v7 as uuidv7 } from 'uuid'
 import { accessOf } from '#lib/access/caller.ts'
-import { giveBack } from '#lib/byte-streams/blocks.ts'
 import { fail } from '#lib/errors/errors.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { partSizeOf } from '../../domain/blob.ts'
+import type { Part } from '../../domain/part.ts'
 import type { KnownBlob } from '../../store/blobs/blob.ts'
-import { ByteStoreError, newObjectKey, storeUnavailable, type Bytes, type StoredPart } from '../../store/byte-store.ts'
+import { ByteStoreError, newObjectKey, storeUnavailable, type StoredPart } from '../../store/byte-store.ts'
 import { doubtBeginning } from '../../store/garbage/doomed-object.ts'
 import { giveUpSimpleUpload, type SimpleUpload } from '../../store/uploads/simple-upload.ts'
 import { extendUpload, setStoreUpload } from '../../store/uploads/upload-state.ts'
@@ -34,7 +34,7 @@ export async function storeBlob(
   backend: Backend,
   context: HandlerContext,
   blob: AnnouncedBlob,
-  parts: AsyncIterable<Bytes>,
+  parts: AsyncIterable<Part>,
 ): Promise<Stored> {
   const find = () => keepBlob(backend, context, blob.namespace, blob.digest)
   for (;;) {
@@ -49,12 +49,12 @@ async function storeNew(
   backend: Backend,
   context: HandlerContext,
   upload: SimpleUpload,
-  parts: AsyncIterable<Bytes>,
+  parts: AsyncIterable<Part>,
   find: FindBlob,
 ): Promise<Stored> {
-  let giveBack: (() => void) | undefined
+  let release: (() => void) | undefined
   try {
-    giveBack = await reserve(backend, upload)
+    release = await reserve(backend, upload)
     const { known, partSha256s } = await storeParts(backend, upload, parts, find)
     if (known) {
       await giveUp(backend, upload)
@@ -69,13 +69,13 @@ async function storeNew(
     // Nobody else knows of this object: what the store says of it is its own confusion.
     throw error instanceof ByteStoreError ? storeUnavailable(error) : error
   } finally {
-    giveBack?.()
+    release?.()
   }
 }
 
 /** One part is on its way to the store while the next one comes in. */
 function reserve({ budget }: Backend, { principal, sizeBytes, partSizeBytes }: SimpleUpload): Promise<() => void> {
-  return budget.take(principal, Math.min(sizeBytes, 2 * partSizeBytes))
+  return budget.acquire(principal, Math.min(sizeBytes, 2 * partSizeBytes))
 }
 
 async function giveUp({ database, janitor }: Backend, upload: SimpleUpload): Promise<void> {
@@ -103,13 +103,13 @@ type StoredParts = { known: KnownBlob; partSha256s?: undefined } | { known?: und
 async function storeParts(
   backend: Backend,
   upload: SimpleUpload,
-  parts: AsyncIterable<Bytes>,
+  parts: AsyncIterable<Part>,
   find: FindBlob,
 ): Promise<StoredParts> {
   if (upload.sizeBytes > upload.partSizeBytes) return storeManyParts(backend, upload, parts, find)
   for await (const part of parts) {
     await backend.bytes.put(upload.objectKey, part)
-    part.chunks.forEach(giveBack)
+    part.recycle()
     return { partSha256s: part.sha256 }
   }
   throw new Error('there was no part')
@@ -119,7 +119,7 @@ async function storeParts(
 async function storeManyParts(
   { database, bytes }: Backend,
   upload: SimpleUpload,
-  parts: AsyncIterable<Bytes>,
+  parts: AsyncIterable<Part>,
   find: FindBlob,
 ): Promise<StoredParts> {
   const { id, objectKey: key, partSizeBytes } = upload
@@ -137,9 +137,9 @@ async function storeManyParts(
       const number = sha256s.push(part.sha256)
       const { length } = part
       const offset = (number - 1) * partSizeBytes
-      storing = bytes.putPart({ ...part, key, uploadId, number, offset }).then((etag) => {
+      storing = bytes.putPart({ key, uploadId, number, offset }, part).then((etag) => {
         stored.push({ number, length, etag })
-        part.chunks.forEach(giveBack)
+        part.recycle()
       })
       storing.catch(() => undefined)
       await extendUpload(forkFor(database), id, EXPIRE_SECONDS)

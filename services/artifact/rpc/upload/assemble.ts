@@ -2,12 +2,12 @@
 import { createHash } from 'node:crypto'
 import { forkFor } from '#lib/store/database.ts'
 import type { Prefix } from '../../domain/running-digest.ts'
-import { textBytes, type ByteStore, type StoredPart } from '../../store/byte-store.ts'
+import { textPart, type ByteStore, type StoredPart } from '../../store/byte-store.ts'
 import { doubtBeginning } from '../../store/garbage/doomed-object.ts'
 import type { Upload, UploadPart } from '../../store/uploads/upload.ts'
 import type { Backend } from '../../deps.ts'
 
-const NOTHING = textBytes('')
+const NOTHING = textPart('')
 
 /** `again`: an earlier owner may have asked the store already. */
 export async function assembleObject(

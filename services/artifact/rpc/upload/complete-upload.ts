@@ -106,14 +106,14 @@ async function makeObject(backend: Backend, upload: Upload, owned: Ownership, si
   if (owned.state !== 'VERIFYING') await assembleObject(backend, upload, parts, owned.state === 'COMPLETING')
   if (prefix.whole) return prefix.whole
   await advance('VERIFYING')
-  const giveBack = await backend.budget.take(upload.principal, READ_BACK_BYTES)
+  const release = await backend.budget.acquire(upload.principal, READ_BACK_BYTES)
   let hashed: Hashed
   try {
     hashed = await hashObject(bytes, upload, parts, prefix, signal)
     // Other bytes than were recorded may have become so on their way back: only what is so twice counts.
     if (hashed.badPart) hashed = await hashObject(bytes, upload, parts, noPrefix(), signal)
   } finally {
-    giveBack()
+    release()
   }
   await requireDigest(backend, upload, owned, hashed)
   return hashed

@@ -1,6 +1,8 @@
-// What can be wrong with an upload, told.
+// Errors of uploads.
 import { fail } from '#lib/errors/errors.ts'
-import type { UploadFailure, UploadState } from '../../store/uploads/upload.ts'
+import { forkFor } from '#lib/store/database.ts'
+import type { Backend } from '../../deps.ts'
+import { Upload, type UploadFailure, type UploadState } from '../../store/uploads/upload.ts'
 
 export function failUnknown(upload: string): never {
   fail('UPLOAD_NOT_FOUND', `there is no upload ${upload}, or it is not yours`, { upload })
@@ -19,6 +21,12 @@ export function failClosed({ id, state, failureReason, failureMessage }: Ended):
   const text = SEALED.includes(state) ? `is being completed and takes no parts: ${state}` : `is over: ${state}`
   const message = failureMessage ? `upload ${id} ${text}; ${failureMessage}` : `upload ${id} ${text}`
   fail('UPLOAD_CLOSED', message, { upload: id, state, ...(failureReason ? { failure: failureReason } : {}) })
+}
+
+/** Reports an upload that is no longer open, by its present state. */
+export async function failClosedNow({ database }: Pick<Backend, 'database'>, id: string): Promise<never> {
+  const upload = await forkFor(database).findOne(Upload, { id })
+  failClosed(upload ?? failUnknown(id))
 }
 
 export function failBusy(upload: string): never {

@@ -3,6 +3,7 @@
 import { constants, type Stats } from 'node:fs'
 import { access, lstat, mkdir, open, readdir, rename, rm, stat, writeFile, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import type { Part } from '../../domain/part.ts'
 import {
   ByteStoreError,
   checkObjectKey,
@@ -11,14 +12,13 @@ import {
   MARKS,
   markOf,
   notMarked,
-  requireDigest,
   storeFull,
   storeUnavailable,
-  type Bytes,
+  verifyPart,
   type ByteStore,
   type ListedObject,
   type ListedUpload,
-  type PartToPut,
+  type PartPlace,
   type StoredPart,
 } from '../byte-store.ts'
 
@@ -47,12 +47,13 @@ export class DirectoryStore implements ByteStore {
     })
   }
 
-  async putPart(part: PartToPut): Promise<string> {
-    await requireDigest(part)
-    return this.#inTurn(part.key, async () => {
-      const file = await open(this.#unfinished(part.key), 'r+').catch(throwAs('ENOENT', 'upload gone'))
+  async putPart({ key, offset }: PartPlace, part: Part): Promise<string> {
+    await verifyPart(part)
+    const { pieces } = await part.readAll()
+    return this.#inTurn(key, async () => {
+      const file = await open(this.#unfinished(key), 'r+').catch(throwAs('ENOENT', 'upload gone'))
       await using _closing = file
-      await writeAll(file, part.chunks, part.offset)
+      await writeAll(file, pieces, offset)
       await file.datasync()
       return part.sha256.toString('hex')
     })
@@ -75,14 +76,14 @@ export class DirectoryStore implements ByteStore {
     return this.#inTurn(key, () => rm(this.#unfinished(key), { force: true }))
   }
 
-  put(key: string, bytes: Bytes): Promise<void> {
+  put(key: string, part: Part): Promise<void> {
     return this.#inTurn(key, async () => {
       const path = this.#unfinished(key)
       try {
         await this.#makeFolder(dirname(path))
         {
           await using file = await open(path, 'w')
-          await writeAll(file, bytes.chunks, 0)
+          await writeAll(file, (await part.readAll()).pieces, 0)
           await file.sync()
         }
         await this.#publish(key)
@@ -205,11 +206,11 @@ async function statFile(path: string): Promise<Stats | undefined> {
   return found?.isFile() ? found : undefined
 }
 
-async function writeAll(file: FileHandle, chunks: Uint8Array[], offset: number): Promise<void> {
+async function writeAll(file: FileHandle, pieces: readonly Uint8Array[], offset: number): Promise<void> {
   let position = offset
-  for (const chunk of chunks) {
-    for (let written = 0; written < chunk.length;) {
-      const { bytesWritten } = await file.write(chunk, written, chunk.length - written, position)
+  for (const piece of pieces) {
+    for (let written = 0; written < piece.length;) {
+      const { bytesWritten } = await file.write(piece, written, piece.length - written, position)
       written += bytesWritten
       position += bytesWritten
     }

@@ -1,32 +1,40 @@
 // The body of a request to the S3 server.
-import type { Bytes } from '../byte-store.ts'
+import type { Part } from '../../domain/part.ts'
 import { Readable } from 'node:stream'
 
-/** Bytes of a part that are on their way at once. */
-const BODY_BUFFER = 1024 * 1024
+/** Bytes of a part that are queued for the socket. */
+const QUEUE_BYTES = 1024 * 1024
 
-/** A new stream for each attempt. It gives all it may at once, so that many pieces become one write. */
-export function toBody(bytes: Bytes): Buffer | Readable {
-  const { chunks, length } = bytes
-  const [first] = chunks
-  if (length === 0) return Buffer.alloc(0)
-  if (first?.length === length) return Buffer.from(first.buffer, first.byteOffset, first.byteLength)
-  let next = 0
+/** The bytes of a part, for one attempt to send it. A complete part in one piece needs no stream. */
+export async function toBody(part: Part): Promise<Buffer | Readable> {
+  if (part.length === 0) return Buffer.alloc(0)
+  if (!part.isComplete) return streamOf(part)
+  const [only, ...others] = (await part.readAll()).pieces
+  return others.length === 0 ? Buffer.from(only!.buffer, only!.byteOffset, only!.byteLength) : streamOf(part)
+}
+
+/** Pushes as many pieces as there are at once, so that they become one write. */
+function streamOf(part: Part): Readable {
+  const chunks = part.read()
+  let ready: Uint8Array[] = []
   return new Readable({
-    highWaterMark: BODY_BUFFER,
+    highWaterMark: QUEUE_BYTES,
     read() {
-      if (next === chunks.length && bytes.more) return void wait(this)
-      while (next < chunks.length) {
-        next += 1
-        if (!this.push(chunks[next - 1])) return
-      }
-      if (!bytes.more) this.push(null)
+      if (ready.length > 0) push(this)
+      else void readNext(this)
     },
   })
-  async function wait(body: Readable): Promise<void> {
+
+  function push(body: Readable): void {
+    for (let piece = ready.shift(); piece && body.push(piece); piece = ready.shift());
+  }
+
+  async function readNext(body: Readable): Promise<void> {
     try {
-      if (await bytes.more!(next)) body._read(0)
-      else body.push(null)
+      const next = await chunks.next()
+      if (next.done) return void body.push(null)
+      ready = [...next.value.pieces]
+      push(body)
     } catch (error) {
       body.destroy(error as Error)
     }

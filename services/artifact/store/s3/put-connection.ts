@@ -36,7 +36,7 @@ export class PutConnection {
   }
 
   /** Resolves when the server has stored the object. Throws what it says where it refuses. */
-  async send(head: string, chunks: Uint8Array[]): Promise<void> {
+  async send(head: string, pieces: readonly Uint8Array[]): Promise<void> {
     this.#waiting = Promise.withResolvers()
     this.used += 1
     if (this.#failure) this.#settle(this.#failure)
@@ -44,7 +44,7 @@ export class PutConnection {
     this.#socket.setTimeout(this.#silenceMs)
     this.#socket.cork()
     this.#socket.write(head, 'latin1')
-    for (const chunk of chunks) this.#socket.write(chunk)
+    for (const piece of pieces) this.#socket.write(piece)
     this.#socket.uncork()
     await this.#waiting.promise
   }

@@ -1,5 +1,5 @@
 // Sending whole objects over connections that are kept.
-import type { Bytes } from '../byte-store.ts'
+import type { Part } from '../../domain/part.ts'
 import { ConnectionPool } from './pool.ts'
 import { PutConnection } from './put-connection.ts'
 import { ALGORITHM, scopeOf, sign, signatureTime, type Signer } from './signature.ts'
@@ -22,14 +22,15 @@ export class S3Puts {
   }
 
   /** False where nothing was sent: over TLS, or over as many connections as there may be, the general client has to. */
-  async send(key: string, bytes: Bytes): Promise<boolean> {
+  async send(key: string, part: Part): Promise<boolean> {
     if (this.#url.protocol !== 'http:') return false
+    const { pieces } = await part.readAll()
     for (;;) {
       const connection = this.#pool.take()
       if (!connection) return false
       const isOld = connection.used > 0
       try {
-        await connection.send(this.#head(key, bytes), bytes.chunks)
+        await connection.send(this.#head(key, part), pieces)
         this.#pool.giveBack(connection)
         return true
       } catch (error) {
@@ -43,7 +44,7 @@ export class S3Puts {
     this.#pool.close()
   }
 
-  #head(key: string, { length, sha256 }: Bytes): string {
+  #head(key: string, { length, sha256 }: Part): string {
     const { host } = this.#url
     const path = `/${this.#signer.bucket}/${key}`
     const time = signatureTime(new Date())

@@ -8,14 +8,14 @@ import {
   markOf,
   notMarked,
   storeUnavailable,
-  textBytes,
-  type Bytes,
+  textPart,
   type ByteStore,
   type ListedObject,
   type ListedUpload,
-  type PartToPut,
+  type PartPlace,
   type StoredPart,
 } from '../byte-store.ts'
+import type { Part } from '../../domain/part.ts'
 import type { S3Options } from './options.ts'
 import { S3Objects } from './objects.ts'
 import { S3Sender } from './sender.ts'
@@ -74,9 +74,9 @@ export class S3Store implements ByteStore {
     )
   }
 
-  putPart(part: PartToPut): Promise<string> {
-    const query = `partNumber=${part.number}&uploadId=${encodeURIComponent(part.uploadId)}`
-    return this.#sender.send(checkObjectKey(part.key), part, query)
+  putPart({ key, uploadId, number }: PartPlace, part: Part): Promise<string> {
+    const query = `partNumber=${number}&uploadId=${encodeURIComponent(uploadId)}`
+    return this.#sender.send(checkObjectKey(key), part, query)
   }
 
   async complete(key: string, uploadId: string, parts: StoredPart[]): Promise<void> {
@@ -102,9 +102,9 @@ export class S3Store implements ByteStore {
     }
   }
 
-  async put(key: string, bytes: Bytes): Promise<void> {
+  async put(key: string, part: Part): Promise<void> {
     checkObjectKey(key)
-    await this.#call(async () => (await this.#puts.send(key, bytes)) || this.#sender.sendOnce(key, bytes))
+    await this.#call(async () => (await this.#puts.send(key, part)) || this.#sender.sendOnce(key, part))
   }
 
   /** Goes on where a broken answer ended: an object never changes. */
@@ -144,7 +144,7 @@ export class S3Store implements ByteStore {
 
   async mark(installation: string): Promise<void> {
     await this.#call(() => this.#makeBucket())
-    await this.#sender.send(markOf(installation), textBytes(`${installation}\n`))
+    await this.#sender.send(markOf(installation), textPart(`${installation}\n`))
   }
 
   listMarks(): Promise<string[]> {

@@ -1,7 +1,8 @@
 // Writing objects and parts of them.
 import type { Client } from 'minio'
 import { Readable } from 'node:stream'
-import { isByteStoreProblem, requireDigest, textBytes, type Bytes } from '../byte-store.ts'
+import { Part } from '../../domain/part.ts'
+import { isByteStoreProblem, textPart, verifyPart } from '../byte-store.ts'
 import { toBody } from './body.ts'
 
 /** Where no object and no mark of an installation is. */
@@ -25,18 +26,19 @@ export class S3Sender {
   }
 
   /** What is still coming in goes to the server as it comes; should that fail, again when all is there. Returns the ETag. */
-  async send(key: string, bytes: Bytes, query = ''): Promise<string> {
-    if (bytes.more && !(await this.#comparesDigests())) await requireDigest(bytes)
+  async send(key: string, part: Part, query = ''): Promise<string> {
+    if (!part.isVerified && !(await this.#comparesDigests())) await verifyPart(part)
     return this.#call(async (attempt) => {
-      if (attempt > 1) await waitForAll(bytes)
-      return this.sendOnce(key, bytes, query)
+      if (attempt > 1) await part.readAll()
+      return this.sendOnce(key, part, query)
     })
   }
 
   /** Whether the server refuses bytes that have another digest than was signed: it is tried once. */
   #comparesDigests(): Promise<boolean> {
     const attempt = async (): Promise<boolean> => {
-      const wrong = { ...textBytes('not '), sha256: textBytes('these').sha256 }
+      const bytes = Buffer.from('not ')
+      const wrong = new Part(bytes.length, textPart('these').sha256, [bytes])
       try {
         await this.#call(() => this.sendOnce(PROBE, wrong))
         return false
@@ -49,12 +51,12 @@ export class S3Sender {
     return (this.#comparing ??= attempt())
   }
 
-  async sendOnce(key: string, bytes: Bytes, query = ''): Promise<string> {
-    const headers = { 'content-length': String(bytes.length), 'content-type': 'application/octet-stream' }
+  async sendOnce(key: string, part: Part, query = ''): Promise<string> {
+    const headers = { 'content-length': String(part.length), 'content-type': 'application/octet-stream' }
     const request = { method: 'PUT', bucketName: this.#bucket, objectName: key, ...(query ? { query } : {}), headers }
-    const body = toBody(bytes)
+    const body = await toBody(part)
     try {
-      const sha256 = bytes.sha256.toString('hex')
+      const sha256 = part.sha256.toString('hex')
       const answer = await this.#client.makeRequestStreamAsync(request, body, sha256, [200], this.#region)
       answer.resume()
       return (answer.headers.etag ?? '').replace(/^"|"$/g, '')
@@ -64,8 +66,4 @@ export class S3Sender {
       throw error
     }
   }
-}
-
-async function waitForAll(bytes: Bytes): Promise<void> {
-  while (await bytes.more?.(bytes.chunks.length));
 }

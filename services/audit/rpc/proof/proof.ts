@@ -2,7 +2,7 @@
 import type { ConnectRouter } from '@connectrpc/connect'
 import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { ProofService } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
-import type { FastMethod } from '#lib/byte-streams/lane.ts'
+import type { FastMethod } from '#lib/byte-streams/handler.ts'
 import { exportEntries } from '../log/export-entries.ts'
 import { getCheckpoint } from './get-checkpoint.ts'
 import { getConsistencyProof } from './get-consistency-proof.ts'

@@ -1,6 +1,6 @@
-// The methods that carry bytes, answered without copying them, and those that are asked often, with less to do and to
-// collect for each: the same gate, interceptors and handlers as those of the general adapter, which answers whatever else
-// is asked and whoever asks in another way than gRPC on HTTP/2.
+// The zero-copy handler: it answers gRPC calls on HTTP/2 of methods that carry bytes, without a copy of the bytes, and of
+// methods that are called very often, with less work and less garbage for each call. Gate, interceptors and handlers are
+// those of the general adapter, which answers all other methods and all other protocols.
 import type { DescMethod } from '@bufbuild/protobuf'
 import { createMethodImplSpec, type ConnectRouter, type HandlerContext, type Interceptor } from '@connectrpc/connect'
 import { createMethodUrl } from '@connectrpc/connect/protocol'
@@ -11,14 +11,14 @@ import { createDecode, createEncode } from './codec.ts'
 import type { ChunkField } from './frames.ts'
 import { invoke } from './invoke.ts'
 
-/** A method, and the fields of its messages that carry bytes. */
+/** A method for the zero-copy handler, and the fields of its messages that carry bytes. */
 export interface FastMethod {
   method: DescMethod
   request?: ChunkField
   response?: ChunkField
 }
 
-export interface FastLaneOptions {
+export interface ZeroCopyOptions {
   methods: FastMethod[]
   requestGate: (context: HandlerContext) => Promise<void>
   interceptors: Interceptor[]
@@ -26,25 +26,25 @@ export interface FastLaneOptions {
   shutdownSignal: AbortSignal
 }
 
-type Asked = IncomingMessage | Http2ServerRequest
+type AnyRequest = IncomingMessage | Http2ServerRequest
 type Run = (...inputs: never[]) => unknown
 type Answer = (request: Http2ServerRequest, response: Http2ServerResponse) => Promise<void>
 
 const CONTENT_TYPE = /^application\/grpc(\+proto)?$/i
 
-export class FastLane {
-  /** Calls that came this way. */
+export class ZeroCopyHandler {
+  /** Number of calls that it has answered. */
   calls = 0
-  readonly #options: FastLaneOptions
+  readonly #options: ZeroCopyOptions
   readonly #answers = new Map<string, Answer>()
 
-  constructor(options: FastLaneOptions) {
+  constructor(options: ZeroCopyOptions) {
     this.#options = options
   }
 
-  /** Tells both `router` and this lane of the implementations. */
-  watch(router: ConnectRouter): ConnectRouter {
-    const watching: ConnectRouter = {
+  /** A router that registers implementations both with `router` and here. */
+  wrap(router: ConnectRouter): ConnectRouter {
+    const wrapped: ConnectRouter = {
       handlers: router.handlers,
       service: (service, implementation, options) => {
         router.service(service, implementation, options)
@@ -53,25 +53,25 @@ export class FastLane {
           const run = runs[bytes.method.localName]
           if (bytes.method.parent === service && run) this.#add(bytes, run.bind(implementation))
         }
-        return watching
+        return wrapped
       },
       rpc: (method, implementation, options) => {
         router.rpc(method, implementation, options)
-        return watching
+        return wrapped
       },
     }
-    return watching
+    return wrapped
   }
 
-  /** The answer to the call; undefined where the general adapter has to. */
-  take(request: Asked, response: object, path: string): Promise<void> | undefined {
+  /** Answers the call; undefined when the general adapter must answer it. */
+  answer(request: AnyRequest, response: object, path: string): Promise<void> | undefined {
     if (!(request instanceof Http2ServerRequest) || !(response instanceof Http2ServerResponse)) return undefined
     const { 'content-type': type = '', 'grpc-encoding': encoding = 'identity' } = request.headers
     if (request.method !== 'POST' || encoding !== 'identity' || !CONTENT_TYPE.test(type)) return undefined
-    const answer = this.#answers.get(path)
-    if (!answer) return undefined
+    const run = this.#answers.get(path)
+    if (!run) return undefined
     this.calls += 1
-    return answer(request, response)
+    return run(request, response)
   }
 
   #add({ method, request, response }: FastMethod, run: Run): void {
@@ -87,6 +87,6 @@ export class FastLane {
       invoke: (context, messages) => invoke(spec, context, interceptors, messages),
       shutdownSignal,
     }
-    this.#answers.set(createMethodUrl('/', method), (asked, answer) => answerCall(call, asked, answer))
+    this.#answers.set(createMethodUrl('/', method), (incoming, outgoing) => answerCall(call, incoming, outgoing))
   }
 }
