@@ -16,7 +16,7 @@ const USAGE = `usage: npm run admin-token -- [PRINCIPAL]
 Creates a new token at each call, for PRINCIPAL (default "admin"), valid for ${DAYS} days, and grants PRINCIPAL the role
 ADMIN on all namespaces. Earlier tokens remain valid. The token is the only output on stdout, and is shown only once.`
 const ACTOR = 'service:metadata'
-const REASON = 'administrator made at the server itself'
+const REASON = 'administrator created by admin-token'
 
 export interface AdminTokenOptions {
   /** Whom the token stands for. Default `admin`. */

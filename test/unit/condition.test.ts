@@ -71,34 +71,36 @@ test('what fails says why', () => {
     error: 'field not found: safety',
   })
   expect(evaluate('version.number > current.number', subject)).toMatchObject({
-    error: expect.stringContaining('; current is null, as the alias points at nothing') as string,
+    error: expect.stringContaining('; current is null because the alias does not exist') as string,
   })
-  expect(evaluate('version.number', subject)).toMatchObject({ error: 'it is neither true nor false' })
+  expect(evaluate('version.number', subject)).toMatchObject({ error: 'the result is not a boolean' })
 })
 
 describe('what may not be written says so', () => {
   test.each([
     ['', 'is required'],
-    ['version.number >', 'must be an expression in CEL: 1:16'],
-    ['versoin.number > 1', 'must not name «versoin»: there are version, current,'],
-    ['version.metrcs.auc > 0.5', 'must not name «version.metrcs»: version has id, number,'],
-    ['has(current.name)', 'must not name «current.name»'],
-    ['__proto__ == null', 'must not name «__proto__»'],
-    ['shout(alias) == "A"', 'must not call «shout»'],
-    ['google.protobuf.Struct{} == null', 'must not make messages'],
-    ['evaluations.all(a, evaluations.all(b, a == b))', 'must not have a macro inside a macro'],
-    ['evaluations.map(a, [1].map(b, b)).size() > 0', 'must not have a macro inside a macro'],
+    ['version.number >', 'must be a valid CEL expression: 1:16'],
+    ['versoin.number > 1', 'must not use the unknown name "versoin"; known names: version, current,'],
+    ['version.metrcs.auc > 0.5', 'must not use the unknown field "version.metrcs"; known fields: id, number,'],
+    ['has(current.name)', 'must not use the unknown field "current.name"'],
+    ['__proto__ == null', 'must not use the unknown name "__proto__"'],
+    ['shout(alias) == "A"', 'must not call "shout"'],
+    ['google.protobuf.Struct{} == null', 'must not construct messages'],
+    ['evaluations.all(a, evaluations.all(b, a == b))', 'must not nest macros'],
+    ['evaluations.map(a, [1].map(b, b)).size() > 0', 'must not nest macros'],
     [`alias == "${'a'.repeat(2048)}"`, 'must have at most 2048 bytes'],
     [Array.from({ length: 260 }, () => 'true').join('&&'), 'must have at most 500 parts'],
-    [`${'('.repeat(1000)}true${')'.repeat(1000)}`, 'must be an expression in CEL: it nests too deeply'],
+    [`${'('.repeat(1000)}true${')'.repeat(1000)}`, 'must be a valid CEL expression: it is nested too deeply'],
     ['alias == "\0"', 'must be Unicode text without NUL'],
-    ['evaluations.exists(it, it.verdict == its)', 'must not name «its»'],
+    ['evaluations.exists(it, it.verdict == its)', 'must not use the unknown name "its"'],
   ])('%s', (expression, rule) => {
     expect(refusal(expression)).toContain(rule)
   })
 
   test('a name that a macro binds is known inside it only', () => {
-    expect(refusal('evaluations.exists(it, it.suite == "a") && it == 1')).toContain('must not name «it»')
+    expect(refusal('evaluations.exists(it, it.suite == "a") && it == 1')).toContain(
+      'must not use the unknown name "it"',
+    )
   })
 })
 

@@ -89,7 +89,7 @@ test.each<[string, Facts]>([
     { signature: { inputs: [{ dataType: 'a', shape: times(33, () => 1n) }] } },
   ],
   [
-    'facts.signature.inputs[0].shape[1] must be a length from 0, or -1',
+    'facts.signature.inputs[0].shape[1] must be at least 0, or -1',
     { signature: { inputs: [{ dataType: 'a', shape: [1n, -2n] }] } },
   ],
   ['facts.dependencies must have at most 1000', { dependencies: times(1001, () => ({ name: 'a' })) }],
@@ -128,11 +128,11 @@ test('a parameter keeps hostile names as they are', () => {
 })
 
 test.each<[string, JsonValue]>([
-  ['hold no null', null],
-  ['hold no null', [1, null]],
-  ['hold no null', { a: null }],
-  ['hold Unicode text without NUL', 'a\0'],
-  ['hold Unicode text without NUL', { 'a\0': 1 }],
+  ['without null', null],
+  ['without null', [1, null]],
+  ['without null', { a: null }],
+  ['contain only Unicode text without NUL', 'a\0'],
+  ['contain only Unicode text without NUL', { 'a\0': 1 }],
   ['have at most 8192 bytes as JSON', long(8191)],
 ])('a parameter must %s', (rule, json) => {
   expect(() => parseValue(value(json), 'facts.parameters[0].value')).toThrow(rule)
@@ -140,7 +140,7 @@ test.each<[string, JsonValue]>([
 
 test('a parameter holds finite numbers, and does not nest without end', () => {
   const infinite = create(ValueSchema, { kind: { case: 'numberValue', value: Number.POSITIVE_INFINITY } })
-  expect(() => parseValue(infinite, 'value')).toThrow('value must hold finite numbers only')
+  expect(() => parseValue(infinite, 'value')).toThrow('value must contain only finite numbers')
   const nested = times(40, (index) => index).reduce<JsonValue>((inner) => [inner], 1)
   expect(() => parseValue(value(nested), 'value')).toThrow('value must not nest deeper than 32')
   expect(() => parseValue(create(ValueSchema), 'value')).toThrow('value must be a string, number')

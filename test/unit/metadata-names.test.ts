@@ -48,9 +48,9 @@ test.each(['production', 'a', 'V', 'vv1', 'v1.0', '1a', 'x'.repeat(128)])('takes
 
 test.each([
   ['', 'is required'],
-  ['latest', 'must not be latest'],
-  ['12', 'must not look like a number'],
-  ['v12', 'must not look like a number'],
+  ['latest', 'must not be "latest"'],
+  ['12', 'must not look like a version number'],
+  ['v12', 'must not look like a version number'],
   ['-a', 'must be 1 to 128 characters'],
   ['a b', 'must be 1 to 128 characters'],
   ['é', 'must be 1 to 128 characters'],
@@ -79,7 +79,7 @@ test('a semver has at most 255 characters', () => {
 
 test('a number begins at 1', () => {
   expect(parseNumber(1, 'number')).toBe(1)
-  for (const number of [0, -1]) expect(() => parseNumber(number, 'number')).toThrow('number must be a number from 1')
+  for (const number of [0, -1]) expect(() => parseNumber(number, 'number')).toThrow('number must be at least 1')
 })
 
 test('64 labels go, 65 do not; keys have 1 to 63 characters, values at most 255', () => {
@@ -108,10 +108,10 @@ test('long texts are limited in bytes, lines in characters; neither holds what a
 
 test('a mask names at least one field, and known ones only', () => {
   expect(parseMask({ paths: ['owner', 'labels', 'owner'] }, ['owner', 'labels'])).toEqual(new Set(['owner', 'labels']))
-  expect(() => parseMask(undefined, ['owner'])).toThrow('update_mask is required: any of owner')
+  expect(() => parseMask(undefined, ['owner'])).toThrow('update_mask is required; known fields: owner')
   expect(() => parseMask({ paths: [] }, ['owner'])).toThrow('update_mask is required')
   for (const path of ['name', '*', '', 'owner.x', '__proto__']) {
-    expect(() => parseMask({ paths: [path] }, ['owner'])).toThrow('update_mask must hold only owner')
+    expect(() => parseMask({ paths: [path] }, ['owner'])).toThrow('update_mask must contain only owner')
   }
 })
 
@@ -126,7 +126,7 @@ test('orders have defaults, a reverse, and known fields only', () => {
     metric: 'val loss.1',
     descending: true,
   })
-  expect(() => parseVersionOrder('number', false)).toThrow('order_by must not be number where no model is given')
+  expect(() => parseVersionOrder('number', false)).toThrow('order_by must not be number without a model')
   expect(() => parseVersionOrder('metrics.', true)).toThrow('order_by is required')
   for (const text of ['name desc desc', 'name;drop', 'labels', 'number', ' '.repeat(400)]) {
     expect(() => parseModelOrder(text)).toThrow('order_by')

@@ -24,12 +24,12 @@ test('a model is named by id or by name; an empty namespace is default', () => {
 
 test('what is wrong with a reference is told with its path', () => {
   expect(() => parseModelRef(undefined, 'model')).toThrow('model is required')
-  expect(() => parseModelRef(none, 'model')).toThrow('model must have either id or name')
+  expect(() => parseModelRef(none, 'model')).toThrow('model must have id or name')
   expect(() => parseModelRef(byId('7'), 'model')).toThrow('model.id must be a UUID')
   expect(() => parseModelRef(named({ namespace: 'A', model: 'x' }), 'model')).toThrow('model.name.namespace must be')
   expect(() => parseModelRef(named({ namespace: '', model: '' }), 'model')).toThrow('model.name.model is required')
   const version = { namespace: '', model: 'x', number: 0 }
-  expect(() => parseExactVersionRef(named(version), 'version')).toThrow('version.name.number must be a number from 1')
+  expect(() => parseExactVersionRef(named(version), 'version')).toThrow('version.name.number must be at least 1')
 })
 
 test.each([
@@ -44,9 +44,9 @@ test.each([
 })
 
 test.each([
-  [{ case: undefined }, 'ref.name must have one of number, alias, semver and digest'],
-  [{ case: 'number' as const, value: -1 }, 'ref.name.number must be a number from 1'],
-  [{ case: 'alias' as const, value: 'v1' }, 'ref.name.alias must not look like a number'],
+  [{ case: undefined }, 'ref.name must have number, alias, semver or digest'],
+  [{ case: 'number' as const, value: -1 }, 'ref.name.number must be at least 1'],
+  [{ case: 'alias' as const, value: 'v1' }, 'ref.name.alias must not look like a version number'],
   [{ case: 'semver' as const, value: '' }, 'ref.name.semver must be a version'],
   [{ case: 'digest' as const, value: 'sha256:AA' }, 'ref.name.digest must be sha256: and 64'],
 ])('refuses the selector %j', (selector, message) => {
@@ -71,7 +71,7 @@ test('1 to 100 targets of different aliases', () => {
   expect(parseTargets(many.slice(1))).toHaveLength(100)
   expect(() => parseTargets(many)).toThrow('targets must have at most 100 targets')
   expect(() => parseTargets([])).toThrow('targets must have at least one target')
-  expect(() => parseTargets([target('a'), target('b'), target('a')])).toThrow('targets[2].name must differ')
+  expect(() => parseTargets([target('a'), target('b'), target('a')])).toThrow('targets[2].name must be unique')
 })
 
 test('a target points somewhere or removes', () => {
@@ -82,8 +82,8 @@ test('a target points somewhere or removes', () => {
     'targets[0].remove must be true',
   )
   expect(() => parseTargets([{ ...target('a'), target: { case: undefined } }])).toThrow(
-    'targets[0] must have either number or remove',
+    'targets[0] must have number or remove',
   )
-  expect(() => parseTargets([target('a', 0)])).toThrow('targets[0].number must be a number from 1')
+  expect(() => parseTargets([target('a', 0)])).toThrow('targets[0].number must be at least 1')
   expect(() => parseTargets([target('a', 1, -1)])).toThrow('targets[0].expected_number must not be negative')
 })

@@ -96,14 +96,14 @@ async function guard(
 
 function failGated({ name, past }: GuardedMove): never {
   const gates = past.map((gate) => gate.name).join(', ')
-  fail('ALIAS_GATED', `${name} is guarded by ${gates}: ask for a promotion`, { alias: name, gates })
+  fail('ALIAS_GATED', `alias "${name}" is guarded by gates: ${gates}; request a promotion`, { alias: name, gates })
 }
 
 function requireBreakGlass(context: HandlerContext, { model, reason }: Moves): void {
   const { namespace } = model
   const { caller } = accessOf(context)
   if (!holds(caller, Permission.ADMINISTER, namespace)) failPermission(Permission.ADMINISTER, namespace)
-  if (reason.trim() === '') failField('reason', 'is required to break the glass')
+  if (reason.trim() === '') failField('reason', 'is required with break_glass')
 }
 
 async function plan(em: EntityManager, model: ModelRow, targets: Target[]): Promise<Move[]> {
@@ -120,7 +120,7 @@ async function plan(em: EntityManager, model: ModelRow, targets: Target[]): Prom
   return targets.map(({ name, number, expected }) => {
     const from = present.get(name)
     if (number === undefined && !from) {
-      fail('ALIAS_NOT_FOUND', `the model ${model.namespace}/${model.name} has no alias ${name}`, { alias: name })
+      fail('ALIAS_NOT_FOUND', `alias "${name}" not found in model "${model.namespace}/${model.name}"`, { alias: name })
     }
     if ((from?.number ?? 0) !== expected) failMoved(name, expected, from?.number ?? 0)
     if (number === undefined) return { name, from, to: undefined }
@@ -131,9 +131,13 @@ async function plan(em: EntityManager, model: ModelRow, targets: Target[]): Prom
 }
 
 export function failMoved(alias: string, expected: number, current: number): never {
-  const where = current === 0 ? 'does not exist' : `points at ${current}`
+  const where = current === 0 ? 'does not exist' : `points at version ${current}`
   const metadata = { alias, expected: String(expected), current: String(current) }
-  fail('ALIAS_MOVED', `the alias ${alias} ${where}, not at ${expected}; look again`, metadata)
+  fail(
+    'ALIAS_MOVED',
+    `alias "${alias}" ${where}, but expected_number is ${expected}; read the alias and retry`,
+    metadata,
+  )
 }
 
 function emitMove(

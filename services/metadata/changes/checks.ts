@@ -42,27 +42,27 @@ export async function requireVersionLock(em: EntityManager, key: ExactVersionKey
 export function requireActive(model: ModelRow): void {
   if (model.state === 'ACTIVE') return
   const name = `${model.namespace}/${model.name}`
-  fail('MODEL_ARCHIVED', `the model ${name} is archived; unarchive it first`, { model: name })
+  fail('MODEL_ARCHIVED', `model "${name}" is archived; unarchive it first`, { model: name })
 }
 
 /** `given` is empty when the caller does not mind. */
 export function requireEtag(row: { revision: number }, given: string): void {
   const etag = etagOf(row)
   if (given === '' || given === etag) return
-  fail('ETAG_MISMATCH', 'it has changed since it was read; read it again', { etag })
+  fail('ETAG_MISMATCH', 'resource has changed since it was read; read it and retry', { etag })
 }
 
 export function failNoModel(key: ModelKey): never {
   const model = writeModelKey(key)
-  fail('MODEL_NOT_FOUND', `there is no model ${model}`, { model })
+  fail('MODEL_NOT_FOUND', `model "${model}" not found`, { model })
 }
 
 export function failNoVersion(key: VersionKey | ExactVersionKey): never {
   const version = writeVersionKey(key)
-  fail('VERSION_NOT_FOUND', `there is no version ${version}`, { version })
+  fail('VERSION_NOT_FOUND', `version "${version}" not found`, { version })
 }
 
 export function failNameTaken(namespace: string, name: string): never {
   const model = `${namespace}/${name}`
-  fail('MODEL_EXISTS', `there is a model ${model} already; names are compared without case`, { model })
+  fail('MODEL_EXISTS', `model "${model}" already exists; model names are case-insensitive`, { model })
 }

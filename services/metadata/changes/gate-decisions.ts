@@ -46,7 +46,7 @@ export function requireMet(alias: string, decisions: GateDecision[]): void {
   )
   if (preconditions.length === 0) return
   const unmet = String(preconditions.length)
-  const message = `${unmet} of the conditions of ${alias} do not hold: ${preconditions[0]!.description}`
+  const message = `alias "${alias}" has ${unmet} unmet gate conditions: ${preconditions[0]!.description}`
   throw new ModelkeepError('GATE_UNMET', message, { alias, unmet }, [], { preconditions })
 }
 

@@ -8,7 +8,7 @@ import { promotionResource } from '../rpc/present-governance.ts'
 
 const CAUSES = {
   ALIAS_MOVED: 'the alias was moved',
-  GATE_CHANGED: 'a gate was made, changed or deleted',
+  GATE_CHANGED: 'a gate was created, updated or deleted',
   VERSION_DELETED: 'the version was deleted',
   MODEL_DELETED: 'the model was deleted',
 }

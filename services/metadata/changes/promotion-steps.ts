@@ -41,7 +41,7 @@ export async function requireWaiting(
   const promotion = (await findPromotion(em, id))!
   const state = stateOf(promotion)
   if (model && state === 'PENDING_APPROVAL') return { promotion, model }
-  fail('PROMOTION_CLOSED', `the promotion is over: ${state}`, { promotion: id, state })
+  fail('PROMOTION_CLOSED', `promotion "${id}" is closed; its state is ${state}`, { promotion: id, state })
 }
 
 export interface Verdict {
@@ -80,5 +80,5 @@ export async function applyPromotion(
 }
 
 export function failNoPromotion(promotion: string): never {
-  fail('PROMOTION_NOT_FOUND', `there is no promotion ${promotion}`, { promotion })
+  fail('PROMOTION_NOT_FOUND', `promotion "${promotion}" not found`, { promotion })
 }

@@ -37,7 +37,9 @@ async function resolveNamed(
   const { kind, value } = key.selector
   if (kind === 'alias' && value !== LATEST && !found.alias) {
     const when = atTime === undefined ? '' : ' at that time'
-    fail('ALIAS_NOT_FOUND', `the model ${key.namespace}/${key.model} has no alias ${value}${when}`, { alias: value })
+    fail('ALIAS_NOT_FOUND', `alias "${value}" not found in model "${key.namespace}/${key.model}"${when}`, {
+      alias: value,
+    })
   }
   if (found.deleted) failDeleted(key, value, found.deleted)
   return found.version ?? failNoVersion(key)
@@ -50,6 +52,6 @@ function failDeleted(
 ): never {
   const { id, digest } = deleted
   const version = `${model.namespace}/${model.model}:${deleted.number}`
-  const message = `the alias ${alias} pointed at the version ${version} (${id}, ${digest}) then, which has been deleted since`
+  const message = `alias "${alias}" pointed at version "${version}" (${id}, ${digest}), which has been deleted since`
   fail('VERSION_NOT_FOUND', message, { version, id, digest, deleted: 'true' })
 }

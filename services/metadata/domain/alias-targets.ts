@@ -23,8 +23,7 @@ export function parseTargets(targets: GivenTarget[]): Target[] {
   const parsed = targets.map(parseTarget)
   const seen = new Set<string>()
   for (const [index, { name }] of parsed.entries()) {
-    if (seen.has(name))
-      failField(`targets[${index}].name`, `must differ from the other targets: ${name} is there twice`)
+    if (seen.has(name)) failField(`targets[${index}].name`, `must be unique; alias "${name}" is listed twice`)
     seen.add(name)
   }
   return parsed
@@ -32,12 +31,13 @@ export function parseTargets(targets: GivenTarget[]): Target[] {
 
 function parseTarget({ name, target, expectedNumber }: GivenTarget, index: number): Target {
   const field = `targets[${index}]`
-  if (expectedNumber < 0) failField(`${field}.expected_number`, 'must not be negative; 0 means that it does not exist')
+  if (expectedNumber < 0)
+    failField(`${field}.expected_number`, 'must not be negative; 0 means that the alias does not exist')
   const parsed = { name: parseAliasName(name, `${field}.name`), expected: expectedNumber }
   if (target.case === 'number') return { ...parsed, number: parseNumber(target.value, `${field}.number`) }
   if (target.case === 'remove') {
     if (!target.value) failField(`${field}.remove`, 'must be true')
     return parsed
   }
-  failField(field, 'must have either number or remove')
+  failField(field, 'must have number or remove')
 }

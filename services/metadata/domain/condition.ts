@@ -61,7 +61,7 @@ export function evaluate(expression: string, subject: Subject): Outcome {
   try {
     const result = plan(ENVIRONMENT, parse(expression).expr)(subject)
     if (isCelError(result)) return failed(result.message + hint(expression, subject))
-    if (typeof result !== 'boolean') return failed('it is neither true nor false')
+    if (typeof result !== 'boolean') return failed('the result is not a boolean')
     return { outcome: result ? 'TRUE' : 'FALSE', error: '' }
   } catch (error) {
     return failed((error as Error).message)
@@ -70,7 +70,7 @@ export function evaluate(expression: string, subject: Subject): Outcome {
 
 /** What is missed most: that nothing is there to compare with. */
 function hint(expression: string, { current }: Subject): string {
-  return current === null && expression.includes('current.') ? '; current is null, as the alias points at nothing' : ''
+  return current === null && expression.includes('current.') ? '; current is null because the alias does not exist' : ''
 }
 
 function failed(message: string): Outcome {
@@ -83,8 +83,9 @@ function parseExpression(expression: string, field: string): Expr {
   try {
     return parse(expression).expr
   } catch (error) {
-    const why = error instanceof RangeError ? 'it nests too deeply' : (error as Error).message.replace('<input>:', '')
-    failField(field, `must be an expression in CEL: ${why}`)
+    const why =
+      error instanceof RangeError ? 'it is nested too deeply' : (error as Error).message.replace('<input>:', '')
+    failField(field, `must be a valid CEL expression: ${why}`)
   }
 }
 
@@ -120,14 +121,14 @@ class Look {
       case 'listExpr':
         return this.#all(kind.value.elements, place)
       case 'structExpr':
-        if (kind.value.messageName !== '') failField(this.#field, 'must not make messages')
+        if (kind.value.messageName !== '') failField(this.#field, 'must not construct messages')
         for (const { keyKind, value } of kind.value.entries) {
           if (keyKind.case === 'mapKey') this.at(keyKind.value, place)
           this.at(value, place)
         }
         return undefined
       case 'comprehensionExpr': {
-        if (place.within) failField(this.#field, 'must not have a macro inside a macro')
+        if (place.within) failField(this.#field, 'must not nest macros')
         const { iterVar, iterVar2, accuVar, iterRange, accuInit, loopCondition, loopStep, result } = kind.value
         this.#all([iterRange, accuInit], place)
         const names = new Set([...place.names, iterVar, iterVar2, accuVar])
@@ -142,19 +143,19 @@ class Look {
 
   #atName(name: string, { names }: Place): void {
     if (names.has(name)) return
-    failField(this.#field, `must not name «${name}»: there are ${VARIABLES.join(', ')}`)
+    failField(this.#field, `must not use the unknown name "${name}"; known names: ${VARIABLES.join(', ')}`)
   }
 
   #atField(operand: Expr | undefined, field: string): void {
     const name = operand?.exprKind.case === 'identExpr' ? operand.exprKind.value.name : ''
     const fields = FIELDS.get(name)
     if (!fields || fields.includes(field)) return
-    failField(this.#field, `must not name «${name}.${field}»: ${name} has ${fields.join(', ')}`)
+    failField(this.#field, `must not use the unknown field "${name}.${field}"; known fields: ${fields.join(', ')}`)
   }
 
   #atFunction(name: string): void {
     // Operators, `_==_` and such, and what macros become.
     if (/[^A-Za-z0-9]/.test(name) || ENVIRONMENT.funcs.find(name)) return
-    failField(this.#field, `must not call «${name}», which is no function of CEL`)
+    failField(this.#field, `must not call "${name}", which is not a CEL function`)
   }
 }

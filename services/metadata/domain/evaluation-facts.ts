@@ -27,7 +27,7 @@ export function parseEvaluationFacts(facts: EvaluationFacts | undefined): Evalua
 }
 
 function checkMeasuredOn(dataset: Dataset): void {
-  if (dataset.role !== DatasetRole.UNSPECIFIED) failField('facts.dataset.role', 'must not be said')
+  if (dataset.role !== DatasetRole.UNSPECIFIED) failField('facts.dataset.role', 'must not be set')
   checkDataset(dataset, 'facts.dataset')
 }
 

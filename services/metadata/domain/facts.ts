@@ -107,7 +107,7 @@ function checkTensor({ name, dataType, shape }: TensorSpec, field: string): void
   parseRequiredLine(dataType, `${field}.data_type`, MAX_SHORT)
   if (shape.length > MAX_DIMENSIONS) failLimit(`${field}.shape`, MAX_DIMENSIONS, 'dimensions')
   for (const [index, length] of shape.entries()) {
-    if (length < -1n) failField(`${field}.shape[${index}]`, 'must be a length from 0, or -1 where any length goes')
+    if (length < -1n) failField(`${field}.shape[${index}]`, 'must be at least 0, or -1 for any length')
   }
 }
 

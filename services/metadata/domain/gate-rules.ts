@@ -41,7 +41,7 @@ export function parseRules(rules: GateRules | undefined): GateRules {
     failField('rules.approvals_required', `must be from 0 to ${MAX_APPROVALS}`)
   }
   if (conditions.length === 0 && approvalsRequired === 0) {
-    failField('rules', 'must have a condition, or ask for an approval')
+    failField('rules', 'must have a condition or require an approval')
   }
   checkApprovers(approvers, approvalsRequired)
   const parsed = { ...rules, expiry: parseExpiry(expiry) }
@@ -57,10 +57,10 @@ function checkApprovers(approvers: string[], required: number): void {
     if (first < index) failField(`rules.approvers[${index}]`, `must differ from rules.approvers[${first}]`)
   }
   if (approvers.length > 0 && required === 0) {
-    failField('rules.approvals_required', 'must be at least 1 where approvers are named')
+    failField('rules.approvals_required', 'must be at least 1 when approvers are listed')
   }
   if (approvers.length > 0 && approvers.length < required) {
-    failField('rules.approvals_required', `must not be more than there are approvers: ${approvers.length}`)
+    failField('rules.approvals_required', `must be at most the number of approvers: ${approvers.length}`)
   }
 }
 

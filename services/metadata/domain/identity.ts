@@ -13,7 +13,7 @@ export type RoleWord = (typeof ROLES)[number]
 
 export function parsePrincipal(text: string, field = 'principal'): string {
   if (!PRINCIPAL.test(text)) {
-    failField(field, 'must be 1 to 128 of a-z, 0-9, «.», «_», «@», «-», and begin with a letter or digit')
+    failField(field, 'must be 1 to 128 characters: a-z, 0-9, ".", "_", "@" and "-", the first a letter or digit')
   }
   return text
 }
@@ -22,7 +22,7 @@ export function parsePrincipal(text: string, field = 'principal'): string {
 export function parseScope(text: string): string {
   const name = text || DEFAULT_NAMESPACE
   if (name !== '*' && !NAMESPACE.test(name)) {
-    failField('namespace', 'must be `*`, or 1 to 63 of a-z, 0-9, «-», and begin with a letter or digit')
+    failField('namespace', 'must be "*", or 1 to 63 characters: a-z, 0-9 and "-", the first a letter or digit')
   }
   return name
 }

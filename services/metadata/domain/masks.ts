@@ -6,11 +6,11 @@ export function parseMask<const Field extends string>(
   known: readonly Field[],
 ): Set<Field> {
   const paths = mask?.paths ?? []
-  if (paths.length === 0) failField('update_mask', `is required: any of ${known.join(', ')}`)
+  if (paths.length === 0) failField('update_mask', `is required; known fields: ${known.join(', ')}`)
   return new Set(
     paths.map((path) => {
       const field = known.find((name) => name === path)
-      if (field === undefined) failField('update_mask', `must hold only ${known.join(', ')}`)
+      if (field === undefined) failField('update_mask', `must contain only ${known.join(', ')}`)
       return field
     }),
   )

@@ -20,7 +20,7 @@ export function parseNamespace(name: string, field: string): string {
 export function parseNamespaceName(name: string, field: string): string {
   if (name === '') failField(field, 'is required')
   if (!NAMESPACE.test(name)) {
-    failField(field, 'must be 1 to 63 characters, lower-case letters, digits and -, the first a letter or digit')
+    failField(field, 'must be 1 to 63 characters: a-z, 0-9 and "-", the first a letter or digit')
   }
   return name
 }
@@ -40,7 +40,7 @@ export function nameKey(name: string): string {
 
 /** The name of an alias that can be set: not `latest`. */
 export function parseAliasName(name: string, field: string): string {
-  if (name === LATEST) failField(field, 'must not be latest, which is computed')
+  if (name === LATEST) failField(field, 'must not be "latest", which is computed')
   return parseSelectorAlias(name, field)
 }
 
@@ -50,7 +50,7 @@ export function parseSelectorAlias(name: string, field: string): string {
   if (!ALIAS.test(name)) {
     failField(field, 'must be 1 to 128 characters: letters, digits . _ -, the first a letter or digit')
   }
-  if (/^v?\d+$/.test(name)) failField(field, 'must not look like a number: not digits only, not v and digits')
+  if (/^v?\d+$/.test(name)) failField(field, 'must not look like a version number, for example 7 or v7')
   return name
 }
 
@@ -61,6 +61,6 @@ export function parseSemver(semver: string, field: string): string {
 }
 
 export function parseNumber(number: number, field: string): number {
-  if (number < 1) failField(field, 'must be a number from 1')
+  if (number < 1) failField(field, 'must be at least 1')
   return number
 }

@@ -60,7 +60,7 @@ function requireRef<Name>(
   field: string,
 ): { case: 'id'; value: string } | { case: 'name'; value: Name } {
   if (!given) failField(field, 'is required')
-  if (given.ref.case === undefined) failField(field, 'must have either id or name')
+  if (given.ref.case === undefined) failField(field, 'must have id or name')
   return given.ref
 }
 
@@ -79,7 +79,7 @@ function parseSelector({ selector }: Selectors, field: string): Selector {
     case 'digest':
       return { kind: 'digest', value: parseDigest(selector.value, `${field}.digest`) }
     default:
-      failField(field, 'must have one of number, alias, semver and digest')
+      failField(field, 'must have number, alias, semver or digest')
   }
 }
 

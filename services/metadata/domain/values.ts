@@ -20,7 +20,7 @@ function toPlain({ kind }: Value, field: string, depth: number): PlainValue {
     case 'stringValue':
       return parsePlainText(kind.value, field)
     case 'numberValue':
-      if (!Number.isFinite(kind.value)) failField(field, 'must hold finite numbers only')
+      if (!Number.isFinite(kind.value)) failField(field, 'must contain only finite numbers')
       return kind.value
     case 'boolValue':
       return kind.value
@@ -33,11 +33,11 @@ function toPlain({ kind }: Value, field: string, depth: number): PlainValue {
       )
     }
     default:
-      failField(field, 'must be a string, number, boolean, list or object, and hold no null')
+      failField(field, 'must be a string, number, boolean, list or object without null')
   }
 }
 
 function parsePlainText(text: string, field: string): string {
-  if (text.includes('\0') || !text.isWellFormed()) failField(field, 'must hold Unicode text without NUL')
+  if (text.includes('\0') || !text.isWellFormed()) failField(field, 'must contain only Unicode text without NUL')
   return text
 }

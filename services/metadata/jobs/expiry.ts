@@ -28,7 +28,7 @@ async function expireDue({ database, relay }: ExpiryDeps): Promise<void> {
       await lockModel(em, { id: modelId })
       const promotion = (await findPromotion(em, id))!
       if (!promotion.overdue) return
-      await closePromotion(em, id, { state: 'EXPIRED', closer: 'service:metadata', reason: 'its time was over' })
+      await closePromotion(em, id, { state: 'EXPIRED', closer: 'service:metadata', reason: 'the promotion expired' })
       emitAs(em, 'service:metadata', promotionEvent(promotion, { type: 'promotion.expired.v1' }))
       await em.flush()
     })

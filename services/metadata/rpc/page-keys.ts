@@ -7,7 +7,7 @@ type Check = (key: PageKey) => boolean
 
 export function checkKeys(page: Page, checks: Check[]): Page {
   const sound = page.after?.every((key, index) => checks[index]!(key)) ?? true
-  if (!sound) failField('page_token', 'must come from an answer')
+  if (!sound) failField('page_token', 'is invalid')
   return page
 }
 

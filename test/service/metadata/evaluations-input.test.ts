@@ -57,7 +57,7 @@ const WRONG: [string, string, Facts][] = [
   ['facts.dataset.name', 'is required', { ...PASSED, dataset: { digest: 'md5:1' } }],
   ['facts.dataset.uri', 'must have at most 2048 bytes', { ...PASSED, dataset: { name: 'd', uri: long(2049) } }],
   ['facts.dataset.digest', 'must have at most 255', { ...PASSED, dataset: { name: 'd', digest: long(256) } }],
-  ['facts.dataset.role', 'must not be said', { ...PASSED, dataset: { name: 'd', role: DatasetRole.TEST } }],
+  ['facts.dataset.role', 'must not be set', { ...PASSED, dataset: { name: 'd', role: DatasetRole.TEST } }],
   ['facts.runner', 'must have at most 255 characters', { ...PASSED, runner: long(256) }],
   ['facts.run_uri', 'must have at most 2048 bytes', { ...PASSED, runUri: long(2049) }],
   ['facts.report_uri', 'must have at most 2048 bytes', { ...PASSED, reportUri: '€'.repeat(683) }],

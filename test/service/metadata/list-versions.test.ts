@@ -143,7 +143,7 @@ test.each([
   ['metrics > 1', 'requires a name'],
   ['metrics.f1 = high', 'a number is expected'],
   ['metrics.f1:0.5', 'only as metrics.<name>:*'],
-  ['semver > 1.0.0', 'compares semver by'],
+  ['semver > 1.0.0', 'supports only =, != and : on semver'],
   ['number.x = 1', 'unknown subfield'],
   ['number =', 'expects a value'],
   ['(number = 1', 'closing parenthesis'],

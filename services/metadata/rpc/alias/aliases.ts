@@ -83,11 +83,13 @@ async function rollbackAlias(deps: RegistryDeps, request: RollbackAliasRequest, 
 async function findPrevious(em: EntityManager, model: ModelRow, name: string, expected: number): Promise<number> {
   const [last] = await listMoves(em, { modelId: model.id, name, after: undefined, limit: 1 })
   if (!last || last.to_number === 0) {
-    fail('ALIAS_NOT_FOUND', `the model ${model.namespace}/${model.name} has no alias ${name}`, { alias: name })
+    fail('ALIAS_NOT_FOUND', `alias "${name}" not found in model "${model.namespace}/${model.name}"`, { alias: name })
   }
   if (last.to_number === expected && last.from_number === 0) {
     const version = `${model.namespace}/${model.name}@${name}`
-    fail('VERSION_NOT_FOUND', `${version} pointed nowhere before its last move`, { version })
+    fail('VERSION_NOT_FOUND', `version "${version}" not found; the alias did not exist before its last move`, {
+      version,
+    })
   }
   // A move since the caller's look is found out where all moves are compared.
   return last.from_number || expected

@@ -110,5 +110,5 @@ async function listEvaluations({ database }: RegistryDeps, request: ListEvaluati
 }
 
 function failNoEvaluation(id: string): never {
-  fail('EVALUATION_NOT_FOUND', `there is no evaluation ${id}`, { evaluation: id })
+  fail('EVALUATION_NOT_FOUND', `evaluation "${id}" not found`, { evaluation: id })
 }

@@ -74,5 +74,5 @@ export async function testGate({ database }: RegistryDeps, request: TestGateRequ
 }
 
 function failNoGate(gate: string): never {
-  fail('GATE_NOT_FOUND', `there is no gate ${gate}`, { gate })
+  fail('GATE_NOT_FOUND', `gate "${gate}" not found`, { gate })
 }

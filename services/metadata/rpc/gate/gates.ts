@@ -83,13 +83,13 @@ async function lockScope(
 
 async function requireNamespaceLock(em: EntityManager, namespace: string): Promise<void> {
   if (await lockNamespace(em, namespace)) return
-  fail('NAMESPACE_NOT_FOUND', `there is no namespace «${namespace}»`, { namespace })
+  fail('NAMESPACE_NOT_FOUND', `namespace "${namespace}" not found`, { namespace })
 }
 
 async function requireRoom(em: EntityManager, namespace: string): Promise<void> {
   if ((await gates.countGates(em, namespace)) < MAX_GATES) return
   const limit = String(MAX_GATES)
-  fail('GATE_LIMIT_REACHED', `the namespace «${namespace}» has ${limit} gates already`, { namespace, limit })
+  fail('GATE_LIMIT_REACHED', `namespace "${namespace}" has reached the limit of ${limit} gates`, { namespace, limit })
 }
 
 async function updateGate(deps: RegistryDeps, request: UpdateGateRequest, context: HandlerContext) {
@@ -139,9 +139,9 @@ async function requireGateLock(em: EntityManager, namespace: string, name: strin
 
 function failTaken(namespace: string, name: string): never {
   const gate = `${namespace}/${name}`
-  fail('GATE_EXISTS', `there is a gate ${gate} already`, { gate })
+  fail('GATE_EXISTS', `gate "${gate}" already exists`, { gate })
 }
 
 function failNoGate(gate: string): never {
-  fail('GATE_NOT_FOUND', `there is no gate ${gate}`, { gate })
+  fail('GATE_NOT_FOUND', `gate "${gate}" not found`, { gate })
 }

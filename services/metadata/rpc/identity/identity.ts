@@ -45,8 +45,8 @@ async function authenticateToken(
   const hash = parseTokenHash(request.tokenSha256)
   const found = await findToken(forkFor(database, context.signal), hash).catch(translateFault)
   if (found?.death) await tellDead(found.token, found.death, context.values.get(requestIdKey))
-  if (!found || found.death === 'TOKEN_REVOKED') fail('TOKEN_NOT_FOUND', 'the token is unknown or revoked')
+  if (!found || found.death === 'TOKEN_REVOKED') fail('TOKEN_NOT_FOUND', 'token is unknown or revoked')
   const { token, death, roles } = found
-  if (death) fail('TOKEN_NOT_FOUND', 'the token has expired', { expire_time: rfc3339(token.expire_time) })
+  if (death) fail('TOKEN_NOT_FOUND', 'token has expired', { expire_time: rfc3339(token.expire_time) })
   return { token: presentToken(token), roles: roles.map(presentBinding) }
 }

@@ -88,7 +88,7 @@ function requireScope(context: HandlerContext, namespace: string): void {
 
 async function requireNamespace(em: EntityManager, namespace: string): Promise<void> {
   if (namespace === ALL_NAMESPACES || (await roles.holdNamespace(em, namespace))) return
-  fail('NAMESPACE_NOT_FOUND', `there is no namespace «${namespace}»`, { namespace })
+  fail('NAMESPACE_NOT_FOUND', `namespace "${namespace}" not found`, { namespace })
 }
 
 function isPlatformAdmin(binding: RoleRow | undefined): boolean {

@@ -74,7 +74,7 @@ export async function revokeToken(deps: IdentityDeps, request: RevokeTokenReques
   const answer = await answerOnce(deps.database, once, async (em) => {
     await lockIdentity(em)
     const token = await tokens.findTokenById(em, id)
-    if (!token) fail('TOKEN_NOT_FOUND', `there is no token ${id}`, { id })
+    if (!token) fail('TOKEN_NOT_FOUND', `token "${id}" not found`, { id })
     const revoked = await tokens.revokeTokenById(em, id)
     if (revoked) {
       await requireAdmin(em)

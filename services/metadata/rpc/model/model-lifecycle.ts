@@ -148,12 +148,13 @@ export async function deleteModel(deps: RegistryDeps, request: DeleteModelReques
 }
 
 function requireUnused(model: ModelRow): void {
-  const aliases = model.aliases.map(({ name }) => name).join(', ')
-  if (aliases !== '') fail('MODEL_IN_USE', `the model still has aliases: ${aliases}; remove them first`, { aliases })
-  if (model.state !== 'ARCHIVED') fail('MODEL_IN_USE', 'only an archived model can be deleted', { aliases })
+  const name = `${model.namespace}/${model.name}`
+  const aliases = model.aliases.map((alias) => alias.name).join(', ')
+  if (aliases !== '') fail('MODEL_IN_USE', `model "${name}" has aliases: ${aliases}; remove them first`, { aliases })
+  if (model.state !== 'ARCHIVED') fail('MODEL_IN_USE', `model "${name}" is not archived; archive it first`, { aliases })
 }
 
 function failInUse({ namespace, name }: ModelRow, number: number): never {
   const version = `${namespace}/${name}:${number}`
-  fail('VERSION_IN_USE', `a version of another model was derived from ${version}`, { aliases: '', version })
+  fail('VERSION_IN_USE', `version "${version}" is the parent of a version of another model`, { aliases: '', version })
 }

@@ -67,7 +67,7 @@ async function createModel(deps: RegistryDeps, request: CreateModelRequest, cont
   const once = { context, request, input: CreateModelRequestSchema, output: CreateModelResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
     if (!(await holdNamespace(em, namespace))) {
-      fail('NAMESPACE_NOT_FOUND', `there is no namespace «${namespace}»`, { namespace })
+      fail('NAMESPACE_NOT_FOUND', `namespace "${namespace}" not found`, { namespace })
     }
     if (!(await insertModel(em, init))) failNameTaken(namespace, init.name)
     const row = (await findModel(em, { id: init.id }))!

@@ -50,7 +50,7 @@ async function createNamespace(deps: RegistryDeps, request: CreateNamespaceReque
   const once = { context, request, input: CreateNamespaceRequestSchema, output: CreateNamespaceResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
     const row = await namespaces.insertNamespace(em, { id: uuidv7(), name, description })
-    if (!row) fail('NAMESPACE_EXISTS', `there is a namespace «${name}» already`, { namespace: name })
+    if (!row) fail('NAMESPACE_EXISTS', `namespace "${name}" already exists`, { namespace: name })
     emit(em, context, { type: 'namespace.created.v1', resource: resourceOf(row), afterDigest: stateOf(row) })
     return create(CreateNamespaceResponseSchema, { namespace: presentNamespace(row) })
   })
@@ -99,14 +99,14 @@ async function updateNamespace(deps: RegistryDeps, request: UpdateNamespaceReque
 async function deleteNamespace(deps: RegistryDeps, request: DeleteNamespaceRequest, context: HandlerContext) {
   accessOf(context).requirePlatform()
   const name = parseNamespaceName(request.name, 'name')
-  if (name === DEFAULT_NAMESPACE) failField('name', 'must not be default, which always exists')
+  if (name === DEFAULT_NAMESPACE) failField('name', 'must not be "default", which always exists')
   const reason = parseReason(request.reason)
   const once = { context, request, input: DeleteNamespaceRequestSchema, output: DeleteNamespaceResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
     await lockIdentity(em)
     const row = (await namespaces.lockNamespace(em, name)) ?? failNoNamespace(name)
     if (await namespaces.holdsModels(em, name)) {
-      fail('NAMESPACE_NOT_EMPTY', `the namespace «${name}» still holds models; delete them first`, { namespace: name })
+      fail('NAMESPACE_NOT_EMPTY', `namespace "${name}" is not empty; delete its models first`, { namespace: name })
     }
     await removeGates(em, context, { namespace: name }, reason)
     await removeRoles(em, context, name, reason)
@@ -135,5 +135,5 @@ function stateOf({ name, description }: namespaces.NamespaceRow): string {
 }
 
 function failNoNamespace(namespace: string): never {
-  fail('NAMESPACE_NOT_FOUND', `there is no namespace «${namespace}»`, { namespace })
+  fail('NAMESPACE_NOT_FOUND', `namespace "${namespace}" not found`, { namespace })
 }

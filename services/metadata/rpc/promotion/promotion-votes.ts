@@ -87,11 +87,12 @@ export async function rejectPromotion(deps: RegistryDeps, request: RejectPromoti
 function requireVoter(context: HandlerContext, promotion: PromotionRow): string {
   const { principal } = accessOf(context).caller
   const { id, requester, creator, votes, decisions } = promotion
-  if (principal === requester) failVoter(id, 'REQUESTER', 'whoever asked for a promotion may not decide on it')
-  if (principal === creator) failVoter(id, 'CREATOR', 'whoever created a version may not decide on its promotion')
-  if (votes.some((vote) => vote.principal === principal)) failVoter(id, 'VOTED', 'you have approved it already')
+  if (principal === requester) failVoter(id, 'REQUESTER', 'the requester cannot approve or reject their own promotion')
+  if (principal === creator) failVoter(id, 'CREATOR', 'the creator of a version cannot approve or reject its promotion')
+  if (votes.some((vote) => vote.principal === principal))
+    failVoter(id, 'VOTED', 'you have already approved this promotion')
   if (decisions.some((gate) => asks(gate, principal))) return principal
-  failVoter(id, 'NOT_ASKED', 'no gate asks you to decide on this promotion')
+  failVoter(id, 'NOT_ASKED', 'no gate of this promotion accepts your approval')
 }
 
 function failVoter(promotion: string, because: string, message: string): never {
@@ -122,5 +123,9 @@ function requireOwner(context: HandlerContext, { namespace, requester }: Promoti
   const { caller } = accessOf(context)
   if (caller.principal === requester || holds(caller, Permission.ADMINISTER, namespace)) return caller.principal
   const metadata = { permission: 'ADMINISTER', namespace }
-  fail('PERMISSION_DENIED', `only ${requester} or an admin of «${namespace}» may take it back`, metadata)
+  fail(
+    'PERMISSION_DENIED',
+    `only "${requester}" or an administrator of namespace "${namespace}" can withdraw this promotion`,
+    metadata,
+  )
 }

@@ -68,7 +68,7 @@ async function findWithin(
     accessOf(context).require(namespace)
     return { namespace }
   }
-  if (request.namespace !== '') failField('namespace', 'must be empty where a model is given')
+  if (request.namespace !== '') failField('namespace', 'must be empty when model is set')
   const key = parseModelRef(request.model, 'model')
   await authorizeModel(em, context, key)
   const model = (await findModel(em, key)) ?? failNoModel(key)

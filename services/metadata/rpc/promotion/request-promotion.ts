@@ -49,7 +49,7 @@ export async function requestPromotion(deps: RegistryDeps, request: RequestPromo
   const key = parseExactVersionRef(request.version, 'version')
   const alias = parseAliasName(request.alias, 'alias')
   const expected = request.expectedNumber
-  if (expected < 0) failField('expected_number', 'must not be negative; 0 means that it does not exist')
+  if (expected < 0) failField('expected_number', 'must not be negative; 0 means that the alias does not exist')
   const reason = parseRequiredReason(request.reason)
   await authorizeVersion(forkFor(deps.database, context.signal), context, key)
   const requester = accessOf(context).caller.principal
@@ -79,10 +79,13 @@ async function requireNews(
   { current }: Verdict,
 ): Promise<void> {
   if ((current?.number ?? 0) !== expected) failMoved(alias, expected, current?.number ?? 0)
-  if (current?.id === version.id) failField('version', `must not be the one that ${alias} points at already`)
+  if (current?.id === version.id)
+    failField('version', `must not be the version that alias "${alias}" already points at`)
   const promotion = await findWaiting(em, { modelId: model.id, alias, versionId: version.id })
   if (promotion === undefined) return
-  fail('PROMOTION_EXISTS', `a promotion of this version to ${alias} waits already`, { promotion })
+  fail('PROMOTION_EXISTS', `promotion "${promotion}" of this version to alias "${alias}" is already pending`, {
+    promotion,
+  })
 }
 
 async function record(

@@ -123,7 +123,7 @@ async function writeVersion(em: EntityManager, context: HandlerContext, init: Ne
   requireActive(model)
   await requireNoTwin(em, model, init)
   await requireParents(em, context, init.parents)
-  if (!(await withdrawRelease(em, init.id))) fail('CONFLICT', 'the call took too long to be completed; try again')
+  if (!(await withdrawRelease(em, init.id))) fail('CONFLICT', 'call took too long to complete; retry')
   await insertVersion(em, {
     ...init,
     namespace: model.namespace,
@@ -146,8 +146,9 @@ async function requireNoTwin(em: EntityManager, model: ModelRow, { digest, semve
   if (!twin) return
   const number = String(twin.number)
   const name = `${model.namespace}/${model.name}:${number}`
-  if (twin.digest === digest) fail('VERSION_EXISTS', `${name} has these bytes already`, { number, id: twin.id })
-  fail('SEMVER_EXISTS', `${name} has the semver ${semver} already`, { semver, number })
+  if (twin.digest === digest)
+    fail('VERSION_EXISTS', `version "${name}" already has this manifest digest`, { number, id: twin.id })
+  fail('SEMVER_EXISTS', `version "${name}" already has semver "${semver}"`, { semver, number })
 }
 
 /** Whoever may not read a parent is told that it is not there. */

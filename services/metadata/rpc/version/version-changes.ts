@@ -97,8 +97,12 @@ export async function deleteVersion(deps: RegistryDeps, request: DeleteVersionRe
 function requireUnused({ namespace, model, number }: VersionRow, use: store.VersionUse): void {
   const name = `${namespace}/${model}:${number}`
   const aliases = use.aliases.join(', ')
-  if (aliases !== '') fail('VERSION_IN_USE', `aliases point at ${name}: ${aliases}`, { aliases })
+  if (aliases !== '')
+    fail('VERSION_IN_USE', `version "${name}" has aliases: ${aliases}; remove them first`, { aliases })
   if (use.children > 0) {
-    fail('VERSION_IN_USE', `other versions were derived from ${name}`, { aliases: '', children: String(use.children) })
+    fail('VERSION_IN_USE', `version "${name}" is the parent of other versions`, {
+      aliases: '',
+      children: String(use.children),
+    })
   }
 }

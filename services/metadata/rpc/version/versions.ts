@@ -45,7 +45,7 @@ async function resolveVersion({ database }: RegistryDeps, request: ResolveVersio
 function parseAtTime({ atTime }: ResolveVersionRequest, key: VersionKey): string | undefined {
   if (!atTime) return undefined
   if ('id' in key || key.selector.kind !== 'alias' || key.selector.value === LATEST) {
-    failField('at_time', 'goes with an alias other than latest only')
+    failField('at_time', 'requires an alias other than "latest"')
   }
   return fromTimestamp(parseTime(atTime, 'at_time'))
 }

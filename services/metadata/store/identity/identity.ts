@@ -115,9 +115,9 @@ export function lookUpToken(database: Database, tellDead?: TellDeadToken): LookU
     const [found] = await forkFor(database, signal).execute<CallerRow[]>(sql, [tokenHash]).catch(translateFault)
     const death = found && findDeath(found.revoked, found.expired)
     if (death) await tellDead?.(found, death)
-    if (!found || death === 'TOKEN_REVOKED') fail('TOKEN_INVALID', 'the token is unknown or revoked')
+    if (!found || death === 'TOKEN_REVOKED') fail('TOKEN_INVALID', 'token is unknown or revoked')
     const { id, principal, expire_time: end } = found
-    if (death) fail('TOKEN_EXPIRED', 'the token has expired', { expire_time: rfc3339(end) })
+    if (death) fail('TOKEN_EXPIRED', 'token has expired', { expire_time: rfc3339(end) })
     return { principal, method: 'token', credentialId: id, service: '', roles: new Map(found.roles.map(parseBinding)) }
   }
 }

@@ -20,7 +20,7 @@ export async function requireAdmin(em: EntityManager): Promise<void> {
       limit 1`,
   )
   if (working.length > 0) return
-  fail('LAST_ADMIN', 'this would leave nobody with a working token and the role ADMIN on «*»')
+  fail('LAST_ADMIN', 'change would leave no principal with a valid token and the role ADMIN on "*"')
 }
 
 export async function findRole(em: EntityManager, principal: string, namespace: string): Promise<RoleRow | undefined> {

@@ -20,7 +20,7 @@ import {
 function unorderedField(column: RawBuilder<unknown>, name: string): FilterField {
   const field = textField(column)
   return (path, operator, value) => {
-    if (!['=', '!=', ':'].includes(operator)) failField('filter', `compares ${name} by =, != and : only`)
+    if (!['=', '!=', ':'].includes(operator)) failField('filter', `supports only =, != and : on ${name}`)
     return field(path, operator, value)
   }
 }
@@ -38,7 +38,7 @@ function amongField(rows: RawBuilder<unknown>, column: RawBuilder<unknown>): Fil
 const metricField: FilterField = (path, operator, value) => {
   const named = sql`select from version_metric f where f.version_id = v.id and f.name = ${metricName(path, operator, value)}`
   if (operator === ':') {
-    if (path.length > 0 && value.text !== '*') failField('filter', 'knows : on a metric only as metrics.<name>:*')
+    if (path.length > 0 && value.text !== '*') failField('filter', 'supports : on a metric only as metrics.<name>:*')
     return sql<boolean>`exists (${named})`
   }
   const number = sql`${parseNumber(value)}::float8`
