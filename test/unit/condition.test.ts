@@ -1,6 +1,6 @@
 // Conditions of gates: what may be written, and what becomes of it.
 import { describe, expect, test } from 'vitest'
-import { checkExpression, evaluate, type Subject } from '../../services/metadata/domain/condition.ts'
+import { checkExpression, evaluate, type Subject } from '../../services/metadata/domain/governance/condition.ts'
 
 const version = new Map<string, unknown>([
   ['number', 7n],

@@ -61,13 +61,13 @@ test('picks the same faults for the same seed, in every room, each of which can 
 test('finds the tests next to a file by imports, by nouns, and by the fewest imports between', async () => {
   const tests = readTests(await listFiles(REPOSITORY))
   expect(findNeighbours('services/lib/lists/wildcard.ts', tests)).toContain('test/unit/wildcard.test.ts')
-  expect(findNeighbours('services/metadata/rpc/promotion/promotion-votes.ts', tests)).toContain(
+  expect(findNeighbours('services/metadata/rpc/promotion/approve-promotion.ts', tests)).toContain(
     'test/service/metadata/promotions.test.ts',
   )
   expect(findNeighbours('clients/cli/commands/gate/gate.ts', tests)).toContain('test/suite/cli-governance.test.ts')
   const wide = findNeighbours('services/lib/lists/wildcard.ts', tests, true)
   expect(wide.length).toBeGreaterThan(findNeighbours('services/lib/lists/wildcard.ts', tests).length)
-  expect(nounsOf('services/metadata/rpc/promotion/promotion-votes.ts')).toEqual(['promotion', 'vote'])
+  expect(nounsOf('services/metadata/rpc/promotion/approve-promotion.ts')).toEqual(['approve', 'promotion'])
 })
 
 test('takes as many faults of each room as its share of the candidates', () => {

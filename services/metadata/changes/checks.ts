@@ -3,11 +3,10 @@ import type { HandlerContext } from '@connectrpc/connect'
 import { accessOf } from '#lib/access/caller.ts'
 import { fail } from '#lib/errors/errors.ts'
 import type { EntityManager } from '#lib/store/database.ts'
-import { writeModelKey, writeVersionKey } from '../domain/refs.ts'
-import type { ExactVersionKey, ModelKey, VersionKey } from '../domain/refs.ts'
-import { findNamespaceOfModel, lockModel, type ModelRow } from '../store/models/model-rows.ts'
+import { writeModelKey, writeVersionKey, type ExactVersionKey, type ModelKey, type VersionKey } from '../domain/refs.ts'
+import { findModel, findNamespaceOfModel, lockModel, type ModelRow } from '../store/models/model-rows.ts'
 import { findNamespaceOfVersion, lockVersion, type VersionRow } from '../store/versions/version-rows.ts'
-import { etagOf } from '../rpc/present.ts'
+import { etagOf } from '../domain/etags.ts'
 
 /** Asks for the RPC's permission. A model that is deleted still has its namespace, for repeated calls. */
 export async function authorizeModel(em: EntityManager, context: HandlerContext, key: ModelKey): Promise<void> {
@@ -28,6 +27,12 @@ export async function authorizeVersion(
   const namespace = await findNamespaceOfVersion(em, key.id)
   if (namespace === undefined) failNoVersion(key)
   access.require(namespace, () => failNoVersion(key))
+}
+
+/** Returns the model that the caller may read. */
+export async function requireModel(em: EntityManager, context: HandlerContext, key: ModelKey): Promise<ModelRow> {
+  await authorizeModel(em, context, key)
+  return (await findModel(em, key)) ?? failNoModel(key)
 }
 
 export async function requireModelLock(em: EntityManager, key: ModelKey): Promise<ModelRow> {
@@ -52,6 +57,10 @@ export function requireEtag(row: { revision: number }, given: string): void {
   fail('ETAG_MISMATCH', 'resource has changed since it was read; read it and retry', { etag })
 }
 
+export function failNoNamespace(namespace: string): never {
+  fail('NAMESPACE_NOT_FOUND', `namespace "${namespace}" not found`, { namespace })
+}
+
 export function failNoModel(key: ModelKey): never {
   const model = writeModelKey(key)
   fail('MODEL_NOT_FOUND', `model "${model}" not found`, { model })
@@ -65,4 +74,8 @@ export function failNoVersion(key: VersionKey | ExactVersionKey): never {
 export function failNameTaken(namespace: string, name: string): never {
   const model = `${namespace}/${name}`
   fail('MODEL_EXISTS', `model "${model}" already exists; model names are case-insensitive`, { model })
+}
+
+export function failNoGate(gate: string): never {
+  fail('GATE_NOT_FOUND', `gate "${gate}" not found`, { gate })
 }

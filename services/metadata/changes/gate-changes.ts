@@ -1,17 +1,18 @@
 // Gates and what comes and goes with them: revisions, and the promotions that waited under them.
-import type { JsonObject } from '@bufbuild/protobuf'
+import { type JsonObject, toJson } from '@bufbuild/protobuf'
 import type { HandlerContext } from '@connectrpc/connect'
-import type { GateRules } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
-import { GateRulesSchema } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
-import { toJson } from '@bufbuild/protobuf'
+import { type GateRules, GateRulesSchema } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { accessOf } from '#lib/access/caller.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
 import { insertRevision } from '../store/governance/gate-revisions.ts'
 import { isGuarded, listGatesToRemove, removeGate, type GateRow } from '../store/governance/gate-rows.ts'
-import { gateResource } from '../rpc/present-governance.ts'
+import { gateResource } from './resources.ts'
 import { voidPromotions } from './promotion-ends.ts'
 import { digestOf } from './state-digest.ts'
+import { lockNamespace } from '../store/models/namespace.ts'
+import { findGate } from '../store/governance/gate-rows.ts'
+import { failNoGate } from './checks.ts'
 
 /** The gate is new, changed or gone; `before` and `after` are its rules. Its revision is the new one. */
 export interface GateChange {
@@ -19,6 +20,12 @@ export interface GateChange {
   before: GateRules | undefined
   after: GateRules | undefined
   reason: string
+}
+
+/** Returns the gate, with all gates of its namespace locked. */
+export async function requireGateLock(em: EntityManager, namespace: string, name: string): Promise<GateRow> {
+  await lockNamespace(em, namespace)
+  return (await findGate(em, namespace, name)) ?? failNoGate(`${namespace}/${name}`)
 }
 
 /** Keeps the revision, tells of it, and ends what waits under other rules. The namespace's gates are held. */

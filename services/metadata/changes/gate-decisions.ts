@@ -10,7 +10,7 @@ import {
 } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { ModelkeepError } from '#lib/errors/errors.ts'
 import { wordOf } from '#lib/values/words.ts'
-import { evaluate, type Subject } from '../domain/condition.ts'
+import { evaluate, type Subject } from '../domain/governance/condition.ts'
 import type { GateRow } from '../store/governance/gate-rows.ts'
 
 export function decide(gates: GateRow[], subject: Subject): GateDecision[] {

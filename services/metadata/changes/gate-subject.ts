@@ -7,7 +7,7 @@ import { VersionFactsSchema, type Metric } from '#gen/modelkeep/metadata/v1/fact
 import type { EntityManager } from '#lib/store/database.ts'
 import { toTimestamp } from '#lib/store/time.ts'
 import { wordOf } from '#lib/values/words.ts'
-import type { Subject } from '../domain/condition.ts'
+import type { Subject } from '../domain/governance/condition.ts'
 import { findAliases } from '../store/aliases/alias-rows.ts'
 import { listNewestEvaluations, type Measurement } from '../store/governance/evaluation-rows.ts'
 import type { ModelRow } from '../store/models/model-rows.ts'

@@ -4,7 +4,7 @@ import { accessOf } from '#lib/access/caller.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { emit, type EventInit } from '#lib/store/outbox.ts'
 import { closePromotion, listWaiting, type Bound, type PromotionRow } from '../store/governance/promotion-rows.ts'
-import { promotionResource } from '../rpc/present-governance.ts'
+import { promotionResource } from './resources.ts'
 
 const CAUSES = {
   ALIAS_MOVED: 'the alias was moved',

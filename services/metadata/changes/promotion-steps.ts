@@ -17,7 +17,7 @@ import type { VersionRow } from '../store/versions/version-rows.ts'
 import { moveAliases } from './alias-moves.ts'
 import { decide, outcomesOf } from './gate-decisions.ts'
 import { findEvidence, type Candidate } from './gate-subject.ts'
-import { stateOf } from '../rpc/present-governance.ts'
+import { stateOf } from '../domain/governance/promotion-state.ts'
 import { promotionEvent } from './promotion-ends.ts'
 
 /** Asks for the RPC's permission. */

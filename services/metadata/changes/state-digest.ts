@@ -3,6 +3,11 @@ import canonicalize from 'canonicalize'
 import { createHash } from 'node:crypto'
 import type { ModelRow } from '../store/models/model-rows.ts'
 import type { VersionRow } from '../store/versions/version-rows.ts'
+import type { NamespaceRow } from '../store/models/namespace.ts'
+
+export function namespaceDigest({ name, description }: NamespaceRow): string {
+  return digestOf({ name, description })
+}
 
 export function modelDigest({ name, description, owner, labels, state }: ModelRow): string {
   return digestOf({ name, description, owner, labels, state })

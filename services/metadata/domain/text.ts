@@ -3,6 +3,7 @@ import { failField, failLimit } from '#lib/errors/errors.ts'
 export const MAX_DESCRIPTION_BYTES = 65_536
 export const MAX_REASON_BYTES = 2048
 export const MAX_FILTER_BYTES = 2048
+const MAX_OWNER_CHARACTERS = 255
 
 /** Text of several lines: Markdown, a reason. Limited in bytes of UTF-8. */
 export function parseText(text: string, field: string, maxBytes: number): string {
@@ -36,6 +37,10 @@ export function parseRequiredReason(reason: string): string {
 
 export function parseDescription(description: string): string {
   return parseText(description, 'description', MAX_DESCRIPTION_BYTES)
+}
+
+export function parseOwner(owner: string): string {
+  return parseLine(owner, 'owner', MAX_OWNER_CHARACTERS)
 }
 
 export function isLine(text: string): boolean {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, expect, test } from 'vitest'
 import { ConditionOutcome } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
-import { FIELDS } from '../../../services/metadata/domain/condition.ts'
+import { FIELDS } from '../../../services/metadata/domain/governance/condition.ts'
 import { byName, makeModel, newName, numbered, startMetadata } from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
 

@@ -17,8 +17,3 @@ export function presentEvaluation(row: EvaluationRow): Evaluation {
     createTime: toTimestamp(row.create_time),
   })
 }
-
-/** Named after the version that was measured. */
-export function evaluationResource({ id, namespace, model, number, digest }: EvaluationRow) {
-  return { type: 'evaluation', id, namespace, name: `${namespace}/${model}:${number}`, digest }
-}

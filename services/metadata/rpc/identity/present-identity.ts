@@ -1,6 +1,11 @@
 import { create } from '@bufbuild/protobuf'
-import { Role, RoleBindingSchema, TokenSchema } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
-import type { RoleBinding, Token } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
+import {
+  Role,
+  RoleBindingSchema,
+  TokenSchema,
+  type RoleBinding,
+  type Token,
+} from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { toTimestamp } from '#lib/store/time.ts'
 import type { RoleRow, TokenRow } from '../../store/identity/identity.ts'
 

@@ -30,7 +30,8 @@ import { findTwin, insertVersion } from '../../store/versions/version-changes.ts
 import { findNamespacesOfVersions, findVersionById, type VersionRow } from '../../store/versions/version-rows.ts'
 import { authorizeModel, failNoModel, failNoVersion, requireActive, requireModelLock } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
-import { presentVersion, versionResource } from '../present.ts'
+import { presentVersion } from './present-version.ts'
+import { versionResource } from '../../changes/resources.ts'
 import { settleChange } from '../../changes/settle-change.ts'
 import { versionDigest } from '../../changes/state-digest.ts'
 

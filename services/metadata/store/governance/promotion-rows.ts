@@ -5,7 +5,7 @@ import { GateDecisionSchema, type GateDecision } from '#gen/modelkeep/metadata/v
 import type { Page } from '#lib/lists/pages.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { shortened, withinBudget } from '../budget.ts'
-import type { PromotionWord } from './promotion.ts'
+import type { PromotionWord } from '../../domain/governance/promotion-state.ts'
 
 interface StoredPromotion {
   id: string

@@ -1,8 +1,7 @@
 import type { JsonValue } from '@bufbuild/protobuf'
 import { defineEntity, p } from '@mikro-orm/postgresql'
 import { timeColumn } from '#lib/store/time.ts'
-
-export type PromotionWord = 'PENDING_APPROVAL' | 'APPLIED' | 'REJECTED' | 'EXPIRED' | 'WITHDRAWN' | 'VOIDED'
+import type { PromotionWord } from '../../domain/governance/promotion-state.ts'
 
 /** Kept for ever, also when version or model are gone. */
 const PromotionSchema = defineEntity({

@@ -1,0 +1,46 @@
+// Resources as events name them.
+import { ALL_NAMESPACES } from '#lib/access/caller.ts'
+import type { EvaluationRow } from '../store/governance/evaluation-rows.ts'
+import type { GateRow } from '../store/governance/gate-rows.ts'
+import type { PromotionRow } from '../store/governance/promotion-rows.ts'
+import type { RoleRow, TokenRow } from '../store/identity/identity.ts'
+import type { ModelRow } from '../store/models/model-rows.ts'
+import type { NamespaceRow } from '../store/models/namespace.ts'
+import type { VersionRow } from '../store/versions/version-rows.ts'
+
+export function namespaceResource({ id, name }: NamespaceRow) {
+  return { type: 'namespace', id, namespace: name, name }
+}
+
+export function modelResource({ id, namespace, name }: Pick<ModelRow, 'id' | 'namespace' | 'name'>) {
+  return { type: 'model', id, namespace, name: `${namespace}/${name}` }
+}
+
+export function versionResource(version: Pick<VersionRow, 'id' | 'namespace' | 'model' | 'number' | 'digest'>) {
+  const { id, namespace, model, number, digest } = version
+  return { type: 'version', id, namespace, name: `${namespace}/${model}:${number}`, digest }
+}
+
+/** An evaluation is named after the version that was evaluated. */
+export function evaluationResource({ id, namespace, model, number, digest }: EvaluationRow) {
+  return { type: 'evaluation', id, namespace, name: `${namespace}/${model}:${number}`, digest }
+}
+
+export function gateResource({ id, namespace, name }: Pick<GateRow, 'id' | 'namespace' | 'name'>) {
+  return { type: 'gate', id, namespace, name: `${namespace}/${name}` }
+}
+
+export function promotionResource(row: Pick<PromotionRow, 'id' | 'namespace' | 'model' | 'alias' | 'digest'>) {
+  const { id, namespace, model, alias, digest } = row
+  return { type: 'promotion', id, namespace, name: `${namespace}/${model}@${alias}`, digest }
+}
+
+/** A token belongs to the whole installation. */
+export function tokenResource({ id, principal }: Pick<TokenRow, 'id' | 'principal'>) {
+  return { type: 'token', id, namespace: '', name: principal }
+}
+
+/** A role on `*` belongs to the whole installation. */
+export function roleResource({ id, namespace, principal }: Pick<RoleRow, 'id' | 'namespace' | 'principal'>) {
+  return { type: 'role', id, namespace: namespace === ALL_NAMESPACES ? '' : namespace, name: principal }
+}

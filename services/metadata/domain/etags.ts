@@ -1,0 +1,3 @@
+export function etagOf({ revision }: { revision: number }): string {
+  return String(revision)
+}

@@ -1,0 +1,161 @@
+// Conditions of gates in CEL: checked when a gate is written, evaluated against a candidate. Nothing in an expression can
+// take long: it is short, its macros do not nest, lists are bounded, and regular expressions are RE2's.
+import { celEnv, isCelError, parse, plan, type CelInput } from '@bufbuild/cel'
+import { failField, failLimit } from '#lib/errors/errors.ts'
+import { parseText } from '../text.ts'
+
+const MAX_EXPRESSION_BYTES = 2048
+const MAX_PARTS = 500
+const MAX_ERROR_CHARACTERS = 255
+
+/** What expressions see; documented at `Condition.expression` in the proto. */
+export const VARIABLES = [
+  'version',
+  'current',
+  'model',
+  'artifact',
+  'evaluations',
+  'latest',
+  'alias',
+  'requester',
+] as const
+export type Subject = Record<(typeof VARIABLES)[number], CelInput>
+
+const OF_VERSION = [
+  'id',
+  'number',
+  'semver',
+  'digest',
+  'creator',
+  'create_time',
+  'license',
+  'labels',
+  'parameters',
+  'metrics',
+  'metrics_on',
+  'datasets',
+  'source',
+  'aliases',
+]
+/** What there is of variables that are not maps of anything. */
+export const FIELDS = new Map([
+  ['version', OF_VERSION],
+  ['current', OF_VERSION],
+  ['model', ['id', 'namespace', 'name', 'owner', 'labels']],
+  ['artifact', ['digest', 'size_bytes', 'file_count']],
+])
+
+const TYPES = ['bool', 'bytes', 'double', 'int', 'list', 'map', 'null_type', 'string', 'type', 'uint']
+const ENVIRONMENT = celEnv()
+
+export type Outcome = { outcome: 'TRUE' | 'FALSE'; error: '' } | { outcome: 'ERROR'; error: string }
+
+export function checkExpression(expression: string, field: string): void {
+  if (expression === '') failField(field, 'is required')
+  parseText(expression, field, MAX_EXPRESSION_BYTES)
+  const look = new Look(field)
+  look.at(parseExpression(expression, field), { names: new Set([...VARIABLES, ...TYPES]), within: false })
+}
+
+export function evaluate(expression: string, subject: Subject): Outcome {
+  try {
+    const result = plan(ENVIRONMENT, parse(expression).expr)(subject)
+    if (isCelError(result)) return failed(result.message + hint(expression, subject))
+    if (typeof result !== 'boolean') return failed('the result is not a boolean')
+    return { outcome: result ? 'TRUE' : 'FALSE', error: '' }
+  } catch (error) {
+    return failed((error as Error).message)
+  }
+}
+
+/** What is missed most: that nothing is there to compare with. */
+function hint(expression: string, { current }: Subject): string {
+  return current === null && expression.includes('current.') ? '; current is null because the alias does not exist' : ''
+}
+
+function failed(message: string): Outcome {
+  return { outcome: 'ERROR', error: message.slice(0, MAX_ERROR_CHARACTERS).toWellFormed() }
+}
+
+type Expr = ReturnType<typeof parse>['expr']
+
+function parseExpression(expression: string, field: string): Expr {
+  try {
+    return parse(expression).expr
+  } catch (error) {
+    const why =
+      error instanceof RangeError ? 'it is nested too deeply' : (error as Error).message.replace('<input>:', '')
+    failField(field, `must be a valid CEL expression: ${why}`)
+  }
+}
+
+interface Place {
+  /** What is known by name here. */
+  names: ReadonlySet<string>
+  /** Inside a macro. */
+  within: boolean
+}
+
+/** Goes through an expression, and throws where it has what it may not have. */
+class Look {
+  readonly #field: string
+  #parts = 0
+
+  constructor(field: string) {
+    this.#field = field
+  }
+
+  at(expr: Expr | undefined, place: Place): void {
+    if (!expr) return
+    if ((this.#parts += 1) > MAX_PARTS) failLimit(this.#field, MAX_PARTS, 'parts')
+    const { exprKind: kind } = expr
+    switch (kind.case) {
+      case 'identExpr':
+        return this.#atName(kind.value.name, place)
+      case 'selectExpr':
+        this.#atField(kind.value.operand, kind.value.field)
+        return this.at(kind.value.operand, place)
+      case 'callExpr':
+        this.#atFunction(kind.value.function)
+        return this.#all([kind.value.target, ...kind.value.args], place)
+      case 'listExpr':
+        return this.#all(kind.value.elements, place)
+      case 'structExpr':
+        if (kind.value.messageName !== '') failField(this.#field, 'must not construct messages')
+        for (const { keyKind, value } of kind.value.entries) {
+          if (keyKind.case === 'mapKey') this.at(keyKind.value, place)
+          this.at(value, place)
+        }
+        return undefined
+      case 'comprehensionExpr': {
+        if (place.within) failField(this.#field, 'must not nest macros')
+        const { iterVar, iterVar2, accuVar, iterRange, accuInit, loopCondition, loopStep, result } = kind.value
+        this.#all([iterRange, accuInit], place)
+        const names = new Set([...place.names, iterVar, iterVar2, accuVar])
+        return this.#all([loopCondition, loopStep, result], { names, within: true })
+      }
+    }
+  }
+
+  #all(exprs: (Expr | undefined)[], place: Place): void {
+    for (const expr of exprs) this.at(expr, place)
+  }
+
+  #atName(name: string, { names }: Place): void {
+    if (names.has(name)) return
+    failField(this.#field, `must not use the unknown name "${name}"; known names: ${VARIABLES.join(', ')}`)
+  }
+
+  #atField(operand: Expr | undefined, field: string): void {
+    const name = operand?.exprKind.case === 'identExpr' ? operand.exprKind.value.name : ''
+    const fields = FIELDS.get(name)
+    if (!fields || fields.includes(field)) return
+    failField(this.#field, `must not use the unknown field "${name}.${field}"; known fields: ${fields.join(', ')}`)
+  }
+
+  #atFunction(name: string): void {
+    // Operators, `_==_` and such, and what macros become.
+    if (/[^A-Za-z0-9]/.test(name) || ENVIRONMENT.funcs.find(name)) return
+    failField(this.#field, `must not call "${name}", which is not a CEL function`)
+  }
+}

@@ -1,0 +1,56 @@
+import { create } from '@bufbuild/protobuf'
+import type { HandlerContext } from '@connectrpc/connect'
+import {
+  RollbackAliasRequestSchema,
+  RollbackAliasResponseSchema,
+  type RollbackAliasRequest,
+} from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
+import { fail } from '#lib/errors/errors.ts'
+import { forkFor, type EntityManager } from '#lib/store/database.ts'
+import { answerOnce } from '#lib/store/requests.ts'
+import { parseAliasName, parseNumber } from '../../domain/names.ts'
+import { parseModelRef } from '../../domain/refs.ts'
+import { parseReason } from '../../domain/text.ts'
+import { findAliases, listMoves } from '../../store/aliases/alias-rows.ts'
+import type { ModelRow } from '../../store/models/model-rows.ts'
+import { moveAliases } from '../../changes/alias-moves.ts'
+import { authorizeModel, requireActive, requireModelLock } from '../../changes/checks.ts'
+import type { RegistryDeps } from '../../deps.ts'
+import { presentAlias } from './present-alias.ts'
+import { settleChange } from '../../changes/settle-change.ts'
+
+export async function rollbackAlias(deps: RegistryDeps, request: RollbackAliasRequest, context: HandlerContext) {
+  const key = parseModelRef(request.model, 'model')
+  const name = parseAliasName(request.name, 'name')
+  const expected = parseNumber(request.expectedNumber, 'expected_number')
+  const reason = parseReason(request.reason)
+  await authorizeModel(forkFor(deps.database, context.signal), context, key)
+  const once = { context, request, input: RollbackAliasRequestSchema, output: RollbackAliasResponseSchema }
+  const answer = await answerOnce(deps.database, once, async (em) => {
+    const model = await requireModelLock(em, key)
+    requireActive(model)
+    const number = await findPrevious(em, model, name, expected)
+    const targets = [{ name, number, expected }]
+    await moveAliases(em, context, { model, targets, reason, breakGlass: request.breakGlass })
+    const row = (await findAliases(em, model.id, [name])).get(name)!
+    return create(RollbackAliasResponseSchema, { alias: presentAlias(row, model) })
+  })
+  await settleChange(deps.relay, context)
+  return answer
+}
+
+/** Where the alias pointed before its last move. */
+async function findPrevious(em: EntityManager, model: ModelRow, name: string, expected: number): Promise<number> {
+  const [last] = await listMoves(em, { modelId: model.id, name, after: undefined, limit: 1 })
+  if (!last || last.to_number === 0) {
+    fail('ALIAS_NOT_FOUND', `alias "${name}" not found in model "${model.namespace}/${model.name}"`, { alias: name })
+  }
+  if (last.to_number === expected && last.from_number === 0) {
+    const version = `${model.namespace}/${model.name}@${name}`
+    fail('VERSION_NOT_FOUND', `version "${version}" not found; the alias did not exist before its last move`, {
+      version,
+    })
+  }
+  // A move since the caller's look is found out where all moves are compared.
+  return last.from_number || expected
+}

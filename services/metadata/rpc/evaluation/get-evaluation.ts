@@ -1,0 +1,24 @@
+import type { HandlerContext } from '@connectrpc/connect'
+import type { GetEvaluationRequest } from '#gen/modelkeep/metadata/v1/evaluation_service_pb.ts'
+import { accessOf } from '#lib/access/caller.ts'
+import { fail } from '#lib/errors/errors.ts'
+import { parseUuid } from '#lib/values/ids.ts'
+import { forkFor } from '#lib/store/database.ts'
+import * as store from '../../store/governance/evaluation-rows.ts'
+import type { RegistryDeps } from '../../deps.ts'
+import { presentEvaluation } from './present-evaluation.ts'
+
+export async function getEvaluation(
+  { database }: RegistryDeps,
+  request: GetEvaluationRequest,
+  context: HandlerContext,
+) {
+  const id = parseUuid(request.id, 'id')
+  const row = (await store.findEvaluation(forkFor(database, context.signal), id)) ?? failNoEvaluation(id)
+  accessOf(context).require(row.namespace, () => failNoEvaluation(id))
+  return { evaluation: presentEvaluation(row) }
+}
+
+function failNoEvaluation(id: string): never {
+  fail('EVALUATION_NOT_FOUND', `evaluation "${id}" not found`, { evaluation: id })
+}

@@ -1,0 +1,27 @@
+import type { HandlerContext } from '@connectrpc/connect'
+import type { ListGateRevisionsRequest } from '#gen/modelkeep/metadata/v1/gate_service_pb.ts'
+import { accessOf } from '#lib/access/caller.ts'
+import { parseUuid } from '#lib/values/ids.ts'
+import { cutPage, parsePage } from '#lib/lists/pages.ts'
+import { forkFor } from '#lib/store/database.ts'
+import { findNamespaceOfGate, listRevisions } from '../../store/governance/gate-revisions.ts'
+import type { RegistryDeps } from '../../deps.ts'
+import { checkKeys, isNumberKey } from '../page-keys.ts'
+import { presentRevision } from './present-gate.ts'
+import { failNoGate } from '../../changes/checks.ts'
+
+export async function listGateRevisions(
+  { database }: RegistryDeps,
+  request: ListGateRevisionsRequest,
+  context: HandlerContext,
+) {
+  const id = parseUuid(request.gateId, 'gate_id')
+  const em = forkFor(database, context.signal)
+  const namespace = await findNamespaceOfGate(em, id)
+  if (namespace === undefined) failNoGate(id)
+  accessOf(context).require(namespace, () => failNoGate(id))
+  const page = checkKeys(parsePage(request, ['ListGateRevisions', id], ['number']), [isNumberKey])
+  const found = await listRevisions(em, id, page, context.signal)
+  const { rows, nextPageToken } = cutPage(found.rows, found.page, ({ revision }) => [revision])
+  return { revisions: rows.map(presentRevision), nextPageToken }
+}

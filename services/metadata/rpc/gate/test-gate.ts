@@ -1,0 +1,29 @@
+import type { HandlerContext } from '@connectrpc/connect'
+import type { TestGateRequest } from '#gen/modelkeep/metadata/v1/gate_service_pb.ts'
+import { accessOf } from '#lib/access/caller.ts'
+import { forkFor } from '#lib/store/database.ts'
+import { parseRules } from '../../domain/governance/gate-rules.ts'
+import { parseAliasName } from '../../domain/names.ts'
+import { parseVersionRef } from '../../domain/refs.ts'
+import { findGuards } from '../../store/governance/gate-rows.ts'
+import { findModel } from '../../store/models/model-rows.ts'
+import type { RegistryDeps } from '../../deps.ts'
+import { decide, decideRules, isMet } from '../../changes/gate-decisions.ts'
+import { findEvidence } from '../../changes/gate-subject.ts'
+import { requireVersion } from '../../changes/require-version.ts'
+
+export async function testGate({ database }: RegistryDeps, request: TestGateRequest, context: HandlerContext) {
+  const key = parseVersionRef(request.version, 'version')
+  const alias = parseAliasName(request.alias, 'alias')
+  const rules = request.rules && parseRules(request.rules)
+  const em = forkFor(database, context.signal)
+  const version = await requireVersion(em, context, key)
+  const model = (await findModel(em, { id: version.model_id }))!
+  const requester = accessOf(context).caller.principal
+  const { subject } = await findEvidence(em, { version, model, alias, requester })
+  const { namespace, id: modelId } = model
+  const decisions = rules
+    ? [decideRules(rules, subject)]
+    : decide(await findGuards(em, { namespace, modelId, alias }), subject)
+  return { decisions, passed: decisions.every(isMet) }
+}

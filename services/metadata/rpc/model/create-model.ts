@@ -1,0 +1,50 @@
+import { create } from '@bufbuild/protobuf'
+import type { HandlerContext } from '@connectrpc/connect'
+import { v7 as uuidv7 } from 'uuid'
+import {
+  CreateModelRequestSchema,
+  CreateModelResponseSchema,
+  type CreateModelRequest,
+} from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
+import { accessOf } from '#lib/access/caller.ts'
+import { emit } from '#lib/store/outbox.ts'
+import { answerOnce } from '#lib/store/requests.ts'
+import { parseLabels } from '../../domain/labels.ts'
+import { parseModelName, parseNamespace } from '../../domain/names.ts'
+import { parseDescription } from '../../domain/text.ts'
+import { holdNamespace, insertModel } from '../../store/models/model-changes.ts'
+import { findModel } from '../../store/models/model-rows.ts'
+import { failNameTaken } from '../../changes/checks.ts'
+import type { RegistryDeps } from '../../deps.ts'
+import { modelResource } from '../../changes/resources.ts'
+import { presentModel } from './present-model.ts'
+import { settleChange } from '../../changes/settle-change.ts'
+import { modelDigest } from '../../changes/state-digest.ts'
+import { failNoNamespace } from '../../changes/checks.ts'
+import { parseOwner } from '../../domain/text.ts'
+
+export async function createModel(deps: RegistryDeps, request: CreateModelRequest, context: HandlerContext) {
+  const access = accessOf(context)
+  const namespace = parseNamespace(request.namespace, 'namespace')
+  access.require(namespace)
+  const creator = access.caller.principal
+  const init = {
+    id: uuidv7(),
+    namespace,
+    name: parseModelName(request.name, 'name'),
+    description: parseDescription(request.description),
+    owner: parseOwner(request.owner) || creator,
+    labels: parseLabels(request.labels),
+    creator,
+  }
+  const once = { context, request, input: CreateModelRequestSchema, output: CreateModelResponseSchema }
+  const answer = await answerOnce(deps.database, once, async (em) => {
+    if (!(await holdNamespace(em, namespace))) failNoNamespace(namespace)
+    if (!(await insertModel(em, init))) failNameTaken(namespace, init.name)
+    const row = (await findModel(em, { id: init.id }))!
+    emit(em, context, { type: 'model.created.v1', resource: modelResource(row), afterDigest: modelDigest(row) })
+    return create(CreateModelResponseSchema, { model: presentModel(row) })
+  })
+  await settleChange(deps.relay, context)
+  return answer
+}

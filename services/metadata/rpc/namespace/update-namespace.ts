@@ -1,0 +1,42 @@
+import { create } from '@bufbuild/protobuf'
+import type { HandlerContext } from '@connectrpc/connect'
+import {
+  UpdateNamespaceRequestSchema,
+  UpdateNamespaceResponseSchema,
+  type UpdateNamespaceRequest,
+} from '#gen/modelkeep/metadata/v1/namespace_service_pb.ts'
+import { accessOf } from '#lib/access/caller.ts'
+import { emit } from '#lib/store/outbox.ts'
+import { answerOnce } from '#lib/store/requests.ts'
+import { parseNamespace } from '../../domain/names.ts'
+import { parseDescription } from '../../domain/text.ts'
+import * as namespaces from '../../store/models/namespace.ts'
+import { requireEtag } from '../../changes/checks.ts'
+import type { RegistryDeps } from '../../deps.ts'
+import { presentNamespace } from './present-namespace.ts'
+import { settleChange } from '../../changes/settle-change.ts'
+import { namespaceResource } from '../../changes/resources.ts'
+import { namespaceDigest } from '../../changes/state-digest.ts'
+import { failNoNamespace } from '../../changes/checks.ts'
+
+export async function updateNamespace(deps: RegistryDeps, request: UpdateNamespaceRequest, context: HandlerContext) {
+  const name = parseNamespace(request.name, 'name')
+  accessOf(context).require(name)
+  const description = parseDescription(request.description)
+  const once = { context, request, input: UpdateNamespaceRequestSchema, output: UpdateNamespaceResponseSchema }
+  const answer = await answerOnce(deps.database, once, async (em) => {
+    const before = (await namespaces.lockNamespace(em, name)) ?? failNoNamespace(name)
+    requireEtag(before, request.etag)
+    const row = await namespaces.describeNamespace(em, name, description)
+    emit(em, context, {
+      type: 'namespace.updated.v1',
+      resource: namespaceResource(row),
+      beforeDigest: namespaceDigest(before),
+      afterDigest: namespaceDigest(row),
+      details: { fields: ['description'] },
+    })
+    return create(UpdateNamespaceResponseSchema, { namespace: presentNamespace(row) })
+  })
+  await settleChange(deps.relay, context)
+  return answer
+}

@@ -1,0 +1,58 @@
+import { create } from '@bufbuild/protobuf'
+import type { HandlerContext } from '@connectrpc/connect'
+import {
+  ApprovePromotionRequestSchema,
+  ApprovePromotionResponseSchema,
+  type ApprovePromotionRequest,
+} from '#gen/modelkeep/metadata/v1/promotion_service_pb.ts'
+import { parseUuid } from '#lib/values/ids.ts'
+import { forkFor, type EntityManager } from '#lib/store/database.ts'
+import { emit } from '#lib/store/outbox.ts'
+import { answerOnce } from '#lib/store/requests.ts'
+import { hasApprovals } from '../../domain/governance/approvals.ts'
+import { parseRequiredReason } from '../../domain/text.ts'
+import type { ModelRow } from '../../store/models/model-rows.ts'
+import { findPromotion, insertVote, type PromotionRow } from '../../store/governance/promotion-rows.ts'
+import { findVersionById } from '../../store/versions/version-rows.ts'
+import { requireActive } from '../../changes/checks.ts'
+import type { RegistryDeps } from '../../deps.ts'
+import { requireMet } from '../../changes/gate-decisions.ts'
+import { presentPromotion } from './present-promotion.ts'
+import { promotionEvent } from '../../changes/promotion-ends.ts'
+import { applyPromotion, authorizePromotion, judge, requireWaiting } from '../../changes/promotion-steps.ts'
+import { settleChange } from '../../changes/settle-change.ts'
+import { requireVoter } from './require-voter.ts'
+
+export async function approvePromotion(deps: RegistryDeps, request: ApprovePromotionRequest, context: HandlerContext) {
+  const id = parseUuid(request.id, 'id')
+  const reason = parseRequiredReason(request.reason)
+  const found = await authorizePromotion(forkFor(deps.database, context.signal), context, id)
+  const once = { context, request, input: ApprovePromotionRequestSchema, output: ApprovePromotionResponseSchema }
+  const answer = await answerOnce(deps.database, once, async (em) => {
+    const { promotion, model } = await requireWaiting(em, found)
+    requireActive(model)
+    const principal = requireVoter(context, promotion)
+    await insertVote(em, id, { principal, approved: true, reason })
+    const gates = promotion.decisions.map(({ gateId, revision }) => ({ id: gateId, revision }))
+    emit(em, context, promotionEvent(promotion, { type: 'promotion.approved.v1', reason, details: { gates } }))
+    const row = await settle(em, context, { id, model, reason })
+    return create(ApprovePromotionResponseSchema, { promotion: presentPromotion(row) })
+  })
+  await settleChange(deps.relay, context)
+  return answer
+}
+
+/** Applies it where that was the last approval it needed. */
+async function settle(
+  em: EntityManager,
+  context: HandlerContext,
+  { id, model, reason }: { id: string; model: ModelRow; reason: string },
+): Promise<PromotionRow> {
+  const promotion = (await findPromotion(em, id))!
+  if (!hasApprovals(promotion.decisions, promotion.votes)) return promotion
+  const version = (await findVersionById(em, promotion.version_id))!
+  const { alias, requester } = promotion
+  const verdict = await judge(em, { version, model, alias, requester })
+  requireMet(alias, verdict.decisions)
+  return applyPromotion(em, context, { promotion, model, verdict, reason })
+}

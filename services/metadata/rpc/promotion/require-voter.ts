@@ -1,0 +1,21 @@
+import type { HandlerContext } from '@connectrpc/connect'
+import { accessOf } from '#lib/access/caller.ts'
+import { fail } from '#lib/errors/errors.ts'
+import { asks } from '../../domain/governance/approvals.ts'
+import type { PromotionRow } from '../../store/governance/promotion-rows.ts'
+
+/** The caller, who is none of those whose work it is, and whom a gate asks. */
+export function requireVoter(context: HandlerContext, promotion: PromotionRow): string {
+  const { principal } = accessOf(context).caller
+  const { id, requester, creator, votes, decisions } = promotion
+  if (principal === requester) failVoter(id, 'REQUESTER', 'the requester cannot approve or reject their own promotion')
+  if (principal === creator) failVoter(id, 'CREATOR', 'the creator of a version cannot approve or reject its promotion')
+  if (votes.some((vote) => vote.principal === principal))
+    failVoter(id, 'VOTED', 'you have already approved this promotion')
+  if (decisions.some((gate) => asks(gate, principal))) return principal
+  failVoter(id, 'NOT_ASKED', 'no gate of this promotion accepts your approval')
+}
+
+function failVoter(promotion: string, because: string, message: string): never {
+  fail('APPROVAL_NOT_ALLOWED', message, { promotion, because })
+}

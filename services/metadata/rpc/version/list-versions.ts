@@ -1,0 +1,49 @@
+import type { HandlerContext } from '@connectrpc/connect'
+import type { ListVersionsRequest } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
+import { accessOf } from '#lib/access/caller.ts'
+import { parseFilter } from '#lib/lists/filter.ts'
+import { cutPage, parsePage } from '#lib/lists/pages.ts'
+import { forkFor, type EntityManager } from '#lib/store/database.ts'
+import { parseVersionOrder, type VersionOrder } from '../../domain/orders.ts'
+import { parseModelRef, type ModelKey } from '../../domain/refs.ts'
+import { MAX_FILTER_BYTES, parseText } from '../../domain/text.ts'
+import { listVersions as selectVersions, type VersionQuestion } from '../../store/versions/version-list.ts'
+import type { RegistryDeps } from '../../deps.ts'
+import { checkKeys, isFiniteKey, isIdKey, isNumberKey, isTimeKey } from '../page-keys.ts'
+import { presentVersion } from './present-version.ts'
+import { requireModel } from '../../changes/checks.ts'
+
+export async function listVersions({ database }: RegistryDeps, request: ListVersionsRequest, context: HandlerContext) {
+  const key = request.model && parseModelRef(request.model, 'model')
+  const filter = parseFilter(parseText(request.filter, 'filter', MAX_FILTER_BYTES))
+  const order = parseVersionOrder(request.orderBy, key !== undefined)
+  const em = forkFor(database, context.signal)
+  const within = await findWithin(em, context, key)
+  const bound = 'modelId' in within ? within.modelId : ''
+  const query = ['ListVersions', bound, request.filter, ...Object.values(order).map(String)]
+  const page = parseVersionPage(request, query, order)
+  const found = await selectVersions(em, { within, filter, order, page }, context.signal)
+  const { rows, nextPageToken } = cutPage(found.rows, found.page, (row) => [row.sort_key, row.id])
+  return { versions: rows.map(presentVersion), nextPageToken }
+}
+
+async function findWithin(
+  em: EntityManager,
+  context: HandlerContext,
+  key: ModelKey | undefined,
+): Promise<VersionQuestion['within']> {
+  if (!key) return { namespaces: accessOf(context).namespaces() }
+  const model = await requireModel(em, context, key)
+  return { modelId: model.id }
+}
+
+const SORT_KEYS = {
+  number: { type: 'number', check: isNumberKey },
+  create_time: { type: 'string', check: isTimeKey },
+  metric: { type: 'number', check: isFiniteKey },
+} as const
+
+function parseVersionPage(request: ListVersionsRequest, query: string[], { by }: VersionOrder) {
+  const { type, check } = SORT_KEYS[by]
+  return checkKeys(parsePage(request, query, [type, 'string']), [check, isIdKey])
+}
