@@ -157,7 +157,9 @@ test('who of the voters counts is told where not all of them do', async () => {
   await people.ok('zoe', ...yes)
   expect(await people.ok('ci', 'promotion', 'show', id)).not.toContain('COUNTS')
   expect((await people.run('zoe', ...yes)).err).toMatch(
-    new RegExp(`already approved this promotion\n  See which approvals are missing with: modelkeep promotion show ${id}\n`),
+    new RegExp(
+      `already approved this promotion\n  See which approvals are missing with: modelkeep promotion show ${id}\n`,
+    ),
   )
   await server.ok('role', 'revoke', 'eve')
   const shown = await people.ok('ci', 'promotion', 'show', id)

@@ -92,7 +92,9 @@ test('checkpoints carry the cosignatures of all witnesses wherever they are serv
     expect([checkpoint.quorum, checkPolicy(checkpoint.note, cosigning.policy).isQuorum]).toEqual([Quorum.MET, true])
   }
   const { checkpoint } = await audit.proofs.getCheckpoint({})
-  const plain = await fetch(`${audit.address}/checkpoint`, { headers: { authorization: `ValueOwner ${PLATFORM_TOKEN}` } })
+  const plain = await fetch(`${audit.address}/checkpoint`, {
+    headers: { authorization: `ValueOwner ${PLATFORM_TOKEN}` },
+  })
   expect(await plain.text()).toBe(checkpoint!.note)
   expect((await audit.proofs.getProofBundle({ entry: { case: 'index', value: 2n } })).proof).toContain(checkpoint!.note)
   for await (const { checkpoint: exported } of audit.proofs.exportEntries({})) {
