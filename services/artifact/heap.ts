@@ -1,7 +1,7 @@
 // When V8 collects garbage while bytes pass through.
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { collectLessOften } from '#lib/process/heap.ts'
+import { countBuffersInHeapLimit } from '#lib/process/heap.ts'
 
 const MIB = 1024 * 1024
 /** Of buffers, beyond those that are accounted for: windows of connections, messages on their way, and garbage. */
@@ -19,7 +19,7 @@ let collect: Collect = () => {}
 
 /** What is collected less often is far too large where much is held: what goes beyond is collected by `countPassed`. */
 export function boundGarbage(): void {
-  collectLessOften()
+  countBuffersInHeapLimit()
   setFlagsFromString('--expose-gc')
   collect = runInNewContext('gc') as Collect
 }

@@ -1,6 +1,6 @@
 import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
-import { sisterClient } from '#lib/server/peers.ts'
+import { peerClient } from '#lib/server/peers.ts'
 import type { Environment } from '#lib/process/env.ts'
 import { createLogger } from '#lib/process/log.ts'
 import { runUntilSignal } from '#lib/server/service.ts'
@@ -26,8 +26,8 @@ export async function runArtifact(environment: Environment): Promise<void> {
     logger,
     draining: draining.signal,
     trustedServices: settings.trustedServices,
-    identity: sisterClient(IdentityService, { name: 'metadata', address: settings.metadataAddress, token }),
-    ingest: sisterClient(IngestService, { name: 'audit', address: settings.auditAddress, token }),
+    identity: peerClient(IdentityService, { name: 'metadata', address: settings.metadataAddress, token }),
+    ingest: peerClient(IngestService, { name: 'audit', address: settings.auditAddress, token }),
     limits: settings.limits,
     lanes: settings.lanes,
     downloads: settings.downloads,

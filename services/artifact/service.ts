@@ -7,9 +7,9 @@ import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import type { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import type { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
-import { askMetadata, createAuthenticate, type TrustedServices } from '#lib/access/authenticate.ts'
+import { createTokenLookup, createAuthenticate, type TrustedServices } from '#lib/access/authenticate.ts'
 import type { Logger } from '#lib/process/log.ts'
-import { Refusals } from '#lib/server/refusals.ts'
+import { RefusalThrottle } from '#lib/server/refusals.ts'
 import { startRelay } from '#lib/events/relay.ts'
 import type { Service } from '#lib/server/service.ts'
 import type { Database } from '#lib/store/database.ts'
@@ -86,7 +86,7 @@ export function artifactService(deps: ArtifactDeps): Service {
   const janitor = startJanitor({ database, bytes, logger, everyMs })
   const collector = startCollector({ database, bytes, logger, terms, everyMs })
   const scrubber = startScrubber({ database, bytes, logger, terms, everyMs })
-  const refusals = new Refusals((refusal) => recordRefusal(database, refusal), logger)
+  const refusals = new RefusalThrottle((refusal) => recordRefusal(database, refusal), logger)
   const closing = new AbortController()
   const streams = new StreamLimit(limits.maxStreams ?? USUAL_MAX_STREAMS)
   const backend: Backend = {
@@ -111,8 +111,8 @@ export function artifactService(deps: ArtifactDeps): Service {
   return {
     services: [BlobService, UploadService, DirectService, ManifestService, ByteStream, MaintenanceService],
     routes: artifactRoutes(backend),
-    authenticate: createAuthenticate(deps.trustedServices, askMetadata(deps.identity)),
-    recordRefusal: (refusal) => refusals.tell(refusal),
+    authenticate: createAuthenticate(deps.trustedServices, createTokenLookup(deps.identity)),
+    recordRefusal: (refusal) => refusals.report(refusal),
     fastMethods: BYTE_METHODS,
     check: async (_service, late) => {
       await requireStore(deps, late)

@@ -1,5 +1,5 @@
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
-import { sisterClient } from '#lib/server/peers.ts'
+import { peerClient } from '#lib/server/peers.ts'
 import type { Environment } from '#lib/process/env.ts'
 import { createLogger, type Logger } from '#lib/process/log.ts'
 import { runUntilSignal } from '#lib/server/service.ts'
@@ -16,7 +16,7 @@ export async function runAudit(environment: Environment): Promise<void> {
     logger,
     draining: draining.signal,
     trustedServices: settings.trustedServices,
-    identity: sisterClient(IdentityService, {
+    identity: peerClient(IdentityService, {
       name: 'metadata',
       address: settings.metadataAddress,
       token: settings.serviceToken,

@@ -4,9 +4,9 @@ import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import { PrivacyService } from '#gen/modelkeep/audit/v1/privacy_service_pb.ts'
 import { ProofService } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
 import type { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
-import { askMetadata, createAuthenticate, type TrustedServices } from '#lib/access/authenticate.ts'
+import { createTokenLookup, createAuthenticate, type TrustedServices } from '#lib/access/authenticate.ts'
 import type { Logger } from '#lib/process/log.ts'
-import { Refusals } from '#lib/server/refusals.ts'
+import { RefusalThrottle } from '#lib/server/refusals.ts'
 import type { Service } from '#lib/server/service.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
 import type { Cosigning } from './jobs/cosigning.ts'
@@ -53,7 +53,7 @@ export function auditService(deps: AuditDeps): Service {
   const { privateDetails = [], retention = FOR_EVER } = deps
   const tree = new KnownTree(database)
   const log: LogDeps = { database, tree, draining, tail: createTail(readSize), logger, privateDetails, retention }
-  const refusals = new Refusals((refusal) => recordRefusal(log, refusal), logger)
+  const refusals = new RefusalThrottle((refusal) => recordRefusal(log, refusal), logger)
   const expiry = startRetention(log, retention, deps.expireEveryMs)
   const publisher = signer && startPublisher({ database, signer, cosigning, logger })
   const copier = worm && startCopier(database, worm, logger)
@@ -66,8 +66,8 @@ export function auditService(deps: AuditDeps): Service {
     },
     fastMethods: FAST_METHODS,
     plain: (path, admit) => answerTiles(log, path, admit),
-    authenticate: createAuthenticate(trustedServices, askMetadata(identity)),
-    recordRefusal: (refusal) => refusals.tell(refusal),
+    authenticate: createAuthenticate(trustedServices, createTokenLookup(identity)),
+    recordRefusal: (refusal) => refusals.report(refusal),
     async check(service, late) {
       if (service === ProofService.typeName && publisher?.isSigning() === false) return false
       return (await readLogSize(forkFor(database, late))) >= 0

@@ -1,6 +1,6 @@
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
-import { sisterClient } from '#lib/server/peers.ts'
+import { peerClient } from '#lib/server/peers.ts'
 import type { Environment } from '#lib/process/env.ts'
 import { createLogger } from '#lib/process/log.ts'
 import { runUntilSignal } from '#lib/server/service.ts'
@@ -18,8 +18,8 @@ export async function runMetadata(environment: Environment): Promise<void> {
     logger,
     draining: draining.signal,
     trustedServices: settings.trustedServices,
-    manifests: sisterClient(ManifestService, { name: 'artifact', address: settings.artifactAddress, token }),
-    ingest: sisterClient(IngestService, { name: 'audit', address: settings.auditAddress, token }),
+    manifests: peerClient(ManifestService, { name: 'artifact', address: settings.artifactAddress, token }),
+    ingest: peerClient(IngestService, { name: 'audit', address: settings.auditAddress, token }),
     failClosedSeconds: settings.failClosedSeconds,
   })
   await runUntilSignal(service, { ...settings, name: 'metadata', logger, draining })

@@ -11,12 +11,12 @@ import { PromotionService } from '#gen/modelkeep/metadata/v1/promotion_service_p
 import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
 import { createAuthenticate, type TrustedServices } from '#lib/access/authenticate.ts'
 import type { Logger } from '#lib/process/log.ts'
-import { Refusals } from '#lib/server/refusals.ts'
+import { RefusalThrottle } from '#lib/server/refusals.ts'
 import { startRelay } from '#lib/events/relay.ts'
 import type { Service } from '#lib/server/service.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
 import { outboxReader, recordRefusal } from '#lib/store/outbox.ts'
-import { forgetOldRequests } from '#lib/store/requests.ts'
+import { deleteExpiredRequests } from '#lib/store/requests.ts'
 import { repeat } from '#lib/process/background.ts'
 import { startExpiry } from './jobs/expiry.ts'
 import { startReleases } from './jobs/releases.ts'
@@ -57,18 +57,18 @@ export function metadataService(deps: MetadataDeps): Service {
   const forgetting = repeat(
     'forgetting of old requests',
     FORGET_EVERY_MS,
-    () => forgetOldRequests(forkFor(database)),
+    () => deleteExpiredRequests(forkFor(database)),
     logger,
   )
-  const refusals = new Refusals(async (refusal) => {
+  const refusals = new RefusalThrottle(async (refusal) => {
     await recordRefusal(database, refusal)
     relay.wake()
   }, logger)
-  const tellDead = deadTokenTeller((refusal) => refusals.tell(refusal), logger)
+  const tellDead = deadTokenTeller((refusal) => refusals.report(refusal), logger)
   return {
     ...registryServices({ database, manifests, relay, releases }, { database, relay, tellDead }),
     authenticate: createAuthenticate(deps.trustedServices, lookUpToken(database, tellDead)),
-    recordRefusal: (refusal) => refusals.tell(refusal),
+    recordRefusal: (refusal) => refusals.report(refusal),
     async check(_service, late) {
       await forkFor(database, late).execute('select 1')
       return true

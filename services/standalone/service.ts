@@ -5,7 +5,7 @@ import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.
 import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { hashToken, SERVICE_TOKEN_PREFIX } from '#lib/access/authenticate.ts'
-import { sisterClient } from '#lib/server/peers.ts'
+import { peerClient } from '#lib/server/peers.ts'
 import { createLogger } from '#lib/process/log.ts'
 import { serve } from '#lib/server/serve.ts'
 import type { Service } from '#lib/server/service.ts'
@@ -57,20 +57,20 @@ export async function openStandalone(deps: StandaloneDeps): Promise<Service> {
   const metadata = metadataService({
     ...common('metadata'),
     database: openMetadata({ url }),
-    manifests: sisterClient(ManifestService, sister('metadata', 'artifact')),
-    ingest: sisterClient(IngestService, sister('metadata', 'audit')),
+    manifests: peerClient(ManifestService, sister('metadata', 'artifact')),
+    ingest: peerClient(IngestService, sister('metadata', 'audit')),
   })
   const artifact = artifactService({
     ...stores,
-    identity: sisterClient(IdentityService, sister('artifact', 'metadata')),
-    ingest: sisterClient(IngestService, sister('artifact', 'audit')),
+    identity: peerClient(IdentityService, sister('artifact', 'metadata')),
+    ingest: peerClient(IngestService, sister('artifact', 'audit')),
     limits,
     downloads: deps.downloads,
   })
   const audit = auditService({
     ...common('audit'),
     database: openAudit({ url }),
-    identity: sisterClient(IdentityService, sister('audit', 'metadata')),
+    identity: peerClient(IdentityService, sister('audit', 'metadata')),
     signer: deps.signer,
     retention: deps.retention,
   })

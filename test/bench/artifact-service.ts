@@ -2,7 +2,7 @@
 // adapter. Settings as the service's own; prints its port.
 import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
-import { sisterClient } from '#lib/server/peers.ts'
+import { peerClient } from '#lib/server/peers.ts'
 import { processEnvironment } from '#lib/process/env.ts'
 import { createLogger } from '#lib/process/log.ts'
 import { serve } from '#lib/server/serve.ts'
@@ -24,8 +24,8 @@ const service = artifactService({
   ...stores,
   draining,
   trustedServices: settings.trustedServices,
-  identity: sisterClient(IdentityService, { name: 'metadata', ...sister }),
-  ingest: sisterClient(IngestService, { name: 'audit', ...sister }),
+  identity: peerClient(IdentityService, { name: 'metadata', ...sister }),
+  ingest: peerClient(IngestService, { name: 'audit', ...sister }),
   limits: settings.limits,
   lanes: settings.lanes,
 })

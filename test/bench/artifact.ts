@@ -5,7 +5,7 @@
 import { randomFillSync } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { collectLessOften } from '#lib/process/heap.ts'
+import { countBuffersInHeapLimit } from '#lib/process/heap.ts'
 import { connectClient, directClient, grpcJsClient, MIB, renew, type BlobClient } from './artifact-clients.ts'
 import { directLaneClient, type DirectLaneClient } from './artifact-direct.ts'
 import { measureCrash, measureEarlyExit, measureLatency, measureMemory, measureSmall } from './artifact-scenes.ts'
@@ -92,7 +92,7 @@ async function compareLanes(world: World): Promise<void> {
 }
 
 function watch(world: World, { pid, isOurs = false }: Path, work: () => Promise<void>): Promise<Usage> {
-  collectLessOften(isOurs)
+  countBuffersInHeapLimit(isOurs)
   return watchUsage({ MinIO: world.minioPid, client: process.pid, ...(pid ? { service: pid } : {}) }, work)
 }
 

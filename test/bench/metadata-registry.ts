@@ -9,7 +9,7 @@ import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
-import { sisterClient } from '#lib/server/peers.ts'
+import { peerClient } from '#lib/server/peers.ts'
 import { createLogger } from '#lib/process/log.ts'
 import { serve } from '#lib/server/serve.ts'
 import { createAdminToken } from '../../services/metadata/admin-token.ts'
@@ -115,8 +115,8 @@ async function startService(url: string, sisterAddress: string) {
     logger,
     draining: draining.signal,
     trustedServices: new Map(),
-    manifests: sisterClient(ManifestService, { name: 'artifact', ...sister }),
-    ingest: sisterClient(IngestService, { name: 'audit', ...sister }),
+    manifests: peerClient(ManifestService, { name: 'artifact', ...sister }),
+    ingest: peerClient(IngestService, { name: 'audit', ...sister }),
   })
   const served = await serve({ ...service, logger, draining: draining.signal }, { host: '127.0.0.1', port: 0 })
   const token = await createAdminToken(database)

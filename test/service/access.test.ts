@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Permission } from '../../gen/modelkeep/common/v1/access_pb.ts'
 import { Role } from '../../gen/modelkeep/metadata/v1/identity_pb.ts'
 import { S3Store } from '../../services/artifact/store/s3/s3-store.ts'
-import { holds, NOBODY } from '../../services/lib/access/caller.ts'
+import { holds, ANONYMOUS } from '../../services/lib/access/caller.ts'
 import { reasonOf } from '../../services/lib/errors/read-error.ts'
 import { makeSigner } from '../support/audit.ts'
 import { METHODS, pathOf, ruleOf } from '../support/every-service.ts'
@@ -179,7 +179,7 @@ test('each RPC declares the permission that is written down here', () => {
 test('each role holds the permissions that are written down here, on its namespace and on no other', () => {
   const names = Object.keys(Permission) as (keyof typeof Permission)[]
   for (const [role, expected] of Object.entries(PERMISSIONS)) {
-    const caller = { ...NOBODY, roles: new Map([['default', Role[role as keyof typeof Role]]]) }
+    const caller = { ...ANONYMOUS, roles: new Map([['default', Role[role as keyof typeof Role]]]) }
     const held = (namespace: string) => names.filter((name) => holds(caller, Permission[name], namespace)).toSorted()
     expect([role, held('default')]).toEqual([role, expected.toSorted()])
     expect([role, held('elsewhere'), held('*')]).toEqual([role, [], []])

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { LogService } from '../../gen/modelkeep/audit/v1/log_service_pb.ts'
 import { ManifestService } from '../../gen/modelkeep/artifact/v1/manifest_service_pb.ts'
-import { sisterClient } from '../../services/lib/server/peers.ts'
+import { peerClient } from '../../services/lib/server/peers.ts'
 import { accessOf } from '../../services/lib/access/caller.ts'
 import { fail, failField, ModelkeepError } from '../../services/lib/errors/errors.ts'
 import { toConnectError } from '../../services/lib/errors/connect-error.ts'
@@ -36,7 +36,7 @@ beforeAll(async () => {
 afterAll(() => served.close(0))
 
 const clientFor = (token = 'mk_admin', port = served.port, timeoutMs = 5_000) =>
-  sisterClient(ManifestService, { name: 'artifact', address: `http://127.0.0.1:${port}`, token, timeoutMs })
+  peerClient(ManifestService, { name: 'artifact', address: `http://127.0.0.1:${port}`, token, timeoutMs })
 
 async function errorOf(call: Promise<unknown>): Promise<unknown> {
   return call.then(
@@ -115,7 +115,7 @@ test('a caller who leaves is told nothing of the sister', async () => {
 })
 
 test('a stream that breaks in the middle is translated too', async () => {
-  const client = sisterClient(LogService, {
+  const client = peerClient(LogService, {
     name: 'audit',
     address: `http://127.0.0.1:${served.port}`,
     token: 'mk_admin',

@@ -95,6 +95,6 @@ test('when it cannot be recorded, the caller gets the same error', async () => {
   thrown = new ModelkeepError('NAMESPACE_EXISTS', 'there is one', { namespace: 'room' })
   const refused = refusalOf(grpcClient(NamespaceService, other.port, 'mk_admin').createNamespace({ name: 'room' }))
   expect(await refused).toMatchObject({ code: 'AlreadyExists', reason: 'NAMESPACE_EXISTS' })
-  expect(serving.logs.join('')).toContain('a refusal could not be recorded')
+  expect(serving.logs.join('')).toContain('refusal not recorded')
   await other.close(0)
 })

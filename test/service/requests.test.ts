@@ -10,7 +10,7 @@ import {
 } from '../../gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { Access, accessKey } from '../../services/lib/access/caller.ts'
 import { inTransaction } from '../../services/lib/store/database.ts'
-import { answerOnce, findAnswer, forgetOldRequests } from '../../services/lib/store/requests.ts'
+import { answerOnce, findAnswer, deleteExpiredRequests } from '../../services/lib/store/requests.ts'
 import { openOwnedStore, openStore } from '../../services/metadata/store/orm.ts'
 import { createDatabase, runSql } from '../support/database.ts'
 
@@ -153,7 +153,7 @@ test('answers are kept for two days', async () => {
       ])
   await age(old, 49)
   await age(young, 47)
-  await forgetOldRequests(database.em.fork())
+  await deleteExpiredRequests(database.em.fork())
   expect(await ask({ requestId: young })).toBe(answers[1])
   expect(await ask({ requestId: old })).not.toBe(answers[0])
   await owner.close(true)

@@ -210,6 +210,6 @@ test.each([
   serving.logs.length = 0
   const refused = await refusalOf(grpcClient(IdentityService, served.port, token).listTokens({}))
   const lines = serving.logs.map((line) => JSON.parse(line) as Record<string, unknown>)
-  expect(lines).toMatchObject([{ level: 'info', message: 'refused', code, reason, detail: refused.message }])
+  expect(lines).toMatchObject([{ level: 'info', message: 'call refused', code, reason, detail: refused.message }])
   expect(serving.logs.join('')).not.toContain('stack')
 })

@@ -7,7 +7,7 @@ import type { Client } from '@connectrpc/connect'
 import { ManifestService } from '../../gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { IngestService } from '../../gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { IdentityService } from '../../gen/modelkeep/metadata/v1/identity_service_pb.ts'
-import { sisterClient } from '../../services/lib/server/peers.ts'
+import { peerClient } from '../../services/lib/server/peers.ts'
 import { serve } from '../../services/lib/server/serve.ts'
 import type { Service } from '../../services/lib/server/service.ts'
 import { readArtifactLimits } from '../../services/artifact/config.ts'
@@ -49,7 +49,7 @@ export async function startAllServices({ bytes, signer }: AllServicesOptions = {
   const port = await freePort()
   const address = `http://127.0.0.1:${port}`
   const sister = <S extends DescService>(service: S, name: string, caller: string) =>
-    sisterClient(service, { name, address, token: `mks_${caller}` })
+    peerClient(service, { name, address, token: `mks_${caller}` })
   const serving = stubServing([], (router) => services.forEach(({ routes }) => routes(router)))
   const common = { logger: serving.logger, draining: serving.draining, trustedServices: new Map<string, string>() }
   const metadata = openMetadata({ url })

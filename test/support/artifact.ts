@@ -10,7 +10,7 @@ import { pino, stdSerializers } from 'pino'
 import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
-import { sisterClient } from '#lib/server/peers.ts'
+import { peerClient } from '#lib/server/peers.ts'
 import { createLogger } from '#lib/process/log.ts'
 import { serve } from '#lib/server/serve.ts'
 import type { DownloadPolicy } from '../../services/artifact/domain/download-policy.ts'
@@ -165,8 +165,8 @@ async function startReplica(
     ...stores,
     draining: draining.signal,
     trustedServices: new Map([[createHash('sha256').update(METADATA_TOKEN).digest('hex'), 'metadata']]),
-    identity: sisterClient(IdentityService, { ...sister, name: 'metadata', address: metadataAddress }),
-    ingest: sisterClient(IngestService, { ...sister, name: 'audit', address: metadataAddress }),
+    identity: peerClient(IdentityService, { ...sister, name: 'metadata', address: metadataAddress }),
+    ingest: peerClient(IngestService, { ...sister, name: 'audit', address: metadataAddress }),
     limits: { ...LIMITS, ...limits },
     lanes,
     downloads,

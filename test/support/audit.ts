@@ -12,7 +12,7 @@ import { ProofService } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
 import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { hashToken } from '#lib/access/authenticate.ts'
-import { sisterClient } from '#lib/server/peers.ts'
+import { peerClient } from '#lib/server/peers.ts'
 import { createLogger } from '#lib/process/log.ts'
 import { serve } from '#lib/server/serve.ts'
 import type { Cosigning } from '../../services/audit/jobs/cosigning.ts'
@@ -61,7 +61,7 @@ export async function startAudit(
   { signer, cosigning, worm, framing, logs, privateDetails, retention, expireEveryMs, checkWithinMs }: AuditInit = {},
 ): Promise<RunningAudit> {
   const sister = await startIdentitySister({ [PLATFORM_TOKEN]: { principal: 'root', roles: { '*': Role.READER } } })
-  const identity = sisterClient(IdentityService, { name: 'metadata', address: sister.address, token: 'mks_audit' })
+  const identity = peerClient(IdentityService, { name: 'metadata', address: sister.address, token: 'mks_audit' })
   const logger = logs
     ? createLogger('audit', 'info', { write: (line: string) => void logs.push(line) })
     : createLogger('audit', 'silent')

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import type { Event } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
-import { sisterClient } from '#lib/server/peers.ts'
+import { peerClient } from '#lib/server/peers.ts'
 import { ModelkeepError } from '#lib/errors/errors.ts'
 import { toConnectError } from '#lib/errors/connect-error.ts'
 
@@ -93,5 +93,5 @@ function refusal(reason: 'DEPENDENCY_UNAVAILABLE' | 'MANIFEST_NOT_FOUND', metada
 }
 
 const TOKEN = `mks_${'s'.repeat(43)}`
-const manifestClient = (address: string) => sisterClient(ManifestService, { name: 'artifact', address, token: TOKEN })
-const ingestClient = (address: string) => sisterClient(IngestService, { name: 'audit', address, token: TOKEN })
+const manifestClient = (address: string) => peerClient(ManifestService, { name: 'artifact', address, token: TOKEN })
+const ingestClient = (address: string) => peerClient(IngestService, { name: 'audit', address, token: TOKEN })

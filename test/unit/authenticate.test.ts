@@ -7,7 +7,7 @@ import {
   type IdentityService,
 } from '../../gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { Role } from '../../gen/modelkeep/metadata/v1/identity_pb.ts'
-import { askMetadata, createAuthenticate, hashToken } from '../../services/lib/access/authenticate.ts'
+import { createTokenLookup, createAuthenticate, hashToken } from '../../services/lib/access/authenticate.ts'
 import { fail, ModelkeepError } from '../../services/lib/errors/errors.ts'
 
 beforeEach(() => void vi.useFakeTimers())
@@ -35,7 +35,7 @@ function metadataService(known: Record<string, number>) {
       })
     },
   } as unknown as Client<typeof IdentityService>
-  return { state, lookUp: askMetadata(identity) }
+  return { state, lookUp: createTokenLookup(identity) }
 }
 
 const HOUR = 3_600_000

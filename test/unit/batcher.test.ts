@@ -1,81 +1,81 @@
 import { describe, expect, test } from 'vitest'
 import { Batcher } from '../../services/lib/process/batcher.ts'
 
-/** A batcher whose goes end one by one, when they are let. */
-function gated(isOfOne = (_error: unknown) => true) {
-  const goes: { jobs: string[]; end: (error?: Error) => void }[] = []
+/** A batcher whose batches end one by one, when the test ends them. */
+function controlled(isJobError = (_error: unknown) => true) {
+  const batches: { jobs: string[]; end: (error?: Error) => void }[] = []
   const work = (jobs: string[]) =>
     new Promise<string[]>((resolve, reject) => {
-      goes.push({ jobs, end: (error) => (error ? reject(error) : resolve(jobs.map((job) => `${job} done`))) })
+      batches.push({ jobs, end: (error) => (error ? reject(error) : resolve(jobs.map((job) => `${job} done`))) })
     })
-  return { batcher: new Batcher({ work, most: 3, isOfOne }), goes }
+  return { batcher: new Batcher({ work, maxJobs: 3, isJobError }), batches }
 }
 
 describe('a batcher', () => {
-  test('does at once what comes alone, and together what comes meanwhile, in order and bounded', async () => {
-    const { batcher, goes } = gated()
+  test('runs a lone job at once, and batches those that arrive meanwhile, in order and up to the maximum', async () => {
+    const { batcher, batches } = controlled()
     const results = ['a', 'b', 'c', 'd', 'e'].map((job) => batcher.do(job))
-    expect(goes.map(({ jobs }) => jobs)).toEqual([['a']])
-    goes[0]!.end()
+    expect(batches.map(({ jobs }) => jobs)).toEqual([['a']])
+    batches[0]!.end()
     expect(await results[0]).toBe('a done')
-    await expect.poll(() => goes.length).toBe(2)
-    expect(goes[1]!.jobs).toEqual(['b', 'c', 'd'])
-    goes[1]!.end()
-    await expect.poll(() => goes.length).toBe(3)
-    goes[2]!.end()
+    await expect.poll(() => batches.length).toBe(2)
+    expect(batches[1]!.jobs).toEqual(['b', 'c', 'd'])
+    batches[1]!.end()
+    await expect.poll(() => batches.length).toBe(3)
+    batches[2]!.end()
     expect(await Promise.all(results)).toEqual(['a done', 'b done', 'c done', 'd done', 'e done'])
     const later = batcher.do('f')
-    await expect.poll(() => goes.length).toBe(4)
-    goes[3]!.end()
+    await expect.poll(() => batches.length).toBe(4)
+    batches[3]!.end()
     expect(await later).toBe('f done')
   })
 
-  test('tries each alone where one may have spoiled it for all', async () => {
-    const { batcher, goes } = gated()
+  test('retries each job alone when one may have failed the batch', async () => {
+    const { batcher, batches } = controlled()
     const results = ['a', 'b', 'c'].map((job) => batcher.do(job))
-    goes[0]!.end()
-    await expect.poll(() => goes.length).toBe(2)
-    goes[1]!.end(new Error('one of these'))
-    await expect.poll(() => goes.length).toBe(3)
-    expect(goes[2]!.jobs).toEqual(['b'])
+    batches[0]!.end()
+    await expect.poll(() => batches.length).toBe(2)
+    batches[1]!.end(new Error('one of these'))
+    await expect.poll(() => batches.length).toBe(3)
+    expect(batches[2]!.jobs).toEqual(['b'])
     const refused = expect(results[1]).rejects.toThrow('this one')
-    goes[2]!.end(new Error('this one'))
-    await expect.poll(() => goes.length).toBe(4)
-    goes[3]!.end()
+    batches[2]!.end(new Error('this one'))
+    await expect.poll(() => batches.length).toBe(4)
+    batches[3]!.end()
     await refused
     expect(await results[2]).toBe('c done')
   })
 
-  test('does nothing twice where it is not known what was done', async () => {
-    const { batcher, goes } = gated(() => false)
+  test('retries nothing when the batch itself failed', async () => {
+    const { batcher, batches } = controlled(() => false)
     const results = ['a', 'b', 'c'].map((job) => batcher.do(job))
     const refused = [1, 2].map((index) => expect(results[index]).rejects.toThrow('lost'))
-    goes[0]!.end()
-    await expect.poll(() => goes.length).toBe(2)
-    goes[1]!.end(new Error('lost'))
+    batches[0]!.end()
+    await expect.poll(() => batches.length).toBe(2)
+    batches[1]!.end(new Error('lost'))
     await Promise.all(refused)
-    expect(goes).toHaveLength(2)
+    expect(batches).toHaveLength(2)
   })
 
-  test('waits for enough, which may become less, but not for long', async () => {
-    let enough = 2
-    const goes: string[][] = []
+  test('waits for the minimum number of jobs, which may fall, but not longer than gatherMs', async () => {
+    let minimum = 2
+    const batches: string[][] = []
     const work = async (jobs: string[]) => {
-      goes.push(jobs)
+      batches.push(jobs)
       return jobs
     }
-    const options = { work, most: 3, isOfOne: () => false, enough: () => enough }
-    const patient = new Batcher({ ...options, gatherMs: 100_000 })
-    const results = [patient.do('a')]
-    expect(goes).toEqual([])
-    results.push(patient.do('b'))
+    const options = { work, maxJobs: 3, isJobError: () => false, minJobs: () => minimum }
+    const batcher = new Batcher({ ...options, gatherMs: 100_000 })
+    const results = [batcher.do('a')]
+    expect(batches).toEqual([])
+    results.push(batcher.do('b'))
     expect(await Promise.all(results)).toEqual(['a', 'b'])
-    const later = patient.do('c')
-    enough = 1
-    patient.look()
+    const later = batcher.do('c')
+    minimum = 1
+    batcher.recheck()
     await later
-    enough = 2
+    minimum = 2
     await new Batcher({ ...options, gatherMs: 1 }).do('d')
-    expect(goes).toEqual([['a', 'b'], ['c'], ['d']])
+    expect(batches).toEqual([['a', 'b'], ['c'], ['d']])
   })
 })

@@ -55,8 +55,8 @@ test('a call that its caller has ended is no fault of the service', () => {
   logRefusal(logger, { method: 'm' }, broken, AbortSignal.abort(canceled))
   logRefusal(logger, { method: 'm' }, broken, new AbortController().signal)
   expect(lines).toEqual([
-    ['info', { method: 'm', code: 'Canceled' }, 'ended by the caller'],
-    ['error', { method: 'm', code: 'Internal', error: broken }, 'refused'],
+    ['info', { method: 'm', code: 'Canceled' }, 'call canceled by the caller'],
+    ['error', { method: 'm', code: 'Internal', error: broken }, 'call refused'],
   ])
 })
 

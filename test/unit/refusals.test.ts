@@ -1,14 +1,26 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { NOBODY } from '#lib/access/caller.ts'
-import { refusalEvent, Refusals, type Refusal } from '#lib/server/refusals.ts'
+import { ANONYMOUS } from '#lib/access/caller.ts'
+import { refusalEvent, RefusalThrottle, type Refusal } from '#lib/server/refusals.ts'
 
-beforeEach(() => void vi.useFakeTimers())
-afterEach(() => void vi.useRealTimers())
+/** The monotonic clock, in milliseconds: tests move it on. */
+let now: number
+beforeEach(() => {
+  now = 1_000
+  vi.spyOn(performance, 'now').mockImplementation(() => now)
+})
+afterEach(() => void vi.restoreAllMocks())
+
+async function advance(ms: number): Promise<void> {
+  now += ms
+  // The cache reads the clock once a millisecond.
+  await sleep(2)
+}
 
 const refusal = (change: Partial<Refusal> = {}): Refusal => ({
   type: 'attempt.failed.v1',
-  caller: { ...NOBODY, principal: 'alice', method: 'token' },
+  caller: { ...ANONYMOUS, principal: 'alice', method: 'token' },
   method: 'ModelService/CreateModel',
   namespace: 'default',
   requestId: 'r',
@@ -18,97 +30,98 @@ const refusal = (change: Partial<Refusal> = {}): Refusal => ({
 })
 
 function start() {
-  const told: [string, number][] = []
-  let broken = false
+  const recorded: [string, number][] = []
+  let isBroken = false
   const record = async ({ requestId, repeats }: Refusal) => {
-    if (broken) throw new Error('no database')
-    told.push([requestId, repeats!])
+    if (isBroken) throw new Error('no database')
+    recorded.push([requestId, repeats!])
   }
-  const refusals = new Refusals(record, pino({ enabled: false }))
-  const tell = (requestId: string, change: Partial<Refusal> = {}) => refusals.tell(refusal({ requestId, ...change }))
-  const pass = (ms: number) => {
-    vi.advanceTimersByTime(ms)
-    return refusals.tellDue()
+  const refusals = new RefusalThrottle(record, pino({ enabled: false }))
+  const report = (requestId: string, change: Partial<Refusal> = {}) =>
+    refusals.report(refusal({ requestId, ...change }))
+  const pass = async (ms: number) => {
+    await advance(ms)
+    return refusals.flushDue()
   }
-  return { told, tell, pass, refusals, breakDown: (now: boolean) => void (broken = now) }
+  return { recorded, report, pass, refusals, setBroken: (value: boolean) => void (isBroken = value) }
 }
 
-test('tells once in a minute what is the same, and then the last of it, with the number of the others', async () => {
-  const { told, tell, pass, refusals } = start()
-  for (let call = 1; call <= 5; call += 1) await tell(`r${call}`, { namespace: `room-${call}` })
-  expect(told).toEqual([['r1', 0]])
+test('records the same refusal once a minute, then its last repeat with the count of the others', async () => {
+  const { recorded, report, pass, refusals } = start()
+  for (let call = 1; call <= 5; call += 1) await report(`r${call}`, { namespace: `room-${call}` })
+  expect(recorded).toEqual([['r1', 0]])
   await pass(59_000)
-  expect(told).toEqual([['r1', 0]])
+  expect(recorded).toEqual([['r1', 0]])
   await pass(10_000)
-  expect(told.slice(1)).toEqual([['r5', 3]])
-  await tell('r6')
+  expect(recorded.slice(1)).toEqual([['r5', 3]])
+  await report('r6')
   await pass(70_000)
-  expect(told.slice(2)).toEqual([['r6', 0]])
+  expect(recorded.slice(2)).toEqual([['r6', 0]])
   await pass(300_000)
-  expect(told).toHaveLength(3)
+  expect(recorded).toHaveLength(3)
   await refusals.close()
 })
 
-test('gives the number of the untold to the next, where one comes first', async () => {
-  const { told, tell, refusals } = start()
-  await tell('r1')
-  for (const id of ['r2', 'r3']) await tell(id)
-  vi.advanceTimersByTime(61_000)
-  await tell('r4')
-  expect(told).toEqual([
+test('adds the count of suppressed refusals to the next one if that comes first', async () => {
+  const { recorded, report, refusals } = start()
+  await report('r1')
+  for (const id of ['r2', 'r3']) await report(id)
+  await advance(61_000)
+  await report('r4')
+  expect(recorded).toEqual([
     ['r1', 0],
     ['r4', 2],
   ])
   await refusals.close()
 })
 
-test('takes another caller, RPC or reason for something else', async () => {
-  const { told, tell, refusals } = start()
-  const bob = { ...NOBODY, principal: 'bob', method: 'token' as const }
-  await tell('r1')
-  await tell('r2', { caller: bob })
-  await tell('r3', { method: 'ModelService/DeleteModel' })
-  await tell('r4', { reason: 'MODEL_ARCHIVED' })
-  expect(told.map(([id]) => id)).toEqual(['r1', 'r2', 'r3', 'r4'])
+test('records refusals with another caller, RPC or reason apart', async () => {
+  const { recorded, report, refusals } = start()
+  const bob = { ...ANONYMOUS, principal: 'bob', method: 'token' as const }
+  await report('r1')
+  await report('r2', { caller: bob })
+  await report('r3', { method: 'ModelService/DeleteModel' })
+  await report('r4', { reason: 'MODEL_ARCHIVED' })
+  expect(recorded.map(([id]) => id)).toEqual(['r1', 'r2', 'r3', 'r4'])
   await refusals.close()
-  expect(told).toHaveLength(4)
+  expect(recorded).toHaveLength(4)
 })
 
-test('tells what is untold when it ends', async () => {
-  const { told, tell, refusals } = start()
-  for (const id of ['r1', 'r2', 'r3']) await tell(id)
+test('records suppressed refusals when it closes', async () => {
+  const { recorded, report, refusals } = start()
+  for (const id of ['r1', 'r2', 'r3']) await report(id)
   await refusals.close()
-  expect(told).toEqual([
+  expect(recorded).toEqual([
     ['r1', 0],
     ['r3', 1],
   ])
 })
 
-test('says that it could not be kept, and tells it later', async () => {
-  const { told, tell, pass, refusals, breakDown } = start()
-  breakDown(true)
-  await expect(tell('r1')).rejects.toThrow('no database')
-  await tell('r2')
+test('rejects when recording fails, and records the refusal later', async () => {
+  const { recorded, report, pass, refusals, setBroken } = start()
+  setBroken(true)
+  await expect(report('r1')).rejects.toThrow('no database')
+  await report('r2')
   await expect(pass(70_000)).rejects.toThrow('no database')
-  breakDown(false)
-  expect(told).toEqual([])
+  setBroken(false)
+  expect(recorded).toEqual([])
   await pass(70_000)
-  expect(told).toEqual([['r2', 1]])
+  expect(recorded).toEqual([['r2', 1]])
   await refusals.close()
 })
 
-test('remembers 10,000, and tells what it has to forget', async () => {
-  const { told, tell, pass, refusals } = start()
-  await tell('first')
-  for (const id of ['again', 'again too']) await tell(id, { reason: 'another' })
-  for (let call = 0; call < 10_000; call += 1) await tell(`r${call}`, { reason: String(call) })
-  expect(told).toHaveLength(10_002)
+test('remembers 10,000 refusals, and records the repeats of those it evicts', async () => {
+  const { recorded, report, pass, refusals } = start()
+  await report('first')
+  for (const id of ['again', 'again too']) await report(id, { reason: 'another' })
+  for (let call = 0; call < 10_000; call += 1) await report(`r${call}`, { reason: String(call) })
+  expect(recorded).toHaveLength(10_002)
   await pass(5_000)
-  expect(told.at(-1)).toEqual(['again too', 0])
+  expect(recorded.at(-1)).toEqual(['again too', 0])
   await refusals.close()
 })
 
-test('an event has the number of repeats where there were any', () => {
+test('adds the number of repeats to the event if there were any', () => {
   expect(refusalEvent(refusal()).details).toEqual({ reason: 'MODEL_EXISTS' })
   expect(refusalEvent(refusal({ repeats: 7 })).details).toEqual({ reason: 'MODEL_EXISTS', repeats: 7 })
 })

@@ -80,7 +80,7 @@ test('TLS needs a certificate and its key', () => {
   const tls = { TLS_CERT_FILE: vector('localhost.cert.pem'), TLS_KEY_FILE: vector('localhost.key.pem') }
   expect(read({ ...GOOD, ...tls }).tls).toMatchObject({ key: expect.stringContaining('PRIVATE KEY') as string })
   const alone = problemsOf({ ...GOOD, TLS_CERT_FILE: tls.TLS_CERT_FILE })
-  expect(alone).toContain('TLS_CERT_FILE and TLS_KEY_FILE must be given together')
+  expect(alone).toContain('TLS_CERT_FILE and TLS_KEY_FILE must be set together')
   expect(problemsOf({ ...GOOD, ...tls, TLS_KEY_FILE: tls.TLS_CERT_FILE })).toEqual([
     'TLS_CERT_FILE and TLS_KEY_FILE must hold a certificate and its private key, in PEM',
   ])

@@ -31,18 +31,18 @@ export class DirectParts {
     this.#registry = registry
     this.#uploadId = uploadId
     this.#unsigned = this.#unrecorded = count
-    const common = { most: 100, gatherMs: GATHER_MS, isOfOne: () => false }
+    const common = { maxJobs: 100, gatherMs: GATHER_MS, isJobError: () => false }
     this.#signatures = new Batcher({
       ...common,
       work: (parts) => this.#sign(parts),
-      enough: () => (this.#onTheWay === 0 ? 1 : Math.min(TOGETHER, this.#unsigned)),
+      minJobs: () => (this.#onTheWay === 0 ? 1 : Math.min(TOGETHER, this.#unsigned)),
     })
     this.#records = new Batcher({
       ...common,
       work: (parts) => this.#record(parts),
-      enough: () => (registry.signal.aborted ? 1 : Math.min(TOGETHER, this.#unrecorded)),
+      minJobs: () => (registry.signal.aborted ? 1 : Math.min(TOGETHER, this.#unrecorded)),
     })
-    registry.signal.addEventListener('abort', () => this.#records.look(), { once: true })
+    registry.signal.addEventListener('abort', () => this.#records.recheck(), { once: true })
   }
 
   /** `put` sends it, and returns the store's ETag. */
@@ -51,7 +51,7 @@ export class DirectParts {
     if (!request) return 'not needed'
     const etag = await put(request).finally(() => {
       this.#onTheWay -= 1
-      this.#signatures.look()
+      this.#signatures.recheck()
     })
     return this.#records.do({ ...part, etag })
   }

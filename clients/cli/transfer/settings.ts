@@ -1,5 +1,5 @@
 // The options and settings of transfers.
-import { collectLessOften } from '#lib/process/heap.ts'
+import { countBuffersInHeapLimit } from '#lib/process/heap.ts'
 import { failUsage } from '../terminal/cli-error.ts'
 import type { Environment } from '../settings.ts'
 import type { LaneChoice } from './choices.ts'
@@ -16,7 +16,7 @@ export function openLanes(choice: LaneChoice, env: Environment, artifactAddress:
     failUsage(`MODELKEEP_STALL_SECONDS "${text}" is not a number of seconds up to 3600`)
   }
   // Bytes are about to pass.
-  collectLessOften()
+  countBuffersInHeapLimit()
   const { protocol, hostname } = new URL(artifactAddress)
   return new Lanes({ choice, stallMs: seconds * 1000, secure: protocol === 'https:', local: isLocal(hostname) })
 }

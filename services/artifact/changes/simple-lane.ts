@@ -36,10 +36,10 @@ export class SimpleLane {
   constructor(database: Database, streams: StreamLimit) {
     this.#database = database
     this.#steps = new Batcher({
-      most: MOST,
-      isOfOne,
+      maxJobs: MOST,
+      isJobError,
       work: (steps) => turn(database, steps),
-      enough: () => streams.open / 2,
+      minJobs: () => streams.open / 2,
     })
   }
 
@@ -65,7 +65,7 @@ export class SimpleLane {
 }
 
 /** Of a connection that was lost it is not known whether all was done: nothing is done twice. */
-function isOfOne(error: unknown): boolean {
+function isJobError(error: unknown): boolean {
   const reason = asModelkeepError(error)?.reason ?? (error as { reason?: unknown } | undefined)?.reason
   return reason !== 'DEPENDENCY_UNAVAILABLE'
 }

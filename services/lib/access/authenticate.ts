@@ -1,5 +1,6 @@
-// Whom a bearer token stands for: a sister service by its own token, or a principal by an API token.
+// Authentication of bearer tokens: a peer service by its own token, a principal by an API token.
 import type { Client } from '@connectrpc/connect'
+import { LRUCache } from 'lru-cache'
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IdentityService, AuthenticateTokenResponse } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import type { Caller } from './caller.ts'
@@ -7,14 +8,14 @@ import type { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { fail } from '../errors/errors.ts'
 import type { Authenticate } from '../server/gate.ts'
 
-/** Names of sister services by the SHA-256 of their token, in hex. */
+/** Names of peer services by the SHA-256 of their token, in hex. */
 export type TrustedServices = ReadonlyMap<string, string>
 
-/** Who an API token stands for, by its SHA-256. */
+/** Finds the caller that an API token stands for, by its SHA-256. Throws TOKEN_INVALID or TOKEN_EXPIRED. */
 export type LookUpToken = (tokenHash: Buffer, signal: AbortSignal) => Promise<Caller>
 
 export const SERVICE_TOKEN_PREFIX = 'mks_'
-/** A revoked token or role works at most this long in a sister service. */
+/** A revoked token or role is accepted at most this long by a service other than metadata. */
 const CACHED_MS = 5_000
 const CACHED_TOKENS = 10_000
 
@@ -29,25 +30,24 @@ export function createAuthenticate(trusted: TrustedServices, lookUp: LookUpToken
   }
 }
 
-/** Asks the metadata service, and remembers good answers for a few seconds. */
-export function askMetadata(identity: Client<typeof IdentityService>): LookUpToken {
-  const known = new Map<string, { caller: Caller; until: number; expires: number }>()
+/** Looks tokens up in the metadata service, and caches the callers it finds for a few seconds. */
+export function createTokenLookup(identity: Client<typeof IdentityService>): LookUpToken {
+  const known = new LRUCache<string, { caller: Caller; until: number }>({ max: CACHED_TOKENS })
   return async (hash) => {
     const key = hash.toString('base64')
-    const found = known.get(key)
-    if (found && found.until > Date.now() && found.expires > Date.now()) return found.caller
+    const cached = known.get(key)
+    if (cached && cached.until > Date.now()) return cached.caller
     known.delete(key)
-    // Not tied to the asking call: a caller who goes away must not fail the others who wait.
-    const answer = await identity.authenticateToken({ tokenSha256: hash }).catch(asUnauthenticated)
-    const caller = tokenCaller(answer)
-    if (known.size >= CACHED_TOKENS) known.clear()
-    const expires = Number(answer.token!.expireTime!.seconds) * 1000
-    known.set(key, { caller, until: Date.now() + CACHED_MS, expires })
+    // Without the call's signal: a caller that leaves must not fail the others who wait.
+    const found = await identity.authenticateToken({ tokenSha256: hash }).catch(asUnauthenticated)
+    const caller = tokenCaller(found)
+    const expires = Number(found.token!.expireTime!.seconds) * 1000
+    known.set(key, { caller, until: Math.min(Date.now() + CACHED_MS, expires) })
     return caller
   }
 }
 
-/** TOKEN_NOT_FOUND is the sister's word for a token that opens nothing. */
+/** The metadata service reports an unusable token as TOKEN_NOT_FOUND. */
 function asUnauthenticated(error: unknown): never {
   const { reason, metadata } = error as { reason?: string; metadata?: Record<string, string> }
   if (reason !== 'TOKEN_NOT_FOUND') throw error

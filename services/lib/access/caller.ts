@@ -1,4 +1,4 @@
-// Who calls, and what the caller may do.
+// The caller of an RPC, and what it may do.
 import { create } from '@bufbuild/protobuf'
 import { createContextKey, type HandlerContext } from '@connectrpc/connect'
 import { ActorSchema, type Actor } from '#gen/modelkeep/audit/v1/event_pb.ts'
@@ -8,22 +8,22 @@ import { fail } from '../errors/errors.ts'
 import { wordOf } from '../values/words.ts'
 
 export const DEFAULT_NAMESPACE = 'default'
-/** Stands for all namespaces in a role. */
+/** The namespace of a role that applies to all namespaces. */
 export const ALL_NAMESPACES = '*'
 
 export interface Caller {
-  /** For example `alice`; a sister service is `service:metadata`; empty when unknown. */
+  /** For example `alice`; a peer service is `service:metadata`; empty when unknown. */
   principal: string
   method: 'token' | 'service' | 'none'
-  /** The token's UUID; or empty. */
+  /** UUID of the API token; empty without one. */
   credentialId: string
-  /** The sister service's name; or empty. */
+  /** Name of the peer service; empty for other callers. */
   service: string
-  /** Role by namespace or `*`. */
+  /** Roles by namespace or `*`. */
   roles: ReadonlyMap<string, Role>
 }
 
-export const NOBODY: Caller = { principal: '', method: 'none', credentialId: '', service: '', roles: new Map() }
+export const ANONYMOUS: Caller = { principal: '', method: 'none', credentialId: '', service: '', roles: new Map() }
 
 const PERMISSIONS: Record<Role, Permission[]> = {
   [Role.UNSPECIFIED]: [],
@@ -33,13 +33,13 @@ const PERMISSIONS: Record<Role, Permission[]> = {
   [Role.ADMIN]: [Permission.READ, Permission.WRITE, Permission.APPROVE, Permission.ADMINISTER],
 }
 
-/** What one call may touch. Handlers ask it; the permission itself is declared in the proto. */
+/** Access check of one call. The proto declares the permission; the handler checks it on a namespace. */
 export class Access {
   readonly caller: Caller
   readonly permission: Permission
-  /** True once the handler has asked. An answer without it does not leave the service. */
-  asked = false
-  /** The namespace of the last question, for the event of a denial. */
+  /** True once the handler has checked access. Otherwise the response is withheld. */
+  isChecked = false
+  /** The namespace that was checked last, for the event of a denial. */
   namespace = ''
 
   constructor(caller: Caller, permission: Permission) {
@@ -47,26 +47,26 @@ export class Access {
     this.permission = permission
   }
 
-  /** Throws PERMISSION_DENIED unless the caller holds the RPC's permission on `namespace`. A caller who
-   * may not even read there gets `orElse` instead, where existence itself is not theirs to know. */
-  require(namespace: string, orElse?: () => never): void {
-    this.asked = true
+  /** Throws PERMISSION_DENIED unless the caller holds the RPC's permission on `namespace`. `failHidden` is called instead
+   * for a caller who may not read there, and so must not learn that the resource exists. */
+  require(namespace: string, failHidden?: () => never): void {
+    this.isChecked = true
     this.namespace = namespace
     if (holds(this.caller, this.permission, namespace)) return
-    if (orElse && !holds(this.caller, Permission.READ, namespace)) orElse()
+    if (failHidden && !holds(this.caller, Permission.READ, namespace)) failHidden()
     failPermission(this.permission, namespace)
   }
 
-  /** Throws PERMISSION_DENIED unless the caller administers the installation. */
+  /** Throws PERMISSION_DENIED unless the caller is an admin of all namespaces. */
   requirePlatform(): void {
-    this.asked = true
+    this.isChecked = true
     if (isPlatformAdmin(this.caller)) return
     failPermission(Permission.PLATFORM, ALL_NAMESPACES)
   }
 
-  /** The namespaces on which the caller holds the RPC's permission, for filtering in SQL. */
+  /** Returns the namespaces on which the caller holds the RPC's permission, for filters in SQL. */
   namespaces(): 'all' | string[] {
-    this.asked = true
+    this.isChecked = true
     if (holds(this.caller, this.permission, ALL_NAMESPACES)) return 'all'
     return [...this.caller.roles.keys()].filter((namespace) => holds(this.caller, this.permission, namespace))
   }
@@ -77,10 +77,12 @@ export class Access {
   }
 }
 
-export const accessKey = createContextKey<Access>(new Access(NOBODY, Permission.UNSPECIFIED))
-/** Asks again whom the call's token stands for, and throws where it stands for nobody who may make this call: for
- * streams that outlive a token. */
-export const renewAccessKey = createContextKey<() => Promise<Access>>(() => Promise.reject(new Error('no gate')))
+export const accessKey = createContextKey<Access>(new Access(ANONYMOUS, Permission.UNSPECIFIED))
+/** Authenticates the call again and throws if the caller may no longer make it. Long streams call it, because they can
+ * outlive a token. */
+export const renewAccessKey = createContextKey<() => Promise<Access>>(() =>
+  Promise.reject(new Error('the call did not pass the gate')),
+)
 export const requestIdKey = createContextKey<string>('')
 export const traceIdKey = createContextKey<string>('')
 
@@ -110,9 +112,9 @@ export function failPermission(permission: Permission, namespace: string): never
 
 /** Names the least role that grants the permission, as the end of an error message; empty where no role does. */
 export function roleHint(permission: Permission): string {
-  const asked = permission === Permission.PLATFORM ? Permission.ADMINISTER : permission
+  const needed = permission === Permission.PLATFORM ? Permission.ADMINISTER : permission
   const role = [Role.READER, Role.CONTRIBUTOR, Role.APPROVER, Role.ADMIN].find((role) =>
-    PERMISSIONS[role].includes(asked),
+    PERMISSIONS[role].includes(needed),
   )
   return role === undefined ? '' : `; the role ${wordOf(Role, role).toLowerCase()} grants it`
 }

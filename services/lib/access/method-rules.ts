@@ -1,5 +1,5 @@
-// Who may call an RPC. Ours declare it in their protos; those of protos that are not ours are listed here. An RPC that
-// is in neither place cannot be called.
+// Access rules of RPCs. Our protos declare them; rules for RPCs of foreign protos are listed here. An RPC without a rule
+// cannot be called.
 import { create, getOption, hasOption, type DescMethod } from '@bufbuild/protobuf'
 import { access, AccessSchema, DownloadAudit, Permission, type Access } from '#gen/modelkeep/common/v1/access_pb.ts'
 

@@ -1,4 +1,5 @@
-// From thrown things to what a caller may see: code, ErrorInfo, BadRequest, PreconditionFailure. Causes stay in the log.
+// Conversion of thrown errors to what the caller receives: code, ErrorInfo, BadRequest, PreconditionFailure. Causes stay in
+// the service log.
 import { Code, ConnectError } from '@connectrpc/connect'
 import {
   BadRequestSchema,
@@ -10,7 +11,7 @@ import { ModelkeepError, type Precondition, type Reason } from './errors.ts'
 import { asModelkeepError } from '../store/faults.ts'
 import { DOMAIN } from './read-error.ts'
 
-/** What will pass by itself, and after how many seconds it is worth another try. */
+/** Reasons of transient errors, with the delay after which a retry is worthwhile. */
 const RETRY_AFTER_SECONDS: Partial<Record<Reason, bigint>> = {
   OVERLOADED: 1n,
   UPLOAD_BUSY: 1n,
@@ -83,21 +84,21 @@ const CODES = {
   AUDIT_UNAVAILABLE: Code.Unavailable,
 } satisfies Record<Reason, Code>
 
-/** `aborted`: the call's signal, where the caller is gone or its deadline is over. */
-export function toConnectError(error: unknown, aborted?: AbortSignal): ConnectError {
-  if (aborted?.aborted && !(error instanceof ModelkeepError) && !isBadRequest(error, aborted)) {
-    return asEnded(aborted.reason)
+/** `signal`: the call's signal, which is aborted when the caller leaves or the deadline passes. */
+export function toConnectError(error: unknown, signal?: AbortSignal): ConnectError {
+  if (signal?.aborted && !(error instanceof ModelkeepError) && !isBadRequest(error, signal)) {
+    return asEnded(signal.reason)
   }
   if (error instanceof ConnectError) return isUnreadable(error) ? asBadRequest(error) : error
   if (error instanceof ModelkeepError) return present(error)
-  const refusal = asModelkeepError(error)
-  if (refusal) return present(refusal)
+  const translated = asModelkeepError(error)
+  if (translated) return present(translated)
   return present(
     new ModelkeepError('INTERNAL', 'internal error; the service log has the details under this x-request-id'),
   )
 }
 
-/** The codec takes a body that it cannot read for a fault of its own. */
+/** The codec reports a body that it cannot parse as an internal error. */
 function isUnreadable({ code, rawMessage }: ConnectError): boolean {
   return code === Code.Internal && rawMessage.startsWith('parse binary: ')
 }
@@ -106,17 +107,17 @@ function asBadRequest(error: ConnectError): ConnectError {
   return new ConnectError(error.rawMessage, Code.InvalidArgument, undefined, undefined, error)
 }
 
-/** A request that cannot be read is let go of at once, which must not hide what is wrong with it. */
+/** A request that cannot be parsed is also aborted at once; the parse error is the one to report. */
 function isBadRequest(error: unknown, { reason }: AbortSignal): boolean {
-  const isLetGo = reason instanceof DOMException && reason.name === 'AbortError'
-  return isLetGo && error instanceof ConnectError && error.code !== Code.Canceled
+  const isAbort = reason instanceof DOMException && reason.name === 'AbortError'
+  return isAbort && error instanceof ConnectError && error.code !== Code.Canceled
 }
 
-/** What Node and HTTP/2 say of a connection or stream that the other end let go of. */
+/** Error codes of Node.js and HTTP/2 for a connection or stream that the peer has closed. */
 const GONE = /^(ECANCELED|ECONNRESET|EPIPE|ERR_STREAM_\w+|ERR_HTTP2_\w+)$/
 const RESET = 'http/2 stream closed with error code'
 
-/** A caller that leaves is no fault, whatever the end of its connection is called below. */
+/** Reports a caller that left as CANCELED, whatever the transport calls the end of the connection. */
 function asEnded(reason: unknown): ConnectError {
   const ended = ConnectError.from(reason, Code.Canceled)
   const codes = [reason, ended.cause].map((error) => (error as { code?: unknown } | undefined)?.code)
@@ -124,14 +125,14 @@ function asEnded(reason: unknown): ConnectError {
   return isGone ? new ConnectError('the caller has gone', Code.Canceled, undefined, undefined, reason) : ended
 }
 
-/** An error travels in HTTP trailers, of which a peer takes a few KiB, and may name what a caller sent. */
+/** Errors are sent as HTTP trailers, which peers limit to a few KiB, and may quote what a caller sent. */
 const MAX_TEXT_BYTES = 1024
 const MAX_PRECONDITION_BYTES = 4096
 
 function present(error: ModelkeepError): ConnectError {
   const { reason, violations } = error
   const metadata = Object.fromEntries(Object.entries(error.metadata).map(([name, text]) => [name, shorten(text)]))
-  const preconditions = fewer(error.preconditions)
+  const preconditions = limitPreconditions(error.preconditions)
   const refused = new ConnectError(shorten(error.message), CODES[reason])
   refused.details.push({ desc: ErrorInfoSchema, value: { reason, domain: DOMAIN, metadata } })
   if (violations.length > 0) {
@@ -154,8 +155,8 @@ function shorten(text: string): string {
   return `${cut.replace(/\uFFFD$/, '')}…`
 }
 
-/** The first of them, as many as there is room for. */
-function fewer(preconditions: Precondition[]): Precondition[] {
+/** Returns the leading preconditions that fit into the limit. */
+function limitPreconditions(preconditions: Precondition[]): Precondition[] {
   let left = MAX_PRECONDITION_BYTES
   const short = preconditions.map(({ type, subject, description }) => ({
     type,

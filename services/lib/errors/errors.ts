@@ -1,4 +1,4 @@
-// The one error of Modelkeep. Reasons and their meaning: proto/modelkeep/common/v1/error_reason.proto.
+// The error class of Modelkeep. proto/modelkeep/common/v1/error_reason.proto documents the reasons.
 import type { ErrorReason } from '#gen/modelkeep/common/v1/error_reason_pb.ts'
 
 export type Reason = Exclude<keyof typeof ErrorReason, 'UNSPECIFIED'>
@@ -10,7 +10,7 @@ export interface Violation {
   rule: string
 }
 
-/** Something that had to hold first, as `google.rpc.PreconditionFailure` tells it. */
+/** An unmet precondition, in the form of `google.rpc.PreconditionFailure`. */
 export interface Precondition {
   type: string
   subject: string
@@ -20,7 +20,7 @@ export interface Precondition {
 export class ModelkeepError extends Error {
   override name = 'ModelkeepError'
   readonly reason: Reason
-  /** Everything in the message that varies, as documented at the reason. */
+  /** The variable parts of the message, as documented at the reason. */
   readonly metadata: Record<string, string>
   readonly violations: Violation[]
   readonly preconditions: Precondition[]
@@ -44,12 +44,12 @@ export function fail(reason: Reason, message: string, metadata: Record<string, s
   throw new ModelkeepError(reason, message, metadata)
 }
 
-/** Bad input: `field` names the request field, `rule` completes the sentence «field …». */
+/** Throws FIELD_INVALID. `field` is the path in the request; `rule` completes the sentence "<field> …". */
 export function failField(field: string, rule: string): never {
   throw new ModelkeepError('FIELD_INVALID', `${field} ${rule}`, { field, rule }, [{ field, rule }])
 }
 
-/** Input over a documented limit. `unit` is plural, for example `labels`. */
+/** Throws LIMIT_EXCEEDED for input over a documented limit. `unit` is plural, for example `labels`. */
 export function failLimit(field: string, limit: number, unit: string): never {
   const rule = `must have at most ${limit} ${unit}`
   throw new ModelkeepError('LIMIT_EXCEEDED', `${field} ${rule}`, { field, limit: String(limit) }, [{ field, rule }])

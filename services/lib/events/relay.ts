@@ -1,4 +1,4 @@
-// Carries events from a service's outbox to the audit log: in sequence, again and again until the log has them.
+// Delivers events from a service's outbox to the audit log, in sequence, and retries until the log has them.
 import { create, toBinary } from '@bufbuild/protobuf'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,62 +10,65 @@ import { reasonOf } from '../errors/read-error.ts'
 import type { Logger } from '../process/log.ts'
 
 export interface OutboxReader {
-  /** The last event committed so far, and the last that the log has. */
+  /** Returns the sequence of the last committed event, and of the last one that the log has. */
   position(): Promise<{ last: number; sent: number }>
+  /** Takes or extends the right to send, and returns the last sent sequence; undefined while another replica holds it. */
   claim(sender: string, seconds: number): Promise<number | undefined>
   read(after: number, limit: number): Promise<Event[]>
   markSent(sequence: number): Promise<void>
-  /** Removes some of the sent events that are old enough; true where there may be more. */
+  /** Deletes a batch of old sent events; returns whether there may be more. */
   prune(): Promise<boolean>
   release(sender: string): Promise<void>
 }
 
 export interface Relay {
-  /** Call after a commit: sends soon, with what else is committed meanwhile, without waiting for the next look. */
+  /** Sends the committed events soon, together with those committed meanwhile, instead of at the next poll. */
   wake(): void
-  /** Where the service is to fail closed: returns when the log has given an index to everything committed so far, by
-   * whatever replica, and fails with AUDIT_UNAVAILABLE when it takes too long. Otherwise like `wake`. */
+  /** If the service fails closed: waits until the log has assigned an index to every event committed so far by any
+   * replica, and throws AUDIT_UNAVAILABLE after the time limit. Otherwise the same as `wake`. */
   settle(): Promise<void>
-  /** Sends what is there, as far as that succeeds, and ends. */
+  /** Makes a last attempt to send, and stops. */
   stop(): Promise<void>
 }
 
 const BATCH = 256
-/** Half of what the log takes in one message; a single event is far smaller. */
+/** Half the size of the largest message that the log accepts; a single event is far smaller. */
 const BATCH_BYTES = 2 * 1024 * 1024
-/** The next look when nobody wakes the relay: other replicas' commits, and retries. */
-const LOOK_EVERY_MS = 500
-/** To send costs five statements and a call, for one event as for a hundred: who commits one after the other should not
- * have to share the database with as many of these. */
-const GATHER_MS = 50
-/** Answers after which the same events may be accepted. With any other reason they never are, until an operator acts: the
- * log or the outbox has lost or changed events, an event is invalid, or the service's token is. */
+/** Interval of polls without a wake-up, for commits of other replicas and for retries. */
+const POLL_MS = 500
+/** Delay in which wake-ups are coalesced: one batch costs five statements and a call, whether it has one event or a
+ * hundred. */
+const COALESCE_MS = 50
+/** Reasons after which a retry may succeed. Any other reason needs an operator: the log or the outbox has lost or changed
+ * events, or an event or the service's token is invalid. */
 const TRANSIENT = ['DEPENDENCY_UNAVAILABLE', 'OVERLOADED', 'CONFLICT']
-/** Between two looks whether the log has given an index. */
-const SETTLE_LOOK_MS = 20
+/** Interval of polls for the index of an event. */
+const SETTLE_POLL_MS = 20
 const PRUNE_EVERY_MS = 60_000
-/** How long a killed replica can keep the others from sending. */
+/** A killed replica blocks the others at most this long. */
 const CLAIM_SECONDS = 5
 
 type Append = (request: AppendEventsRequest) => Promise<unknown>
 
 export function startRelay(outbox: OutboxReader, append: Append, logger: Logger, settleSeconds = 0): Relay {
   const sender = randomUUID()
-  /** What was logged last; undefined while events are sent. */
-  let trouble: string | undefined
+  /** The reason that was logged last, empty if there was none; undefined while delivery works. */
+  let failure: string | undefined
 
   const attempt = async (): Promise<void> => {
     try {
       const hasClaim = await sendAll(outbox, append, sender)
-      if (trouble === undefined || !hasClaim) return
-      logger.info('events are sent again')
-      trouble = undefined
+      if (failure === undefined || !hasClaim) return
+      logger.info('event delivery resumed')
+      failure = undefined
     } catch (error) {
       const reason = rejectionOf(error)
-      if (trouble === (reason ?? '')) return
-      trouble = reason ?? ''
-      if (reason === undefined) logger.warn({ error }, 'events cannot be sent at present; they are kept and sent later')
-      else logger.error({ error, reason }, 'audit alarm: the log rejects the events of this service; none is sent')
+      if (failure === (reason ?? '')) return
+      failure = reason ?? ''
+      if (reason === undefined)
+        logger.warn({ error }, 'event delivery failed; events stay in the outbox and are retried')
+      else
+        logger.error({ error, reason }, 'audit alarm: the log rejects the events of this service; delivery has stopped')
     }
   }
 
@@ -73,10 +76,10 @@ export function startRelay(outbox: OutboxReader, append: Append, logger: Logger,
     while (!stopping.aborted && (await outbox.prune()));
   }
 
-  const looking = loop(LOOK_EVERY_MS, attempt)
-  // Apart from sending: a service without new events has old ones to remove, too.
-  const pruning = repeat('removal of sent events', PRUNE_EVERY_MS, pruneAll, logger)
-  const sending = gather(GATHER_MS, () => looking.wake())
+  const polling = loop(POLL_MS, attempt)
+  // Independent of sending: a service without new events still has old ones to delete.
+  const pruning = repeat('delete sent events', PRUNE_EVERY_MS, pruneAll, logger)
+  const sending = coalesce(COALESCE_MS, () => polling.wake())
   return {
     wake: () => sending.soon(),
     settle: async () => {
@@ -86,14 +89,14 @@ export function startRelay(outbox: OutboxReader, append: Append, logger: Logger,
     },
     stop: async () => {
       sending.cancel()
-      await Promise.all([looking.stop(), pruning.stop()])
+      await Promise.all([polling.stop(), pruning.stop()])
       await attempt()
       await outbox.release(sender).catch(() => undefined)
     },
   }
 }
 
-/** False while another replica sends. */
+/** Returns false while another replica sends. */
 async function sendAll(outbox: OutboxReader, append: Append, sender: string): Promise<boolean> {
   for (let isMore = true; isMore;) {
     const sent = await outbox.claim(sender, CLAIM_SECONDS)
@@ -103,22 +106,22 @@ async function sendAll(outbox: OutboxReader, append: Append, sender: string): Pr
     if (events.length === 0) return true
     await append(create(AppendEventsRequestSchema, { events }))
     await outbox.markSent(Number(events.at(-1)!.sequence))
-    // Whoever commits more wakes the relay.
+    // Later commits wake the relay again.
     isMore = read.length === BATCH || events.length < read.length
   }
   return true
 }
 
-/** Why the log rejects the events; undefined where it, or the database, is not available. The client of the log reports
- * as not available, too, what the log answers about this service itself: the answer is the cause. */
+/** Returns the reason why the log rejects the events; undefined if the log or the database is unavailable. The client
+ * reports errors about this service itself as unavailable too, with the log's error as the cause. */
 function rejectionOf(error: unknown): string | undefined {
   const answer = reasonOf(error) ?? reasonOf((error as Error).cause)
   const reason = answer?.reason ?? (error instanceof ModelkeepError ? error.reason : undefined)
   return reason === undefined || TRANSIENT.includes(reason) ? undefined : reason
 }
 
-/** Does once what is asked for `soon` several times. */
-function gather(afterMs: number, work: () => void) {
+/** Runs `work` once for several calls of `soon`. */
+function coalesce(afterMs: number, work: () => void) {
   let timer: NodeJS.Timeout | undefined
   const cancel = (): void => {
     clearTimeout(timer)
@@ -141,13 +144,13 @@ async function waitForIndex(outbox: OutboxReader, seconds: number): Promise<void
         'retry with the same request_id'
       fail('AUDIT_UNAVAILABLE', message, { seconds: String(seconds) })
     }
-    await sleep(SETTLE_LOOK_MS)
+    await sleep(SETTLE_POLL_MS)
   }
 }
 
-/** As many of the events, from the first on, as one message holds. */
+/** Returns the leading events that fit into one message. */
 function fitOneMessage(events: Event[]): Event[] {
   let bytes = 0
-  const tooMuch = events.findIndex((event) => (bytes += toBinary(EventSchema, event).length) > BATCH_BYTES)
-  return tooMuch > 0 ? events.slice(0, tooMuch) : events
+  const overflow = events.findIndex((event) => (bytes += toBinary(EventSchema, event).length) > BATCH_BYTES)
+  return overflow > 0 ? events.slice(0, overflow) : events
 }

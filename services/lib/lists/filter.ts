@@ -1,4 +1,4 @@
-// AIP-160 filters: text to tree. Which fields there are, and what they mean in SQL, is the store's affair.
+// Parser of AIP-160 filters. The store defines the fields and their SQL.
 import { failField, failLimit } from '../errors/errors.ts'
 
 export type Filter =
@@ -7,9 +7,9 @@ export type Filter =
   | { kind: 'restriction'; field: string[]; operator: Operator; value: FilterValue }
 
 export type Operator = '=' | '!=' | '<' | '<=' | '>' | '>=' | ':'
-/** `quoted` tells `"5"` from `5`. */
 export interface FilterValue {
   text: string
+  /** Distinguishes `"5"` from `5`. */
   quoted: boolean
 }
 
@@ -22,7 +22,7 @@ type Token = { kind: 'text' | 'quoted' | 'sign'; text: string; at: number }
 const TOKEN =
   /\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(<=|>=|!=|=|<|>|:|\(|\)|\.|-(?![\d.]))|([^\s"'()<>=!:.]+))/y
 
-/** Undefined for an empty filter. */
+/** Returns undefined for an empty filter. Throws FIELD_INVALID or LIMIT_EXCEEDED. */
 export function parseFilter(text: string): Filter | undefined {
   if (Buffer.byteLength(text) > MAX_BYTES) failLimit('filter', MAX_BYTES, 'bytes')
   const tokens = tokenize(text)
@@ -33,7 +33,7 @@ export function parseFilter(text: string): Filter | undefined {
 
 function tokenize(text: string): Token[] {
   const tokens: Token[] = []
-  // No database keeps U+0000, and no encoding half a surrogate pair.
+  // PostgreSQL cannot store U+0000, and UTF-8 cannot encode half a surrogate pair.
   const unreadable = /\0|\p{Surrogate}/u.exec(text)
   if (unreadable) failField('filter', `has an unexpected character at position ${unreadable.index + 1}`)
   const end = text.trimEnd().length
@@ -122,7 +122,7 @@ class Parser {
     if (token === undefined || token.kind === 'sign') this.#unexpected('a value')
     this.#next += 1
     let { text } = token
-    // Unquoted values may hold the signs of times and versions: 2026-11-23T04:00:00Z, 1.2.3.
+    // Unquoted values may contain the signs of times and versions: 2026-11-23T04:00:00Z, 1.2.3.
     while (token.kind === 'text' && this.#joins()) text += this.#tokens[this.#next++]!.text
     return { text, quoted: token.kind === 'quoted' }
   }

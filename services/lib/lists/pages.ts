@@ -1,4 +1,4 @@
-// Keyset pages: a token holds the sort keys of the last row and is bound to what was asked.
+// Keyset pagination: a page token holds the sort keys of the last row and is bound to the query.
 import { createHash } from 'node:crypto'
 import { failField } from '../errors/errors.ts'
 
@@ -10,14 +10,14 @@ export type PageKey = string | number
 
 export interface Page {
   size: number
-  /** The keys of the last row of the page before; undefined on the first page. */
+  /** The sort keys of the previous page's last row; undefined on the first page. */
   after: PageKey[] | undefined
-  /** Everything the token is bound to. */
+  /** Digest of the query that the token is bound to. */
   query: string
 }
 
-/** `query`: all that decides which rows come in which order, for example `['ListModels', namespace, filter]`.
- * `types`: what the sort keys are, so that a forged token cannot bring other values into the SQL. */
+/** `query` identifies rows and order, for example `['ListModels', namespace, filter]`. `types` are the types of the sort
+ * keys, so that a forged token cannot put other values into the SQL. Throws FIELD_INVALID. */
 export function parsePage(
   request: { pageSize: number; pageToken: string },
   query: string[],

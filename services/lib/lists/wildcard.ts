@@ -1,5 +1,5 @@
-/** Whether `pattern`, in which `*` stands for any characters or none, is all of `name`. In time that grows with the
- * product of both lengths at most. */
+/** Whether `pattern` matches the whole of `name`; `*` matches any number of characters. Takes at most time proportional
+ * to the product of both lengths. */
 export function matchesWildcard(pattern: string, name: string): boolean {
   const [first = '', ...rest] = pattern.split('*')
   const last = rest.pop()

@@ -2,13 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from './log.ts'
 
 export interface Background {
-  /** Lets the work run now rather than at its next time. */
+  /** Runs the work now instead of at its next time. */
   wake(): void
-  /** Ends after the turn under way. */
+  /** Stops after the current turn. */
   stop(): Promise<void>
 }
 
-/** Runs `turn`, which does not reject, again and again. It is given the signal that is aborted when it shall end. */
+/** Runs `turn` repeatedly, `everyMs` after the end of the last one. `turn` must not reject; `stopping` is aborted when it
+ * should end. */
 export function loop(everyMs: number, turn: (stopping: AbortSignal) => Promise<void>): Background {
   const stopping = new AbortController()
   let awake = new AbortController()
@@ -30,7 +31,7 @@ export function loop(everyMs: number, turn: (stopping: AbortSignal) => Promise<v
   }
 }
 
-/** Runs `work` again and again. A failure is logged, once until it succeeds, and tried again the next time. */
+/** Runs `work` repeatedly. The first of successive failures is logged; each is retried at the next interval. */
 export function repeat(
   name: string,
   everyMs: number,
@@ -43,7 +44,7 @@ export function repeat(
       await work(stopping)
       failing = false
     } catch (error) {
-      if (!failing) logger.warn({ error, work: name }, 'background work failed; it is tried again')
+      if (!failing) logger.warn({ error, work: name }, 'background job failed; it will be retried')
       failing = true
     }
   })

@@ -1,5 +1,4 @@
-// Does in one go what several ask for at once: what comes while one go is under way waits for the next. Who comes alone
-// does not wait.
+// Batches jobs: those that arrive while a batch runs form the next one. A job that arrives alone runs at once.
 interface Waiting<J, R> {
   job: J
   resolve: (result: R) => void
@@ -7,16 +6,16 @@ interface Waiting<J, R> {
 }
 
 export interface BatcherOptions<J, R> {
-  /** Results in the order of the jobs. All are done, or it rejects and none is. */
+  /** Runs a batch. Returns the results in the order of the jobs; where it rejects, no job was done. */
   work: (jobs: J[]) => Promise<R[]>
-  /** Jobs in one go. */
-  most: number
-  /** Whether a failure may be that of one job, so that each is to be tried alone. */
-  isOfOne: (error: unknown) => boolean
-  /** A go with fewer waits a moment for more, since it costs about as much as a few jobs in it. Asked when a go ends, and
-   * whenever a job comes. Default 1. */
-  enough?: () => number
-  /** How long it waits. Default 10. */
+  /** Most jobs in one batch. */
+  maxJobs: number
+  /** Whether an error of the batch may come from a single job, so that each job is retried alone. */
+  isJobError: (error: unknown) => boolean
+  /** A smaller batch waits up to `gatherMs` for more jobs, because it costs about as much as a larger one. Called when a
+   * batch ends and whenever a job arrives. Default 1. */
+  minJobs?: () => number
+  /** Default 10. */
   gatherMs?: number
 }
 
@@ -33,28 +32,28 @@ export class Batcher<J, R> {
   do(job: J): Promise<R> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ job, resolve, reject })
-      if (!this.#busy) void this.#workOff()
+      if (!this.#busy) void this.#drain()
       else this.#onMore()
     })
   }
 
-  /** To be called when fewer may be enough than before. */
-  look(): void {
+  /** Evaluates `minJobs` again; call it when its value may have fallen. */
+  recheck(): void {
     this.#onMore()
   }
 
-  async #workOff(): Promise<void> {
+  async #drain(): Promise<void> {
     this.#busy = true
     while (this.#waiting.length > 0) {
       if (!this.#isEnough()) await this.#gather()
-      await this.#doTogether(this.#waiting.splice(0, this.#options.most))
+      await this.#run(this.#waiting.splice(0, this.#options.maxJobs))
     }
     this.#busy = false
   }
 
   #isEnough(): boolean {
-    const { most, enough = () => 1 } = this.#options
-    return this.#waiting.length >= Math.min(most, enough())
+    const { maxJobs, minJobs = () => 1 } = this.#options
+    return this.#waiting.length >= Math.min(maxJobs, minJobs())
   }
 
   async #gather(): Promise<void> {
@@ -68,15 +67,15 @@ export class Batcher<J, R> {
     clearTimeout(timer)
   }
 
-  async #doTogether(group: Waiting<J, R>[]): Promise<void> {
+  async #run(batch: Waiting<J, R>[]): Promise<void> {
     try {
-      const results = await this.#options.work(group.map(({ job }) => job))
-      for (const [index, { resolve }] of group.entries()) resolve(results[index]!)
+      const results = await this.#options.work(batch.map(({ job }) => job))
+      for (const [index, { resolve }] of batch.entries()) resolve(results[index]!)
     } catch (error) {
-      if (group.length > 1 && this.#options.isOfOne(error)) {
-        for (const one of group) await this.#doTogether([one])
+      if (batch.length > 1 && this.#options.isJobError(error)) {
+        for (const one of batch) await this.#run([one])
       } else {
-        for (const { reject } of group) reject(error)
+        for (const { reject } of batch) reject(error)
       }
     }
   }

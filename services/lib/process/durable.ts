@@ -1,9 +1,9 @@
-// Files that are on disk, as a whole, when the call returns.
+// Durable file writes: when a call returns, the whole file is on disk.
 import { randomUUID } from 'node:crypto'
 import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
-/** Replaces what is there. */
+/** Writes the file, or replaces it atomically. */
 export function writeDurably(path: string, text: string): void {
   const fresh = `${path}.${process.pid}`
   writeFileSync(fresh, text, { mode: 0o600, flush: true })
@@ -11,12 +11,12 @@ export function writeDurably(path: string, text: string): void {
   syncDirectory(dirname(path))
 }
 
-/** False where there is a file already, which is left alone: of any number of processes, one succeeds. */
+/** Creates the file and returns true, or returns false if it exists. Of several processes, one succeeds. */
 export function createDurably(path: string, text: string): boolean {
   const fresh = `${path}.${randomUUID()}.fresh`
   try {
     writeFileSync(fresh, text, { mode: 0o600, flag: 'wx', flush: true })
-    // A link, unlike a rename, never replaces what is there.
+    // A link, unlike a rename, never replaces a file.
     linkSync(fresh, path)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
@@ -28,7 +28,7 @@ export function createDurably(path: string, text: string): boolean {
   return true
 }
 
-/** Makes a directory where there is none, and the ones above it. */
+/** Creates the directory and its missing parents. */
 export function makeDirectoryDurably(path: string): void {
   const first = mkdirSync(path, { recursive: true, mode: 0o700 })
   if (first === undefined) return

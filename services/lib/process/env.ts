@@ -1,4 +1,4 @@
-// Typed reading of settings. A reader collects every problem, so that a wrong environment is told at once.
+// Typed reading of environment variables. A reader collects all problems, so that one error reports them together.
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -20,7 +20,7 @@ export class EnvReader {
     this.#environment = environment
   }
 
-  /** Call last: throws one `ConfigError` with all problems met. */
+  /** Throws a `ConfigError` with all problems found so far; call it last. */
   check(): void {
     if (this.#problems.length > 0) throw new ConfigError(this.#problems)
   }
@@ -29,7 +29,7 @@ export class EnvReader {
     this.#problems.push(text)
   }
 
-  /** A text; without `fallback` it is required. */
+  /** Reads a string, which is required unless there is a `fallback`. */
   string(name: string, fallback?: string): string {
     const value = this.#environment[name]
     if (value !== undefined && value !== '') return value
@@ -37,7 +37,7 @@ export class EnvReader {
     return fallback ?? ''
   }
 
-  /** Like `string`, or from the file that `NAME_FILE` names, as container secrets come. */
+  /** Like `string`, but also reads the file that `NAME_FILE` names, as for container secrets. */
   secret(name: string, read: (path: string) => string, fallback?: string): string {
     const file = this.#environment[`${name}_FILE`]
     if (!file) return this.string(name, fallback)
@@ -73,7 +73,7 @@ export class EnvReader {
     return found ?? fallback
   }
 
-  /** An absolute URL with one of the given schemes, for example `['http', 'https']`. */
+  /** Reads an absolute URL with one of the given schemes, for example `['http', 'https']`. */
   url(name: string, schemes: string[], fallback?: string): string {
     const text = this.string(name, fallback)
     if (text === '') return text
@@ -83,7 +83,7 @@ export class EnvReader {
   }
 }
 
-/** The process's environment: the only place that reads it. */
+/** Returns the environment of the process. No other code reads it. */
 export function processEnvironment(): Environment {
   return process.env
 }

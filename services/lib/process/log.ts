@@ -1,9 +1,9 @@
-// Structured logs: one JSON object a line on standard error.
+// Structured logs: one JSON object per line, on standard error.
 import { destination, pino, stdSerializers, type DestinationStream, type Logger } from 'pino'
 
 export type { Logger }
 
-/** `stream`: standard error, if not given. */
+/** `stream` defaults to standard error. */
 export function createLogger(service: string, level: string, stream?: DestinationStream): Logger {
   return pino(
     {
@@ -20,13 +20,13 @@ export function createLogger(service: string, level: string, stream?: Destinatio
   )
 }
 
-/** PostgreSQL's details quote whole rows; a log has no business with what people store. */
+/** PostgreSQL quotes whole rows in error details, and user data does not belong in a log. */
 function describeError(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const { type, message, stack, code, reason, metadata } = stdSerializers.err(error) as Record<string, unknown>
-  return { type, message: withoutRows(String(message)), stack: withoutRows(String(stack)), code, reason, metadata }
+  return { type, message: redactRows(String(message)), stack: redactRows(String(stack)), code, reason, metadata }
 }
 
-function withoutRows(text: string): string {
+function redactRows(text: string): string {
   return text.replaceAll(/(detail|DETAIL): .*/g, '$1: withheld')
 }

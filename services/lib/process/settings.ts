@@ -1,4 +1,4 @@
-// The settings every service has.
+// Settings that all services have.
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import { SERVICE_TOKEN_PREFIX, type TrustedServices } from '../access/authenticate.ts'
@@ -8,23 +8,23 @@ import { MAX_CONNECTIONS, type Address } from '../server/listen.ts'
 export const SERVICE_NAMES = ['metadata', 'artifact', 'audit'] as const
 export type ServiceName = (typeof SERVICE_NAMES)[number]
 
-/** Of every process that listens. */
+/** Settings of every process that listens on a port. */
 export interface ProcessSettings {
   host: string
   port: number
-  /** Connections beyond are refused. */
+  /** Further connections are closed at once. */
   maxConnections: number
-  /** In PEM; undefined where everything is plain text. */
+  /** Certificate and key in PEM; undefined for plain text. */
   tls: Address['tls']
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
-  /** How long calls in flight may take to end after a stop was asked for. */
+  /** Calls in flight get this long to end after a stop signal. */
   drainSeconds: number
 }
 
 export interface CommonSettings extends ProcessSettings {
   databaseUrl: string
   databasePoolSize: number
-  /** This service's own token, shown to its sisters. */
+  /** This service's own token, which it presents to its peers. */
   serviceToken: string
   trustedServices: TrustedServices
 }
@@ -53,7 +53,7 @@ export function readProcessSettings(env: EnvReader, defaultPort: number): Proces
   }
 }
 
-/** From the files that `TLS_CERT_FILE` and `TLS_KEY_FILE` name. */
+/** Reads the files that `TLS_CERT_FILE` and `TLS_KEY_FILE` name. */
 function readTls(env: EnvReader): Address['tls'] {
   const given = ['TLS_CERT', 'TLS_KEY'].filter((name) => env.string(`${name}_FILE`, '') !== '')
   if (given.length === 0) return undefined
@@ -88,7 +88,7 @@ function readServiceToken(env: EnvReader): string {
   return token
 }
 
-/** `TRUSTED_SERVICES=artifact=<SHA-256 of its token in hex>,audit=<…>`. */
+/** Reads `TRUSTED_SERVICES=artifact=<SHA-256 of its token in hex>,audit=<…>`. */
 function readTrustedServices(env: EnvReader): TrustedServices {
   const trusted = new Map<string, string>()
   for (const entry of env.string('TRUSTED_SERVICES').split(',').filter(Boolean)) {

@@ -3,8 +3,8 @@ import { createPrivateKey, type KeyObject } from 'node:crypto'
 import type { EnvReader } from './env.ts'
 import { readText } from './settings.ts'
 
-/** From the setting `name`, or the file that `NAME_FILE` names. Undefined where it is not set, or is no such key, which
- * is a problem of the environment. */
+/** Reads the variable `name`, or the file that `NAME_FILE` names. Returns undefined if it is not set, or if it is not an
+ * Ed25519 key, which is also reported as a problem. */
 export function readSigningKey(env: EnvReader, name: string): KeyObject | undefined {
   const text = env.secret(name, readText, '')
   if (text === '') return undefined
@@ -13,7 +13,8 @@ export function readSigningKey(env: EnvReader, name: string): KeyObject | undefi
   return key
 }
 
-/** The base64 alone fits on one line of an environment file. */
+/** Parses PKCS#8 in PEM, or its base64 alone, which fits on one line of an environment file. Returns undefined for
+ * anything but an Ed25519 private key. */
 export function findSigningKey(text: string): KeyObject | undefined {
   const base64 = text.replaceAll(/-----[A-Z ]+-----/g, '').replaceAll(/\s/g, '')
   try {

@@ -1,4 +1,4 @@
-// RPCs on Node's servers, as `connectNodeAdapter` does it, except that a caller who leaves is no news for the terminal.
+// Request handler for Node's HTTP servers, like `connectNodeAdapter`, except that it prints nothing when a caller leaves.
 import { Code, ConnectError, createConnectRouter, type ConnectRouter } from '@connectrpc/connect'
 import {
   universalRequestFromNodeRequest,
@@ -13,7 +13,7 @@ type Handler = ReturnType<typeof connectNodeAdapter>
 
 interface AdapterOptions extends ConnectNodeAdapterOptions {
   fallback: Handler
-  /** Asked first. */
+  /** Handles the zero-copy methods; tried before the generic handlers. */
   zeroCopy: ZeroCopyHandler
   logger: Logger
 }
@@ -26,21 +26,21 @@ export function createAdapter({ fallback, zeroCopy, logger, ...options }: Adapte
     const path = request.url?.split('?', 2)[0] ?? ''
     const handler = handlers.get(path)
     if (!handler) return fallback(request, response)
-    answer().catch((error: unknown) => {
-      // The call's own line tells why it ended; this one, that its end could not be sent.
+    respond().catch((error: unknown) => {
+      // The interceptors have logged the call; this line records that its response could not be sent.
       const code = Code[ConnectError.from(error).code]
-      logger.debug({ method: `${handler.service.typeName}/${handler.method.name}`, code, error }, 'answer not sent')
+      logger.debug({ method: `${handler.service.typeName}/${handler.method.name}`, code, error }, 'response not sent')
       if (response.headersSent) return
-      // A request that names no host.
+      // The request names no host.
       response.statusCode = 400
       response.end()
     })
 
-    async function answer(): Promise<void> {
+    async function respond(): Promise<void> {
       const taken = zeroCopy.answer(request, response, path)
       if (taken) return taken
-      const asked = universalRequestFromNodeRequest(request, response, undefined, undefined)
-      await universalResponseToNodeResponse(await handler!(asked), response)
+      const universal = universalRequestFromNodeRequest(request, response, undefined, undefined)
+      await universalResponseToNodeResponse(await handler!(universal), response)
     }
   }
 }

@@ -1,4 +1,5 @@
-// The gate: decides before the first byte of the body is read. Everything is refused unless a rule allows it.
+// The gate authenticates and authorizes a call before the first byte of its body is read. It refuses every call that no
+// rule allows.
 import type { DescMethod } from '@bufbuild/protobuf'
 import { Code, type HandlerContext } from '@connectrpc/connect'
 import { randomUUID } from 'node:crypto'
@@ -8,7 +9,7 @@ import {
   accessKey,
   holdsAnywhere,
   isPlatformAdmin,
-  NOBODY,
+  ANONYMOUS,
   permissionName,
   roleHint,
   renewAccessKey,
@@ -20,9 +21,9 @@ import { fail, ModelkeepError } from '../errors/errors.ts'
 import { toConnectError } from '../errors/connect-error.ts'
 import { accessRuleOf, methodName } from '../access/method-rules.ts'
 import type { Logger } from '../process/log.ts'
-import { findRefusal, keepRefusal, type RecordRefusal } from './refusals.ts'
+import { findRefusal, tryRecordRefusal, type RecordRefusal } from './refusals.ts'
 
-/** Finds out whom a bearer token stands for. Throws TOKEN_INVALID or TOKEN_EXPIRED. */
+/** Returns the caller that a bearer token stands for. Throws TOKEN_INVALID or TOKEN_EXPIRED. */
 export type Authenticate = (token: string, signal: AbortSignal) => Promise<Caller>
 
 export interface GateOptions {
@@ -31,7 +32,7 @@ export interface GateOptions {
   logger: Logger
 }
 
-/** Services that anybody may ask, as load balancers and `grpcurl` do. */
+/** Services that need no token, for load balancers and `grpcurl`. */
 const PUBLIC_SERVICES = [
   'grpc.health.v1.Health',
   'grpc.reflection.v1.ServerReflection',
@@ -45,7 +46,7 @@ export function createGate(options: GateOptions): (context: HandlerContext) => P
     context.values.set(traceIdKey, readTraceId(context.requestHeader.get('traceparent')))
     context.responseHeader.set('x-request-id', requestId)
     if (PUBLIC_SERVICES.includes(context.service.typeName)) return
-    let caller = NOBODY
+    let caller = ANONYMOUS
     try {
       const token = bearerToken(context.requestHeader)
       caller = await options.authenticate(token, context.signal)
@@ -55,15 +56,15 @@ export function createGate(options: GateOptions): (context: HandlerContext) => P
       )
     } catch (error) {
       const method = methodName(context.method)
-      await keepRefusal(options, findRefusal(error, { caller, method: context.method, namespace: '', requestId }))
+      await tryRecordRefusal(options, findRefusal(error, { caller, method: context.method, namespace: '', requestId }))
       logRefusal(options.logger, { requestId, method, principal: caller.principal }, error, context.signal)
       throw toConnectError(error, context.signal)
     }
   }
 }
 
-/** What the caller did or may not do needs no stack, and not an operator's attention. */
-const CALLERS_DOING = [
+/** Codes of errors that the caller causes. They are logged without a stack, at level info. */
+const CALLER_ERRORS = [
   Code.Unauthenticated,
   Code.PermissionDenied,
   Code.InvalidArgument,
@@ -74,16 +75,16 @@ const CALLERS_DOING = [
 export function logRefusal(logger: Logger, entry: Record<string, string>, error: unknown, signal?: AbortSignal): void {
   const { code } = toConnectError(error, signal)
   const call = { ...entry, code: Code[code] }
-  if (error instanceof ModelkeepError && CALLERS_DOING.includes(code)) {
-    logger.info({ ...call, reason: error.reason, detail: error.message }, 'refused')
+  if (error instanceof ModelkeepError && CALLER_ERRORS.includes(code)) {
+    logger.info({ ...call, reason: error.reason, detail: error.message }, 'call refused')
   } else if (signal?.aborted && [Code.Canceled, Code.DeadlineExceeded].includes(code)) {
-    logger.info(call, 'ended by the caller')
+    logger.info(call, 'call canceled by the caller')
   } else {
-    logger[code === Code.Internal ? 'error' : 'warn']({ ...call, error }, 'refused')
+    logger[code === Code.Internal ? 'error' : 'warn']({ ...call, error }, 'call refused')
   }
 }
 
-/** The first of the two checks: does the caller hold the permission anywhere? */
+/** The first of two checks: whether the caller holds the permission on any namespace. Throws PERMISSION_DENIED. */
 export function admit(method: DescMethod, caller: Caller): Access {
   const { permission, services } = accessRuleOf(method)
   if (!mayCall(caller, permission, services)) {
@@ -120,7 +121,7 @@ export function bearerToken(header: Headers): string {
   return token
 }
 
-/** A caller's own id is kept when it is harmless, so that logs of both sides meet. */
+/** Adopts the caller's id if it is well-formed, so that the logs of both sides can be joined. */
 function readRequestId(header: string | null): string {
   return header && /^[A-Za-z0-9._-]{1,64}$/.test(header) ? header : randomUUID()
 }

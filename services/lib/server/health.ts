@@ -1,15 +1,15 @@
-// grpc.health.v1: whether the process can do its work, for load balancers, Kubernetes and grpc_health_probe.
+// grpc.health.v1, for load balancers, Kubernetes and grpc_health_probe.
 import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Health, HealthCheckResponse_ServingStatus as Status } from '#gen/health/v1/health_pb.ts'
 
 export interface HealthOptions {
-  /** Full names of the services in this process. The empty name stands for all of them. */
+  /** Full names of the services in this process. The empty name means all of them. */
   services: string[]
-  /** Rejects or returns false while the process cannot do its work; for a service's name, while that service cannot.
-   * `late` is aborted when nobody waits for the result any more. */
+  /** Rejects or returns false while the named service, or for an empty name the process, cannot do its work. `late` is
+   * aborted once the result is no longer awaited. */
   check: (service: string, late: AbortSignal) => Promise<boolean>
-  /** Longest wait for a check, after which the process counts as not serving. Default 5 s. */
+  /** Time limit of a check, after which the process counts as not serving. Default 5,000. */
   checkWithinMs?: number | undefined
   /** Aborted when the process begins to drain. */
   draining: AbortSignal

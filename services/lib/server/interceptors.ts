@@ -1,4 +1,4 @@
-// Around every call, outermost first: a log line, error translation, and the proof that access was asked.
+// Interceptors around every call, outermost first: log line, error translation, and proof that access was checked.
 import { Code, ConnectError, type Interceptor, type StreamResponse, type UnaryResponse } from '@connectrpc/connect'
 import { Permission } from '#gen/modelkeep/common/v1/access_pb.ts'
 import { accessKey, requestIdKey, type Access } from '../access/caller.ts'
@@ -6,7 +6,7 @@ import { ModelkeepError } from '../errors/errors.ts'
 import { toConnectError } from '../errors/connect-error.ts'
 import { methodName } from '../access/method-rules.ts'
 import type { Logger } from '../process/log.ts'
-import { findRefusal, keepRefusal, type RecordRefusal } from './refusals.ts'
+import { findRefusal, tryRecordRefusal, type RecordRefusal } from './refusals.ts'
 
 type Answer = UnaryResponse | StreamResponse
 
@@ -14,7 +14,7 @@ export function createInterceptors(logger: Logger, recordRefusal: RecordRefusal)
   return [observe(logger), translate(logger, recordRefusal), enforce]
 }
 
-/** One line a call, when it ends. */
+/** Logs one line per call when it ends. */
 function observe(logger: Logger): Interceptor {
   return (next) => async (request) => {
     const began = performance.now()
@@ -51,24 +51,25 @@ function translate(logger: Logger, recordRefusal: RecordRefusal): Interceptor {
         const { caller, namespace } = request.contextValues.get(accessKey)
         const refused = toConnectError(error, request.signal)
         const refusal = findRefusal(error, { caller, method: request.method, namespace, requestId }, refused)
-        await keepRefusal({ recordRefusal, logger }, refusal)
+        await tryRecordRefusal({ recordRefusal, logger }, refusal)
         const method = methodName(request.method)
-        if (refused.code === Code.Internal) logger.error({ requestId, method, error }, 'fault')
-        // Why a store, a database or a sister failed is the operator's to know, and not the caller's.
-        else if (error instanceof ModelkeepError && error.cause) logger.warn({ requestId, method, error }, 'failing')
+        if (refused.code === Code.Internal) logger.error({ requestId, method, error }, 'internal error')
+        // The cause of a failed store, database or peer is logged for the operator, and not sent to the caller.
+        else if (error instanceof ModelkeepError && error.cause)
+          logger.warn({ requestId, method, error }, 'dependency failed')
         throw refused
       },
     )
 }
 
-const ASKED_BY_THE_GATE: Permission[] = [Permission.AUTHENTICATED, Permission.PLATFORM, Permission.SERVICE]
+const CHECKED_BY_GATE: Permission[] = [Permission.AUTHENTICATED, Permission.PLATFORM, Permission.SERVICE]
 
-/** A handler that forgot to ask for access does not answer. */
+/** Withholds the response of a handler that did not check access. */
 const enforce: Interceptor = (next) => async (request) => {
   const access = request.contextValues.get(accessKey)
   const answer = await next(request)
   if (!answer.stream) {
-    assertAsked(access)
+    assertChecked(access)
     return answer
   }
   return { ...answer, message: checkFirst(answer.message, access) }
@@ -76,19 +77,19 @@ const enforce: Interceptor = (next) => async (request) => {
 
 async function* checkFirst<T>(messages: AsyncIterable<T>, access: Access): AsyncIterable<T> {
   for await (const message of messages) {
-    assertAsked(access)
+    assertChecked(access)
     yield message
   }
 }
 
-function assertAsked(access: Access): void {
-  // Health and reflection come with no access at all: the gate let them pass as public.
+function assertChecked(access: Access): void {
+  // Public methods, such as health and reflection, have no permission.
   const isPublic = access.permission === Permission.UNSPECIFIED
-  if (isPublic || access.asked || ASKED_BY_THE_GATE.includes(access.permission)) return
+  if (isPublic || access.isChecked || CHECKED_BY_GATE.includes(access.permission)) return
   throw new ModelkeepError('INTERNAL', 'response withheld: the handler did not check access')
 }
 
-/** Runs `onError` wherever a call can fail: at once, or while its messages are read. */
+/** Runs `onError` wherever a call can fail: at once, or while the messages of its response are read. */
 async function settle<A extends Answer>(
   call: () => Promise<A>,
   onEnd: ((code: string) => void) | undefined,

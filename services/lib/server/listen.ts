@@ -1,4 +1,4 @@
-// One port for HTTP/2 and HTTP/1.1, in plain text or with TLS, within bounds, and with a graceful end.
+// One port for HTTP/2 and HTTP/1.1, in plain text or with TLS, with resource limits and graceful shutdown.
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
 import { createServer as createHttp2Server, type ServerHttp2Session } from 'node:http2'
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net'
@@ -8,32 +8,32 @@ import type { createAdapter } from './adapter.ts'
 export interface Address {
   host: string
   port: number
-  /** Connections beyond are closed at once. Default 4,096. */
+  /** Further connections are closed at once. Default 4,096. */
   maxConnections?: number | undefined
-  /** In PEM. Without it, everything is plain text. */
+  /** Certificate and key in PEM; plain text without them. */
   tls?: { cert: string; key: string } | undefined
 }
 
 export interface Listening {
   port: number
-  /** Lets calls in flight end, for at most `graceMs`, then cuts them off. */
+  /** Waits up to `graceMs` for calls in flight, then aborts them. */
   close(graceMs: number): Promise<void>
 }
 
 export const MAX_CONNECTIONS = 4096
 
-/** HTTP/2 flow control: enough for 150 MiB/s on one stream at 20 ms, bounded for many. Bytes. */
+/** HTTP/2 flow-control windows in bytes: enough for 150 MiB/s on one stream at 20 ms, and bounded for many. */
 const STREAM_WINDOW = 8 * 1024 * 1024
 const CONNECTION_WINDOW = 16 * 1024 * 1024
 const MAX_STREAMS = 256
 const SESSION_MEMORY_MEGABYTES = 256
 const HTTP2_PREFACE = 'PRI'
 
-/** How long a connection may take to say which protocol it speaks, and an HTTP/1.1 request to send its headers. */
+/** Time limit for the first bytes of a connection, and for the headers of an HTTP/1.1 request. */
 const FIRST_BYTES_MS = 60_000
-/** Connections whose other end vanished without a word are found out after so long. */
+/** Delay of TCP keep-alive probes, which detect vanished peers. */
 const KEEP_ALIVE_MS = 60_000
-/** An HTTP/2 connection without a call is closed after so long. */
+/** Idle time after which an HTTP/2 connection is closed. */
 const IDLE_MS = 10 * 60_000
 
 export async function listen(
@@ -45,10 +45,10 @@ export async function listen(
     { requestTimeout: 0, headersTimeout: FIRST_BYTES_MS, keepAliveTimeout: 75_000 },
     handler as RequestListener,
   )
-  // It listens on no port of its own, and without this would never look after slow headers.
+  // This server has no port of its own; the event starts its check for slow headers.
   http1.emit('listening')
   const { http2, sessions } = createSessions(handler)
-  const server = createDoor(address, (socket, isHttp2) => (isHttp2 ? http2 : http1).emit('connection', socket))
+  const server = createListener(address, (socket, isHttp2) => (isHttp2 ? http2 : http1).emit('connection', socket))
   server.maxConnections = address.maxConnections ?? MAX_CONNECTIONS
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
@@ -112,35 +112,35 @@ function closeWhenIdle(session: ServerHttp2Session): void {
   session.once('close', () => clearTimeout(timer))
 }
 
-/** Tells by ALPN, or by the first bytes, what a connection speaks. */
-function createDoor({ tls }: Address, hand: (socket: Socket, isHttp2: boolean) => void): Server {
+/** Detects the protocol of a connection by ALPN, or by its first bytes. */
+function createListener({ tls }: Address, handOver: (socket: Socket, isHttp2: boolean) => void): Server {
   const tcp = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }
   if (!tls) {
-    return createTcpServer(tcp, (socket) => routeByPreface(socket, (isHttp2) => hand(socket, isHttp2)))
+    return createTcpServer(tcp, (socket) => routeByPreface(socket, (isHttp2) => handOver(socket, isHttp2)))
   }
   const options = { ...tcp, ...tls, ALPNProtocols: ['h2', 'http/1.1'], handshakeTimeout: FIRST_BYTES_MS }
   return createTlsServer(options, (socket: TLSSocket) => {
     socket.on('error', () => socket.destroy())
-    hand(socket, socket.alpnProtocol === 'h2')
+    handOver(socket, socket.alpnProtocol === 'h2')
   })
 }
 
-/** The first three bytes tell HTTP/2 from HTTP/1.1. */
-function routeByPreface(socket: Socket, hand: (isHttp2: boolean) => void): void {
+/** Distinguishes HTTP/2 from HTTP/1.1 by the first three bytes. */
+function routeByPreface(socket: Socket, handOver: (isHttp2: boolean) => void): void {
   let head = Buffer.alloc(0)
-  const look = (): void => {
+  const readHead = (): void => {
     const more = socket.read() as Buffer | null
     if (more === null) return
     head = Buffer.concat([head, more])
     if (head.length < HTTP2_PREFACE.length && HTTP2_PREFACE.startsWith(head.toString('latin1'))) return
-    socket.off('readable', look)
-    socket.off('timeout', giveUp)
+    socket.off('readable', readHead)
+    socket.off('timeout', destroy)
     socket.setTimeout(0)
     socket.unshift(head)
-    hand(head.toString('latin1', 0, HTTP2_PREFACE.length) === HTTP2_PREFACE)
+    handOver(head.toString('latin1', 0, HTTP2_PREFACE.length) === HTTP2_PREFACE)
   }
-  const giveUp = (): void => void socket.destroy()
+  const destroy = (): void => void socket.destroy()
   socket.setTimeout(FIRST_BYTES_MS)
-  socket.on('timeout', giveUp)
-  socket.on('readable', look)
+  socket.on('timeout', destroy)
+  socket.on('readable', readHead)
 }

@@ -1,29 +1,29 @@
-// Plain HTTP beside the RPCs, on the same address: `GET /healthz`, and what a service offers to tools that know no RPC.
+// Plain HTTP on the address of the RPCs: `GET /healthz`, and resources for tools without RPC, such as log tiles.
 import type { DescMethod } from '@bufbuild/protobuf'
 import { Code, ConnectError } from '@connectrpc/connect'
 import type { connectNodeAdapter } from '@connectrpc/connect-node'
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { HealthCheckResponse_ServingStatus as Status } from '#gen/health/v1/health_pb.ts'
-import { NOBODY } from '../access/caller.ts'
+import { ANONYMOUS } from '../access/caller.ts'
 import { toConnectError } from '../errors/connect-error.ts'
 import { admit, bearerToken, logRefusal, type GateOptions } from './gate.ts'
 import { healthStatus, type HealthOptions } from './health.ts'
-import { findRefusal, keepRefusal } from './refusals.ts'
+import { findRefusal, tryRecordRefusal } from './refusals.ts'
 
 export interface PlainAnswer {
-  /** `content-type`. */
+  /** Value of `content-type`. */
   type: string
-  /** `cache-control`. */
+  /** Value of `cache-control`. */
   cache: string
   body: string | Uint8Array
 }
 
-/** Admits the caller as to an RPC, of which the answer is another form: under the permission it declares, on
- * `namespace` where one is given. */
+/** Admits the caller under the access rule of the RPC that returns the same content, and on `namespace` if given. Throws
+ * TOKEN_INVALID, TOKEN_EXPIRED or PERMISSION_DENIED. */
 export type AdmitPlain = (method: DescMethod, namespace?: string) => Promise<void>
 
-/** Answers `GET path`; undefined where there is nothing. */
+/** Responds to `GET path`; returns undefined if the path is unknown. */
 export type AnswerPlain = (path: string, admit: AdmitPlain) => Promise<PlainAnswer | undefined>
 
 export interface PlainOptions extends GateOptions, Omit<HealthOptions, 'services'> {
@@ -78,13 +78,13 @@ async function admitPlain(
   namespace?: string,
 ): Promise<void> {
   const { authorization = '' } = request.headers
-  let caller = NOBODY
+  let caller = ANONYMOUS
   try {
     caller = await options.authenticate(bearerToken(new Headers({ authorization })), new AbortController().signal)
     const access = admit(rpc, caller)
     if (namespace !== undefined) access.require(namespace)
   } catch (error) {
-    await keepRefusal(options, findRefusal(error, { caller, method: rpc, namespace: namespace ?? '', requestId }))
+    await tryRecordRefusal(options, findRefusal(error, { caller, method: rpc, namespace: namespace ?? '', requestId }))
     throw error
   }
 }

@@ -1,4 +1,4 @@
-// grpc.reflection.v1 and v1alpha: the contract itself, for grpcurl and other tools that come without protos.
+// grpc.reflection.v1 and v1alpha, for grpcurl and other tools without the protos.
 import { toBinary, type DescFile, type DescService } from '@bufbuild/protobuf'
 import { createFileRegistry, type FileRegistry } from '@bufbuild/protobuf'
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
@@ -9,7 +9,7 @@ import { ServerReflection } from '#gen/grpc/reflection/v1/reflection_pb.ts'
 import { ServerReflection as ServerReflectionAlpha } from '#gen/grpc/reflection/v1alpha/reflection_pb.ts'
 
 export function reflectionRoutes(services: DescService[]): (router: ConnectRouter) => void {
-  // Errors carry details that no file of a service imports, and that tools look up by name.
+  // No service file imports the error details, but tools look them up by name.
   const files = withImports([...services.map((service) => service.file), errorDetails])
   const contract: Contract = { files, registry: registryOf(files), services }
   return (router) => {
@@ -20,7 +20,7 @@ export function reflectionRoutes(services: DescService[]): (router: ConnectRoute
             yield {
               validHost: originalRequest.host,
               originalRequest,
-              messageResponse: answer(originalRequest.messageRequest, contract),
+              messageResponse: respond(originalRequest.messageRequest, contract),
             }
           }
         },
@@ -35,57 +35,57 @@ interface Contract {
   services: DescService[]
 }
 
-type Question =
+type Query =
   | { case: 'fileByFilename' | 'fileContainingSymbol' | 'listServices' | 'allExtensionNumbersOfType'; value: string }
   | { case: 'fileContainingExtension'; value: { containingType: string; extensionNumber: number } }
   | { case: undefined; value?: undefined }
 
-function answer(question: Question, { files, registry, services }: Contract) {
-  switch (question.case) {
+function respond(query: Query, { files, registry, services }: Contract) {
+  switch (query.case) {
     case 'listServices': {
       const service = services.map(({ typeName: name }) => ({ name }))
       return { case: 'listServicesResponse' as const, value: { service } }
     }
     case 'fileByFilename':
-      return describe(files.find((file) => file.proto.name === question.value))
+      return describe(files.find((file) => file.proto.name === query.value))
     case 'fileContainingSymbol':
-      return describe(findFile(registry, question.value))
+      return describe(findFile(registry, query.value))
     case 'fileContainingExtension': {
-      const { containingType, extensionNumber } = question.value
+      const { containingType, extensionNumber } = query.value
       const type = registry.getMessage(containingType)
       return describe(type && registry.getExtensionFor(type, extensionNumber)?.file)
     }
     case 'allExtensionNumbersOfType': {
       const numbers = [...registry].flatMap((found) =>
-        found.kind === 'extension' && found.extendee.typeName === question.value ? [found.number] : [],
+        found.kind === 'extension' && found.extendee.typeName === query.value ? [found.number] : [],
       )
-      const value = { baseTypeName: question.value, extensionNumber: numbers }
+      const value = { baseTypeName: query.value, extensionNumber: numbers }
       return { case: 'allExtensionNumbersResponse' as const, value }
     }
     default:
-      return refuse(Code.InvalidArgument, 'message_request is missing')
+      return errorResponse(Code.InvalidArgument, 'message_request is missing')
   }
 }
 
-/** A type by its full name, or a method, field or enum value by its owner's. */
+/** Finds a type by its full name, and a method, field or enum value by the name of its owner. */
 function findFile(registry: FileRegistry, symbol: string): DescFile | undefined {
   const owner = symbol.slice(0, Math.max(0, symbol.lastIndexOf('.')))
   return (registry.get(symbol) ?? registry.get(owner))?.file
 }
 
 function describe(file: DescFile | undefined) {
-  if (!file) return refuse(Code.NotFound, 'file or symbol not found on this server')
-  // Clients take the first for what they asked after.
+  if (!file) return errorResponse(Code.NotFound, 'file or symbol not found on this server')
+  // Clients expect the requested file first.
   const files = withImports([file]).toReversed()
   const fileDescriptorProto = files.map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto))
   return { case: 'fileDescriptorResponse' as const, value: { fileDescriptorProto } }
 }
 
-function refuse(errorCode: Code, errorMessage: string) {
+function errorResponse(errorCode: Code, errorMessage: string) {
   return { case: 'errorResponse' as const, value: { errorCode, errorMessage } }
 }
 
-/** Every file after those it imports. */
+/** Returns the files and their imports, each file after those it imports. */
 function withImports(files: DescFile[]): DescFile[] {
   const found = new Set<DescFile>()
   const visit = (file: DescFile): void => {

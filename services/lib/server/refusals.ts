@@ -1,6 +1,7 @@
-// What is told of calls that were refused: denials of any call, and failed attempts at what is audited.
+// Events about refused calls: denials of any call, and failed attempts at audited ones.
 import type { DescMethod, JsonObject } from '@bufbuild/protobuf'
 import { Code, type ConnectError } from '@connectrpc/connect'
+import { LRUCache } from 'lru-cache'
 import { Outcome } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { repeat, type Background } from '../process/background.ts'
 import type { Caller } from '../access/caller.ts'
@@ -9,25 +10,24 @@ import type { EventType } from '../events/event-types.ts'
 import { toConnectError } from '../errors/connect-error.ts'
 import { reasonOf } from '../errors/read-error.ts'
 import { accessRuleOf, methodName } from '../access/method-rules.ts'
-import { Lately } from '../process/lately.ts'
 import type { Logger } from '../process/log.ts'
 
 export interface Refusal {
   type: EventType
   caller: Caller
-  /** `modelkeep.metadata.v1.ModelService/CreateModel`. */
+  /** For example `modelkeep.metadata.v1.ModelService/CreateModel`. */
   method: string
   /** Empty when the call was refused before it named one. */
   namespace: string
   requestId: string
-  /** As the caller is told it. */
+  /** The reason in the caller's error. */
   reason: string
   details: JsonObject
-  /** How many others like it were not told since the last that was. */
+  /** How many refusals like this one were suppressed since the last recorded one. */
   repeats?: number
 }
 
-/** Keeps the refusal of a known caller as an event. */
+/** Records the refusal of a known caller as an event. */
 export type RecordRefusal = (refusal: Refusal) => Promise<void>
 
 interface Call {
@@ -37,7 +37,8 @@ interface Call {
   requestId: string
 }
 
-/** The caller's doing, or what stood in its way. Our own faults, as OVERLOADED is, are in the log of the service. */
+/** Codes of attempts that failed because of the caller or of the state of the registry. Faults of the service, OVERLOADED
+ * included, appear in the service log only. */
 const FAILED_ATTEMPTS = [
   Code.InvalidArgument,
   Code.OutOfRange,
@@ -48,7 +49,8 @@ const FAILED_ATTEMPTS = [
   Code.ResourceExhausted,
 ]
 
-/** What is to be told of a call that ended in `error`; undefined for nothing. `refused` is what the caller is told. */
+/** Returns the refusal to record for a call that ended in `error`, or undefined if it is not recorded. `refused` is the
+ * error that the caller receives. */
 export function findRefusal(
   error: unknown,
   { caller, method, namespace, requestId }: Call,
@@ -65,19 +67,19 @@ export function findRefusal(
   return { ...call, type: 'attempt.failed.v1', reason, details: { reason, code: Code[refused.code] } }
 }
 
-/** A refusal stands whether or not it can be recorded at present. */
-export async function keepRefusal(
+/** Records a refusal, or logs that this failed: the call is refused either way. */
+export async function tryRecordRefusal(
   { recordRefusal, logger }: { recordRefusal: RecordRefusal; logger: Logger },
   refusal: Refusal | undefined,
 ): Promise<void> {
   if (!refusal) return
   const { requestId, method, type } = refusal
   await recordRefusal(refusal).catch((error: unknown) => {
-    logger.error({ error, requestId, method, type }, 'a refusal could not be recorded')
+    logger.error({ error, requestId, method, type }, 'refusal not recorded')
   })
 }
 
-/** The event of a refusal. */
+/** Builds the event of a refusal. */
 export function refusalEvent({ type, caller, method, namespace, requestId, details, repeats = 0 }: Refusal) {
   return {
     type,
@@ -89,75 +91,75 @@ export function refusalEvent({ type, caller, method, namespace, requestId, detai
   }
 }
 
-/** The same refusal of the same caller is told once in so long. */
-const AGAIN_MS = 60_000
-const LOOK_EVERY_MS = 5_000
-const MOST_REMEMBERED = 10_000
+/** Refusals with the same caller, method and reason within this time are recorded once. */
+const WINDOW_MS = 60_000
+const FLUSH_EVERY_MS = 5_000
+const MAX_REMEMBERED = 10_000
 
-interface Told {
+interface Recent {
   last: Refusal
-  /** How many were not told since. */
-  untold: number
+  /** Refusals that were suppressed since the last recorded one. */
+  suppressed: number
 }
 
-/** Tells every refusal, but not each by itself: those that repeat one within a minute are counted, and the next event
- * has their number. Where none comes, the last of them is told once the minute is over. */
-export class Refusals {
+/** Records refusals, the same one at most once a minute per process: repeats are counted, and the next event carries the
+ * count. If none follows, the last repeat is recorded once the minute is over. */
+export class RefusalThrottle {
   readonly #record: RecordRefusal
   readonly #logger: Logger
-  readonly #lately: Lately<Told>
-  /** Forgotten with something untold. */
-  readonly #due = new Map<string, Told>()
-  readonly #looking: Background
+  readonly #recent: LRUCache<string, Recent>
+  /** Entries that left the cache with suppressed refusals. */
+  readonly #due = new Map<string, Recent>()
+  readonly #flushing: Background
 
   constructor(record: RecordRefusal, logger: Logger) {
     this.#record = record
     this.#logger = logger
-    this.#lately = new Lately({
-      forgetMs: AGAIN_MS,
-      most: MOST_REMEMBERED,
-      onForgotten: (key, told) => void (told.untold > 0 && this.#due.set(key, told)),
+    this.#recent = new LRUCache({
+      max: MAX_REMEMBERED,
+      ttl: WINDOW_MS,
+      dispose: (recent, key) => void (recent.suppressed > 0 && this.#due.set(key, recent)),
     })
-    this.#looking = repeat('telling of repeated refusals', LOOK_EVERY_MS, () => this.tellDue(), logger)
+    this.#flushing = repeat('record repeated refusals', FLUSH_EVERY_MS, () => this.flushDue(), logger)
   }
 
-  async tell(refusal: Refusal): Promise<void> {
+  async report(refusal: Refusal): Promise<void> {
     const key = JSON.stringify([refusal.caller.principal, refusal.method, refusal.reason])
-    const told = this.#lately.get(key)
-    if (told) {
-      told.last = refusal
-      told.untold += 1
+    const recent = this.#recent.get(key)
+    if (recent) {
+      recent.last = refusal
+      recent.suppressed += 1
       return
     }
-    const repeats = this.#due.get(key)?.untold ?? 0
+    const repeats = this.#due.get(key)?.suppressed ?? 0
     this.#due.delete(key)
     await this.#write(key, refusal, repeats)
   }
 
-  /** Tells what was last told of more than a minute ago, and has come again. */
-  async tellDue(): Promise<void> {
-    this.#lately.forget()
-    for (const [key, { last, untold }] of this.#due) {
+  /** Records the repeats whose minute is over. */
+  async flushDue(): Promise<void> {
+    this.#recent.purgeStale()
+    for (const [key, { last, suppressed }] of this.#due) {
       this.#due.delete(key)
-      await this.#write(key, last, untold - 1)
+      await this.#write(key, last, suppressed - 1)
     }
   }
 
-  /** Tells what is untold. */
+  /** Records all suppressed refusals and stops. */
   async close(): Promise<void> {
-    await this.#looking.stop()
-    this.#lately.forget(0)
-    await this.tellDue().catch((error: unknown) => this.#logger.error({ error }, 'refusals could not be recorded'))
+    await this.#flushing.stop()
+    this.#recent.clear()
+    await this.flushDue().catch((error: unknown) => this.#logger.error({ error }, 'refusals not recorded'))
   }
 
   async #write(key: string, refusal: Refusal, repeats: number): Promise<void> {
-    const told: Told = { last: refusal, untold: 0 }
-    this.#lately.set(key, told)
+    const recent: Recent = { last: refusal, suppressed: 0 }
+    this.#recent.set(key, recent)
     try {
       await this.#record({ ...refusal, repeats })
     } catch (error) {
-      // It is told when the next one is.
-      told.untold += repeats + 1
+      // The next event of this key carries the count.
+      recent.suppressed += repeats + 1
       throw error
     }
   }

@@ -1,4 +1,4 @@
-// One address for gRPC, gRPC-Web, Connect, JSON and plain HTTP.
+// Serves gRPC, gRPC-Web, Connect, JSON and plain HTTP on one address.
 import type { ConnectRouter } from '@connectrpc/connect'
 import type { ConnectNodeAdapterOptions } from '@connectrpc/connect-node'
 import type { DescService } from '@bufbuild/protobuf'
@@ -13,20 +13,20 @@ import type { Logger } from '../process/log.ts'
 import { plainHandler, type AnswerPlain } from './plain-http.ts'
 import { reflectionRoutes } from './reflection.ts'
 
-/** Unary requests, and every single message of a stream. */
+/** Limit of a unary request, and of each message of a stream. */
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
-/** One or several services as something that can be served, or called in memory in a test. */
+/** Services to be served on an address, or called in memory by a test. */
 export interface Serving extends GateOptions {
   services: DescService[]
   routes: (router: ConnectRouter) => void
   check: HealthOptions['check']
   checkWithinMs?: HealthOptions['checkWithinMs']
-  /** Methods that the zero-copy handler answers: they carry bytes, or are called very often. */
+  /** Methods that the zero-copy handler serves: they carry bytes, or are called very often. */
   fastMethods?: FastMethod[]
-  /** What plain HTTP GET finds beside the RPCs. */
+  /** Handler of plain HTTP GET requests. */
   plain?: AnswerPlain
-  /** Aborted when the process begins to drain; endless streams end on it. */
+  /** Aborted when the process begins to drain; endless streams then end. */
   draining: AbortSignal
   logger: Logger
 }
@@ -35,7 +35,7 @@ export interface Served extends Listening {
   zeroCopy: Pick<ZeroCopyHandler, 'calls'>
 }
 
-/** The same for the real server and for a router in memory, so that gate and interceptors are always there. */
+/** Options shared by the real server and the in-memory router of tests, so that both have gate and interceptors. */
 export function adapterOptions(serving: Serving) {
   const cutOff = new AbortController()
   const options = {
@@ -53,7 +53,7 @@ export function adapterOptions(serving: Serving) {
     interceptors: createInterceptors(serving.logger, serving.recordRefusal),
     readMaxBytes: MAX_MESSAGE_BYTES,
     acceptCompression: [],
-    // A misspelt field would be left out without a word, and a policy be weaker than it was meant.
+    // Ignoring a misspelt field could silently weaken a policy.
     jsonOptions: { ignoreUnknownFields: false },
     shutdownSignal: cutOff.signal,
   } satisfies ConnectNodeAdapterOptions

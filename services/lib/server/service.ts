@@ -1,4 +1,4 @@
-// What a Modelkeep service is to the process that runs it.
+// A Modelkeep service as the process that runs it sees it, and the life of that process.
 import type { DescService } from '@bufbuild/protobuf'
 import type { ConnectRouter } from '@connectrpc/connect'
 import { once } from 'node:events'
@@ -13,17 +13,17 @@ import type { RecordRefusal } from './refusals.ts'
 import { serve } from './serve.ts'
 
 export interface Service {
-  /** The RPC services it offers. */
+  /** Descriptors of its RPC services. */
   services: DescService[]
   routes: (router: ConnectRouter) => void
   authenticate: Authenticate
   recordRefusal: RecordRefusal
   check: HealthOptions['check']
-  /** Methods that the zero-copy handler answers: they carry bytes, or are called very often. */
+  /** Methods that the zero-copy handler serves: they carry bytes, or are called very often. */
   fastMethods?: FastMethod[]
-  /** What plain HTTP GET finds beside the RPCs. */
+  /** Handler of plain HTTP GET requests. */
   plain?: AnswerPlain
-  /** Ends background work and closes what it holds, after the last call has ended. */
+  /** Stops background jobs and closes connections. Called after the last call has ended. */
   close: () => Promise<void>
 }
 
@@ -31,17 +31,17 @@ export interface ProcessOptions extends Address {
   name: string
   drainSeconds: number
   logger: Logger
-  /** Told to the services, so that endless streams end when the process drains. */
+  /** Aborted when the process drains, so that endless streams end. */
   draining: AbortController
 }
 
-/** npm passes on the Ctrl-C that its child gets from the terminal too: one stop comes as two signals. */
+/** npm forwards the Ctrl-C that the terminal also sends to the process, so signals this close together are one stop. */
 const SAME_STOP_MS = 1_000
 
 let stop: AbortController | undefined
 
-/** Aborted by SIGTERM or SIGINT, with the signal's name as the reason; another one later ends the process at once.
- * Signals are handled here and nowhere else, from the first call on. */
+/** Returns a signal that SIGTERM or SIGINT aborts, with the name as the reason; a later one ends the process at once. All
+ * signals are handled here, from the first call on. */
 export function stopSignal(): AbortSignal {
   if (stop) return stop.signal
   const controller = (stop = new AbortController())
@@ -53,22 +53,22 @@ export function stopSignal(): AbortSignal {
       controller.abort(name)
     })
   }
-  // npm passes a SIGTERM to the shell between us, which does not pass it on: without its parent, the process ends too.
+  // npm sends SIGTERM to the shell in between, which does not forward it; so the process ends when its parent has.
   if (processEnvironment()['npm_lifecycle_event']) endWithParent(() => controller.abort('end of npm'))
   return controller.signal
 }
 
 function endWithParent(end: () => void): void {
   const parent = process.ppid
-  const look = setInterval(() => {
+  const poll = setInterval(() => {
     if (process.ppid === parent) return
-    clearInterval(look)
+    clearInterval(poll)
     end()
-  }, PARENT_LOOK_MS)
-  look.unref()
+  }, PARENT_POLL_MS)
+  poll.unref()
 }
 
-const PARENT_LOOK_MS = 500
+const PARENT_POLL_MS = 500
 
 /** Serves until SIGTERM or SIGINT, then drains. */
 export async function runUntilSignal(

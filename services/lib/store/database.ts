@@ -1,4 +1,4 @@
-// The one way a service opens its schema of the database.
+// Opens a service's schema of the database.
 import { Migrator, type Migration } from '@mikro-orm/migrations'
 import { MikroORM, type EntityManager, type Options } from '@mikro-orm/postgresql'
 import { translateFault } from './faults.ts'
@@ -7,32 +7,32 @@ export type Database = MikroORM
 export type { EntityManager }
 
 interface DatabaseOptions extends StoreOptions {
-  /** The service's schema. */
+  /** Schema of the service. */
   schema: string
-  /** Role taken on by every connection, so that the service has no more rights than it needs. */
+  /** Role that every connection assumes, so that the service has only the rights it needs. */
   role?: string
   entities: NonNullable<Options['entities']>
   migrations: (new (...args: ConstructorParameters<typeof Migration>) => Migration)[]
 }
 
-/** Services may share a database, each with a schema of its own. */
+/** Services may share a database; each has its own schema. */
 const SCHEMAS = ['metadata', 'artifact', 'audit', 'public']
 
 export interface ServiceStore {
-  /** The store as the running service sees it: with the rights of its role. */
+  /** Opens the database with the rights of the service's role. */
   openStore: (options: StoreOptions) => Database
-  /** The store as its owner, for migrations. */
+  /** Opens the database as its owner, for migrations. */
   openOwnedStore: (options: StoreOptions) => Database
 }
 
 export interface StoreOptions {
   /** `postgresql://user:password@host:port/database?sslmode=…`. */
   url: string
-  /** Most connections held at a time. Default 10. */
+  /** Maximum number of connections. Default 10. */
   poolSize?: number
 }
 
-/** The store of a service, whose role is named after its schema. */
+/** Defines the store of a service. Its role is named after its schema. */
 export function defineStore(store: Pick<DatabaseOptions, 'schema' | 'entities' | 'migrations'>): ServiceStore {
   return {
     openStore: (options) => openDatabase({ ...store, ...options, role: `modelkeep_${store.schema}` }),
@@ -72,7 +72,7 @@ function openDatabase(options: DatabaseOptions): Database {
   })
 }
 
-/** What is used of `pg`, which brings no types. */
+/** The parts of `pg` that are used here; the package has no types. */
 interface ConnectionPool {
   options: object
   on(event: 'connect', take: (client: PooledConnection) => void): void
@@ -82,32 +82,32 @@ interface PooledConnection {
   release(broken: boolean): void
 }
 
-/** A statement is cancelled over a connection of its own, which is made with the enumerable options only. It must not
- * take on the service's role: only the user who opened a session may cancel what it does. */
+/** MikroORM cancels a statement over a new connection, created from the enumerable options. That connection must not
+ * assume the service's role, because only the user who opened a session may cancel its statements. */
 function preparePool(pool: ConnectionPool): void {
   Object.defineProperty(pool.options, 'options', { enumerable: false })
-  pool.on('connect', giveBackWhenBroken)
+  pool.on('connect', releaseWhenBroken)
 }
 
-/** A connection that breaks in a transaction is given back by nobody, because the rollback fails first: without this,
- * every one would cost the pool a place until the process has no connections at all. */
-function giveBackWhenBroken(client: PooledConnection): void {
+/** Releases a connection that broke in a transaction. MikroORM does not, because its rollback fails first; each such
+ * connection would occupy a place in the pool for good. */
+function releaseWhenBroken(client: PooledConnection): void {
   client.once('end', () =>
     setTimeout(() => {
       try {
         client.release(true)
       } catch {
-        // It was given back by its holder, or was idle.
+        // The holder has released it, or it was idle.
       }
-    }, GIVE_BACK_AFTER_MS).unref(),
+    }, RELEASE_AFTER_MS).unref(),
   )
 }
 
-/** Time for a holder that does give it back: twice would be an error there. */
-const GIVE_BACK_AFTER_MS = 500
+/** Leaves a holder that does release the connection the time to do so: a second release there would throw. */
+const RELEASE_AFTER_MS = 500
 
-/** Runs `work` in one transaction on a fork of its own; the database's refusals come out as
- * `ModelkeepError`s. A cancelled call cancels its SQL. */
+/** Runs `work` in one transaction on its own fork. Database errors become `ModelkeepError`s where `faults.ts` lists them.
+ * Aborting `signal` cancels the running statement. */
 export async function inTransaction<T>(
   database: Database,
   signal: AbortSignal | undefined,
@@ -118,7 +118,7 @@ export async function inTransaction<T>(
   return em.transactional((tx) => work(tx)).catch(translateFault)
 }
 
-/** A fork for reads outside a transaction. */
+/** Returns a fork for reads outside a transaction. */
 export function forkFor(database: Database, signal?: AbortSignal): EntityManager {
   const options = signal ? { signal, inflightQueryAbortStrategy: 'cancel query' as const } : {}
   return database.em.fork(options)

@@ -1,18 +1,17 @@
-// The database's refusals as Modelkeep's errors. What is not listed stays what it is: a fault, logged and told as INTERNAL.
+// Translation of database errors to `ModelkeepError`s. Errors that are not listed are reported as INTERNAL.
 import { ModelkeepError } from '../errors/errors.ts'
 
-/** SQLSTATEs after which the same transaction may succeed: serialization failure, deadlock, lock not
- * available. */
+/** SQLSTATEs after which the same transaction may succeed: serialization failure, deadlock, lock not available. */
 const RETRYABLE = ['40001', '40P01', '55P03']
 
-/** Connection lost or refused, server starting up or shutting down, too many connections. */
+/** SQLSTATEs of a lost or refused connection, of a server that starts or stops, and of too many connections. */
 const UNAVAILABLE = ['08000', '08001', '08003', '08004', '08006', '57P01', '57P02', '57P03', '53300']
 const UNREACHABLE = ['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN']
 
-/** Disk full, out of memory. */
+/** SQLSTATEs of a full disk and of exhausted memory. */
 const EXHAUSTED = ['53100', '53200']
 
-/** What the driver says, without a code, when a connection breaks or none can be had in time. */
+/** Messages of driver errors without a code, when a connection breaks or none is available in time. */
 const LOST_CONNECTION =
   /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Cannot use a pool after calling end)/
 
@@ -20,7 +19,7 @@ export function translateFault(error: unknown): never {
   throw asModelkeepError(error) ?? error
 }
 
-/** Undefined for what is no refusal of the database. */
+/** Returns undefined for errors that are not listed. */
 export function asModelkeepError(error: unknown): ModelkeepError | undefined {
   const code = codeOf(error)
   if (RETRYABLE.includes(code)) {
@@ -35,10 +34,10 @@ export function asModelkeepError(error: unknown): ModelkeepError | undefined {
   return undefined
 }
 
-/** Invalid authorization, wrong password, no such database. */
+/** SQLSTATEs of an invalid authorization, a wrong password and an unknown database. */
 const LOCKED_OUT = ['28000', '28P01', '3D000']
 
-/** For an operator at a terminal, in one line; undefined for an error that is not the database's absence. */
+/** Describes an unavailable database in one line, for an operator at a terminal; undefined for other errors. */
 export function explainAbsence(error: unknown): string | undefined {
   const known = error instanceof ModelkeepError ? error : asModelkeepError(error)
   const cause = known ? known.cause : error
@@ -48,7 +47,7 @@ export function explainAbsence(error: unknown): string | undefined {
   return `database is unavailable: ${why || codeOf(cause)}`
 }
 
-/** The name of the violated unique constraint; undefined for any other error. */
+/** Returns the name of the violated unique constraint; undefined for other errors. */
 export function violatedConstraint(error: unknown): string | undefined {
   if (codeOf(error) !== '23505') return undefined
   return (error as { constraint?: string }).constraint

@@ -1,14 +1,14 @@
-// Filter trees as SQL conditions. Fields come from a fixed table; values are always parameters.
+// Translation of filters to SQL conditions. Fields come from a fixed table; values are always parameters.
 import { sql, type RawBuilder } from 'kysely'
 import { failField } from '../errors/errors.ts'
 import type { Filter, FilterValue, Operator } from '../lists/filter.ts'
 
 export type Condition = RawBuilder<boolean>
 
-/** How a field is filtered: given the path below it (`labels.team` → `['team']`), operator and value. */
+/** Builds the condition on a field from the path below it (`labels.team` → `['team']`), operator and value. */
 export type FilterField = (path: string[], operator: Operator, value: FilterValue) => Condition
 
-/** Fields by their name in the filter. A name with a dot (`source.commit`) is looked up before its first part. */
+/** Fields by name. A name with a dot (`source.commit`) takes precedence over its first part. */
 export type FilterFields = Record<string, FilterField>
 
 export function toCondition(filter: Filter, fields: FilterFields): Condition {
@@ -18,7 +18,7 @@ export function toCondition(filter: Filter, fields: FilterFields): Condition {
   return sql<boolean>`${sql.join(operands, filter.kind === 'and' ? sql` and ` : sql` or `)}`
 }
 
-/** Whether a condition on `name` stands anywhere in the filter. */
+/** Whether the filter has a condition on the field `name`. */
 export function mentions(filter: Filter | undefined, name: string): boolean {
   if (filter === undefined) return false
   if (filter.kind === 'restriction') return filter.field[0] === name
@@ -34,7 +34,7 @@ function restriction(path: string[], operator: Operator, value: FilterValue, fie
   failField('filter', `has an unknown field "${path.join('.')}"; use one of ${Object.keys(fields).join(', ')}`)
 }
 
-/** A text column. `:` finds a part of the text, without case. */
+/** A text column. `:` matches a substring, ignoring case. */
 export function textField(column: RawBuilder<unknown>): FilterField {
   return (path, operator, value) => {
     noPath(path)
@@ -59,7 +59,7 @@ export function timeField(column: RawBuilder<unknown>): FilterField {
   }
 }
 
-/** A column of one of several words, kept as such. */
+/** A text column with a fixed set of upper-case words, such as a state. */
 export function wordField(column: RawBuilder<unknown>, words: readonly string[]): FilterField {
   return (path, operator, value) => {
     noPath(path)
@@ -70,7 +70,7 @@ export function wordField(column: RawBuilder<unknown>, words: readonly string[])
   }
 }
 
-/** A JSONB object of texts, `labels.team = core`. `labels:team` and `labels.team:*` ask whether the key is there. */
+/** A JSONB object of strings: `labels.team = core`. `labels:team` and `labels.team:*` test whether the key exists. */
 export function labelsField(column: RawBuilder<unknown>): FilterField {
   return (path, operator, value) => {
     if (path.length === 0 && operator === ':') return sql<boolean>`${column} ? ${value.text}`
@@ -101,7 +101,7 @@ export function compare(left: RawBuilder<unknown>, operator: Operator, right: Ra
   }
 }
 
-/** Decimal, as people write it: `Number` reads hexadecimal, too. */
+/** Decimal notation only; `Number` also accepts hexadecimal. */
 const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
 
 export function parseNumber(value: FilterValue): number {
@@ -112,15 +112,15 @@ export function parseNumber(value: FilterValue): number {
   return number
 }
 
-/** RFC 3339, whose days end before 24:00. */
+/** RFC 3339, which has no 24:00. */
 const TIME = /^(\d{4}-\d\d-\d\d)(?:(T(?!24)\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d))?$/
 
-/** In UTC with microseconds, as every database reads it. A day alone means its beginning. */
+/** Returns the time in UTC with microseconds. A date without a time means its beginning. */
 function parseTime(text: string): string {
   const [, day = '', clock = 'T00:00:00', fraction = '', zone = 'Z'] = TIME.exec(text) ?? []
   const midnight = new Date(`${day}T00:00:00Z`)
   const time = new Date(`${day}${clock}${zone}`)
-  // JavaScript takes the 30th of February for the 2nd of March.
+  // JavaScript parses 30 February as 2 March.
   const isReal = !Number.isNaN(time.getTime()) && midnight.toISOString().startsWith(day)
   const utc = isReal ? time.toISOString() : ''
   if (!/^(?!0000)\d{4}-/.test(utc)) {
@@ -129,7 +129,7 @@ function parseTime(text: string): string {
   return `${utc.slice(0, 19)}.${fraction.slice(0, 6).padEnd(6, '0')}Z`
 }
 
-/** The rest of a path as one key: `labels.app.kubernetes.io/name` has the key `app.kubernetes.io/name`. */
+/** Joins the rest of a path to one key: `labels.app.kubernetes.io/name` has the key `app.kubernetes.io/name`. */
 export function onePath(path: string[]): string {
   if (path.length === 0) failField('filter', 'requires a name after the dot')
   return path.join('.')

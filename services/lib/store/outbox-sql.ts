@@ -1,9 +1,9 @@
 // The outbox of a service that produces audit events, as SQL for its migrations.
 //
-// A row is written in the transaction of the change it tells of. At commit, a deferred trigger gives it the next
-// number of the producer under the lock of one counter row, so that numbers are contiguous and follow commit order,
-// and the lock is held for the commit alone. Another deferred trigger on every governed table refuses to commit a
-// change whose resource has no event in the same transaction.
+// A row is written in the transaction of the change that it records. At commit, a deferred trigger assigns it the next
+// number of the producer under the lock of one counter row: numbers are contiguous and follow commit order, and the lock
+// is held only for the commit. Another deferred trigger, on every governed table, refuses to commit a change whose
+// resource has no event in the same transaction.
 
 export const OUTBOX_SQL: string[] = [
   `create table outbox (
@@ -66,7 +66,7 @@ export const OUTBOX_SQL: string[] = [
       end if;
       return null;
     end $$`,
-  // Without a fixed path, a temporary table of the same name would be looked at instead.
+  // Without a fixed search path, a temporary table of the same name would take precedence.
   `do $$
     declare guard text;
     begin
@@ -76,7 +76,7 @@ export const OUTBOX_SQL: string[] = [
     end $$`,
 ]
 
-/** Lets no change of `table` commit without an event on the resource whose id is in `column`. */
+/** Returns the trigger that refuses changes of `table` without an event on the resource whose id is in `column`. */
 export function governTable(table: string, column = 'id'): string {
   return `create constraint trigger ${table}_event after insert or update or delete on ${table}
     deferrable initially deferred for each row execute function require_event('${column}')`

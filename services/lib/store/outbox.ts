@@ -1,4 +1,4 @@
-// Writing events in the transaction of the change, and reading them for the relay.
+// The outbox: events are written in the transaction of the change, and read by the relay.
 import { create, fromJson, toJson } from '@bufbuild/protobuf'
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf'
 import type { HandlerContext } from '@connectrpc/connect'
@@ -46,12 +46,12 @@ OutboxCounterSchema.setClass(OutboxCounter)
 
 export const OUTBOX_ENTITIES = [Outbox, OutboxCounter]
 
-/** The log's limit, less producer, sequence and time, which are added when the event is sent. */
+/** Size limit of the log, less producer, sequence and time, which are added when the event is sent. */
 const MAX_EVENT_BYTES = 1_000_000
 
 export interface EventInit {
   type: EventType
-  /** `id` is also what the governed row's trigger looks for. */
+  /** The trigger of the governed table looks for this `id`. */
   resource: { type: string; id: string; namespace: string; name: string; digest?: string }
   reason?: string
   beforeDigest?: string
@@ -59,19 +59,19 @@ export interface EventInit {
   details?: JsonObject
 }
 
-/** Adds the event of a change by the caller of `context` to the transaction. */
+/** Adds an event to the transaction: a change by the caller of `context`. */
 export function emit(em: EntityManager, context: HandlerContext, init: EventInit): void {
   em.persist(em.create(Outbox, outboxRow(context, init)))
 }
 
-/** An event that is still to be inserted. */
+/** An outbox row that is still to be inserted. */
 export interface OutboxRow {
   eventId: string
   resourceId: string
   event: JsonValue
 }
 
-/** The event of a change by the caller of `context`, for a statement that inserts it with the change. */
+/** Builds the row of an event, for a statement that inserts it together with the change. */
 export function outboxRow(context: HandlerContext, init: EventInit): OutboxRow {
   const event = create(EventSchema, {
     type: init.type,
@@ -88,7 +88,7 @@ export function outboxRow(context: HandlerContext, init: EventInit): OutboxRow {
   return toRow(event)
 }
 
-/** Adds the event of something the service did by itself to the transaction. */
+/** Adds an event to the transaction: a change by the service itself, under the name `principal`. */
 export function emitAs(em: EntityManager, principal: string, init: EventInit): void {
   const event = create(EventSchema, {
     type: init.type,
@@ -103,7 +103,7 @@ export function emitAs(em: EntityManager, principal: string, init: EventInit): v
   write(em, event)
 }
 
-/** Keeps a refusal as an event of its own. */
+/** Records a refusal as an event in its own transaction. */
 export async function recordRefusal(database: Database, refusal: Refusal): Promise<void> {
   await inTransaction(database, undefined, async (em) => {
     write(em, create(EventSchema, refusalEvent(refusal)))
@@ -119,13 +119,13 @@ function toRow(event: Event): OutboxRow {
   event.id = uuidv7()
   const resource: Resource = event.resource!
   const json = toJson(EventSchema, event)
-  // What the log does not take would hold up all events after it: better that this change fails.
+  // An event that the log rejects would block all later ones, so the change fails instead.
   if (Buffer.byteLength(JSON.stringify(json)) > MAX_EVENT_BYTES)
     throw new Error(`event ${event.type} is too large for the log`)
   return { eventId: event.id, resourceId: resource.id, event: json }
 }
 
-/** The relay's view of a service's outbox. */
+/** Returns the outbox of a service for its relay. */
 export function outboxReader(database: Database, producer: string): OutboxReader {
   return {
     async position() {
@@ -134,12 +134,11 @@ export function outboxReader(database: Database, producer: string): OutboxReader
       )
       return { last: Number(row!.last), sent: Number(row!.sent) }
     },
-    /** Takes or keeps the right to send for `seconds`; undefined while another replica has it. */
     async claim(sender, seconds) {
       const rows = await forkFor(database).execute<{ sent_sequence: string }[]>(
         `update outbox_counter set sender = ?, sender_until = clock_timestamp() + make_interval(secs => ?)
           where sender = ? or sender is null or sender_until < clock_timestamp()
-            -- The clock was set back since: nobody claims for so long.
+            -- A claim this far ahead means that the clock was set back.
             or sender_until > clock_timestamp() + make_interval(secs => ?) returning sent_sequence`,
         [sender, seconds, sender, seconds],
       )
@@ -164,7 +163,7 @@ export function outboxReader(database: Database, producer: string): OutboxReader
         sequence,
       ])
     },
-    prune: () => removeSent(database),
+    prune: () => deleteSent(database),
     async release(sender) {
       await forkFor(database).execute('update outbox_counter set sender = null, sender_until = null where sender = ?', [
         sender,
@@ -173,16 +172,16 @@ export function outboxReader(database: Database, producer: string): OutboxReader
   }
 }
 
-/** The others of a day are not read. */
-const REMOVED_AT_ONCE = 1_000
+/** Rows deleted per statement. */
+const PRUNE_BATCH = 1_000
 
-/** Sent events stay a day for inspection, then leave the outbox; the log has them for ever. */
-async function removeSent(database: Database): Promise<boolean> {
+/** Deletes sent events after a day, which leaves time for inspection; the log has them for good. */
+async function deleteSent(database: Database): Promise<boolean> {
   const removed = await forkFor(database).execute<object[]>(
     `delete from outbox where occur_time < now() - interval '1 day' and event_id = any(array(
         select event_id from outbox where sequence <= (select sent_sequence from outbox_counter)
           order by sequence limit ?)) returning 1`,
-    [REMOVED_AT_ONCE],
+    [PRUNE_BATCH],
   )
   return removed.length > 0
 }

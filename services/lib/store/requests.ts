@@ -1,4 +1,4 @@
-// Request ids: the same id with the same content returns the first answer.
+// Idempotency by request id: the same id with the same content returns the first response.
 import { fromBinary, toBinary, toJson, type DescMessage, type MessageShape } from '@bufbuild/protobuf'
 import type { HandlerContext } from '@connectrpc/connect'
 import { defineEntity, p } from '@mikro-orm/postgresql'
@@ -37,8 +37,8 @@ export const REQUESTS_SQL: string[] = [
   `create index answered_request_create_time_index on answered_request (create_time)`,
 ]
 
-/** How long a repeated request finds its first answer. */
-const KEPT_HOURS = 48
+/** A repeated request finds its first response for this long. */
+const RETENTION_HOURS = 48
 
 interface Once<I extends DescMessage, O extends DescMessage> {
   context: HandlerContext
@@ -47,8 +47,8 @@ interface Once<I extends DescMessage, O extends DescMessage> {
   output: O
 }
 
-/** Runs `work` in a transaction, once per request id: a repeat gets the first answer, and while the first is still
- * running, waits for it. Without a request id it just runs. */
+/** Runs `work` in a transaction, once per request id. A repeat waits for a first request that is still running, and
+ * returns its response. Without a request id, `work` always runs. Throws REQUEST_ID_REUSED or FIELD_INVALID. */
 export async function answerOnce<I extends DescMessage, O extends DescMessage>(
   database: Database,
   once: Once<I, O>,
@@ -65,7 +65,7 @@ export async function answerOnce<I extends DescMessage, O extends DescMessage>(
         on conflict do nothing returning 1`,
       [principal, id, hash],
     )
-    if (first.length === 0) return recall(em, principal, id, hash, output)
+    if (first.length === 0) return replay(em, principal, id, hash, output)
     const answer = await work(em)
     await em.flush()
     await em.execute('update answered_request set answer = ? where principal = ? and request_id = ?', [
@@ -77,7 +77,7 @@ export async function answerOnce<I extends DescMessage, O extends DescMessage>(
   })
 }
 
-/** The first answer, where there is one; for handlers that must look before they do anything outside. */
+/** Returns the first response, if there is one, for handlers that have side effects outside the database. */
 export async function findAnswer<I extends DescMessage, O extends DescMessage>(
   em: EntityManager,
   once: Once<I, O>,
@@ -89,14 +89,17 @@ export async function findAnswer<I extends DescMessage, O extends DescMessage>(
     principal,
     id,
   ])
-  return known.length === 0 ? undefined : recall(em, principal, id, contentHash(once), once.output)
+  return known.length === 0 ? undefined : replay(em, principal, id, contentHash(once), once.output)
 }
 
-export async function forgetOldRequests(em: EntityManager): Promise<void> {
-  await em.execute('delete from answered_request where create_time < now() - make_interval(hours => ?)', [KEPT_HOURS])
+/** Deletes responses that are older than the retention time. */
+export async function deleteExpiredRequests(em: EntityManager): Promise<void> {
+  await em.execute('delete from answered_request where create_time < now() - make_interval(hours => ?)', [
+    RETENTION_HOURS,
+  ])
 }
 
-async function recall<O extends DescMessage>(
+async function replay<O extends DescMessage>(
   em: EntityManager,
   principal: string,
   id: string,
@@ -113,7 +116,7 @@ async function recall<O extends DescMessage>(
   return fromBinary(output, row.answer)
 }
 
-/** Over canonical JSON: clients may send the entries of a map in another order each time. */
+/** Hashes canonical JSON, because clients may send the entries of a map in any order. */
 function contentHash<I extends DescMessage, O extends DescMessage>(once: Once<I, O>): Buffer {
   const content = canonicalize(toJson(once.input, { ...once.request, requestId: '' })) ?? ''
   return createHash('sha256').update(once.input.typeName).update(content).digest()

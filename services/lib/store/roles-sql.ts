@@ -1,7 +1,7 @@
-// The role a service takes on: it may use its schema's tables and nothing else. Migrations run as the owner.
+// The database role of a service: it may use the tables of its schema and nothing else. Migrations run as the owner.
 
-/** Creates the role once per server, tolerant of other databases' migrations that run at the same time, and lets the
- * migrating user take it on. */
+/** Creates the role unless the server has it, which concurrent migrations of other databases may do too, and grants it to
+ * the migrating user. */
 export function serviceRoleSql(role: string, schema: string): string[] {
   return [
     `do $$ begin
@@ -17,7 +17,7 @@ export function serviceRoleSql(role: string, schema: string): string[] {
   ]
 }
 
-/** Every right on the data of `tables`, none on their definition. */
+/** Grants all rights on the data of `tables`, and none on their definition. */
 export function grantAllSql(role: string, tables: string[]): string {
   return `grant select, insert, update, delete on ${tables.join(', ')} to ${role}`
 }

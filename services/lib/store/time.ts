@@ -1,16 +1,16 @@
-// Time as the database keeps it: `timestamptz(6)`, by the database's clock, in UTC with microseconds. It stays a
-// text until it is presented, because a JavaScript `Date` would lose the microseconds.
+// Times of the database: `timestamptz(6)`, by the database's clock, in UTC. They stay strings until they are presented,
+// because a JavaScript `Date` would lose the microseconds.
 import { create } from '@bufbuild/protobuf'
 import { TimestampSchema, type Timestamp } from '@bufbuild/protobuf/wkt'
 import { p } from '@mikro-orm/postgresql'
 
-/** A `timestamptz(6)` column read and written as PostgreSQL's own text. */
+/** A `timestamptz(6)` column, read and written in PostgreSQL's text format. */
 export const timeColumn = () => p.string().columnType('timestamptz(6)').runtimeType('string')
 
-/** Set by the database when the row is made, unless given: `now()`, the transaction's time. */
+/** A time column that defaults to `now()`, the time of the transaction. */
 export const createTimeColumn = () => timeColumn().defaultRaw('now()')
 
-/** `2026-11-23 04:57:12.595123+00` as a Timestamp. */
+/** Converts `2026-11-23 04:57:12.595123+00` to a Timestamp. */
 export function toTimestamp(text: string): Timestamp {
   const [, whole, fraction] = /^(\d{4,}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.(\d+))?\+00$/.exec(text) ?? []
   if (whole === undefined) throw new Error(`not a time in UTC: ${text}`)
@@ -18,13 +18,13 @@ export function toTimestamp(text: string): Timestamp {
   return create(TimestampSchema, { seconds, nanos: Number((fraction ?? '').padEnd(9, '0')) })
 }
 
-/** A Timestamp as PostgreSQL reads it; below a microsecond is cut off. */
+/** Converts a Timestamp to PostgreSQL's text format; truncates to microseconds. */
 export function fromTimestamp(time: Timestamp): string {
   const whole = new Date(Number(time.seconds) * 1000).toISOString().slice(0, 19)
   return `${whole}.${String(Math.floor(time.nanos / 1000)).padStart(6, '0')}Z`
 }
 
-/** PostgreSQL's text of a time as RFC 3339: `2026-11-23T04:57:12.595123Z`. */
+/** Converts PostgreSQL's text format to RFC 3339: `2026-11-23T04:57:12.595123Z`. */
 export function rfc3339(text: string): string {
   const [whole = '', fraction = ''] = text.replace(' ', 'T').replace('+00', '').split('.')
   return `${whole}.${fraction.padEnd(6, '0')}Z`

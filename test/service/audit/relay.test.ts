@@ -2,7 +2,7 @@ import { pino } from 'pino'
 import { randomUUID } from 'node:crypto'
 import { afterAll, expect, test, vi } from 'vitest'
 import { IngestService, type AppendEventsRequest } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
-import { sisterClient } from '#lib/server/peers.ts'
+import { peerClient } from '#lib/server/peers.ts'
 import { createLogger } from '#lib/process/log.ts'
 import { startRelay } from '#lib/events/relay.ts'
 import { inTransaction } from '#lib/store/database.ts'
@@ -47,7 +47,7 @@ test('an event that the log would not take fails the change, and holds up nothin
 
 /** Calls the log as the metadata service does. */
 const sister = (token: string, address = audit.address) =>
-  sisterClient(IngestService, { name: 'audit', address, token })
+  peerClient(IngestService, { name: 'audit', address, token })
 
 test('logs an error once for each reason why the log rejects the events, also after the log was away', async () => {
   await relay.stop()

@@ -3,9 +3,9 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import { afterAll, expect, test } from 'vitest'
 import { IdentityService } from '../../../gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { Role } from '../../../gen/modelkeep/metadata/v1/identity_pb.ts'
-import { askMetadata, createAuthenticate, hashToken } from '../../../services/lib/access/authenticate.ts'
+import { createTokenLookup, createAuthenticate, hashToken } from '../../../services/lib/access/authenticate.ts'
 import { adapterOptions, serve } from '../../../services/lib/server/serve.ts'
-import { sisterClient } from '../../../services/lib/server/peers.ts'
+import { peerClient } from '../../../services/lib/server/peers.ts'
 import { createAdminToken } from '../../../services/metadata/admin-token.ts'
 import { ARTIFACT_TOKEN, openIdentity } from '../../support/identity.ts'
 import { refusalOf } from '../../support/refusal.ts'
@@ -121,8 +121,8 @@ test('a sister refuses what the metadata service refuses, in the same words', as
   const served = await serve(identity.serving, { host: '127.0.0.1', port: 0 })
   try {
     const address = `http://127.0.0.1:${served.port}`
-    const client = sisterClient(IdentityService, { name: 'metadata', address, token: ARTIFACT_TOKEN })
-    const sister = { ...identity.serving, authenticate: createAuthenticate(new Map(), askMetadata(client)) }
+    const client = peerClient(IdentityService, { name: 'metadata', address, token: ARTIFACT_TOKEN })
+    const sister = { ...identity.serving, authenticate: createAuthenticate(new Map(), createTokenLookup(client)) }
     const { options } = adapterOptions(sister)
     const as = (token: string) => {
       const authorize = (next: never) => (request: { header: Headers }) => {

@@ -1,13 +1,13 @@
 // Tells the log who reads what, as the policy asks: before the first byte leaves, so that nothing is read untold. Where
 // the event cannot be kept, the call fails.
 import type { HandlerContext } from '@connectrpc/connect'
+import { LRUCache } from 'lru-cache'
 import { DownloadAudit } from '#gen/modelkeep/common/v1/access_pb.ts'
 import { accessOf } from '#lib/access/caller.ts'
 import { accessRuleOf } from '#lib/access/method-rules.ts'
 import { inTransaction, type Database } from '#lib/store/database.ts'
 import { emit, type EventInit } from '#lib/store/outbox.ts'
 import { Batcher } from '#lib/process/batcher.ts'
-import { Lately } from '#lib/process/lately.ts'
 import type { DownloadPolicy } from '../../domain/download-policy.ts'
 import type { Range } from '../../domain/range.ts'
 import { blobResource, manifestResource } from '../../store/events.ts'
@@ -37,14 +37,14 @@ export class Reads {
   readonly #policy: DownloadPolicy
   readonly #batcher: Batcher<Job, void>
   /** By who and what. */
-  readonly #told = new Lately<Promise<unknown>>({ forgetMs: AGAIN_MS, most: MOST_REMEMBERED })
+  readonly #told = new LRUCache<string, Promise<unknown>>({ ttl: AGAIN_MS, max: MOST_REMEMBERED })
 
   constructor(database: Database, policy: DownloadPolicy) {
     this.#policy = policy
     // The relay is not woken: it looks by itself, and takes many together.
     const work = (jobs: Job[]): Promise<void[]> =>
       inTransaction(database, undefined, async (em) => jobs.map(({ context, init }) => emit(em, context, init)))
-    this.#batcher = new Batcher({ work, most: MOST_AT_ONCE, isOfOne: () => false })
+    this.#batcher = new Batcher({ work, maxJobs: MOST_AT_ONCE, isJobError: () => false })
   }
 
   /** Of the namespace that access was asked for. */
