@@ -46,8 +46,7 @@ test('an event that the log would not take fails the change, and holds up nothin
 })
 
 /** Calls the log as the metadata service does. */
-const sister = (token: string, address = audit.address) =>
-  peerClient(IngestService, { name: 'audit', address, token })
+const sister = (token: string, address = audit.address) => peerClient(IngestService, { name: 'audit', address, token })
 
 test('logs an error once for each reason why the log rejects the events, also after the log was away', async () => {
   await relay.stop()
