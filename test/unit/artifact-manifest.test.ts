@@ -64,7 +64,7 @@ test('a media type given is kept when it is one of ModelPack’s raw ones, and r
 
 test.each([
   [[], 'files must not be empty'],
-  [[file('a', 'sha256:1')], 'files[0].digest must be sha256:'],
+  [[file('a', 'sha256:1')], 'files[0].digest must be "sha256:"'],
   [[file('a'), file('b', A, -1n)], 'files[1].size_bytes must not be negative'],
   [[file('a', A, 6n * 1024n ** 4n)], 'files[0].size_bytes must have at most'],
   [[file('a'), file('b', B), file('c', A, 4n)], 'files[2].size_bytes must equal that of files[0]'],

@@ -48,7 +48,7 @@ test.each([
   [{ case: 'number' as const, value: -1 }, 'ref.name.number must be at least 1'],
   [{ case: 'alias' as const, value: 'v1' }, 'ref.name.alias must not look like a version number'],
   [{ case: 'semver' as const, value: '' }, 'ref.name.semver must be a version'],
-  [{ case: 'digest' as const, value: 'sha256:AA' }, 'ref.name.digest must be sha256: and 64'],
+  [{ case: 'digest' as const, value: 'sha256:AA' }, 'ref.name.digest must be "sha256:" and 64'],
 ])('refuses the selector %j', (selector, message) => {
   const ref = named({ namespace: '', model: 'scorer', selector })
   expect(() => parseVersionRef(ref, 'ref')).toThrow(message)
