@@ -1,5 +1,5 @@
 #!/bin/sh
-# metadata | artifact | audit | witness — serve; migrate SERVICE — bring its schema up to date; admin-token — make one.
+# metadata | artifact | audit | witness: serves. migrate SERVICE: updates its schema. admin-token: creates a new admin token.
 set -eu
 case "${1:-}" in
   metadata | artifact | audit | witness) exec node services/main.ts "$1" ;;

@@ -1,4 +1,4 @@
-// Writes deploy/.env with fresh secrets for compose.yaml: node deploy/make-env.mjs > deploy/.env
+// Generates the secrets of compose.yaml: node deploy/make-env.mjs > deploy/.env
 import { createHash, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto'
 
 const password = () => randomBytes(24).toString('hex')
@@ -9,7 +9,7 @@ const tokens = Object.fromEntries(
 
 const [auditKey, witnessKey] = [1, 2].map(() => generateKeyPairSync('ed25519').privateKey)
 const encode = (key) => key.export({ format: 'der', type: 'pkcs8' }).toString('base64')
-/** A public key as c2sp.org/signed-note writes it; type 1 signs notes, type 4 cosigns checkpoints. */
+/** A public key in the form of c2sp.org/signed-note; type 1 signs notes, type 4 cosigns checkpoints. */
 const vkey = (name, key, type) => {
   const typed = Buffer.concat([
     Buffer.of(type),

@@ -1,9 +1,9 @@
-// Health of the service in this container: exit 0 when it serves.
+// Health check of the service in this container: exits with 0 if it serves.
 import http from 'node:http'
 import https from 'node:https'
 
 const { PORT, TLS_CERT_FILE } = process.env
-// The certificate is for the service's name, and this asks by another.
+// The certificate names the service, not 127.0.0.1.
 const [client, options] = TLS_CERT_FILE ? [https, { rejectUnauthorized: false }] : [http, {}]
 const request = client.get({ ...options, host: '127.0.0.1', port: PORT, path: '/healthz' }, (response) => {
   process.exitCode = response.statusCode === 200 ? 0 : 1
