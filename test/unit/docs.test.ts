@@ -1,5 +1,4 @@
 // README, CONTRIBUTING and docs/ name files and link to each other: a name that is gone misleads whoever follows it.
-import { execFileSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -7,7 +6,7 @@ import { expect, test } from 'vitest'
 const PAGES = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/*.md')]
 /** The folders below which a page names files in short. */
 const ROOTS = ['', 'services/', 'services/metadata/', 'services/artifact/', 'services/audit/']
-const FILES = execFileSync('git', ['ls-files'], { encoding: 'utf8' }).trim().split('\n')
+const FILES = globSync('{services,clients,proto,test,deploy,docs}/**/*.*')
 
 test.each(PAGES)('%s links to pages and headings that exist', (page) => {
   const links = [...readFileSync(page, 'utf8').matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)]
