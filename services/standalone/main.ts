@@ -74,8 +74,10 @@ async function startDatabase({ logLevel }: StandaloneSettings, data: DataDirecto
       if (lines.push(line) > KEPT_LINES) lines.shift()
     },
     onCrash() {
-      console.error(`PostgreSQL ended unexpectedly, and Modelkeep has stopped. Acknowledged changes are safe; restart with
-npm start. The end of the PostgreSQL log:\n${lines.map((line) => `  ${line}`).join('\n')}`)
+      const end = lines.map((line) => `  ${line}`).join('\n')
+      process.stderr
+        .write(`PostgreSQL ended unexpectedly, and Modelkeep has stopped. Acknowledged changes are safe; restart with
+npm start. The end of the PostgreSQL log:\n${end}\n`)
       data.release()
       process.exit(1)
     },

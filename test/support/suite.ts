@@ -95,7 +95,7 @@ export async function startSuite(
     },
     async stop() {
       for (const { logs } of [...Object.values(processes), ...replicas]) {
-        for (const line of logs.filter((entry) => entry.includes('"message":"fault"'))) console.error(line)
+        for (const line of logs.filter((entry) => entry.includes('"message":"internal error"'))) console.error(line)
       }
       await Promise.all([...Object.values(processes), ...replicas].map((running) => running.kill()))
       await database.drop()

@@ -7,6 +7,7 @@ import type { FastMethod } from '../byte-streams/handler.ts'
 import type { Authenticate } from './gate.ts'
 import type { HealthOptions } from './health.ts'
 import type { Address } from './listen.ts'
+import { logLibraryOutput } from '../process/library-output.ts'
 import type { Logger } from '../process/log.ts'
 import type { AnswerPlain } from './plain-http.ts'
 import type { RecordRefusal } from './refusals.ts'
@@ -78,6 +79,7 @@ export async function runUntilSignal(
 ): Promise<void> {
   const { logger, draining } = options
   const signal = stopSignal()
+  using _console = logLibraryOutput(logger)
   const served = await serve({ ...service, logger, draining: draining.signal }, options)
   logger.info({ host: options.host, port: served.port }, 'serving')
   await onServing(served.port)

@@ -268,7 +268,7 @@ test('texts come back as they were, whatever they mean in SQL or JSON', async ()
 })
 
 test('none of it is a fault of the service', () => {
-  expect(metadata.logs.filter((line) => line.includes('"message":"fault"'))).toEqual([])
+  expect(metadata.logs.filter((line) => line.includes('"message":"internal error"'))).toEqual([])
 })
 
 function newUuid(): string {

@@ -136,5 +136,5 @@ test('what is not there is told apart: model, version, alias, evaluation', async
 })
 
 test('none of it is a fault of the service', () => {
-  expect(metadata.logs.filter((line) => line.includes('"message":"fault"'))).toEqual([])
+  expect(metadata.logs.filter((line) => line.includes('"message":"internal error"'))).toEqual([])
 })

@@ -108,5 +108,5 @@ test('every kind of reference lists the same', async () => {
 })
 
 test('none of it is a fault of the service', () => {
-  expect(metadata.logs.filter((line) => line.includes('"message":"fault"'))).toEqual([])
+  expect(metadata.logs.filter((line) => line.includes('"message":"internal error"'))).toEqual([])
 })

@@ -167,5 +167,5 @@ test('readers read, contributors and approvers record; elsewhere it looks like n
 })
 
 test('none of it is a fault of the service', () => {
-  expect(metadata.logs.filter((line) => line.includes('"message":"fault"'))).toEqual([])
+  expect(metadata.logs.filter((line) => line.includes('"message":"internal error"'))).toEqual([])
 })
