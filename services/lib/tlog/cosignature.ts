@@ -1,5 +1,6 @@
-// Cosignatures: c2sp.org/tlog-cosignature with Ed25519. A witness says with one that, as of a time, a checkpoint is the
-// largest it has seen of a log, and continues all it saw before. Pure; services and clients share it.
+// Cosignatures: c2sp.org/tlog-cosignature with Ed25519. With a cosignature a witness states that, at the given time, the
+// checkpoint is the largest it has seen of the log and is consistent with all earlier ones. Pure; services and clients
+// share it.
 import { isSigned, signText, type Key } from './ed25519.ts'
 import { findSignature, KEY_TYPE, signatureLine, splitNote, type Verifier } from './note.ts'
 
@@ -7,7 +8,7 @@ const TIME_BYTES = 8
 const SIGNATURE_BYTES = 64
 const MAX_TIME = 2n ** 63n - 1n
 
-/** The signature line over a checkpoint's text, with its newline. `time`: seconds since 1970. */
+/** Returns the signature line over a checkpoint's text, with its newline. `time` is in seconds since 1970. */
 export function cosign(text: string, name: string, key: Key, time: bigint): string {
   const timestamp = Buffer.alloc(TIME_BYTES)
   timestamp.writeBigUInt64BE(time)
@@ -15,8 +16,8 @@ export function cosign(text: string, name: string, key: Key, time: bigint): stri
   return signatureLine(name, key, KEY_TYPE.cosignature, Buffer.concat([timestamp, signature]))
 }
 
-/** When the cosigner has signed this checkpoint, the last time if more than once, in seconds since 1970; undefined where
- * it has not; `forged` where a line in its name is wrong, which spoils the note. */
+/** Returns the time of the cosigner's signature in seconds since 1970, the latest of several; undefined if it has not
+ * signed; `forged` if a line under its name is invalid, which invalidates the note. */
 export function findCosignature(note: string, cosigner: Verifier): bigint | 'forged' | undefined {
   const parts = splitNote(note)
   let last: bigint | undefined

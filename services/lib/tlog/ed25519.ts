@@ -1,17 +1,17 @@
-// Ed25519 of this platform: a browser build replaces this file, and nothing else of the folder but `sha256.ts`.
+// Ed25519 by `node:crypto`. A browser build replaces this file and `sha256.ts`, and nothing else in the folder.
 import { createPublicKey, sign, verify, type KeyObject } from 'node:crypto'
 
 export type Key = KeyObject
 
-/** The bytes before the raw key in the DER form of a public key: RFC 8410. */
+/** The bytes that precede the raw key in the DER encoding of a public key (RFC 8410). */
 const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex')
 
-/** `raw`: the 32 bytes of a public key. */
+/** `raw` is the 32 bytes of a public key. */
 export function readPublicKey(raw: Buffer): Key {
   return createPublicKey({ key: Buffer.concat([SPKI_PREFIX, raw]), format: 'der', type: 'spki' })
 }
 
-/** The 32 bytes of the public key, or of the public half of a private key. */
+/** Returns the 32 bytes of the public key, or of the public half of a private key. */
 export function rawPublicKey(key: Key): Buffer {
   const spki = (key.type === 'private' ? createPublicKey(key) : key).export({ format: 'der', type: 'spki' })
   return spki.subarray(SPKI_PREFIX.length)

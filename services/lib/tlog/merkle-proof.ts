@@ -1,4 +1,4 @@
-// Checking proofs, as RFC 9162 describes it in 2.1.3.2 and 2.1.4.2. Sizes are bigint: a proof may come from anywhere.
+// Verification of proofs by RFC 9162, 2.1.3.2 and 2.1.4.2. Sizes are bigint because proofs are untrusted input.
 import { HASH_BYTES, hashNode } from './merkle.ts'
 
 export interface InclusionClaim {
@@ -37,7 +37,7 @@ export interface ConsistencyClaim {
   proof: Uint8Array[]
 }
 
-/** A tree without leaves is continued by every tree, which proves nothing: that claim is refused. */
+/** Rejects an empty old tree: every tree is consistent with it, so the claim would prove nothing. */
 export function verifyConsistency({ oldSize, newSize, oldRoot, newRoot, proof }: ConsistencyClaim): boolean {
   if (oldSize < 1n || oldSize > newSize) return false
   if (oldSize === newSize) return proof.length === 0 && isSame(oldRoot, newRoot)

@@ -1,14 +1,13 @@
-// The Merkle tree of RFC 6962 (and 9162): hashes, appending, and which nodes prove what. Pure; services and clients
-// share it.
+// The Merkle tree of RFC 6962 and 9162: hashes, appending, and the nodes of proofs. Pure; services and clients share it.
 import { sha256, sha256Base64 } from './sha256.ts'
 
 export const HASH_BYTES = 32
-/** The root of a tree without leaves. */
+/** The root of the empty tree. */
 export const EMPTY_ROOT: Buffer = sha256(new Uint8Array())
 
 const LEAF = 0
 const NODE = 1
-/** What is hashed is put together here: for a hundred thousand leaves a second, memory of their own is too much. */
+/** Scratch memory for the hash input, which saves an allocation per hash. */
 const leafBytes = Buffer.alloc(64 * 1024, LEAF)
 const nodeBytes = Buffer.alloc(1 + 2 * HASH_BYTES, NODE)
 
@@ -16,12 +15,12 @@ export function hashLeaf(leaf: string | Uint8Array): Buffer {
   return sha256(markLeaf(typeof leaf === 'string' ? Buffer.from(leaf) : leaf))
 }
 
-/** The same in base64. */
+/** Like `hashLeaf`, in base64. */
 export function hashLeafBase64(leaf: Uint8Array): string {
   return sha256Base64(markLeaf(leaf))
 }
 
-/** Good until the next. */
+/** Prefixes the leaf. The result is valid until the next call. */
 function markLeaf(leaf: Uint8Array): Uint8Array {
   if (leaf.length >= leafBytes.length) return Buffer.concat([Buffer.of(LEAF), leaf])
   leafBytes.set(leaf, 1)
@@ -37,19 +36,19 @@ export function hashNode(left: Uint8Array, right: Uint8Array): Buffer {
   return sha256(nodeBytes)
 }
 
-/** A complete subtree: the leaves from `index * 2 ** level`, `2 ** level` of them. */
+/** A complete subtree: `2 ** level` leaves, the first of them at `index * 2 ** level`. */
 export interface Node {
   level: number
   index: number
 }
 
-/** A tree as far as appending needs it: the hashes of the complete subtrees that make it up, the largest first. */
+/** The state that appending needs: the hashes of the complete subtrees that make up the tree, largest first. */
 export interface Range {
   size: number
   peaks: Buffer[]
 }
 
-/** Adds a leaf, in place. `onNode` is told every complete subtree that this makes, the leaf itself first. */
+/** Appends a leaf, in place. Calls `onNode` for each subtree that this completes, the leaf itself first. */
 export function appendLeaf(range: Range, leafHash: Buffer, onNode?: (node: Node, hash: Buffer) => void): void {
   let level = 0
   let index = range.size
@@ -69,13 +68,13 @@ export function rootOf(range: Range): Buffer {
   return range.peaks.length === 0 ? EMPTY_ROOT : foldPeaks(range.peaks)
 }
 
-/** The hash over neighbouring complete subtrees, each smaller than the one before. */
+/** Returns the hash over adjacent complete subtrees, each smaller than the one before. */
 export function foldPeaks(peaks: Buffer[]): Buffer {
   return peaks.reduceRight((right, left) => hashNode(left, right))
 }
 
-/** The complete subtrees that make up the tree of the leaves from `begin` to below `end`, the largest first. `begin` is
- * a multiple of the largest one's size, as it always is within a tree. */
+/** Returns the complete subtrees that make up the leaves from `begin` to before `end`, largest first. `begin` must be a
+ * multiple of the largest one's size, as it always is within a tree. */
 export function peaksOf(begin: number, end: number): Node[] {
   const peaks: Node[] = []
   for (let at = begin; at < end;) {
@@ -91,8 +90,8 @@ export function peaksOf(begin: number, end: number): Node[] {
   return peaks
 }
 
-/** What an inclusion proof is made of, from the leaf up: the hash of each part is one of the proof. A part is given by
- * its peaks. `index` is below `size`. */
+/** Returns the parts of an inclusion proof, from the leaf up, each as its peaks: the proof consists of the hash of each
+ * part. `index` must be below `size`. */
 export function inclusionParts(index: number, size: number): Node[][] {
   const parts: Node[][] = []
   let begin = 0
@@ -107,7 +106,7 @@ export function inclusionParts(index: number, size: number): Node[][] {
   return parts.toReversed()
 }
 
-/** The same for a consistency proof, that the tree of `size` leaves continues the one of `oldSize`, which is from 1 to
+/** Returns the parts of a consistency proof between the trees of `oldSize` and `size` leaves. `oldSize` must be from 1 to
  * `size`. */
 export function consistencyParts(oldSize: number, size: number): Node[][] {
   const parts: Node[][] = []
@@ -120,12 +119,12 @@ export function consistencyParts(oldSize: number, size: number): Node[][] {
     if (isLeft) end = middle
     else begin = middle
   }
-  // The old tree's root is known to whoever checks, where it is a subtree of the new one.
+  // If the old tree is a subtree of the new one, its root is not part of the proof: the verifier has it.
   if (begin > 0) parts.push(peaksOf(begin, end))
   return parts.toReversed()
 }
 
-/** The largest power of two below `size`, which is over 1. */
+/** Returns the largest power of two below `size`. `size` must be over 1. */
 function largestPowerBelow(size: number): number {
   let power = 1
   while (power * 2 < size) power *= 2

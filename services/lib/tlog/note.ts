@@ -4,10 +4,10 @@ import { isSigned, rawPublicKey, readPublicKey, signText, type Key } from './ed2
 import { HASH_BYTES } from './merkle.ts'
 import { sha256 } from './sha256.ts'
 
-/** What a log's public key is called in the note's own text form, `name+hex id+base64`. */
+/** A public key, whose text form in signed notes is `name+hex id+base64`. */
 export interface Verifier {
   name: string
-  /** The first four bytes that a signature has. */
+  /** The key id: the first four bytes of each signature line. */
   id: Buffer
   key: Key
 }
@@ -18,25 +18,25 @@ export interface Checkpoint {
   root: Buffer
 }
 
-/** What a key signs, as the signed-note specification numbers it: notes, or checkpoints with the time. */
+/** Key types of the signed-note specification: signatures of notes, and cosignatures of checkpoints with a time. */
 export const KEY_TYPE = { note: 1, cosignature: 4 } as const
 export type KeyType = (typeof KEY_TYPE)[keyof typeof KEY_TYPE]
 
 const ID_BYTES = 4
 const MAX_NOTE_BYTES = 64 * 1024
 
-/** Not empty, and without spaces, control characters and plus. */
+/** Whether the name is not empty and has no spaces, control characters or plus signs. */
 export function isKeyName(name: string): boolean {
   return /^[^\s+\p{Cc}\p{Z}]+$/u.test(name)
 }
 
-/** The text form of the public half of an Ed25519 key. */
+/** Returns the text form of the public half of an Ed25519 key. */
 export function formatVerifierKey(name: string, key: Key, type: KeyType = KEY_TYPE.note): string {
   const raw = rawPublicKey(key)
   return `${name}+${keyId(name, raw, type).toString('hex')}+${Buffer.concat([Buffer.of(type), raw]).toString('base64')}`
 }
 
-/** Undefined where the text is no Ed25519 key of this type. */
+/** Returns undefined if the text is not an Ed25519 key of this type. */
 export function findVerifier(text: string, type: KeyType = KEY_TYPE.note): Verifier | undefined {
   const [, name = '', id = '', encoded = ''] = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/.exec(text.trim()) ?? []
   const bytes = decodeBase64(encoded)
@@ -46,18 +46,18 @@ export function findVerifier(text: string, type: KeyType = KEY_TYPE.note): Verif
   return { name, id: Buffer.from(id, 'hex'), key: readPublicKey(raw) }
 }
 
-/** The whole note: text, blank line, signature. `text` ends with a newline. */
+/** Returns the whole note: text, blank line, signature. `text` must end with a newline. */
 export function signNote(text: string, name: string, key: Key): string {
   return `${text}\n${signatureLine(name, key, KEY_TYPE.note, signText(text, key))}`
 }
 
-/** What a note has below its text for each signature, with the newline. */
+/** Returns a signature line of a note, with its newline. */
 export function signatureLine(name: string, key: Key, type: KeyType, signature: Uint8Array): string {
   return `— ${name} ${Buffer.concat([keyId(name, rawPublicKey(key), type), signature]).toString('base64')}\n`
 }
 
-/** The text that `verifier` has signed; undefined where the note is malformed or not signed by it. Signatures by other
- * keys are passed over. */
+/** Returns the text that the key has signed; undefined if the note is malformed or not signed by it. Ignores signatures by
+ * other keys. */
 export function openNote(note: string, { name, id, key }: Verifier): string | undefined {
   const parts = splitNote(note)
   if (!parts) return undefined
@@ -72,8 +72,8 @@ export function openNote(note: string, { name, id, key }: Verifier): string | un
   return hasSigned ? parts.text : undefined
 }
 
-/** The text that one of several keys has signed, as during the rotation of a log's key. A signature that is wrong,
- * under any of the keys, spoils the note. */
+/** Returns the text that one of several keys has signed, as during a key rotation. An invalid signature under any of the
+ * keys invalidates the note. */
 export function openNoteWithAny(note: string, verifiers: Verifier[]): { text: string; signer: Verifier } | undefined {
   const known = splitNote(note)?.signatures.map((line) => findSignature(line))
   const isBy = ({ name, id }: Verifier) => known?.some((found) => found?.name === name && found.id.equals(id))
@@ -89,7 +89,7 @@ export interface NoteSignature {
   signature: Buffer
 }
 
-/** A signature line, without its newline, taken apart; undefined where it is malformed. */
+/** Parses a signature line without its newline; returns undefined if it is malformed. */
 export function findSignature(line: string): NoteSignature | undefined {
   const [, name, encoded = ''] = /^— ([^ ]+) ([^ ]+)$/.exec(line) ?? []
   const bytes = decodeBase64(encoded)
@@ -97,7 +97,7 @@ export function findSignature(line: string): NoteSignature | undefined {
   return { name, id: bytes.subarray(0, ID_BYTES), signature: bytes.subarray(ID_BYTES) }
 }
 
-/** The note's text and its signature lines, nothing verified. */
+/** Splits a note into text and signature lines, and verifies nothing. */
 export function splitNote(note: string): { text: string; signatures: string[] } | undefined {
   const end = note.lastIndexOf('\n\n')
   // oxlint-disable-next-line no-control-regex
@@ -111,7 +111,7 @@ export function formatCheckpoint({ origin, size, root }: Checkpoint): string {
   return `${origin}\n${size}\n${root.toString('base64')}\n`
 }
 
-/** Undefined where the text is no checkpoint. Lines after the third are extensions, and passed over. */
+/** Returns undefined if the text is not a checkpoint. Ignores extension lines, which follow the third. */
 export function findCheckpoint(text: string): Checkpoint | undefined {
   const [origin = '', size = '', encoded = '', ...rest] = text.split('\n')
   const root = decodeBase64(encoded)
@@ -120,7 +120,7 @@ export function findCheckpoint(text: string): Checkpoint | undefined {
   return { origin, size: BigInt(size), root }
 }
 
-/** Undefined unless it is the one way to write these bytes. */
+/** Returns undefined unless the text is the canonical encoding of its bytes. */
 export function decodeBase64(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64')
   return text !== '' && bytes.toString('base64') === text ? bytes : undefined

@@ -1,23 +1,23 @@
-// Whose word is taken for a checkpoint: c2sp.org/tlog-policy. Pure; services and clients share it.
+// Policies that say which logs and witnesses are trusted: c2sp.org/tlog-policy. Pure; services and clients share it.
 import { findCosignature } from './cosignature.ts'
 import { findVerifier, KEY_TYPE, type Verifier } from './note.ts'
 
 export interface PolicyWitness {
-  /** Within the policy. */
+  /** Name within the policy. */
   name: string
   cosigner: Verifier
-  /** Where it takes checkpoints, without a slash at the end. */
+  /** URL of the witness, without a slash at the end. */
   url: string | undefined
 }
 
 export interface Policy {
   logs: Verifier[]
   witnesses: PolicyWitness[]
-  /** Whether these witnesses, by their names in the policy, are enough. */
+  /** Whether cosignatures of these witnesses, by their names in the policy, form a quorum. */
   isQuorum: (cosigned: ReadonlySet<string>) => boolean
 }
 
-/** It says in which line, and what is wrong there. */
+/** A problem of a policy; the message names its line. */
 export class PolicyError extends Error {
   override name = 'PolicyError'
 }
@@ -28,11 +28,11 @@ type Rule = (cosigned: ReadonlySet<string>) => boolean
 interface Draft {
   logs: Verifier[]
   witnesses: PolicyWitness[]
-  /** By the names of witnesses and groups. */
+  /** Rules by the names of witnesses and groups. */
   rules: Map<string, Rule>
-  /** Names that are members of a group. */
+  /** Names of witnesses and groups that are members of a group. */
   taken: Set<string>
-  /** Public keys that are there. */
+  /** Public keys of earlier lines. */
   keys: Set<string>
   quorum: Rule | undefined
 }
@@ -58,7 +58,7 @@ export function parsePolicy(text: string): Policy {
   return { logs, witnesses, isQuorum: quorum }
 }
 
-/** Returns what is wrong with it, if something is. */
+/** Adds a line to the draft; returns its problem, or undefined. */
 function addLine(draft: Draft, line: string): string | undefined {
   // oxlint-disable-next-line no-control-regex
   if (/[\u0000-\u0008\u000b-\u001f\u007f]/.test(line)) return 'the line has a control character'
@@ -124,13 +124,13 @@ function addKey(draft: Draft, { key }: Verifier): string | undefined {
 
 export interface PolicyCheck {
   isQuorum: boolean
-  /** When each witness has cosigned, by its name in the policy; seconds since 1970. */
+  /** Time of each witness's cosignature by its name in the policy, in seconds since 1970. */
   times: Map<string, bigint>
-  /** Witnesses under whose key there is a wrong cosignature. */
+  /** Witnesses with an invalid cosignature under their name. */
   forged: string[]
 }
 
-/** Which witnesses have cosigned a checkpoint. The signatures of logs are not looked at. */
+/** Finds the witnesses that have cosigned a checkpoint. Does not verify the signatures of logs. */
 export function checkPolicy(note: string, { witnesses, isQuorum }: Policy): PolicyCheck {
   const times = new Map<string, bigint>()
   const forged: string[] = []

@@ -4,7 +4,7 @@ import { decodeBase64 } from './note.ts'
 
 export interface TlogProof {
   index: bigint
-  /** The inclusion proof, from the leaf's sibling up. */
+  /** The inclusion proof, starting with the leaf's sibling. */
   hashes: Buffer[]
   /** The signed checkpoint, as published. */
   checkpoint: string
@@ -17,7 +17,7 @@ export function formatProof({ index, hashes, checkpoint }: TlogProof): string {
   return `${lines.join('\n')}\n\n${checkpoint}`
 }
 
-/** Undefined where the text is no proof file. Extra data, which is signed by nobody, is passed over. */
+/** Returns undefined if the text is not a proof file. Ignores extra data, which no signature covers. */
 export function findProof(text: string): TlogProof | undefined {
   const end = text.indexOf('\n\n')
   if (end === -1) return undefined

@@ -1,7 +1,7 @@
-// SHA-256 of this platform: a browser build replaces this file, and nothing else of the folder but `ed25519.ts`.
+// SHA-256 by `node:crypto`. A browser build replaces this file and `ed25519.ts`, and nothing else in the folder.
 import { hash } from 'node:crypto'
 
-/** Through a string, which takes half the time of a buffer made by `hash`. */
+/** Converts from a binary string, which takes half the time of the buffer that `hash` can return. */
 export function sha256(bytes: Uint8Array): Buffer {
   return Buffer.from(hash('sha256', bytes, 'binary'), 'binary')
 }

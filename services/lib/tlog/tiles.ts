@@ -1,22 +1,22 @@
-// Tiles: the hashes of the tree as c2sp.org/tlog-tiles groups them. A tile holds up to 256 neighbouring hashes of level
-// 0, 8, 16 and so on; what lies between those levels is computed from them. Pure; services and clients share it.
+// Tiles: the hashes of the tree in the groups of c2sp.org/tlog-tiles. A tile holds up to 256 adjacent hashes of level 0,
+// 8, 16 and so on; hashes between those levels are computed from them. Pure; services and clients share it.
 import { appendLeaf, foldPeaks, hashNode, HASH_BYTES, type Node, type Range } from './merkle.ts'
 
 export const TILE_WIDTH = 256
 const TILE_LEVELS = 8
 
-/** The tile's level counts tiles: at level 1 there is a hash for each full tile of level 0. */
+/** Level and index of a tile. A tile of level 1 has one hash per full tile of level 0. */
 export interface TileName {
   level: number
   index: number
 }
 
 export interface Tile extends TileName {
-  /** One after the other. */
+  /** The hashes, concatenated. */
   hashes: Buffer
 }
 
-/** Adds leaves to the tree, in place; returns what its tiles grow by. */
+/** Appends leaves to the tree, in place; returns the hashes that its tiles gain. */
 export function growTree(range: Range, leafHashes: Buffer[]): Tile[] {
   const grown = new Map<string, TileName & { hashes: Buffer[] }>()
   for (const leafHash of leafHashes) {
@@ -31,7 +31,7 @@ export function growTree(range: Range, leafHashes: Buffer[]): Tile[] {
   return [...grown.values()].map((tile) => ({ ...tile, hashes: Buffer.concat(tile.hashes) }))
 }
 
-/** The tiles that hold what the hashes of `parts` are computed from. */
+/** Returns the names of the tiles from which the hashes of `parts` are computed. */
 export function tilesOf(parts: Node[][]): TileName[] {
   const tiles = new Map<string, TileName>()
   for (const node of parts.flat()) {
@@ -41,14 +41,14 @@ export function tilesOf(parts: Node[][]): TileName[] {
   return [...tiles.values()]
 }
 
-/** The hash of each part, from the tiles that `tilesOf` has named. Throws where they are not there: then the log's
- * tables do not fit together. */
+/** Returns the hash of each part, from the tiles that `tilesOf` names. Throws if one is missing, which means that the
+ * log's tables are inconsistent. */
 export function hashParts(parts: Node[][], tiles: Tile[]): Buffer[] {
   const trees = new Map(tiles.map((tile) => [keyOf(tile), new TileTree(tile.hashes)]))
   return foldParts(parts, (name) => trees.get(keyOf(name)))
 }
 
-/** The same from tiles that were hashed before. */
+/** Like `hashParts`, with tile trees that were computed before. */
 export function foldParts(parts: Node[][], findTree: (name: TileName) => TileTree | undefined): Buffer[] {
   return parts.map((part) => foldPeaks(part.map((node) => hashOf(node, findTree))))
 }
@@ -60,9 +60,9 @@ function hashOf(node: Node, findTree: (name: TileName) => TileTree | undefined):
   return hash
 }
 
-/** A tile's hashes with those of the complete subtrees over them; in memory of its own, twice the size of the tile. */
+/** A tile's hashes and those of the complete subtrees above them. It takes twice the memory of the tile. */
 export class TileTree {
-  /** By height, the tile's own first. */
+  /** Hashes by height; the tile's own are first. */
   readonly #rows: Buffer[]
 
   constructor(hashes: Buffer) {
@@ -75,7 +75,7 @@ export class TileTree {
     }
   }
 
-  /** How many hashes the tile has. */
+  /** Number of hashes in the tile. */
   get width(): number {
     return this.#rows[0]!.length / HASH_BYTES
   }
@@ -86,7 +86,7 @@ export class TileTree {
   }
 }
 
-/** Returns the part of `memory` that it has filled. */
+/** Hashes pairs into `memory`; returns the part that it has filled. */
 function hashPairs(hashes: Buffer, memory: Buffer): Buffer {
   let end = 0
   for (let at = 0; at + 2 * HASH_BYTES <= hashes.length; at += 2 * HASH_BYTES) {
@@ -96,7 +96,7 @@ function hashPairs(hashes: Buffer, memory: Buffer): Buffer {
   return memory.subarray(0, end)
 }
 
-/** Where a subtree's hash lies: in its tile, `height` levels over the tile's own hashes, and there at `at`. */
+/** Locates a subtree's hash: in the tile `name`, `height` levels above the tile's own hashes, at position `at`. */
 function locate({ level, index }: Node): { name: TileName; height: number; at: number } {
   const height = level % TILE_LEVELS
   const width = TILE_WIDTH / 2 ** height
@@ -111,16 +111,16 @@ export function keyOf({ level, index }: TileName): string {
 export interface TilePath {
   level: number | 'entries'
   index: number
-  /** Of a partial tile. */
+  /** Number of hashes of a partial tile; undefined for a full one. */
   width: number | undefined
 }
 
-/** How many hashes a tile has in the tree of `size` leaves. */
+/** Returns the number of hashes that a tile has in the tree of `size` leaves. */
 export function widthIn(size: number, { level, index }: TileName): number {
   return Math.min(TILE_WIDTH, Math.floor(size / TILE_WIDTH ** level) - index * TILE_WIDTH)
 }
 
-/** The path of a tile with `width` hashes. */
+/** Returns the path of a tile with `width` hashes. */
 export function formatTilePath({ level, index }: Omit<TilePath, 'width'>, width: number): string {
   const digits = String(index)
   const groups = digits.padStart(Math.ceil(digits.length / 3) * 3, '0').match(/.{3}/g)!
@@ -131,7 +131,8 @@ export function formatTilePath({ level, index }: Omit<TilePath, 'width'>, width:
 
 const PATH = /^\/tile\/(entries|0|[1-9][0-9]?)\/((?:x[0-9]{3}\/){0,4}[0-9]{3})(?:\.p\/([1-9][0-9]{0,2}))?$/
 
-/** `/tile/<L>/<N>[.p/<W>]`, with N in groups of three digits as `x001/x234/067`; undefined for anything else. */
+/** Parses `/tile/<L>/<N>[.p/<W>]`, with N in groups of three digits as `x001/x234/067`; returns undefined for any other
+ * path. */
 export function findTilePath(path: string): TilePath | undefined {
   const [, level, groups, partial] = PATH.exec(path) ?? []
   if (level === undefined || groups === undefined || groups.startsWith('x000')) return undefined
