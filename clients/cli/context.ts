@@ -1,4 +1,4 @@
-// What a command gets to work with, and how it ends. The heavy modules are loaded only when a command really runs.
+// The context of a command. Heavy modules are loaded only when a command runs.
 import type { Command } from 'commander'
 import { interruptible } from './terminal/interruption.ts'
 import type { Output } from './terminal/output.ts'
@@ -7,20 +7,20 @@ import { environment, readSettings, type GlobalOptions } from './settings.ts'
 
 export interface Context {
   output: Output
-  /** Where references without a namespace look. */
+  /** The namespace of references without one. */
   namespace: string
   /** Aborted by Ctrl-C. */
   signal: AbortSignal
-  /** Finds the server and its token; complains where there is none. */
+  /** Opens the clients of the services. Throws CliError if no server or token is configured. */
   registry(): Registry
-  /** A word to people, on stderr; not with `--json`. */
+  /** Prints a note on stderr, unless `--json` is given. */
   note(text: string): void
   close(): void
 }
 
 type Action<A extends unknown[]> = (context: Context, ...args: A) => Promise<void>
 
-/** Makes a commander action of a command that is loaded when it is called. */
+/** Returns a commander action that loads its command when it is called. */
 export function lazily<A extends unknown[]>(load: () => Promise<Action<A>>): (...call: unknown[]) => Promise<void> {
   return async (...call) => {
     const command = call.at(-1) as Command

@@ -1,5 +1,5 @@
-// Makes `npx modelkeep` work in the clone: a link in node_modules/.bin, as npm makes for the commands of dependencies.
-// A `bin` in our own package.json would make npx install the clone into its cache first, with the network.
+// Links the command into node_modules/.bin, as npm does for dependencies, so that `npx modelkeep` works in the clone. With a
+// `bin` in package.json, npx would first install the clone into its cache, over the network.
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 

@@ -1,4 +1,4 @@
-// The command line as a whole: global options, groups of commands, and how a failure is told.
+// The command line: global options, the groups of commands, and the output of failures.
 import { Command, CommanderError } from 'commander'
 import { CliError, EXIT } from './terminal/cli-error.ts'
 import { addAccessCommands } from './program/access.ts'
@@ -65,17 +65,17 @@ export function buildProgram(): Command {
   addArtifactCommands(program)
   addAuditCommands(program)
   addCacheCommands(program)
-  leadToHelp(program, 'modelkeep')
+  pointToHelp(program, 'modelkeep')
   return program
 }
 
-/** Wrong use of a command leads to its own help. */
-function leadToHelp(command: Command, path: string): void {
+/** After a usage error, each command points to its own help. */
+function pointToHelp(command: Command, path: string): void {
   command.showHelpAfterError(`  See: ${path} --help`)
-  for (const child of command.commands) leadToHelp(child, `${path} ${child.name()}`)
+  for (const child of command.commands) pointToHelp(child, `${path} ${child.name()}`)
 }
 
-/** Runs one command line; the exit code comes back. */
+/** Runs one command line, and returns the exit code. */
 export async function runCommand(argv: string[]): Promise<number> {
   endQuietlyOnClosedPipe()
   let running: Command | undefined
@@ -85,16 +85,18 @@ export async function runCommand(argv: string[]): Promise<number> {
     return EXIT.ok
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
-    return tell(error, argv.includes('--json'), running)
+    return printFailure(error, argv.includes('--json'), running)
   }
 }
 
-async function tell(error: unknown, json: boolean, running: Command | undefined): Promise<number> {
-  const { RESUME_HINT, goesOn, Interrupted, tellInterrupted } = await import('./terminal/interruption.ts')
-  if ([error, (error as Error).cause].some((cause) => cause instanceof Interrupted)) return tellInterrupted(running)
+async function printFailure(error: unknown, json: boolean, running: Command | undefined): Promise<number> {
+  const { RESUME_HINT, isResumable, Interrupted, printInterrupted } = await import('./terminal/interruption.ts')
+  if ([error, (error as Error).cause].some((cause) => cause instanceof Interrupted)) return printInterrupted(running)
   const { explain } = await import('./terminal/failure.ts')
-  const { exit, message, reason, metadata, unmet, ...told } = explain(error, modelOf(running))
-  const hints = [told.hint, goesOn(running) && exit === 'unavailable' && `To resume: ${RESUME_HINT}`].filter(Boolean)
+  const { exit, message, reason, metadata, unmet, ...failure } = explain(error, modelOf(running))
+  const hints = [failure.hint, isResumable(running) && exit === 'unavailable' && `To resume: ${RESUME_HINT}`].filter(
+    Boolean,
+  )
   const hint = hints.length > 0 ? hints.join(json ? '; ' : '\n  ') : undefined
   if (json)
     process.stderr.write(`${JSON.stringify({ error: { reason, message, hint, metadata, unmet, exit: EXIT[exit] } })}\n`)
@@ -104,12 +106,12 @@ async function tell(error: unknown, json: boolean, running: Command | undefined)
   return EXIT[exit]
 }
 
-/** The conditions that do not hold, one a line. */
+/** Formats the conditions that are not met, one per line. */
 function unmetLines(unmet: Unmet[] = []): string[] {
   return unmet.map(({ gate, expression, sentence }) => `  ✗ ${gate}: ${sentence}: ${expression}`)
 }
 
-/** The model that the command line names, for hints. */
+/** Returns the model that the command line names, for hints. */
 function modelOf(running: Command | undefined): string | undefined {
   if (!running) return undefined
   const at = running.registeredArguments.findIndex((argument) => ['model', 'ref', 'alias'].includes(argument.name()))
@@ -118,7 +120,7 @@ function modelOf(running: Command | undefined): string | undefined {
   return name && namespace && !name.includes('/') ? `${namespace}/${name}` : name
 }
 
-/** `modelkeep log | head` is no failure. */
+/** A closed pipe, as in `modelkeep log | head`, is not a failure. */
 function endQuietlyOnClosedPipe(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(EXIT.ok)

@@ -1,4 +1,4 @@
-// Which server to talk to, and with which token: options, then environment, then the server started in this clone.
+// The server and token of a command: from options, then the environment, then the server that runs in this clone.
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { CliError, failUsage } from './terminal/cli-error.ts'
@@ -12,7 +12,7 @@ export interface Addresses {
 export interface Settings {
   addresses: Addresses
   token: string
-  /** Where the address came from, for people. */
+  /** The option, variable or directory that the address came from. */
   origin: string
 }
 
@@ -38,10 +38,11 @@ export function readSettings(options: GlobalOptions, env: Environment): Settings
 }
 
 function readAddresses(options: GlobalOptions, env: Environment, embedded: Embedded): Omit<Settings, 'token'> {
-  if (options.address) return { addresses: everywhere(parseAddress(options.address, '--address')), origin: '--address' }
+  if (options.address)
+    return { addresses: sameAddress(parseAddress(options.address, '--address')), origin: '--address' }
   if (env['MODELKEEP_ADDRESS']) {
     const address = parseAddress(env['MODELKEEP_ADDRESS'], 'MODELKEEP_ADDRESS')
-    return { addresses: everywhere(address), origin: 'MODELKEEP_ADDRESS' }
+    return { addresses: sameAddress(address), origin: 'MODELKEEP_ADDRESS' }
   }
   const names = ['METADATA', 'ARTIFACT', 'AUDIT'].map((name) => `MODELKEEP_${name}_ADDRESS`)
   if (names.some((name) => env[name])) {
@@ -51,14 +52,14 @@ function readAddresses(options: GlobalOptions, env: Environment, embedded: Embed
     }) as [string, string, string]
     return { addresses: { metadata, artifact, audit }, origin: 'MODELKEEP_…_ADDRESS' }
   }
-  if (embedded.address) return { addresses: everywhere(embedded.address), origin: embedded.directory }
+  if (embedded.address) return { addresses: sameAddress(embedded.address), origin: embedded.directory }
   const message = embedded.stopped
     ? `Modelkeep server in ${embedded.directory} is not running`
     : `no Modelkeep server found in ${embedded.directory}, MODELKEEP_ADDRESS or --address`
   throw new CliError('unavailable', message, { hint: NOT_RUNNING })
 }
 
-/** For one address, which may be anybody's; undefined where there is no token for it. */
+/** Returns the token for an address, or undefined if none is configured for it. */
 export function findToken(options: GlobalOptions, env: Environment, address: string): string | undefined {
   return tokenFor(options, env, [address], findEmbedded(env))
 }
@@ -82,7 +83,7 @@ function tokenFor(
   if (env['MODELKEEP_TOKEN']) return env['MODELKEEP_TOKEN'].trim()
   const file = env['MODELKEEP_TOKEN_FILE']
   if (file) return readTokenFile(file)
-  // The admin token of this clone is for the server of this clone, and for no other.
+  // The admin token of this clone is sent to the server of this clone only.
   const isEmbedded = addresses.every((address) => address.replace('//localhost:', '//127.0.0.1:') === embedded.address)
   return isEmbedded ? readTokenFile(join(embedded.directory, 'admin-token')) : undefined
 }
@@ -98,9 +99,9 @@ function readTokenFile(file: string): string {
 
 interface Embedded {
   directory: string
-  /** Undefined when no server runs there. */
+  /** Undefined if no server runs. */
   address?: string
-  /** A server has run there. */
+  /** Whether a server ran there before. */
   stopped?: boolean
 }
 
@@ -125,7 +126,7 @@ export function isRunning(pid: number): boolean {
   }
 }
 
-/** It has ended, and only nobody has asked how yet. */
+/** Whether the process has ended, but its parent has not read the exit status. */
 function isZombie(pid: number): boolean {
   try {
     return /^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
@@ -134,11 +135,11 @@ function isZombie(pid: number): boolean {
   }
 }
 
-function everywhere(address: string): Addresses {
+function sameAddress(address: string): Addresses {
   return { metadata: address, artifact: address, audit: address }
 }
 
-/** `http://host:port`, `https://…`, or `host:port` for http. */
+/** Accepts `http://host:port`, `https://host:port` and `host:port`, which means http. Throws CliError. */
 export function parseAddress(text: string, where: string): string {
   const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`
   const parsed = URL.canParse(url) ? new URL(url) : undefined

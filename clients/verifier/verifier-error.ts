@@ -8,7 +8,7 @@ export type ExitName = keyof typeof EXIT
 export class VerifierError extends Error {
   override name = 'VerifierError'
   readonly exit: ExitName
-  /** What to try next: a whole sentence or a command. */
+  /** The next step to try: a whole sentence or a command. */
   readonly hint: string | undefined
   /** A machine-readable reason, such as `TAMPERED`. */
   readonly reason: string

@@ -3,14 +3,14 @@ import { createClient } from '@connectrpc/connect'
 import { createGrpcTransport } from '@connectrpc/connect-node'
 import { DirectService } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
-import { Slots } from '../../clients/cli/transfer/pool.ts'
+import { Semaphore } from '../../clients/cli/transfer/concurrency.ts'
 import { DirectParts } from '../../clients/cli/push/direct-parts.ts'
 import { hashInTurn } from '../../clients/cli/push/part-body.ts'
 import { putToStore, readFromStore } from '../../clients/cli/transfer/store-http.ts'
 import { countParts, inParallel, PARALLEL, partAt, type Blob, type BlobClient } from './artifact-clients.ts'
 import { TOKEN } from './artifact-world.ts'
 
-const SETTINGS = { choice: 'direct' as const, stallMs: 15_000, secure: false, local: true }
+const SETTINGS = { mode: 'direct' as const, stallMs: 15_000, secure: false, local: true }
 
 export interface DirectLaneClient extends BlobClient {
   /** The upload's last step, in which the service reads the bytes back. */
@@ -37,12 +37,12 @@ export function directLaneClient(address: string): DirectLaneClient {
       if (result.case !== 'upload') throw new Error('the blob is there already')
       uploadId = result.value.id
       const parts = new DirectParts({ signal, artifact: () => direct as never }, uploadId, countParts(bytes))
-      const slots = new Slots(PARALLEL)
+      const slots = new Semaphore(PARALLEL)
       // As many again are hashed meanwhile.
       const work = async (number: number): Promise<void> => {
         const part = partAt(bytes, number)
         const sha256 = await hashInTurn(part, signal)
-        await parts.move({ number, size: part.length, sha256 }, (request) =>
+        await parts.upload({ number, size: part.length, sha256 }, (request) =>
           slots.run(signal, () => putToStore(SETTINGS, request, { body: once(part), onSent: () => {} }, signal)),
         )
       }

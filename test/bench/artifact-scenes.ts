@@ -4,7 +4,7 @@ import { createHash, randomBytes, randomFillSync } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openLanes } from '../../clients/cli/transfer/settings.ts'
+import { openModeSelector } from '../../clients/cli/transfer/settings.ts'
 import { openProgress } from '../../clients/cli/terminal/progress.ts'
 import { findMissing, sendBlobs } from '../../clients/cli/push/blobs.ts'
 import { findFiles, hashFiles, type HashedFile } from '../../clients/cli/push/files.ts'
@@ -163,9 +163,9 @@ export async function measureSmall(world: World, figures: Figures, quick: boolea
     const pids = { service: service.pid, MinIO: world.minioPid, PostgreSQL: world.postgresPid, client: process.pid }
     return watchUsage(pids, async () => {
       const missing = await findMissing(registry, 'default', files)
-      const lanes = openLanes('auto', {}, service.address)
+      const modes = openModeSelector('auto', {}, service.address)
       const progress = await openProgress('sending', 0, true)
-      if ((await sendBlobs(registry, 'default', missing, { lanes, progress })) !== count * bytes)
+      if ((await sendBlobs(registry, 'default', missing, { modes, progress })) !== count * bytes)
         throw new Error('known')
     })
   }

@@ -4,8 +4,8 @@ import { chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { placesFor } from '../../clients/cli/pull/partial.ts'
-import { putInPlace } from '../../clients/cli/pull/place.ts'
+import { targetPaths } from '../../clients/cli/pull/partial.ts'
+import { putInPlace } from '../../clients/cli/pull/target.ts'
 import { runCli, startCli } from '../support/cli.ts'
 import { sha256, startFakeRegistry, type FakeRegistry } from '../support/fake-registry.ts'
 
@@ -77,7 +77,7 @@ describe('a pull into a directory into which another pull is under way', () => {
     const second = await pull(registry, '--json')
     expect(second.code).toBe(5)
     const message = `another pull into ${out} is running (process ${first.process.pid})`
-    const { lock } = placesFor(out, registry.digest)
+    const { lock } = targetPaths(out, registry.digest)
     const hint = `If that process no longer exists, remove ${lock}`
     expect(JSON.parse(second.err)).toMatchObject({ error: { message, hint, reason: 'CLI_CONFLICT' } })
     expect(downloads).toBe(1)
@@ -91,7 +91,7 @@ describe('a pull into a directory into which another pull is under way', () => {
     await using registry = await startFakeRegistry(files)
     const dead = startCli(['--version'])
     await dead.ended
-    await writeFile(placesFor(out, registry.digest).lock, String(dead.process.pid))
+    await writeFile(targetPaths(out, registry.digest).lock, String(dead.process.pid))
     expect(await pull(registry)).toMatchObject({ err: '', code: 0 })
     expect(await readdir(directory)).toEqual(['out'])
   })
@@ -99,7 +99,7 @@ describe('a pull into a directory into which another pull is under way', () => {
 
 describe('a partial directory', () => {
   async function expectInTheWay(registry: FakeRegistry): Promise<void> {
-    const { partial } = placesFor(out, registry.digest)
+    const { partial } = targetPaths(out, registry.digest)
     const { code, err } = await pull(registry)
     expect(err).toContain(`${partial} is not a directory of this user\n  Remove it and run the command again.`)
     expect(code).toBe(5)
@@ -109,7 +109,7 @@ describe('a partial directory', () => {
 
   test.skipIf(!isRoot)('of another user is refused and left alone', async () => {
     await using registry = await startFakeRegistry(files)
-    const { partial } = placesFor(out, registry.digest)
+    const { partial } = targetPaths(out, registry.digest)
     await mkdir(partial, { mode: 0o777 })
     await writeFile(join(partial, 'a'), bytes)
     await chown(partial, NOBODY, NOBODY)
@@ -120,7 +120,7 @@ describe('a partial directory', () => {
 
   test('that is a file is refused and left alone', async () => {
     await using registry = await startFakeRegistry(files)
-    const { partial } = placesFor(out, registry.digest)
+    const { partial } = targetPaths(out, registry.digest)
     await writeFile(partial, 'a file')
     await expectInTheWay(registry)
     expect(await readFile(partial, 'utf8')).toBe('a file')
@@ -149,7 +149,7 @@ describe('a directory that is not empty', () => {
 
   test('comes back when the new one cannot take its place', async () => {
     await fillTarget()
-    const places = placesFor(out, sha256(bytes))
+    const places = targetPaths(out, sha256(bytes))
     // Nothing stands where the new files were collected.
     await expect(putInPlace(places, true)).rejects.toThrow('ENOENT')
     await expectTargetUntouched()

@@ -19,6 +19,6 @@ test(
     expect(stdout).toContain('Started a Modelkeep server of its own')
     expect(stdout).toMatch(/silence +speech probability 0\.0/)
     expect(stdout).toMatch(/synthetic voice +speech probability 0\.9/)
-    expect(stdout).toContain('All of it worked.')
+    expect(stdout).toContain('All steps succeeded.')
   },
 )

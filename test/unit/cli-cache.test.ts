@@ -25,7 +25,7 @@ async function writeDraft(name: string, hoursAgo: number): Promise<void> {
 async function keepFile(cache: Cache, text: string): Promise<string> {
   const hex = createHash('sha256').update(text).digest('hex')
   await writeFile(join(root, 'source'), text)
-  await cache.keep({ digest: `sha256:${hex}`, size: text.length }, join(root, 'source'))
+  await cache.store({ digest: `sha256:${hex}`, size: text.length }, join(root, 'source'))
   return hex
 }
 
@@ -37,7 +37,7 @@ test('trimming removes drafts of killed pulls after a day, and leaves younger on
   await writeDraft('killed', 25)
   await writeDraft('killed-too', 900)
   await writeDraft('under-way', 23)
-  await cache.trim()
+  await cache.evict()
   expect(await readdir(drafts)).toEqual(['under-way'])
   expect(await files()).toEqual([join(hex.slice(0, 2), hex)])
 })

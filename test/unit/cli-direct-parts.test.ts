@@ -27,7 +27,7 @@ test('what was sent is recorded at once where the command is interrupted', async
   const interruption = new AbortController()
   const { calls, registry } = service(interruption.signal)
   const parts = new DirectParts(registry, 'id', 1000)
-  const sent = parts.move(part(1), async () => {
+  const sent = parts.upload(part(1), async () => {
     setImmediate(() => interruption.abort())
     return 'etag'
   })
@@ -40,7 +40,7 @@ const part = (number: number) => ({ number, size: 1, sha256: Buffer.alloc(32, nu
 test('the first part goes at once, the next are signed together, and all are recorded together', async () => {
   const { calls, registry } = service()
   const parts = new DirectParts(registry, 'id', 4)
-  const outcomes = [1, 2, 3, 4].map((number) => parts.move(part(number), async ({ url }) => `etag ${url}`))
+  const outcomes = [1, 2, 3, 4].map((number) => parts.upload(part(number), async ({ url }) => `etag ${url}`))
   expect(await Promise.all(outcomes)).toEqual(['sent', 'sent', 'sent', 'sent'])
   expect(calls).toEqual(['sign 1', 'sign 2,3,4', 'confirm 1,2,3,4'])
 })
@@ -48,8 +48,8 @@ test('the first part goes at once, the next are signed together, and all are rec
 test('parts are recorded although others fail', async () => {
   const { calls, registry } = service()
   const parts = new DirectParts(registry, 'id', 2)
-  const failed = parts.move(part(1), () => Promise.reject(new Error('stalled')))
-  const sent = parts.move(part(2), async () => 'etag')
+  const failed = parts.upload(part(1), () => Promise.reject(new Error('stalled')))
+  const sent = parts.upload(part(2), async () => 'etag')
   await expect(failed).rejects.toThrow('stalled')
   expect(await sent).toBe('sent')
   expect(calls).toEqual(['sign 1', 'sign 2', 'confirm 2'])

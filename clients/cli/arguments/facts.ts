@@ -1,4 +1,4 @@
-// The facts of a version from the options of `push`.
+// Parses the facts of a version from the options of `push`.
 import type { JsonObject, JsonValue, MessageInitShape } from '@bufbuild/protobuf'
 import type { ParentRelation, VersionFactsSchema } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
 import { failUsage } from '../terminal/cli-error.ts'
@@ -11,14 +11,14 @@ const RELATIONS = { 'fine-tuned': 1, distilled: 2, quantized: 3, merged: 4 } as 
 const TIME = /^(\d{4}-\d\d-\d\d)([T ]\d\d:\d\d:\d\d)?(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)?$/i
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/
 
-/** `key=value`; only the first `=` divides. */
+/** Splits `name=value` at the first `=`. */
 export function splitPair(text: string, option: string): [string, string] {
   const at = text.indexOf('=')
   if (at < 1) failUsage(`${option} "${text}" is invalid; write name=value`)
   return [text.slice(0, at), text.slice(at + 1)]
 }
 
-/** `true`, `false`, a number, a JSON object or list, a JSON string in quotes; everything else is a string. */
+/** Parses `true`, `false`, numbers, and JSON objects, lists and quoted strings. Everything else is a string. */
 export function parseParameter(text: string): { name: string; value: JsonValue } {
   const [name, value] = splitPair(text, '--param')
   return { name, value: parseTyped(value, text) }
@@ -35,7 +35,7 @@ function parseTyped(value: string, text: string): JsonValue {
   }
 }
 
-/** `auc=0.94`, `auc=0.94,dataset=loans,split=test`. */
+/** Parses `auc=0.94` or `auc=0.94,dataset=loans,split=test`. */
 export function parseMetric(text: string): Item<'metrics'> {
   const [first = '', ...rest] = text.split(',')
   const [name, value] = splitPair(first, '--metric')
@@ -44,7 +44,7 @@ export function parseMetric(text: string): Item<'metrics'> {
   return { name, value: Number(value), ...extra }
 }
 
-/** `name=loans,digest=sha256:…,uri=s3://…,role=train`. */
+/** Parses `name=loans,digest=sha256:…,uri=s3://…,role=train`. */
 export function parseDataset(text: string): Item<'datasets'> {
   if (!text.includes('=')) failUsage(`--dataset "${text}" is invalid; write name=${text},digest=…`)
   const { name, role, ...rest } = parseFields(splitFields(text), ['name', 'digest', 'uri', 'role'], '--dataset', text)
@@ -52,7 +52,7 @@ export function parseDataset(text: string): Item<'datasets'> {
   return { name, ...rest, ...(role === undefined ? {} : { role: pick(role, DATASET_ROLES, '--dataset role') }) }
 }
 
-/** `id=…,uri=…,framework=…,framework-version=…,start=<time>,end=<time>`. */
+/** Parses `id=…,uri=…,framework=…,framework-version=…,start=<time>,end=<time>`. */
 export function parseRun(text: string): { fields: Item<'run'>; start?: Time; end?: Time } {
   const names = ['id', 'uri', 'framework', 'framework-version', 'start', 'end']
   const {
@@ -68,14 +68,14 @@ export function parseRun(text: string): { fields: Item<'run'>; start?: Time; end
   }
 }
 
-/** `name==1.2`, `name>=1`, `name@1.2` or a name alone. */
+/** Parses `name==1.2`, `name>=1`, `name@1.2` or a name alone. */
 export function parseDependency(text: string): Item<'dependencies'> {
   const match = /^([^=<>~!@\s]+|@[^=<>~!@\s]+)\s*(==|@|(?=[<>~!=]))?\s*(.*)$/.exec(text)
   if (!match?.[1]) failUsage(`--dependency "${text}" is invalid; write name==version`)
   return { name: match[1], version: match[3] ?? '' }
 }
 
-/** `<ref>:<relation>` or `relation=<ref>`; the ref may hold colons itself. */
+/** Parses `relation=<ref>` or `<ref>:<relation>`. The reference may contain colons itself. */
 export function parseParent(text: string): { ref: string; relation: ParentRelation } {
   const pair = /^([a-z-]+)=(.+)$/.exec(text)
   const at = text.lastIndexOf(':')
@@ -84,7 +84,7 @@ export function parseParent(text: string): { ref: string; relation: ParentRelati
   return { ref, relation: pick(relation.replace('quantised', 'quantized'), RELATIONS, '--parent relation') }
 }
 
-/** `<url>@<commit>`, also with `#path` after the commit. */
+/** Parses `<url>@<commit>`, optionally followed by `#path`. */
 export function parseSource(text: string): Item<'source'> {
   const [address = '', path] = text.split('#', 2)
   const at = address.lastIndexOf('@')
@@ -94,7 +94,7 @@ export function parseSource(text: string): Item<'source'> {
   return { repository, ...(hasCommit ? { commit: address.slice(at + 1) } : {}), ...(path ? { path } : {}) }
 }
 
-/** `{"inputs": [{"name": …, "dataType": …, "shape": […]}], "outputs": […]}`. */
+/** Parses `{"inputs": [{"name": …, "dataType": …, "shape": […]}], "outputs": […]}`. */
 export function parseSignature(json: string, file: string): JsonObject {
   try {
     const value = JSON.parse(json) as JsonValue
@@ -105,13 +105,13 @@ export function parseSignature(json: string, file: string): JsonObject {
   failUsage(`--signature ${file} is not an object with inputs and outputs`)
 }
 
-/** To the microsecond, as the registry has it. */
+/** A time with the microseconds that the registry stores. */
 export interface Time {
   seconds: bigint
   nanos: number
 }
 
-/** RFC 3339; a date alone is its first instant, and a time without a zone is in UTC, as the command prints them. */
+/** Parses RFC 3339. A date alone means its first instant, and a time without a zone is in UTC, as the command prints it. */
 export function parseTime(text: string, option: string): Time {
   const [, date, clock = 'T00:00:00', fraction = '', zone = 'Z'] = TIME.exec(text) ?? []
   const milliseconds = Date.parse(`${date}${clock.replace(' ', 'T')}${zone.toUpperCase()}`)

@@ -1,4 +1,4 @@
-// Reference text: `[namespace/]model`, `…:7`, `…:1.2.0`, `…@champion`, `…@sha256:<hex>`, `…@latest`, or a UUID.
+// Parses references: `[namespace/]model`, `…:7`, `…:1.2.0`, `…@champion`, `…@sha256:<hex>`, `…@latest`, or a UUID.
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import { isUuid } from '#lib/values/ids.ts'
 import type { ExactVersionRefSchema, ModelRefSchema, VersionRefSchema } from '#gen/modelkeep/metadata/v1/ref_pb.ts'
@@ -65,14 +65,14 @@ function parseAliasOrDigest(text: string, value: string): Selector {
   failUsage(`reference "${text}" has no alias, "latest" or digest after @`, FORMS)
 }
 
-/** A version number from 1. */
+/** Parses a version number, which is at least 1. `text`: the reference that an error names. */
 export function parseNumber(value: string, text = value): number {
   const number = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN
   if (number >= 1 && number <= MAX_NUMBER) return number
   failUsage(`version number in "${text}" is not between 1 and ${MAX_NUMBER}`)
 }
 
-/** A model, without a selector. */
+/** Parses a reference to a model, which has no selector. */
 export function parseModelRef(text: string, defaultNamespace?: string): ModelRef {
   const ref = parseRef(text, defaultNamespace)
   if ('id' in ref) return { ref: { case: 'id', value: ref.id } }
@@ -84,7 +84,7 @@ export function modelRef(namespace: string, model: string): ModelRef {
   return { ref: { case: 'name', value: { namespace, model } } }
 }
 
-/** A version, in any way there is. A model alone is refused: say `@latest` where that is meant. */
+/** Parses a reference to a version. A model alone is rejected, as `@latest` must be explicit. */
 export function parseVersionRef(text: string, defaultNamespace?: string): VersionRef {
   const ref = parseRef(text, defaultNamespace)
   if ('id' in ref) return { ref: { case: 'id', value: ref.id } }
@@ -93,7 +93,7 @@ export function parseVersionRef(text: string, defaultNamespace?: string): Versio
   return { ref: { case: 'name', value: { namespace, model, selector } } }
 }
 
-/** A version by number or UUID, for changes. */
+/** Parses a version by number or UUID, which changes require. */
 export function parseExactRef(text: string, defaultNamespace?: string): ExactVersionRef {
   const ref = parseRef(text, defaultNamespace)
   if ('id' in ref) return { ref: { case: 'id', value: ref.id } }
@@ -107,7 +107,7 @@ export function parseExactRef(text: string, defaultNamespace?: string): ExactVer
   return { ref: { case: 'name', value: { namespace, model, number: selector.value } } }
 }
 
-/** `[namespace/]model@alias`. */
+/** Parses `[namespace/]model@alias`. */
 export function parseAliasRef(
   text: string,
   defaultNamespace?: string,

@@ -1,10 +1,10 @@
-// Files of earlier pulls, by digest. What is taken from here is hashed each time: a file that shares its bytes with one
-// that a user has changed is noticed, thrown away and fetched again.
+// The cache of pulled files, by digest. A restored file is hashed each time, because it may share its bytes with a file that
+// the user has changed. A changed file is removed and downloaded again.
 import { createHash, randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { chmod, copyFile, link, lstat, mkdir, open, rename, rm, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { trim } from './trim.ts'
+import { evict } from './evict.ts'
 
 const READ_BYTES = 1024 * 1024
 const READ_ONLY = 0o444
@@ -18,13 +18,13 @@ export class Cache {
   readonly #root: string
   readonly #maxBytes: number
 
-  /** `root`: of this user alone. */
+  /** `root`: a directory that only this user can write to. */
   constructor(root: string, maxBytes: number) {
     this.#root = root
     this.#maxBytes = maxBytes
   }
 
-  /** Whether it is worth a try to take it. */
+  /** Whether the cache may have the file: the entry exists with the right size. */
   has({ digest, size }: CachedFile): Promise<boolean> {
     return lstat(this.#entry(digest)).then(
       (found) => found.isFile() && found.size === size,
@@ -32,8 +32,13 @@ export class Cache {
     )
   }
 
-  /** Puts a file where nothing is yet. False where the cache has it not, or not any more as it was. */
-  async take(file: CachedFile, target: string, onRead: (count: number) => void, signal: AbortSignal): Promise<boolean> {
+  /** Restores a file to a path that does not exist. Returns false if the cache lacks the file or its bytes have changed. */
+  async restore(
+    file: CachedFile,
+    target: string,
+    onRead: (count: number) => void,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const entry = this.#entry(file.digest)
     if (!(await share(entry, target))) return false
     let read = 0
@@ -43,7 +48,7 @@ export class Cache {
     }
     const isRight = await hasDigest(target, file, count, signal)
     if (isRight) {
-      // The time of the last use decides which files go first.
+      // The access time decides which files are evicted first.
       await lstat(entry)
         .then(({ mtime }) => utimes(entry, new Date(), mtime))
         .catch(() => undefined)
@@ -54,8 +59,8 @@ export class Cache {
     return false
   }
 
-  /** Keeps a file that has been verified. A cache that cannot is no reason for a pull to fail. */
-  async keep(file: CachedFile, source: string): Promise<void> {
+  /** Stores a verified file. Failures are ignored, because the pull does not depend on the cache. */
+  async store(file: CachedFile, source: string): Promise<void> {
     if (file.size > this.#maxBytes) return
     const entry = this.#entry(file.digest)
     const draft = join(this.#root, 'drafts', randomUUID())
@@ -70,9 +75,9 @@ export class Cache {
     }
   }
 
-  /** Removes what was not used for longest, until the rest fits. */
-  async trim(): Promise<void> {
-    await trim(this.#root, this.#maxBytes).catch(() => undefined)
+  /** Removes the least recently used files until the rest fits. */
+  async evict(): Promise<void> {
+    await evict(this.#root, this.#maxBytes).catch(() => undefined)
   }
 
   #entry(digest: string): string {
@@ -81,7 +86,7 @@ export class Cache {
   }
 }
 
-/** As a clone where the file system makes such; else under a second name; else as a copy. */
+/** Shares a file by a reflink if the file system supports it, else by a hard link, else by a copy. */
 async function share(source: string, target: string): Promise<boolean> {
   const ways = [
     () => copyFile(source, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE),

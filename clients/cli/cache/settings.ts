@@ -1,4 +1,4 @@
-// Where the cache is and how large it may become.
+// The directory and the size limit of the cache.
 import { lstat, mkdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -15,13 +15,13 @@ export interface CacheOptions {
   cacheSize?: string
 }
 
-/** Below the user's cache directory, in a folder of its own. */
+/** Returns the directory of the cache, below the user's cache directory. */
 export function cacheRoot(env: Environment): string {
   const base = env['MODELKEEP_CACHE_DIR'] || join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'modelkeep')
   return join(resolve(base), 'blobs')
 }
 
-/** In bytes; 0 means none. */
+/** Returns the size limit in bytes; 0 disables the cache. Throws CliError. */
 export function cacheSize(options: CacheOptions, env: Environment): number {
   if (options.cache === false) return 0
   const text = options.cacheSize ?? (env['MODELKEEP_CACHE_SIZE'] || DEFAULT_SIZE)
@@ -30,7 +30,7 @@ export function cacheSize(options: CacheOptions, env: Environment): number {
   return Math.floor(Number(count) * UNITS[unit]!)
 }
 
-/** Undefined where there is none, or none that can be used. */
+/** Returns undefined if the cache is disabled or its directory is unsafe. */
 export async function openCache(
   options: CacheOptions,
   env: Environment,
@@ -45,7 +45,7 @@ export async function openCache(
   return undefined
 }
 
-/** Whoever can write there could change what a pull gives. */
+/** Returns why the directory is unsafe: other users who can write to it could change pulled files. */
 export async function findProblem(root: string): Promise<string | undefined> {
   try {
     await mkdir(root, { recursive: true, mode: 0o700 })

@@ -1,9 +1,9 @@
-// Completion scripts, made from the commands themselves.
+// Completion scripts, generated from the definitions of the commands.
 import type { Command } from 'commander'
 import { failUsage } from '../terminal/cli-error.ts'
 
 interface Node {
-  /** The words before, for example `alias set`. */
+  /** The path of the command, such as `alias set`. */
   path: string
   description: string
   commands: { name: string; description: string }[]
@@ -32,7 +32,7 @@ function collectNodes(command: Command, path: string, inherited: Node['options']
   return [node, ...below]
 }
 
-/** The words that are commands so far, in a shell function that bash and zsh share. */
+/** The script finds the longest path of commands in the typed words, and completes its subcommands and options. */
 function bash(nodes: Node[]): string {
   const cases = nodes.map(({ path, commands, options }) => {
     const words = [...commands.map(({ name }) => name), ...options.flatMap(({ flags }) => flags), '--help']

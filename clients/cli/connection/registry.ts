@@ -1,4 +1,4 @@
-// Clients of the three services.
+// The clients of the three services.
 import type { DescService } from '@bufbuild/protobuf'
 import { createClient, type Client, type Interceptor, type Transport } from '@connectrpc/connect'
 import { createGrpcTransport } from '@connectrpc/connect-node'
@@ -12,7 +12,8 @@ import { retry } from './retry.ts'
 import { WideSessionManager } from './sessions.ts'
 import type { Addresses, Settings } from '../settings.ts'
 
-/** Answers of one message; a manifest of 100,000 files is the longest, far below. Caps what a server can make us hold. */
+/** The limit of a response message, which bounds the memory that a server can claim. The longest response, a manifest of
+ * 100,000 files, is far shorter. */
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 const UNARY_TIMEOUT_MS = 30_000
 
@@ -23,7 +24,7 @@ export interface Registry {
   metadata: <S extends DescService>(service: S) => Client<S>
   artifact: <S extends DescService>(service: S) => Client<S>
   audit: <S extends DescService>(service: S) => Client<S>
-  /** Without it a stream given up half-way would keep the process alive. */
+  /** Closes all connections; an abandoned stream would otherwise keep the process alive. */
   close: () => void
 }
 
@@ -84,8 +85,8 @@ function authorize(token: string): Interceptor {
   }
 }
 
-/** Every unary call of the command can be repeated: reads, and changes under a request id. A server that has never
- * answered is not waited for. */
+/** Retries unary calls, all of which are idempotent: reads, and changes with a request id. If the server has never answered,
+ * the first failure is final. */
 function retryUnary(signal: AbortSignal): Interceptor {
   let hasAnswered = false
   return (next) => async (request) => {
@@ -114,7 +115,7 @@ async function retryAfter<T>(first: unknown, signal: AbortSignal, work: () => Pr
   })
 }
 
-/** Options of a unary call. */
+/** Returns the options of a unary call. */
 export function unary(
   registry: Pick<Registry, 'signal'>,
   timeoutMs = UNARY_TIMEOUT_MS,
@@ -122,7 +123,7 @@ export function unary(
   return { signal: registry.signal, timeoutMs }
 }
 
-/** Fails with NAMESPACE_NOT_FOUND where nothing may only mean that there is no such namespace. */
+/** Throws NAMESPACE_NOT_FOUND if the namespace does not exist, so that an empty list is not mistaken for it. */
 export async function requireNamespace(registry: Registry, name: string): Promise<void> {
   await registry.metadata(NamespaceService).getNamespace({ name }, unary(registry))
 }

@@ -1,31 +1,31 @@
-// Trying again: which failures may pass, and how long to wait between attempts.
+// Retries of transient failures, with a growing delay between attempts.
 import { Code, ConnectError } from '@connectrpc/connect'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { reasonOf, retryAfterMs } from '#lib/errors/read-error.ts'
 
 const FIRST_WAIT_MS = 200
 const LONGEST_WAIT_MS = 5_000
-/** About 20 seconds in a row without any progress. */
+/** Attempts without progress, which take about 20 seconds. */
 const ATTEMPTS = 9
-/** A service that has too much to do gets more patience than one that fails: some minutes. */
+/** Attempts while the service is overloaded, which take some minutes. */
 const ATTEMPTS_WHEN_BUSY = 60
-const PASSING = ['OVERLOADED', 'DEPENDENCY_UNAVAILABLE', 'STREAM_IDLE', 'CONFLICT']
-const LOST = ['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ERR_HTTP2_GOAWAY_SESSION', 'ERR_HTTP2_SESSION_ERROR']
+const TRANSIENT = ['OVERLOADED', 'DEPENDENCY_UNAVAILABLE', 'STREAM_IDLE', 'CONFLICT']
+const CONNECTION_LOST = ['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ERR_HTTP2_GOAWAY_SESSION', 'ERR_HTTP2_SESSION_ERROR']
 
-/** Whether the same call may succeed later: the service said so, or the connection was lost. */
-export function mayPass(error: unknown): boolean {
+/** Whether the same call may succeed later: by the reason of the service, or because the connection was lost. */
+export function isTransient(error: unknown): boolean {
   const answer = reasonOf(error)
-  if (answer) return PASSING.includes(answer.reason)
+  if (answer) return TRANSIENT.includes(answer.reason)
   if (!(error instanceof ConnectError)) return false
-  return error.code === Code.Unavailable || error.code === Code.Aborted || isLost(error)
+  return error.code === Code.Unavailable || error.code === Code.Aborted || isConnectionLost(error)
 }
 
-/** A stream that broke off reports itself in many ways; none of them carries a reason of Modelkeep. */
-function isLost(error: ConnectError): boolean {
+/** Whether a stream was interrupted. Libraries report this in many ways, none with a reason of Modelkeep. */
+function isConnectionLost(error: ConnectError): boolean {
   const cause = error.cause as NodeJS.ErrnoException | undefined
   if (
     cause?.code &&
-    (LOST.includes(cause.code) || cause.code.startsWith('ERR_HTTP2') || cause.code.startsWith('ERR_STREAM'))
+    (CONNECTION_LOST.includes(cause.code) || cause.code.startsWith('ERR_HTTP2') || cause.code.startsWith('ERR_STREAM'))
   )
     return true
   const broken = [Code.Internal, Code.Unknown, Code.Canceled, Code.ResourceExhausted, Code.InvalidArgument]
@@ -36,7 +36,7 @@ function isLost(error: ConnectError): boolean {
 
 export interface RetryOptions {
   signal: AbortSignal
-  /** Asked after a failure: true when something was gained since the last one, so that patience begins anew. */
+  /** Called after a failure. If it returns true, there was progress since the last failure, and the attempts start over. */
   hasProgressed?: () => boolean
 }
 
@@ -46,11 +46,11 @@ export async function retry<T>(options: RetryOptions, work: () => Promise<T>): P
       return await work()
     } catch (error) {
       options.signal.throwIfAborted()
-      if (!mayPass(error)) throw error
+      if (!isTransient(error)) throw error
       if (options.hasProgressed?.()) attempt = 1
       if (attempt >= (reasonOf(error)?.reason === 'OVERLOADED' ? ATTEMPTS_WHEN_BUSY : ATTEMPTS)) throw error
       const wait = Math.min(FIRST_WAIT_MS * 2 ** (attempt - 1), LONGEST_WAIT_MS)
-      // Never before the service asked for it, and not all at once.
+      // The delay is never shorter than the service requested, and random, so that clients do not retry at the same time.
       await sleep(retryAfterMs(error) + wait * (0.5 + Math.random() / 2), undefined, { signal: options.signal })
     }
   }

@@ -1,4 +1,4 @@
-// HTTP/2 connections with room for a fast stream over a slow line: the default window of 64 KiB is 3 MiB/s at 20 ms.
+// HTTP/2 connections with large windows: the default window of 64 KiB limits a stream to 3 MiB/s at a latency of 20 ms.
 import { Http2SessionManager } from '@connectrpc/connect-node'
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2'
 
@@ -27,7 +27,7 @@ export class WideSessionManager extends Http2SessionManager {
     if (session && 'setLocalWindowSize' in session && !this.#widened.has(session as ClientHttp2Session)) {
       this.#widened.add(session as ClientHttp2Session)
       session.setLocalWindowSize(CONNECTION_WINDOW)
-      // The call that ran into it tells of it; without a listener it would end the process, too.
+      // The failed call reports the error; without a listener, the error would also end the process.
       session.on('error', () => {})
     }
     return stream

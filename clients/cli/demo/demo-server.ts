@@ -1,4 +1,4 @@
-// The server of the demo: the one that runs already, or one of its own in a temporary directory.
+// The server of the demo: the one that is running, or a new one in a temporary directory.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -9,19 +9,20 @@ import { CliError } from '../terminal/cli-error.ts'
 import { environment, readSettings, type Environment } from '../settings.ts'
 
 const REPOSITORY = join(import.meta.dirname, '..', '..', '..')
-const START_PATIENCE_MS = 60_000
+const START_TIMEOUT_MS = 60_000
 
 export interface DemoServer {
   environment: NodeJS.ProcessEnv
-  words: string
+  /** The line that the demo prints about the server. */
+  intro: string
   stop: () => Promise<void>
 }
 
 export async function startDemoServer(directory: string): Promise<DemoServer> {
   const running = findRunning()
   if (running) {
-    const words = `This writes into the Modelkeep server that runs at ${running}, and leaves its model there.`
-    return { environment: { ...environment() }, words, stop: async () => {} }
+    const intro = `This demo uses the Modelkeep server at ${running}, and leaves its model there.`
+    return { environment: { ...environment() }, intro, stop: async () => {} }
   }
   return startOwn(directory)
 }
@@ -30,14 +31,14 @@ function findRunning(): string | undefined {
   try {
     return readSettings({}, environment()).addresses.metadata
   } catch (error) {
-    // None is known; a wrong setting is told instead of passed over.
+    // No server is configured. An invalid setting is reported instead of ignored.
     if (error instanceof CliError && error.exit === 'unavailable') return undefined
     throw error
   }
 }
 
 async function startOwn(directory: string): Promise<DemoServer> {
-  // PostgreSQL runs as another user when root starts it, and must get to its data.
+  // PostgreSQL runs as another user if root starts it, and must be able to reach its data.
   await chmod(directory, 0o755)
   const data = join(directory, 'data')
   const settings: Environment = { ...environment(), MODELKEEP_DATA: data }
@@ -47,21 +48,21 @@ async function startOwn(directory: string): Promise<DemoServer> {
     env: { ...settings },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
-  let complaints = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (complaints += text))
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
   const ended = once(child, 'exit')
   const stop = async (): Promise<void> => {
     child.kill('SIGTERM')
     await ended
   }
-  for (const end = Date.now() + START_PATIENCE_MS; !existsSync(join(data, 'server.json')); await sleep(50)) {
-    if (child.exitCode !== null) throw new Error(`the server did not start:\n${complaints}`)
+  for (const end = Date.now() + START_TIMEOUT_MS; !existsSync(join(data, 'server.json')); await sleep(50)) {
+    if (child.exitCode !== null) throw new Error(`the server did not start:\n${stderr}`)
     if (Date.now() > end) {
       await stop()
-      throw new Error(`the server did not start within a minute:\n${complaints}`)
+      throw new Error(`the server did not start within a minute:\n${stderr}`)
     }
   }
   const { addresses } = readSettings({}, settings)
-  const words = `Started a Modelkeep server of its own at ${addresses.metadata}, in ${data}.`
-  return { environment: { ...settings }, words, stop }
+  const intro = `Started a Modelkeep server of its own at ${addresses.metadata}, in ${data}.`
+  return { environment: { ...settings }, intro, stop }
 }

@@ -1,10 +1,10 @@
-// A real inference for the demo: how probable a Silero VAD model thinks it is that somebody speaks.
+// The inference of the demo: the probability of speech by a Silero VAD model.
 import { InferenceSession, Tensor, env } from 'onnxruntime-web'
 
 const RATE = 16_000
-/** What the model looks at in one step. */
+/** The samples of one step of the model. */
 const FRAME = 512
-/** The versions with one state tensor also see the end of the frame before. */
+/** The samples of the previous frame that versions with one state tensor need. */
 const CONTEXT = 64
 const PITCH_HERTZ = 120
 /** Formants of some vowels: frequency and bandwidth in hertz. */
@@ -31,7 +31,7 @@ const VOWELS = [
   ],
 ] as const
 
-/** The mean probability of speech over the samples, after half a second of settling. */
+/** Returns the mean probability of speech, without the first half second. */
 export async function speechProbability(file: string, samples: Float32Array): Promise<number> {
   env.wasm.numThreads = 1
   const session = await InferenceSession.create(file)
@@ -73,7 +73,7 @@ export function silence(seconds: number): Float32Array {
   return new Float32Array(seconds * RATE)
 }
 
-/** A voice as a machine makes one: a train of glottal pulses through the formants of changing vowels, in syllables. */
+/** Synthesizes a voice: glottal pulses through the formants of changing vowels, in syllables. */
 export function voice(seconds: number): Float32Array {
   const samples = new Float32Array(seconds * RATE)
   const filters = VOWELS.map((formants) => formants.map(([frequency, width]) => resonator(frequency, width)))

@@ -1,10 +1,10 @@
 // audit export, verify, consistency, monitor, proof, checkpoint, redact, hold.
 import type { Command } from 'commander'
 import { lazily } from '../context.ts'
+import { collect } from './collect.ts'
 
 const KEY = 'public key of the log, name+id+base64, or a file that contains it; repeatable'
 const POLICY = 'file with the required witnesses (c2sp.org/tlog-policy); exit code 8 if too few cosigned'
-const collect = (key: string, others: string[] = []): string[] => [...others, key]
 
 export function addAuditCommands(program: Command): void {
   const audit = program.command('audit').description('export the audit log, and verify it without a server')
@@ -12,7 +12,7 @@ export function addAuditCommands(program: Command): void {
     .command('export <file>')
     .description('export the whole log with its signed checkpoint to a file')
     .option('--format <format>', '"proof" for audit verify, or "cloudevents", one JSON event per line', 'proof')
-    .action(lazily(async () => (await import('../commands/audit/audit.ts')).exportLog))
+    .action(lazily(async () => (await import('../commands/audit/audit-export.ts')).exportLog))
   audit
     .command('verify <file>')
     .description('verify an export or a .tlog-proof; exit code 7 if anything was changed, moved or removed')
@@ -39,14 +39,14 @@ export function addAuditCommands(program: Command): void {
     .command('proof <event-id>')
     .description('write a proof that an event is in the log, and the event itself')
     .option('--out <name>', 'base name of the files .tlog-proof and .json (default: the event id)')
-    .action(lazily(async () => (await import('../commands/audit/audit.ts')).proveEvent))
+    .action(lazily(async () => (await import('../commands/audit/audit-proof.ts')).proveEvent))
   audit
     .command('checkpoint')
     .description('print the newest signed checkpoint')
     .option('--since <file>', 'prepend a proof that the log continues the checkpoint or export in this file')
     .option('--key <vkey>', `verify its signature with this key: ${KEY}`, collect)
     .option('--policy <file>', POLICY)
-    .action(lazily(async () => (await import('../commands/audit/audit.ts')).showCheckpoint))
+    .action(lazily(async () => (await import('../commands/audit/audit-checkpoint.ts')).showCheckpoint))
   audit
     .command('health')
     .description('show the state of the log and its alarms: gaps, altered repeats, clock jumps; exit code 8 on alarms')
@@ -66,17 +66,22 @@ function addPrivacyCommands(audit: Command): void {
   const hold = audit.command('hold').description('manage legal holds, which prevent erasure of private values')
   hold
     .command('place')
+    .description('place a legal hold on a namespace or a resource')
     .requiredOption('--reason <text>', 'reason')
     .option('--on <namespace>', 'hold the events of a namespace, or of all with *')
     .option('--resource <id>', 'hold the events of one resource')
     .action(lazily(async () => (await load()).placeHold))
   hold
     .command('release <hold>')
+    .description('release a legal hold')
     .requiredOption('--reason <text>', 'reason')
     .action(lazily(async () => (await load()).releaseHold))
   audit
     .command('retention')
     .description('show how long private values are kept, by retention class')
     .action(lazily(async () => (await load()).showRetention))
-  hold.command('list').action(lazily(async () => (await load()).listHolds))
+  hold
+    .command('list')
+    .description('list the legal holds')
+    .action(lazily(async () => (await load()).listHolds))
 }

@@ -1,4 +1,4 @@
-/** For options that may be given several times. */
+/** Collects the values of a repeatable option. */
 export function collect(value: string, earlier: string[] | undefined): string[] {
   return [...(earlier ?? []), value]
 }

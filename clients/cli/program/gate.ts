@@ -34,7 +34,7 @@ export function addGateCommands(program: Command): void {
   addReads(gate)
 }
 
-/** Options take the place of what a file says, and of what there is. */
+/** Adds the options for rules. They override the rules of the file and the current ones. */
 function addRules(command: Command, { isNew }: { isNew: boolean }): Command {
   const byDefault = (text: string): string => (isNew ? ` (default: ${text})` : '')
   return command

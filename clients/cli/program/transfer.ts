@@ -1,7 +1,7 @@
 // push and pull.
 import { Option, type Command } from 'commander'
 import { lazily } from '../context.ts'
-import { LANE_CHOICES } from '../transfer/choices.ts'
+import { TRANSFER_MODES } from '../transfer/modes.ts'
 import { collect } from './collect.ts'
 
 export function addTransferCommands(program: Command): void {
@@ -28,7 +28,7 @@ export function addTransferCommands(program: Command): void {
     .option('--label <name=value>', 'label; repeatable', collect)
     .option('--alias <name>', 'alias to point at the new version; repeatable', collect)
     .option('--reason <text>', 'reason for the alias move')
-    .addOption(laneOption())
+    .addOption(modeOption())
     .option('--no-create', 'fail if the model does not exist')
     .addOption(new Option('--create', 'create the model if it does not exist').default(true))
     .action(lazily(async () => (await import('../commands/transfer/push.ts')).push))
@@ -37,18 +37,18 @@ export function addTransferCommands(program: Command): void {
     .command('pull <ref> <directory>')
     .description('download and verify a version, all or nothing; resumes an interrupted pull')
     .option('--force', 'replace the contents of the directory')
-    .addOption(laneOption())
+    .addOption(modeOption())
     .option('--no-cache', 'neither read nor write the cache')
     .option('--cache-size <size>', 'maximum size of the cache, 0 for none (default: MODELKEEP_CACHE_SIZE or 20GiB)')
     .action(lazily(async () => (await import('../commands/transfer/pull.ts')).pull))
 }
 
-function laneOption(): Option {
+function modeOption(): Option {
   return new Option(
     '--lane <lane>',
     'transfer mode: direct to and from the S3 store, stream through the server, or auto',
   )
-    .choices(LANE_CHOICES)
+    .choices(TRANSFER_MODES)
     .default('auto')
 }
 

@@ -1,28 +1,27 @@
-// One file of a pull: parts that are on disk and right are kept, the others are fetched in parallel, and the whole is
-// hashed behind them.
-import { forEach, type Slots } from '../transfer/pool.ts'
+// Downloads one file of a pull: reuses verified parts on disk, fetches the others concurrently, and hashes the whole file.
+import { forEach, type Semaphore } from '../transfer/concurrency.ts'
 import { fetchPart, type PartJob } from './fetch-part.ts'
-import { distrust } from './manifest.ts'
+import { failIntegrity } from './manifest.ts'
 import { wholeFile } from './parts.ts'
-import { Plan } from './plan.ts'
-import { findPresent } from './present.ts'
+import { DownloadPlan } from './download-plan.ts'
+import { findStoredParts } from './stored-parts.ts'
 import { WholeHash } from './whole-hash.ts'
 
-/** Of one file; how many really come is decided by the slots that all files share. */
+/** Parts of one file; the semaphore that all files share may allow fewer. */
 const AT_ONCE = 8
-/** Up to here a file is one part to us, and the server is not asked how it divides it. */
+/** Up to this size a file is downloaded as one part, without a request for its parts. */
 const ONE_PART_BYTES = 16 * 1024 * 1024
 
-export type Download = Omit<PartJob, 'plan'> & { slots: Slots }
+export type Download = Omit<PartJob, 'plan'> & { slots: Semaphore }
 
-/** How many bytes came over the line. */
+/** Returns the number of bytes that were downloaded. */
 export async function download(job: Download): Promise<number> {
   const { registry, namespace, file, handle, progress, slots } = job
-  const plan = new Plan(registry, namespace, file)
+  const plan = new DownloadPlan(registry, namespace, file)
   const present = Math.min((await handle.stat()).size, file.size)
   const isOne = file.size <= ONE_PART_BYTES && present === 0
-  const parts = isOne ? wholeFile(file) : await plan.parts(job.lanes)
-  const begun = await findPresent(handle, parts, present, registry.signal)
+  const parts = isOne ? wholeFile(file) : await plan.parts(job.modes)
+  const begun = await findStoredParts(handle, parts, present, registry.signal)
   const kept = [...begun.values()].reduce((sum, { done }) => sum + done, 0)
   progress.begin(file.path, file.size, kept)
   const whole = parts.length > 1 ? new WholeHash(handle) : undefined
@@ -34,12 +33,12 @@ export async function download(job: Download): Promise<number> {
       const count = await slots.run(signal, () => fetchPart(work, part, begin))
       received += count
     }
-    whole?.arrived(part)
+    whole?.add(part)
   })
   await handle.truncate(file.size)
   if (whole && (await whole.digest()) !== file.digest) {
     await handle.truncate(0)
-    distrust(`"${file.path}" does not have digest ${file.digest}`)
+    failIntegrity(`"${file.path}" does not have digest ${file.digest}`)
   }
   await handle.sync()
   progress.end(file.path)

@@ -1,65 +1,65 @@
-// One part of a file: fetched by either lane, gone on with where a connection broke, and proved by its digest.
+// Downloads one part of a file in either transfer mode, resumes it after a lost connection, and verifies its digest.
 import { Code, ConnectError } from '@connectrpc/connect'
 import { createHash, type Hash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { fromField } from '#lib/byte-streams/chunk.ts'
-import type { Lanes } from '../transfer/lanes.ts'
+import type { ModeSelector } from '../transfer/mode-selector.ts'
 import { StallWatch } from '../transfer/stall-watch.ts'
 import { readFromStore } from '../transfer/store-http.ts'
-import { isStoreProblem } from '../transfer/store-problem.ts'
+import { isStoreError } from '../transfer/store-error.ts'
 import type { Progress } from '../terminal/progress.ts'
 import type { Registry } from '../connection/registry.ts'
 import { retry } from '../connection/retry.ts'
-import { distrust, type RemoteFile } from './manifest.ts'
+import { failIntegrity, type RemoteFile } from './manifest.ts'
 import type { FilePart } from './parts.ts'
-import type { Plan } from './plan.ts'
+import type { DownloadPlan } from './download-plan.ts'
 
-/** A server that sends nothing for so long is as good as gone. */
+/** The time without a byte after which a stream counts as lost. */
 const STREAM_STALL_MS = 60_000
-/** How often bytes that turn out wrong are fetched again before the server is not believed any more. */
+/** Downloads with wrong bytes after which the pull fails. */
 const WRONG_BYTES_TRIES = 3
-/** Up to here asking for a signature takes longer than it saves. */
+/** Up to this size, the request for a signed URL takes longer than it saves. */
 const SMALL_BYTES = 16 * 1024 * 1024 - 1
 
 export interface PartJob {
   registry: Registry
   namespace: string
-  lanes: Lanes
-  plan: Plan
+  modes: ModeSelector
+  plan: DownloadPlan
   file: RemoteFile
   handle: FileHandle
   progress: Progress
 }
 
-/** How far a part on disk goes, and the hash of it. */
-export interface Begun {
+/** The stored bytes of a part and their running hash. */
+export interface PartProgress {
   done: number
   hash: Hash
 }
 
-export function nothingBegun(): Begun {
+export function emptyProgress(): PartProgress {
   return { done: 0, hash: createHash('sha256') }
 }
 
-/** How many bytes came over the line. */
-export async function fetchPart(job: PartJob, part: FilePart, begun = nothingBegun()): Promise<number> {
+/** Returns the number of bytes that were downloaded. */
+export async function fetchPart(job: PartJob, part: FilePart, begun = emptyProgress()): Promise<number> {
   const state = { ...begun, received: 0 }
   for (let wrong = 0; ;) {
     await fetchRest(job, part, state, wrong > 0)
     if (state.hash.digest().equals(part.sha256)) return state.received
     wrong += 1
     job.progress.advance(job.file.path, -state.done)
-    if (wrong === WRONG_BYTES_TRIES) distrust(`bytes of "${job.file.path}" were wrong ${WRONG_BYTES_TRIES} times`)
-    Object.assign(state, nothingBegun())
+    if (wrong === WRONG_BYTES_TRIES) failIntegrity(`bytes of "${job.file.path}" were wrong ${WRONG_BYTES_TRIES} times`)
+    Object.assign(state, emptyProgress())
   }
 }
 
-type State = Begun & { received: number }
+type State = PartProgress & { received: number }
 
-/** `distrusted`: bytes were wrong; the service itself compares what it sends, and says what is broken. */
+/** `distrusted`: the bytes were wrong before. The part is then streamed, because the service verifies what it streams. */
 async function fetchRest(job: PartJob, part: FilePart, state: State, distrusted: boolean): Promise<void> {
-  const { registry, lanes } = job
+  const { registry, modes } = job
   const { signal } = registry
   if (state.done === part.size) return
   const streamFirst = distrusted || job.file.size <= SMALL_BYTES
@@ -69,30 +69,31 @@ async function fetchRest(job: PartJob, part: FilePart, state: State, distrusted:
     reached = state.done
     return progressed
   }
-  await lanes.move(
+  await modes.run(
     signal,
     {
       direct: () => fetchDirect(job, part, state),
-      stream: () => retry({ signal, hasProgressed }, () => take(job, part, state, readStream(job, part, state.done))),
+      stream: () =>
+        retry({ signal, hasProgressed }, () => receive(job, part, state, readStream(job, part, state.done))),
     },
     { streamFirst },
   )
 }
 
 async function fetchDirect(job: PartJob, part: FilePart, state: State): Promise<void> {
-  const { lanes, plan, registry } = job
-  const read = (request: Awaited<ReturnType<Plan['request']>>) => {
+  const { modes, plan, registry } = job
+  const read = (request: Awaited<ReturnType<DownloadPlan['request']>>) => {
     const range = { from: part.offset + state.done, to: part.offset + part.size }
-    return take(job, part, state, readFromStore(lanes.settings, request, range, registry.signal))
+    return receive(job, part, state, readFromStore(modes.settings, request, range, registry.signal))
   }
   const request = await plan.request()
   try {
     await read(request)
   } catch (error) {
-    if (!isStoreProblem(error) || error.status !== 403) throw error
+    if (!isStoreError(error) || error.status !== 403) throw error
     await read(await plan.renew(request))
   }
-  lanes.succeeded()
+  modes.reportSuccess()
 }
 
 async function* readStream(job: PartJob, part: FilePart, done: number): AsyncGenerator<Uint8Array> {
@@ -102,23 +103,23 @@ async function* readStream(job: PartJob, part: FilePart, done: number): AsyncGen
   const request = { namespace, digest: file.digest, offset, length: BigInt(part.size - done) }
   try {
     for await (const { message } of registry.artifact(BlobService).downloadBlob(request, { signal: watch.signal })) {
-      watch.moved()
+      watch.reportProgress()
       if (message.case === 'header' && message.value.offset !== offset) {
-        distrust(`server returned another part of "${file.path}" than requested`)
+        failIntegrity(`server returned another part of "${file.path}" than requested`)
       }
       if (message.case === 'chunk') yield* fromField(message.value).pieces
-      watch.moved()
+      watch.reportProgress()
     }
   } catch (error) {
     throw watch.stalled ? new ConnectError('server sent nothing for a minute', Code.Unavailable) : error
   }
 }
 
-/** Writes and hashes what comes. */
-async function take(job: PartJob, part: FilePart, state: State, source: AsyncIterable<Uint8Array>): Promise<void> {
+/** Writes and hashes the received bytes. */
+async function receive(job: PartJob, part: FilePart, state: State, source: AsyncIterable<Uint8Array>): Promise<void> {
   const { file, handle, progress } = job
   for await (const chunk of source) {
-    if (state.done + chunk.length > part.size) distrust(`server sent more bytes than "${file.path}" has`)
+    if (state.done + chunk.length > part.size) failIntegrity(`server sent more bytes than "${file.path}" has`)
     await writeAll(handle, chunk, part.offset + state.done)
     state.hash.update(chunk)
     state.done += chunk.length

@@ -1,4 +1,4 @@
-// What a version consists of, believed only after its bytes were compared with the version's digest.
+// Reads the manifest of a version, after its bytes were compared with the version's digest.
 import { createHash } from 'node:crypto'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import type { Version } from '#gen/modelkeep/metadata/v1/version_pb.ts'
@@ -6,7 +6,7 @@ import { CliError } from '../terminal/cli-error.ts'
 import { findListProblem } from '../transfer/paths.ts'
 import { unary, type Registry } from '../connection/registry.ts'
 
-/** Where ModelPack keeps a layer's path. */
+/** The annotation in which ModelPack stores the path of a layer. */
 const PATH_ANNOTATION = 'org.cncf.model.filepath'
 const DIGEST = /^sha256:[0-9a-f]{64}$/
 const TIMEOUT_MS = 120_000
@@ -23,13 +23,13 @@ export async function fetchManifest(registry: Registry, version: Version): Promi
   return readManifest(manifest?.content ?? new Uint8Array(), version.digest)
 }
 
-/** The files that the manifest's bytes list. What the server says about them elsewhere does not count. */
+/** Returns the files that the manifest lists. Throws CliError if the digest does not match or a path is unsafe. */
 export function readManifest(content: Uint8Array, expected: string): RemoteFile[] {
   const actual = `sha256:${createHash('sha256').update(content).digest('hex')}`
-  if (actual !== expected) distrust(`manifest has digest ${actual}, not ${expected}`)
+  if (actual !== expected) failIntegrity(`manifest has digest ${actual}, not ${expected}`)
   const files = readLayers(content)
   const problem = findListProblem(files.map(({ path }) => path))
-  if (problem) distrust(`manifest is unsafe: ${problem}`)
+  if (problem) failIntegrity(`manifest is unsafe: ${problem}`)
   return files
 }
 
@@ -44,21 +44,22 @@ function readLayers(content: Uint8Array): RemoteFile[] {
   try {
     ;({ layers } = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(content)) as { layers?: unknown })
   } catch {
-    distrust('manifest is not JSON')
+    failIntegrity('manifest is not JSON')
   }
-  if (!Array.isArray(layers) || layers.length === 0) distrust('manifest lists no files')
+  if (!Array.isArray(layers) || layers.length === 0) failIntegrity('manifest lists no files')
   return (layers as (Layer | null)[]).map((layer) => {
     const path = layer?.annotations?.[PATH_ANNOTATION]
     const { digest, size } = layer ?? {}
-    if (typeof path !== 'string') distrust(`manifest layer has no annotation ${PATH_ANNOTATION}`)
-    if (typeof digest !== 'string' || !DIGEST.test(digest)) distrust(`"${path}" has no SHA-256 digest in the manifest`)
+    if (typeof path !== 'string') failIntegrity(`manifest layer has no annotation ${PATH_ANNOTATION}`)
+    if (typeof digest !== 'string' || !DIGEST.test(digest))
+      failIntegrity(`"${path}" has no SHA-256 digest in the manifest`)
     if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
-      distrust(`"${path}" has no valid size in the manifest`)
+      failIntegrity(`"${path}" has no valid size in the manifest`)
     return { path, digest, size }
   })
 }
 
-export function distrust(message: string): never {
+export function failIntegrity(message: string): never {
   const hint = 'The target was not changed. Report this to the operator of the registry.'
   throw new CliError('integrity', message, { hint, reason: 'CLI_INTEGRITY' })
 }

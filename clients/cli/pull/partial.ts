@@ -1,4 +1,4 @@
-// The directory beside the target in which a pull collects the files, until all are there.
+// The partial directory beside the target, in which a pull collects its files.
 import { constants } from 'node:fs'
 import { chmod, lstat, mkdir, open, readdir, rm, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -6,21 +6,21 @@ import { CliError } from '../terminal/cli-error.ts'
 import { foldPath } from '../transfer/paths.ts'
 import { isRunning } from '../settings.ts'
 
-export interface Places {
+export interface TargetPaths {
   target: string
-  /** Beside the target, named by the version, so that the same pull finds what an earlier one left. */
+  /** The partial directory. Its name has the version's digest, so that a repeated pull finds it. */
   partial: string
   lock: string
 }
 
-export function placesFor(directory: string, digest: string): Places {
+export function targetPaths(directory: string, digest: string): TargetPaths {
   const target = resolve(directory)
   const partial = join(dirname(target), `${basename(target)}.modelkeep-partial-${digest.slice(7, 23)}`)
   return { target, partial, lock: `${partial}.lock` }
 }
 
-/** Two pulls of one version into one place would spoil each other's files. A dead process holds nothing. */
-export async function lockPartial({ target, lock }: Places): Promise<AsyncDisposable> {
+/** Locks the partial directory against other pulls of the same version. The lock of a dead process is removed. */
+export async function lockPartial({ target, lock }: TargetPaths): Promise<AsyncDisposable> {
   await mkdir(dirname(target), { recursive: true })
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -48,8 +48,8 @@ async function readHolder(lock: string): Promise<number | undefined> {
   }
 }
 
-/** Makes it, or takes the one an earlier pull of the same user left. */
-export async function openPartial({ partial }: Places): Promise<void> {
+/** Creates the partial directory, or reuses one that an earlier pull of this user left. */
+export async function openPartial({ partial }: TargetPaths): Promise<void> {
   await mkdir(partial, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error
   })
@@ -61,8 +61,8 @@ export async function openPartial({ partial }: Places): Promise<void> {
   }
 }
 
-/** The path of a file below the partial directory, with all directories made. Links are not followed. */
-export async function placeBelow(root: string, path: string): Promise<string> {
+/** Creates the parent directories of a file, and returns its path. Links are not followed. */
+export async function preparePath(root: string, path: string): Promise<string> {
   let directory = root
   for (const segment of path.split('/').slice(0, -1)) {
     directory = join(directory, segment)
@@ -74,16 +74,16 @@ export async function placeBelow(root: string, path: string): Promise<string> {
   return join(root, path)
 }
 
-/** For reading and writing; what an earlier pull wrote is kept, unless it shares its bytes with the cache. */
-export async function openPlaced(path: string): Promise<FileHandle> {
+/** Opens a file for reading and writing, and keeps its content. A hard link to the cache is removed first. */
+export async function openPartialFile(path: string): Promise<FileHandle> {
   const found = await lstat(path).catch(() => undefined)
   if (found && found.nlink > 1) await rm(path)
   const flags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0)
   return open(path, flags, 0o666)
 }
 
-/** All files and links below, and the directories too, those deepest last. */
-export async function listBelow(root: string): Promise<{ files: string[]; directories: string[] }> {
+/** Lists all files, links and directories below a directory. Parents come before their children. */
+export async function listTree(root: string): Promise<{ files: string[]; directories: string[] }> {
   const entries = await readdir(root, { recursive: true, withFileTypes: true })
   const files: string[] = []
   const directories: string[] = []
@@ -97,9 +97,9 @@ export async function listBelow(root: string): Promise<{ files: string[]; direct
   return { files, directories }
 }
 
-/** Removes what the version does not have, and makes the rest last: contents first, then the names. */
-export async function settlePartial(root: string, paths: string[]): Promise<void> {
-  const { files, directories } = await listBelow(root)
+/** Removes files that do not belong to the version, and syncs the directories to disk, children first. */
+export async function finishPartial(root: string, paths: string[]): Promise<void> {
+  const { files, directories } = await listTree(root)
   const wanted = new Set(paths.map(foldPath))
   for (const file of files) if (!wanted.has(foldPath(file))) await rm(join(root, file), { force: true })
   const needed = new Set([...wanted].flatMap((path) => ancestors(path)))

@@ -1,5 +1,5 @@
-// The digest of a file whose parts arrive in any order: a part is read again, from memory as a rule, once all before it
-// are there.
+// Hashes a file whose parts arrive in any order. A part is read back, usually from the page cache, once all parts before it
+// have arrived.
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import type { FilePart } from './parts.ts'
@@ -18,12 +18,12 @@ export class WholeHash {
     this.#handle = handle
   }
 
-  arrived(part: FilePart): void {
+  add(part: FilePart): void {
     this.#arrived.set(part.index, part)
     this.#reading = this.#reading.then(() => this.#readOn())
   }
 
-  /** Once all parts have arrived. */
+  /** Must be called after all parts have arrived. */
   async digest(): Promise<string> {
     await this.#reading
     if (this.#failure) throw this.#failure

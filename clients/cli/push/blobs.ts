@@ -1,26 +1,26 @@
-// Sends what the registry lacks: small files in one stream each, large ones in parts.
+// Uploads missing blobs: small files in one stream each, large files in parts.
 import { open } from 'node:fs/promises'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
-import { forEach, Slots } from '../transfer/pool.ts'
+import { forEach, Semaphore } from '../transfer/concurrency.ts'
 import { unary, type Registry } from '../connection/registry.ts'
 import { retry } from '../connection/retry.ts'
 import { readChunks } from './chunks.ts'
-import { refuseChanged, type HashedFile } from './files.ts'
+import { requireUnchanged, type HashedFile } from './files.ts'
 import { sendParts } from './parts.ts'
-import type { Sending } from './sending.ts'
+import type { PushContext } from './push-context.ts'
 
-/** Up to here a blob goes in one stream: what is lost with a connection is soon sent again. */
+/** Up to this size a blob is uploaded in one stream, as little is lost with the connection. */
 const SMALL_BYTES = 16 * 1024 * 1024
-/** Of small blobs: the disks of store and database are waited for at each, and once for all that come together. */
+/** Small blobs: store and database sync once for all blobs that arrive together. */
 const SMALL_AT_ONCE = 48
-/** Of all small blobs under way. */
+/** The total size of the small blobs in flight. */
 const SMALL_BYTES_AT_ONCE = 8 * SMALL_BYTES
-/** Of large blobs: while one is being completed, the parts of the next are on their way. */
+/** Large blobs: while one is being completed, the parts of the next are uploaded. */
 const LARGE_AT_ONCE = 4
-/** Of parts on their way, over all blobs. */
+/** Parts of all blobs in flight. */
 const PARTS_AT_ONCE = 4
-/** Those and the next, which are read and hashed meanwhile. */
-const PARTS_HELD = 8
+/** Parts in flight, and those that are read and hashed meanwhile. */
+const PARTS_IN_MEMORY = 8
 const BATCH = 1_000
 
 export interface Sent {
@@ -28,7 +28,7 @@ export interface Sent {
   existingBytes: number
 }
 
-/** The blobs among `files` that the namespace lacks, each once. */
+/** Returns the files whose blobs the namespace lacks, each digest once. */
 export async function findMissing(registry: Registry, namespace: string, files: HashedFile[]): Promise<HashedFile[]> {
   const byDigest = new Map(files.map((file) => [file.digest, file]))
   const digests = [...byDigest.keys()]
@@ -41,27 +41,27 @@ export async function findMissing(registry: Registry, namespace: string, files: 
   return missing
 }
 
-/** Sends them; how many bytes really went over the line comes back. */
+/** Uploads the files. Returns the number of bytes that were sent. */
 export async function sendBlobs(
   registry: Registry,
   namespace: string,
   files: HashedFile[],
-  { lanes, progress }: Pick<Sending, 'lanes' | 'progress'>,
+  { modes, progress }: Pick<PushContext, 'modes' | 'progress'>,
 ): Promise<number> {
-  const [slots, held] = [new Slots(PARTS_AT_ONCE), new Slots(PARTS_HELD)]
-  const sending = { registry, namespace, lanes, slots, held, progress }
+  const [slots, inMemory] = [new Semaphore(PARTS_AT_ONCE), new Semaphore(PARTS_IN_MEMORY)]
+  const context = { registry, namespace, modes, slots, inMemory, progress }
   let sent = 0
   const send = (width: number, chosen: HashedFile[], way: typeof sendParts) =>
     forEach(chosen, width, registry.signal, async (file, signal) => {
-      const count = await way({ ...sending, registry: { ...registry, signal } }, file)
+      const count = await way({ ...context, registry: { ...registry, signal } }, file)
       sent += count
-      await refuseChanged(file)
+      await requireUnchanged(file)
     })
-  const room = new Slots(SMALL_BYTES_AT_ONCE)
+  const memory = new Semaphore(SMALL_BYTES_AT_ONCE)
   await send(
     SMALL_AT_ONCE,
     files.filter(({ size }) => size <= SMALL_BYTES),
-    (job, file) => room.run(job.registry.signal, () => sendSmall(job, file), file.size),
+    (job, file) => memory.run(job.registry.signal, () => sendSmall(job, file), file.size),
   )
   await send(
     LARGE_AT_ONCE,
@@ -71,18 +71,18 @@ export async function sendBlobs(
   return sent
 }
 
-/** In one stream, where the server takes streams. */
-async function sendSmall(sending: Sending, file: HashedFile): Promise<number> {
-  if (sending.lanes.needsDirect) return sendParts(sending, file)
+/** Uploads in one stream, or in parts if the server accepts no streams. */
+async function sendSmall(context: PushContext, file: HashedFile): Promise<number> {
+  if (context.modes.needsDirect) return sendParts(context, file)
   try {
-    return await sendWhole(sending, file)
+    return await sendWhole(context, file)
   } catch (error) {
-    if (!sending.lanes.learnClosed(error)) throw error
-    return sendParts(sending, file)
+    if (!context.modes.noteStreamClosed(error)) throw error
+    return sendParts(context, file)
   }
 }
 
-async function sendWhole({ registry, namespace, progress }: Sending, file: HashedFile): Promise<number> {
+async function sendWhole({ registry, namespace, progress }: PushContext, file: HashedFile): Promise<number> {
   progress.begin(file.path, file.size)
   await using handle = await open(file.file)
   const { existed } = await retry({ signal: registry.signal }, async () => {
@@ -100,7 +100,7 @@ async function sendWhole({ registry, namespace, progress }: Sending, file: Hashe
       return await registry.artifact(BlobService).uploadBlob(messages(), { signal: registry.signal })
     } catch (error) {
       progress.advance(file.path, -counted)
-      await refuseChanged(file)
+      await requireUnchanged(file)
       throw error
     }
   })

@@ -1,4 +1,4 @@
-// What the registry would refuse in the end, found before anything is sent or made. The rules are the registry's.
+// Checks the rules of the registry before anything is sent or created.
 import type { VersionFacts } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
 import { ModelState } from '#gen/modelkeep/metadata/v1/model_pb.ts'
 import { CliError, failUsage } from '../terminal/cli-error.ts'
@@ -54,12 +54,12 @@ export function checkFacts({ parameters, metrics, datasets, dependencies, licens
   for (const { name } of datasets) checkLine(name, `name in --dataset "${name}"`, MAX_NAME)
   for (const { name } of dependencies) checkLine(name, `name in --dependency "${name}"`, MAX_NAME)
   checkLine(license, '--license', MAX_NAME)
-  refuseTwice('--param', parameters, ({ name }) => [name])
-  refuseTwice('--metric', metrics, ({ name, dataset, split }) => [name, dataset, split])
-  refuseTwice('--dataset', datasets, ({ name, role }) => [name, String(role)])
+  requireUnique('--param', parameters, ({ name }) => [name])
+  requireUnique('--metric', metrics, ({ name, dataset, split }) => [name, dataset, split])
+  requireUnique('--dataset', datasets, ({ name, role }) => [name, String(role)])
 }
 
-function refuseTwice<T extends { name: string }>(option: string, items: T[], keys: (item: T) => string[]): void {
+function requireUnique<T extends { name: string }>(option: string, items: T[], keys: (item: T) => string[]): void {
   const seen = new Set<string>()
   for (const item of items) {
     const key = JSON.stringify(keys(item))
@@ -83,7 +83,7 @@ interface Target {
   model: string
 }
 
-/** Whether there is, or can be, such a model to push to. */
+/** Throws CliError unless the model exists and is active, or can be created. */
 export async function checkModel(
   registry: Registry,
   { namespace, model }: Target,
@@ -102,7 +102,7 @@ export async function checkModel(
   }
 }
 
-/** New bytes cannot have the semver of a version that is there. */
+/** Throws CliError if another version of the model has the semver. */
 export async function checkSemverFree(registry: Registry, { namespace, model }: Target, semver: string): Promise<void> {
   const selector = { case: 'semver' as const, value: semver }
   const taken = await findVersion(registry, { case: 'name', value: { namespace, model, selector } })

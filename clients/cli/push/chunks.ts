@@ -1,11 +1,11 @@
-// A file in messages.
+// Reads a file in chunks of one message each.
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 
-/** Just under 1 MiB, so that the encoded message needs no buffer of twice the size. */
+/** Just below 1 MiB, so that the encoded message fits into a buffer of 1 MiB. */
 const CHUNK_BYTES = 1024 * 1024 - 64
 
-/** A range of a file in messages; ends early where the file does. */
+/** Yields a range of a file. Ends early if the file does. */
 export async function* readChunks(
   handle: FileHandle,
   offset: number,

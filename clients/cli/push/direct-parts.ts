@@ -1,16 +1,15 @@
-// What the service is asked about the parts of an upload that go straight to the store: to sign before and to record
-// after, for several parts at a time.
+// Batches the calls for parts that are uploaded directly to the store: SignParts before the upload, and ConfirmParts after it.
 import type { Client } from '@connectrpc/connect'
 import { DirectService, type SignedRequest } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
 import { Batcher } from '#lib/process/batcher.ts'
 import { unary, type Registry } from '../connection/registry.ts'
-import type { Outcome, Part } from './sending.ts'
+import type { Outcome, Part } from './push-context.ts'
 
-/** In one call, while others are on their way. */
-const TOGETHER = 4
-/** How long a part that was sent may wait to be recorded with others. */
+/** The parts of one call, while other parts are in flight. */
+const BATCH_SIZE = 4
+/** The time that an uploaded part may wait to be confirmed with others. */
 const GATHER_MS = 200
-/** What was sent is recorded also for a command that was interrupted, so that the next one goes on there. */
+/** Uploaded parts are confirmed even after an interruption, so that the next command resumes after them. */
 const RECORD_TIMEOUT_MS = 5_000
 
 type HashedPart = Pick<Part, 'number' | 'size'> & { sha256: Buffer }
@@ -21,12 +20,12 @@ export class DirectParts {
   readonly #uploadId: string
   readonly #signatures: Batcher<HashedPart, SignedRequest | undefined>
   readonly #records: Batcher<SentPart, Outcome>
-  /** Parts that are still to be signed, or to be recorded; those that fail among them. */
+  /** The numbers of parts that are not signed, or not confirmed, including failed ones. */
   #unsigned: number
   #unrecorded: number
-  #onTheWay = 0
+  #inFlight = 0
 
-  /** `count`: of the parts that will be sent. */
+  /** `count`: the number of parts to upload. */
   constructor(registry: Pick<Registry, 'artifact' | 'signal'>, uploadId: string, count: number) {
     this.#registry = registry
     this.#uploadId = uploadId
@@ -35,22 +34,22 @@ export class DirectParts {
     this.#signatures = new Batcher({
       ...common,
       work: (parts) => this.#sign(parts),
-      minJobs: () => (this.#onTheWay === 0 ? 1 : Math.min(TOGETHER, this.#unsigned)),
+      minJobs: () => (this.#inFlight === 0 ? 1 : Math.min(BATCH_SIZE, this.#unsigned)),
     })
     this.#records = new Batcher({
       ...common,
       work: (parts) => this.#record(parts),
-      minJobs: () => (registry.signal.aborted ? 1 : Math.min(TOGETHER, this.#unrecorded)),
+      minJobs: () => (registry.signal.aborted ? 1 : Math.min(BATCH_SIZE, this.#unrecorded)),
     })
     registry.signal.addEventListener('abort', () => this.#records.recheck(), { once: true })
   }
 
-  /** `put` sends it, and returns the store's ETag. */
-  async move(part: HashedPart, put: (request: SignedRequest) => Promise<string>): Promise<Outcome> {
+  /** Uploads a part with `put`, which returns the ETag of the store. */
+  async upload(part: HashedPart, put: (request: SignedRequest) => Promise<string>): Promise<Outcome> {
     const request = await this.#signatures.do(part)
     if (!request) return 'not needed'
     const etag = await put(request).finally(() => {
-      this.#onTheWay -= 1
+      this.#inFlight -= 1
       this.#signatures.recheck()
     })
     return this.#records.do({ ...part, etag })
@@ -64,7 +63,7 @@ export class DirectParts {
     this.#unsigned -= hashed.length
     const parts = hashed.map(({ number, sha256 }) => ({ number, sha256 }))
     const answer = await this.#service.signParts({ uploadId: this.#uploadId, parts }, unary(this.#registry))
-    this.#onTheWay += parts.length
+    this.#inFlight += parts.length
     return parts.map((_, index) => (answer.blob ? undefined : answer.parts[index]?.request))
   }
 

@@ -1,4 +1,4 @@
-// The facts of the new version: options, files they name, versions they refer to, and the git work tree.
+// Reads the facts of the new version from options, the files and versions that they name, and the git work tree.
 import { create, fromJson, type MessageInitShape } from '@bufbuild/protobuf'
 import { TimestampSchema, ValueSchema } from '@bufbuild/protobuf/wkt'
 import { readFile } from 'node:fs/promises'
@@ -55,7 +55,7 @@ export const FACT_OPTIONS = [
   'license',
 ] as const satisfies (keyof FactOptions)[]
 
-/** Everything that can be wrong with the options is found before the first byte is sent. */
+/** Throws CliError for every invalid option, before the first byte is sent. */
 export async function readFacts(context: Context, path: string, options: FactOptions): Promise<VersionFacts> {
   const source = options.source ? parseSource(options.source) : options.git ? await findGitSource(path) : undefined
   const facts = create(VersionFactsSchema, {

@@ -1,4 +1,4 @@
-// The files of a push: found, checked, and hashed without ever holding one whole.
+// Finds, checks and hashes the files of a push.
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { lstat, readdir, realpath, stat } from 'node:fs/promises'
@@ -11,20 +11,20 @@ const READ_BYTES = 1024 * 1024
 const MAX_FILES = 100_000
 
 export interface LocalFile {
-  /** On this machine. */
+  /** The path on this machine. */
   file: string
-  /** In the version. */
+  /** The path in the version. */
   path: string
   size: number
-  /** Tells whether the file is still the one that was hashed. */
-  stamp: string
+  /** Changes if the file is changed. */
+  fingerprint: string
 }
 
 export interface HashedFile extends LocalFile {
   digest: string
 }
 
-/** One file, or all files below a directory in the order of their paths; `.git` is left out. */
+/** Returns one file, or all files below a directory except `.git`, in the order of their paths. Throws CliError. */
 export async function findFiles(path: string): Promise<LocalFile[]> {
   const root = resolve(path)
   const { isDirectory } = await stat(root).then((found) => ({ isDirectory: found.isDirectory() }))
@@ -51,7 +51,7 @@ async function walk(root: string, below: string): Promise<LocalFile[]> {
   return found
 }
 
-/** A link counts as the file it leads to, when that is in the directory too. */
+/** A link counts as its target, which must be a file in the directory. */
 async function follow(root: string, link: string, path: string): Promise<LocalFile> {
   const target = await realpath(link).catch(() => undefined)
   if (target === undefined) throw new CliError('usage', `${link} is a broken link`)
@@ -66,17 +66,17 @@ async function follow(root: string, link: string, path: string): Promise<LocalFi
 async function describe(file: string, path: string): Promise<LocalFile> {
   const found = await stat(file)
   if (!found.isFile()) throw new CliError('usage', `${file} is neither a file nor a directory`)
-  return { file, path, size: found.size, stamp: await stampOf(file) }
+  return { file, path, size: found.size, fingerprint: await fingerprintOf(file) }
 }
 
-async function stampOf(file: string): Promise<string> {
+async function fingerprintOf(file: string): Promise<string> {
   const { size, mtimeNs, ctimeNs, ino } = await lstat(file, { bigint: true })
   return `${size} ${mtimeNs} ${ctimeNs} ${ino}`
 }
 
-/** Complains when the file is no longer the one that was looked at first. */
-export async function refuseChanged({ file, stamp }: LocalFile): Promise<void> {
-  if ((await stampOf(file).catch(() => '')) === stamp) return
+/** Throws CliError if the file has changed since it was found. */
+export async function requireUnchanged({ file, fingerprint }: LocalFile): Promise<void> {
+  if ((await fingerprintOf(file).catch(() => '')) === fingerprint) return
   const hint = 'Nothing was registered. Run the command again when the file no longer changes.'
   throw new CliError('failed', `${file} changed while it was being read`, { hint, reason: 'CLI_FILE_CHANGED' })
 }
@@ -90,7 +90,7 @@ export async function hashFiles(files: LocalFile[], progress: Progress, signal: 
       hash.update(chunk as Buffer)
       progress.advance(file.path, (chunk as Buffer).length)
     }
-    await refuseChanged(file)
+    await requireUnchanged(file)
     progress.end(file.path)
     hashed.push({ ...file, digest: `sha256:${hash.digest('hex')}` })
   }

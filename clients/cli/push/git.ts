@@ -1,12 +1,12 @@
-// What the git work tree around a file says about where it was made.
+// Reads the source of a file from the git work tree around it.
 import { execFile } from 'node:child_process'
 import { realpath, stat } from 'node:fs/promises'
 import { dirname, relative, sep } from 'node:path'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
-/** The work tree may be anybody's: none of its settings may start programs. */
-const HARMLESS = ['-c', 'core.fsmonitor=false', '-c', 'core.hooksPath=/dev/null']
+/** Options that keep the settings of an untrusted work tree from starting programs. */
+const SAFE_OPTIONS = ['-c', 'core.fsmonitor=false', '-c', 'core.hooksPath=/dev/null']
 
 export interface GitSource {
   repository: string
@@ -15,13 +15,13 @@ export interface GitSource {
   dirty: boolean
 }
 
-/** Undefined outside of a work tree, without git, or below `node_modules`, which the commit around does not describe. */
+/** Returns undefined outside of a work tree, without git, and below `node_modules`, which no commit describes. */
 export async function findGitSource(path: string): Promise<GitSource | undefined> {
   const real = await realpath(path)
   if (real.split(sep).includes('node_modules')) return undefined
   const directory = (await stat(real)).isDirectory() ? real : dirname(real)
   const git = async (...args: string[]): Promise<string> => {
-    const { stdout } = await run('git', ['-C', directory, ...HARMLESS, ...args], { timeout: 10_000 })
+    const { stdout } = await run('git', ['-C', directory, ...SAFE_OPTIONS, ...args], { timeout: 10_000 })
     return stdout.trim()
   }
   try {
@@ -41,7 +41,7 @@ export async function findGitSource(path: string): Promise<GitSource | undefined
   }
 }
 
-/** Remotes with a token in them are common; it is nobody's business. */
+/** Removes credentials from the URL of a remote. */
 export function withoutPassword(url: string): string {
   if (!URL.canParse(url)) return url
   const parsed = new URL(url)

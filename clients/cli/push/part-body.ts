@@ -1,14 +1,14 @@
-// The bytes of one part: read and hashed once, and sent as often as it takes.
+// The bytes of one part: read and hashed once, and sent again for each retry.
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
-import { Slots } from '../transfer/pool.ts'
+import { Semaphore } from '../transfer/concurrency.ts'
 import { hashRange, readChunks } from './chunks.ts'
-import type { Part } from './sending.ts'
+import type { Part } from './push-context.ts'
 
-/** Parts of this size are held in memory; larger ones, of blobs beyond 300 GB, are read again for each try. */
+/** Larger parts, which blobs beyond 300 GB have, are read again for each attempt. */
 const MAX_HELD_BYTES = 32 * 1024 * 1024
-/** As one message may be long. */
+/** The size of a chunk in one message. */
 const CHUNK_BYTES = 1024 * 1024 - 64
 
 export interface PartBody {
@@ -26,13 +26,13 @@ export async function readPart(handle: FileHandle, { offset, size }: Part, signa
     read = (await handle.read(held, done, size - done, offset + done)).bytesRead
   }
   const bytes = held.subarray(0, done)
-  return { sha256: await hashInTurn(bytes, signal), chunks: () => cut(bytes) }
+  return { sha256: await hashInTurn(bytes, signal), chunks: () => splitChunks(bytes) }
 }
 
-const hashing = new Slots(1)
+const hashing = new Semaphore(1)
 
-/** One part after the other, so that the first can go while the next is hashed; and with pauses, in which what is on its way
- * moves. */
+/** Hashes one part at a time, so that the first is sent while the next is hashed. Yields to the event loop after each chunk, so
+ * that uploads in flight proceed. */
 export function hashInTurn(bytes: Buffer, signal: AbortSignal): Promise<Buffer> {
   return hashing.run(signal, async () => {
     const hash = createHash('sha256')
@@ -44,6 +44,6 @@ export function hashInTurn(bytes: Buffer, signal: AbortSignal): Promise<Buffer> 
   })
 }
 
-async function* cut(bytes: Buffer<ArrayBuffer>): AsyncGenerator<Buffer<ArrayBuffer>> {
+async function* splitChunks(bytes: Buffer<ArrayBuffer>): AsyncGenerator<Buffer<ArrayBuffer>> {
   for (let at = 0; at < bytes.length; at += CHUNK_BYTES) yield bytes.subarray(at, at + CHUNK_BYTES)
 }

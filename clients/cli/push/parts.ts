@@ -1,52 +1,52 @@
-// One blob in parts, each tried again alone. A new process goes on with the parts that have arrived.
+// Uploads one blob in parts, each retried alone. A new process resumes with the parts that have arrived.
 import { open } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Upload } from '#gen/modelkeep/artifact/v1/upload_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { reasonOf } from '#lib/errors/read-error.ts'
 import { CliError } from '../terminal/cli-error.ts'
-import { forEach } from '../transfer/pool.ts'
+import { forEach } from '../transfer/concurrency.ts'
 import { unary, type Registry } from '../connection/registry.ts'
 import { DirectParts } from './direct-parts.ts'
-import { refuseChanged, type HashedFile } from './files.ts'
+import { requireUnchanged, type HashedFile } from './files.ts'
 import { sendPart } from './send-part.ts'
-import type { Part, Sending } from './sending.ts'
+import type { Part, PushContext } from './push-context.ts'
 
-/** Of one blob; how many are really held and sent is decided by the slots that all blobs share. */
+/** Parts of one blob; the semaphores that all blobs share may allow fewer. */
 const AT_ONCE = 8
 const ROUNDS = 3
 const POLL_MS = 500
-/** Completing reads the whole blob once. */
+/** Long enough to read the whole blob once. */
 const COMPLETE_TIMEOUT_MS = 60 * 60 * 1000
-/** The upload ended meanwhile, perhaps well: by another push of the same bytes, or swept away. Starting anew tells. */
-const START_AGAIN = ['UPLOAD_NOT_FOUND', 'UPLOAD_CLOSED', 'PARTS_MISSING']
+/** Reasons to start the upload again: it was completed by another push of the same bytes, or expired. */
+const RESTART_REASONS = ['UPLOAD_NOT_FOUND', 'UPLOAD_CLOSED', 'PARTS_MISSING']
 
-/** How many bytes went over the line. */
-export async function sendParts(sending: Sending, file: HashedFile): Promise<number> {
-  const { registry, progress } = sending
+/** Returns the number of bytes that were sent. */
+export async function sendParts(context: PushContext, file: HashedFile): Promise<number> {
+  const { registry, progress } = context
   progress.begin(file.path, file.size)
   let sent = 0
   for (let round = 1; ; round += 1) {
-    const upload = await startUpload(sending, file)
+    const upload = await startUpload(context, file)
     if (!upload) break
     try {
       const missing = missingParts(upload)
       if (round === 1) progress.advance(file.path, file.size - missing.reduce((sum, { size }) => sum + size, 0))
-      sent += await sendMissing(sending, file, upload, missing)
-      await refuseChanged(file)
+      sent += await sendMissing(context, file, upload, missing)
+      await requireUnchanged(file)
       await completeUpload(registry, upload)
       break
     } catch (error) {
-      await refuseChanged(file)
-      if (round === ROUNDS || !START_AGAIN.includes(reasonOf(error)?.reason ?? '')) throw error
+      await requireUnchanged(file)
+      if (round === ROUNDS || !RESTART_REASONS.includes(reasonOf(error)?.reason ?? '')) throw error
     }
   }
   progress.end(file.path)
   return sent
 }
 
-/** Undefined when the blob is there already. */
-async function startUpload({ registry, namespace }: Sending, file: HashedFile): Promise<Upload | undefined> {
+/** Returns undefined if the blob already exists. */
+async function startUpload({ registry, namespace }: PushContext, file: HashedFile): Promise<Upload | undefined> {
   const request = { namespace, digest: file.digest, sizeBytes: BigInt(file.size) }
   const { result } = await registry.artifact(UploadService).startUpload(request, unary(registry))
   if (result.case !== 'upload') return undefined
@@ -65,16 +65,16 @@ function missingParts({ parts, partCount, partSizeBytes, sizeBytes }: Upload): P
   }).filter(({ number }) => !arrived.has(number))
 }
 
-/** Ends early when the registry has got the blob meanwhile, from somebody else. */
-async function sendMissing(sending: Sending, file: HashedFile, upload: Upload, missing: Part[]): Promise<number> {
-  const { registry, held } = sending
+/** Ends early if another upload has stored the blob in the meantime. */
+async function sendMissing(context: PushContext, file: HashedFile, upload: Upload, missing: Part[]): Promise<number> {
+  const { registry, inMemory } = context
   await using handle = await open(file.file)
   const isThere = new AbortController()
   let sent = 0
   const direct = new DirectParts(registry, upload.id, missing.length)
   const work = (part: Part, signal: AbortSignal): Promise<void> =>
-    held.run(signal, async () => {
-      const job = { ...sending, registry: { ...registry, signal }, file, handle, upload, direct }
+    inMemory.run(signal, async () => {
+      const job = { ...context, registry: { ...registry, signal }, file, handle, upload, direct }
       if ((await sendPart(job, part)) === 'not needed') return isThere.abort()
       sent += part.size
     })
@@ -85,7 +85,7 @@ async function sendMissing(sending: Sending, file: HashedFile, upload: Upload, m
   return sent
 }
 
-/** Asked again while another call is at it: should that one's process die, this one goes on. */
+/** Retries while another call completes the upload, and takes over if that call fails. */
 async function completeUpload(registry: Registry, { id }: Upload): Promise<void> {
   for (;;) {
     try {

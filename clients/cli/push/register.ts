@@ -1,4 +1,4 @@
-// From stored bytes to a version: the model, the manifest, the version, each of which may be there from an earlier try.
+// Registers stored blobs as a version: model, manifest and version, each of which may exist from an earlier attempt.
 import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
 import { createHash } from 'node:crypto'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
@@ -16,7 +16,7 @@ import { unary, type Registry } from '../connection/registry.ts'
 import { modelRef, type VersionRef } from '../arguments/refs.ts'
 import type { HashedFile } from './files.ts'
 
-/** Hashing and writing a manifest of 100,000 files takes its time. */
+/** Long enough for a manifest of 100,000 files. */
 const MANIFEST_TIMEOUT_MS = 120_000
 
 export async function findModel(registry: Registry, namespace: string, name: string): Promise<Model | undefined> {
@@ -29,7 +29,7 @@ export async function findModel(registry: Registry, namespace: string, name: str
   }
 }
 
-/** The model, made when it is not there. Another push may make it at the same time. */
+/** Returns the model, and creates it if it does not exist. Another push may create it at the same time. */
 export async function findOrCreateModel(registry: Registry, namespace: string, name: string): Promise<Model> {
   const found = await findModel(registry, namespace, name)
   if (found) return found
@@ -55,23 +55,23 @@ export type NewVersion = Pick<
   'manifestDigest' | 'semver' | 'description' | 'labels' | 'modelCard'
 > & { facts: VersionFacts }
 
-/** `created` is false when the model had these bytes as a version already. */
+/** `created` is false if the model already had a version with these bytes. */
 export async function createVersion(
   registry: Registry,
   { id, namespace, name }: Model,
-  asked: NewVersion,
+  wanted: NewVersion,
 ): Promise<{ version: Version; created: boolean }> {
-  const selector = { case: 'digest' as const, value: asked.manifestDigest }
+  const selector = { case: 'digest' as const, value: wanted.manifestDigest }
   const present = await findVersion(registry, { case: 'name', value: { namespace, model: name, selector } })
   if (present) return { version: present, created: false }
-  const request = { ...asked, model: { ref: { case: 'id' as const, value: id } } }
+  const request = { ...wanted, model: { ref: { case: 'id' as const, value: id } } }
   for (let salt = ''; ;) {
     try {
       const repeatable = { ...request, requestId: requestIdOf(request, salt) }
       const { version } = await registry.metadata(VersionService).createVersion(repeatable, unary(registry))
       const stored = await findVersion(registry, { case: 'id', value: version!.id })
       if (stored) return { version: stored, created: true }
-      // The answer to the same push of earlier today, and that version has been deleted since: this one is another.
+      // The response is that of an earlier push whose version was deleted since, so this push needs another request id.
       salt = version!.id
     } catch (error) {
       const answer = reasonOf(error)
@@ -96,10 +96,10 @@ export async function findVersion(
   }
 }
 
-/** The same push has the same id, so that it can be repeated after any mishap and happens once. */
-export function requestIdOf(asked: MessageInitShape<typeof CreateVersionRequestSchema>, salt: string): string {
-  const labels = Object.fromEntries(Object.entries(asked.labels ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)))
-  const content = toBinary(CreateVersionRequestSchema, create(CreateVersionRequestSchema, { ...asked, labels }))
+/** Returns the same id for the same push, so that a repeated push registers one version. */
+export function requestIdOf(request: MessageInitShape<typeof CreateVersionRequestSchema>, salt: string): string {
+  const labels = Object.fromEntries(Object.entries(request.labels ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)))
+  const content = toBinary(CreateVersionRequestSchema, create(CreateVersionRequestSchema, { ...request, labels }))
   const hex = createHash('sha256').update('modelkeep push').update(salt).update(content).digest('hex')
   const variant = ((Number.parseInt(hex[16]!, 16) & 0x3) | 0x8).toString(16)
   return [

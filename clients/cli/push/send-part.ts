@@ -1,15 +1,15 @@
-// One part of a blob on its way, by either lane.
+// Uploads one part of a blob in either transfer mode.
 import type { FileHandle } from 'node:fs/promises'
 import type { Upload } from '#gen/modelkeep/artifact/v1/upload_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { putToStore } from '../transfer/store-http.ts'
 import { retry } from '../connection/retry.ts'
 import type { DirectParts } from './direct-parts.ts'
-import { refuseChanged, type HashedFile } from './files.ts'
+import { requireUnchanged, type HashedFile } from './files.ts'
 import { readPart, type PartBody } from './part-body.ts'
-import type { Outcome, Part, Sending } from './sending.ts'
+import type { Outcome, Part, PushContext } from './push-context.ts'
 
-interface PartJob extends Sending {
+interface PartJob extends PushContext {
   file: HashedFile
   handle: FileHandle
   upload: Upload
@@ -19,20 +19,20 @@ interface PartJob extends Sending {
 export async function sendPart(job: PartJob, part: Part): Promise<Outcome> {
   const { signal } = job.registry
   const body = await readPart(job.handle, part, signal)
-  return job.lanes.move(signal, {
+  return job.modes.run(signal, {
     direct: () => sendDirect(job, part, body),
     stream: () => job.slots.run(signal, () => retry({ signal }, () => sendStream(job, part, body))),
   })
 }
 
 function sendDirect(job: PartJob, part: Part, { sha256, chunks }: PartBody): Promise<Outcome> {
-  const { registry, lanes, slots, direct } = job
+  const { registry, modes, slots, direct } = job
   const { signal } = registry
-  return counted(job, (onSent) =>
-    direct.move({ ...part, sha256 }, (request) =>
+  return trackProgress(job, (onSent) =>
+    direct.upload({ ...part, sha256 }, (request) =>
       slots.run(signal, async () => {
-        const etag = await putToStore(lanes.settings, request, { body: chunks(), onSent }, signal)
-        lanes.succeeded()
+        const etag = await putToStore(modes.settings, request, { body: chunks(), onSent }, signal)
+        modes.reportSuccess()
         return etag
       }),
     ),
@@ -41,7 +41,7 @@ function sendDirect(job: PartJob, part: Part, { sha256, chunks }: PartBody): Pro
 
 function sendStream(job: PartJob, { number }: Part, { sha256, chunks }: PartBody): Promise<Outcome> {
   const { registry, upload } = job
-  return counted<Outcome>(job, async (onSent) => {
+  return trackProgress<Outcome>(job, async (onSent) => {
     const messages = async function* () {
       yield { message: { case: 'header' as const, value: { uploadId: upload.id, number, sha256 } } }
       for await (const chunk of chunks()) {
@@ -54,8 +54,8 @@ function sendStream(job: PartJob, { number }: Part, { sha256, chunks }: PartBody
   })
 }
 
-/** Takes back from the progress what was sent in vain, and tells of a file that changed, which explains most failures. */
-async function counted<T>(
+/** Subtracts failed uploads from the progress, and reports a changed file, which explains most failures. */
+async function trackProgress<T>(
   { file, progress }: PartJob,
   send: (onSent: (count: number) => void) => Promise<T>,
 ): Promise<T> {
@@ -67,7 +67,7 @@ async function counted<T>(
     })
   } catch (error) {
     progress.advance(file.path, -sent)
-    await refuseChanged(file)
+    await requireUnchanged(file)
     throw error
   }
 }

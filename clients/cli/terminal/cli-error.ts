@@ -1,6 +1,6 @@
-// The one error the command makes itself: what is wrong, what to try next, and the exit code.
+// The errors of the command itself.
 
-/** What the exit code says. Documented in `modelkeep --help` and the README; never renumbered. */
+/** Exit codes. They are documented in `modelkeep --help`, and never change. */
 export const EXIT = {
   ok: 0,
   failed: 1,
@@ -19,9 +19,9 @@ export type ExitName = keyof typeof EXIT
 export class CliError extends Error {
   override name = 'CliError'
   readonly exit: ExitName
-  /** The next thing to try, as a whole sentence or a command. */
+  /** The next step to try: a whole sentence or a command. */
   readonly hint: string | undefined
-  /** For programs, where it is not an error of a service. */
+  /** A machine-readable reason that begins with `CLI_`, or the reason of a service. */
   readonly reason: string
 
   constructor(exit: ExitName, message: string, options: ErrorOptions & { hint?: string; reason?: string } = {}) {

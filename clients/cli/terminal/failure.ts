@@ -1,4 +1,4 @@
-// What went wrong, in words, with an exit code and the next thing to try.
+// Describes failures: message, hint and exit code.
 import { Code, ConnectError } from '@connectrpc/connect'
 import { BadRequestSchema, PreconditionFailureSchema } from '#gen/google/rpc/error_details_pb.ts'
 import { reasonOf } from '#lib/errors/read-error.ts'
@@ -12,14 +12,14 @@ export interface Failure {
   hint: string | undefined
   reason: string
   metadata: Record<string, string>
-  /** The conditions of gates that do not hold. */
+  /** The gate conditions that are not met. */
   unmet?: Unmet[]
 }
 
 export interface Unmet {
   gate: string
   expression: string
-  /** What the condition means, and why it could not be told where that is so. */
+  /** The explanation of the condition, with the error if it could not be evaluated. */
   sentence: string
 }
 
@@ -92,7 +92,7 @@ function hintWhoMay({ promotion, because }: Metadata): string {
   )
 }
 
-/** `subject` is the model in question, for hints where the service does not name it. */
+/** `subject`: the model that hints name if the service does not. */
 export function explain(error: unknown, subject?: string): Failure {
   if (error instanceof CliError || error instanceof VerifierError) {
     return { exit: error.exit, message: error.message, hint: error.hint, reason: error.reason, metadata: {} }
@@ -122,7 +122,7 @@ function unmetOf(error: ConnectError): Unmet[] {
   }))
 }
 
-/** They are told one by one. */
+/** The message has the count only: each condition is printed on its own line. */
 function countUnmet({ length }: Unmet[], { alias = 'the alias' }: Metadata): string {
   return length === 1 ? `a condition for ${alias} is not met` : `${length} conditions for ${alias} are not met`
 }
@@ -133,7 +133,7 @@ function messageOf(error: ConnectError): string {
   return inOptions(violations.length < 2 ? error.rawMessage : text)
 }
 
-/** A person has no request with fields, but arguments and options. */
+/** Replaces the names of request fields by those of arguments and options. */
 function inOptions(message: string): string {
   return message
     .replaceAll(/\btargets\[\d+\]\.name\b/g, 'the alias')
@@ -150,14 +150,14 @@ function inOptions(message: string): string {
     .replace(/^filter\b/, '--filter')
 }
 
-const SILENT = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'ECONNRESET']
+const UNREACHABLE = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'ECONNRESET']
 
 function explainUnknown(error: ConnectError): Failure {
   const cause = error.cause as (NodeJS.ErrnoException & { errors?: NodeJS.ErrnoException[] }) | undefined
-  const silence = cause?.errors?.[0] ?? cause
-  if (silence?.code && SILENT.includes(silence.code)) {
-    const message = `Modelkeep server is unreachable (${silence.message})`
-    return { exit: 'unavailable', message, hint: 'Start one with: npm start', reason: silence.code, metadata: {} }
+  const failure = cause?.errors?.[0] ?? cause
+  if (failure?.code && UNREACHABLE.includes(failure.code)) {
+    const message = `Modelkeep server is unreachable (${failure.message})`
+    return { exit: 'unavailable', message, hint: 'Start one with: npm start', reason: failure.code, metadata: {} }
   }
   const foreign = explainForeign(error.rawMessage, cause?.code ?? '')
   if (foreign) return { exit: 'unavailable', reason: cause?.code ?? Code[error.code], metadata: {}, ...foreign }
@@ -171,7 +171,7 @@ function explainUnknown(error: ConnectError): Failure {
 
 const NO_TLS = ['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'ERR_SSL_HTTP_REQUEST', 'EPROTO']
 
-/** Something answers, in another language. */
+/** Describes an answer that does not come from a Modelkeep server over the expected protocol. */
 function explainForeign(text: string, code: string): { message: string; hint: string } | undefined {
   if (NO_TLS.includes(code)) {
     const hint = 'Use http:// instead of https://, or see: modelkeep status'

@@ -1,12 +1,12 @@
-// Ctrl-C: the first lets the command clean up, the second ends it at once. Whichever way it ends, it says how to go on.
+// Handles Ctrl-C: the first lets the command clean up, the second ends it at once. Both print how to resume.
 import type { Command } from 'commander'
 import { EXIT } from './cli-error.ts'
 
 /** The end of the message after an interruption. */
 export const RESUME_HINT = 'run the same command again to resume'
 
-/** How long a command may clean up. */
-const PATIENCE_MS = 2_000
+/** The time that a command has to clean up. */
+const CLEANUP_MS = 2_000
 
 export class Interrupted extends Error {
   override name = 'Interrupted'
@@ -15,22 +15,22 @@ export class Interrupted extends Error {
 
 export function interruptible(command: Command): AbortSignal {
   const controller = new AbortController()
-  const end = () => process.exit(tellInterrupted(command))
+  const end = () => process.exit(printInterrupted(command))
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
       if (controller.signal.aborted) end()
       controller.abort(new Interrupted())
-      setTimeout(end, PATIENCE_MS).unref()
+      setTimeout(end, CLEANUP_MS).unref()
     })
   }
   return controller.signal
 }
 
-export function tellInterrupted(command: Command | undefined): number {
-  process.stderr.write(`modelkeep: interrupted${goesOn(command) ? `; ${RESUME_HINT}` : ''}\n`)
+export function printInterrupted(command: Command | undefined): number {
+  process.stderr.write(`modelkeep: interrupted${isResumable(command) ? `; ${RESUME_HINT}` : ''}\n`)
   return EXIT.interrupted
 }
 
-export function goesOn(command: Command | undefined): boolean {
+export function isResumable(command: Command | undefined): boolean {
   return ['push', 'pull'].includes(command?.name() ?? '')
 }

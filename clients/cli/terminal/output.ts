@@ -1,4 +1,4 @@
-// What the command prints: tables for people, JSON for programs.
+// Formats the output: tables for people, JSON for programs.
 import { toJson, type DescEnum, type DescMessage, type JsonValue, type MessageShape } from '@bufbuild/protobuf'
 import type { Timestamp } from '@bufbuild/protobuf/wkt'
 import Table from 'cli-table3'
@@ -8,7 +8,7 @@ import { environment } from '../settings.ts'
 export interface Output {
   json: boolean
   write(text: string): void
-  /** One JSON document; with `--json` only. */
+  /** Prints one JSON document. Called with `--json` only. */
   document(value: JsonValue): void
 }
 
@@ -19,17 +19,17 @@ export function openOutput(json: boolean): Output {
   return { json, write, document: (value) => write(JSON.stringify(value, null, 2)) }
 }
 
-/** A message as the protos' JSON mapping has it, empty fields included, so that the names are always there. */
+/** Converts a message by the JSON mapping of the protos. Empty fields are included. */
 export function jsonOf<D extends DescMessage>(schema: D, message: MessageShape<D>): JsonValue {
   return toJson(schema, message, { alwaysEmitImplicit: true })
 }
 
-/** Colours only on a terminal, and not with NO_COLOR. */
+/** Applies a style on a terminal, unless NO_COLOR is set. */
 export function paint(style: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string {
   return stream.isTTY && !environment()['NO_COLOR'] ? styleText(style, text, { validateStream: false }) : text
 }
 
-const BARE = {
+const NO_BORDERS = {
   chars: Object.fromEntries(
     [
       'top',
@@ -54,14 +54,14 @@ const BARE = {
 }
 
 export function table(head: string[], rows: string[][]): string {
-  const grid = new Table({ ...BARE, head: head.map((text) => paint('dim', text)) })
+  const grid = new Table({ ...NO_BORDERS, head: head.map((text) => paint('dim', text)) })
   for (const row of rows) grid.push(row.map(clean))
   return trimLines(grid.toString())
 }
 
-/** Name and value, one a line; lines without a value are left out. */
+/** Formats names and values, one pair per line. Pairs without a value are omitted. */
 export function facts(rows: [string, string][]): string {
-  const grid = new Table(BARE)
+  const grid = new Table(NO_BORDERS)
   for (const [name, value] of rows) if (value !== '') grid.push([paint('dim', name), clean(value)])
   return trimLines(grid.toString())
 }
@@ -73,12 +73,12 @@ function trimLines(text: string): string {
     .join('\n')
 }
 
-/** Text of others as it is, lines kept. */
+/** Removes control characters from untrusted text, but keeps its lines. */
 export function plain(text: string): string {
   return text.split('\n').map(clean).join('\n')
 }
 
-/** Text of others on one line, without what would steer the terminal. */
+/** Puts untrusted text on one line, without control characters and escape sequences. */
 export function clean(text: string): string {
   // oxlint-disable-next-line no-control-regex
   return stripVTControlCharacters(text).replaceAll(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]+/g, ' ')
@@ -96,26 +96,26 @@ export function bytes(count: bigint | number): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`
 }
 
-/** `2026-11-23 05:40:12`, in UTC. */
+/** Formats a time in UTC, such as `2026-11-23 05:40:12`. */
 export function time(timestamp: Timestamp | undefined): string {
   if (!timestamp) return ''
   const date = new Date(Number(timestamp.seconds) * 1000 + timestamp.nanos / 1e6)
   return date.toISOString().slice(0, 19).replace('T', ' ')
 }
 
-/** The word of an enum's value: `fine-tuned`. */
+/** Formats an enum value, such as `fine-tuned`. */
 export function word(schema: DescEnum, value: number): string {
   return (schema.value[value]?.localName ?? '').toLowerCase().replaceAll('_', '-')
 }
 
 const DIGEST = /(sha256:[0-9a-f]{12})[0-9a-f]{52}/g
 
-/** Enough of a digest to tell it from others, and a sign that there is more of it. */
+/** Shortens a digest to its first 12 hex digits and an ellipsis. */
 export function shortDigest(digest: string): string {
   return shortenDigests(digest)
 }
 
-/** The digests in a text, shortened. */
+/** Shortens all digests in a text. */
 export function shortenDigests(text: string): string {
   return text.replaceAll(DIGEST, '$1…')
 }

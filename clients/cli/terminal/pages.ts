@@ -1,4 +1,4 @@
-// Lists that come in pages, up to as many items as wanted.
+// Reads paginated lists up to a limit.
 import { failUsage } from './cli-error.ts'
 import type { Context } from '../context.ts'
 
@@ -26,7 +26,7 @@ export async function takePages<T>(
 ): Promise<{ items: T[]; hasMore: boolean }> {
   const items: T[] = []
   for (let pageToken = ''; ;) {
-    // The size stays the same from page to page, for the token is bound to what was asked.
+    // The page size must not change, because the token is bound to the request.
     const page = await fetchPage({ pageSize: Math.min(limit, PAGE), pageToken })
     items.push(...page.items)
     pageToken = page.nextPageToken
@@ -36,6 +36,6 @@ export async function takePages<T>(
   }
 }
 
-export function tellMore(context: Context, hasMore: boolean): void {
+export function noteMore(context: Context, hasMore: boolean): void {
   if (hasMore) context.note('More results exist; use --limit <count> or --all.')
 }

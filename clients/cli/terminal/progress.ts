@@ -1,4 +1,4 @@
-// Progress bars on stderr: one for everything, one more for each large file. Nothing where nobody looks.
+// Progress bars on stderr, if it is a terminal: one for the whole transfer, and one for each large file.
 import type { MultiBar, SingleBar } from 'cli-progress'
 import { bytes } from './output.ts'
 
@@ -7,18 +7,18 @@ const LABEL_WIDTH = 28
 const RATE_SECONDS = 1
 
 export interface Progress {
-  /** Announces a file; `done` bytes of it need no work any more. */
+  /** Adds a file of which `done` bytes are already transferred. */
   begin(name: string, size: number, done?: number): void
-  /** Negative where work has to be done again. */
+  /** `count`: the bytes that were transferred, negative if they must be transferred again. */
   advance(name: string, count: number): void
   end(name: string): void
   close(): void
 }
 
-const SILENT: Progress = { begin() {}, advance() {}, end() {}, close() {} }
+const NO_PROGRESS: Progress = { begin() {}, advance() {}, end() {}, close() {} }
 
 export async function openProgress(action: string, total: number, json: boolean): Promise<Progress> {
-  if (json || !process.stderr.isTTY || total === 0) return SILENT
+  if (json || !process.stderr.isTTY || total === 0) return NO_PROGRESS
   const { MultiBar, Presets } = await import('cli-progress')
   const bars = new MultiBar(
     {
@@ -57,14 +57,14 @@ class Bars implements Progress {
     this.#move(name, count, count)
   }
 
-  /** `work`: how much of it was done just now. */
-  #move(name: string, count: number, work: number): void {
+  /** `transferred`: the part of `count` that counts for the rate. */
+  #move(name: string, count: number, transferred: number): void {
     for (const bar of [this.#total, this.#files.get(name)]) {
       if (!bar) continue
       const value = Math.max(0, (bar as unknown as { value: number }).value + count)
       const rate = this.#rates.get(bar) ?? new Rate()
       this.#rates.set(bar, rate)
-      bar.update(value, { done: bytes(value), rate: `${bytes(rate.add(work))}/s` })
+      bar.update(value, { done: bytes(value), rate: `${bytes(rate.add(transferred))}/s` })
     }
   }
 
@@ -79,7 +79,7 @@ class Bars implements Progress {
   }
 }
 
-/** Bytes a second, over the last seconds. */
+/** Bytes per second over the last seconds. */
 class Rate {
   #since = performance.now()
   #count = 0

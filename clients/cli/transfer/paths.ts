@@ -1,16 +1,15 @@
-// Which file paths a version may have: the rules of ManifestFile.path, checked before a push, and again before anything
-// of a pull touches the disk.
+// The rules of ManifestFile.path: checked before a push, and again before a pull writes to the disk.
 
 const MAX_PATH_BYTES = 1024
 const MAX_SEGMENT_BYTES = 255
 const CONTROL = /[\p{Cc}\u2028\u2029]/u
-/** Characters that change the direction of what is shown, and so disguise a name. */
+/** Characters that change the direction of text, and can disguise a name. */
 const BIDI_CONTROL = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u
 const FORBIDDEN = /[<>:"|?*\\]/
 /** Reserved by Windows with any extension. */
 const RESERVED = /^(con|prn|aux|nul|com[1-9¹²³]|lpt[1-9¹²³]) *(\.|$)/i
 
-/** What is wrong with a path, as the end of the sentence "the path … "; undefined for a good one. */
+/** Returns the problem of a path as a predicate, such as "is empty"; undefined for a valid path. */
 export function findPathProblem(path: string): string | undefined {
   if (path === '') return 'is empty'
   if (!path.isWellFormed() || path !== path.normalize('NFC')) return 'is not Unicode NFC'
@@ -27,7 +26,8 @@ export function findPathProblem(path: string): string | undefined {
   return undefined
 }
 
-/** The first problem of a whole list: of one path, of two that differ in case only, or of a file that is also a directory. */
+/** Returns the first problem of a list: an invalid path, two paths that differ in case only, or a file that is also a
+ * directory. */
 export function findListProblem(paths: string[]): string | undefined {
   const files = new Map<string, string>()
   for (const path of paths) {
@@ -47,7 +47,7 @@ export function findListProblem(paths: string[]): string | undefined {
   return undefined
 }
 
-/** Equal for paths that a disk without case would take for the same. */
+/** Maps paths to the same text if a case-insensitive file system would treat them as equal. */
 export function foldPath(path: string): string {
   return path.toUpperCase().toLowerCase().normalize('NFC')
 }

@@ -1,10 +1,10 @@
-// A deadline that each progress moves.
+// A deadline that starts over with each progress.
 
 export class StallWatch implements Disposable {
   readonly #controller = new AbortController()
   readonly #timer: NodeJS.Timeout
   readonly #release: () => void
-  /** That nothing moved is why `signal` was aborted. */
+  /** Whether `signal` was aborted because there was no progress. */
   stalled = false
 
   constructor(milliseconds: number, outer: AbortSignal) {
@@ -22,7 +22,7 @@ export class StallWatch implements Disposable {
     return this.#controller.signal
   }
 
-  moved(): void {
+  reportProgress(): void {
     if (!this.signal.aborted) this.#timer.refresh()
   }
 

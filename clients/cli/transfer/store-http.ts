@@ -1,11 +1,11 @@
-// Signed requests to the store, given up when no byte moves for too long.
+// Signed HTTP requests to the store. They fail if no byte moves for too long.
 import http, { type ClientRequest, type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import type { SignedRequest } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
-import { isLocal } from './local.ts'
-import type { LaneSettings } from './lanes.ts'
+import { isLoopback } from './loopback.ts'
+import type { TransferSettings } from './mode-selector.ts'
 import { StallWatch } from './stall-watch.ts'
-import { isStoreProblem, StoreProblem } from './store-problem.ts'
+import { isStoreError, StoreError } from './store-error.ts'
 import { WriteWindow } from './write-window.ts'
 
 const WRITE_BYTES = 256 * 1024
@@ -17,23 +17,23 @@ const AGENTS = {
   'https:': new https.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS }),
 }
 
-export interface Sending {
+export interface PutBody {
   body: AsyncIterable<Uint8Array>
-  /** Told of the bytes that have left. */
+  /** Called with the number of bytes that were written. */
   onSent: (count: number) => void
 }
 
-/** Returns the ETag. */
+/** Uploads the body, and returns the ETag. Throws StoreError. */
 export async function putToStore(
-  settings: LaneSettings,
+  settings: TransferSettings,
   signed: SignedRequest,
-  { body, onSent }: Sending,
+  { body, onSent }: PutBody,
   signal: AbortSignal,
 ): Promise<string> {
   using watch = new StallWatch(settings.stallMs, signal)
   const request = openRequest(settings, signed, {}, watch)
   const answered = answerOf(request, watch)
-  // An answer before the end of the body is a refusal; the rest is not wanted then.
+  // A response before the end of the body is a refusal, so the rest is not sent.
   const early = new AbortController()
   answered.then(
     () => early.abort(),
@@ -52,9 +52,9 @@ export async function putToStore(
   }
 }
 
-/** The bytes from `from` to before `to`. */
+/** Yields the bytes from `from` up to, but not including, `to`. Throws StoreError. */
 export async function* readFromStore(
-  settings: LaneSettings,
+  settings: TransferSettings,
   signed: SignedRequest,
   { from, to }: { from: number; to: number },
   signal: AbortSignal,
@@ -74,18 +74,18 @@ export async function* readFromStore(
 }
 
 function openRequest(
-  { secure, local }: LaneSettings,
+  { secure, local }: TransferSettings,
   signed: SignedRequest,
   headers: Record<string, string>,
   watch: StallWatch,
 ): ClientRequest {
   const url = URL.canParse(signed.url) ? new URL(signed.url) : undefined
   if (url?.protocol !== 'https:' && (url?.protocol !== 'http:' || secure)) {
-    throw new StoreProblem('unreachable', 'store does not use TLS, but the server does')
+    throw new StoreError('unreachable', 'store does not use TLS, but the server does')
   }
-  // There is somebody else's server at this address, if any.
-  if (!local && isLocal(url.hostname))
-    throw new StoreProblem('unreachable', 'store address is a loopback address, but the server is on another machine')
+  // On this machine, a loopback address would lead to another server.
+  if (!local && isLoopback(url.hostname))
+    throw new StoreError('unreachable', 'store address is a loopback address, but the server is on another machine')
   const { request, agent } =
     url.protocol === 'https:'
       ? { request: https.request, agent: AGENTS['https:'] }
@@ -103,17 +103,17 @@ function openRequest(
 function answerOf(request: ClientRequest, watch: StallWatch): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     request.once('response', (answer) => {
-      watch.moved()
+      watch.reportProgress()
       resolve(answer)
     })
-    request.on('error', (error) => reject(translate(error, watch, request)))
+    request.on('error', (error) => reject(toStoreError(error, watch, request)))
   })
 }
 
 interface Writing {
   onSent: (count: number) => void
   watch: StallWatch
-  /** Aborted when no more is wanted. */
+  /** Aborted when no more bytes are needed. */
   stop: AbortSignal
 }
 
@@ -127,10 +127,10 @@ async function writeBody(request: ClientRequest, body: AsyncIterable<Uint8Array>
   for await (const chunk of body) {
     for (let at = 0; at < chunk.length; at += WRITE_BYTES) {
       const piece = chunk.subarray(at, at + WRITE_BYTES)
-      const written = room.take(piece.length)
+      const written = room.reserve(piece.length)
       request.write(piece, () => {
         written()
-        watch.moved()
+        watch.reportProgress()
       })
       onSent(piece.length)
       while (room.isFull && !stop.aborted) await Promise.race([room.next(), ended])
@@ -143,12 +143,12 @@ async function writeBody(request: ClientRequest, body: AsyncIterable<Uint8Array>
 async function* readBody(answer: IncomingMessage, watch: StallWatch): AsyncGenerator<Buffer> {
   try {
     for await (const chunk of answer) {
-      watch.moved()
+      watch.reportProgress()
       yield chunk as Buffer
-      watch.moved()
+      watch.reportProgress()
     }
   } catch (error) {
-    throw translate(error, watch)
+    throw toStoreError(error, watch)
   }
 }
 
@@ -161,23 +161,23 @@ async function readText(answer: IncomingMessage, watch: StallWatch): Promise<str
   return text
 }
 
-function refusal(status: number, text: string): StoreProblem {
+function refusal(status: number, text: string): StoreError {
   const code = /<Code>(\w{1,64})<\/Code>/.exec(text)?.[1] ?? ''
-  return new StoreProblem('refused', `store returned ${`${status} ${code}`.trim()}`, status)
+  return new StoreError('refused', `store returned ${`${status} ${code}`.trim()}`, status)
 }
 
 const NO_ROUTE = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT']
 const NO_TLS = /CERT|SSL|SELF_SIGNED|UNABLE_TO_VERIFY|EPROTO/
 
-function translate(error: unknown, watch: StallWatch, request?: ClientRequest): unknown {
-  if (isStoreProblem(error)) return error
-  if (watch.stalled) return new StoreProblem('stalled', 'store transfer stalled')
+function toStoreError(error: unknown, watch: StallWatch, request?: ClientRequest): unknown {
+  if (isStoreError(error)) return error
+  if (watch.stalled) return new StoreError('stalled', 'store transfer stalled')
   if (watch.signal.aborted) return watch.signal.reason
   const code = (error as NodeJS.ErrnoException).code ?? ''
   if (request && (NO_ROUTE.includes(code) || NO_TLS.test(code))) return unreachable(request, code)
-  return new StoreProblem('stalled', `connection to the store was lost${code && ` (${code})`}`)
+  return new StoreError('stalled', `connection to the store was lost${code && ` (${code})`}`)
 }
 
-function unreachable({ host }: { host: string }, why: string): StoreProblem {
-  return new StoreProblem('unreachable', `store at ${host} is unreachable from here (${why})`)
+function unreachable({ host }: { host: string }, why: string): StoreError {
+  return new StoreError('unreachable', `store at ${host} is unreachable from here (${why})`)
 }

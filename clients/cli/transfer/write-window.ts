@@ -1,5 +1,5 @@
-// How much may wait to be written: much where it goes fast, so that the line is never idle; little where it goes slowly,
-// because what waits together is reported together, and progress must show before it counts as a stall.
+// The limit of bytes that wait to be written. It is high on a fast connection, so that the connection is never idle, and low on
+// a slow one, because progress must be reported before the transfer counts as stalled.
 
 const MIN_BYTES = 256 * 1024
 const MAX_BYTES = 4 * 1024 * 1024
@@ -14,8 +14,8 @@ export class WriteWindow {
     return this.#waiting >= this.#size
   }
 
-  /** Returns what must be called when the bytes have been written. */
-  take(bytes: number): () => void {
+  /** Reserves room for bytes. The returned function must be called when they have been written. */
+  reserve(bytes: number): () => void {
     const since = performance.now()
     this.#waiting += bytes
     return () => {

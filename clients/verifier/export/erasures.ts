@@ -6,7 +6,7 @@ import { Tampered, Unmet } from '../verdict.ts'
 
 /** A private value that is missing from an export. */
 export interface ErasedValue {
-  /** As `valueName` formats it. */
+  /** The name that `valueName` returns. */
   name: string
   /** The entry that must record the erasure. */
   recordedBy: number
@@ -19,7 +19,7 @@ export interface ValueOwner {
   id: string
   namespace: string
   retentionClass: string
-  /** In milliseconds. */
+  /** The record time in milliseconds. */
   recorded: number
 }
 
@@ -28,7 +28,7 @@ export interface PrivacyEvent {
   type: string
   /** The id of the event's resource. */
   id: string
-  /** In milliseconds. */
+  /** The record time in milliseconds. */
   recorded: number
   details: Fields
 }

@@ -21,7 +21,7 @@ interface Role {
 
 interface Token {
   principal: string
-  /** In milliseconds. */
+  /** The expiry in milliseconds. */
   expires: number
   revoked: number
 }

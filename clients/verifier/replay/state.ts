@@ -65,7 +65,7 @@ export interface Promotion {
   requester: string
   /** The creator of the version. */
   creator: string
-  /** In milliseconds. */
+  /** The expiry in milliseconds. */
   expires: number
   /** The entry of the request. */
   requestedAt: number

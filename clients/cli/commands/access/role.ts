@@ -15,7 +15,7 @@ const ROLES: Record<string, Role> = {
   admin: Role.ADMIN,
 }
 
-interface Why {
+interface ReasonOption {
   reason?: string
 }
 
@@ -23,7 +23,7 @@ export async function grantRole(
   context: Context,
   principal: string,
   name: string,
-  { reason = '' }: Why,
+  { reason = '' }: ReasonOption,
 ): Promise<void> {
   const role = Object.hasOwn(ROLES, name) ? ROLES[name] : undefined
   if (role === undefined) failUsage(`role "${name}" is unknown; use ${Object.keys(ROLES).join(', ')}`)
@@ -34,7 +34,7 @@ export async function grantRole(
   context.output.write(`${principal} is ${name} on ${binding!.namespace}`)
 }
 
-export async function revokeRole(context: Context, principal: string, { reason = '' }: Why): Promise<void> {
+export async function revokeRole(context: Context, principal: string, { reason = '' }: ReasonOption): Promise<void> {
   const { namespace, output } = context
   const registry = context.registry()
   const request = { principal, namespace, reason, requestId: randomUUID() }

@@ -32,12 +32,12 @@ export async function createToken(
   context.note(`  modelkeep -n <namespace> role grant ${principal} <role>`)
 }
 
-/** `12h`, `90d`, in milliseconds. */
+/** Parses a duration such as `12h` or `90d`, and returns milliseconds. Throws CliError. */
 export function parseDuration(text: string): number {
   const [, count, unit] = /^([1-9]\d{0,4})([hd])$/.exec(text) ?? []
   const hours = Number(count) * HOURS[(unit ?? 'h') as keyof typeof HOURS]
   if (!count || hours > MAX_HOURS) failUsage(`--expires "${text}" is invalid; write 12h or 90d, at most 365d`)
-  // A year is the server's limit; a minute less allows for its clock.
+  // The server's limit is a year. A minute less allows for a difference of the clocks.
   return hours * 3_600_000 - (hours === MAX_HOURS ? 60_000 : 0)
 }
 

@@ -1,4 +1,4 @@
-// Compare-and-set of an alias: what it points at is read first and sent along.
+// Moves an alias by compare-and-set: its current version is read first, and sent along.
 import type { Alias } from '#gen/modelkeep/metadata/v1/alias_pb.ts'
 import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
@@ -18,13 +18,13 @@ export interface AliasName {
 
 export interface Move {
   reason: string
-  /** What it must point at now, 0 for nothing; undefined takes what it points at now. */
+  /** The version that it must point at now, 0 for none; undefined for whatever it points at. */
   expected?: number
-  /** Past the gates that guard it. */
+  /** Whether to bypass the gates of the alias. */
   breakGlass?: boolean
 }
 
-/** What the alias points at; 0 when it does not exist. */
+/** Returns the version number that the alias points at; 0 if it does not exist. */
 export async function currentNumber(context: Context, { namespace, model, alias }: AliasName): Promise<number> {
   const registry = context.registry()
   const request = { model: modelRef(namespace, model) }
@@ -36,7 +36,7 @@ export interface Moved {
   name: string
   from: number
   to: number
-  /** False when it pointed there already. */
+  /** False if it already pointed at the version. */
   changed: boolean
   alias?: Alias
 }
@@ -63,7 +63,7 @@ export async function moveAlias(context: Context, name: AliasName, number: numbe
   }
 }
 
-/** Who was faster, when somebody was. */
+/** Adds to an ALIAS_MOVED error who moved the alias; returns other errors unchanged. */
 export async function explainMoved(context: Context, name: AliasName, error: unknown): Promise<unknown> {
   const answer = reasonOf(error)
   if (answer?.reason !== 'ALIAS_MOVED') return error

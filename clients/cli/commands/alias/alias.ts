@@ -9,18 +9,23 @@ import { modelRef, parseAliasRef, parseNumber } from '../../arguments/refs.ts'
 import { unary } from '../../connection/registry.ts'
 import { currentNumber, explainMoved, moveAlias, type AliasName, type Moved } from './alias-move.ts'
 
-interface Why {
+interface ReasonOptions {
   reason?: string
   breakGlass?: boolean
 }
 
-export async function setAlias(context: Context, text: string, number: string, options: Why & { expect?: string }) {
+export async function setAlias(
+  context: Context,
+  text: string,
+  number: string,
+  options: ReasonOptions & { expect?: string },
+) {
   const name = parseAliasRef(text, context.namespace)
   const expected = options.expect === undefined ? {} : { expected: parseExpected(options.expect) }
-  tell(context, name, await moveAlias(context, name, parseNumber(number), { ...readWhy(options), ...expected }))
+  printMove(context, name, await moveAlias(context, name, parseNumber(number), { ...readReason(options), ...expected }))
 }
 
-function readWhy({ reason = '', breakGlass = false }: Why): { reason: string; breakGlass: boolean } {
+function readReason({ reason = '', breakGlass = false }: ReasonOptions): { reason: string; breakGlass: boolean } {
   if (breakGlass && reason === '') failUsage('--break-glass needs a reason', 'Add one with --reason.')
   return { reason, breakGlass }
 }
@@ -31,15 +36,15 @@ function parseExpected(text: string): number {
   return parseNumber(text)
 }
 
-export async function removeAlias(context: Context, text: string, options: Why) {
+export async function removeAlias(context: Context, text: string, options: ReasonOptions) {
   const name = parseAliasRef(text, context.namespace)
   const registry = context.registry()
   const from = await currentNumber(context, name)
-  refuseAbsent(name, from)
+  requirePresent(name, from)
   const request = {
     model: modelRef(name.namespace, name.model),
     targets: [{ name: name.alias, target: { case: 'remove' as const, value: true }, expectedNumber: from }],
-    ...readWhy(options),
+    ...readReason(options),
     requestId: randomUUID(),
   }
   try {
@@ -47,36 +52,36 @@ export async function removeAlias(context: Context, text: string, options: Why) 
   } catch (error) {
     throw await explainMoved(context, name, error)
   }
-  tell(context, name, { name: name.alias, from, to: 0, changed: true })
+  printMove(context, name, { name: name.alias, from, to: 0, changed: true })
 }
 
-export async function rollbackAlias(context: Context, text: string, options: Why) {
+export async function rollbackAlias(context: Context, text: string, options: ReasonOptions) {
   const name = parseAliasRef(text, context.namespace)
   const registry = context.registry()
   const from = await currentNumber(context, name)
-  refuseAbsent(name, from)
+  requirePresent(name, from)
   const request = {
     model: modelRef(name.namespace, name.model),
     name: name.alias,
     expectedNumber: from,
-    ...readWhy(options),
+    ...readReason(options),
     requestId: randomUUID(),
   }
   try {
     const { alias } = await registry.metadata(AliasService).rollbackAlias(request, unary(registry))
-    tell(context, name, { name: name.alias, from, to: alias!.number, changed: true, alias: alias! })
+    printMove(context, name, { name: name.alias, from, to: alias!.number, changed: true, alias: alias! })
   } catch (error) {
     throw await explainMoved(context, name, error)
   }
 }
 
-function refuseAbsent({ namespace, model, alias }: AliasName, from: number): void {
+function requirePresent({ namespace, model, alias }: AliasName, from: number): void {
   if (from > 0) return
   const hint = `See its aliases with: modelkeep alias list ${namespace}/${model}`
   throw new CliError('notFound', `alias ${namespace}/${model}@${alias} not found`, { hint, reason: 'ALIAS_NOT_FOUND' })
 }
 
-function tell({ output }: Context, { namespace, model }: AliasName, moved: Moved): void {
+function printMove({ output }: Context, { namespace, model }: AliasName, moved: Moved): void {
   const { name, from, to, changed, alias } = moved
   if (output.json) {
     return output.document({

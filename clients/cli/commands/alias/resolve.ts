@@ -1,4 +1,4 @@
-// resolve: which version a reference points at, now or at a past time.
+// resolve: prints the version that a reference names, now or at a past time.
 import { create } from '@bufbuild/protobuf'
 import { TimestampSchema } from '@bufbuild/protobuf/wkt'
 import { VersionSchema, type Version } from '#gen/modelkeep/metadata/v1/version_pb.ts'
@@ -6,7 +6,7 @@ import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts
 import type { Context } from '../../context.ts'
 import { parseTime, type Time } from '../../arguments/facts.ts'
 import { jsonOf, versionName } from '../../terminal/output.ts'
-import { distrust } from '../../pull/manifest.ts'
+import { failIntegrity } from '../../pull/manifest.ts'
 import { parseExactRef, parseRef, parseVersionRef, type ExactVersionRef } from '../../arguments/refs.ts'
 import { unary } from '../../connection/registry.ts'
 
@@ -22,18 +22,18 @@ export async function resolveRef(context: Context, text: string, at?: Time): Pro
   const registry = context.registry()
   const request = { ref, ...(at && { atTime: create(TimestampSchema, at) }) }
   const { version } = await registry.metadata(VersionService).resolveVersion(request, unary(registry))
-  refuseSwapped(text, version!)
+  requireDigest(text, version!)
   return version!
 }
 
-/** A version that is referenced by its digest must have it. */
-function refuseSwapped(text: string, { digest }: Version): void {
+/** Throws CliError if a version that was requested by digest has another one. */
+function requireDigest(text: string, { digest }: Version): void {
   const ref = parseRef(text)
   const asked = 'selector' in ref && ref.selector?.case === 'digest' ? ref.selector.value : digest
-  if (asked !== digest) distrust(`server returned ${digest} instead of ${asked}`)
+  if (asked !== digest) failIntegrity(`server returned ${digest} instead of ${asked}`)
 }
 
-/** For changes: where the reference may lead elsewhere tomorrow, it is followed now, and people are told where. */
+/** Resolves a reference for a change. If it is not exact, the version that it names now is used, and printed. */
 export async function resolveExact(context: Context, text: string): Promise<ExactVersionRef> {
   const parsed = parseRef(text, context.namespace)
   if ('id' in parsed || parsed.selector?.case === 'number') return parseExactRef(text, context.namespace)

@@ -1,10 +1,10 @@
-// The stored files that a reference or a digest names.
+// Finds the stored files that a reference or a digest names.
 import type { Context } from '../../context.ts'
 import { fetchManifest } from '../../pull/manifest.ts'
 import { resolveRef } from '../alias/resolve.ts'
 
 export interface StoredFile {
-  /** Empty where only a digest was given. */
+  /** Empty if only a digest was given. */
   path: string
   namespace: string
   digest: string
@@ -12,7 +12,7 @@ export interface StoredFile {
 
 const DIGEST = /^sha256:[0-9a-f]{64}$/
 
-/** Each digest once. */
+/** Returns each digest once. */
 export async function findFiles(context: Context, text: string): Promise<StoredFile[]> {
   if (DIGEST.test(text)) return [{ path: '', namespace: context.namespace, digest: text }]
   const version = await resolveRef(context, text)

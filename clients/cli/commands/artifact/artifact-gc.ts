@@ -1,10 +1,10 @@
-// artifact gc: what nothing needs goes.
+// artifact gc: collects garbage.
 import { GarbageKind, GarbageSchema, type Garbage } from '#gen/modelkeep/artifact/v1/maintenance_pb.ts'
 import { MaintenanceService } from '#gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
 import type { Context } from '../../context.ts'
 import { bytes, jsonOf, shortDigest, table } from '../../terminal/output.ts'
 
-/** What is done about it, and what would be. */
+/** The texts for what was done, and for what a dry run would do. */
 const WORDS: Record<GarbageKind, [string, string]> = {
   [GarbageKind.UNSPECIFIED]: ['', ''],
   [GarbageKind.MANIFEST]: ['removed manifest', 'manifest to remove'],

@@ -1,11 +1,11 @@
-// artifact stat: how much is stored, or what is known of some of it.
+// artifact stat: shows how much is stored, or the state of given files.
 import { BlobSchema, BlobStateSchema, type Blob } from '#gen/modelkeep/artifact/v1/blob_pb.ts'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { GetStorageResponseSchema, MaintenanceService } from '#gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
 import type { NamespaceStorage, Storage } from '#gen/modelkeep/artifact/v1/maintenance_pb.ts'
 import type { Context } from '../../context.ts'
 import { bytes, facts, jsonOf, table, time, word } from '../../terminal/output.ts'
-import { forEach } from '../../transfer/pool.ts'
+import { forEach } from '../../transfer/concurrency.ts'
 import { unary } from '../../connection/registry.ts'
 import { findFiles, type StoredFile } from './artifact-files.ts'
 
@@ -47,13 +47,13 @@ function row(storage: NamespaceStorage): string[] {
 async function showFiles(context: Context, files: StoredFile[]): Promise<void> {
   const { output } = context
   const registry = context.registry()
-  const known = new Map<StoredFile, Blob>()
+  const blobs = new Map<StoredFile, Blob>()
   await forEach(files, AT_ONCE, registry.signal, async (file) => {
     const { namespace, digest } = file
     const { blob } = await registry.artifact(BlobService).getBlob({ namespace, digest }, unary(registry))
-    known.set(file, blob!)
+    blobs.set(file, blob!)
   })
-  const all = files.map((file) => ({ file, blob: known.get(file)! }))
+  const all = files.map((file) => ({ file, blob: blobs.get(file)! }))
   if (output.json) {
     return output.document({
       files: all.map(({ file, blob }) => ({ path: file.path, blob: jsonOf(BlobSchema, blob) })),

@@ -1,4 +1,4 @@
-// audit health: how the log is, and what it has noticed.
+// audit health: shows the state of the log and its alarms.
 import {
   AlarmKindSchema,
   GetLogHealthResponseSchema,

@@ -1,4 +1,4 @@
-// audit redact, audit hold: erase private values from the log, and hold them against being erased.
+// audit redact, audit hold, audit retention: erasure of private values, and legal holds against it.
 import {
   HoldSchema,
   ListRetentionResponseSchema,

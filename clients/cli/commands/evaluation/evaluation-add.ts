@@ -1,4 +1,4 @@
-// evaluation add: what was run on a version and what came out.
+// evaluation add: records the result of an evaluation.
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import { createHash, randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
@@ -61,7 +61,7 @@ function readDataset({ dataset, datasetDigest = '', datasetUri = '' }: AddOption
   return {}
 }
 
-/** A URI, or else a file. */
+/** Reads the report, which is a URI or a file. A file is hashed. */
 async function readReport({
   report = '',
   reportDigest = '',

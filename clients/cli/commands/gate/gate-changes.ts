@@ -11,32 +11,32 @@ import { unary } from '../../connection/registry.ts'
 import { parseGateName } from './gate-name.ts'
 import { hasRules, readRules, ruleRows, type RuleOptions } from './gate-rules.ts'
 
-interface Why {
+interface ReasonOption {
   reason?: string
 }
 
 export async function createGate(
   context: Context,
   text: string,
-  { model, reason = '', ...options }: RuleOptions & Why & { model?: string },
+  { model, reason = '', ...options }: RuleOptions & ReasonOption & { model?: string },
 ): Promise<void> {
   const { namespace, name } = parseGateName(context, text)
   if (options.alias === undefined && options.file === undefined) {
     failUsage('alias pattern is missing; add --alias', 'For example: --alias production')
   }
-  // With a model, its namespace is the gate's.
+  // The gate of a model is in the namespace of that model.
   const where = model === undefined ? { namespace } : { model: parseModelRef(model, namespace) }
   const rules = await readRules(options)
   const registry = context.registry()
   const request = { ...where, name, rules, reason, requestId: randomUUID() }
   const { gate } = await registry.metadata(GateService).createGate(request, unary(registry))
-  tell(context, gate!, 'guards')
+  printGate(context, gate!, 'guards')
 }
 
 export async function updateGate(
   context: Context,
   text: string,
-  { reason = '', ...options }: RuleOptions & Why,
+  { reason = '', ...options }: RuleOptions & ReasonOption,
 ): Promise<void> {
   const name = parseGateName(context, text)
   if (!hasRules(options)) failUsage('nothing to change; pass at least one option', 'See: modelkeep gate update --help')
@@ -46,10 +46,14 @@ export async function updateGate(
   const rules = await readRules(options, before!.rules)
   const request = { ...name, rules, etag: before!.etag, reason, requestId: randomUUID() }
   const { gate } = await gates.updateGate(request, unary(registry))
-  tell(context, gate!, 'changed')
+  printGate(context, gate!, 'changed')
 }
 
-export async function deleteGate(context: Context, text: string, options: Why & { yes?: boolean }): Promise<void> {
+export async function deleteGate(
+  context: Context,
+  text: string,
+  options: ReasonOption & { yes?: boolean },
+): Promise<void> {
   const name = parseGateName(context, text)
   await confirm(`delete gate ${text}, after which its aliases move freely`, options.yes ?? false)
   const registry = context.registry()
@@ -59,9 +63,9 @@ export async function deleteGate(context: Context, text: string, options: Why & 
   context.output.write(`deleted gate ${text}`)
 }
 
-function tell({ output }: Context, gate: Gate, did: 'guards' | 'changed'): void {
+function printGate({ output }: Context, gate: Gate, change: 'guards' | 'changed'): void {
   if (output.json) return output.document(jsonOf(GateSchema, gate))
-  const whose = gate.model === '' ? `all models of ${gate.namespace}` : `${gate.namespace}/${gate.model}`
-  const what = did === 'guards' ? `guards aliases of ${whose}` : `is at revision ${gate.revision}`
+  const scope = gate.model === '' ? `all models of ${gate.namespace}` : `${gate.namespace}/${gate.model}`
+  const what = change === 'guards' ? `guards aliases of ${scope}` : `is at revision ${gate.revision}`
   output.write(`${gate.namespace}/${gate.name} ${what}\n${facts(ruleRows(gate.rules))}`)
 }

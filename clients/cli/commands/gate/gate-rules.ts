@@ -1,4 +1,4 @@
-// The rules of a gate: from options and files, and as text.
+// Reads the rules of a gate from options and files, and formats them.
 import { clone, create, fromJson } from '@bufbuild/protobuf'
 import { readFile } from 'node:fs/promises'
 import { text as readStream } from 'node:stream/consumers'
@@ -13,16 +13,16 @@ export interface RuleOptions {
   approver?: string[]
   expiry?: string
   file?: string
-  /** False takes away all that there are. */
+  /** False removes all conditions, or all approvers. */
   conditions?: boolean
   approvers?: boolean
 }
 
-/** The file's rules or else those there are, with the options in their place. */
-export async function readRules(options: RuleOptions, present?: GateRules): Promise<GateRules> {
+/** Returns the rules of the file, or else the current ones, with the options applied. Throws CliError. */
+export async function readRules(options: RuleOptions, current?: GateRules): Promise<GateRules> {
   const { alias, condition, approvals, approver, expiry, file } = options
   const rules =
-    file === undefined ? clone(GateRulesSchema, present ?? create(GateRulesSchema)) : await readRulesFile(file)
+    file === undefined ? clone(GateRulesSchema, current ?? create(GateRulesSchema)) : await readRulesFile(file)
   if (alias !== undefined) rules.aliasPattern = alias
   if (options.conditions === false) rules.conditions = []
   if (options.approvers === false) rules.approvers = []
@@ -51,7 +51,7 @@ async function readRulesFile(file: string): Promise<GateRules> {
   }
 }
 
-/** `<expression> :: <sentence>`. */
+/** Parses `<expression> :: <sentence>`. */
 function parseCondition(text: string): Condition {
   const [, expression, sentence] = /^(.*\S)\s+::\s+(\S.*)$/s.exec(text) ?? []
   if (!expression || !sentence) {
@@ -74,7 +74,7 @@ function parseExpiry(text: string): bigint {
   return BigInt(count) * SECONDS[unit as keyof typeof SECONDS]
 }
 
-/** What a gate asks for, one thing a line. */
+/** Formats the rules, one per line. */
 export function ruleRows(rules: GateRules | undefined): [string, string][] {
   if (!rules) return [['rules', 'deleted']]
   const { aliasPattern, conditions, approvalsRequired, approvers } = rules

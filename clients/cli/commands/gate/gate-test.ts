@@ -1,4 +1,4 @@
-// gate test: what gates, or rules that are no gate yet, say of a version.
+// gate test: tests a version against the gates of an alias, or against given rules.
 import { TestGateResponseSchema, GateService } from '#gen/modelkeep/metadata/v1/gate_service_pb.ts'
 import { CliError } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'

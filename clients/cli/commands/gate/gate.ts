@@ -4,7 +4,7 @@ import { GateService } from '#gen/modelkeep/metadata/v1/gate_service_pb.ts'
 import { isUuid } from '#lib/values/ids.ts'
 import type { Context } from '../../context.ts'
 import { facts, jsonOf, table, time } from '../../terminal/output.ts'
-import { readLimit, takePages, tellMore, type LimitOptions } from '../../terminal/pages.ts'
+import { readLimit, takePages, noteMore, type LimitOptions } from '../../terminal/pages.ts'
 import { requireNamespace, unary } from '../../connection/registry.ts'
 import { parseGateName } from './gate-name.ts'
 import { ruleRows } from './gate-rules.ts'
@@ -25,7 +25,7 @@ function gateRows(gate: Gate): [string, string][] {
   return [
     ['gate', `${gate.namespace}/${gate.name}`],
     ['id', gate.id],
-    ['of', whose(gate)],
+    ['of', scopeOf(gate)],
     ...ruleRows(gate.rules),
     ['revision', String(gate.revision)],
     ['created', `${time(gate.createTime)} by ${gate.creator}`],
@@ -33,7 +33,7 @@ function gateRows(gate: Gate): [string, string][] {
   ]
 }
 
-function whose({ model, namespace }: Gate): string {
+function scopeOf({ model, namespace }: Gate): string {
   return model === '' ? `all models of ${namespace}` : `${namespace}/${model}`
 }
 
@@ -48,7 +48,7 @@ export async function listGates(context: Context): Promise<void> {
   if (output.json) return output.document({ gates: items.map((gate) => jsonOf(GateSchema, gate)) })
   const rows = items.map((gate) => [
     gate.name,
-    whose(gate),
+    scopeOf(gate),
     `@${gate.rules?.aliasPattern}`,
     String(gate.rules?.conditions.length ?? 0),
     String(gate.rules?.approvalsRequired ?? 0),
@@ -71,7 +71,7 @@ export async function showGateHistory(context: Context, text: string, options: L
     return output.document({ revisions: items.map((item) => jsonOf(GateRevisionSchema, item)), hasMore })
   }
   output.write(items.map((item) => facts(revisionRows(item))).join('\n\n'))
-  tellMore(context, hasMore)
+  noteMore(context, hasMore)
 }
 
 function revisionRows({ revision, changer, changeTime, reason, rules }: GateRevision): [string, string][] {

@@ -1,26 +1,26 @@
-// The gates that the log knows of: those that guard or guarded a model, and how to ask for one by its name.
+// Finds gates in the log: those that guard or guarded a model, and the query for a gate by its name.
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import type { Context } from '../../context.ts'
 import { takePages } from '../../terminal/pages.ts'
 import { unary } from '../../connection/registry.ts'
 
-const MADE = 'resource.type = "gate" AND type = "gate.created.v1"'
+const CREATED = 'resource.type = "gate" AND type = "gate.created.v1"'
 
-/** The UUIDs of the model's own gates and of those of its whole namespace, deleted ones, too. */
+/** Returns the UUIDs of the gates of the model and of its whole namespace, including deleted gates. */
 export async function findGatesOf(context: Context, model: { id: string; namespace: string }): Promise<string[]> {
   const registry = context.registry()
-  const filter = `namespace = "${model.namespace}" AND ${MADE}`
+  const filter = `namespace = "${model.namespace}" AND ${CREATED}`
   const { items } = await takePages(Infinity, async (page) => {
     const answer = await registry.audit(LogService).listEntries({ filter, ...page }, unary(registry))
     return { items: answer.entries, nextPageToken: answer.nextPageToken }
   })
   return items.flatMap(({ event }) => {
-    const whose = event?.details?.['model_id']
-    return event?.resource && (whose === '' || whose === model.id) ? [event.resource.id] : []
+    const modelId = event?.details?.['model_id']
+    return event?.resource && (modelId === '' || modelId === model.id) ? [event.resource.id] : []
   })
 }
 
-export function anyGate(ids: string[]): string {
+export function gateCondition(ids: string[]): string {
   return `(resource.type = "gate" AND (${ids.map((id) => `resource.id = "${id}"`).join(' OR ')}))`
 }
 
@@ -30,8 +30,8 @@ export function gatesHint(namespace: string): string {
 
 const GATE = /^(?:[a-z0-9][a-z0-9-]{0,62}\/)?[a-z0-9][a-z0-9-]{0,62}$/
 
-/** How to ask for a gate, where the log knows one of this name. */
-export async function findGateQuestion(context: Context, text: string): Promise<string | undefined> {
+/** Returns the command that shows a gate, if the log has a gate of this name. */
+export async function findGateQuery(context: Context, text: string): Promise<string | undefined> {
   if (!GATE.test(text)) return undefined
   const registry = context.registry()
   const name = text.includes('/') ? text : `${context.namespace}/${text}`

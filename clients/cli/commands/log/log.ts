@@ -1,4 +1,4 @@
-// log: who did what, when and why.
+// log: shows who did what, when and why.
 import type { JsonObject } from '@bufbuild/protobuf'
 import { Code, ConnectError } from '@connectrpc/connect'
 import { LogEntrySchema, Outcome, type LogEntry } from '#gen/modelkeep/audit/v1/event_pb.ts'
@@ -6,11 +6,11 @@ import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import { CliError } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { clean, jsonOf, shortenDigests, table, time } from '../../terminal/output.ts'
-import { readLimit, takePages, tellMore, type LimitOptions } from '../../terminal/pages.ts'
+import { readLimit, takePages, noteMore, type LimitOptions } from '../../terminal/pages.ts'
 import { unary } from '../../connection/registry.ts'
 import { retry } from '../../connection/retry.ts'
-import { findAbout, type About } from './log-about.ts'
-import { findGateQuestion } from './log-gates.ts'
+import { findSubject, type LogSubject } from './log-subject.ts'
+import { findGateQuery } from './log-gates.ts'
 
 interface LogOptions extends LimitOptions {
   filter?: string
@@ -18,38 +18,38 @@ interface LogOptions extends LimitOptions {
 }
 
 export async function log(context: Context, text: string | undefined, options: LogOptions): Promise<void> {
-  const about =
+  const subject =
     text === undefined
-      ? aboutAll(context, options)
-      : await findAbout(context, text, roomFor(options), options.all ?? false)
-  const filter = [about.condition, options.filter]
+      ? subjectOfAll(context, options)
+      : await findSubject(context, text, lengthOf(options), options.all ?? false)
+  const filter = [subject.condition, options.filter]
     .filter(Boolean)
     .map((part) => `(${part})`)
     .join(' AND ')
   const { entries, hasMore, logSize } = await fetchEntries(context, filter, options)
-  if (entries.length === 0 && !about.exists) {
-    throw await explainUnknown(context, text!)
+  if (entries.length === 0 && !subject.exists) {
+    throw await describeUnknown(context, text!)
   }
   if (options.follow) return follow(context, filter, entries, logSize)
   const { output } = context
   if (output.json) return output.document({ entries: entries.map(entryJson), hasMore, logSize: String(logSize) })
   output.write(entries.length > 0 ? table(HEAD, entries.map(entryRow)) : 'no entries')
-  tellMore(context, hasMore)
+  noteMore(context, hasMore)
 }
 
-async function explainUnknown(context: Context, text: string): Promise<CliError> {
-  const gate = await findGateQuestion(context, text)
+async function describeUnknown(context: Context, text: string): Promise<CliError> {
+  const gate = await findGateQuery(context, text)
   if (gate) return new CliError('notFound', `${text} is a gate, not a model`, { hint: `See it with: ${gate}` })
   return new CliError('notFound', `no log entries for ${text}`, {
     hint: 'List the models with: modelkeep list',
   })
 }
 
-function roomFor({ filter = '' }: LogOptions): number {
+function lengthOf({ filter = '' }: LogOptions): number {
   return Buffer.byteLength(filter)
 }
 
-const SPARED = [
+const HIDDEN_TYPES = [
   'blob.committed.v1',
   'manifest.created.v1',
   'manifest.read.v1',
@@ -60,11 +60,11 @@ const SPARED = [
   'manifest.collected.v1',
 ]
 
-/** Every push brings files and their list before it brings a version, they are read again and again, and they go one by
- * one when it goes; people are spared them unless they ask. */
-function aboutAll({ output }: Context, { all, filter }: LogOptions): About {
+/** Each push stores many blobs, each pull reads them, and each garbage collection removes them one by one. Their entries are
+ * hidden by default. */
+function subjectOfAll({ output }: Context, { all, filter }: LogOptions): LogSubject {
   const isWhole = output.json || all || filter
-  const condition = isWhole ? '' : SPARED.map((type) => `type != "${type}"`).join(' AND ')
+  const condition = isWhole ? '' : HIDDEN_TYPES.map((type) => `type != "${type}"`).join(' AND ')
   return { condition, exists: true }
 }
 
@@ -73,14 +73,14 @@ async function fetchEntries(context: Context, filter: string, options: LogOption
   let logSize = 0n
   const { items, hasMore } = await takePages(readLimit(options), async (page) => {
     const answer = await registry.audit(LogService).listEntries({ filter, ...page }, unary(registry))
-    // Of the first page: later ones may come from a log that has grown.
+    // The size is that of the first page, as the log may have grown before the next.
     logSize ||= answer.logSize
     return { items: answer.entries, nextPageToken: answer.nextPageToken }
   })
   return { entries: items.toReversed(), hasMore, logSize }
 }
 
-/** Prints what there is and then what comes, until Ctrl-C; a lost connection is taken up where it broke. */
+/** Prints the present entries and then new ones, until Ctrl-C. Resumes after a lost connection. */
 async function follow(context: Context, filter: string, first: LogEntry[], logSize: bigint): Promise<void> {
   const { output, signal } = context
   const print = (entries: LogEntry[]): void => {
@@ -122,7 +122,7 @@ function entryRow({ event }: LogEntry): string[] {
   ]
 }
 
-/** What happened, in a few words more. */
+/** Formats the details of an event that are worth a column. */
 function detailText(type = '', details: JsonObject = {}): string {
   const { suite, verdict, number, because } = details
   if (typeof suite === 'string' && typeof verdict === 'string') return ` ${suite} ${verdict.toLowerCase()}`
@@ -133,7 +133,7 @@ function detailText(type = '', details: JsonObject = {}): string {
   return moveText(details)
 }
 
-/** From where to where an alias moved, or what a model was called before. */
+/** Formats the versions of an alias move, or the names of a rename. */
 function moveText({ from, to }: JsonObject): string {
   if (typeof from === 'string' && typeof to === 'string') return ` ${from} → ${to}`
   if (typeof from !== 'number' || typeof to !== 'number') return ''

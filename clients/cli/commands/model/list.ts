@@ -1,4 +1,4 @@
-// list: models, the models of a namespace, or the versions of a model.
+// list: shows models, the models of a namespace, or the versions of a model.
 import { ModelSchema, ModelStateSchema, type Model } from '#gen/modelkeep/metadata/v1/model_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { NamespaceService } from '#gen/modelkeep/metadata/v1/namespace_service_pb.ts'
@@ -7,7 +7,7 @@ import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts
 import { reasonOf } from '#lib/errors/read-error.ts'
 import type { Context } from '../../context.ts'
 import { bytes, jsonOf, shortDigest, table, time, word } from '../../terminal/output.ts'
-import { readLimit, takePages, tellMore, type LimitOptions } from '../../terminal/pages.ts'
+import { readLimit, takePages, noteMore, type LimitOptions } from '../../terminal/pages.ts'
 import { parseModelRef, type ModelRef } from '../../arguments/refs.ts'
 import { requireNamespace, unary } from '../../connection/registry.ts'
 
@@ -25,9 +25,9 @@ export async function list(context: Context, what: string | undefined, options: 
   await listVersions(context, model, options)
 }
 
-/** A single word is a model of the default namespace, or else a namespace. */
-async function isNamespace(context: Context, word: string, model: ModelRef): Promise<boolean> {
-  if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(word)) return false
+/** A single word names a model of the default namespace, or else a namespace. */
+async function isNamespace(context: Context, name: string, model: ModelRef): Promise<boolean> {
+  if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(name)) return false
   const registry = context.registry()
   try {
     await registry.metadata(ModelService).getModel({ model }, unary(registry))
@@ -36,7 +36,7 @@ async function isNamespace(context: Context, word: string, model: ModelRef): Pro
     if (!['MODEL_NOT_FOUND', 'NAMESPACE_NOT_FOUND'].includes(reasonOf(error)?.reason ?? '')) throw error
     return registry
       .metadata(NamespaceService)
-      .getNamespace({ name: word }, unary(registry))
+      .getNamespace({ name }, unary(registry))
       .then(() => true)
       .catch(() => Promise.reject(error))
   }
@@ -54,7 +54,7 @@ async function listModels(context: Context, namespace: string, options: ListOpti
   if (output.json) return output.document({ models: items.map((model) => jsonOf(ModelSchema, model)), hasMore })
   if (items.length === 0) return output.write('no models')
   output.write(table(['MODEL', 'LATEST', 'ALIASES', 'OWNER', 'CREATED', 'STATE'], items.map(modelRow)))
-  tellMore(context, hasMore)
+  noteMore(context, hasMore)
 }
 
 function modelRow({ namespace, name, latestNumber, aliases, owner, createTime, state }: Model): string[] {
@@ -79,7 +79,7 @@ async function listVersions(context: Context, model: ModelRef, options: ListOpti
   if (output.json) return output.document({ versions: items.map((version) => jsonOf(VersionSchema, version)), hasMore })
   if (items.length === 0) return output.write('no versions')
   output.write(table(['VERSION', 'ALIASES', 'METRICS', 'SIZE', 'DIGEST', 'CREATED', 'BY'], items.map(versionRow)))
-  tellMore(context, hasMore)
+  noteMore(context, hasMore)
 }
 
 const METRICS_SHOWN = 3

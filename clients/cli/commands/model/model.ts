@@ -16,7 +16,7 @@ interface Description {
   label?: string[]
 }
 
-interface Why {
+interface ReasonOption {
   reason?: string
 }
 
@@ -33,7 +33,7 @@ export async function createModel(context: Context, text: string, options: Descr
     requestId: randomUUID(),
   }
   const { model } = await registry.metadata(ModelService).createModel(request, unary(registry))
-  tell(context, 'created', model!)
+  printModel(context, 'created', model!)
 }
 
 export async function updateModel(
@@ -51,7 +51,7 @@ export async function updateModel(
       { model: ref, ...values, updateMask: { paths }, etag: before.model!.etag, requestId: randomUUID() },
       unary(registry),
     )
-  tell(context, 'updated', model!)
+  printModel(context, 'updated', model!)
 }
 
 interface Changes {
@@ -62,7 +62,7 @@ interface Changes {
   removeLabel?: string[]
 }
 
-/** What an update shall change: the fields given, and the labels with additions and removals applied. */
+/** Returns the changed fields and their paths. Throws CliError if nothing is changed. */
 export function changes(options: Changes, labels: Record<string, string>) {
   const { description, owner, modelCard } = options
   const values = {
@@ -93,29 +93,33 @@ export async function renameModel(
   context: Context,
   text: string,
   newName: string,
-  { reason = '' }: Why,
+  { reason = '' }: ReasonOption,
 ): Promise<void> {
   const registry = context.registry()
   const request = { model: parseModelRef(text, context.namespace), newName, reason, requestId: randomUUID() }
   const { model } = await registry.metadata(ModelService).renameModel(request, unary(registry))
-  tell(context, 'renamed to', model!)
+  printModel(context, 'renamed to', model!)
 }
 
-export async function archiveModel(context: Context, text: string, { reason = '' }: Why): Promise<void> {
+export async function archiveModel(context: Context, text: string, { reason = '' }: ReasonOption): Promise<void> {
   const registry = context.registry()
   const request = { model: parseModelRef(text, context.namespace), reason, requestId: randomUUID() }
   const { model } = await registry.metadata(ModelService).archiveModel(request, unary(registry))
-  tell(context, 'archived', model!)
+  printModel(context, 'archived', model!)
 }
 
-export async function unarchiveModel(context: Context, text: string, { reason = '' }: Why): Promise<void> {
+export async function unarchiveModel(context: Context, text: string, { reason = '' }: ReasonOption): Promise<void> {
   const registry = context.registry()
   const request = { model: parseModelRef(text, context.namespace), reason, requestId: randomUUID() }
   const { model } = await registry.metadata(ModelService).unarchiveModel(request, unary(registry))
-  tell(context, 'unarchived', model!)
+  printModel(context, 'unarchived', model!)
 }
 
-export async function deleteModel(context: Context, text: string, options: Why & { yes?: boolean }): Promise<void> {
+export async function deleteModel(
+  context: Context,
+  text: string,
+  options: ReasonOption & { yes?: boolean },
+): Promise<void> {
   const registry = context.registry()
   const model = parseModelRef(text, context.namespace)
   await confirm(`permanently delete ${text} and all its versions`, options.yes ?? false)
@@ -125,7 +129,7 @@ export async function deleteModel(context: Context, text: string, options: Why &
   context.output.write(`deleted ${text}`)
 }
 
-function tell({ output }: Context, what: string, model: Model): void {
+function printModel({ output }: Context, what: string, model: Model): void {
   if (output.json) return output.document(jsonOf(ModelSchema, model))
   output.write(`${what} ${model.namespace}/${model.name} (${model.id})`)
 }

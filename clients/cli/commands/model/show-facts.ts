@@ -1,4 +1,4 @@
-// The facts of a version as lines of text.
+// Formats the facts of a version as lines of text.
 import { toJson } from '@bufbuild/protobuf'
 import { ValueSchema } from '@bufbuild/protobuf/wkt'
 import {
@@ -15,7 +15,7 @@ import {
 import { VerdictSchema, type Evaluation } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
 import { time, word } from '../../terminal/output.ts'
 
-/** `parents`: their names, by UUID, as far as the caller may know them. */
+/** `parents`: the names of the parents that the caller can read, by UUID. */
 export function factRows(facts: VersionFacts | undefined, parents: Map<string, string>): [string, string][] {
   if (!facts) return []
   return [
@@ -41,7 +41,7 @@ export function factRows(facts: VersionFacts | undefined, parents: Map<string, s
   ]
 }
 
-/** The name stands at the first line only. */
+/** Formats one row per item. Only the first row has the name. */
 export function rows<T>(name: string, items: T[], text: (item: T) => string): [string, string][] {
   return items.map((item, index) => [index === 0 ? name : '', text(item)])
 }

@@ -1,4 +1,4 @@
-// show: one model or one version, with everything that is known of it.
+// show: shows a model or a version with its facts, files and evaluations.
 import { ManifestFileSchema } from '#gen/modelkeep/artifact/v1/manifest_pb.ts'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { EvaluationSchema } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
@@ -11,7 +11,7 @@ import { reasonOf } from '#lib/errors/read-error.ts'
 import type { Context } from '../../context.ts'
 import { bytes, facts, jsonOf, plain, shortDigest, table, time, versionName, word } from '../../terminal/output.ts'
 import { parseModelRef, parseRef } from '../../arguments/refs.ts'
-import { forEach } from '../../transfer/pool.ts'
+import { forEach } from '../../transfer/concurrency.ts'
 import { unary, type Registry } from '../../connection/registry.ts'
 import { resolveRef } from '../alias/resolve.ts'
 import { evaluationText, factRows, rows } from './show-facts.ts'
@@ -69,8 +69,8 @@ async function showVersion(context: Context, text: string): Promise<void> {
   const { namespace, digest } = version
   const { manifest } = await registry.artifact(ManifestService).getManifest({ namespace, digest }, unary(registry))
   const files = manifest?.files ?? []
-  const measured = { version: { ref: { case: 'id' as const, value: version.id } }, pageSize: EVALUATIONS_SHOWN }
-  const { evaluations } = await registry.metadata(EvaluationService).listEvaluations(measured, unary(registry))
+  const request = { version: { ref: { case: 'id' as const, value: version.id } }, pageSize: EVALUATIONS_SHOWN }
+  const { evaluations } = await registry.metadata(EvaluationService).listEvaluations(request, unary(registry))
   if (output.json) {
     return output.document({
       version: jsonOf(VersionSchema, version),
@@ -79,8 +79,8 @@ async function showVersion(context: Context, text: string): Promise<void> {
     })
   }
   const parents = await parentNames(registry, version)
-  const measuredRows = rows('evaluation', evaluations, evaluationText)
-  output.write(facts([...versionRows(version), ...factRows(version.facts, parents), ...measuredRows]))
+  const evaluationRows = rows('evaluation', evaluations, evaluationText)
+  output.write(facts([...versionRows(version), ...factRows(version.facts, parents), ...evaluationRows]))
   const fileRows = files
     .slice(0, FILES_SHOWN)
     .map((file) => [file.path, bytes(file.sizeBytes), shortDigest(file.digest)])
@@ -89,10 +89,10 @@ async function showVersion(context: Context, text: string): Promise<void> {
   for (const words of [version.description, version.modelCard]) if (words) output.write(`\n${plain(words)}`)
 }
 
-/** Parents are kept by UUID; people know them by name. */
-async function parentNames(registry: Registry, { facts: known }: Version): Promise<Map<string, string>> {
+/** Resolves the UUIDs of the parents to names. */
+async function parentNames(registry: Registry, { facts: versionFacts }: Version): Promise<Map<string, string>> {
   const names = new Map<string, string>()
-  await forEach(known?.parents ?? [], PARENTS_AT_ONCE, registry.signal, async ({ versionId }) => {
+  await forEach(versionFacts?.parents ?? [], PARENTS_AT_ONCE, registry.signal, async ({ versionId }) => {
     const ref = { case: 'id' as const, value: versionId }
     const found = await registry
       .metadata(VersionService)

@@ -1,4 +1,4 @@
-// What gates say of a candidate, as text.
+// Formats the decisions of gates.
 import { ConditionOutcome, type ConditionResult, type GateDecision } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import type { Vote } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
 import { clean } from '../../terminal/output.ts'
@@ -28,21 +28,21 @@ function approvalText(decision: Pick<GateDecision, 'approvalsRequired' | 'approv
   return [`  ${sign} ${approvalsGiven} of ${approvalsRequired} approvals${whose}`]
 }
 
-/** The gates that ask for approvals. */
-export function askingGates(decisions: GateDecision[]): GateDecision[] {
+/** Returns the decisions of gates that require approvals. */
+export function gatesWithApprovals(decisions: GateDecision[]): GateDecision[] {
   return decisions.filter(({ approvalsRequired }) => approvalsRequired > 0)
 }
 
-/** The gates for which a vote counts, by name. */
+/** Returns the names of the gates that a vote counts for. */
 export function countsFor({ principal, approved, counts }: Vote, decisions: GateDecision[]): string[] {
   if (!approved || !counts) return []
-  const asking = askingGates(decisions).filter(
+  const asking = gatesWithApprovals(decisions).filter(
     ({ approvers }) => approvers.length === 0 || approvers.includes(principal),
   )
   return asking.map(({ gate }) => gate)
 }
 
-/** How many conditions do not hold. */
+/** Counts the conditions that are not met. */
 export function countUnmet(decisions: GateDecision[]): number {
   const results = decisions.flatMap(({ conditions }) => conditions)
   return results.filter(({ outcome }) => outcome !== ConditionOutcome.TRUE).length

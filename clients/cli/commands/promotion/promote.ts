@@ -1,4 +1,4 @@
-// promote, or promotion request: what the alias points at is read first and sent along.
+// promote, or promotion request: requests to move an alias, with the version that it points at now.
 import { randomUUID } from 'node:crypto'
 import { PromotionState } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
 import { PromotionService } from '#gen/modelkeep/metadata/v1/promotion_service_pb.ts'
@@ -6,7 +6,7 @@ import type { Context } from '../../context.ts'
 import { versionName } from '../../terminal/output.ts'
 import { unary } from '../../connection/registry.ts'
 import { currentNumber, explainMoved } from '../alias/alias-move.ts'
-import { tellPromotion } from './promotion-text.ts'
+import { printPromotion } from './promotion-text.ts'
 import { resolveRef } from '../alias/resolve.ts'
 
 export async function requestPromotion(
@@ -24,7 +24,7 @@ export async function requestPromotion(
   const request = { version: ref, alias, expectedNumber, reason, requestId: randomUUID() }
   try {
     const { promotion } = await registry.metadata(PromotionService).requestPromotion(request, unary(registry))
-    tellPromotion(context, promotion!)
+    printPromotion(context, promotion!)
     if (promotion!.state !== PromotionState.PENDING_APPROVAL) return
     context.note(`Another person approves it with: modelkeep promotion approve ${promotion!.id} --reason "…"`)
   } catch (error) {

@@ -1,4 +1,4 @@
-// A promotion as text.
+// Formats promotions.
 import {
   PromotionSchema,
   PromotionState,
@@ -12,7 +12,7 @@ export function aliasOf({ namespace, model, alias }: Promotion): string {
   return `${namespace}/${model}@${alias}`
 }
 
-/** `1 → 2`. */
+/** Formats the move of a promotion, such as `1 → 2`. */
 export function moveOf({ fromNumber, number }: Promotion): string {
   return `${fromNumber || 'nothing'} → ${number}`
 }
@@ -21,8 +21,8 @@ export function stateOf({ state }: Promotion): string {
   return state === PromotionState.PENDING_APPROVAL ? 'pending' : word(PromotionStateSchema, state)
 }
 
-/** What a change of a promotion has led to. */
-export function tellPromotion(context: Context, promotion: Promotion): void {
+/** Prints the state of a promotion after a change. */
+export function printPromotion(context: Context, promotion: Promotion): void {
   const { output } = context
   if (output.json) return output.document(jsonOf(PromotionSchema, promotion))
   const { state, fromNumber, number, id, expireTime } = promotion
@@ -35,7 +35,7 @@ export function tellPromotion(context: Context, promotion: Promotion): void {
   output.write(`waits for ${approvalsText(promotion)}: ${what}\nid     ${id}\nuntil  ${time(expireTime)}`)
 }
 
-/** Given and needed, of the gate that asks for the most: `1/2`. */
+/** Formats the given and required approvals of the strictest gate, such as `1/2`. */
 export function approvalsOf({ decisions }: Promotion): string {
   const [most] = decisions.toSorted(
     (a, b) => b.approvalsRequired - a.approvalsRequired || a.approvalsGiven - b.approvalsGiven,

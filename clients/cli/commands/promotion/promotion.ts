@@ -5,10 +5,10 @@ import { PromotionService } from '#gen/modelkeep/metadata/v1/promotion_service_p
 import { failUsage } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { facts, jsonOf, table, time } from '../../terminal/output.ts'
-import { readLimit, takePages, tellMore, type LimitOptions } from '../../terminal/pages.ts'
+import { readLimit, takePages, noteMore, type LimitOptions } from '../../terminal/pages.ts'
 import { parseModelRef } from '../../arguments/refs.ts'
 import { requireNamespace, unary } from '../../connection/registry.ts'
-import { askingGates, countsFor, decisionText } from './decisions.ts'
+import { gatesWithApprovals, countsFor, decisionText } from './decisions.ts'
 import { aliasOf, approvalsOf, moveOf, stateOf } from './promotion-text.ts'
 
 const STATES: Record<string, PromotionState> = {
@@ -35,7 +35,7 @@ export async function listPromotions(
   if (items.length === 0 && model === undefined) await requireNamespace(registry, namespace)
   if (output.json) return output.document({ promotions: items.map((item) => jsonOf(PromotionSchema, item)), hasMore })
   output.write(items.length > 0 ? table(HEAD, items.map(promotionRow)) : 'no promotions')
-  tellMore(context, hasMore)
+  noteMore(context, hasMore)
 }
 
 const HEAD = ['ID', 'ALIAS', 'MOVE', 'STATE', 'APPROVALS', 'REQUESTED', 'UNTIL', 'BY', 'WHY']
@@ -65,12 +65,13 @@ export async function showPromotion(context: Context, id: string): Promise<void>
   if (output.json) return output.document(jsonOf(PromotionSchema, promotion!))
   output.write(facts(promotionRows(promotion!)))
   const { decisions, votes } = promotion!
-  if (decisions.length > 0) output.write(`\n${lookedAt(promotion!)}\n${decisions.map(decisionText).join('\n')}`)
+  if (decisions.length > 0)
+    output.write(`\n${conditionsHeading(promotion!)}\n${decisions.map(decisionText).join('\n')}`)
   if (votes.length > 0) output.write(`\n${votesText(promotion!)}`)
 }
 
-/** When the conditions had these results. */
-function lookedAt({ state, requestTime, closeTime }: Promotion): string {
+/** States when the conditions had these results. */
+function conditionsHeading({ state, requestTime, closeTime }: Promotion): string {
   if (state === PromotionState.APPLIED) return `conditions when the promotion was applied, ${time(closeTime)}`
   return `conditions when the promotion was requested, ${time(requestTime)}`
 }
@@ -91,10 +92,10 @@ function promotionRows(promotion: Promotion): [string, string][] {
   ]
 }
 
-/** For which gates each counts is told where that is not: all for all. */
+/** Lists the gates that each vote counts for, unless every approval counts for every gate. */
 function votesText({ votes, decisions }: Promotion): string {
   const approvals = votes.filter(({ approved }) => approved)
-  const isPlain = askingGates(decisions).every(({ approvalsGiven }) => approvalsGiven === approvals.length)
+  const isPlain = gatesWithApprovals(decisions).every(({ approvalsGiven }) => approvalsGiven === approvals.length)
   if (isPlain) return table(['WHEN', 'WHO', 'SAID', 'WHY'], votes.map(voteRow))
   const rows = votes.map((vote) => voteRow(vote).toSpliced(3, 0, countsText(vote, decisions)))
   return table(['WHEN', 'WHO', 'SAID', 'COUNTS FOR', 'WHY'], rows)

@@ -1,7 +1,7 @@
 // cache show and cache clear.
 import { rm } from 'node:fs/promises'
 import { cacheRoot, cacheSize, findProblem } from '../../cache/settings.ts'
-import { listEntries } from '../../cache/trim.ts'
+import { listEntries } from '../../cache/evict.ts'
 import { CliError } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { bytes, facts } from '../../terminal/output.ts'

@@ -1,4 +1,4 @@
-// push: hash, send what is missing, register, and move aliases if asked. Safe to run again after any mishap.
+// push: hashes files, uploads missing blobs, registers the version, and moves aliases. It can be repeated after any failure.
 import { equals } from '@bufbuild/protobuf'
 import { readFile } from 'node:fs/promises'
 import { VersionFactsSchema, type VersionFacts } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
@@ -6,9 +6,9 @@ import { VersionSchema, type Version } from '#gen/modelkeep/metadata/v1/version_
 import { failUsage } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { splitPair } from '../../arguments/facts.ts'
-import type { LaneChoice } from '../../transfer/choices.ts'
-import type { Lanes } from '../../transfer/lanes.ts'
-import { openLanes } from '../../transfer/settings.ts'
+import type { TransferMode } from '../../transfer/modes.ts'
+import type { ModeSelector } from '../../transfer/mode-selector.ts'
+import { openModeSelector } from '../../transfer/settings.ts'
 import { bytes, facts as factLines, jsonOf, versionName } from '../../terminal/output.ts'
 import { openProgress } from '../../terminal/progress.ts'
 import { findMissing, sendBlobs, type Sent } from '../../push/blobs.ts'
@@ -28,7 +28,7 @@ interface PushOptions extends FactOptions {
   alias?: string[]
   reason?: string
   create: boolean
-  lane: LaneChoice
+  lane: TransferMode
 }
 
 export async function push(context: Context, path: string, model: string, options: PushOptions): Promise<void> {
@@ -38,22 +38,22 @@ export async function push(context: Context, path: string, model: string, option
   checkAliases(options.alias ?? [], options.reason ?? '')
   const files = await findFiles(path)
   const registry = context.registry()
-  const lanes = openLanes(options.lane, environment(), registry.settings.addresses.artifact)
+  const modes = openModeSelector(options.lane, environment(), registry.settings.addresses.artifact)
   const facts = await readFacts(context, path, options)
   await checkModel(registry, target, options)
   const hashed = await hash(context, files)
-  const sent = await send(context, lanes, { target, files: hashed, semver: texts.semver })
+  const sent = await send(context, modes, { target, files: hashed, semver: texts.semver })
   const digest = await createManifest(registry, target.namespace, hashed)
   const owner = await findOrCreateModel(registry, target.namespace, target.model)
   const { version, created } = await createVersion(registry, owner, { manifestDigest: digest, facts, ...texts })
   const { namespace, model: name } = version
-  const hasOptions = FACT_OPTIONS.some((name) => options[name] !== undefined)
+  const hasOptions = FACT_OPTIONS.some((option) => options[option] !== undefined)
   const warnings = created ? [] : differences(version, texts.semver, hasOptions ? facts : undefined)
   const moved = []
   for (const alias of options.alias ?? []) {
     const reason = options.reason ?? `pushed as version ${version.number}`
     const move = moveAlias(context, { namespace, model: name, alias }, version.number, { reason })
-    // The version stays, whatever becomes of its aliases.
+    // The version stays registered even if an alias cannot be moved.
     move.catch(() => {
       context.note(`${pushedText(version, created)}, but alias ${alias} was not set`)
       for (const warning of warnings) context.note(warning)
@@ -105,17 +105,17 @@ interface ToSend {
   semver: string
 }
 
-async function send(context: Context, lanes: Lanes, { target, files, semver }: ToSend): Promise<Sent> {
+async function send(context: Context, modes: ModeSelector, { target, files, semver }: ToSend): Promise<Sent> {
   const registry = context.registry()
   const { namespace } = target
   const missing = await findMissing(registry, namespace, files)
-  // With all bytes there, it may be the version itself that has the semver.
+  // If all bytes exist, the version with this semver may be the same.
   if (semver && missing.length > 0) await checkSemverFree(registry, target, semver)
   const total = files.reduce((sum, { size }) => sum + size, 0)
   const lacking = missing.reduce((sum, { size }) => sum + size, 0)
   const progress = await openProgress('sending', lacking, context.output.json)
   try {
-    const sentBytes = await sendBlobs(registry, namespace, missing, { lanes, progress })
+    const sentBytes = await sendBlobs(registry, namespace, missing, { modes, progress })
     return { sentBytes, existingBytes: total - sentBytes }
   } finally {
     progress.close()
@@ -152,7 +152,7 @@ function report(context: Context, { version, created, sent, warnings, aliases }:
   for (const warning of warnings) context.note(warning)
 }
 
-/** What was given now and is not what the version has, which was registered before. */
+/** Returns a warning for each given fact that differs from the registered version. */
 function differences(version: Version, semver: string, given: VersionFacts | undefined): string[] {
   const warnings = []
   if (semver && semver !== version.semver) {

@@ -1,4 +1,7 @@
-/** Does `work` for every item, at most `width` at once. The first failure stops the others and is thrown. */
+// Bounded concurrency with abort signals. The command keeps its own: the first failure must abort the work in flight, wait for
+// it to end, and only then be thrown, and a semaphore must count bytes as well as calls.
+
+/** Runs `work` for every item, at most `width` at once. The first failure aborts the others and is thrown after they ended. */
 export async function forEach<T>(
   items: Iterable<T>,
   width: number,
@@ -24,19 +27,19 @@ export async function forEach<T>(
   if (failures.length > 0) throw failures[0]
 }
 
-/** A bound on what is under way at once, however many ask. First come, first served. */
-export class Slots {
+/** A counting semaphore. Callers are served in order. */
+export class Semaphore {
   #free: number
-  readonly #line: { slots: number; admit: () => void }[] = []
+  readonly #queue: { slots: number; admit: () => void }[] = []
 
   constructor(count: number) {
     this.#free = count
   }
 
-  /** Waits for so many slots, and holds them while `work` runs. There must be as many. */
+  /** Waits for `slots` of the semaphore, and holds them while `work` runs. `slots` must not exceed the count. */
   async run<T>(signal: AbortSignal, work: () => Promise<T>, slots = 1): Promise<T> {
     await new Promise<void>((admit) => {
-      this.#line.push({ slots, admit })
+      this.#queue.push({ slots, admit })
       this.#admit()
     })
     try {
@@ -49,9 +52,9 @@ export class Slots {
   }
 
   #admit(): void {
-    for (let next = this.#line[0]; next && next.slots <= this.#free; next = this.#line[0]) {
+    for (let next = this.#queue[0]; next && next.slots <= this.#free; next = this.#queue[0]) {
       this.#free -= next.slots
-      this.#line.shift()
+      this.#queue.shift()
       next.admit()
     }
   }

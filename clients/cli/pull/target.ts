@@ -1,4 +1,4 @@
-// The target of a pull: looked at before anything is fetched, and put in place at once when all is there.
+// The target directory of a pull: inspected before the download, and put in place with one rename after it.
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { lstat, readdir, rename, rm } from 'node:fs/promises'
@@ -6,12 +6,12 @@ import { dirname, join } from 'node:path'
 import { CliError } from '../terminal/cli-error.ts'
 import { foldPath } from '../transfer/paths.ts'
 import type { RemoteFile } from './manifest.ts'
-import { listBelow, syncDirectory, type Places } from './partial.ts'
+import { listTree, syncDirectory, type TargetPaths } from './partial.ts'
 
-export type Standing = 'free' | 'same' | 'other'
+export type TargetState = 'free' | 'same' | 'other'
 
-/** Whether the target is free, holds exactly these files, or something else. */
-export async function lookAt(target: string, files: RemoteFile[]): Promise<Standing> {
+/** Returns whether the target is free, holds exactly these files, or holds other files. */
+export async function inspectTarget(target: string, files: RemoteFile[]): Promise<TargetState> {
   const found = await lstat(target).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw error
@@ -23,7 +23,7 @@ export async function lookAt(target: string, files: RemoteFile[]): Promise<Stand
 }
 
 async function holdsExactly(target: string, files: RemoteFile[]): Promise<boolean> {
-  const present = (await listBelow(target)).files
+  const present = (await listTree(target)).files
   const wanted = new Set(files.map(({ path }) => foldPath(path)))
   if (present.length !== wanted.size || !present.every((path) => wanted.has(foldPath(path)))) return false
   for (const { path, size, digest } of files) {
@@ -36,7 +36,7 @@ async function holdsExactly(target: string, files: RemoteFile[]): Promise<boolea
   return true
 }
 
-export function refuseOther(target: string): never {
+export function failOccupied(target: string): never {
   const hint = 'Choose another directory, or replace its contents with --force.'
   throw new CliError('conflict', `${target} is not empty and does not hold this version`, {
     hint,
@@ -44,8 +44,8 @@ export function refuseOther(target: string): never {
   })
 }
 
-/** One rename puts the whole version in place. With `force`, what was there steps aside first and is removed last. */
-export async function putInPlace({ target, partial }: Places, force: boolean): Promise<void> {
+/** Puts the version in place with one rename. With `force`, the old directory is moved aside first and removed last. */
+export async function putInPlace({ target, partial }: TargetPaths, force: boolean): Promise<void> {
   const aside = `${partial}-old`
   if (force) {
     await rm(aside, { recursive: true, force: true })
@@ -58,7 +58,7 @@ export async function putInPlace({ target, partial }: Places, force: boolean): P
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (force) await rename(aside, target).catch(() => {})
-    if (code === 'ENOTEMPTY' || code === 'EEXIST') refuseOther(target)
+    if (code === 'ENOTEMPTY' || code === 'EEXIST') failOccupied(target)
     throw error
   }
   await syncDirectory(dirname(target))

@@ -1,8 +1,8 @@
-// What lies in the cache, and what has to go.
+// The entries of the cache, and their eviction.
 import { lstat, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** A draft of a process that was killed. */
+/** The age from which a draft counts as left by a killed process. */
 const DRAFT_MS = 24 * 60 * 60 * 1000
 
 interface Entry {
@@ -28,7 +28,7 @@ export async function listEntries(root: string, folder: 'sha256' | 'drafts' = 's
   return found.flat()
 }
 
-export async function trim(root: string, maxBytes: number): Promise<void> {
+export async function evict(root: string, maxBytes: number): Promise<void> {
   for (const { path, usedMs } of await listEntries(root, 'drafts')) {
     if (Date.now() - usedMs > DRAFT_MS) await rm(path, { force: true })
   }

@@ -1,41 +1,41 @@
-// What an earlier pull left of a file. Parts were written at once, each from its beginning on, so that there are gaps:
-// what was never written reads as zeros.
+// Finds the parts of a file that an earlier pull left on disk. Parts were written concurrently, each from its start, so there
+// are gaps, which read as zeros.
 import type { FileHandle } from 'node:fs/promises'
-import { nothingBegun, type Begun } from './fetch-part.ts'
+import { emptyProgress, type PartProgress } from './fetch-part.ts'
 import type { FilePart } from './parts.ts'
 
 const READ_BYTES = 1024 * 1024
 const ZEROS = Buffer.alloc(READ_BYTES)
 
-/** Parts that are right as a whole, and the beginnings of others, which may be wrong yet. */
-export async function findPresent(
+/** Returns the parts with the right digest, and the starts of others, which are not verified yet. */
+export async function findStoredParts(
   handle: FileHandle,
   parts: FilePart[],
   present: number,
   signal: AbortSignal,
-): Promise<Map<FilePart, Begun>> {
-  const found = new Map<FilePart, Begun>()
+): Promise<Map<FilePart, PartProgress>> {
+  const found = new Map<FilePart, PartProgress>()
   for (const part of parts) {
     const there = Math.min(part.size, present - part.offset)
     if (there <= 0) break
-    const { begun, written } = await hashPresent(handle, part.offset, there, signal)
+    const { begun, written } = await hashStored(handle, part.offset, there, signal)
     if (begun.done < there) break
     if (begun.done === part.size) {
       if (begun.hash.copy().digest().equals(part.sha256)) found.set(part, begun)
-      else if (written < part.size) found.set(part, (await hashPresent(handle, part.offset, written, signal)).begun)
+      else if (written < part.size) found.set(part, (await hashStored(handle, part.offset, written, signal)).begun)
     } else found.set(part, begun)
   }
   return found
 }
 
-/** `written`: up to the last byte that is not zero. */
-async function hashPresent(
+/** `written`: the length up to the last byte that is not zero. */
+async function hashStored(
   handle: FileHandle,
   offset: number,
   length: number,
   signal: AbortSignal,
-): Promise<{ begun: Begun; written: number }> {
-  const begun = nothingBegun()
+): Promise<{ begun: PartProgress; written: number }> {
+  const begun = emptyProgress()
   const buffer = Buffer.allocUnsafe(READ_BYTES)
   let written = 0
   while (begun.done < length) {

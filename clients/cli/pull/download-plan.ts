@@ -1,13 +1,13 @@
-// Where the bytes of a file can be had: its parts, and the signed request for the direct lane.
+// The download plan of a file: its parts, and the signed request for the transfer mode direct.
 import type { Blob } from '#gen/modelkeep/artifact/v1/blob_pb.ts'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { DirectService, type SignedRequest } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
-import type { Lanes } from '../transfer/lanes.ts'
+import type { ModeSelector } from '../transfer/mode-selector.ts'
 import { unary, type Registry } from '../connection/registry.ts'
-import { distrust, type RemoteFile } from './manifest.ts'
+import { failIntegrity, type RemoteFile } from './manifest.ts'
 import { partsOf, type FilePart } from './parts.ts'
 
-export class Plan {
+export class DownloadPlan {
   readonly #registry: Registry
   readonly #namespace: string
   readonly #file: RemoteFile
@@ -19,9 +19,9 @@ export class Plan {
     this.#file = file
   }
 
-  async parts(lanes: Lanes): Promise<FilePart[]> {
-    const blob = await lanes.move(this.#registry.signal, {
-      direct: () => this.#ask(),
+  async parts(modes: ModeSelector): Promise<FilePart[]> {
+    const blob = await modes.run(this.#registry.signal, {
+      direct: () => this.#fetch(),
       stream: async () => {
         const request = { namespace: this.#namespace, digest: this.#file.digest }
         return (await this.#registry.artifact(BlobService).getBlob(request, unary(this.#registry))).blob
@@ -30,13 +30,13 @@ export class Plan {
     return partsOf(blob, this.#file)
   }
 
-  /** For the direct lane. */
+  /** Returns the signed request for the transfer mode direct. */
   async request(): Promise<SignedRequest> {
-    if (!this.#request) await this.#ask()
+    if (!this.#request) await this.#fetch()
     return this.#request!
   }
 
-  /** Forgets a request that the store refuses: its time may be over. */
+  /** Replaces a request that the store rejected, which may have expired. */
   renew(refused: SignedRequest): Promise<SignedRequest> {
     const renewed = this.#request?.then((current) => {
       if (current === refused) this.#request = undefined
@@ -45,11 +45,11 @@ export class Plan {
     return renewed ?? this.request()
   }
 
-  async #ask(): Promise<Blob | undefined> {
+  async #fetch(): Promise<Blob | undefined> {
     const request = { namespace: this.#namespace, digest: this.#file.digest }
     const asked = this.#registry.artifact(DirectService).getDownloadPlan(request, unary(this.#registry))
     this.#request = asked.then(
-      (plan) => plan.request ?? distrust(`server returned no signed request for "${this.#file.path}"`),
+      (plan) => plan.request ?? failIntegrity(`server returned no signed request for "${this.#file.path}"`),
     )
     this.#request.catch(() => (this.#request = undefined))
     return (await asked).blob

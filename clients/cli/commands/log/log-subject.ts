@@ -1,5 +1,5 @@
-// The filter that finds everything the log has about a model, version or alias: a model had other names before, and
-// other models may have had its name.
+// Builds the filter for the log entries about a model, version or alias. The model may have had other names before, and other
+// models may have had its name.
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
 import type { LogEntry } from '#gen/modelkeep/audit/v1/event_pb.ts'
@@ -9,20 +9,25 @@ import type { Context } from '../../context.ts'
 import { takePages } from '../../terminal/pages.ts'
 import { parseModelRef, parseRef, type Ref } from '../../arguments/refs.ts'
 import { unary } from '../../connection/registry.ts'
-import { anyGate, findGatesOf, gatesHint } from './log-gates.ts'
+import { gateCondition, findGatesOf, gatesHint } from './log-gates.ts'
 import { resolveRef } from '../alias/resolve.ts'
 
-/** What a filter may have, less what the command adds around it. */
+/** The limit of a filter, less the parentheses and operators that the command adds. */
 const MAX_FILTER_BYTES = 2048 - 16
 
-export interface About {
+export interface LogSubject {
   condition: string
-  /** False when there is no such thing now; the log may know of it all the same. */
+  /** Whether the model exists now. The log may have entries about a deleted one. */
   exists: boolean
 }
 
-/** `withFiles`: of a version also who made and read its list of files. */
-export async function findAbout(context: Context, text: string, room: number, withFiles: boolean): Promise<About> {
+/** `reservedBytes`: the length of the user's own filter. `withFiles`: includes entries about the manifest of a version. */
+export async function findSubject(
+  context: Context,
+  text: string,
+  reservedBytes: number,
+  withFiles: boolean,
+): Promise<LogSubject> {
   const ref = parseRef(text, context.namespace)
   const model = await findModelOf(context, ref)
   if ('id' in ref && !model) return { condition: `resource.id = "${ref.id}"`, exists: false }
@@ -32,18 +37,18 @@ export async function findAbout(context: Context, text: string, room: number, wi
   const names = model ? await findNames(context, model) : [{ name: 'id' in ref ? '' : ref.model }]
   const conditions = names.map((name) => conditionOf(namespace, name, suffix))
   if (model && !suffix) conditions.push(`resource.id = "${model.id}"`)
-  const files = suffix && withFiles && (await findFiles(context, text))
+  const files = suffix && withFiles && (await findManifest(context, text))
   if (files) conditions.push(`(resource.type = "manifest" AND resource.id = "${files}")`)
-  // A gate may be called as a model is.
+  // A gate may have the same name as the model.
   const own = `resource.type != "gate" AND (${conditions.join(' OR ')})`
-  const fits = (condition: string): boolean => Buffer.byteLength(condition) + room <= MAX_FILTER_BYTES
+  const fits = (condition: string): boolean => Buffer.byteLength(condition) + reservedBytes <= MAX_FILTER_BYTES
   const condition = `namespace = "${namespace}" AND ${own}`
   if (!fits(condition)) {
     failUsage(`"${text}" had too many names for one query`, 'Query one of them: --filter \'resource.name : "…"\'')
   }
   if (!model || suffix) return { condition, exists: false }
   const gates = await findGatesOf(context, model)
-  const guarded = `namespace = "${namespace}" AND ((${own}) OR ${anyGate(gates)})`
+  const guarded = `namespace = "${namespace}" AND ((${own}) OR ${gateCondition(gates)})`
   const isWhole = gates.length === 0 || fits(guarded)
   if (!isWhole) context.note(`Too many gates for one query; see: ${gatesHint(namespace)}`)
   return { condition: gates.length > 0 && isWhole ? guarded : condition, exists: model.exists }
@@ -59,8 +64,8 @@ async function suffixOf(
   return `:${(await resolveRef(context, text)).number}`
 }
 
-/** The digest of the version's list of files; undefined where the version is no more. */
-async function findFiles(context: Context, text: string): Promise<string | undefined> {
+/** Returns the digest of the version's manifest; undefined if the version was deleted. */
+async function findManifest(context: Context, text: string): Promise<string | undefined> {
   try {
     return (await resolveRef(context, text)).digest
   } catch (error) {
@@ -69,15 +74,15 @@ async function findFiles(context: Context, text: string): Promise<string | undef
   }
 }
 
-interface Known {
+interface KnownModel {
   id: string
   namespace: string
   name: string
   exists: boolean
 }
 
-/** The model as it is now, found also by a former name; a deleted one as the log last had it. */
-async function findModelOf(context: Context, ref: Ref): Promise<Known | undefined> {
+/** Returns the current model, also for a former name, or a deleted model as the log last recorded it. */
+async function findModelOf(context: Context, ref: Ref): Promise<KnownModel | undefined> {
   const registry = context.registry()
   const text = 'id' in ref ? ref.id : `${ref.namespace}/${ref.model}`
   try {
@@ -98,13 +103,13 @@ async function findModelOf(context: Context, ref: Ref): Promise<Known | undefine
 
 interface Name {
   name: string
-  /** The entries of the log during which the model had it; open where it is not known. */
+  /** The range of log entries in which the model had the name. A missing bound is unknown. */
   from?: bigint
   below?: bigint
 }
 
-/** The names in turn, each with the time it was the model's: before and after, another model may have had it. */
-async function findNames(context: Context, { id, name, exists }: Known): Promise<Name[]> {
+/** Returns the names in order, each with the range in which the model had it: outside, another model may have had it. */
+async function findNames(context: Context, { id, name, exists }: KnownModel): Promise<Name[]> {
   const turns = '(type = "model.created.v1" OR type = "model.renamed.v1")'
   const entries = await listOldestFirst(context, `resource.id = "${id}" AND ${turns}`)
   const names: Name[] = []
@@ -119,7 +124,7 @@ async function findNames(context: Context, { id, name, exists }: Known): Promise
       names.push({ name: to, from: index })
     }
   }
-  // The log takes an event a moment later. A deleted model may have been asked for by a former name.
+  // The log may lag behind, and a deleted model may have been found by a former name.
   if (names.length === 0 || (exists && names.at(-1)!.name !== name)) names.push({ name })
   return names
 }
@@ -133,7 +138,7 @@ async function listOldestFirst(context: Context, filter: string): Promise<LogEnt
   return items.toReversed()
 }
 
-/** `:` to `@` are the only signs after a model's name, and no letter or digit comes between them. */
+/** The characters `:` to `@` sort before `A`, so the range below covers the versions and aliases of a model, but no other name. */
 function conditionOf(namespace: string, { name, from, below }: Name, suffix: string | undefined): string {
   const full = `${namespace}/${name}`
   const named =

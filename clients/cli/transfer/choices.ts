@@ -1,3 +1,0 @@
-/** What `--lane` takes. */
-export const LANE_CHOICES = ['auto', 'stream', 'direct'] as const
-export type LaneChoice = (typeof LANE_CHOICES)[number]
