@@ -1,22 +1,22 @@
 import { EnvReader, type Environment } from '#lib/process/env.ts'
 import { readCommonSettings, readText, type CommonSettings } from '#lib/process/settings.ts'
-import { readCosigning, type Cosigning } from './jobs/cosigning.ts'
+import { readCosigning, type Cosigning } from './witnesses/cosigning.ts'
 import type { Retention, RetentionClass } from './domain/retention.ts'
 import { readSigner, type Signer } from './signer.ts'
 import type { WormSettings } from './jobs/worm.ts'
 
 export interface AuditSettings extends CommonSettings {
-  /** Where the metadata service is, which knows the tokens. */
+  /** Address of the metadata service, which knows the tokens. */
   metadataAddress: string
-  /** Signs checkpoints; undefined in a process that publishes none. */
+  /** Signs checkpoints; undefined in a process that publishes no checkpoints. */
   signer: Signer | undefined
-  /** Keys of `details` whose values are kept outside of the leaves. */
+  /** Keys of `details` whose values are stored beside the leaves, not in them. */
   privateDetails: string[]
-  /** How long private values are kept. */
+  /** How long private values are stored. */
   retention: Retention
-  /** Whose cosignatures the checkpoints need; undefined without a policy. */
+  /** The witnesses whose cosignatures the checkpoints need; undefined without a policy. */
   cosigning: Cosigning | undefined
-  /** Where the log is copied to; undefined where it is not. */
+  /** The locked bucket to which the log is copied; undefined without one. */
   worm: WormSettings | undefined
 }
 
@@ -84,7 +84,7 @@ function readWorm(env: EnvReader): WormSettings | undefined {
   if (!PREFIX.test(prefix)) env.problem('WORM_S3_PREFIX must have the form audit/ or audit/prod/')
   const accessKey = env.secret('WORM_S3_ACCESS_KEY', readText)
   const secretKey = env.secret('WORM_S3_SECRET_KEY', readText)
-  // Nobody can shorten it afterwards, so nobody is given one unasked.
+  // The retention cannot be shortened afterwards, so it has no default.
   env.string('WORM_S3_RETENTION_DAYS')
   const retentionMs = env.integer('WORM_S3_RETENTION_DAYS', 1, { min: 1, max: 36_500 }) * DAY_SECONDS * 1000
   return {

@@ -1,18 +1,42 @@
+import type { Client } from '@connectrpc/connect'
+import type { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
+import type { TrustedServices } from '#lib/access/authenticate.ts'
 import type { Logger } from '#lib/process/log.ts'
 import type { Database } from '#lib/store/database.ts'
 import type { Retention } from './domain/retention.ts'
-import type { Tail } from './rpc/log/tail.ts'
+import type { WormSettings } from './jobs/worm.ts'
+import type { LogTail } from './log-tail.ts'
+import type { Signer } from './signer.ts'
 import type { KnownTree } from './store/known-tree.ts'
+import type { Cosigning } from './witnesses/cosigning.ts'
 
-export interface LogDeps {
+/** What the audit service is opened with. */
+export interface AuditDeps {
   database: Database
-  tree: KnownTree
-  tail: Tail
+  logger: Logger
   /** Aborted when the process begins to drain. */
   draining: AbortSignal
-  logger: Logger
-  /** Keys of `details` whose values are kept outside of the leaves. */
+  trustedServices: TrustedServices
+  /** Client of the metadata service, which knows the tokens. */
+  identity: Client<typeof IdentityService>
+  /** Signs checkpoints. A process without one serves the log and publishes no checkpoints. */
+  signer?: Signer | undefined
+  /** Keys of `details` whose values are stored beside the leaves, not in them. */
+  privateDetails?: readonly string[]
+  /** How long private values are stored. Default: without limit. */
+  retention?: Retention | undefined
+  /** Milliseconds between two passes of the retention job. Default: an hour. */
+  expireEveryMs?: number | undefined
+  /** The witnesses whose cosignatures the checkpoints need. */
+  cosigning?: Cosigning | undefined
+  /** The locked bucket to which the log is copied. */
+  worm?: WormSettings | undefined
+}
+
+/** What the handlers and changes of the log need. */
+export interface LogDeps extends Pick<AuditDeps, 'database' | 'draining' | 'logger'> {
+  tree: KnownTree
+  tail: LogTail
   privateDetails: readonly string[]
-  /** How long private values are kept. */
   retention: Retention
 }

@@ -27,11 +27,11 @@ export async function runAudit(environment: Environment): Promise<void> {
     cosigning: settings.cosigning,
     worm: settings.worm,
   })
-  tellSigning(settings, logger)
+  logSigning(settings, logger)
   await runUntilSignal(service, { ...settings, name: 'audit', logger, draining })
 }
 
-function tellSigning({ signer }: AuditSettings, logger: Logger): void {
+function logSigning({ signer }: AuditSettings, logger: Logger): void {
   if (!signer) return logger.warn('AUDIT_KEY is not set; this process publishes no checkpoints')
   logger.info({ vkeys: signer.vkeys }, 'checkpoint signing enabled')
   if (!signer.stateFile)

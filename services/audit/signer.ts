@@ -1,4 +1,4 @@
-// The keys that sign the log's checkpoints, and under which name.
+// The keys that sign the log's checkpoints, and the name of the log.
 import type { KeyObject } from 'node:crypto'
 import type { EnvReader } from '#lib/process/env.ts'
 import { findVerifier, formatCheckpoint, formatVerifierKey, isKeyName, KEY_TYPE, signNote } from '#lib/tlog/note.ts'
@@ -6,20 +6,20 @@ import { readSigningKey } from '#lib/process/signing-key.ts'
 import type { Tree } from './domain/checkpoint.ts'
 
 export interface Signer {
-  /** Names the log in its checkpoints, and its keys. */
+  /** The name of the log, in its checkpoints and keys. */
   origin: string
-  /** Two while the log changes its key: both sign. */
+  /** One key, or two during a change of keys, when both sign. */
   keys: KeyObject[]
-  /** The public half of the first, as verifiers take it. */
+  /** The public half of the first key, in the form that verifiers take. */
   vkey: string
   vkeys: string[]
-  /** Tells the keys from others, in hex. */
+  /** Ids of the keys in hex, with commas between them. */
   keyId: string
-  /** Keeps the last signed checkpoint outside the database, so that a restored backup is noticed. */
+  /** The file that stores the last signed checkpoint outside the database, so that a restored backup is detected. */
   stateFile: string | undefined
 }
 
-/** Undefined where no key is set: then this process signs nothing. */
+/** Returns undefined without AUDIT_KEY: this process signs nothing then. */
 export function readSigner(env: EnvReader): Signer | undefined {
   const isSet = (name: string) => env.string(name, '') !== '' || env.string(`${name}_FILE`, '') !== ''
   if (!isSet('AUDIT_KEY')) {
@@ -43,9 +43,9 @@ export function createSigner(origin: string, keys: KeyObject[], stateFile: strin
   return { origin, keys, vkey: vkeys[0]!, vkeys, keyId: ids.join(','), stateFile }
 }
 
-/** The checkpoint with the signatures of all keys. */
-export function signCheckpoint({ origin, keys }: Signer, { size, root }: Tree): string {
-  const text = formatCheckpoint({ origin, size: BigInt(size), root })
+/** Returns the checkpoint of `tree` with the signatures of all keys. */
+export function signCheckpoint({ origin, keys }: Signer, tree: Tree): string {
+  const text = formatCheckpoint({ origin, size: BigInt(tree.size), root: tree.root })
   const lines = keys.map((key) => signNote(text, origin, key).slice(text.length + 1))
   return `${text}\n${lines.join('')}`
 }

@@ -1,6 +1,7 @@
 // An event on its way into the log, and whether it may enter.
-import { fail } from '#lib/errors/errors.ts'
+import type { Timestamp } from '@bufbuild/protobuf/wkt'
 import { randomBytes } from 'node:crypto'
+import { fail } from '#lib/errors/errors.ts'
 import { canonicalJson, encodeLeaf, holdsEvent } from './leaf.ts'
 import type { RetentionClass } from './retention.ts'
 import { commitTo, SALT_BYTES, takeOut, type Json, type Opening, type StoredOpening } from './private.ts'
@@ -25,8 +26,7 @@ export interface NewEvent {
   resourceName: string
   resourceDigest: string
   requestId: string
-  /** As PostgreSQL reads it. */
-  occurTime: string
+  occurTime: Timestamp
   retentionClass: RetentionClass
   /** The whole event as JSON. */
   content: Json

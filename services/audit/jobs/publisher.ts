@@ -1,138 +1,99 @@
-// Signs a checkpoint whenever the log has grown, and never a fork of it; has it cosigned; and publishes it. Any number of
-// replicas may run it.
+// Publishes a checkpoint whenever the log has grown: signs it, has it cosigned by the witnesses, and shows it to readers.
+// Any number of replicas may run this job.
 import { loop } from '#lib/process/background.ts'
-import { writeDurably } from '#lib/process/durable.ts'
 import type { Logger } from '#lib/process/log.ts'
 import { EMPTY_ROOT } from '#lib/tlog/merkle.ts'
-import { forkFor, inTransaction, type Database, type EntityManager } from '#lib/store/database.ts'
-import { Panel, type Cosigning } from './cosigning.ts'
-import { ForkRefused, refuseFork, refuseShrunkLog, type Tree } from '../domain/checkpoint.ts'
-import { readMarker } from './marker.ts'
+import { forkFor, type Database } from '#lib/store/database.ts'
+import { signHead } from '../changes/sign-head.ts'
+import { ForkError } from '../domain/checkpoint.ts'
 import { signCheckpoint, type Signer } from '../signer.ts'
-import {
-  findNewestSigned,
-  findSigned,
-  insertCheckpoint,
-  insertPublication,
-  lockSigning,
-  type StoredCheckpoint,
-} from '../store/checkpoint.ts'
-import { proveConsistency, readHead } from '../store/tiles.ts'
+import { findNewestSigned, insertPublication, type StoredCheckpoint } from '../store/checkpoint.ts'
+import { readHead } from '../store/tiles.ts'
+import type { Cosigning } from '../witnesses/cosigning.ts'
+import { WitnessPanel } from '../witnesses/witness-panel.ts'
 
 export interface Publisher {
-  /** False while it refuses to sign. */
+  /** Returns false while the log is not signed because that would fork it. */
   isSigning(): boolean
-  /** Publishes what has come last, and ends. */
+  /** Publishes the present head and stops. */
   stop(): Promise<void>
 }
 
 export interface PublisherDeps {
   database: Database
   signer: Signer
-  /** Undefined: checkpoints are published as they are signed. */
+  /** Without it, checkpoints are published as soon as they are signed. */
   cosigning: Cosigning | undefined
   logger: Logger
 }
 
-const LOOK_EVERY_MS = 1_000
+interface Published {
+  /** Entries of the tree that was signed. */
+  size: number
+  /** False where too few witnesses have cosigned. */
+  isQuorum: boolean
+}
+
+const POLL_EVERY_MS = 1_000
 
 export function startPublisher(deps: PublisherDeps): Publisher {
   const { database, signer, cosigning, logger } = deps
-  const panel = cosigning && new Panel(database, cosigning, logger)
-  let done: Outcome = { size: 0, isQuorum: true }
+  const panel = cosigning && new WitnessPanel(database, cosigning, logger)
+  let last: Published = { size: 0, isQuorum: true }
   let problem = ''
-  let refuses = false
+  let isForked = false
 
   const attempt = async (): Promise<void> => {
     try {
       const { size } = await readHead(forkFor(database))
-      if (size === done.size && done.isQuorum && problem === '') return
-      const was = done
-      done = await publish(deps, panel)
-      if (was.isQuorum !== done.isQuorum) tellQuorum(deps, done)
-      if (problem !== '') logger.info({ size: done.size }, 'checkpoint signing resumed')
+      if (size === last.size && last.isQuorum && problem === '') return
+      const before = last
+      last = await publish(deps, panel)
+      if (before.isQuorum !== last.isQuorum) logQuorum(deps, last)
+      if (problem !== '') logger.info({ size: last.size }, 'checkpoint signing resumed')
       problem = ''
-      refuses = false
+      isForked = false
     } catch (error) {
-      refuses = error instanceof ForkRefused
+      isForked = error instanceof ForkError
       const { message } = error as Error
       if (message !== problem) {
-        if (refuses) logger.fatal({ origin: signer.origin }, `checkpoint signing refused: ${message}`)
+        if (isForked) logger.fatal({ origin: signer.origin }, `checkpoint signing refused: ${message}`)
         else logger.warn({ error }, 'checkpoint signing failed; it is retried')
       }
       problem = message
     }
   }
-  const looking = loop(LOOK_EVERY_MS, attempt)
+  const polling = loop(POLL_EVERY_MS, attempt)
   return {
-    isSigning: () => !refuses,
+    isSigning: () => !isForked,
     stop: async () => {
-      await looking.stop()
+      await polling.stop()
       await attempt()
       await panel?.stop()
     },
   }
 }
 
-interface Outcome {
-  /** Of the tree that was signed. */
-  size: number
-  /** False where too few witnesses have cosigned. */
-  isQuorum: boolean
-}
-
-async function publish({ database, signer, cosigning }: PublisherDeps, panel: Panel | undefined): Promise<Outcome> {
+async function publish({ database, signer, cosigning }: PublisherDeps, panel: WitnessPanel | undefined) {
   await panel?.confront((await findNewestSigned(forkFor(database))) ?? emptyCheckpoint(signer))
   const signed = await signHead(database, signer, panel === undefined)
   if (!signed || !panel) return { size: signed?.size ?? 0, isQuorum: true }
   const { size } = signed
-  const quorum = await panel.collect(signed, signer.keyId)
+  const { keyId } = signer
+  const quorum = await panel.collect(signed, keyId)
   const isQuorum = quorum === 'MET'
-  if (isQuorum || !cosigning!.withhold)
-    await insertPublication(forkFor(database), { size, keyId: signer.keyId, quorum })
+  if (isQuorum || !cosigning!.withhold) await insertPublication(forkFor(database), { size, keyId, quorum })
   return { size, isQuorum }
 }
 
-/** Says nothing of the log, and so may be shown where nothing was signed yet. */
+/** Returns the checkpoint of the empty log, which reveals nothing and may be shown before anything was signed. */
 function emptyCheckpoint(signer: Signer): StoredCheckpoint {
   const empty = { size: 0, root: EMPTY_ROOT }
   return { ...empty, note: signCheckpoint(signer, empty) }
 }
 
-function tellQuorum({ cosigning, logger }: PublisherDeps, { size, isQuorum }: Outcome): void {
+function logQuorum({ cosigning, logger }: PublisherDeps, { size, isQuorum }: Published): void {
   if (isQuorum) return logger.info({ size }, 'quorum of witnesses is restored')
   const consequence = cosigning!.withhold ? 'withheld' : 'published without a quorum'
   logger.error({ size }, `newest checkpoint lacks a quorum of cosignatures: ${consequence}`)
-}
-
-/** Signs the log as it is, unless that was done. Throws ForkRefused where it does not continue what was signed before,
- * as table and state file know it. `isFinal`: it needs no cosignatures, and is published at once. */
-export async function signHead(
-  database: Database,
-  signer: Signer,
-  isFinal: boolean,
-): Promise<StoredCheckpoint | undefined> {
-  const { keyId } = signer
-  return inTransaction(database, undefined, async (em) => {
-    await lockSigning(em)
-    // Read under the lock. Later appends only add to it.
-    const head = await readHead(em)
-    const marked = readMarker(signer)
-    if (marked) await refuseOther(em, head, marked, signer.stateFile!)
-    const newest = await findNewestSigned(em)
-    if (newest) await refuseOther(em, head, newest, 'the database')
-    if (head.size === 0) return undefined
-    const signed = await findSigned(em, head.size, keyId)
-    const note = signed?.note ?? signCheckpoint(signer, head)
-    // Kept before anybody can see it.
-    if (signer.stateFile && marked?.note !== note) writeDurably(signer.stateFile, note)
-    if (!signed) await insertCheckpoint(em, { ...head, note }, keyId)
-    if (isFinal) await insertPublication(em, { size: head.size, keyId, quorum: 'NONE' })
-    return { ...head, note }
-  })
-}
-
-async function refuseOther(em: EntityManager, head: Tree, signed: Tree, where: string): Promise<void> {
-  refuseShrunkLog(head, signed, where)
-  refuseFork(head, signed, await proveConsistency(em, signed.size, head.size), where)
 }

@@ -1,5 +1,5 @@
-// Copies checkpoints, full tiles and their entries to a bucket under object lock, in the form of c2sp.org/tlog-tiles:
-// who holds database and signing key cannot change what is there. Any number of replicas may run it.
+// Copies checkpoints, full tiles and their entries to a bucket under object lock, in the format of c2sp.org/tlog-tiles.
+// Not even the owner of the database and the signing key can change the copy. Any number of replicas may run this job.
 import { loop } from '#lib/process/background.ts'
 import type { Logger } from '#lib/process/log.ts'
 import { splitNote } from '#lib/tlog/note.ts'
@@ -13,22 +13,22 @@ import { WormBucket, WormMismatch, type WormOptions } from '../store/worm-bucket
 import { advanceWormCopy, readWormCopy, type WormCopy } from '../store/worm-copy.ts'
 
 export interface WormSettings extends WormOptions {
-  /** How long the newest checkpoint may wait for its copy before that is told as an error. */
+  /** How long the newest checkpoint may wait for its copy before an error is logged. */
   alarmSeconds: number
 }
 
 export interface Copier {
-  /** Copies what is there, once, as far as that succeeds, and ends. */
+  /** Tries once more to copy the newest state, and stops. */
   stop(): Promise<void>
 }
 
 const COPY_EVERY_MS = 2_000
-/** Of one turn, so that a new checkpoint does not wait for a whole log. */
-const TILES_AT_ONCE = 64
+/** Tiles copied in one turn, so that a new checkpoint does not wait for the whole log. */
+const TILES_PER_TURN = 64
 
 export function startCopier(database: Database, settings: WormSettings, logger: Logger): Copier {
   const bucket = new WormBucket(settings)
-  let trouble = ''
+  let problem = ''
   let isAlarmed = false
   let behindSince: number | undefined
   let wasCompared = false
@@ -48,18 +48,18 @@ export function startCopier(database: Database, settings: WormSettings, logger: 
 
   const turn = async (): Promise<void> => {
     try {
-      if (!wasCompared) await refuseForgotten(database, bucket)
+      if (!wasCompared) await requireCurrentDatabase(database, bucket)
       wasCompared = true
       const isMore = await copyNext(database, bucket)
-      trouble = ''
+      problem = ''
       watch(false)
       if (isMore) copying.wake()
     } catch (error) {
       const { message } = error as Error
-      if (message !== trouble && error instanceof WormMismatch)
+      if (message !== problem && error instanceof WormMismatch)
         logger.fatal(`locked bucket belongs to another log: ${message}`)
-      else if (message !== trouble) logger.warn({ error }, 'copying to the locked bucket failed; it is retried')
-      trouble = message
+      else if (message !== problem) logger.warn({ error }, 'copying to the locked bucket failed; it is retried')
+      problem = message
       watch(true)
     }
   }
@@ -73,33 +73,33 @@ export function startCopier(database: Database, settings: WormSettings, logger: 
   }
 }
 
-/** A checkpoint in the bucket that the database has forgotten: it is older than what was signed. */
-async function refuseForgotten(database: Database, bucket: WormBucket): Promise<void> {
+/** Throws WormMismatch where the bucket has a larger checkpoint than the database, which is then a restored backup. */
+async function requireCurrentDatabase(database: Database, bucket: WormBucket): Promise<void> {
   const readSize = async () => (await findNewestSigned(forkFor(database)))?.size ?? 0
   const beyond = await bucket.findAfter('checkpoint/', checkpointKey(await readSize()))
-  // Asked again: another replica may have signed and copied it just now.
+  // The size is read again: another replica may have signed and copied that checkpoint meanwhile.
   const size = await readSize()
   if (beyond === undefined || beyond <= checkpointKey(size)) return
   throw new WormMismatch(`bucket has ${beyond}, but the newest checkpoint in the database covers ${size} entries`)
 }
 
-/** Returns whether there is more. */
+/** Copies the newest checkpoint and the next tiles. Returns whether more tiles remain. */
 async function copyNext(database: Database, bucket: WormBucket): Promise<boolean> {
   const newest = await findNewestCheckpoint(forkFor(database))
   if (!newest) return false
   const copy = await readWormCopy(forkFor(database), bucket.name)
   if (newest.size > copy.checkpointSize) {
-    await bucket.put(checkpointKey(newest.size), Buffer.from(newest.note), (there) => isSameTree(there, newest))
+    await bucket.put(checkpointKey(newest.size), Buffer.from(newest.note), (stored) => isSameTree(stored, newest))
     copy.checkpointSize = newest.size
     await advanceWormCopy(forkFor(database), bucket.name, copy)
   }
   const full = Math.floor(newest.size / TILE_WIDTH)
-  const until = Math.min(full, copy.tiles + TILES_AT_ONCE)
+  const until = Math.min(full, copy.tiles + TILES_PER_TURN)
   while (copy.tiles < until) await copyTile(database, bucket, copy)
   return copy.tiles < full
 }
 
-/** The next full tile of level 0, its entries, and the tiles above that it makes full. */
+/** Copies the next full tile of level 0, its entries, and the tiles above it that it completes. */
 async function copyTile(database: Database, bucket: WormBucket, copy: WormCopy): Promise<void> {
   const em = forkFor(database)
   const index = copy.tiles
@@ -116,12 +116,12 @@ async function copyTile(database: Database, bucket: WormBucket, copy: WormCopy):
   await advanceWormCopy(em, bucket.name, copy)
 }
 
-/** In the order of their sizes. */
+/** The names sort by size. */
 function checkpointKey(size: number): string {
   return `checkpoint/${String(size).padStart(16, '0')}`
 }
 
-/** It may have other signatures: during a change of keys, or with cosignatures that came later. */
-function isSameTree(there: Buffer, { note }: StoredCheckpoint): boolean {
-  return splitNote(there.toString())?.text === splitNote(note)!.text
+/** Signatures may differ: during a change of keys, or by cosignatures that came later. */
+function isSameTree(stored: Buffer, { note }: StoredCheckpoint): boolean {
+  return splitNote(stored.toString())?.text === splitNote(note)!.text
 }

@@ -3,6 +3,7 @@
 import { sql } from 'kysely'
 import { hashLeaf, HASH_BYTES, rootOf, type Range } from '#lib/tlog/merkle.ts'
 import type { EntityManager } from '#lib/store/database.ts'
+import { fromTimestamp } from '#lib/store/time.ts'
 import { sealEvent, type NewEvent, type StoredEvent } from '../domain/event.ts'
 import type { Opening } from '../domain/private.ts'
 import { insertOpenings, readOpenings } from './private.ts'
@@ -126,7 +127,7 @@ async function insertEntries(
       ${column('actor')}::text[], ${column('outcome')}::text[], ${column('namespace')}::text[],
       ${column('resourceType')}::text[], ${column('resourceId')}::text[], ${column('resourceName')}::text[],
       ${column('resourceDigest')}::text[], ${column('requestId')}::text[],
-      ${column('occurTime')}::timestamptz[], ${leaves}::text[], ${hashes}::bytea[], ${privateBytes}::int[])
+      ${events.map(({ occurTime }) => fromTimestamp(occurTime))}::timestamptz[], ${leaves}::text[], ${hashes}::bytea[], ${privateBytes}::int[])
       with ordinality as fresh (event_id, sequence, type, actor, outcome, namespace, resource_type, resource_id,
         resource_name, resource_digest, request_id, occur_time, leaf, leaf_hash, private_bytes, position)`.execute(
     em.getKysely(),

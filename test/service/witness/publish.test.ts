@@ -9,7 +9,7 @@ import { ProofService, Quorum } from '#gen/modelkeep/audit/v1/proof_service_pb.t
 import { cosign, findCosignature } from '#lib/tlog/cosignature.ts'
 import { findVerifier, formatVerifierKey, KEY_TYPE, openNoteWithAny, splitNote } from '#lib/tlog/note.ts'
 import { checkPolicy, parsePolicy } from '#lib/tlog/policy.ts'
-import type { Cosigning } from '../../../services/audit/jobs/cosigning.ts'
+import type { Cosigning } from '../../../services/audit/witnesses/cosigning.ts'
 import { verifyFile, verifyFiles } from '../../../clients/verifier/verify-file.ts'
 import type { Trust } from '../../../clients/verifier/open-checkpoint.ts'
 import type { VerifierError } from '../../../clients/verifier/verifier-error.ts'

@@ -8,7 +8,7 @@ import { parseOrder } from '../../domain/entry.ts'
 import { parseEntryFilter } from '../../store/filter.ts'
 import { readEntries, readLogSize } from '../../store/read.ts'
 import type { LogDeps } from '../../deps.ts'
-import { presentEntry } from './present.ts'
+import { presentEntry } from '../present-entry.ts'
 
 export async function listEntries({ database }: LogDeps, request: ListEntriesRequest, context: HandlerContext) {
   const readable = accessOf(context).namespaces()
@@ -24,7 +24,7 @@ export async function listEntries({ database }: LogDeps, request: ListEntriesReq
   const { rows: shown, nextPageToken } = cutPage(rows, { ...page, size: Math.min(page.size, fitting) }, (row) => [
     row.index,
   ])
-  // Read last, so that no entry lies beyond it.
+  // The size is read last, so that it covers all entries of the page.
   const logSize = await readLogSize(em)
   return { entries: shown.map(presentEntry), nextPageToken, logSize: BigInt(logSize) }
 }

@@ -8,13 +8,13 @@ import { parseIndex } from '../../domain/entry.ts'
 import { parseEntryFilter } from '../../store/filter.ts'
 import { readEntries, type EntryRow, type Readable } from '../../store/read.ts'
 import type { LogDeps } from '../../deps.ts'
-import { presentEntry } from './present.ts'
+import { presentEntry } from '../present-entry.ts'
 
-/** At most so long between two messages, and between two looks whether the caller still may watch. */
-const SIGN_OF_LIFE_MS = 4_000
+/** Longest time between two messages, and between two checks of the caller's access. */
+const HEARTBEAT_MS = 4_000
 const BATCH = 256
-/** Indexes looked through at a time, so that a filter that finds little does not keep the caller waiting. */
-const STRETCH = 20_000
+/** Indexes scanned at a time, so that a filter with few matches does not delay heartbeats. */
+const SCAN_SIZE = 20_000
 
 export async function* watchEntries(deps: LogDeps, request: WatchEntriesRequest, context: HandlerContext) {
   const { database, tail, draining } = deps
@@ -22,21 +22,21 @@ export async function* watchEntries(deps: LogDeps, request: WatchEntriesRequest,
   let next = parseIndex(request.fromIndex, 'from_index')
   const filter = parseEntryFilter(request.filter)
   const ending = AbortSignal.any([context.signal, draining])
-  let spokeAt = -Infinity
+  let sentAt = -Infinity
   let renewedAt = performance.now()
   while (!ending.aborted) {
-    if (performance.now() - renewedAt >= SIGN_OF_LIFE_MS) {
+    if (performance.now() - renewedAt >= HEARTBEAT_MS) {
       readable = (await context.values.get(renewAccessKey)()).namespaces()
       renewedAt = performance.now()
     }
     const size = await tail.size()
-    const batch = await readOn(database, { next, size, readable, filter }, context.signal)
+    const batch = await readNext(database, { next, size, readable, filter }, context.signal)
     next = batch.next
-    if (batch.rows.length > 0 || performance.now() - spokeAt >= SIGN_OF_LIFE_MS) {
+    if (batch.rows.length > 0 || performance.now() - sentAt >= HEARTBEAT_MS) {
       yield { entries: batch.rows.map(presentEntry), nextIndex: BigInt(next) }
-      spokeAt = performance.now()
+      sentAt = performance.now()
     }
-    if (next >= size) await tail.pause(ending)
+    if (next >= size) await tail.waitForGrowth(ending)
   }
   context.signal.throwIfAborted()
   fail('DEPENDENCY_UNAVAILABLE', 'audit service is shutting down; watch again from next_index', { dependency: 'audit' })
@@ -49,14 +49,14 @@ interface Position {
   filter: Condition | undefined
 }
 
-/** The next entries, and the index below which all have been seen. */
-async function readOn(
+/** Returns the next matching entries, and the index below which all entries were scanned. */
+async function readNext(
   database: Database,
   { next, size, readable, filter }: Position,
   signal: AbortSignal,
 ): Promise<{ rows: EntryRow[]; next: number }> {
   if (next >= size) return { rows: [], next }
-  const below = Math.min(size, next + STRETCH)
+  const below = Math.min(size, next + SCAN_SIZE)
   const query = { readable, filter, from: next, below, order: 'asc' as const, limit: BATCH }
   const { rows: found, fitting } = await readEntries(forkFor(database, signal), query, signal)
   const rows = found.slice(0, fitting)

@@ -6,15 +6,15 @@ import { parseUuid } from '#lib/values/ids.ts'
 import type { StoredOpening } from '../../domain/private.ts'
 import { eraseValues, findHoldOn } from '../../store/private.ts'
 import { findEntry } from '../../store/read.ts'
-import { byCaller, parseGivenReason } from './given.ts'
+import { callerEvent, parseReason } from './caller-event.ts'
 import type { LogDeps } from '../../deps.ts'
-import { changeWithEvent } from '../../changes/own-events.ts'
-import { failNoEvent } from '../log/wanted.ts'
+import { changeWithEvent } from '../../changes/append-own-event.ts'
+import { failNoEvent } from '../parse-entry-key.ts'
 
 export async function redactEvent(deps: LogDeps, request: RedactEventRequest, context: HandlerContext) {
   accessOf(context).requirePlatform()
   const eventId = parseUuid(request.eventId, 'event_id')
-  const reason = parseGivenReason(request.reason)
+  const reason = parseReason(request.reason)
   return changeWithEvent(deps, context.signal, async (em, log) => {
     const entry = (await findEntry(em, { eventId }, 'all')) ?? failNoEvent()
     const asked = chooseOpenings(entry.openings, request.fields, eventId)
@@ -32,7 +32,7 @@ export async function redactEvent(deps: LogDeps, request: RedactEventRequest, co
     const { namespace = '', name = '' } = event.resource
     const told = {
       type: 'event.redacted.v1' as const,
-      ...byCaller(context),
+      ...callerEvent(context),
       resource: { type: 'event', id: eventId, namespace, name },
       reason,
       details: { index: String(entry.index), fields },

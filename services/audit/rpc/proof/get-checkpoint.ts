@@ -13,7 +13,7 @@ export async function getCheckpoint({ database }: LogDeps, { minSize }: GetCheck
   return { checkpoint: presentCheckpoint((await findCheckpointOver(em, size)) ?? failNoCheckpoint(size)) }
 }
 
-/** The newest, which must cover `size` entries. */
+/** Returns the newest published checkpoint. Fails with CHECKPOINT_NOT_FOUND where it covers less than `size` entries. */
 export async function requireNewest(em: EntityManager, size = 0): Promise<PublishedCheckpoint> {
   const newest = await findNewestCheckpoint(em)
   if (!newest || newest.size < size) failNoCheckpoint(size)

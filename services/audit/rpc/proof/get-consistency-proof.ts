@@ -13,9 +13,9 @@ export async function getConsistencyProof(
   context: HandlerContext,
 ) {
   const oldSize = parseIndex(request.oldSize, 'old_size')
-  const asked = parseIndex(request.newSize, 'new_size')
+  const requested = parseIndex(request.newSize, 'new_size')
   if (oldSize === 0) failField('old_size', 'must be at least 1; every tree extends the empty one')
-  const newSize = asked || (await requireNewest(forkFor(database, context.signal), oldSize)).size
+  const newSize = requested || (await requireNewest(forkFor(database, context.signal), oldSize)).size
   if (oldSize > newSize) failField('old_size', `must not exceed new_size, ${newSize}`)
   const logSize = await tree.size(newSize, context.signal)
   if (newSize > logSize) failTooLarge(newSize, logSize)

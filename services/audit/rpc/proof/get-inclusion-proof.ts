@@ -7,7 +7,7 @@ import { parseIndex } from '../../domain/entry.ts'
 import { findIndex } from '../../store/read.ts'
 import { requireNewest } from './get-checkpoint.ts'
 import type { LogDeps } from '../../deps.ts'
-import { failNoEvent, parseWanted } from '../log/wanted.ts'
+import { failNoEvent, parseEntryKey } from '../parse-entry-key.ts'
 
 export async function getInclusionProof(
   { database, tree }: LogDeps,
@@ -15,14 +15,14 @@ export async function getInclusionProof(
   context: HandlerContext,
 ) {
   const readable = accessOf(context).namespaces()
-  const wanted = parseWanted(request.entry)
-  const asked = parseIndex(request.treeSize, 'tree_size')
+  const key = parseEntryKey(request.entry)
+  const requested = parseIndex(request.treeSize, 'tree_size')
   const em = forkFor(database, context.signal)
-  const index = 'index' in wanted ? wanted.index : ((await findIndex(em, wanted.eventId, readable)) ?? failNoEvent())
-  const logSize = await tree.size(Math.max(index + 1, asked), context.signal)
+  const index = 'index' in key ? key.index : ((await findIndex(em, key.eventId, readable)) ?? failNoEvent())
+  const logSize = await tree.size(Math.max(index + 1, requested), context.signal)
   if (index >= logSize) failNoEvent()
-  if (asked > logSize) failTooLarge(asked, logSize)
-  const size = asked || (await requireNewest(em, index + 1)).size
+  if (requested > logSize) failTooLarge(requested, logSize)
+  const size = requested || (await requireNewest(em, index + 1)).size
   if (index >= size) fail('EVENT_NOT_FOUND', `entry ${index} not found in the tree of ${size} entries`)
   const { leafHash, proof } = await tree.proveInclusion(index, size, context.signal)
   return { index: BigInt(index), treeSize: BigInt(size), leafHash, hashes: proof }

@@ -6,8 +6,8 @@ import { forkFor } from '#lib/store/database.ts'
 import { findEntry } from '../../store/read.ts'
 import { requireNewest } from './get-checkpoint.ts'
 import type { LogDeps } from '../../deps.ts'
-import { presentOpening } from '../log/present.ts'
-import { failNoEvent, parseWanted } from '../log/wanted.ts'
+import { presentOpening } from '../present-entry.ts'
+import { failNoEvent, parseEntryKey } from '../parse-entry-key.ts'
 
 export async function getProofBundle(
   { database, tree }: LogDeps,
@@ -16,7 +16,7 @@ export async function getProofBundle(
 ) {
   const readable = accessOf(context).namespaces()
   const em = forkFor(database, context.signal)
-  const { index, leaf, openings } = (await findEntry(em, parseWanted(request.entry), readable)) ?? failNoEvent()
+  const { index, leaf, openings } = (await findEntry(em, parseEntryKey(request.entry), readable)) ?? failNoEvent()
   const { size, note } = await requireNewest(em, index + 1)
   const { proof } = await tree.proveInclusion(index, size, context.signal)
   const bundle = formatProof({ index: BigInt(index), hashes: proof, checkpoint: note })

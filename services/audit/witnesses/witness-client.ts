@@ -1,40 +1,40 @@
-// Asks witnesses to cosign checkpoints: c2sp.org/tlog-witness, as the log that speaks to them.
+// The log's side of c2sp.org/tlog-witness: requests cosignatures from one witness.
 import { findCosignature } from '#lib/tlog/cosignature.ts'
 import { findSignature, splitNote, type Verifier } from '#lib/tlog/note.ts'
 import type { PolicyWitness } from '#lib/tlog/policy.ts'
-import { ForkRefused, refuseUnproven, refuseWitnessed } from '../domain/checkpoint.ts'
+import { failUnproven, ForkError, requireWitnessedIsSigned } from '../domain/checkpoint.ts'
 import type { StoredCheckpoint } from '../store/checkpoint.ts'
 
-/** What a witness is told of the log. */
+/** The state of the log that requests depend on. */
 export interface LogView {
-  /** The size of the newest checkpoint that was ever signed, as it is kept now. */
+  /** Returns the size of the largest signed checkpoint in the database. */
   newestSigned: () => Promise<number>
-  /** That the tree of a size continues the one of a smaller, which is not 0. */
+  /** Returns the proof that the tree of `size` entries extends the one of `oldSize`, which is not 0. */
   prove: (oldSize: number, size: number) => Promise<Buffer[]>
 }
 
-export interface Asking {
+export interface CosignatureRequest {
   checkpoint: StoredCheckpoint
   view: LogView
   timeoutMs: number
 }
 
 const ATTEMPTS = 4
-const MAX_ANSWER_BYTES = 64 * 1024
-/** How far its clock may be from ours. Older is what was recorded before. */
+const MAX_RESPONSE_BYTES = 64 * 1024
+/** The largest accepted difference between the clocks; an older cosignature is a replay. */
 const MAX_CLOCK_SKEW_SECONDS = 600
 
-/** One witness, and what is known of it. */
+/** A witness and its last known state. */
 export class WitnessClient {
-  /** In the policy. */
+  /** The name in the policy. */
   readonly name: string
   readonly cosigner: Verifier
   readonly #url: string
-  /** The size it has cosigned last, as far as it told. */
+  /** The size that the witness last reported or cosigned. */
   #size: number | undefined
-  /** Why it holds the log to be forked. */
-  refusal: ForkRefused | undefined
-  /** It has answered since this process began, and knows nothing that is against the log. */
+  /** The reason why the witness holds the log to be forked. */
+  rejection: ForkError | undefined
+  /** True once the witness has responded in this process without reporting a fork. */
   hasAnswered = false
 
   constructor(witness: PolicyWitness & { url: string }) {
@@ -43,25 +43,26 @@ export class WitnessClient {
     this.cosigner = witness.cosigner
   }
 
-  /** Its cosignature, a line with its newline; undefined where it has cosigned a larger checkpoint already. Throws
-   * ForkRefused where what it knows of the log is against the log. */
-  async ask(asking: Asking): Promise<string | undefined> {
+  /** Returns the cosignature, a line with its newline; undefined where the witness has already cosigned a larger
+   * checkpoint. Throws ForkError where the witness reports a fork. */
+  async requestCosignature(request: CosignatureRequest): Promise<string | undefined> {
     try {
-      const line = await this.#ask(asking, AbortSignal.timeout(asking.timeoutMs))
+      const line = await this.#negotiate(request, AbortSignal.timeout(request.timeoutMs))
       this.hasAnswered = true
-      this.refusal = undefined
+      this.rejection = undefined
       return line
     } catch (error) {
-      if (error instanceof ForkRefused) this.refusal = error
+      if (error instanceof ForkError) this.rejection = error
       throw error
     }
   }
 
-  async #ask({ checkpoint, view }: Asking, signal: AbortSignal): Promise<string | undefined> {
+  /** Repeats the request with the size that the witness reports until both agree on it. */
+  async #negotiate({ checkpoint, view }: CosignatureRequest, signal: AbortSignal): Promise<string | undefined> {
     for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
       const oldSize = this.#size ?? 0
       if (oldSize > checkpoint.size) {
-        refuseWitnessed(oldSize, await view.newestSigned(), this.name)
+        requireWitnessedIsSigned(oldSize, await view.newestSigned(), this.name)
         return undefined
       }
       const proof = oldSize === 0 ? [] : await view.prove(oldSize, checkpoint.size)
@@ -72,9 +73,9 @@ export class WitnessClient {
         return line
       }
       const size = status === 409 ? findSize(body) : undefined
-      // By an earlier version of the protocol, 409 says of the same size that the roots differ.
+      // In an earlier version of the protocol, 409 with the same size means that the roots differ.
       const isUnproven = status === 422 || (size === oldSize && size === checkpoint.size)
-      if (isUnproven && oldSize > 0) refuseUnproven(oldSize, checkpoint.size, this.name)
+      if (isUnproven && oldSize > 0) failUnproven(oldSize, checkpoint.size, this.name)
       if (size === undefined) throw new Error(`witness responded with status ${status}: ${body.slice(0, 200).trim()}`)
       this.#size = size
     }
@@ -98,15 +99,15 @@ export class WitnessClient {
 
   async #post(body: string, signal: AbortSignal): Promise<{ status: number; body: string }> {
     const headers = { 'content-type': 'text/plain; charset=utf-8' }
-    const answer = await fetch(this.#url, { method: 'POST', body, headers, signal, redirect: 'error' })
+    const response = await fetch(this.#url, { method: 'POST', body, headers, signal, redirect: 'error' })
     const chunks: Uint8Array[] = []
     let bytes = 0
-    for await (const chunk of (answer.body ?? []) as AsyncIterable<Uint8Array>) {
+    for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
       bytes += chunk.length
-      if (bytes > MAX_ANSWER_BYTES) throw new Error(`response exceeds ${MAX_ANSWER_BYTES} bytes`)
+      if (bytes > MAX_RESPONSE_BYTES) throw new Error(`response exceeds ${MAX_RESPONSE_BYTES} bytes`)
       chunks.push(chunk)
     }
-    return { status: answer.status, body: Buffer.concat(chunks).toString() }
+    return { status: response.status, body: Buffer.concat(chunks).toString() }
   }
 }
 

@@ -5,16 +5,16 @@ import { forkFor } from '#lib/store/database.ts'
 import { parseIndex } from '../../domain/entry.ts'
 import { findCheckpointOver } from '../../store/checkpoint.ts'
 import { readLeaves } from '../../store/read.ts'
-import { failNoCheckpoint, presentCheckpoint, requireNewest } from '../proof/get-checkpoint.ts'
+import { failNoCheckpoint, presentCheckpoint, requireNewest } from './get-checkpoint.ts'
 import type { LogDeps } from '../../deps.ts'
-import { presentOpening } from './present.ts'
+import { presentOpening } from '../present-entry.ts'
 
 export async function* exportEntries({ database }: LogDeps, request: ExportEntriesRequest, context: HandlerContext) {
   accessOf(context).require(ALL_NAMESPACES)
-  const asked = parseIndex(request.treeSize, 'tree_size')
+  const requested = parseIndex(request.treeSize, 'tree_size')
   const em = forkFor(database, context.signal)
-  const checkpoint = asked === 0 ? await requireNewest(em) : await findCheckpointOver(em, asked)
-  if (!checkpoint || (asked !== 0 && checkpoint.size !== asked)) failNoCheckpoint(asked)
+  const checkpoint = requested === 0 ? await requireNewest(em) : await findCheckpointOver(em, requested)
+  if (!checkpoint || (requested !== 0 && checkpoint.size !== requested)) failNoCheckpoint(requested)
   yield { checkpoint: presentCheckpoint(checkpoint) }
   for (let next = 0; next < checkpoint.size;) {
     const entries = await readLeaves(forkFor(database, context.signal), next, checkpoint.size, context.signal)

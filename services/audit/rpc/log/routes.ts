@@ -1,9 +1,6 @@
-// IngestService and LogService: what they share, and their methods.
 import type { ConnectRouter } from '@connectrpc/connect'
-import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import type { LogDeps } from '../../deps.ts'
-import { appendEvents } from '../ingest/append-events.ts'
 import { getEntry } from './get-entry.ts'
 import { getLogHealth } from './get-log-health.ts'
 import { listEntries } from './list-entries.ts'
@@ -11,9 +8,6 @@ import { watchEntries } from './watch-entries.ts'
 
 export function logRoutes(deps: LogDeps): (router: ConnectRouter) => void {
   return (router) => {
-    router.service(IngestService, {
-      appendEvents: (request, context) => appendEvents(deps, request, context),
-    })
     router.service(LogService, {
       getEntry: (request, context) => getEntry(deps, request, context),
       listEntries: (request, context) => listEntries(deps, request, context),

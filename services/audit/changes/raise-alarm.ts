@@ -1,21 +1,22 @@
-// Gaps, altered repeats and equivocation of producers: refused, and never passed over in silence.
+// Alarms about producers: gaps in their sequences, and events that were altered or sent twice with different content.
 import { Outcome } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { ModelkeepError } from '#lib/errors/errors.ts'
-import { countAlarm, type AlarmKey } from '../store/alarms.ts'
 import type { LogDeps } from '../deps.ts'
-import { changeWithEvent, OWN_ACTOR, type OwnEvent } from './own-events.ts'
+import { countAlarm, type AlarmKey } from '../store/alarms.ts'
+import { changeWithEvent, OWN_ACTOR, type OwnEvent } from './append-own-event.ts'
 
-const TYPES = { GAP: 'producer.gap_detected.v1', ALTERED: 'producer.equivocation_detected.v1' } as const
+const EVENT_TYPES = { GAP: 'producer.gap_detected.v1', ALTERED: 'producer.equivocation_detected.v1' } as const
 
-/** Does nothing for other errors. A producer repeats what was refused: only the first time is told. */
+/** Records an alarm where `error` rejects the events of `producer`, and does nothing for other errors. Only the first
+ * alarm of a kind and subject is logged and appended as an event; repeats are counted. */
 export async function raiseAlarm(deps: LogDeps, producer: string, error: unknown): Promise<void> {
   const alarm = error instanceof ModelkeepError ? findAlarm(producer, error) : undefined
   if (!alarm) return
   const { message: detail, metadata } = error as ModelkeepError
   try {
     const isNew = await changeWithEvent(deps, undefined, async (em) => {
-      const isNew = await countAlarm(em, { ...alarm, detail })
-      return { event: isNew ? eventOf(alarm, metadata) : undefined, answer: isNew }
+      const isFirst = await countAlarm(em, { ...alarm, detail })
+      return { event: isFirst ? alarmEvent(alarm, metadata) : undefined, answer: isFirst }
     })
     if (isNew) deps.logger.error({ alarm: alarm.kind, producer, ...metadata }, `audit alarm: ${detail}`)
   } catch (failure) {
@@ -23,17 +24,17 @@ export async function raiseAlarm(deps: LogDeps, producer: string, error: unknown
   }
 }
 
-type Refused = AlarmKey & { kind: keyof typeof TYPES }
+type ProducerAlarm = AlarmKey & { kind: keyof typeof EVENT_TYPES }
 
-function findAlarm(producer: string, { reason, metadata }: ModelkeepError): Refused | undefined {
+function findAlarm(producer: string, { reason, metadata }: ModelkeepError): ProducerAlarm | undefined {
   if (reason === 'SEQUENCE_GAP') return { kind: 'GAP', producer, subject: metadata['expected']! }
   if (reason === 'EVENT_ALTERED') return { kind: 'ALTERED', producer, subject: metadata['event_id']! }
   return undefined
 }
 
-function eventOf({ kind, producer }: Refused, metadata: Record<string, string>): OwnEvent {
+function alarmEvent({ kind, producer }: ProducerAlarm, metadata: Record<string, string>): OwnEvent {
   return {
-    type: TYPES[kind],
+    type: EVENT_TYPES[kind],
     actor: OWN_ACTOR,
     resource: { type: 'producer', id: producer, namespace: '', name: producer },
     outcome: Outcome.DENIED,
