@@ -7,7 +7,7 @@ import type { Retention } from './domain/retention.ts'
 import type { WormSettings } from './jobs/worm.ts'
 import type { LogTail } from './log-tail.ts'
 import type { Signer } from './signer.ts'
-import type { KnownTree } from './store/known-tree.ts'
+import type { KnownTree } from './store/tree/known-tree.ts'
 import type { Cosigning } from './witnesses/cosigning.ts'
 
 /** What the audit service is opened with. */

@@ -19,8 +19,8 @@ import { logRoutes } from './rpc/log/routes.ts'
 import { privacyRoutes } from './rpc/privacy/routes.ts'
 import { proofRoutes } from './rpc/proof/routes.ts'
 import { serveTiles } from './serve-tiles.ts'
-import { KnownTree } from './store/known-tree.ts'
-import { readLogSize } from './store/read.ts'
+import { KnownTree } from './store/tree/known-tree.ts'
+import { readLogSize } from './store/log/log-head.ts'
 
 /** The methods that are called most often. */
 const FAST_METHODS: FastMethod[] = [

@@ -5,7 +5,7 @@ import { sql } from 'kysely'
 import { HASH_BYTES, rootOf, type Range } from '#lib/tlog/merkle.ts'
 import { forkFor, inTransaction, type Database } from '#lib/store/database.ts'
 import { growTree } from '#lib/tlog/tiles.ts'
-import { lockLog } from '../../services/audit/store/append.ts'
+import { lockLog } from '../../services/audit/store/log/append.ts'
 
 const AT_ONCE = 100_000
 const PRODUCER = 'seed'

@@ -7,7 +7,7 @@ import type { EventType } from '#lib/events/event-types.ts'
 import { inTransaction, type EntityManager } from '#lib/store/database.ts'
 import type { LogDeps } from '../deps.ts'
 import { parseEvent } from '../domain/parse-event.ts'
-import { appendToLog, lockLog, type LockedLog } from '../store/append.ts'
+import { appendToLog, lockLog, type LockedLog } from '../store/log/append.ts'
 
 const PRODUCER = 'audit'
 /** The actor of changes that no caller requested. */

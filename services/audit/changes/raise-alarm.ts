@@ -2,7 +2,7 @@
 import { Outcome } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { ModelkeepError } from '#lib/errors/errors.ts'
 import type { LogDeps } from '../deps.ts'
-import { countAlarm, type AlarmKey } from '../store/alarms.ts'
+import { countAlarm, type AlarmKey } from '../store/log/alarms.ts'
 import { changeWithEvent, OWN_ACTOR, type OwnEvent } from './append-own-event.ts'
 
 const EVENT_TYPES = { GAP: 'producer.gap_detected.v1', ALTERED: 'producer.equivocation_detected.v1' } as const

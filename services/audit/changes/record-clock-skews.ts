@@ -4,8 +4,8 @@ import type { EntityManager } from '#lib/store/database.ts'
 import type { LogDeps } from '../deps.ts'
 import { describeSkew, findSkews, type Skew } from '../domain/clock.ts'
 import type { NewEvent } from '../domain/event.ts'
-import { countAlarm } from '../store/alarms.ts'
-import type { LockedLog } from '../store/append.ts'
+import { countAlarm } from '../store/log/alarms.ts'
+import type { LockedLog } from '../store/log/append.ts'
 import { appendOwnEvent, OWN_ACTOR, type OwnEvent } from './append-own-event.ts'
 
 const DATE_LENGTH = '2026-11-23'.length

@@ -10,8 +10,9 @@ import {
   insertPublication,
   lockSigning,
   type StoredCheckpoint,
-} from '../store/checkpoint.ts'
-import { proveConsistency, readHead } from '../store/tiles.ts'
+} from '../store/tree/checkpoints.ts'
+import { readHead } from '../store/log/log-head.ts'
+import { proveConsistency } from '../store/tree/tiles.ts'
 import { readStateFile } from './state-file.ts'
 
 /** Returns the signed checkpoint of the log's present head, or undefined while the log is empty. A head that was signed

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { findCheckpoint, splitNote } from '#lib/tlog/note.ts'
 import { ForkError } from '../domain/checkpoint.ts'
 import type { Signer } from '../signer.ts'
-import type { StoredCheckpoint } from '../store/checkpoint.ts'
+import type { StoredCheckpoint } from '../store/tree/checkpoints.ts'
 
 /** Returns undefined where nothing was signed yet. Throws ForkError where the file cannot be read or holds no checkpoint
  * of this log, because nothing may be signed then. */

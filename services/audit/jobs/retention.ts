@@ -6,7 +6,7 @@ import { TOLERATED_MS } from '../domain/clock.ts'
 import { RETENTION_CLASSES, type Retention, type RetentionClass } from '../domain/retention.ts'
 import type { LogDeps } from '../deps.ts'
 import { changeWithEvent, OWN_ACTOR, type OwnEvent } from '../changes/append-own-event.ts'
-import { eraseEach, readKept, type KeptValue, type ValueName } from '../store/retention.ts'
+import { eraseEach, listStoredValues, type ListedValue, type ValueName } from '../store/privacy/retention-lists.ts'
 
 /** Values erased at a time: the event that names them must fit a leaf. */
 const BATCH = 400
@@ -47,7 +47,7 @@ async function expireClass(
 function expireBatch(deps: LogDeps, retentionClass: RetentionClass, seconds: number, after: ValueName) {
   return changeWithEvent(deps, undefined, async (em, log) => {
     requireClock(log.clock)
-    const kept = await readKept(em, { retentionClass, seconds, after, now: log.clock, limit: BATCH })
+    const kept = await listStoredValues(em, { retentionClass, seconds, after, now: log.clock, limit: BATCH })
     const due = kept.filter(({ isDue, isHeld }) => isDue && !isHeld)
     if (due.length > 0) await eraseEach(em, due, log.size)
     const isLast = kept.length < BATCH || kept.some(({ isDue }) => !isDue)
@@ -63,7 +63,7 @@ function requireClock(clock: string): void {
   throw new Error(`database clock is ${ahead} s ahead of this process; nothing expires until the clocks agree`)
 }
 
-function expiryEvent(retentionClass: RetentionClass, seconds: number, due: KeptValue[]): OwnEvent {
+function expiryEvent(retentionClass: RetentionClass, seconds: number, due: ListedValue[]): OwnEvent {
   const values: Record<string, string[]> = {}
   for (const { index, field } of due) (values[String(index)] ??= []).push(field)
   return {

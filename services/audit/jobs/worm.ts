@@ -6,11 +6,12 @@ import { splitNote } from '#lib/tlog/note.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
 import { formatTilePath, TILE_WIDTH } from '#lib/tlog/tiles.ts'
 import { encodeBundle } from '../domain/bundle.ts'
-import { findNewestCheckpoint, findNewestSigned, type StoredCheckpoint } from '../store/checkpoint.ts'
-import { readBundle } from '../store/read.ts'
-import { findTile } from '../store/tiles.ts'
+import { findNewestSigned, type StoredCheckpoint } from '../store/tree/checkpoints.ts'
+import { readBundle } from '../store/log/entry-lists.ts'
+import { findNewestCheckpoint } from '../store/tree/published-checkpoints.ts'
+import { findTile } from '../store/tree/tiles.ts'
 import { WormBucket, WormMismatch, type WormOptions } from '../store/worm-bucket.ts'
-import { advanceWormCopy, readWormCopy, type WormCopy } from '../store/worm-copy.ts'
+import { advanceWormProgress, readWormProgress, type WormProgress } from '../store/worm-progress.ts'
 
 export interface WormSettings extends WormOptions {
   /** How long the newest checkpoint may wait for its copy before an error is logged. */
@@ -87,11 +88,11 @@ async function requireCurrentDatabase(database: Database, bucket: WormBucket): P
 async function copyNext(database: Database, bucket: WormBucket): Promise<boolean> {
   const newest = await findNewestCheckpoint(forkFor(database))
   if (!newest) return false
-  const copy = await readWormCopy(forkFor(database), bucket.name)
+  const copy = await readWormProgress(forkFor(database), bucket.name)
   if (newest.size > copy.checkpointSize) {
     await bucket.put(checkpointKey(newest.size), Buffer.from(newest.note), (stored) => isSameTree(stored, newest))
     copy.checkpointSize = newest.size
-    await advanceWormCopy(forkFor(database), bucket.name, copy)
+    await advanceWormProgress(forkFor(database), bucket.name, copy)
   }
   const full = Math.floor(newest.size / TILE_WIDTH)
   const until = Math.min(full, copy.tiles + TILES_PER_TURN)
@@ -100,7 +101,7 @@ async function copyNext(database: Database, bucket: WormBucket): Promise<boolean
 }
 
 /** Copies the next full tile of level 0, its entries, and the tiles above it that it completes. */
-async function copyTile(database: Database, bucket: WormBucket, copy: WormCopy): Promise<void> {
+async function copyTile(database: Database, bucket: WormBucket, copy: WormProgress): Promise<void> {
   const em = forkFor(database)
   const index = copy.tiles
   const leaves = await readBundle(em, index * TILE_WIDTH, TILE_WIDTH)
@@ -113,7 +114,7 @@ async function copyTile(database: Database, bucket: WormBucket, copy: WormCopy):
     if (count % TILE_WIDTH !== 0) break
   }
   copy.tiles += 1
-  await advanceWormCopy(em, bucket.name, copy)
+  await advanceWormProgress(em, bucket.name, copy)
 }
 
 /** The names sort by size. */

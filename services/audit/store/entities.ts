@@ -1,6 +1,11 @@
-// The log as MikroORM sees it. It is written by append.ts and read by read.ts.
-import { defineEntity, p } from '@mikro-orm/postgresql'
+// The entities of the log. append.ts, entry-lists.ts and the other SQL files name the same tables.
+import { defineEntity, p, raw } from '@mikro-orm/postgresql'
 import { timeColumn } from '#lib/store/time.ts'
+
+/** A time that is set from the database's clock when the row is created. */
+const clockColumn = () => timeColumn().onCreate(() => raw('clock_timestamp()'))
+
+const bytes = () => p.blob().$type<Buffer>()
 
 const EntrySchema = defineEntity({
   name: 'Entry',
@@ -25,8 +30,8 @@ const EntrySchema = defineEntity({
     occurTime: timeColumn(),
     recordTime: timeColumn(),
     /** What was recorded. The other columns only help to find it. */
-    leaf: p.blob(),
-    leafHash: p.blob(),
+    leaf: bytes(),
+    leafHash: bytes(),
     /** Of the private values, as they were taken. */
     privateBytes: p.integer().default(0),
   },
@@ -53,8 +58,8 @@ const LogHeadSchema = defineEntity({
     id: p.integer().primary().autoincrement(false).default(1),
     size: p.bigint('number').defaultRaw('0'),
     /** The hashes of the complete subtrees that make up the tree, the largest first, one after the other. */
-    peaks: p.blob(),
-    root: p.blob(),
+    peaks: bytes(),
+    root: bytes(),
   },
   checks: [{ name: 'log_head_id_check', expression: 'id = 1' }],
 })
@@ -79,7 +84,7 @@ const TileSchema = defineEntity({
     level: p.integer().primary().autoincrement(false),
     index: p.bigint('number').primary().autoincrement(false),
     /** Up to 256, one after the other. */
-    hashes: p.blob(),
+    hashes: bytes(),
   },
   checks: [
     { name: 'tile_full_check', expression: 'octet_length(hashes) <= 8192' },
@@ -96,10 +101,10 @@ const CheckpointSchema = defineEntity({
     size: p.bigint('number').primary().autoincrement(false),
     /** Tells apart the keys that have signed this size: hex digits. */
     keyId: p.text().primary(),
-    root: p.blob(),
+    root: bytes(),
     /** As published. */
     note: p.text(),
-    signTime: timeColumn(),
+    signTime: clockColumn(),
   },
 })
 export class Checkpoint extends CheckpointSchema.class {}
@@ -112,7 +117,7 @@ const PrivateValueSchema = defineEntity({
     index: p.bigint('number').primary().autoincrement(false),
     /** As the leaf's commitments name it. */
     field: p.text().primary(),
-    salt: p.blob().nullable(),
+    salt: bytes().nullable(),
     /** Canonical JSON. */
     value: p.text().nullable(),
     /** The entry that tells of its erasure. */
@@ -164,7 +169,7 @@ const AlarmSchema = defineEntity({
   name: 'Alarm',
   tableName: 'alarm',
   properties: {
-    kind: p.text().primary(),
+    kind: p.text().$type<'GAP' | 'ALTERED' | 'CLOCK'>().primary(),
     producer: p.text().primary(),
     /** The sequence that was expected, or the id of the event. */
     subject: p.text().primary(),
@@ -191,7 +196,7 @@ const CosignatureSchema = defineEntity({
     cosigner: p.text(),
     /** As a note has it, with its newline. */
     line: p.text(),
-    cosignTime: timeColumn(),
+    cosignTime: clockColumn(),
   },
 })
 export class Cosignature extends CosignatureSchema.class {}
@@ -205,8 +210,8 @@ const PublicationSchema = defineEntity({
     /** With the size, the checkpoint's. */
     keyId: p.text().primary(),
     /** Whether enough witnesses had cosigned; NONE where there was no policy. */
-    quorum: p.text().primary(),
-    publishTime: timeColumn(),
+    quorum: p.text().$type<'MET' | 'NONE' | 'UNMET'>().primary(),
+    publishTime: clockColumn(),
   },
   checks: [{ name: 'publication_quorum_check', expression: `quorum in ('MET', 'NONE', 'UNMET')` }],
 })

@@ -3,7 +3,7 @@ import { findCosignature } from '#lib/tlog/cosignature.ts'
 import { findSignature, splitNote, type Verifier } from '#lib/tlog/note.ts'
 import type { PolicyWitness } from '#lib/tlog/policy.ts'
 import { failUnproven, ForkError, requireWitnessedIsSigned } from '../domain/checkpoint.ts'
-import type { StoredCheckpoint } from '../store/checkpoint.ts'
+import type { StoredCheckpoint } from '../store/tree/checkpoints.ts'
 
 /** The state of the log that requests depend on. */
 export interface LogView {

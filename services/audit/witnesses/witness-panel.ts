@@ -9,8 +9,8 @@ import {
   readCosignatures,
   type Quorum,
   type StoredCheckpoint,
-} from '../store/checkpoint.ts'
-import { proveConsistency } from '../store/tiles.ts'
+} from '../store/tree/checkpoints.ts'
+import { proveConsistency } from '../store/tree/tiles.ts'
 import type { Cosigning } from './cosigning.ts'
 import { WitnessClient, type LogView } from './witness-client.ts'
 

@@ -149,9 +149,9 @@ async function killInCheckpoint(
 
 describe('killed while a checkpoint is signed, it is published afterwards, the same', () => {
   test.each([
-    ['after the state file has it, before the database', before(/^insert into checkpoint/), ['file']],
-    ['before its commit', beforeCommit(/^insert into checkpoint/), ['file']],
-    ['after its commit', afterCommit(/^insert into checkpoint/), SIGNED],
+    ['after the state file has it, before the database', before(/^insert into "audit"."checkpoint"/), ['file']],
+    ['before its commit', beforeCommit(/^insert into "audit"."checkpoint"/), ['file']],
+    ['after its commit', afterCommit(/^insert into "audit"."checkpoint"/), SIGNED],
   ])('%s', (_when, point, steps) => killInCheckpoint(point, steps, { all: SIGNED, settings: {} }))
 })
 
@@ -167,9 +167,9 @@ describe('killed while a checkpoint is cosigned, it is published afterwards, the
   afterAll(() => witness.close())
 
   test.each([
-    ['after it is signed, before a cosignature', before(/^insert into cosignature/), ['file', 'checkpoint']],
-    ['before it is published', before(/^insert into publication/), ['file', 'checkpoint', 'cosignature']],
-    ['after it is published', after(/^insert into publication/), COSIGNED],
+    ['after it is signed, before a cosignature', before(/^insert into "audit"."cosignature"/), ['file', 'checkpoint']],
+    ['before it is published', before(/^insert into "audit"."publication"/), ['file', 'checkpoint', 'cosignature']],
+    ['after it is published', after(/^insert into "audit"."publication"/), COSIGNED],
   ])('%s', (_when, point, steps) => killInCheckpoint(point, steps, { all: COSIGNED, settings }))
 })
 

@@ -6,7 +6,7 @@ import { raiseAlarm } from '../../changes/raise-alarm.ts'
 import { logClockSkew, recordClockSkews } from '../../changes/record-clock-skews.ts'
 import type { LogDeps } from '../../deps.ts'
 import { findFresh, type NewEvent } from '../../domain/event.ts'
-import { appendToLog, findStored, lockLog } from '../../store/append.ts'
+import { appendToLog, findStored, lockLog } from '../../store/log/append.ts'
 import { parseEvents } from './parse-events.ts'
 
 export async function appendEvents(deps: LogDeps, request: AppendEventsRequest, context: HandlerContext) {

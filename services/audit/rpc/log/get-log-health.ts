@@ -3,9 +3,11 @@ import { AlarmKind } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import { accessOf, ALL_NAMESPACES } from '#lib/access/caller.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { toTimestamp } from '#lib/store/time.ts'
-import { findSignTime, listAlarms, listProducers, type AlarmRow, type ProducerRow } from '../../store/alarms.ts'
-import { findNewestCheckpoint } from '../../store/checkpoint.ts'
-import { readLogSize } from '../../store/read.ts'
+import { listAlarms, listProducers, type ListedProducer } from '../../store/log/alarms.ts'
+import { findSignTime } from '../../store/tree/checkpoints.ts'
+import type { Alarm } from '../../store/entities.ts'
+import { readLogSize } from '../../store/log/log-head.ts'
+import { findNewestCheckpoint } from '../../store/tree/published-checkpoints.ts'
 import type { LogDeps } from '../../deps.ts'
 
 const MAX_ALARMS = 1_000
@@ -24,18 +26,18 @@ export async function getLogHealth({ database }: LogDeps, context: HandlerContex
   }
 }
 
-function presentProducer({ name, next_sequence: next, last_record_time: last }: ProducerRow) {
-  return { name, nextSequence: BigInt(next), ...(last !== null && { lastRecordTime: toTimestamp(last) }) }
+function presentProducer({ name, nextSequence, lastRecordTime: last }: ListedProducer) {
+  return { name, nextSequence: BigInt(nextSequence), ...(last !== null && { lastRecordTime: toTimestamp(last) }) }
 }
 
-function presentAlarm({ kind, producer, subject, detail, count, first_time: first, last_time: last }: AlarmRow) {
+function presentAlarm({ kind, producer, subject, detail, count, firstTime, lastTime }: Alarm) {
   return {
     kind: AlarmKind[kind],
     producer,
     subject,
     detail,
     count: BigInt(count),
-    firstTime: toTimestamp(first),
-    lastTime: toTimestamp(last),
+    firstTime: toTimestamp(firstTime),
+    lastTime: toTimestamp(lastTime),
   }
 }

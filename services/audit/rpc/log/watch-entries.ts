@@ -5,8 +5,10 @@ import { fail } from '#lib/errors/errors.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
 import type { Condition } from '#lib/store/filter.ts'
 import { parseIndex } from '../../domain/entry.ts'
-import { parseEntryFilter } from '../../store/filter.ts'
-import { readEntries, type EntryRow, type Readable } from '../../store/read.ts'
+import { parseEntryFilter } from '../../store/log/filter.ts'
+import { readEntries } from '../../store/log/entry-lists.ts'
+import type { Readable } from '../../store/log/find-entry.ts'
+import type { OpenedEntry } from '../../store/log/openings.ts'
 import type { LogDeps } from '../../deps.ts'
 import { presentEntry } from '../present-entry.ts'
 
@@ -54,7 +56,7 @@ async function readNext(
   database: Database,
   { next, size, readable, filter }: Position,
   signal: AbortSignal,
-): Promise<{ rows: EntryRow[]; next: number }> {
+): Promise<{ rows: OpenedEntry[]; next: number }> {
   if (next >= size) return { rows: [], next }
   const below = Math.min(size, next + SCAN_SIZE)
   const query = { readable, filter, from: next, below, order: 'asc' as const, limit: BATCH }

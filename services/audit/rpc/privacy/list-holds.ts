@@ -2,7 +2,7 @@ import type { HandlerContext } from '@connectrpc/connect'
 import { accessOf } from '#lib/access/caller.ts'
 import { forkFor } from '#lib/store/database.ts'
 import type { LogDeps } from '../../deps.ts'
-import * as store from '../../store/private.ts'
+import * as store from '../../store/privacy/holds.ts'
 import { presentHold } from './present-hold.ts'
 
 const MAX_HOLDS = 1_000

@@ -6,7 +6,7 @@ import { accessOf } from '#lib/access/caller.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { toTimestamp } from '#lib/store/time.ts'
 import { RETENTION_CLASSES } from '../../domain/retention.ts'
-import { findOldest } from '../../store/retention.ts'
+import { findOldest } from '../../store/privacy/retention-lists.ts'
 import type { LogDeps } from '../../deps.ts'
 
 export async function listRetention({ database, retention }: LogDeps, context: HandlerContext) {

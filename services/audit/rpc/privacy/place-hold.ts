@@ -6,7 +6,7 @@ import { failField, failLimit } from '#lib/errors/errors.ts'
 import { changeWithEvent } from '../../changes/append-own-event.ts'
 import type { LogDeps } from '../../deps.ts'
 import { MAX_TEXT_BYTES } from '../../domain/event.ts'
-import { insertHold } from '../../store/private.ts'
+import { insertHold } from '../../store/privacy/holds.ts'
 import { parseReason } from './caller-event.ts'
 import { holdEvent, presentHold } from './present-hold.ts'
 
@@ -21,11 +21,11 @@ export async function placeHold(deps: LogDeps, request: PlaceHoldRequest, contex
   })
 }
 
-function parseSubject(subject: PlaceHoldRequest['subject']): { namespace: string; resource_id: string } {
+function parseSubject(subject: PlaceHoldRequest['subject']): { namespace: string; resourceId: string } {
   const { case: kind, value: text = '' } = subject
   if (kind === undefined || text === '') failField('subject', 'must have a namespace or a resource_id')
   const field = kind === 'namespace' ? 'namespace' : 'resource_id'
   if (Buffer.byteLength(text) > MAX_TEXT_BYTES) failLimit(field, MAX_TEXT_BYTES, 'bytes')
   if (text.includes('\0')) failField(field, 'must not contain a NUL character')
-  return kind === 'namespace' ? { namespace: text, resource_id: '' } : { namespace: '', resource_id: text }
+  return kind === 'namespace' ? { namespace: text, resourceId: '' } : { namespace: '', resourceId: text }
 }

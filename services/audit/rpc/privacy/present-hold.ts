@@ -3,17 +3,17 @@ import type { HandlerContext } from '@connectrpc/connect'
 import { ALL_NAMESPACES } from '#lib/access/caller.ts'
 import { toTimestamp } from '#lib/store/time.ts'
 import type { OwnEvent } from '../../changes/append-own-event.ts'
-import type { HoldRow } from '../../store/private.ts'
+import type { Hold } from '../../store/entities.ts'
 import { callerEvent } from './caller-event.ts'
 
-export function presentHold({ id, namespace, resource_id: resourceId, reason, placer, place_time: time }: HoldRow) {
-  return { id, namespace, resourceId, reason, placer, placeTime: toTimestamp(time) }
+export function presentHold({ id, namespace, resourceId, reason, placer, placeTime }: Hold) {
+  return { id, namespace, resourceId, reason, placer, placeTime: toTimestamp(placeTime) }
 }
 
 /** The event of a hold that was placed or released by the caller. */
 export function holdEvent(
   type: 'hold.placed.v1' | 'hold.released.v1',
-  { id, namespace, resource_id: resourceId }: HoldRow,
+  { id, namespace, resourceId }: Hold,
   reason: string,
   context: HandlerContext,
 ): OwnEvent {

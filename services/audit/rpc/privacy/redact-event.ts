@@ -4,8 +4,9 @@ import { accessOf } from '#lib/access/caller.ts'
 import { fail } from '#lib/errors/errors.ts'
 import { parseUuid } from '#lib/values/ids.ts'
 import type { StoredOpening } from '../../domain/private.ts'
-import { eraseValues, findHoldOn } from '../../store/private.ts'
-import { findEntry } from '../../store/read.ts'
+import { findEntry } from '../../store/log/find-entry.ts'
+import { findHoldOn } from '../../store/privacy/holds.ts'
+import { eraseValues } from '../../store/log/openings.ts'
 import { callerEvent, parseReason } from './caller-event.ts'
 import type { LogDeps } from '../../deps.ts'
 import { changeWithEvent } from '../../changes/append-own-event.ts'
@@ -24,7 +25,7 @@ export async function redactEvent(deps: LogDeps, request: RedactEventRequest, co
       return { event: undefined, answer: { redactIndex: BigInt(redactIndex) } }
     }
     const hold = await findHoldOn(em, entry.index)
-    if (hold) fail('EVENT_HELD', `event "${eventId}" is under legal hold "${hold}"; release the hold first`, { hold })
+    if (hold) failHeld(eventId, hold.id)
     await eraseValues(em, entry.index, fields, log.size)
     const { event } = JSON.parse(entry.leaf.toString()) as {
       event: { resource: { namespace?: string; name?: string } }
@@ -39,6 +40,10 @@ export async function redactEvent(deps: LogDeps, request: RedactEventRequest, co
     }
     return { event: told, answer: { redactIndex: BigInt(log.size) } }
   })
+}
+
+function failHeld(eventId: string, hold: string): never {
+  fail('EVENT_HELD', `event "${eventId}" is under legal hold "${hold}"; release the hold first`, { hold })
 }
 
 function chooseOpenings(openings: StoredOpening[], fields: string[], eventId: string): StoredOpening[] {

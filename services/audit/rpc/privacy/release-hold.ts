@@ -5,7 +5,7 @@ import { fail } from '#lib/errors/errors.ts'
 import { parseUuid } from '#lib/values/ids.ts'
 import { changeWithEvent } from '../../changes/append-own-event.ts'
 import type { LogDeps } from '../../deps.ts'
-import * as store from '../../store/private.ts'
+import { findHold } from '../../store/privacy/holds.ts'
 import { parseReason } from './caller-event.ts'
 import { holdEvent } from './present-hold.ts'
 
@@ -14,10 +14,11 @@ export async function releaseHold(deps: LogDeps, request: ReleaseHoldRequest, co
   const id = parseUuid(request.id, 'id')
   const reason = parseReason(request.reason)
   return changeWithEvent(deps, context.signal, async (em, log) => {
-    const hold = await store.findHold(em, id)
+    const hold = await findHold(em, id)
     if (!hold) fail('HOLD_NOT_FOUND', `hold "${id}" not found`, { hold: id })
-    if (hold.released) return { event: undefined, answer: {} }
-    await store.releaseHold(em, id, log.size)
+    if (hold.releaseIndex !== null) return { event: undefined, answer: {} }
+    hold.releaseIndex = log.size
+    await em.flush()
     return { event: holdEvent('hold.released.v1', hold, reason, context), answer: {} }
   })
 }

@@ -3,7 +3,11 @@ import { Quorum, type GetCheckpointRequest } from '#gen/modelkeep/audit/v1/proof
 import { fail } from '#lib/errors/errors.ts'
 import { forkFor, type EntityManager } from '#lib/store/database.ts'
 import { parseIndex } from '../../domain/entry.ts'
-import { findCheckpointOver, findNewestCheckpoint, type PublishedCheckpoint } from '../../store/checkpoint.ts'
+import {
+  findCheckpointOver,
+  findNewestCheckpoint,
+  type PublishedCheckpoint,
+} from '../../store/tree/published-checkpoints.ts'
 import type { LogDeps } from '../../deps.ts'
 
 export async function getCheckpoint({ database }: LogDeps, { minSize }: GetCheckpointRequest, context: HandlerContext) {

@@ -3,7 +3,7 @@ import type { GetProofBundleRequest } from '#gen/modelkeep/audit/v1/proof_servic
 import { accessOf } from '#lib/access/caller.ts'
 import { formatProof } from '#lib/tlog/proof-file.ts'
 import { forkFor } from '#lib/store/database.ts'
-import { findEntry } from '../../store/read.ts'
+import { findEntry } from '../../store/log/find-entry.ts'
 import { requireNewest } from './get-checkpoint.ts'
 import type { LogDeps } from '../../deps.ts'
 import { presentOpening } from '../present-entry.ts'

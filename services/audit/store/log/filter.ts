@@ -1,4 +1,4 @@
-// What a filter over the log may name.
+// The fields of filters over the log.
 import { sql, type RawBuilder } from 'kysely'
 import { failField } from '#lib/errors/errors.ts'
 import { parseFilter } from '#lib/lists/filter.ts'
@@ -13,7 +13,7 @@ import {
   type FilterFields,
 } from '#lib/store/filter.ts'
 
-/** Entries of old have it themselves. */
+/** The reason is a private value; entries from before private values have it in their own column. */
 const REASON = sql<string>`coalesce((select value::jsonb #>> '{}' from private_value
   where private_value.index = entry.index and field = 'reason'), reason)`
 

@@ -1,33 +1,34 @@
-// The tree for those who ask for proofs. Tiles that were read are kept in memory, with the hashes of the subtrees over
-// theirs, as far as a checkpoint is signed over them: that part never changes. What came after the last checkpoint may be
-// lost with a database that fails, and other entries come in its place.
+// The Merkle tree for proofs, with a cache of tiles and of the subtree hashes above them. Only the part under a signed
+// checkpoint is cached, because it never changes. Entries after the last checkpoint can be lost when the database fails,
+// and others can take their place.
 import { consistencyParts, HASH_BYTES, inclusionParts, type Node } from '#lib/tlog/merkle.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
 import { foldParts, keyOf, TileTree, tilesOf, widthIn, type TileName } from '#lib/tlog/tiles.ts'
-import { findNewestSigned } from './checkpoint.ts'
-import { readLogSize } from './read.ts'
+import { findNewestSigned } from './checkpoints.ts'
+import { readLogSize } from '../log/log-head.ts'
 import { readTiles } from './tiles.ts'
 
-/** Of 16 KiB each at most. */
-const KEPT_TILES = 1024
+/** Each takes up to 16 KiB. */
+const CACHED_TILES = 1024
 
 export class KnownTree {
   readonly #database: Database
-  /** Entries that a checkpoint was signed over. */
+  /** Size of the largest signed checkpoint known. */
   #signed = 0
-  /** As far as they are signed; what was asked for last is last. */
-  readonly #kept = new Map<string, TileTree>()
+  /** The least recently used tile comes first. */
+  readonly #cache = new Map<string, TileTree>()
 
   constructor(database: Database) {
     this.#database = database
   }
 
-  /** The log's size; or less, but not less than `enough`. */
+  /** Returns the size of the log or, without reading it, a smaller size that is at least `enough`. */
   async size(enough: number, signal?: AbortSignal): Promise<number> {
     return enough <= this.#signed ? this.#signed : readLogSize(forkFor(this.#database, signal))
   }
 
-  /** The proof that the entry at `index` is in the tree of `size` entries, which the log has, and the entry's hash. */
+  /** Returns the leaf hash of the entry at `index`, and the proof that it is in the tree of `size` entries. The log must
+   * have that many. */
   async proveInclusion(
     index: number,
     size: number,
@@ -38,22 +39,22 @@ export class KnownTree {
     return { leafHash: leafHash!, proof }
   }
 
-  /** The proof that the tree of `size` entries, which the log has, continues the one of `oldSize`, which is from 1 to
-   * `size`. */
+  /** Returns the proof that the tree of `size` entries extends the one of `oldSize` entries, which is from 1 to `size`.
+   * The log must have `size` entries. */
   proveConsistency(oldSize: number, size: number, signal?: AbortSignal): Promise<Buffer[]> {
     return this.#hash(consistencyParts(oldSize, size), size, signal)
   }
 
   async #hash(parts: Node[][], size: number, signal: AbortSignal | undefined): Promise<Buffer[]> {
     const trees = new Map<string, TileTree>()
-    const lacking: TileName[] = []
+    const missing: TileName[] = []
     for (const name of tilesOf(parts)) {
       const tree = this.#find(name)
       if (tree && tree.width >= widthIn(size, name)) trees.set(keyOf(name), tree)
-      else lacking.push(name)
+      else missing.push(name)
     }
-    if (lacking.length > 0) {
-      for (const [key, tree] of await this.#read(lacking, size, signal)) trees.set(key, tree)
+    if (missing.length > 0) {
+      for (const [key, tree] of await this.#read(missing, size, signal)) trees.set(key, tree)
     }
     return foldParts(parts, (name) => trees.get(keyOf(name)))
   }
@@ -66,23 +67,23 @@ export class KnownTree {
     return tiles.map(({ hashes, ...name }) => {
       if (size > signed) return [keyOf(name), new TileTree(hashes)]
       const tree = new TileTree(hashes.subarray(0, widthIn(signed, name) * HASH_BYTES))
-      this.#keep(keyOf(name), tree)
+      this.#store(keyOf(name), tree)
       return [keyOf(name), tree]
     })
   }
 
   #find(name: TileName): TileTree | undefined {
     const key = keyOf(name)
-    const tree = this.#kept.get(key)
-    if (tree) this.#keep(key, tree)
+    const tree = this.#cache.get(key)
+    if (tree) this.#store(key, tree)
     return tree
   }
 
-  #keep(key: string, tree: TileTree): void {
-    this.#kept.delete(key)
-    this.#kept.set(key, tree)
-    if (this.#kept.size <= KEPT_TILES) return
-    const [oldest] = this.#kept.keys()
-    this.#kept.delete(oldest!)
+  #store(key: string, tree: TileTree): void {
+    this.#cache.delete(key)
+    this.#cache.set(key, tree)
+    if (this.#cache.size <= CACHED_TILES) return
+    const [oldest] = this.#cache.keys()
+    this.#cache.delete(oldest!)
   }
 }

@@ -1,48 +1,52 @@
-// Writing the log: under the lock of its head row, so that indexes are contiguous and follow commit order, whatever
-// the number of replicas.
+// Appends to the log, under the lock of its head row: indexes are contiguous and follow the order of commits, with any
+// number of replicas.
+import { LockMode } from '@mikro-orm/postgresql'
 import { sql } from 'kysely'
+import { growTree } from '#lib/tlog/tiles.ts'
 import { hashLeaf, HASH_BYTES, rootOf, type Range } from '#lib/tlog/merkle.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { fromTimestamp } from '#lib/store/time.ts'
-import { sealEvent, type NewEvent, type StoredEvent } from '../domain/event.ts'
-import type { Opening } from '../domain/private.ts'
-import { insertOpenings, readOpenings } from './private.ts'
-import { growTree } from '#lib/tlog/tiles.ts'
+import { sealEvent, type NewEvent, type StoredEvent } from '../../domain/event.ts'
+import type { Opening } from '../../domain/private.ts'
+import { LogHead } from '../entities.ts'
+import { insertOpenings, readOpenings } from './openings.ts'
+import { query } from '../query.ts'
 
-/** The log, as its locked head row says. */
+/** The state of the log under its lock. */
 export interface LockedLog {
   size: number
-  /** What of the tree is needed to add to it. */
+  /** The hashes of the complete subtrees, the largest first. */
   peaks: Buffer[]
   producer: string
-  /** What the producer is to send next. */
+  /** The sequence of the producer's next event. */
   nextSequence: number
-  /** RFC 3339 with microseconds: by the database's clock, but never before the last entry's. */
+  /** The record time of the next entries, in RFC 3339 with microseconds: the database's time, or that of the last entry
+   * where it is later. */
   now: string
-  /** By the database's clock alone. */
+  /** The database's time, in RFC 3339. */
   clock: string
-  /** When the producer's last event occurred. */
+  /** When the producer's last event occurred, in RFC 3339. */
   lastOccurTime: string | null
 }
 
-/** As a leaf has it. */
-const rfc3339 = (time: string): string => `to_char(${time} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
+/** Formats a time as leaves have it. */
+const rfc3339 = (time: string) => sql.raw(`to_char(${time} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`)
 
 export async function lockLog(em: EntityManager, producer: string): Promise<LockedLog> {
-  const [head] = await em.execute<{ size: string; peaks: Buffer }[]>('select size, peaks from log_head for update')
-  // A statement of its own: it must see what the holder of the lock before has committed.
-  const [row] = await em.execute<Turn[]>(
-    `select coalesce(next_sequence, 1) as next_sequence, ${rfc3339('greatest(clock, recorded)')} as now,
+  const options = { lockMode: LockMode.PESSIMISTIC_WRITE, disableIdentityMap: true }
+  const { size, peaks } = await em.findOneOrFail(LogHead, 1, options)
+  // A separate statement sees what the previous holder of the lock has committed.
+  const [row] = await query<Turn>(
+    em,
+    sql`select coalesce(next_sequence, 1) as next_sequence, ${rfc3339('greatest(clock, recorded)')} as now,
         ${rfc3339('clock')} as clock, ${rfc3339('occur_time')} as last_occur_time
       from (select clock_timestamp() as clock,
-          (select record_time from entry where index = ?::bigint - 1) as recorded) as times
-        left join producer on name = ?
+          (select record_time from entry where index = ${size}::bigint - 1) as recorded) as times
+        left join producer on name = ${producer}
         left join entry on entry.producer = name and entry.sequence = next_sequence - 1`,
-    [head!.size, producer],
   )
-  const { size, peaks } = head!
   return {
-    size: Number(size),
+    size,
     peaks: splitHashes(peaks),
     producer,
     nextSequence: Number(row!.next_sequence),
@@ -64,9 +68,12 @@ function splitHashes(hashes: Buffer): Buffer[] {
   return Array.from({ length: count }, (_, at) => hashes.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES))
 }
 
+/** Returns the events among these that are already recorded, by id. */
 export async function findStored(em: EntityManager, ids: string[]): Promise<Map<string, StoredEvent>> {
-  const { rows } = await sql<{ event_id: string; index: string; leaf: Buffer }>`
-    select event_id, index, leaf from entry where event_id = any(${ids}::uuid[])`.execute(em.getKysely())
+  const rows = await query<{ event_id: string; index: string; leaf: Buffer }>(
+    em,
+    sql`select event_id, index, leaf from entry where event_id = any(${ids}::uuid[])`,
+  )
   const openings = await readOpenings(
     em,
     rows.map(({ index }) => Number(index)),
@@ -78,7 +85,7 @@ export async function findStored(em: EntityManager, ids: string[]): Promise<Map<
   )
 }
 
-/** Adds the producer's next events, and their hashes to the tree; the first one's index is the log's size so far. */
+/** Appends the producer's next events, and their hashes to the tree. The first takes the index `log.size`. */
 export async function appendToLog(em: EntityManager, log: LockedLog, events: NewEvent[]): Promise<void> {
   const sealed = events.map((event) => sealEvent(event, log.now))
   const leaves = sealed.map(({ leaf }) => leaf)
@@ -92,15 +99,17 @@ export async function appendToLog(em: EntityManager, log: LockedLog, events: New
   )
   const range: Range = { size: log.size, peaks: [...log.peaks] }
   const tiles = growTree(range, hashes)
-  await sql`
-    with head as (update log_head set size = ${range.size}, peaks = ${Buffer.concat(range.peaks)},
+  await query(
+    em,
+    sql`with head as (update log_head set size = ${range.size}, peaks = ${Buffer.concat(range.peaks)},
         root = ${rootOf(range)}),
       grown as (insert into tile (level, index, hashes)
         select * from unnest(${tiles.map(({ level }) => level)}::int[], ${tiles.map(({ index }) => index)}::bigint[],
           ${tiles.map((tile) => tile.hashes)}::bytea[])
         on conflict (level, index) do update set hashes = tile.hashes || excluded.hashes)
     insert into producer (name, next_sequence) values (${log.producer}, ${log.nextSequence + events.length})
-      on conflict (name) do update set next_sequence = excluded.next_sequence`.execute(em.getKysely())
+      on conflict (name) do update set next_sequence = excluded.next_sequence`,
+  )
 }
 
 interface NewEntries {
@@ -117,8 +126,9 @@ async function insertEntries(
 ): Promise<void> {
   const privateBytes = openings.map((values) => values.reduce((sum, { value }) => sum + Buffer.byteLength(value), 0))
   const column = <K extends keyof NewEvent>(key: K): NewEvent[K][] => events.map((event) => event[key])
-  await sql`
-    insert into entry (index, event_id, producer, sequence, type, actor, outcome, namespace, resource_type, resource_id,
+  await query(
+    em,
+    sql`insert into entry (index, event_id, producer, sequence, type, actor, outcome, namespace, resource_type, resource_id,
       resource_name, resource_digest, reason, request_id, occur_time, record_time, leaf, leaf_hash, private_bytes)
     select ${log.size}::bigint + position - 1, event_id, ${log.producer}, sequence, type, actor, outcome, namespace,
       resource_type, resource_id, resource_name, resource_digest, '', request_id, occur_time,
@@ -129,7 +139,6 @@ async function insertEntries(
       ${column('resourceDigest')}::text[], ${column('requestId')}::text[],
       ${events.map(({ occurTime }) => fromTimestamp(occurTime))}::timestamptz[], ${leaves}::text[], ${hashes}::bytea[], ${privateBytes}::int[])
       with ordinality as fresh (event_id, sequence, type, actor, outcome, namespace, resource_type, resource_id,
-        resource_name, resource_digest, request_id, occur_time, leaf, leaf_hash, private_bytes, position)`.execute(
-    em.getKysely(),
+        resource_name, resource_digest, request_id, occur_time, leaf, leaf_hash, private_bytes, position)`,
   )
 }
