@@ -2,7 +2,7 @@ import { isAbsolute } from 'node:path'
 import { EnvReader, type Environment } from '#lib/process/env.ts'
 import { readCommonSettings, readText, type CommonSettings } from '#lib/process/settings.ts'
 import { DOWNLOAD_POLICIES, type DownloadPolicy } from './domain/download-policy.ts'
-import { LANES, type Lanes } from './domain/lanes.ts'
+import { ALLOWED_MODES, type AllowedModes } from './domain/transfer-modes.ts'
 import type { ArtifactLimits } from './service.ts'
 import { USUAL_TERMS, type GarbageTerms } from './jobs/garbage/collector.ts'
 import type { S3Options } from './store/s3/options.ts'
@@ -10,14 +10,13 @@ import type { S3Options } from './store/s3/options.ts'
 export type StoreSettings = { kind: 's3'; s3: S3Options } | { kind: 'directory'; path: string }
 
 export interface ArtifactSettings extends CommonSettings {
-  /** Where the metadata service is, which knows the tokens. */
+  /** Address of the metadata service, which authenticates tokens. */
   metadataAddress: string
-  /** Where the audit service is, which keeps the events. */
+  /** Address of the audit service, which stores the events. */
   auditAddress: string
   store: StoreSettings
-  /** Which ways bytes may take. */
-  lanes: Lanes
-  /** Which reads are told to the log. */
+  transferModes: AllowedModes
+  /** The reads that are recorded in the audit log. */
   downloads: DownloadPolicy
   limits: ArtifactLimits
 }
@@ -46,25 +45,25 @@ export function readArtifactSettings(environment: Environment): ArtifactSettings
     metadataAddress: env.url('METADATA_ADDRESS', ['http', 'https']),
     auditAddress: env.url('AUDIT_ADDRESS', ['http', 'https']),
     store: readStore(env),
-    lanes: env.oneOf('LANES', LANES, 'any'),
+    transferModes: env.oneOf('LANES', ALLOWED_MODES, 'any'),
     downloads: readDownloads(env),
     limits: readArtifactLimits(env),
   }
-  if (settings.lanes === 'direct' && settings.store.kind === 'directory') {
-    env.problem('LANES=direct needs STORE=s3: clients cannot use a directory by themselves')
+  if (settings.transferModes === 'direct' && settings.store.kind === 'directory') {
+    env.problem('LANES=direct needs STORE=s3: clients cannot access a directory directly')
   }
   if (settings.store.kind === 's3') checkGrace(env, settings.store.s3, settings.limits)
   env.check()
   return settings
 }
 
-/** S3 servers let clocks differ by so much. */
-const SKEW_SECONDS = 900
+/** The clock difference that S3 servers tolerate. */
+const MAX_SKEW_SECONDS = 900
 
 function checkGrace(env: EnvReader, { presignSeconds = 0 }: S3Options, { terms }: ArtifactLimits): void {
-  if (terms!.graceSeconds >= presignSeconds + SKEW_SECONDS) return
-  const why = 'or what a signed URL was given out for is removed before the URL ends'
-  env.problem(`GARBAGE_GRACE_HOURS must be a quarter of an hour longer than PRESIGN_SECONDS, ${why}`)
+  if (terms!.graceSeconds >= presignSeconds + MAX_SKEW_SECONDS) return
+  const why = 'otherwise an object is removed before its signed URL expires'
+  env.problem(`GARBAGE_GRACE_HOURS must be a quarter of an hour longer than PRESIGN_SECONDS; ${why}`)
 }
 
 export function readDownloads(env: EnvReader): DownloadPolicy {
@@ -77,7 +76,7 @@ export function readArtifactLimits(env: EnvReader): ArtifactLimits {
     maxStreams: env.integer('MAX_STREAMS', 1024, { min: 1, max: 1_000_000 }),
     uploadMinBytesPerSecond: env.integer('UPLOAD_MIN_KIB_PER_SECOND', 64, { min: 0, max: 1_048_576 }) * 1024,
     streamIdleSeconds: env.integer('STREAM_IDLE_SECONDS', 30, { min: 1, max: 3600 }),
-    // MinIO forgets unfinished uploads a day after they began, unless it is told otherwise.
+    // MinIO removes unfinished uploads a day after they began, unless it is configured otherwise.
     uploadExpireSeconds: env.integer('UPLOAD_EXPIRE_HOURS', 20, { min: 1, max: 24 * 30 }) * 3600,
     uploadLimit: env.integer('UPLOADS_PER_PRINCIPAL', 1000, { min: 1, max: 100_000 }),
     terms: readTerms(env),

@@ -1,44 +1,43 @@
-// What the handlers work with.
+// The dependencies of the handlers.
 import type { Logger } from '#lib/process/log.ts'
 import type { Relay } from '#lib/events/relay.ts'
 import type { Database } from '#lib/store/database.ts'
 import type { ByteBudget } from './domain/byte-budget.ts'
 import type { StreamLimit } from './domain/stream-limit.ts'
-import type { Lanes } from './domain/lanes.ts'
 import type { RunningDigests } from './domain/running-digest.ts'
+import type { AllowedModes } from './domain/transfer-modes.ts'
 import type { ByteStore } from './store/byte-store.ts'
 import type { Background } from '#lib/process/background.ts'
-import type { Reads } from './rpc/streaming/reads.ts'
-import type { SimpleLane } from './changes/simple-lane.ts'
+import type { ReadAudit } from './rpc/streaming/read-audit.ts'
+import type { BlobCommitBatcher } from './changes/blob-commit-batcher.ts'
 import type { GarbageTerms } from './jobs/garbage/collector.ts'
 
 export interface Backend {
   database: Database
   bytes: ByteStore
   logger: Logger
-  /** How many streams carry bytes at a time. */
+  /** Limits the streams that carry bytes at a time. */
   streams: StreamLimit
-  /** The memory that transfers share. */
+  /** Limits the memory that transfers share. */
   budget: ByteBudget
-  /** Of uploads in parts that this process takes. */
+  /** Running digests of the resumable uploads whose parts this process receives. */
   digests: RunningDigests
   relay: Relay
   janitor: Background
-  /** Which ways bytes may take. */
-  lanes: Lanes
-  /** Tells who reads what. */
-  reads: Reads
-  /** Verifies what is stored. */
+  transferModes: AllowedModes
+  /** Records reads in the audit log. */
+  readAudit: ReadAudit
+  /** Verifies stored bytes in the background. */
   scrubber: Background
-  /** When what is garbage. */
+  /** The times after which unused data counts as garbage. */
   terms: GarbageTerms
-  simpleLane: SimpleLane
+  blobCommits: BlobCommitBatcher
   streamIdleSeconds: number
   uploadMinBytesPerSecond: number
   uploadExpireSeconds: number
   uploadLimit: number
-  /** Aborted when the service closes: work that outlives its call ends on it. */
+  /** Aborted when the service stops. Work that outlives its call ends on it. */
   closing: AbortSignal
-  /** Work that `close` waits for. */
+  /** Work that outlives its call; the service waits for it before it stops. */
   running: Set<Promise<unknown>>
 }

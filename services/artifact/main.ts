@@ -29,7 +29,7 @@ export async function runArtifact(environment: Environment): Promise<void> {
     identity: peerClient(IdentityService, { name: 'metadata', address: settings.metadataAddress, token }),
     ingest: peerClient(IngestService, { name: 'audit', address: settings.auditAddress, token }),
     limits: settings.limits,
-    lanes: settings.lanes,
+    transferModes: settings.transferModes,
     downloads: settings.downloads,
   })
   await runUntilSignal(service, { ...settings, name: 'artifact', logger, draining })

@@ -16,68 +16,68 @@ import type { Database } from '#lib/store/database.ts'
 import { outboxReader, recordRefusal } from '#lib/store/outbox.ts'
 import { ByteBudget } from './domain/byte-budget.ts'
 import type { DownloadPolicy } from './domain/download-policy.ts'
-import type { Lanes } from './domain/lanes.ts'
 import { RunningDigests } from './domain/running-digest.ts'
 import { StreamLimit } from './domain/stream-limit.ts'
+import type { AllowedModes } from './domain/transfer-modes.ts'
 import { boundGarbage } from './heap.ts'
 import type { Backend } from './deps.ts'
-import { Reads } from './rpc/streaming/reads.ts'
+import { ReadAudit } from './rpc/streaming/read-audit.ts'
 import { artifactRoutes, BYTE_METHODS } from './rpc/routes.ts'
-import { SimpleLane } from './changes/simple-lane.ts'
+import { BlobCommitBatcher } from './changes/blob-commit-batcher.ts'
 import type { ByteStore } from './store/byte-store.ts'
 import { startCollector, USUAL_TERMS, type GarbageTerms } from './jobs/garbage/collector.ts'
 import { requireStore } from './store/installation.ts'
 import { startJanitor } from './jobs/garbage/janitor.ts'
 import { startScrubber } from './jobs/scrub/scrub.ts'
 
-const USUAL_MAX_STREAMS = 1024
-const USUAL_MIN_BYTES_PER_SECOND = 64 * 1024
+const DEFAULT_MAX_STREAMS = 1024
+const DEFAULT_MIN_BYTES_PER_SECOND = 64 * 1024
 
 export interface ArtifactDeps {
   database: Database
-  /** Where the bytes lie. */
+  /** The store of the bytes. */
   bytes: ByteStore
   logger: Logger
   draining: AbortSignal
   trustedServices: TrustedServices
-  /** The metadata service, which knows the tokens. */
+  /** Client of the metadata service, which authenticates tokens. */
   identity: Client<typeof IdentityService>
-  /** The audit service, which keeps the events. */
+  /** Client of the audit service, which stores the events. */
   ingest: Client<typeof IngestService>
   limits: ArtifactLimits
-  /** Which ways bytes may take. Default `any`. */
-  lanes?: Lanes
-  /** Which reads are told to the log. Default `manifests`. */
+  /** Default `any`. */
+  transferModes?: AllowedModes
+  /** The reads that are recorded in the audit log. Default `manifests`. */
   downloads?: DownloadPolicy
-  /** The memory that transfers share; by default one of its own. */
+  /** Limits the memory that transfers share. Default: a budget of `limits.uploadMemoryBytes`. */
   budget?: ByteBudget | undefined
 }
 
 export interface ArtifactLimits {
-  /** Memory that all transfers share. */
+  /** Bytes of memory that all transfers share. */
   uploadMemoryBytes: number
-  /** How many streams may carry bytes at a time. Default 1,024. */
+  /** Limit of the streams that carry bytes at a time. Default 1,024. */
   maxStreams?: number
-  /** How long an upload's stream may be silent, or a download's reader take nothing. */
+  /** How long an upload may send nothing, or a download accept nothing, before its stream is closed. */
   streamIdleSeconds: number
-  /** What an upload's stream must bring on average over that time. Default 64 KiB/s. */
+  /** The average rate that an upload must reach over that time. Default 64 KiB/s. */
   uploadMinBytesPerSecond?: number
-  /** How long an upload without a new part is kept. */
+  /** An upload expires when it gets no new part for so long. */
   uploadExpireSeconds: number
-  /** How many unfinished uploads a principal may have in a namespace. */
+  /** Limit of the unfinished uploads of a principal in a namespace. */
   uploadLimit: number
-  /** When what is garbage. Default `USUAL_TERMS`. */
+  /** The times after which unused data counts as garbage. Default `USUAL_TERMS`. */
   terms?: GarbageTerms
-  /** How often what is not needed is looked for. Default 30 s. */
+  /** Interval between two searches for garbage. Default 30 s. */
   sweepEveryMs?: number
-  /** How long a transfer waits for memory. Default 5 s. */
+  /** How long a transfer waits for budget. Default 5 s. */
   patienceMs?: number
 }
 
-/** Running digests of uploads in parts: a few hundred bytes and 32 for each part. */
+/** Limit of the running digests of resumable uploads. Each has a few hundred bytes, and 32 for each part. */
 const MAX_DIGESTS = 256
 
-/** Blobs, uploads and manifests. */
+/** The artifact service: blobs, uploads and manifests. */
 export function artifactService(deps: ArtifactDeps): Service {
   const { database, bytes, logger, limits } = deps
   boundGarbage()
@@ -88,18 +88,18 @@ export function artifactService(deps: ArtifactDeps): Service {
   const scrubber = startScrubber({ database, bytes, logger, terms, everyMs })
   const refusals = new RefusalThrottle((refusal) => recordRefusal(database, refusal), logger)
   const closing = new AbortController()
-  const streams = new StreamLimit(limits.maxStreams ?? USUAL_MAX_STREAMS)
+  const streams = new StreamLimit(limits.maxStreams ?? DEFAULT_MAX_STREAMS)
   const backend: Backend = {
-    uploadMinBytesPerSecond: USUAL_MIN_BYTES_PER_SECOND,
+    uploadMinBytesPerSecond: DEFAULT_MIN_BYTES_PER_SECOND,
     ...limits,
-    lanes: deps.lanes ?? 'any',
-    reads: new Reads(database, deps.downloads ?? 'manifests'),
+    transferModes: deps.transferModes ?? 'any',
+    readAudit: new ReadAudit(database, deps.downloads ?? 'manifests'),
     database,
     bytes,
     logger,
     relay,
     janitor,
-    simpleLane: new SimpleLane(database, streams),
+    blobCommits: new BlobCommitBatcher(database, streams),
     digests: new RunningDigests(MAX_DIGESTS),
     streams,
     budget: deps.budget ?? new ByteBudget(limits.uploadMemoryBytes, limits.patienceMs ?? 5_000),

@@ -27,7 +27,7 @@ const service = artifactService({
   identity: peerClient(IdentityService, { name: 'metadata', ...sister }),
   ingest: peerClient(IngestService, { name: 'audit', ...sister }),
   limits: settings.limits,
-  lanes: settings.lanes,
+  transferModes: settings.transferModes,
 })
 const fastMethods = process.argv[2] === 'general' ? [] : service.fastMethods!
 const { port } = await serve({ ...service, fastMethods, logger, draining }, settings)

@@ -14,7 +14,7 @@ import { peerClient } from '#lib/server/peers.ts'
 import { createLogger } from '#lib/process/log.ts'
 import { serve } from '#lib/server/serve.ts'
 import type { DownloadPolicy } from '../../services/artifact/domain/download-policy.ts'
-import type { Lanes } from '../../services/artifact/domain/lanes.ts'
+import type { AllowedModes } from '../../services/artifact/domain/transfer-modes.ts'
 import { artifactService, type ArtifactLimits } from '../../services/artifact/service.ts'
 import type { ByteBudget } from '../../services/artifact/domain/byte-budget.ts'
 import type { ByteStore } from '../../services/artifact/store/byte-store.ts'
@@ -103,7 +103,7 @@ export interface ReplicaOptions {
   framing?: 'fast' | 'general'
   bytes?: ByteStore
   budget?: ByteBudget
-  lanes?: Lanes
+  transferModes?: AllowedModes
   downloads?: DownloadPolicy
   /** Gets all that is logged, at every level. */
   onLog?: (line: string) => void
@@ -149,7 +149,7 @@ async function startReplica(
   databaseUrl: string,
   metadataAddress: string,
   store: TestStore,
-  { limits, bytes, lanes = 'any', downloads = 'manifests', framing, onLog, budget }: ReplicaOptions,
+  { limits, bytes, transferModes = 'any', downloads = 'manifests', framing, onLog, budget }: ReplicaOptions,
 ): Promise<Replica> {
   const logger = onLog
     ? createLogger('artifact', 'trace', { write: onLog })
@@ -168,7 +168,7 @@ async function startReplica(
     identity: peerClient(IdentityService, { ...sister, name: 'metadata', address: metadataAddress }),
     ingest: peerClient(IngestService, { ...sister, name: 'audit', address: metadataAddress }),
     limits: { ...LIMITS, ...limits },
-    lanes,
+    transferModes,
     downloads,
     budget,
   })

@@ -40,7 +40,7 @@ test('an S3 store is the default', () => {
         presignSeconds: 900,
       },
     },
-    lanes: 'any',
+    transferModes: 'any',
     limits: {
       uploadMemoryBytes: 256 * 1024 * 1024,
       streamIdleSeconds: 30,

@@ -1,4 +1,4 @@
-// The moment from which verified bytes are a blob of a namespace, and its event.
+// Committing verified bytes as a blob of a namespace, with the event `blob.committed.v1`.
 import type { HandlerContext } from '@connectrpc/connect'
 import type { EntityManager } from '#lib/store/database.ts'
 import { emit, type EventInit } from '#lib/store/outbox.ts'

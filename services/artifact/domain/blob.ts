@@ -5,10 +5,10 @@ const MIB = 1024 * 1024
 export const MAX_BLOB_BYTES = 5 * 1024 * 1024 * MIB
 export const MAX_CHUNK_BYTES = MIB
 const PART_BYTES = 16 * MIB
-/** S3 allows 10,000. */
+/** S3 allows 10,000 parts. */
 const MAX_PARTS = 9500
 
-/** Every part but the last has this size. */
+/** The size of every part but the last. */
 export function partSizeOf(sizeBytes: number): number {
   return Math.max(PART_BYTES, Math.ceil(sizeBytes / MAX_PARTS / MIB) * MIB)
 }

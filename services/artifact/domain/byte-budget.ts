@@ -1,88 +1,89 @@
-// A bound on the bytes that a process holds for its callers. Who finds no room waits in line for a moment; and nobody has
-// all of it, so that one who takes much does not shut the others out.
+// Limits the memory that transfers hold. A transfer that finds no room waits in a queue for a moment. No principal can hold
+// all of it, so that one with many transfers does not lock the others out.
 import { fail } from '#lib/errors/errors.ts'
 
 interface Waiting {
-  who: string
+  principal: string
   bytes: number
   admit: () => void
 }
 
-/** Of the whole, what one principal may hold at a time. */
+/** The share of the limit that one principal may hold at a time. */
 const SHARE = 3 / 4
 
 export class ByteBudget {
-  /** Bytes. */
+  /** Bytes of all principals together. */
   readonly limit: number
-  readonly #patienceMs: number
-  readonly #line: Waiting[] = []
+  readonly #maxWaitMs: number
+  readonly #queue: Waiting[] = []
   readonly #held = new Map<string, number>()
   #used = 0
 
-  constructor(limit: number, patienceMs: number) {
+  constructor(limit: number, maxWaitMs: number) {
     this.limit = limit
-    this.#patienceMs = patienceMs
+    this.#maxWaitMs = maxWaitMs
   }
 
   get used(): number {
     return this.#used
   }
 
-  /** Returns the function that gives the room back. Throws OVERLOADED when there was none for too long. What is larger
-   * than a principal's share gets all of the share, alone. `who`: the principal. */
-  async acquire(who: string, wanted: number): Promise<() => void> {
+  /** Waits for room, and returns the function that releases it. Throws OVERLOADED when there is none for too long. More than
+   * the share of a principal is cut to the share. */
+  async acquire(principal: string, wanted: number): Promise<() => void> {
     const bytes = Math.min(wanted, this.limit * SHARE)
-    if (this.#line.length === 0 && this.#fits(who, bytes)) this.#hold(who, bytes)
-    else await this.#wait(who, bytes)
-    let held = true
+    if (this.#queue.length === 0 && this.#fits(principal, bytes)) this.#hold(principal, bytes)
+    else await this.#wait(principal, bytes)
+    let isHeld = true
     return () => {
-      if (!held) return
-      held = false
-      this.#hold(who, -bytes)
+      if (!isHeld) return
+      isHeld = false
+      this.#hold(principal, -bytes)
       this.#admitNext()
     }
   }
 
-  #hold(who: string, bytes: number): void {
+  #hold(principal: string, bytes: number): void {
     this.#used += bytes
-    const held = (this.#held.get(who) ?? 0) + bytes
-    if (held > 0) this.#held.set(who, held)
-    else this.#held.delete(who)
+    const held = (this.#held.get(principal) ?? 0) + bytes
+    if (held > 0) this.#held.set(principal, held)
+    else this.#held.delete(principal)
   }
 
-  #fits(who: string, bytes: number): boolean {
-    return this.#used + bytes <= this.limit && this.#mayHold(who, bytes)
+  #fits(principal: string, bytes: number): boolean {
+    return this.#used + bytes <= this.limit && this.#mayHold(principal, bytes)
   }
 
-  #mayHold(who: string, bytes: number): boolean {
-    return (this.#held.get(who) ?? 0) + bytes <= this.limit * SHARE
+  #mayHold(principal: string, bytes: number): boolean {
+    return (this.#held.get(principal) ?? 0) + bytes <= this.limit * SHARE
   }
 
-  async #wait(who: string, bytes: number): Promise<void> {
+  async #wait(principal: string, bytes: number): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {
-        this.#line.splice(this.#line.indexOf(waiting), 1)
+        this.#queue.splice(this.#queue.indexOf(waiting), 1)
         this.#admitNext()
         reject(new Error('no room'))
-      }, this.#patienceMs)
+      }, this.#maxWaitMs)
       const admit = (): void => {
         clearTimeout(timer)
         resolve()
       }
-      const waiting: Waiting = { who, bytes, admit }
-      this.#line.push(waiting)
+      const waiting: Waiting = { principal, bytes, admit }
+      this.#queue.push(waiting)
       this.#admitNext()
-    }).catch(() => fail('OVERLOADED', 'the service has too many transfers under way; wait a moment and try again'))
+    }).catch(() => fail('OVERLOADED', 'the service has too many transfers; retry later'))
   }
 
-  /** In order, past those who have their share; the first of the others for whom there is no room holds up the rest. */
+  /** Admits in order, but skips principals that have their share. The first of the others that finds no room blocks the
+   * rest. */
   #admitNext(): void {
     for (;;) {
-      const index = this.#line.findIndex(({ who, bytes }) => this.#mayHold(who, bytes))
-      const next = this.#line[index]
-      if (!next || !this.#fits(next.who, next.bytes)) return
-      this.#line.splice(index, 1)
-      this.#hold(next.who, next.bytes)
+      const index = this.#queue.findIndex(({ principal, bytes }) => this.#mayHold(principal, bytes))
+      const next = this.#queue[index]
+      if (!next || !this.#fits(next.principal, next.bytes)) return
+      this.#queue.splice(index, 1)
+      this.#hold(next.principal, next.bytes)
       next.admit()
     }
   }

@@ -1,5 +1,5 @@
-// A version's files as an OCI image manifest with ModelPack media types, in one canonical form: fixed order of keys,
-// files by path, no white space, no times. What is stored is never written again from its meaning.
+// The files of a version as an OCI image manifest with ModelPack media types, in one canonical form: fixed order of keys,
+// files sorted by path, no white space, no times. The stored bytes are never regenerated.
 import { createHash } from 'node:crypto'
 import { fail, failField, failLimit } from '#lib/errors/errors.ts'
 import { parseDigest } from '#lib/values/ids.ts'
@@ -23,7 +23,7 @@ export interface File {
 export interface CanonicalManifest {
   digest: string
   content: Buffer
-  /** ModelPack's model config, a blob that the manifest names. */
+  /** The model config of ModelPack, a blob that the manifest names. */
   config: { digest: string; content: Buffer }
   files: File[]
   totalSizeBytes: bigint
@@ -36,7 +36,7 @@ interface FileInit {
   mediaType: string
 }
 
-/** The files of a request, checked, in canonical order. */
+/** Checks the files of a request and returns them in canonical order. */
 export function parseFiles(files: FileInit[]): File[] {
   if (files.length === 0) failField('files', 'must not be empty')
   if (files.length > MAX_FILES) failLimit('files', MAX_FILES, 'files')
@@ -70,7 +70,7 @@ function checkSizes(files: File[]): void {
   }
 }
 
-/** `files` as `parseFiles` returns them. */
+/** `files`: as `parseFiles` returns them. */
 export function writeManifest(files: File[]): CanonicalManifest {
   const config = writeConfig(files)
   const content = toJson({

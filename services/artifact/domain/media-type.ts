@@ -19,7 +19,7 @@ const NAMES: [RegExp, string][] = [
   [/\.(csv|tsv|jsonl|ndjson|parquet|arrow|feather|avro|tfrecords?|orc)$/i, DATASET],
 ]
 
-/** The given type if it is one of ModelPack's, or one chosen by the file's name where none is given. */
+/** Checks that the type is one of ModelPack. An empty type is chosen by the name of the file. */
 export function parseMediaType(mediaType: string, path: string, field: string): string {
   if (mediaType === '') return chooseMediaType(path)
   if (!MEDIA_TYPES.includes(mediaType)) failField(field, `must be empty or one of ${MEDIA_TYPES.join(', ')}`)

@@ -1,4 +1,4 @@
-// Names of namespaces. Which of them exist is the metadata service's to know; here a role on the name decides.
+// Names of namespaces. Only the metadata service knows which of them exist; here the caller needs a role in the namespace.
 import { failField } from '#lib/errors/errors.ts'
 
 const DEFAULT_NAMESPACE = 'default'

@@ -1,16 +1,16 @@
-// The paths of a manifest's files: such that every common file system can hold them side by side.
+// The paths of the files of a manifest. All common file systems can store them side by side.
 import { failField } from '#lib/errors/errors.ts'
 
 const MAX_PATH_BYTES = 1024
 const MAX_SEGMENT_BYTES = 255
 const CONTROL = /[\p{Cc}\u2028\u2029]/u
-/** Characters that change the direction of what is shown, and so disguise a name. */
+/** Characters that change the direction of displayed text, and can disguise a name. */
 const BIDI_CONTROL = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u
 const FORBIDDEN = /[<>:"|?*\\]/
-/** Reserved by Windows with any extension, and with superscript digits too. */
+/** Device names that Windows reserves, with any extension, and with superscript digits as well. */
 const DEVICE = /^(con|prn|aux|nul|com[1-9¹²³]|lpt[1-9¹²³]) *(\.|$)/i
 
-/** Throws FIELD_INVALID unless `path` follows the rules told at `ManifestFile.path`. */
+/** Throws FIELD_INVALID unless `path` follows the rules that the proto states at `ManifestFile.path`. */
 export function parsePath(path: string, field: string): string {
   if (path === '') failField(field, 'must not be empty')
   if (!path.isWellFormed() || path.normalize('NFC') !== path) failField(field, 'must be in Unicode NFC')
@@ -30,10 +30,10 @@ function checkSegment(segment: string, field: string): void {
     failField(field, `must have segments of at most ${MAX_SEGMENT_BYTES} bytes`)
   }
   if (/[. ]$/.test(segment)) failField(field, 'must have no segment that ends in a dot or space')
-  if (DEVICE.test(segment)) failField(field, `must have no reserved device name such as «${segment}»`)
+  if (DEVICE.test(segment)) failField(field, `must have no reserved device name such as "${segment}"`)
 }
 
-/** Throws FIELD_INVALID where two paths differ in case alone, or one is a file where another has a directory. */
+/** Throws FIELD_INVALID if two paths differ in case only, or if one path is a directory of another. */
 export function checkPathsTogether(paths: string[]): void {
   const files = new Map<string, number>()
   for (const [index, path] of paths.entries()) {
@@ -53,12 +53,12 @@ export function checkPathsTogether(paths: string[]): void {
   }
 }
 
-/** The two steps catch letters whose upper case has several lower cases, or is two letters. */
+/** Upper case first: several lower-case letters can share one upper-case letter, or become two. */
 function foldCase(path: string): string {
   return path.toUpperCase().toLowerCase().normalize('NFC')
 }
 
-/** By code point, which is the order of UTF-8 bytes but not of JavaScript strings. */
+/** Compares by code point, which is the order of UTF-8 bytes but not of JavaScript strings. */
 export function comparePaths(left: string, right: string): number {
   return Buffer.compare(Buffer.from(left), Buffer.from(right))
 }

@@ -1,4 +1,4 @@
-// Names of blobs in google.bytestream, as Bazel's Remote Execution API forms them. The instance is the namespace.
+// Resource names of blobs in google.bytestream, in the form of Bazel's Remote Execution API. The instance is the namespace.
 import { createHash } from 'node:crypto'
 import { failField } from '#lib/errors/errors.ts'
 import { parseBlobSize } from './blob.ts'
@@ -24,8 +24,8 @@ export function parseBlobName(name: string): NamedBlob {
   return failName(segments, '[{namespace}/]blobs/{hash}/{size}')
 }
 
-/** `[{namespace}/]uploads/{uuid}/blobs/{hash}/{size}[/…]`. What the client makes up, the UUID and the rest, plays no part
- * here: what was sent of a blob is known by the blob and the sender. */
+/** `[{namespace}/]uploads/{uuid}/blobs/{hash}/{size}[/…]`. The UUID and the rest are ignored: the blob and the caller
+ * identify an upload. */
 export function parseUploadName(name: string): NamedBlob {
   const segments = name.split('/')
   if (isUpload(segments)) return parseBlob('', segments.slice(3))
@@ -38,18 +38,18 @@ function isUpload([uploads, uuid = '', blobs, hash, size]: string[]): boolean {
 }
 
 function parseBlob(instance: string, [hash = '', size = '']: string[]): NamedBlob {
-  if (!HASH.test(hash)) failField(FIELD, 'must have the SHA-256 of the blob after «blobs», 64 lower-case hex digits')
+  if (!HASH.test(hash)) failField(FIELD, 'must have the SHA-256 of the blob after "blobs", 64 lower-case hex digits')
   if (!SIZE.test(size)) failField(FIELD, 'must have the size of the blob in bytes after its SHA-256')
   const sizeBytes = parseBlobSize(BigInt(size), FIELD)
   return { namespace: parseNamespace(instance, FIELD), digest: `sha256:${hash}`, sizeBytes }
 }
 
-/** The blob without bytes is everywhere, without having been sent. */
+/** The blob without bytes exists in every namespace without an upload. */
 export function isEmptyBlob({ digest, sizeBytes }: NamedBlob): boolean {
   return sizeBytes === 0 && digest === `sha256:${EMPTY}`
 }
 
 function failName(segments: string[], form: string): never {
-  if (segments.includes('compressed-blobs')) failField(FIELD, `must be ${form}: compressed blobs are not offered`)
+  if (segments.includes('compressed-blobs')) failField(FIELD, `must be ${form}: compressed blobs are not supported`)
   failField(FIELD, `must be ${form}`)
 }

@@ -1,4 +1,4 @@
-// A bound on the streams of bytes that a process serves at a time.
+// Limits the streams of bytes that a process serves at a time.
 import { fail } from '#lib/errors/errors.ts'
 
 export class StreamLimit {
@@ -13,7 +13,7 @@ export class StreamLimit {
     return this.#open
   }
 
-  /** Throws OVERLOADED where there are as many as there may be. */
+  /** Counts the work as one stream. Throws OVERLOADED at the limit. */
   async run<T>(work: () => Promise<T>): Promise<T> {
     this.#enter()
     try {
@@ -23,7 +23,7 @@ export class StreamLimit {
     }
   }
 
-  /** Throws OVERLOADED where there are as many as there may be. */
+  /** Counts the iteration as one stream. Throws OVERLOADED at the limit. */
   async *pass<T>(open: () => AsyncIterable<T>): AsyncGenerator<T> {
     this.#enter()
     try {
@@ -34,8 +34,7 @@ export class StreamLimit {
   }
 
   #enter(): void {
-    if (this.#open >= this.#limit)
-      fail('OVERLOADED', 'the service has too many streams open; wait a moment and try again')
+    if (this.#open >= this.#limit) fail('OVERLOADED', 'the service has too many open streams; retry later')
     this.#open += 1
   }
 }

@@ -31,7 +31,7 @@ export function presentBlob(blob: KnownBlob): Blob {
     partSha256s,
     state: BlobState[blob.state],
     ...(blob.state === 'CONDEMNED' ? { condemnTime: toTimestamp(blob.condemnTime!) } : {}),
-    // An older one would tell that another namespace had the bytes before.
+    // An earlier time would reveal that another namespace had the bytes before.
     ...(isLater(blob.verifyTime, blob.createTime) ? { verifyTime: toTimestamp(blob.verifyTime) } : {}),
   })
 }

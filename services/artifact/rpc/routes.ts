@@ -8,24 +8,32 @@ import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import type { FastMethod } from '#lib/byte-streams/handler.ts'
 import { MAX_CHUNK_BYTES } from '../domain/blob.ts'
 import type { Backend } from '../deps.ts'
-import { findMissingBlobs, getBlob } from './blob/blobs.ts'
-import { read } from './bytestream/read.ts'
-import { queryWriteStatus } from './bytestream/query-write-status.ts'
-import { write } from './bytestream/write.ts'
-import { collectGarbage } from './maintenance/collect-garbage.ts'
-import { completeUpload } from './upload/complete-upload.ts'
-import { confirmParts, getDownloadPlan, signParts } from './direct/direct.ts'
 import { downloadBlob } from './blob/download-blob.ts'
-import { getStorage } from './maintenance/get-storage.ts'
-import { createManifest, getManifest, releaseManifest, retainManifest } from './manifest/manifests.ts'
+import { findMissingBlobs } from './blob/find-missing-blobs.ts'
+import { getBlob } from './blob/get-blob.ts'
 import { uploadBlob } from './blob/upload-blob.ts'
-import { abortUpload, getUpload, startUpload } from './upload/uploads.ts'
+import { queryWriteStatus } from './bytestream/query-write-status.ts'
+import { read } from './bytestream/read.ts'
+import { write } from './bytestream/write.ts'
+import { confirmParts } from './direct/confirm-parts.ts'
+import { getDownloadPlan } from './direct/get-download-plan.ts'
+import { signParts } from './direct/sign-parts.ts'
+import { collectGarbage } from './maintenance/collect-garbage.ts'
+import { getStorage } from './maintenance/get-storage.ts'
 import { verifyBlob } from './maintenance/verify-blob.ts'
+import { createManifest } from './manifest/create-manifest.ts'
+import { getManifest } from './manifest/get-manifest.ts'
+import { releaseManifest } from './manifest/release-manifest.ts'
+import { retainManifest } from './manifest/retain-manifest.ts'
+import { abortUpload } from './upload/abort-upload.ts'
+import { completeUpload } from './upload/complete-upload.ts'
+import { getUpload } from './upload/get-upload.ts'
+import { startUpload } from './upload/start-upload.ts'
 import { writePart } from './upload/write-part.ts'
 
 const CHUNK = { number: 2, maxBytes: MAX_CHUNK_BYTES }
 
-/** Whose messages have one field of bytes, `chunk`. */
+/** The methods that the zero-copy handler answers: their messages carry bytes in the field `chunk`. */
 export const BYTE_METHODS: FastMethod[] = [
   { method: BlobService.method.uploadBlob, request: CHUNK },
   { method: BlobService.method.downloadBlob, response: CHUNK },

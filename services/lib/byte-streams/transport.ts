@@ -31,7 +31,7 @@ export interface FastTransportOptions {
 export function createFastTransport(options: FastTransportOptions): Transport {
   const { general, methods, interceptors, baseUrl } = options
   return {
-    unary: (...call) => general.unary(...call),
+    unary: (...parameters) => general.unary(...parameters),
     stream(method, signal, timeoutMs, header, input, contextValues) {
       const bytes = methods.find((known) => known.method === method)
       if (!bytes) return general.stream(method, signal, timeoutMs, header, input, contextValues)

@@ -118,7 +118,7 @@ describe.each(STORES)('blobs in %s', async (_kind, createStore) => {
     for (const call of [() => alice.uploadBlob(blobMessages(large, lie)), () => uploads.startUpload(lie)]) {
       expect(await refusalOf(call())).toMatchObject({
         reason: 'SIZE_MISMATCH',
-        message: `the blob of this digest has ${large.length} bytes, not the 5 announced`,
+        message: `the blob with this digest has ${large.length} bytes, not the announced 5`,
         metadata: { expected: '5', actual: String(large.length) },
       })
     }

@@ -109,7 +109,7 @@ describe('the setting LANES', () => {
   const bytes = makeBytes(1000, 'lanes')
 
   test('closes the direct lane', async () => {
-    const replica = await artifact.addReplica({ lanes: 'stream' })
+    const replica = await artifact.addReplica({ transferModes: 'stream' })
     const there = makeBytes(10, 'for the stream')
     await blobs.uploadBlob(blobMessages(there))
     const upload = await startUpload(replica.client(UploadService), bytes)
@@ -136,7 +136,7 @@ describe('the setting LANES', () => {
   })
 
   test('closes the stream', async () => {
-    const replica = await artifact.addReplica({ lanes: 'direct' })
+    const replica = await artifact.addReplica({ transferModes: 'direct' })
     const other = makeBytes(2000, 'lanes, direct')
     const upload = await startUpload(replica.client(UploadService), other)
     const refusals = await Promise.all(

@@ -6,13 +6,14 @@ import type { Chunk } from '#lib/byte-streams/chunk.ts'
 import { parseDigest } from '#lib/values/ids.ts'
 import { parseBlobSize, partSizeOf } from '../../domain/blob.ts'
 import { parseNamespace } from '../../domain/namespace.ts'
-import { requireStreamLane } from '../../domain/lanes.ts'
 import { PartBuffer } from '../../domain/part-buffer.ts'
 import type { Part } from '../../domain/part.ts'
+import { requireStreamMode } from '../../domain/transfer-modes.ts'
 import type { Backend } from '../../deps.ts'
-import { keepPace } from '../streaming/pace.ts'
 import { presentBlob } from '../present.ts'
-import { failDigest, failKnownSize, failSize, receive } from '../streaming/receive.ts'
+import { enforceMinRate } from '../streaming/min-rate.ts'
+import { failDigest, failKnownSize, failSize } from '../streaming/mismatch.ts'
+import { receive } from '../streaming/receive.ts'
 import { storeBlob, type AnnouncedBlob } from '../streaming/store-blob.ts'
 
 export async function uploadBlob(
@@ -20,10 +21,10 @@ export async function uploadBlob(
   requests: AsyncIterable<UploadBlobRequest>,
   context: HandlerContext,
 ) {
-  requireStreamLane(backend.lanes)
+  requireStreamMode(backend.transferModes)
   const { header, chunks } = await receive(requests, backend.streamIdleSeconds, context.signal)
   const blob = parseHeader(header, context)
-  const parts = splitParts(keepPace(chunks, backend), blob)
+  const parts = splitParts(enforceMinRate(chunks, backend), blob)
   const { blob: stored, existed } = await storeBlob(backend, context, blob, parts)
   if (stored.sizeBytes !== blob.sizeBytes) failKnownSize(blob.sizeBytes, stored.sizeBytes)
   return { blob: presentBlob(stored), existed }
@@ -39,7 +40,7 @@ function parseHeader(header: UploadBlobHeader, context: HandlerContext): Announc
   }
 }
 
-/** Cuts the stream into parts. The last part comes only after the whole has proved to be what was announced. */
+/** Splits the stream into parts. Yields the last part only if the whole has the announced size and digest. */
 async function* splitParts(chunks: AsyncIterable<Chunk>, blob: AnnouncedBlob): AsyncGenerator<Part> {
   const partSize = partSizeOf(blob.sizeBytes)
   const whole = blob.sizeBytes > partSize ? createHash('sha256') : undefined

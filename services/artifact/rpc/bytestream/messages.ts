@@ -1,30 +1,30 @@
-// Reading the stream of google.bytestream's Write: one name, and bytes without a gap from the first offset on.
+// Reading the stream of google.bytestream.Write: one resource name, and bytes without a gap from the first offset on.
 import type { WriteRequest } from '#gen/google/bytestream/bytestream_pb.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Chunk } from '#lib/byte-streams/chunk.ts'
 import { fail, failField } from '#lib/errors/errors.ts'
-import { PatientReader } from '../streaming/receive.ts'
+import { IdleTimeoutReader } from '../streaming/idle-timeout-reader.ts'
 
-/** How long to wait for the stream's end after `finish_write`: clients that never end it get their answer, too. */
-const END_WITHIN_MS = 1_000
+/** How long to wait for the end of the stream after `finish_write`. A client that never ends it still gets its answer. */
+const MAX_END_WAIT_MS = 1_000
 
 export interface IncomingWrite {
   resourceName: string
-  /** Where the first byte belongs. */
+  /** Position of the first byte in the blob. */
   offset: bigint
-  /** Set by `chunks`: the client said that this was all. */
+  /** Whether `chunks` has read a message with `finish_write`. */
   finished: boolean
-  /** The bytes as they come, until the client says that this was all, or ends the stream. */
+  /** The bytes until `finish_write` or the end of the stream. */
   chunks: AsyncGenerator<Chunk>
 }
 
-/** Reads the first message; the bytes follow as they are asked for. Throws STREAM_INVALID, STREAM_IDLE. */
+/** Reads the first message. The bytes are read as the caller iterates. Throws STREAM_INVALID or STREAM_IDLE. */
 export async function receiveWrite(
   requests: AsyncIterable<WriteRequest>,
   idleSeconds: number,
   signal: AbortSignal,
 ): Promise<IncomingWrite> {
-  const reader = new PatientReader(requests, idleSeconds, signal)
+  const reader = new IdleTimeoutReader(requests, idleSeconds, signal)
   const first = await reader.next()
   if (first.done) fail('STREAM_INVALID', 'the stream ended before its first message')
   const { resourceName, writeOffset: offset } = first.value
@@ -39,7 +39,7 @@ export async function receiveWrite(
         const { data, finishWrite } = result.value
         check(result.value, resourceName, position)
         position += BigInt(data.length)
-        // Empty ones, too: who keeps a stream open with nothing must be noticed.
+        // Empty chunks count as well: the minimum rate applies to a client that sends nothing but empty messages.
         yield new Chunk([data])
         if (finishWrite) {
           incoming.finished = true
@@ -57,13 +57,13 @@ function check(request: WriteRequest, resourceName: string, position: bigint): v
     failField('resource_name', 'must be empty or the same in every message of a stream')
   }
   if (request.writeOffset !== position) {
-    failField('write_offset', `must be ${position}, where the bytes before it end, and is ${request.writeOffset}`)
+    failField('write_offset', `must be ${position}, the end of the bytes before it, and is ${request.writeOffset}`)
   }
 }
 
-async function expectEnd(reader: PatientReader<WriteRequest>): Promise<void> {
-  const over = new AbortController()
-  const patience = sleep(END_WITHIN_MS, undefined, { signal: over.signal }).catch(() => undefined)
-  const after = await Promise.race([reader.next(), patience]).finally(() => over.abort())
-  if (after && !after.done) fail('STREAM_INVALID', 'nothing may follow a message with finish_write')
+async function expectEnd(reader: IdleTimeoutReader<WriteRequest>): Promise<void> {
+  const ended = new AbortController()
+  const timeout = sleep(MAX_END_WAIT_MS, undefined, { signal: ended.signal }).catch(() => undefined)
+  const after = await Promise.race([reader.next(), timeout]).finally(() => ended.abort())
+  if (after && !after.done) fail('STREAM_INVALID', 'no message may follow one with finish_write')
 }

@@ -1,4 +1,4 @@
-// A blob of several parts by google.bytestream's Write: cut into the parts of an upload, one after the other.
+// Writing a blob of several parts by google.bytestream.Write: as a resumable upload whose parts are stored one by one.
 import { create } from '@bufbuild/protobuf'
 import type { HandlerContext } from '@connectrpc/connect'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,13 +14,14 @@ import type { Upload } from '../../store/uploads/upload.ts'
 import type { Backend } from '../../deps.ts'
 import type { IncomingWrite } from './messages.ts'
 import { completeUpload } from '../upload/complete-upload.ts'
-import { keepBlob } from '../../changes/keep-blobs.ts'
-import { failSize } from '../streaming/receive.ts'
-import { requireUpload, startUpload } from '../upload/uploads.ts'
+import { renewLease } from '../../changes/blob-leases.ts'
+import { failSize } from '../streaming/mismatch.ts'
+import { requireUpload } from '../upload/require-upload.ts'
+import { startUpload } from '../upload/start-upload.ts'
 import { storePart } from '../upload/store-part.ts'
 
-/** How often to look whether another call has completed the upload. */
-const LOOK_EVERY_MS = 250
+/** How often to poll whether another call has completed the upload. */
+const POLL_MS = 250
 
 /** Returns the committed size. */
 export async function writeParts(
@@ -49,7 +50,7 @@ interface NumberedPart {
   part: Part
 }
 
-/** Cuts what belongs past `begin` into parts. What a client sends again is not looked at. */
+/** Splits the bytes after position `begin` into parts. Skips bytes before it, which the client has sent again. */
 async function* readParts(incoming: IncomingWrite, upload: Upload, begin: number): AsyncGenerator<NumberedPart> {
   const { sizeBytes, partSizeBytes } = upload
   let position = Number(incoming.offset)
@@ -73,8 +74,8 @@ async function* readParts(incoming: IncomingWrite, upload: Upload, begin: number
   if (incoming.finished && position < sizeBytes) failSize(sizeBytes, position, false)
 }
 
-/** While one part goes to the store, the next one comes in. Returns true where the rest is not needed: the blob exists
- * meanwhile, or another call has all parts and completes the upload. */
+/** Sends each part to the store while the next one is received. Returns true when the rest is not needed, because the blob
+ * exists meanwhile, or another call is completing the upload. */
 async function storeParts(
   backend: Backend,
   context: HandlerContext,
@@ -86,14 +87,14 @@ async function storeParts(
   try {
     for await (const { number, part } of parts) {
       await storing
-      if (await keepBlob(backend, context, upload.namespace, upload.digest)) return true
+      if (await renewLease(backend, context, upload.namespace, upload.digest)) return true
       storing = storePart(backend, upload, number, part)
       storing.catch(() => undefined)
     }
     await storing
     return false
   } catch (error) {
-    if (isRefusal(error, 'UPLOAD_CLOSED') && TAKEN_OVER.includes(error.metadata['state']!)) return true
+    if (hasReason(error, 'UPLOAD_CLOSED') && TAKEN_OVER.includes(error.metadata['state']!)) return true
     throw error
   } finally {
     await storing?.catch(() => undefined)
@@ -103,21 +104,21 @@ async function storeParts(
 
 const TAKEN_OVER = ['SEALING', 'COMPLETING', 'VERIFYING', 'COMMITTED']
 
-/** Whoever completes it: the answer waits until it is done. */
+/** Completes the upload, or waits until another call has completed it. */
 async function complete(backend: Backend, context: HandlerContext, upload: Upload): Promise<void> {
   for (;;) {
     try {
       await completeUpload(backend, { $typeName: COMPLETE, uploadId: upload.id }, context)
       return
     } catch (error) {
-      if (!isRefusal(error, 'UPLOAD_BUSY')) throw error
+      if (!hasReason(error, 'UPLOAD_BUSY')) throw error
     }
-    await sleep(LOOK_EVERY_MS, undefined, { signal: context.signal })
+    await sleep(POLL_MS, undefined, { signal: context.signal })
   }
 }
 
 const COMPLETE = 'modelkeep.artifact.v1.CompleteUploadRequest'
 
-function isRefusal(error: unknown, reason: Reason): error is ModelkeepError {
+function hasReason(error: unknown, reason: Reason): error is ModelkeepError {
   return error instanceof ModelkeepError && error.reason === reason
 }

@@ -14,11 +14,11 @@ export async function queryWriteStatus(backend: Backend, request: QueryWriteStat
   access.require(blob.namespace)
   const { digest, sizeBytes } = blob
   const { principal } = access.caller
-  // In this order: an upload that is completed in between is a blob by then.
+  // The progress is read before the blob: an upload that completes in between is a blob by then.
   const progress = await findProgress(forkFor(backend.database, context.signal), { ...blob, principal })
   if (isEmptyBlob(blob) || (await isStored(backend, blob, context))) {
     return { committedSize: BigInt(sizeBytes), complete: true }
   }
-  if (!progress) fail('BLOB_NOT_FOUND', `nothing was written of blob ${digest} yet`, { digest })
+  if (!progress) fail('BLOB_NOT_FOUND', `blob ${digest} not found; nothing of it has been written`, { digest })
   return { committedSize: BigInt(progress.committedBytes), complete: false }
 }

@@ -1,23 +1,23 @@
-// google.bytestream's Read: the bytes of DownloadBlob, under another name.
+// google.bytestream.Read: the bytes of DownloadBlob in the messages of another API.
 import { create } from '@bufbuild/protobuf'
 import type { HandlerContext } from '@connectrpc/connect'
 import { ReadResponseSchema, type ReadRequest, type ReadResponse } from '#gen/google/bytestream/bytestream_pb.ts'
 import { accessOf } from '#lib/access/caller.ts'
 import { fail, failField } from '#lib/errors/errors.ts'
 import { forkFor } from '#lib/store/database.ts'
-import { requireStreamLane } from '../../domain/lanes.ts'
 import { parseRange } from '../../domain/range.ts'
 import { isEmptyBlob, parseBlobName, type NamedBlob } from '../../domain/resource-name.ts'
+import { requireStreamMode } from '../../domain/transfer-modes.ts'
 import { findBlob, type StoredBlob } from '../../store/blobs/blob.ts'
 import type { Backend } from '../../deps.ts'
-import { readVerified } from '../blob/download-blob.ts'
+import { readVerified } from '../streaming/read-verified.ts'
 
 export async function* read(
   backend: Backend,
   request: ReadRequest,
   context: HandlerContext,
 ): AsyncGenerator<ReadResponse> {
-  requireStreamLane(backend.lanes)
+  requireStreamMode(backend.transferModes)
   const { readOffset: offset, readLimit: length } = request
   const named = parseBlobName(request.resourceName)
   accessOf(context).require(named.namespace)
@@ -26,19 +26,19 @@ export async function* read(
   if (offset < 0n) failBefore(offset, named.sizeBytes)
   const range = parseRange({ offset, length }, named.sizeBytes)
   if (!blob) return
-  await backend.reads.blob(context, blob.digest, 'bytestream', range)
+  await backend.readAudit.recordBlob(context, blob.digest, 'bytestream', range)
   for await (const chunk of readVerified(backend, blob, range, context)) {
     yield create(ReadResponseSchema, { data: chunk.join() })
   }
 }
 
-/** Undefined for the empty blob, which need not have been stored. */
+/** The stored blob; undefined for the empty blob, which exists without being stored. */
 async function findNamed(backend: Backend, named: NamedBlob, context: HandlerContext): Promise<StoredBlob | undefined> {
   if (isEmptyBlob(named)) return undefined
   const { namespace, digest, sizeBytes } = named
   const blob = await findBlob(forkFor(backend.database, context.signal), namespace, digest)
   if (blob?.sizeBytes === sizeBytes) return blob
-  fail('BLOB_NOT_FOUND', `namespace «${namespace}» has no blob ${digest} of ${sizeBytes} bytes`, { digest })
+  fail('BLOB_NOT_FOUND', `blob ${digest} of ${sizeBytes} bytes not found in namespace "${namespace}"`, { digest })
 }
 
 function failBefore(offset: bigint, sizeBytes: number): never {

@@ -1,45 +1,45 @@
-// google.bytestream's Write. A blob of one part is stored when its stream is over. A larger one is an upload like any
-// other, of the caller and the blob: each part that was received whole is there to stay, for a stream to go on from.
+// google.bytestream.Write. A blob of one part is stored at the end of its stream. A larger blob becomes a resumable upload
+// of the caller: every part that was received whole is kept, and a later stream can continue after it.
 import type { HandlerContext } from '@connectrpc/connect'
 import type { WriteRequest } from '#gen/google/bytestream/bytestream_pb.ts'
 import { accessOf } from '#lib/access/caller.ts'
 import { failField } from '#lib/errors/errors.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { partSizeOf } from '../../domain/blob.ts'
-import { requireStreamLane } from '../../domain/lanes.ts'
 import { PartBuffer } from '../../domain/part-buffer.ts'
 import { parseUploadName, type NamedBlob } from '../../domain/resource-name.ts'
+import { requireStreamMode } from '../../domain/transfer-modes.ts'
 import type { Part } from '../../domain/part.ts'
 import { findProgress } from '../../store/uploads/upload-progress.ts'
 import type { Backend } from '../../deps.ts'
 import { receiveWrite, type IncomingWrite } from './messages.ts'
 import { writeParts } from './parts.ts'
-import { keepBlob } from '../../changes/keep-blobs.ts'
-import { keepPace } from '../streaming/pace.ts'
-import { failDigest, failKnownSize, failSize } from '../streaming/receive.ts'
+import { renewLease } from '../../changes/blob-leases.ts'
+import { enforceMinRate } from '../streaming/min-rate.ts'
+import { failDigest, failKnownSize, failSize } from '../streaming/mismatch.ts'
 import { storeBlob } from '../streaming/store-blob.ts'
 
 export async function write(backend: Backend, requests: AsyncIterable<WriteRequest>, context: HandlerContext) {
-  requireStreamLane(backend.lanes)
+  requireStreamMode(backend.transferModes)
   const incoming = await receiveWrite(requests, backend.streamIdleSeconds, context.signal)
   const blob = parseUploadName(incoming.resourceName)
   accessOf(context).require(blob.namespace)
   if (await isStored(backend, blob, context)) return { committedSize: BigInt(blob.sizeBytes) }
   await checkOffset(backend, blob, incoming.offset, context)
-  incoming.chunks = keepPace(incoming.chunks, backend)
+  incoming.chunks = enforceMinRate(incoming.chunks, backend)
   const isSmall = blob.sizeBytes <= partSizeOf(blob.sizeBytes)
   const committed = await (isSmall ? writeWhole : writeParts)(backend, context, blob, incoming)
   return { committedSize: BigInt(committed) }
 }
 
-/** Whether the namespace has the blob. Throws SIZE_MISMATCH where it has it with another size. */
+/** Whether the namespace has the blob. Throws SIZE_MISMATCH if it has another size than announced. */
 export async function isStored(backend: Backend, blob: NamedBlob, context: HandlerContext): Promise<boolean> {
-  const known = await keepBlob(backend, context, blob.namespace, blob.digest)
+  const known = await renewLease(backend, context, blob.namespace, blob.digest)
   if (known && known.sizeBytes !== blob.sizeBytes) failKnownSize(blob.sizeBytes, known.sizeBytes)
   return known !== undefined
 }
 
-/** To begin before the end of what has arrived is allowed: a client that starts over need not ask first. */
+/** The offset may be anywhere before the committed size, so that a client can start over without a request for it. */
 async function checkOffset(backend: Backend, blob: NamedBlob, offset: bigint, context: HandlerContext): Promise<void> {
   if (offset === 0n) return
   const { principal } = accessOf(context).caller
@@ -63,7 +63,7 @@ async function writeWhole(
   }
 }
 
-/** The client ended the stream in order, without having said that this was all. */
+/** The client ended the stream without `finish_write`. */
 class Unfinished extends Error {}
 
 async function* readWhole(incoming: IncomingWrite, { digest, sizeBytes }: NamedBlob): AsyncGenerator<Part> {

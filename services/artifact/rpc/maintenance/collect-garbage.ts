@@ -33,7 +33,7 @@ export async function* collectGarbage(
       yield create(CollectGarbageResponseSchema, { garbage: garbage.map(presentGarbage) })
     }
   } finally {
-    if (!request.dryRun) await tell(backend, context, namespace, counts)
+    if (!request.dryRun) await emitCollected(backend, context, namespace, counts)
   }
 }
 
@@ -50,7 +50,7 @@ async function* findGarbage(
   yield* sweepOrphans(database, bytes, byCaller(context), { ...terms, stopping, dryRun })
 }
 
-async function tell(
+async function emitCollected(
   { database, relay, janitor }: Backend,
   context: HandlerContext,
   namespace: string | undefined,

@@ -6,10 +6,9 @@ import {
   type VerifyBlobRequest,
   type VerifyBlobResponse,
 } from '#gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
-import { suspect } from '../../store/blobs/quarantine.ts'
 import { note, verifyBytes, type Problem } from '../../jobs/scrub/scrub.ts'
 import type { Backend } from '../../deps.ts'
-import { requireBlobRow } from '../blob/blobs.ts'
+import { requireBlobRow } from '../blob/require-blob.ts'
 import { presentBlob } from '../present.ts'
 
 export async function* verifyBlob(
@@ -39,7 +38,7 @@ function verdictOf(problem: Problem): Verdict {
   return problem ? Verdict.WRONG : Verdict.RIGHT
 }
 
-/** Hands the newest position on; whoever is slow misses some. */
+/** Passes on the newest position. A slow reader misses older ones. */
 class Progress {
   #newest: number | undefined
   #hasEnded = false
@@ -64,18 +63,4 @@ class Progress {
       if (this.#hasEnded) return
     }
   }
-}
-
-/** Lets the scrubber find out whether the store has other bytes than it should, or only the way to it was bad. Not waited
- * for by whoever got them. */
-export function suspectBytes(
-  { database, scrubber, running, logger }: Backend,
-  seen: { digest: string; objectKey: string },
-): void {
-  const work = suspect(database, seen).then(
-    () => scrubber.wake(),
-    (error: unknown) => logger.warn({ error, digest: seen.digest }, 'a suspicion could not be noted'),
-  )
-  running.add(work)
-  void work.finally(() => running.delete(work))
 }

@@ -1,4 +1,5 @@
-// The simple lane: one blob from one source of bytes, verified before it exists, and nothing left if that fails.
+// A simple upload: stores one blob from one stream, commits it after its bytes are verified, and leaves nothing behind when
+// that fails.
 import type { HandlerContext } from '@connectrpc/connect'
 import { v7 as uuidv7 } from 'uuid'
 import { accessOf } from '#lib/access/caller.ts'
@@ -13,8 +14,8 @@ import { giveUpSimpleUpload, type SimpleUpload } from '../../store/uploads/simpl
 import { extendUpload, setStoreUpload } from '../../store/uploads/upload-state.ts'
 import { completeObject } from '../upload/assemble.ts'
 import type { Backend } from '../../deps.ts'
-import { keepBlob } from '../../changes/keep-blobs.ts'
-import { EXPIRE_SECONDS } from '../../changes/simple-lane.ts'
+import { SIMPLE_EXPIRE_SECONDS } from '../../changes/blob-commit-batcher.ts'
+import { renewLease } from '../../changes/blob-leases.ts'
 
 export interface AnnouncedBlob {
   namespace: string
@@ -24,19 +25,19 @@ export interface AnnouncedBlob {
 
 export interface Stored {
   blob: KnownBlob
-  /** The namespace got it before all parts were there. */
+  /** The namespace had the blob before all parts were received. */
   existed: boolean
 }
 
-/** `parts`: all bytes in parts of `partSizeOf` the size; it throws before the last one unless the whole has the announced
- * size and digest. It is asked for none where the namespace has the blob, or before there is room for them. */
+/** `parts` yields the bytes in parts of `partSizeOf(blob.sizeBytes)`, and throws before the last one unless the whole has the
+ * announced size and digest. No part is read before there is budget for it, or if the namespace has the blob. */
 export async function storeBlob(
   backend: Backend,
   context: HandlerContext,
   blob: AnnouncedBlob,
   parts: AsyncIterable<Part>,
 ): Promise<Stored> {
-  const find = () => keepBlob(backend, context, blob.namespace, blob.digest)
+  const find = () => renewLease(backend, context, blob.namespace, blob.digest)
   for (;;) {
     const upload = await beginSimpleUpload(backend, context, blob)
     if (upload) return storeNew(backend, context, upload, parts, find)
@@ -54,50 +55,53 @@ async function storeNew(
 ): Promise<Stored> {
   let release: (() => void) | undefined
   try {
-    release = await reserve(backend, upload)
+    release = await acquireBudget(backend, upload)
     const { known, partSha256s } = await storeParts(backend, upload, parts, find)
     if (known) {
-      await giveUp(backend, upload)
+      await abandon(backend, upload)
       return { blob: known, existed: true }
     }
-    const ended = await backend.simpleLane.finish({ upload: { ...upload, partSha256s }, context })
-    if (ended.isOver) fail('UPLOAD_CLOSED', 'the upload took too long', { upload: upload.id, state: 'EXPIRED' })
+    const result = await backend.blobCommits.finish({ upload: { ...upload, partSha256s }, context })
+    if (result.isExpired) fail('UPLOAD_CLOSED', 'the upload has expired', { upload: upload.id, state: 'EXPIRED' })
     backend.relay.wake()
-    return { blob: ended.blob ?? (await find())!, existed: false }
+    return { blob: result.blob ?? (await find())!, existed: false }
   } catch (error) {
-    await giveUp(backend, upload).catch(() => undefined)
-    // Nobody else knows of this object: what the store says of it is its own confusion.
+    await abandon(backend, upload).catch(() => undefined)
+    // Only this call uses the object, so an error about its state is a fault of the store.
     throw error instanceof ByteStoreError ? storeUnavailable(error) : error
   } finally {
     release?.()
   }
 }
 
-/** One part is on its way to the store while the next one comes in. */
-function reserve({ budget }: Backend, { principal, sizeBytes, partSizeBytes }: SimpleUpload): Promise<() => void> {
+/** Acquires budget for two parts: one is sent to the store while the next is received. */
+function acquireBudget(
+  { budget }: Backend,
+  { principal, sizeBytes, partSizeBytes }: SimpleUpload,
+): Promise<() => void> {
   return budget.acquire(principal, Math.min(sizeBytes, 2 * partSizeBytes))
 }
 
-async function giveUp({ database, janitor }: Backend, upload: SimpleUpload): Promise<void> {
+async function abandon({ database, janitor }: Backend, upload: SimpleUpload): Promise<void> {
   await giveUpSimpleUpload(forkFor(database), upload.id)
   janitor.wake()
 }
 
-/** The new upload; undefined where the namespace has the blob. */
+/** Records a new upload; undefined if the namespace has the blob. */
 async function beginSimpleUpload(
-  { simpleLane }: Backend,
+  { blobCommits }: Backend,
   context: HandlerContext,
   blob: AnnouncedBlob,
 ): Promise<SimpleUpload | undefined> {
   const { principal } = accessOf(context).caller
   const partSizeBytes = partSizeOf(blob.sizeBytes)
   const upload = { ...blob, id: uuidv7(), principal, partSizeBytes, objectKey: newObjectKey() }
-  return (await simpleLane.begin(upload)) ? upload : undefined
+  return (await blobCommits.begin(upload)) ? upload : undefined
 }
 
 type FindBlob = () => Promise<KnownBlob | undefined>
 
-/** The SHA-256 of every part; or the blob, where the namespace got it meanwhile. */
+/** The SHA-256 of every part, or the blob if another upload committed it meanwhile. */
 type StoredParts = { known: KnownBlob; partSha256s?: undefined } | { known?: undefined; partSha256s: Buffer }
 
 async function storeParts(
@@ -112,10 +116,10 @@ async function storeParts(
     part.recycle()
     return { partSha256s: part.sha256 }
   }
-  throw new Error('there was no part')
+  throw new Error('the blob has no part')
 }
 
-/** While one part goes to the store, the next one comes in. */
+/** Sends each part to the store while the next one is received. */
 async function storeManyParts(
   { database, bytes }: Backend,
   upload: SimpleUpload,
@@ -142,7 +146,7 @@ async function storeManyParts(
         part.recycle()
       })
       storing.catch(() => undefined)
-      await extendUpload(forkFor(database), id, EXPIRE_SECONDS)
+      await extendUpload(forkFor(database), id, SIMPLE_EXPIRE_SECONDS)
     }
     await storing
   } finally {

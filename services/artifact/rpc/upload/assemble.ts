@@ -1,4 +1,4 @@
-// Making an object of an upload's parts, and reading back what was not hashed on its way in.
+// Creating the object of an upload from its parts, and reading back the bytes that were not hashed when they arrived.
 import { createHash } from 'node:crypto'
 import { forkFor } from '#lib/store/database.ts'
 import type { Prefix } from '../../domain/running-digest.ts'
@@ -7,19 +7,19 @@ import { doubtBeginning } from '../../store/garbage/doomed-object.ts'
 import type { Upload, UploadPart } from '../../store/uploads/upload.ts'
 import type { Backend } from '../../deps.ts'
 
-const NOTHING = textPart('')
+const EMPTY = textPart('')
 
-/** `again`: an earlier owner may have asked the store already. */
+/** Creates the object. `isRetry`: an earlier owner of the upload may have created it already. */
 export async function assembleObject(
   { bytes, database }: Pick<Backend, 'bytes' | 'database'>,
   upload: Upload,
   parts: UploadPart[],
-  again: boolean,
+  isRetry: boolean,
 ): Promise<void> {
   const { objectKey, sizeBytes, storeUploadId } = upload
   const onDoubt = () => doubtBeginning(forkFor(database), objectKey)
-  if (again && (await bytes.stat(objectKey)) === sizeBytes) return giveUpOthers(bytes, objectKey, onDoubt)
-  if (parts.length === 0) return bytes.put(objectKey, NOTHING)
+  if (isRetry && (await bytes.stat(objectKey)) === sizeBytes) return abortOthers(bytes, objectKey, onDoubt)
+  if (parts.length === 0) return bytes.put(objectKey, EMPTY)
   const stored = parts.map(({ number, sizeBytes: length, etag }) => ({ number, length, etag }))
   await completeObject(bytes, upload, storeUploadId!, stored, onDoubt)
 }
@@ -34,26 +34,26 @@ export async function completeObject(
   try {
     await bytes.complete(objectKey, storeUploadId, parts)
   } catch (error) {
-    // The store may have done it and only the answer was lost.
+    // The store may have completed the object, and only its answer was lost.
     if ((await bytes.stat(objectKey)) !== sizeBytes) throw error
   }
-  await giveUpOthers(bytes, objectKey, onDoubt)
+  await abortOthers(bytes, objectKey, onDoubt)
 }
 
-/** Where the answer to a beginning was lost, the object was begun twice. What nobody completed is needed no more. */
-async function giveUpOthers(bytes: ByteStore, objectKey: string, onDoubt: () => Promise<void>): Promise<void> {
+/** Aborts other unfinished uploads of the same key. They exist if an answer of the store to `begin` was lost. */
+async function abortOthers(bytes: ByteStore, objectKey: string, onDoubt: () => Promise<void>): Promise<void> {
   await bytes.abort(objectKey, null).catch(onDoubt)
 }
 
 export interface Hashed {
   digest: string
   partSha256s: Buffer
-  /** The first part that was read back with other bytes than were recorded. */
+  /** Number of the first part that was read back with another digest than was recorded. */
   badPart?: number
 }
 
-/** The digest of the whole and the SHA-256 of each part: of those in `prefix` as they came in, of the others as the store
- * gives them back. There must be others. */
+/** Computes the digest of the whole and the SHA-256 of each part. The parts in `prefix` were hashed when they arrived; the
+ * others, at least one, are read back from the store. */
 export async function hashObject(
   bytes: ByteStore,
   upload: Upload,

@@ -1,5 +1,5 @@
-// The end of a resumable upload. One call at a time owns it, under a lease; any later call finds out from the database
-// and the store how far a lost one came, and goes on from there.
+// Completes a resumable upload. One call at a time owns the upload, under a lease. When its process dies, a later call
+// continues from the state that the database and the store have.
 import type { HandlerContext } from '@connectrpc/connect'
 import type { CompleteUploadRequest } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { fail } from '#lib/errors/errors.ts'
@@ -22,14 +22,14 @@ import { UNFINISHED, type SealedState, type Upload } from '../../store/uploads/u
 import { assembleObject, hashObject, type Hashed } from './assemble.ts'
 import type { Backend } from '../../deps.ts'
 import { commitBlob } from '../../changes/commit-blob.ts'
-import { findPrefix, noPrefix } from './hashed-prefix.ts'
-import { keepBlobIn } from '../../changes/keep-blobs.ts'
-import { keepLease } from './lease.ts'
+import { renewLeaseIn } from '../../changes/blob-leases.ts'
 import { presentBlob } from '../present.ts'
-import { failBusy, failClosed, failMissing } from './upload-faults.ts'
-import { FORGOTTEN, requireUpload } from './uploads.ts'
+import { holdCompletionLease } from './completion-lease.ts'
+import { findPrefix, noPrefix } from './hashed-prefix.ts'
+import { requireUpload } from './require-upload.ts'
+import { FORGOTTEN, failBusy, failClosed, failMissing } from './upload-errors.ts'
 
-/** What is in memory at a time of what is read back. */
+/** Bytes in memory while an object is read back. */
 const READ_BACK_BYTES = 1024 * 1024
 
 export async function completeUpload(backend: Backend, request: CompleteUploadRequest, context: HandlerContext) {
@@ -37,7 +37,7 @@ export async function completeUpload(backend: Backend, request: CompleteUploadRe
   const upload = await requireUpload(database, request.uploadId, 'upload_id', context)
   const owned = await claim(backend, upload, context)
   if (owned) {
-    // Not tied to the call: a client that lost its connection finds the work done when it asks again.
+    // The work does not end with the call: a client that lost its connection finds the result when it retries.
     const work = finish(backend, upload, owned, context)
     backend.running.add(work)
     await work.finally(() => backend.running.delete(work))
@@ -46,10 +46,14 @@ export async function completeUpload(backend: Backend, request: CompleteUploadRe
   backend.digests.forget(upload.id)
   janitor.wake()
   const blob = await findBlob(forkFor(database, context.signal), upload.namespace, upload.digest)
-  return { blob: presentBlob(blob ?? fail('BLOB_NOT_FOUND', 'the blob was removed', { digest: upload.digest })) }
+  return {
+    blob: presentBlob(
+      blob ?? fail('BLOB_NOT_FOUND', `blob ${upload.digest} was removed meanwhile`, { digest: upload.digest }),
+    ),
+  }
 }
 
-/** Makes this call the owner of the upload; undefined where the namespace has the blob. */
+/** Makes this call the owner of the upload; undefined if the namespace has the blob. */
 async function claim(backend: Backend, upload: Upload, context: HandlerContext): Promise<Ownership | undefined> {
   return inTransaction(backend.database, context.signal, async (em) => {
     const locked = await lockUpload(em, upload.id)
@@ -57,7 +61,7 @@ async function claim(backend: Backend, upload: Upload, context: HandlerContext):
     if (state === 'COMMITTED') return undefined
     if (!UNFINISHED.includes(state)) failClosed(locked)
     if (busy) failBusy(upload.id)
-    if (await keepBlobIn(em, context, upload.namespace, upload.digest)) {
+    if (await renewLeaseIn(em, context, upload.namespace, upload.digest)) {
       await closeUpload(em, upload.id, { state: 'COMMITTED' })
       return undefined
     }
@@ -71,10 +75,10 @@ async function claim(backend: Backend, upload: Upload, context: HandlerContext):
 
 async function finish(backend: Backend, upload: Upload, owned: Ownership, context: HandlerContext): Promise<void> {
   const { database } = backend
-  const lease = keepLease(database, upload.id, owned.epoch, backend.closing)
+  const lease = holdCompletionLease(database, upload.id, owned.epoch, backend.closing)
   try {
     const hashed = await makeObject(backend, upload, owned, lease.signal).catch(async (error: unknown) => {
-      // What a store that is away does not have is not gone.
+      // A store that is not mounted misses every object, so nothing is concluded from it.
       if (isGone(error)) await requireStore(backend)
       throw error
     })
@@ -91,8 +95,8 @@ async function finish(backend: Backend, upload: Upload, owned: Ownership, contex
   }
 }
 
-/** From the state in which it was left to an object that has the announced digest. Each state is recorded before what it
- * stands for begins. */
+/** Creates the object and verifies its digest, from whichever state the upload was left in. Each state is recorded before
+ * its work begins. */
 async function makeObject(backend: Backend, upload: Upload, owned: Ownership, signal: AbortSignal): Promise<Hashed> {
   const { bytes, database } = backend
   const advance = async (state: SealedState): Promise<void> => {
@@ -110,7 +114,7 @@ async function makeObject(backend: Backend, upload: Upload, owned: Ownership, si
   let hashed: Hashed
   try {
     hashed = await hashObject(bytes, upload, parts, prefix, signal)
-    // Other bytes than were recorded may have become so on their way back: only what is so twice counts.
+    // The bytes may have been damaged on the way back, so only a second bad read counts.
     if (hashed.badPart) hashed = await hashObject(bytes, upload, parts, noPrefix(), signal)
   } finally {
     release()
@@ -123,8 +127,8 @@ async function requireDigest(backend: Backend, upload: Upload, { epoch }: Owners
   const { digest: actual, badPart: part } = hashed
   const expected = upload.digest
   if (actual === expected) return
-  const where = part ? `; the store gave part ${part} back with other bytes than were recorded` : ''
-  const message = `the bytes have the digest ${actual} instead of ${expected}${where}`
+  const where = part ? `; the store returned other bytes for part ${part} than were recorded` : ''
+  const message = `the bytes have the digest ${actual}, not ${expected}${where}`
   const failure = { reason: 'DIGEST_MISMATCH' as const, message, ...(part ? { part } : {}) }
   if (!(await closeUpload(forkFor(backend.database), upload.id, { state: 'FAILED', epoch, failure }))) {
     failBusy(upload.id)
@@ -138,7 +142,7 @@ function isGone(error: unknown): boolean {
   return isByteStoreProblem(error, 'upload gone') || isByteStoreProblem(error, 'object gone')
 }
 
-/** Leaves the upload such that the next call can do something about what went wrong. */
+/** Puts the upload into the state from which the next call can continue after the error. */
 async function recover(backend: Backend, upload: Upload, { epoch }: Ownership, error: unknown): Promise<never> {
   const { database, janitor } = backend
   if (isByteStoreProblem(error, 'part stale')) {

@@ -1,4 +1,4 @@
-// Which parts of an upload need no reading back, because they were hashed on their way to the store.
+// Finds the parts of an upload that need not be read back, because they were hashed on their way to the store.
 import { createHash } from 'node:crypto'
 import type { Prefix } from '../../domain/running-digest.ts'
 import type { Upload, UploadPart } from '../../store/uploads/upload.ts'
@@ -6,12 +6,12 @@ import type { Hashed } from './assemble.ts'
 import type { Backend } from '../../deps.ts'
 
 export interface HashedPrefix extends Prefix {
-  /** Where it is the whole. */
+  /** Set if the prefix contains all parts. */
   whole: Hashed | undefined
 }
 
-/** Trusted only where each part went to the store once: then the store has what was recorded, because nothing else was ever
- * sent under those numbers; and only where the parts that were hashed are those that were recorded. */
+/** The prefix counts only if each part was sent to the store once, so that the store cannot have other bytes under its
+ * number, and if the hashed parts are the recorded ones. */
 export function findPrefix({ digests }: Backend, upload: Upload, parts: UploadPart[], attempts: number): HashedPrefix {
   const isOnce = attempts === parts.length
   const [only] = parts
@@ -27,7 +27,7 @@ export function findPrefix({ digests }: Backend, upload: Upload, parts: UploadPa
   return { ...prefix, whole: wholeOf(digest, parts.length > 0 ? Buffer.concat(prefix.sha256s) : digest) }
 }
 
-/** All is read back. */
+/** A prefix without parts: everything is read back. */
 export function noPrefix(): Prefix {
   return { hash: createHash('sha256'), sha256s: [] }
 }

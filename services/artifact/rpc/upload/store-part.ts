@@ -9,8 +9,7 @@ import { countAttempt, discountAttempt, recordPart } from '../../store/uploads/u
 import { closeUpload } from '../../store/uploads/upload-state.ts'
 import type { Upload } from '../../store/uploads/upload.ts'
 import type { Backend } from '../../deps.ts'
-import { failClosedNow, failPartDigest } from './upload-faults.ts'
-import { FORGOTTEN } from './uploads.ts'
+import { FORGOTTEN, failClosedNow, failPartDigest } from './upload-errors.ts'
 
 /** Writes the part to the store, records it, and adds it to the running digest of the blob. Recycles its memory once it is
  * stored. Throws UPLOAD_CLOSED when the upload accepts no more parts. */

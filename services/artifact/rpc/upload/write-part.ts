@@ -3,31 +3,31 @@ import type { WritePartHeader, WritePartRequest } from '#gen/modelkeep/artifact/
 import type { Chunk } from '#lib/byte-streams/chunk.ts'
 import { failField } from '#lib/errors/errors.ts'
 import { partCountOf, partLengthOf } from '../../domain/blob.ts'
-import { requireStreamLane } from '../../domain/lanes.ts'
 import { Part } from '../../domain/part.ts'
-import { Upload } from '../../store/uploads/upload.ts'
+import { requireStreamMode } from '../../domain/transfer-modes.ts'
+import type { Upload } from '../../store/uploads/upload.ts'
 import type { Backend } from '../../deps.ts'
-import { keepBlob } from '../../changes/keep-blobs.ts'
-import { keepPace } from '../streaming/pace.ts'
+import { renewLease } from '../../changes/blob-leases.ts'
+import { enforceMinRate } from '../streaming/min-rate.ts'
 import { receive } from '../streaming/receive.ts'
+import { requireUpload } from './require-upload.ts'
 import { storePart } from './store-part.ts'
-import { failClosed, failPartSize } from './upload-faults.ts'
-import { requireUpload } from './uploads.ts'
+import { failClosed, failPartSize } from './upload-errors.ts'
 
 export async function writePart(backend: Backend, requests: AsyncIterable<WritePartRequest>, context: HandlerContext) {
-  requireStreamLane(backend.lanes)
+  requireStreamMode(backend.transferModes)
   const { header, chunks } = await receive(requests, backend.streamIdleSeconds, context.signal)
   const upload = await requireUpload(backend.database, header.uploadId, 'header.upload_id', context)
   checkHeader(header, upload)
   if (upload.state !== 'OPEN' || upload.storeUploadId === null) failClosed(upload)
-  const blob = await keepBlob(backend, context, upload.namespace, upload.digest)
+  const blob = await renewLease(backend, context, upload.namespace, upload.digest)
   if (blob) return { existed: true }
   const { number } = header
   const length = partLengthOf(upload.sizeBytes, upload.partSizeBytes, number)
   const release = await backend.budget.acquire(upload.principal, length)
   try {
     const part = new Part(length, header.sha256)
-    await transfer(part, number, keepPace(chunks, backend), () => storePart(backend, upload, number, part))
+    await transfer(part, number, enforceMinRate(chunks, backend), () => storePart(backend, upload, number, part))
     return { part: { number, sizeBytes: BigInt(length), sha256: part.sha256 } }
   } finally {
     release()

@@ -1,34 +1,23 @@
 import type { HandlerContext } from '@connectrpc/connect'
-import type {
-  CreateManifestRequest,
-  GetManifestRequest,
-  ReleaseManifestRequest,
-  RetainManifestRequest,
-} from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
+import type { CreateManifestRequest } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { accessOf } from '#lib/access/caller.ts'
 import { Chunk } from '#lib/byte-streams/chunk.ts'
-import { fail, failField } from '#lib/errors/errors.ts'
-import { parseDigest, parseUuid } from '#lib/values/ids.ts'
-import { forkFor, inTransaction } from '#lib/store/database.ts'
+import { fail } from '#lib/errors/errors.ts'
+import { inTransaction } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
 import { parseFiles, writeManifest, type CanonicalManifest, type File } from '../../domain/manifest.ts'
 import { parseNamespace } from '../../domain/namespace.ts'
 import { PartBuffer } from '../../domain/part-buffer.ts'
 import { keepBlobs } from '../../store/blobs/blob-lease.ts'
+import { addManifest, keepManifest } from '../../store/blobs/manifest.ts'
 import { manifestResource } from '../../store/events.ts'
-import {
-  addManifest,
-  holdManifest,
-  keepManifest,
-  Manifest,
-  releaseManifest as releaseHold,
-} from '../../store/blobs/manifest.ts'
 import type { Backend } from '../../deps.ts'
+import { renewLeases } from '../../changes/blob-leases.ts'
 import { byCaller } from '../../changes/by-caller.ts'
-import { keepPresent } from '../../changes/keep-blobs.ts'
 import { presentManifest } from '../present.ts'
 import { storeBlob } from '../streaming/store-blob.ts'
 
+/** Missing blobs that an error names. */
 const MAX_NAMED = 10
 
 export async function createManifest(backend: Backend, request: CreateManifestRequest, context: HandlerContext) {
@@ -36,50 +25,17 @@ export async function createManifest(backend: Backend, request: CreateManifestRe
   accessOf(context).require(namespace)
   const manifest = writeManifest(parseFiles(request.files))
   const key = { namespace, digest: manifest.digest }
-  const keep = () => inTransaction(backend.database, context.signal, (em) => keepManifest(em, key))
-  let stored = await keep()
+  const find = () => inTransaction(backend.database, context.signal, (em) => keepManifest(em, key))
+  let stored = await find()
   if (!stored) {
-    const sizes = await keepPresent(backend, context, namespace, digestsOf(manifest.files))
+    const sizes = await renewLeases(backend, context, namespace, digestsOf(manifest.files))
     checkBlobs(namespace, manifest.files, sizes)
     checkSizes(manifest.files, sizes)
     await storeConfig(backend, namespace, manifest.config, context)
     await commitManifest(backend, namespace, manifest, context)
-    stored = (await keep())!
+    stored = (await find())!
   }
   return { manifest: presentManifest(stored) }
-}
-
-export async function getManifest({ database, reads }: Backend, request: GetManifestRequest, context: HandlerContext) {
-  const namespace = parseNamespace(request.namespace, 'namespace')
-  accessOf(context).require(namespace)
-  const digest = parseDigest(request.digest, 'digest')
-  const manifest = await forkFor(database, context.signal).findOne(Manifest, { namespace, digest })
-  if (!manifest) failUnknown(namespace, digest)
-  await reads.manifest(context, digest)
-  return { manifest: presentManifest(manifest) }
-}
-
-export async function retainManifest({ database }: Backend, request: RetainManifestRequest, context: HandlerContext) {
-  const hold = parseHold(request)
-  const manifest = await inTransaction(database, context.signal, (em) => holdManifest(em, hold))
-  const { totalSizeBytes, fileCount } = manifest ?? failUnknown(hold.namespace, hold.digest)
-  return { totalSizeBytes, fileCount }
-}
-
-export async function releaseManifest({ database }: Backend, request: ReleaseManifestRequest, context: HandlerContext) {
-  const hold = parseHold(request)
-  await inTransaction(database, context.signal, (em) => releaseHold(em, hold))
-  return {}
-}
-
-function parseHold(request: { namespace: string; digest: string; versionId: string }) {
-  if (request.namespace === '') failField('namespace', 'must not be empty')
-  const digest = parseDigest(request.digest, 'digest')
-  return {
-    namespace: parseNamespace(request.namespace, 'namespace'),
-    digest,
-    versionId: parseUuid(request.versionId, 'version_id'),
-  }
 }
 
 function digestsOf(files: { digest: string }[]): string[] {
@@ -88,11 +44,10 @@ function digestsOf(files: { digest: string }[]): string[] {
 
 function checkBlobs(namespace: string, files: { digest: string }[], sizes: Map<string, number>): void {
   const missing = digestsOf(files).filter((digest) => !sizes.has(digest))
-  if (missing.length > 0) {
-    const named = missing.slice(0, MAX_NAMED)
-    const message = `namespace «${namespace}» lacks ${missing.length} of the blobs: ${named.join(', ')}`
-    fail('BLOB_MISSING', message, { missing: named.join(',') })
-  }
+  if (missing.length === 0) return
+  const named = missing.slice(0, MAX_NAMED)
+  const message = `${missing.length} blobs not found in namespace "${namespace}": ${named.join(', ')}`
+  fail('BLOB_MISSING', message, { missing: named.join(',') })
 }
 
 function checkSizes(files: File[], sizes: Map<string, number>): void {
@@ -100,11 +55,11 @@ function checkSizes(files: File[], sizes: Map<string, number>): void {
     const actual = sizes.get(digest)!
     if (actual === sizeBytes) continue
     const metadata = { expected: String(sizeBytes), actual: String(actual), digest }
-    fail('SIZE_MISMATCH', `the file «${path}» has ${actual} bytes, not ${sizeBytes}`, metadata)
+    fail('SIZE_MISMATCH', `file "${path}" has ${actual} bytes, not ${sizeBytes}`, metadata)
   }
 }
 
-/** The model config is a blob of the namespace like any other. */
+/** Stores the model config, which is a blob of the namespace like any other. */
 async function storeConfig(
   backend: Backend,
   namespace: string,
@@ -129,7 +84,7 @@ async function commitManifest(
   const fileCount = files.length
   const blobDigests = digestsOf([config, ...files])
   await inTransaction(database, context.signal, async (em) => {
-    // They stay locked until the manifest names them.
+    // The blobs stay locked until the manifest names them.
     checkBlobs(namespace, [config, ...files], await keepBlobs(em, byCaller(context), namespace, blobDigests))
     if (!(await addManifest(em, { namespace, digest, content, totalSizeBytes, fileCount, blobDigests }))) return
     emit(em, context, {
@@ -140,8 +95,4 @@ async function commitManifest(
     })
   })
   relay.wake()
-}
-
-function failUnknown(namespace: string, digest: string): never {
-  fail('MANIFEST_NOT_FOUND', `namespace «${namespace}» has no manifest ${digest}`, { digest })
 }

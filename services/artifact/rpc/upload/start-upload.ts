@@ -1,11 +1,7 @@
 import type { HandlerContext } from '@connectrpc/connect'
-import type {
-  AbortUploadRequest,
-  GetUploadRequest,
-  StartUploadRequest,
-} from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
+import type { StartUploadRequest } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { accessOf } from '#lib/access/caller.ts'
-import { parseDigest, parseUuid } from '#lib/values/ids.ts'
+import { parseDigest } from '#lib/values/ids.ts'
 import { forkFor, inTransaction, type EntityManager } from '#lib/store/database.ts'
 import { parseBlobSize, partSizeOf } from '../../domain/blob.ts'
 import { parseNamespace } from '../../domain/namespace.ts'
@@ -13,26 +9,19 @@ import { newObjectKey } from '../../store/byte-store.ts'
 import { doubtBeginning } from '../../store/garbage/doomed-object.ts'
 import { listParts } from '../../store/uploads/upload-part.ts'
 import {
-  closeUpload,
   countUnfinished,
   extendUpload,
   insertUpload,
-  lockUpload,
   lockUploadsOf,
   setStoreUpload,
   type UploadInit,
 } from '../../store/uploads/upload-state.ts'
 import { UNFINISHED, Upload } from '../../store/uploads/upload.ts'
 import type { Backend } from '../../deps.ts'
-import { keepBlob } from '../../changes/keep-blobs.ts'
+import { renewLease } from '../../changes/blob-leases.ts'
 import { presentBlob, presentUpload } from '../present.ts'
-import { failKnownSize } from '../streaming/receive.ts'
-import { failBusy, failClosed, failTooMany, failUnknown } from './upload-faults.ts'
-
-export const FORGOTTEN = {
-  state: 'EXPIRED',
-  failure: { reason: 'STORE_FORGOT', message: 'the store no longer has its parts: start anew' },
-} as const
+import { failKnownSize } from '../streaming/mismatch.ts'
+import { failTooMany } from './upload-errors.ts'
 
 export async function startUpload(backend: Backend, request: StartUploadRequest, context: HandlerContext) {
   const access = accessOf(context)
@@ -42,9 +31,9 @@ export async function startUpload(backend: Backend, request: StartUploadRequest,
   const sizeBytes = parseBlobSize(request.sizeBytes, 'size_bytes')
   const em = forkFor(backend.database, context.signal)
   const { principal } = access.caller
-  // Repeated where another call ends the unfinished upload that was found.
+  // Retries when another call closes the unfinished upload that was found.
   for (;;) {
-    const blob = await keepBlob(backend, context, namespace, digest)
+    const blob = await renewLease(backend, context, namespace, digest)
     if (blob) {
       if (blob.sizeBytes !== sizeBytes) failKnownSize(sizeBytes, blob.sizeBytes)
       return { result: { case: 'blob' as const, value: presentBlob(blob) } }
@@ -53,27 +42,6 @@ export async function startUpload(backend: Backend, request: StartUploadRequest,
     if (!UNFINISHED.includes(upload.state)) continue
     return { result: { case: 'upload' as const, value: presentUpload(upload, await listParts(em, upload.id)) } }
   }
-}
-
-export async function getUpload({ database }: Backend, request: GetUploadRequest, context: HandlerContext) {
-  const upload = await requireUpload(database, request.uploadId, 'upload_id', context)
-  const parts = await listParts(forkFor(database, context.signal), upload.id)
-  return { upload: presentUpload(upload, parts) }
-}
-
-export async function abortUpload(backend: Backend, request: AbortUploadRequest, context: HandlerContext) {
-  const upload = await requireUpload(backend.database, request.uploadId, 'upload_id', context)
-  await inTransaction(backend.database, context.signal, async (em) => {
-    const locked = await lockUpload(em, upload.id)
-    const { state, busy } = locked
-    if (state === 'ABORTED') return
-    if (!UNFINISHED.includes(state)) failClosed(locked)
-    if (busy) failBusy(upload.id)
-    await closeUpload(em, upload.id, { state: 'ABORTED' })
-  })
-  backend.digests.forget(upload.id)
-  backend.janitor.wake()
-  return {}
 }
 
 type Announced = Pick<UploadInit, 'namespace' | 'principal' | 'digest' | 'sizeBytes'>
@@ -106,32 +74,16 @@ async function findOrInsert(em: EntityManager, backend: Backend, announced: Anno
   return { id, isNew: true }
 }
 
-/** The store learns of an upload only after it was recorded. */
+/** Begins the upload in the store, after it was recorded in the database, so that no unfinished object is lost. */
 async function begin(backend: Backend, context: HandlerContext, upload: Upload): Promise<Upload> {
   const { database, bytes } = backend
   const em = forkFor(database, context.signal)
   if (upload.storeUploadId === null && upload.sizeBytes > 0) {
     const onDoubt = () => doubtBeginning(forkFor(database), upload.objectKey)
     const storeUploadId = await bytes.begin(upload.objectKey, onDoubt)
-    // Another call of the same client may have been faster: its name holds, and what the other began is given up with
-    // the upload, or when it is completed.
+    // If another call of the client was faster, its id is kept. The other unfinished object is removed when the upload is
+    // completed or closed.
     await setStoreUpload(forkFor(database), upload.id, storeUploadId)
   }
   return em.findOneOrFail(Upload, { id: upload.id })
-}
-
-/** The caller's upload. To everybody else it does not exist. */
-export async function requireUpload(
-  database: Backend['database'],
-  uploadId: string,
-  field: string,
-  context: HandlerContext,
-): Promise<Upload> {
-  const access = accessOf(context)
-  const id = parseUuid(uploadId, field)
-  const { principal } = access.caller
-  const upload = await forkFor(database, context.signal).findOne(Upload, { id, principal, resumable: true })
-  if (!upload) failUnknown(id)
-  access.require(upload.namespace, () => failUnknown(id))
-  return upload
 }

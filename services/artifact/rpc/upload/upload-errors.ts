@@ -4,8 +4,14 @@ import { forkFor } from '#lib/store/database.ts'
 import type { Backend } from '../../deps.ts'
 import { Upload, type UploadFailure, type UploadState } from '../../store/uploads/upload.ts'
 
+/** How an upload is closed whose parts the store has forgotten. */
+export const FORGOTTEN = {
+  state: 'EXPIRED',
+  failure: { reason: 'STORE_FORGOT', message: 'the store no longer has its parts; start a new upload' },
+} as const
+
 export function failUnknown(upload: string): never {
-  fail('UPLOAD_NOT_FOUND', `there is no upload ${upload}, or it is not yours`, { upload })
+  fail('UPLOAD_NOT_FOUND', `upload ${upload} not found`, { upload })
 }
 
 interface Ended {
@@ -18,7 +24,7 @@ interface Ended {
 const SEALED: UploadState[] = ['SEALING', 'COMPLETING', 'VERIFYING']
 
 export function failClosed({ id, state, failureReason, failureMessage }: Ended): never {
-  const text = SEALED.includes(state) ? `is being completed and takes no parts: ${state}` : `is over: ${state}`
+  const text = SEALED.includes(state) ? `is being completed (${state}) and accepts no parts` : `is closed (${state})`
   const message = failureMessage ? `upload ${id} ${text}; ${failureMessage}` : `upload ${id} ${text}`
   fail('UPLOAD_CLOSED', message, { upload: id, state, ...(failureReason ? { failure: failureReason } : {}) })
 }
@@ -34,21 +40,21 @@ export function failBusy(upload: string): never {
 }
 
 export function failMissing(missing: number[]): never {
-  fail('PARTS_MISSING', `parts are missing: ${missing.join(', ')}`, { missing: missing.join(',') })
+  fail('PARTS_MISSING', `parts ${missing.join(', ')} are missing`, { missing: missing.join(',') })
 }
 
 export function failTooMany(namespace: string, limit: number): never {
-  const message = `you have ${limit} unfinished uploads in «${namespace}», the most there may be: complete or abort some`
+  const message = `limit of ${limit} unfinished uploads in namespace "${namespace}" reached; complete or abort some`
   fail('UPLOAD_LIMIT_REACHED', message, { namespace, limit: String(limit) })
 }
 
 export function failPartSize(part: number, expected: number, actual: number): never {
-  const sent = actual > expected ? 'more were sent' : `${actual} were sent`
+  const sent = actual > expected ? 'the client sent more' : `the client sent ${actual}`
   const metadata = { expected: String(expected), actual: String(actual), part: String(part) }
   fail('SIZE_MISMATCH', `part ${part} must have ${expected} bytes; ${sent}`, metadata)
 }
 
 export function failPartDigest(part: number, expected: string, actual: string): never {
-  const message = `the bytes of part ${part} have the digest ${actual} instead of ${expected}, which header.sha256 says`
+  const message = `the bytes of part ${part} have the digest ${actual}, not the announced ${expected}`
   fail('DIGEST_MISMATCH', message, { expected, actual, part: String(part) })
 }

@@ -1,18 +1,19 @@
-// Saying of blobs that they are there, such that it stays true for the time of a push.
+// Renewing the leases of blobs. A caller who was told that the namespace has a blob can rely on it until the lease expires,
+// long enough to create a manifest that names it.
 import type { HandlerContext } from '@connectrpc/connect'
 import { forkFor, inTransaction, type Database, type EntityManager } from '#lib/store/database.ts'
 import { findLeases, keepBlobs } from '../store/blobs/blob-lease.ts'
 import { findBlob, type KnownBlob } from '../store/blobs/blob.ts'
 import { byCaller } from './by-caller.ts'
 
-interface BlobKeeper {
+interface LeaseDeps {
   database: Database
   relay: { wake(): void }
 }
 
-/** Those of the digests that the namespace has, with their sizes, each under a lease. */
-export async function keepPresent(
-  { database, relay }: BlobKeeper,
+/** Renews the leases of those digests that the namespace has, and returns their sizes. */
+export async function renewLeases(
+  { database, relay }: LeaseDeps,
   context: HandlerContext,
   namespace: string,
   digests: string[],
@@ -21,24 +22,26 @@ export async function keepPresent(
   const sizes = new Map(present.filter(({ isFresh }) => isFresh).map(({ digest, sizeBytes }) => [digest, sizeBytes]))
   const old = present.filter(({ isFresh }) => !isFresh).map(({ digest }) => digest)
   if (old.length === 0) return sizes
-  const kept = await inTransaction(database, context.signal, (em) => keepBlobs(em, byCaller(context), namespace, old))
+  const renewed = await inTransaction(database, context.signal, (em) =>
+    keepBlobs(em, byCaller(context), namespace, old),
+  )
   relay.wake()
-  return new Map([...sizes, ...kept])
+  return new Map([...sizes, ...renewed])
 }
 
-/** The blob if the namespace has it, under a lease. */
-export async function keepBlob(
-  backend: BlobKeeper,
+/** Renews the lease of a blob and returns the blob; undefined if the namespace does not have it. */
+export async function renewLease(
+  deps: LeaseDeps,
   context: HandlerContext,
   namespace: string,
   digest: string,
 ): Promise<KnownBlob | undefined> {
-  const present = await keepPresent(backend, context, namespace, [digest])
-  return present.size > 0 ? findBlob(forkFor(backend.database, context.signal), namespace, digest) : undefined
+  const sizes = await renewLeases(deps, context, namespace, [digest])
+  return sizes.size > 0 ? findBlob(forkFor(deps.database, context.signal), namespace, digest) : undefined
 }
 
-/** The same within a transaction. */
-export async function keepBlobIn(
+/** Renews the lease of a blob within a transaction. False if the namespace does not have it. */
+export async function renewLeaseIn(
   em: EntityManager,
   context: HandlerContext,
   namespace: string,

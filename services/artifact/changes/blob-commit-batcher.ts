@@ -1,5 +1,5 @@
-// Where uploads of the simple lane begin and end in the database: together with the others of the moment, because a
-// commit takes longer than all else that is done for a small blob.
+// Records the beginning and the commit of simple uploads, those that are one stream. Uploads of the same moment share a
+// transaction, because a commit takes longer than all other work for a small blob.
 import type { HandlerContext } from '@connectrpc/connect'
 import { forkFor, inTransaction, type Database } from '#lib/store/database.ts'
 import { asModelkeepError, translateFault } from '#lib/store/faults.ts'
@@ -15,74 +15,75 @@ import {
 } from '../store/uploads/simple-upload.ts'
 import { commitBlob, committedEvent } from './commit-blob.ts'
 
-export interface Ending {
+export interface FinishedUpload {
   upload: BlobInit & { id: string }
   context: HandlerContext
 }
 
-/** `blob` where the namespace got it by this upload, with bytes that were new. */
-export type Ended = { isOver: true } | { isOver: false; blob?: KnownBlob }
+/** `isExpired`: the upload took too long, and nothing was committed. `blob`: the new blob, if its bytes were new. */
+export type CommitResult = { isExpired: true } | { isExpired: false; blob?: KnownBlob }
 
 type Step = { begun: SimpleUpload; sent?: never } | { sent: SentUpload; begun?: never }
 
-/** How long a part may take before what was stored counts as left behind. */
-export const EXPIRE_SECONDS = 3600
-const MOST = 64
+/** A simple upload expires when it stores no part for so long. */
+export const SIMPLE_EXPIRE_SECONDS = 3600
+const MAX_STEPS = 64
 
-export class SimpleLane {
+export class BlobCommitBatcher {
   readonly #database: Database
-  readonly #steps: Batcher<Step, Ended | boolean>
+  readonly #steps: Batcher<Step, CommitResult | boolean>
 
   constructor(database: Database, streams: StreamLimit) {
     this.#database = database
     this.#steps = new Batcher({
-      maxJobs: MOST,
+      maxJobs: MAX_STEPS,
       isJobError,
-      work: (steps) => turn(database, steps),
+      work: (steps) => runBatch(database, steps),
       minJobs: () => streams.open / 2,
     })
   }
 
-  /** Records an upload. False, and nothing done, where the namespace has the blob. */
+  /** Records an upload. Returns false, and records nothing, if the namespace has the blob. */
   async begin(upload: SimpleUpload): Promise<boolean> {
     return (await this.#steps.do({ begun: upload })) === true
   }
 
-  async finish({ upload, context }: Ending): Promise<Ended> {
+  /** Commits the blob of an upload whose object is stored. */
+  async finish({ upload, context }: FinishedUpload): Promise<CommitResult> {
     const row = outboxRow(context, committedEvent(upload))
-    const ended = await this.#steps.do({ sent: { ...upload, row } })
-    return typeof ended === 'object' ? ended : this.#finishKnown({ upload, context })
+    const result = await this.#steps.do({ sent: { ...upload, row } })
+    return typeof result === 'object' ? result : this.#finishKnown({ upload, context })
   }
 
-  /** Its bytes were stored before. */
-  async #finishKnown({ upload, context }: Ending): Promise<Ended> {
+  /** Commits the blob of an upload whose bytes the store had before. */
+  async #finishKnown({ upload, context }: FinishedUpload): Promise<CommitResult> {
     return inTransaction(this.#database, undefined, async (em) => {
-      if (!(await forgetSimpleUpload(em, upload.id))) return { isOver: true }
+      if (!(await forgetSimpleUpload(em, upload.id))) return { isExpired: true }
       await commitBlob(em, context, upload)
-      return { isOver: false }
+      return { isExpired: false }
     })
   }
 }
 
-/** Of a connection that was lost it is not known whether all was done: nothing is done twice. */
+/** After a lost connection nobody knows whether the batch was committed, so no step is tried again by itself. */
 function isJobError(error: unknown): boolean {
   const reason = asModelkeepError(error)?.reason ?? (error as { reason?: unknown } | undefined)?.reason
   return reason !== 'DEPENDENCY_UNAVAILABLE'
 }
 
-/** Of a beginning whether it was recorded; of an end what came of it, and false where it is yet to be done. */
-async function turn(database: Database, steps: Step[]): Promise<(Ended | boolean)[]> {
+/** Returns for each beginning whether it was recorded; for each end its result, or false if `#finishKnown` has to commit it. */
+async function runBatch(database: Database, steps: Step[]): Promise<(CommitResult | boolean)[]> {
   const begun = steps.flatMap((step) => step.begun ?? [])
   const sent = steps.flatMap((step) => step.sent ?? [])
-  const expireSeconds = EXPIRE_SECONDS
+  const expireSeconds = SIMPLE_EXPIRE_SECONDS
   const turned = await turnSimpleUploads(forkFor(database), { begun, sent, expireSeconds }).catch(translateFault)
   return steps.map((step) => {
     if (step.begun) return turned.begun.has(step.begun.id)
     const { row: _row, ...upload } = step.sent
-    if (!turned.sent.has(upload.id)) return { isOver: true }
+    if (!turned.sent.has(upload.id)) return { isExpired: true }
     const createTime = turned.sent.get(upload.id)
     if (createTime === undefined) return false
     const blob = { ...upload, createTime, state: 'PRESENT' as const, condemnTime: null, verifyTime: createTime }
-    return { isOver: false, blob }
+    return { isExpired: false, blob }
   })
 }

@@ -1,0 +1,24 @@
+import type { HandlerContext } from '@connectrpc/connect'
+import type { GetManifestRequest } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
+import { accessOf } from '#lib/access/caller.ts'
+import { parseDigest } from '#lib/values/ids.ts'
+import { forkFor } from '#lib/store/database.ts'
+import { parseNamespace } from '../../domain/namespace.ts'
+import { Manifest } from '../../store/blobs/manifest.ts'
+import type { Backend } from '../../deps.ts'
+import { presentManifest } from '../present.ts'
+import { failManifestNotFound } from './hold.ts'
+
+export async function getManifest(
+  { database, readAudit }: Backend,
+  request: GetManifestRequest,
+  context: HandlerContext,
+) {
+  const namespace = parseNamespace(request.namespace, 'namespace')
+  accessOf(context).require(namespace)
+  const digest = parseDigest(request.digest, 'digest')
+  const manifest = await forkFor(database, context.signal).findOne(Manifest, { namespace, digest })
+  if (!manifest) failManifestNotFound(namespace, digest)
+  await readAudit.recordManifest(context, digest)
+  return { manifest: presentManifest(manifest) }
+}
