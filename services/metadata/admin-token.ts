@@ -7,40 +7,45 @@ import { emitAs } from '#lib/store/outbox.ts'
 import { rfc3339 } from '#lib/store/time.ts'
 import { parsePrincipal } from './domain/identity.ts'
 import { openStore } from './store/orm.ts'
-import { findRole, lockIdentity, putRole } from './store/identity/roles.ts'
-import { insertToken, timeAfter } from './store/identity/tokens.ts'
+import { putRole } from './changes/role-change.ts'
+import { timeAfter } from './store/clock.ts'
+import { lockIdentity } from './store/identity/identity-lock.ts'
+import { RoleBinding } from './store/identity/role-binding.ts'
+import { insertToken } from './store/identity/token-secret.ts'
 
 const DAYS = 365
 const USAGE = `usage: npm run admin-token -- [PRINCIPAL]
 
 Creates a new token at each call, for PRINCIPAL (default "admin"), valid for ${DAYS} days, and grants PRINCIPAL the role
 ADMIN on all namespaces. Earlier tokens remain valid. The token is the only output on stdout, and is shown only once.`
+const DAY_SECONDS = 86_400
 const ACTOR = 'service:metadata'
 const REASON = 'administrator created by admin-token'
 
 export interface AdminTokenOptions {
-  /** Whom the token stands for. Default `admin`. */
+  /** The principal of the token. Default `admin`. */
   principal?: string
-  /** How long it works. Default 365. */
+  /** The lifetime of the token. Default 365. */
   days?: number
 }
 
-/** Gives the principal the role ADMIN on `*`, where it lacks it, and returns the secret of a new token. */
+/** Grants the principal the role ADMIN on `*` unless it has it, and returns the secret of a new token. */
 export async function createAdminToken(database: Database, options: AdminTokenOptions = {}): Promise<string> {
   const principal = parsePrincipal(options.principal ?? 'admin')
   return inTransaction(database, undefined, async (em) => {
     await lockIdentity(em)
-    const before = await findRole(em, principal, '*')
-    if (before?.role !== 'ADMIN') {
-      const { id, namespace, role } = await putRole(em, principal, '*', 'ADMIN')
+    const before = await em.findOne(RoleBinding, { principal, namespace: '*' })
+    const former = before?.role
+    if (former !== 'ADMIN') {
+      const { id, namespace, role } = await putRole(em, before, { principal, namespace: '*', role: 'ADMIN' })
       const resource = { type: 'role', id, namespace: '', name: principal }
-      const details = { principal, namespace, role, ...(before ? { before: before.role } : {}) }
+      const details = { principal, namespace, role, ...(former && { before: former }) }
       emitAs(em, ACTOR, { type: 'role.granted.v1', resource, reason: REASON, details })
     }
-    const expireTime = await timeAfter(em, options.days ?? DAYS)
+    const expireTime = await timeAfter(em, (options.days ?? DAYS) * DAY_SECONDS)
     const { token, secret } = await insertToken(em, { principal, description: REASON, expireTime })
     const resource = { type: 'token', id: token.id, namespace: '', name: principal }
-    const details = { principal, expire_time: rfc3339(token.expire_time) }
+    const details = { principal, expire_time: rfc3339(token.expireTime) }
     emitAs(em, ACTOR, { type: 'token.created.v1', resource, reason: REASON, details })
     return secret
   })

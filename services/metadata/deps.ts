@@ -1,15 +1,15 @@
 import type { Client } from '@connectrpc/connect'
 import type { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import type { Database } from '#lib/store/database.ts'
-import type { TellDeadToken } from './store/identity/identity.ts'
+import type { ReportRejectedToken } from './store/identity/token-lookup.ts'
 
 export interface RegistryDeps {
   database: Database
-  /** Of the sister service artifact. */
+  /** Client of the artifact service. */
   manifests: Pick<Client<typeof ManifestService>, 'retainManifest'>
   /** See `settleChange`. */
   relay: { wake(): void; settle(): Promise<void> }
-  /** Told when manifests are to be let go. */
+  /** The job that releases manifests. */
   releases: { wake(): void }
 }
 
@@ -17,5 +17,5 @@ export interface IdentityDeps {
   database: Database
   /** See `settleChange`. */
   relay: { wake(): void; settle(): Promise<void> }
-  tellDead: TellDeadToken
+  reportRejectedToken: ReportRejectedToken
 }

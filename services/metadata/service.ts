@@ -21,7 +21,7 @@ import { repeat } from '#lib/process/background.ts'
 import { startExpiry } from './jobs/expiry.ts'
 import { startReleases } from './jobs/releases.ts'
 import { aliasRoutes } from './rpc/alias/routes.ts'
-import { deadTokenTeller } from './rpc/identity/dead-token.ts'
+import { rejectedTokenReporter } from './rpc/identity/report-rejected-token.ts'
 import type { IdentityDeps, RegistryDeps } from './deps.ts'
 import { evaluationRoutes } from './rpc/evaluation/routes.ts'
 import { gateRoutes } from './rpc/gate/routes.ts'
@@ -30,7 +30,7 @@ import { modelRoutes } from './rpc/model/routes.ts'
 import { namespaceRoutes } from './rpc/namespace/routes.ts'
 import { promotionRoutes } from './rpc/promotion/routes.ts'
 import { versionRoutes } from './rpc/version/routes.ts'
-import { lookUpToken } from './store/identity/identity.ts'
+import { lookUpToken } from './store/identity/token-lookup.ts'
 
 export interface MetadataDeps {
   database: Database
@@ -64,10 +64,10 @@ export function metadataService(deps: MetadataDeps): Service {
     await recordRefusal(database, refusal)
     relay.wake()
   }, logger)
-  const tellDead = deadTokenTeller((refusal) => refusals.report(refusal), logger)
+  const reportRejectedToken = rejectedTokenReporter((refusal) => refusals.report(refusal), logger)
   return {
-    ...registryServices({ database, manifests, relay, releases }, { database, relay, tellDead }),
-    authenticate: createAuthenticate(deps.trustedServices, lookUpToken(database, tellDead)),
+    ...registryServices({ database, manifests, relay, releases }, { database, relay, reportRejectedToken }),
+    authenticate: createAuthenticate(deps.trustedServices, lookUpToken(database, reportRejectedToken)),
     recordRefusal: (refusal) => refusals.report(refusal),
     async check(_service, late) {
       await forkFor(database, late).execute('select 1')

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { hashToken } from '#lib/access/authenticate.ts'
 import { ModelkeepError } from '#lib/errors/errors.ts'
 import { createAdminToken } from '../metadata/admin-token.ts'
-import { lookUpToken } from '../metadata/store/identity/identity.ts'
+import { lookUpToken } from '../metadata/store/identity/token-lookup.ts'
 import { openStore } from '../metadata/store/orm.ts'
 import { writeWhole } from './data-directory.ts'
 

@@ -5,7 +5,7 @@ import { hashToken } from '../../services/lib/access/authenticate.ts'
 import { forkFor, type Database } from '../../services/lib/store/database.ts'
 import { outboxReader } from '../../services/lib/store/outbox.ts'
 import { createAdminToken } from '../../services/metadata/admin-token.ts'
-import { lookUpToken } from '../../services/metadata/store/identity/identity.ts'
+import { lookUpToken } from '../../services/metadata/store/identity/token-lookup.ts'
 import { openStore } from '../../services/metadata/store/orm.ts'
 import { createDatabase, runSql } from '../support/database.ts'
 

@@ -9,9 +9,9 @@ import { adapterOptions, type Serving } from '../../services/lib/server/serve.ts
 import type { Database } from '../../services/lib/store/database.ts'
 import { recordRefusal } from '../../services/lib/store/outbox.ts'
 import { createAdminToken } from '../../services/metadata/admin-token.ts'
-import { deadTokenTeller } from '../../services/metadata/rpc/identity/dead-token.ts'
+import { rejectedTokenReporter } from '../../services/metadata/rpc/identity/report-rejected-token.ts'
 import { identityRoutes } from '../../services/metadata/rpc/identity/routes.ts'
-import { lookUpToken } from '../../services/metadata/store/identity/identity.ts'
+import { lookUpToken } from '../../services/metadata/store/identity/token-lookup.ts'
 import { openStore } from '../../services/metadata/store/orm.ts'
 import { createDatabase, runSql } from './database.ts'
 
@@ -57,17 +57,17 @@ export async function openIdentity(): Promise<Identity> {
   let woken = 0
   const wake = (): void => void (woken += 1)
   const logger = createLogger('metadata', 'info', { write: (line: string) => void logs.push(line) })
-  const tellDead = deadTokenTeller((refusal) => recordRefusal(database, refusal), logger)
+  const reportRejectedToken = rejectedTokenReporter((refusal) => recordRefusal(database, refusal), logger)
   const serving: Serving = {
     services: [IdentityService],
     routes: (router) =>
       router.service(
         IdentityService,
-        identityRoutes({ database, relay: { wake, settle: async () => wake() }, tellDead }),
+        identityRoutes({ database, relay: { wake, settle: async () => wake() }, reportRejectedToken }),
       ),
     authenticate: createAuthenticate(
       new Map([[hashToken(ARTIFACT_TOKEN).toString('hex'), 'artifact']]),
-      lookUpToken(database, tellDead),
+      lookUpToken(database, reportRejectedToken),
     ),
     recordRefusal: (refusal) => recordRefusal(database, refusal),
     check: async () => true,

@@ -3,12 +3,13 @@ import { ALL_NAMESPACES } from '#lib/access/caller.ts'
 import type { EvaluationRow } from '../store/governance/evaluation-rows.ts'
 import type { GateRow } from '../store/governance/gate-rows.ts'
 import type { PromotionRow } from '../store/governance/promotion-rows.ts'
-import type { RoleRow, TokenRow } from '../store/identity/identity.ts'
+import type { RoleBinding } from '../store/identity/role-binding.ts'
+import type { Token } from '../store/identity/token.ts'
 import type { ModelRow } from '../store/models/model-rows.ts'
-import type { NamespaceRow } from '../store/models/namespace.ts'
+import type { Namespace } from '../store/models/namespace.ts'
 import type { VersionRow } from '../store/versions/version-rows.ts'
 
-export function namespaceResource({ id, name }: NamespaceRow) {
+export function namespaceResource({ id, name }: Namespace) {
   return { type: 'namespace', id, namespace: name, name }
 }
 
@@ -36,11 +37,11 @@ export function promotionResource(row: Pick<PromotionRow, 'id' | 'namespace' | '
 }
 
 /** A token belongs to the whole installation. */
-export function tokenResource({ id, principal }: Pick<TokenRow, 'id' | 'principal'>) {
+export function tokenResource({ id, principal }: Pick<Token, 'id' | 'principal'>) {
   return { type: 'token', id, namespace: '', name: principal }
 }
 
 /** A role on `*` belongs to the whole installation. */
-export function roleResource({ id, namespace, principal }: Pick<RoleRow, 'id' | 'namespace' | 'principal'>) {
+export function roleResource({ id, namespace, principal }: Pick<RoleBinding, 'id' | 'namespace' | 'principal'>) {
   return { type: 'role', id, namespace: namespace === ALL_NAMESPACES ? '' : namespace, name: principal }
 }

@@ -3,9 +3,9 @@ import canonicalize from 'canonicalize'
 import { createHash } from 'node:crypto'
 import type { ModelRow } from '../store/models/model-rows.ts'
 import type { VersionRow } from '../store/versions/version-rows.ts'
-import type { NamespaceRow } from '../store/models/namespace.ts'
+import type { Namespace } from '../store/models/namespace.ts'
 
-export function namespaceDigest({ name, description }: NamespaceRow): string {
+export function namespaceDigest({ name, description }: Namespace): string {
   return digestOf({ name, description })
 }
 

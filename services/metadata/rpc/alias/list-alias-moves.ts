@@ -5,7 +5,6 @@ import { forkFor } from '#lib/store/database.ts'
 import { parseAliasName } from '../../domain/names.ts'
 import { parseModelRef } from '../../domain/refs.ts'
 import { listMoves } from '../../store/aliases/alias-rows.ts'
-
 import type { RegistryDeps } from '../../deps.ts'
 import { checkKeys, isIdKey, isTimeKey } from '../page-keys.ts'
 import { presentMove } from './present-alias.ts'

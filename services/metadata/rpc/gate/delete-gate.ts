@@ -5,9 +5,7 @@ import {
   DeleteGateResponseSchema,
   type DeleteGateRequest,
 } from '#gen/modelkeep/metadata/v1/gate_service_pb.ts'
-
 import { answerOnce } from '#lib/store/requests.ts'
-
 import { parseReason } from '../../domain/text.ts'
 import * as gates from '../../store/governance/gate-rows.ts'
 import { requireEtag } from '../../changes/checks.ts'

@@ -11,7 +11,8 @@ import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
 import { fromTimestamp, rfc3339 } from '#lib/store/time.ts'
 import { parsePrincipal, parseTime, parseTokenDescription } from '../../domain/identity.ts'
-import * as tokens from '../../store/identity/tokens.ts'
+import { checkTokenExpiry } from '../../store/clock.ts'
+import { insertToken } from '../../store/identity/token-secret.ts'
 import type { IdentityDeps } from '../../deps.ts'
 import { presentToken } from './present-identity.ts'
 import { settleChange } from '../../changes/settle-change.ts'
@@ -23,23 +24,23 @@ export async function createToken(deps: IdentityDeps, request: CreateTokenReques
     description: parseTokenDescription(request.description),
     expireTime: fromTimestamp(parseTime(request.expireTime, 'expire_time')),
   }
-  let shownOnce = ''
+  let issuedSecret = ''
   const once = { context, request, input: CreateTokenRequestSchema, output: CreateTokenResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
     await checkExpiry(em, init.expireTime)
-    const { token, secret } = await tokens.insertToken(em, init)
-    const details = { principal: token.principal, expire_time: rfc3339(token.expire_time) }
+    const { token, secret } = await insertToken(em, init)
+    const details = { principal: token.principal, expire_time: rfc3339(token.expireTime) }
     emit(em, context, { type: 'token.created.v1', resource: tokenResource(token), details })
-    shownOnce = secret
-    // What is kept for a repeated call has no secret.
+    issuedSecret = secret
+    // The answer that is stored for repeated calls has no secret.
     return create(CreateTokenResponseSchema, { token: presentToken(token) })
   })
   await settleChange(deps.relay, context)
-  return { ...answer, secret: shownOnce }
+  return { ...answer, secret: issuedSecret }
 }
 
 async function checkExpiry(em: EntityManager, expireTime: string): Promise<void> {
-  const { past, far } = await tokens.judgeExpiry(em, expireTime)
+  const { past, far } = await checkTokenExpiry(em, expireTime)
   if (past) failField('expire_time', 'must be later than now')
   if (far) failField('expire_time', 'must be at most a year from now')
 }

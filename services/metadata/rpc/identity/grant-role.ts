@@ -11,13 +11,16 @@ import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
 import { parsePrincipal, parseRole, parseScope } from '../../domain/identity.ts'
 import { parseReason } from '../../domain/text.ts'
-import * as roles from '../../store/identity/roles.ts'
+import { lockIdentity, requireAdmin } from '../../store/identity/identity-lock.ts'
+import { RoleBinding } from '../../store/identity/role-binding.ts'
+import { shareNamespace } from '../../store/models/namespace.ts'
 import type { IdentityDeps } from '../../deps.ts'
 import { presentBinding } from './present-identity.ts'
 import { settleChange } from '../../changes/settle-change.ts'
-import { isPlatformAdmin, requireScope, roleDetails } from './role-scope.ts'
+import { isPlatformAdmin, requireScope } from './role-scope.ts'
 import { failNoNamespace } from '../../changes/checks.ts'
 import { roleResource } from '../../changes/resources.ts'
+import { putRole, roleDetails } from '../../changes/role-change.ts'
 
 export async function grantRole(deps: IdentityDeps, request: GrantRoleRequest, context: HandlerContext) {
   const namespace = parseScope(request.namespace)
@@ -27,13 +30,15 @@ export async function grantRole(deps: IdentityDeps, request: GrantRoleRequest, c
   const reason = parseReason(request.reason)
   const once = { context, request, input: GrantRoleRequestSchema, output: GrantRoleResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
-    await roles.lockIdentity(em)
+    await lockIdentity(em)
     await requireNamespace(em, namespace)
-    const before = await roles.findRole(em, principal, namespace)
+    const before = await em.findOne(RoleBinding, { principal, namespace })
     if (before?.role === role) return create(GrantRoleResponseSchema, { binding: presentBinding(before) })
-    const binding = await roles.putRole(em, principal, namespace, role)
-    if (isPlatformAdmin(before)) await roles.requireAdmin(em)
-    const details = { ...roleDetails(binding), ...(before ? { before: before.role } : {}) }
+    const former = before?.role
+    const wasPlatformAdmin = isPlatformAdmin(before)
+    const binding = await putRole(em, before, { principal, namespace, role })
+    if (wasPlatformAdmin) await requireAdmin(em)
+    const details = { ...roleDetails(binding), ...(former && { before: former }) }
     emit(em, context, { type: 'role.granted.v1', resource: roleResource(binding), reason, details })
     return create(GrantRoleResponseSchema, { binding: presentBinding(binding) })
   })
@@ -42,6 +47,6 @@ export async function grantRole(deps: IdentityDeps, request: GrantRoleRequest, c
 }
 
 async function requireNamespace(em: EntityManager, namespace: string): Promise<void> {
-  if (namespace === ALL_NAMESPACES || (await roles.holdNamespace(em, namespace))) return
+  if (namespace === ALL_NAMESPACES || (await shareNamespace(em, namespace))) return
   failNoNamespace(namespace)
 }

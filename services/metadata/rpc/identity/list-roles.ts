@@ -4,7 +4,7 @@ import { cutPage, parsePage } from '#lib/lists/pages.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { translateFault } from '#lib/store/faults.ts'
 import { parseScope } from '../../domain/identity.ts'
-import * as roles from '../../store/identity/roles.ts'
+import { RoleBinding } from '../../store/identity/role-binding.ts'
 import type { IdentityDeps } from '../../deps.ts'
 import { checkKeys, isTextKey } from '../page-keys.ts'
 import { presentBinding } from './present-identity.ts'
@@ -14,10 +14,14 @@ export async function listRoles({ database }: IdentityDeps, request: ListRolesRe
   const namespace = parseScope(request.namespace)
   requireScope(context, namespace)
   const page = checkKeys(parsePage(request, ['ListRoles', namespace], ['string']), [isTextKey])
-  const after = page.after && String(page.after[0])
-  const em = forkFor(database, context.signal)
-  const question = { namespace, after, limit: page.size + 1 }
-  const found = await roles.listRoles(em, question).catch(translateFault)
+  const after = String(page.after?.[0] ?? '')
+  const found = await forkFor(database, context.signal)
+    .find(
+      RoleBinding,
+      { namespace, principal: { $gt: after } },
+      { orderBy: { principal: 'asc' }, limit: page.size + 1 },
+    )
+    .catch(translateFault)
   const { rows, nextPageToken } = cutPage(found, page, ({ principal }) => [principal])
   return { bindings: rows.map(presentBinding), nextPageToken }
 }

@@ -7,25 +7,26 @@ import {
   type Token,
 } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { toTimestamp } from '#lib/store/time.ts'
-import type { RoleRow, TokenRow } from '../../store/identity/identity.ts'
+import type * as roles from '../../store/identity/role-binding.ts'
+import type * as tokens from '../../store/identity/token.ts'
 
-export function presentToken(row: TokenRow): Token {
+export function presentToken(token: tokens.Token): Token {
   return create(TokenSchema, {
-    id: row.id,
-    principal: row.principal,
-    description: row.description,
-    createTime: toTimestamp(row.create_time),
-    expireTime: toTimestamp(row.expire_time),
-    ...(row.revoke_time === null ? {} : { revokeTime: toTimestamp(row.revoke_time) }),
+    id: token.id,
+    principal: token.principal,
+    description: token.description,
+    createTime: toTimestamp(token.createTime),
+    expireTime: toTimestamp(token.expireTime),
+    ...(token.revokeTime && { revokeTime: toTimestamp(token.revokeTime) }),
   })
 }
 
-export function presentBinding(row: RoleRow): RoleBinding {
-  const { principal, namespace } = row
+export function presentBinding(binding: roles.RoleBinding): RoleBinding {
+  const { principal, namespace, role, createTime } = binding
   return create(RoleBindingSchema, {
     principal,
     namespace,
-    role: Role[row.role],
-    createTime: toTimestamp(row.create_time),
+    role: Role[role],
+    createTime: toTimestamp(createTime),
   })
 }

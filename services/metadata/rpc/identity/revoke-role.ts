@@ -9,11 +9,13 @@ import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
 import { parsePrincipal, parseScope } from '../../domain/identity.ts'
 import { parseReason } from '../../domain/text.ts'
-import * as roles from '../../store/identity/roles.ts'
+import { lockIdentity, requireAdmin } from '../../store/identity/identity-lock.ts'
+import { RoleBinding } from '../../store/identity/role-binding.ts'
 import type { IdentityDeps } from '../../deps.ts'
 import { settleChange } from '../../changes/settle-change.ts'
-import { requireScope, isPlatformAdmin, roleDetails } from './role-scope.ts'
+import { requireScope, isPlatformAdmin } from './role-scope.ts'
 import { roleResource } from '../../changes/resources.ts'
+import { roleDetails } from '../../changes/role-change.ts'
 
 export async function revokeRole(deps: IdentityDeps, request: RevokeRoleRequest, context: HandlerContext) {
   const namespace = parseScope(request.namespace)
@@ -22,11 +24,12 @@ export async function revokeRole(deps: IdentityDeps, request: RevokeRoleRequest,
   const reason = parseReason(request.reason)
   const once = { context, request, input: RevokeRoleRequestSchema, output: RevokeRoleResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
-    await roles.lockIdentity(em)
-    const binding = await roles.findRole(em, principal, namespace)
+    await lockIdentity(em)
+    const binding = await em.findOne(RoleBinding, { principal, namespace })
     if (binding) {
-      await roles.removeRole(em, binding.id)
-      if (isPlatformAdmin(binding)) await roles.requireAdmin(em)
+      em.remove(binding)
+      await em.flush()
+      if (isPlatformAdmin(binding)) await requireAdmin(em)
       const details = roleDetails(binding)
       emit(em, context, { type: 'role.revoked.v1', resource: roleResource(binding), reason, details })
     }

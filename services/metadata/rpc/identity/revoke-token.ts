@@ -10,8 +10,9 @@ import { parseUuid } from '#lib/values/ids.ts'
 import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
 import { parseReason } from '../../domain/text.ts'
-import { lockIdentity, requireAdmin } from '../../store/identity/roles.ts'
-import * as tokens from '../../store/identity/tokens.ts'
+import { transactionTime } from '../../store/clock.ts'
+import { lockIdentity, requireAdmin } from '../../store/identity/identity-lock.ts'
+import { Token } from '../../store/identity/token.ts'
 import type { IdentityDeps } from '../../deps.ts'
 import { presentToken } from './present-identity.ts'
 import { settleChange } from '../../changes/settle-change.ts'
@@ -23,15 +24,17 @@ export async function revokeToken(deps: IdentityDeps, request: RevokeTokenReques
   const once = { context, request, input: RevokeTokenRequestSchema, output: RevokeTokenResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
     await lockIdentity(em)
-    const token = await tokens.findTokenById(em, id)
+    const token = await em.findOne(Token, id)
     if (!token) fail('TOKEN_NOT_FOUND', `token "${id}" not found`, { id })
-    const revoked = await tokens.revokeTokenById(em, id)
-    if (revoked) {
+    if (token.revokeTime === null) {
+      em.assign(token, { revokeTime: transactionTime() })
+      await em.flush()
+      await em.refresh(token)
       await requireAdmin(em)
       const details = { principal: token.principal }
       emit(em, context, { type: 'token.revoked.v1', resource: tokenResource(token), reason, details })
     }
-    return create(RevokeTokenResponseSchema, { token: presentToken(revoked ?? token) })
+    return create(RevokeTokenResponseSchema, { token: presentToken(token) })
   })
   await settleChange(deps.relay, context)
   return answer

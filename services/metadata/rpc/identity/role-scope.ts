@@ -1,6 +1,6 @@
 import type { HandlerContext } from '@connectrpc/connect'
 import { accessOf, ALL_NAMESPACES } from '#lib/access/caller.ts'
-import type { RoleRow } from '../../store/identity/identity.ts'
+import type { RoleBinding } from '../../store/identity/role-binding.ts'
 
 export function requireScope(context: HandlerContext, namespace: string): void {
   const access = accessOf(context)
@@ -8,10 +8,6 @@ export function requireScope(context: HandlerContext, namespace: string): void {
   else access.require(namespace)
 }
 
-export function isPlatformAdmin(binding: RoleRow | undefined): boolean {
+export function isPlatformAdmin(binding: RoleBinding | null): boolean {
   return binding?.namespace === ALL_NAMESPACES && binding.role === 'ADMIN'
-}
-
-export function roleDetails({ principal, namespace, role }: RoleRow) {
-  return { principal, namespace, role }
 }

@@ -12,7 +12,7 @@ import { answerOnce } from '#lib/store/requests.ts'
 import { parseLabels } from '../../domain/labels.ts'
 import { parseModelName, parseNamespace } from '../../domain/names.ts'
 import { parseDescription } from '../../domain/text.ts'
-import { holdNamespace, insertModel } from '../../store/models/model-changes.ts'
+import { insertModel } from '../../store/models/model-changes.ts'
 import { findModel } from '../../store/models/model-rows.ts'
 import { failNameTaken } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
@@ -22,6 +22,7 @@ import { settleChange } from '../../changes/settle-change.ts'
 import { modelDigest } from '../../changes/state-digest.ts'
 import { failNoNamespace } from '../../changes/checks.ts'
 import { parseOwner } from '../../domain/text.ts'
+import { shareNamespace } from '../../store/models/namespace.ts'
 
 export async function createModel(deps: RegistryDeps, request: CreateModelRequest, context: HandlerContext) {
   const access = accessOf(context)
@@ -39,7 +40,7 @@ export async function createModel(deps: RegistryDeps, request: CreateModelReques
   }
   const once = { context, request, input: CreateModelRequestSchema, output: CreateModelResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
-    if (!(await holdNamespace(em, namespace))) failNoNamespace(namespace)
+    if (!(await shareNamespace(em, namespace))) failNoNamespace(namespace)
     if (!(await insertModel(em, init))) failNameTaken(namespace, init.name)
     const row = (await findModel(em, { id: init.id }))!
     emit(em, context, { type: 'model.created.v1', resource: modelResource(row), afterDigest: modelDigest(row) })

@@ -2,7 +2,6 @@ import type { HandlerContext } from '@connectrpc/connect'
 import type { GetModelRequest } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { parseModelRef } from '../../domain/refs.ts'
-
 import type { RegistryDeps } from '../../deps.ts'
 import { presentModel } from './present-model.ts'
 import { requireModel } from '../../changes/checks.ts'

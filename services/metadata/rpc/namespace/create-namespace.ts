@@ -12,7 +12,8 @@ import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
 import { parseNamespaceName } from '../../domain/names.ts'
 import { parseDescription } from '../../domain/text.ts'
-import * as namespaces from '../../store/models/namespace.ts'
+import { Namespace } from '../../store/models/namespace.ts'
+import { flushUnique } from '../../store/unique.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { presentNamespace } from './present-namespace.ts'
 import { settleChange } from '../../changes/settle-change.ts'
@@ -25,15 +26,19 @@ export async function createNamespace(deps: RegistryDeps, request: CreateNamespa
   const description = parseDescription(request.description)
   const once = { context, request, input: CreateNamespaceRequestSchema, output: CreateNamespaceResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
-    const row = await namespaces.insertNamespace(em, { id: uuidv7(), name, description })
-    if (!row) fail('NAMESPACE_EXISTS', `namespace "${name}" already exists`, { namespace: name })
+    const namespace = em.create(Namespace, { id: uuidv7(), name, description })
+    await flushUnique(em, 'namespace_pkey', () => failTaken(name))
     emit(em, context, {
       type: 'namespace.created.v1',
-      resource: namespaceResource(row),
-      afterDigest: namespaceDigest(row),
+      resource: namespaceResource(namespace),
+      afterDigest: namespaceDigest(namespace),
     })
-    return create(CreateNamespaceResponseSchema, { namespace: presentNamespace(row) })
+    return create(CreateNamespaceResponseSchema, { namespace: presentNamespace(namespace) })
   })
   await settleChange(deps.relay, context)
   return answer
+}
+
+function failTaken(namespace: string): never {
+  fail('NAMESPACE_EXISTS', `namespace "${namespace}" already exists`, { namespace })
 }

@@ -12,8 +12,12 @@ import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
 import { DEFAULT_NAMESPACE, parseNamespaceName } from '../../domain/names.ts'
 import { parseReason } from '../../domain/text.ts'
-import * as namespaces from '../../store/models/namespace.ts'
-import { lockIdentity } from '../../store/identity/roles.ts'
+import { Model } from '../../store/models/model.ts'
+import { lockNamespace } from '../../store/models/namespace.ts'
+import { RoleBinding } from '../../store/identity/role-binding.ts'
+import { roleDetails } from '../../changes/role-change.ts'
+import { roleResource } from '../../changes/resources.ts'
+import { lockIdentity } from '../../store/identity/identity-lock.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { removeGates } from '../../changes/gate-changes.ts'
 import { settleChange } from '../../changes/settle-change.ts'
@@ -29,18 +33,19 @@ export async function deleteNamespace(deps: RegistryDeps, request: DeleteNamespa
   const once = { context, request, input: DeleteNamespaceRequestSchema, output: DeleteNamespaceResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
     await lockIdentity(em)
-    const row = (await namespaces.lockNamespace(em, name)) ?? failNoNamespace(name)
-    if (await namespaces.holdsModels(em, name)) {
+    const namespace = (await lockNamespace(em, name)) ?? failNoNamespace(name)
+    if (await em.findOne(Model, { namespace: name })) {
       fail('NAMESPACE_NOT_EMPTY', `namespace "${name}" is not empty; delete its models first`, { namespace: name })
     }
     await removeGates(em, context, { namespace: name }, reason)
     await removeRoles(em, context, name, reason)
-    await namespaces.removeNamespace(em, name)
+    em.remove(namespace)
+    await em.flush()
     emit(em, context, {
       type: 'namespace.deleted.v1',
-      resource: namespaceResource(row),
+      resource: namespaceResource(namespace),
       reason,
-      beforeDigest: namespaceDigest(row),
+      beforeDigest: namespaceDigest(namespace),
     })
     return create(DeleteNamespaceResponseSchema)
   })
@@ -48,10 +53,11 @@ export async function deleteNamespace(deps: RegistryDeps, request: DeleteNamespa
   return answer
 }
 
-/** Roles on a namespace end with it: they must not come back with another one of its name. */
+/** Revokes all roles on the namespace, so that a later namespace of this name does not inherit them. */
 async function removeRoles(em: EntityManager, context: HandlerContext, name: string, reason: string): Promise<void> {
-  for (const { id, principal, namespace, role } of await namespaces.removeRolesOn(em, name)) {
-    const resource = { type: 'role', id, namespace, name: principal }
-    emit(em, context, { type: 'role.revoked.v1', resource, reason, details: { principal, namespace, role } })
+  for (const binding of await em.find(RoleBinding, { namespace: name })) {
+    em.remove(binding)
+    const details = roleDetails(binding)
+    emit(em, context, { type: 'role.revoked.v1', resource: roleResource(binding), reason, details })
   }
 }

@@ -3,7 +3,7 @@ import type { GetNamespaceRequest } from '#gen/modelkeep/metadata/v1/namespace_s
 import { accessOf } from '#lib/access/caller.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { parseNamespace } from '../../domain/names.ts'
-import * as namespaces from '../../store/models/namespace.ts'
+import { Namespace } from '../../store/models/namespace.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { presentNamespace } from './present-namespace.ts'
 import { failNoNamespace } from '../../changes/checks.ts'
@@ -11,6 +11,6 @@ import { failNoNamespace } from '../../changes/checks.ts'
 export async function getNamespace({ database }: RegistryDeps, request: GetNamespaceRequest, context: HandlerContext) {
   const name = parseNamespace(request.name, 'name')
   accessOf(context).require(name)
-  const row = await namespaces.findNamespace(forkFor(database, context.signal), name)
-  return { namespace: presentNamespace(row ?? failNoNamespace(name)) }
+  const namespace = await forkFor(database, context.signal).findOne(Namespace, name)
+  return { namespace: presentNamespace(namespace ?? failNoNamespace(name)) }
 }

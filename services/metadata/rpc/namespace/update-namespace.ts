@@ -10,7 +10,8 @@ import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
 import { parseNamespace } from '../../domain/names.ts'
 import { parseDescription } from '../../domain/text.ts'
-import * as namespaces from '../../store/models/namespace.ts'
+import { transactionTime } from '../../store/clock.ts'
+import { lockNamespace } from '../../store/models/namespace.ts'
 import { requireEtag } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { presentNamespace } from './present-namespace.ts'
@@ -25,17 +26,20 @@ export async function updateNamespace(deps: RegistryDeps, request: UpdateNamespa
   const description = parseDescription(request.description)
   const once = { context, request, input: UpdateNamespaceRequestSchema, output: UpdateNamespaceResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
-    const before = (await namespaces.lockNamespace(em, name)) ?? failNoNamespace(name)
-    requireEtag(before, request.etag)
-    const row = await namespaces.describeNamespace(em, name, description)
+    const namespace = (await lockNamespace(em, name)) ?? failNoNamespace(name)
+    requireEtag(namespace, request.etag)
+    const beforeDigest = namespaceDigest(namespace)
+    em.assign(namespace, { description, updateTime: transactionTime() })
+    await em.flush()
+    await em.refresh(namespace)
     emit(em, context, {
       type: 'namespace.updated.v1',
-      resource: namespaceResource(row),
-      beforeDigest: namespaceDigest(before),
-      afterDigest: namespaceDigest(row),
+      resource: namespaceResource(namespace),
+      beforeDigest,
+      afterDigest: namespaceDigest(namespace),
       details: { fields: ['description'] },
     })
-    return create(UpdateNamespaceResponseSchema, { namespace: presentNamespace(row) })
+    return create(UpdateNamespaceResponseSchema, { namespace: presentNamespace(namespace) })
   })
   await settleChange(deps.relay, context)
   return answer

@@ -36,12 +36,6 @@ export async function insertModel(em: EntityManager, model: NewModel): Promise<b
   return true
 }
 
-/** Waits until the namespace, when it is being deleted, is gone or stays. */
-export async function holdNamespace(em: EntityManager, name: string): Promise<boolean> {
-  const rows = await em.execute<unknown[]>('select 1 from namespace where name = ? for key share', [name])
-  return rows.length > 0
-}
-
 export async function updateModel(
   em: EntityManager,
   id: string,

@@ -1,14 +1,15 @@
-// A token that was valid once and is shown again is told. One that nobody ever had is not: whoever guesses would write events.
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { ANONYMOUS } from '#lib/access/caller.ts'
 import { methodName } from '#lib/access/method-rules.ts'
 import type { Logger } from '#lib/process/log.ts'
 import { tryRecordRefusal, type RecordRefusal } from '#lib/server/refusals.ts'
-import type { TellDeadToken } from '../../store/identity/identity.ts'
+import type { ReportRejectedToken } from '../../store/identity/token-lookup.ts'
 
 const METHOD = methodName(IdentityService.method.authenticateToken)
 
-export function deadTokenTeller(recordRefusal: RecordRefusal, logger: Logger): TellDeadToken {
+/** Records an event when a revoked or expired token is used. The use of an unknown token is not recorded: anybody could
+ * fill the log by guessing. */
+export function rejectedTokenReporter(recordRefusal: RecordRefusal, logger: Logger): ReportRejectedToken {
   return ({ id, principal }, reason, requestId = '') =>
     tryRecordRefusal(
       { recordRefusal, logger },

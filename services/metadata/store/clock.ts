@@ -1,0 +1,27 @@
+// Times by the clock of the database. They stay PostgreSQL's own text, so that no microsecond is lost.
+import { raw } from '@mikro-orm/postgresql'
+import type { EntityManager } from '#lib/store/database.ts'
+
+/** The longest lifetime of a token, with a minute for clocks that differ. */
+const LONGEST_TOKEN_LIFETIME = `interval '1 year 1 minute'`
+
+/** The time at which the transaction began, as the value of a property. Refresh the entity after the flush to read it. */
+export const transactionTime = () => raw('now()')
+
+/** Returns the time that many seconds after the transaction began. */
+export async function timeAfter(em: EntityManager, seconds: number): Promise<string> {
+  const [row] = await em.execute<{ time: string }[]>('select now() + make_interval(secs => ?) as time', [seconds])
+  return row!.time
+}
+
+/** Tells whether a token that expires at `expireTime` would already be expired, or would be valid for too long. */
+export async function checkTokenExpiry(
+  em: EntityManager,
+  expireTime: string,
+): Promise<{ past: boolean; far: boolean }> {
+  const [checked] = await em.execute<{ past: boolean; far: boolean }[]>(
+    `select ?::timestamptz <= now() as past, ?::timestamptz > now() + ${LONGEST_TOKEN_LIFETIME} as far`,
+    [expireTime, expireTime],
+  )
+  return checked!
+}

@@ -1,0 +1,78 @@
+// Hot read: authenticates each call of this service, and for the other services each call that they have not cached.
+import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
+import type { LookUpToken } from '#lib/access/authenticate.ts'
+import { fail } from '#lib/errors/errors.ts'
+import { forkFor, type Database, type EntityManager } from '#lib/store/database.ts'
+import { translateFault } from '#lib/store/faults.ts'
+import { rfc3339 } from '#lib/store/time.ts'
+import type { RoleWord } from '../../domain/identity.ts'
+import { RoleBinding } from './role-binding.ts'
+import { Token } from './token.ts'
+
+/** Why a token that was valid before is rejected. */
+export type RejectedToken = 'TOKEN_REVOKED' | 'TOKEN_EXPIRED'
+
+/** Reports that a revoked or expired token was used. */
+export type ReportRejectedToken = (
+  token: { id: string; principal: string },
+  reason: RejectedToken,
+  requestId?: string,
+) => Promise<void>
+
+export interface FoundToken {
+  token: Token
+  rejected: RejectedToken | undefined
+  roles: RoleBinding[]
+}
+
+/** Returns the token and the roles of its principal, by namespace; undefined for an unknown token. */
+export async function findToken(em: EntityManager, tokenHash: Buffer): Promise<FoundToken | undefined> {
+  const [row] = await em.execute<{ expired: boolean; roles: object[] }[]>(
+    `select id, principal, description, create_time, expire_time, revoke_time, expire_time <= now() as expired,
+        (select coalesce(jsonb_agg(to_jsonb(b) || jsonb_build_object('create_time', b.create_time::text)
+            order by namespace), '[]')
+          from role_binding b where b.principal = token.principal) as roles
+      from token where token_hash = ?`,
+    [tokenHash],
+  )
+  if (!row) return undefined
+  const token = em.map(Token, row)
+  const roles = row.roles.map((role) => em.map(RoleBinding, role))
+  return { token, rejected: whyRejected(token.revokeTime !== null, row.expired), roles }
+}
+
+function whyRejected(revoked: boolean, expired: boolean): RejectedToken | undefined {
+  if (revoked) return 'TOKEN_REVOKED'
+  return expired ? 'TOKEN_EXPIRED' : undefined
+}
+
+interface CallerToken {
+  id: string
+  principal: string
+  expire_time: string
+  revoked: boolean
+  expired: boolean
+  /** Namespace and role, for example `default READER`. */
+  roles: string[]
+}
+
+/** Authenticates a token in the metadata service itself: never cached, so the statement reads as little as possible. */
+export function lookUpToken(database: Database, report?: ReportRejectedToken): LookUpToken {
+  return async (tokenHash, signal) => {
+    const sql = `select id, principal, expire_time, revoke_time is not null as revoked, expire_time <= now() as expired,
+        array(select namespace || ' ' || role from role_binding b where b.principal = token.principal) as roles
+      from token where token_hash = ?`
+    const [found] = await forkFor(database, signal).execute<CallerToken[]>(sql, [tokenHash]).catch(translateFault)
+    const rejected = found && whyRejected(found.revoked, found.expired)
+    if (rejected) await report?.(found, rejected)
+    if (!found || rejected === 'TOKEN_REVOKED') fail('TOKEN_INVALID', 'token is unknown or revoked')
+    const { id, principal, expire_time: end } = found
+    if (rejected) fail('TOKEN_EXPIRED', 'token has expired', { expire_time: rfc3339(end) })
+    return { principal, method: 'token', credentialId: id, service: '', roles: new Map(found.roles.map(parseBinding)) }
+  }
+}
+
+function parseBinding(text: string): [string, Role] {
+  const [namespace, role] = text.split(' ') as [string, RoleWord]
+  return [namespace, Role[role]]
+}
