@@ -15,12 +15,12 @@ import {
   type AliasRow,
 } from '../store/aliases/alias-rows.ts'
 import { findGatesOver, isGuarded, shareGates, type GateRow } from '../store/governance/gate-rows.ts'
-import type { ModelRow } from '../store/models/model-rows.ts'
+import type { Model } from '../store/models/model.ts'
 import { failNoVersion } from './checks.ts'
 import { voidPromotions } from './promotion-ends.ts'
 
 export interface Moves {
-  model: ModelRow
+  model: Model
   targets: Target[]
   reason: string
   /** The promotion that was found to meet its gates. */
@@ -106,7 +106,7 @@ function requireBreakGlass(context: HandlerContext, { model, reason }: Moves): v
   if (reason.trim() === '') failField('reason', 'is required with break_glass')
 }
 
-async function plan(em: EntityManager, model: ModelRow, targets: Target[]): Promise<Move[]> {
+async function plan(em: EntityManager, model: Model, targets: Target[]): Promise<Move[]> {
   const present = await findAliases(
     em,
     model.id,

@@ -4,7 +4,8 @@ import { accessOf } from '#lib/access/caller.ts'
 import { fail } from '#lib/errors/errors.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { writeModelKey, writeVersionKey, type ExactVersionKey, type ModelKey, type VersionKey } from '../domain/refs.ts'
-import { findModel, findNamespaceOfModel, lockModel, type ModelRow } from '../store/models/model-rows.ts'
+import { findModel, findNamespaceOfModel, lockModel } from '../store/models/find-model.ts'
+import type { Model } from '../store/models/model.ts'
 import { findNamespaceOfVersion, lockVersion, type VersionRow } from '../store/versions/version-rows.ts'
 import { etagOf } from '../domain/etags.ts'
 
@@ -30,12 +31,12 @@ export async function authorizeVersion(
 }
 
 /** Returns the model that the caller may read. */
-export async function requireModel(em: EntityManager, context: HandlerContext, key: ModelKey): Promise<ModelRow> {
+export async function requireModel(em: EntityManager, context: HandlerContext, key: ModelKey): Promise<Model> {
   await authorizeModel(em, context, key)
   return (await findModel(em, key)) ?? failNoModel(key)
 }
 
-export async function requireModelLock(em: EntityManager, key: ModelKey): Promise<ModelRow> {
+export async function requireModelLock(em: EntityManager, key: ModelKey): Promise<Model> {
   return (await lockModel(em, key)) ?? failNoModel(key)
 }
 
@@ -44,7 +45,7 @@ export async function requireVersionLock(em: EntityManager, key: ExactVersionKey
   return (await lockVersion(em, key)) ?? failNoVersion(key)
 }
 
-export function requireActive(model: ModelRow): void {
+export function requireActive(model: Model): void {
   if (model.state === 'ACTIVE') return
   const name = `${model.namespace}/${model.name}`
   fail('MODEL_ARCHIVED', `model "${name}" is archived; unarchive it first`, { model: name })

@@ -10,14 +10,14 @@ import { wordOf } from '#lib/values/words.ts'
 import type { Subject } from '../domain/governance/condition.ts'
 import { findAliases } from '../store/aliases/alias-rows.ts'
 import { listNewestEvaluations, type Measurement } from '../store/governance/evaluation-rows.ts'
-import type { ModelRow } from '../store/models/model-rows.ts'
+import type { Model } from '../store/models/model.ts'
 import { findVersionById, type VersionRow } from '../store/versions/version-rows.ts'
 
 const MAX_EVALUATIONS = 100
 
 export interface Candidate {
   version: VersionRow
-  model: ModelRow
+  model: Model
   alias: string
   requester: string
 }

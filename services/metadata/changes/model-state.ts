@@ -8,12 +8,13 @@ import { forkFor, type EntityManager } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
 import { parseModelRef, type ModelKey } from '../domain/refs.ts'
 import { parseReason } from '../domain/text.ts'
-import * as changes from '../store/models/model-changes.ts'
-import { findModel, type ModelRow } from '../store/models/model-rows.ts'
+import type { Model } from '../store/models/model.ts'
 import { authorizeModel, requireEtag, requireModelLock } from './checks.ts'
 import type { RegistryDeps } from '../deps.ts'
 import { modelResource } from './resources.ts'
 import { modelDigest } from './state-digest.ts'
+import { transactionTime } from '../store/clock.ts'
+import { reloadModel } from '../store/models/find-model.ts'
 
 interface StateChange {
   key: ModelKey
@@ -31,24 +32,26 @@ export async function authorizeStateChange(
   return change
 }
 
-/** A model that is in the state already stays as it is, without an event. */
+/** Changes the state of a model. A model that already has the state stays unchanged, without an event. */
 export async function changeModelState(
   em: EntityManager,
   context: HandlerContext,
   { key, reason, etag }: StateChange,
-  state: ModelRow['state'],
-): Promise<ModelRow> {
-  const before = await requireModelLock(em, key)
-  requireEtag(before, etag)
-  if (before.state === state) return before
-  await changes.updateModel(em, before.id, { ...before, state })
-  const row = (await findModel(em, { id: before.id }))!
+  state: Model['state'],
+): Promise<Model> {
+  const model = await requireModelLock(em, key)
+  requireEtag(model, etag)
+  if (model.state === state) return reloadModel(em, model)
+  const beforeDigest = modelDigest(model)
+  em.assign(model, { state, updateTime: transactionTime() })
+  await em.flush()
+  await reloadModel(em, model)
   emit(em, context, {
     type: state === 'ARCHIVED' ? 'model.archived.v1' : 'model.unarchived.v1',
-    resource: modelResource(row),
+    resource: modelResource(model),
     reason,
-    beforeDigest: modelDigest(before),
-    afterDigest: modelDigest(row),
+    beforeDigest,
+    afterDigest: modelDigest(model),
   })
-  return row
+  return model
 }

@@ -6,7 +6,8 @@ import { fail } from '#lib/errors/errors.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
 import { findGuards, shareGates, type GateRow } from '../store/governance/gate-rows.ts'
-import { lockModel, type ModelRow } from '../store/models/model-rows.ts'
+import { lockModel } from '../store/models/find-model.ts'
+import type { Model } from '../store/models/model.ts'
 import {
   closePromotion,
   findPromotion,
@@ -35,7 +36,7 @@ export async function authorizePromotion(
 export async function requireWaiting(
   em: EntityManager,
   { id, model_id, namespace }: PromotionRow,
-): Promise<{ promotion: PromotionRow; model: ModelRow }> {
+): Promise<{ promotion: PromotionRow; model: Model }> {
   const model = await lockModel(em, { id: model_id })
   await shareGates(em, namespace)
   const promotion = (await findPromotion(em, id))!
@@ -65,7 +66,7 @@ export async function judge(em: EntityManager, candidate: Candidate): Promise<Ve
 export async function applyPromotion(
   em: EntityManager,
   context: HandlerContext,
-  { promotion, model, verdict, reason }: { promotion: PromotionRow; model: ModelRow; verdict: Verdict; reason: string },
+  { promotion, model, verdict, reason }: { promotion: PromotionRow; model: Model; verdict: Verdict; reason: string },
 ): Promise<PromotionRow> {
   const { id, alias, number, from_number: from, votes } = promotion
   const { decisions, evaluations } = verdict

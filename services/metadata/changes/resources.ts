@@ -5,7 +5,7 @@ import type { GateRow } from '../store/governance/gate-rows.ts'
 import type { PromotionRow } from '../store/governance/promotion-rows.ts'
 import type { RoleBinding } from '../store/identity/role-binding.ts'
 import type { Token } from '../store/identity/token.ts'
-import type { ModelRow } from '../store/models/model-rows.ts'
+import type { Model } from '../store/models/model.ts'
 import type { Namespace } from '../store/models/namespace.ts'
 import type { VersionRow } from '../store/versions/version-rows.ts'
 
@@ -13,7 +13,7 @@ export function namespaceResource({ id, name }: Namespace) {
   return { type: 'namespace', id, namespace: name, name }
 }
 
-export function modelResource({ id, namespace, name }: Pick<ModelRow, 'id' | 'namespace' | 'name'>) {
+export function modelResource({ id, namespace, name }: Pick<Model, 'id' | 'namespace' | 'name'>) {
   return { type: 'model', id, namespace, name: `${namespace}/${name}` }
 }
 

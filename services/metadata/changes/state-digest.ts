@@ -1,7 +1,7 @@
 // Digests of what people decided about a resource, so that an event tells which state it began and ended with.
 import canonicalize from 'canonicalize'
 import { createHash } from 'node:crypto'
-import type { ModelRow } from '../store/models/model-rows.ts'
+import type { Model } from '../store/models/model.ts'
 import type { VersionRow } from '../store/versions/version-rows.ts'
 import type { Namespace } from '../store/models/namespace.ts'
 
@@ -9,7 +9,7 @@ export function namespaceDigest({ name, description }: Namespace): string {
   return digestOf({ name, description })
 }
 
-export function modelDigest({ name, description, owner, labels, state }: ModelRow): string {
+export function modelDigest({ name, description, owner, labels, state }: Model): string {
   return digestOf({ name, description, owner, labels, state })
 }
 

@@ -4,7 +4,7 @@ import type { Logger } from '#lib/process/log.ts'
 import { forkFor, inTransaction, type Database } from '#lib/store/database.ts'
 import { emitAs } from '#lib/store/outbox.ts'
 import { promotionEvent } from '../changes/promotion-ends.ts'
-import { lockModel } from '../store/models/model-rows.ts'
+import { lockModel } from '../store/models/find-model.ts'
 import { closePromotion, findPromotion, listOverdue } from '../store/governance/promotion-rows.ts'
 
 const LOOK_EVERY_MS = 5_000

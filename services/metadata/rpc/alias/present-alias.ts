@@ -2,9 +2,9 @@ import { create } from '@bufbuild/protobuf'
 import { AliasMoveSchema, AliasSchema, type Alias, type AliasMove } from '#gen/modelkeep/metadata/v1/alias_pb.ts'
 import { toTimestamp } from '#lib/store/time.ts'
 import type { AliasMoveRow, AliasRow } from '../../store/aliases/alias-rows.ts'
-import type { ModelRow } from '../../store/models/model-rows.ts'
+import type { Model } from '../../store/models/model.ts'
 
-export function presentAlias(row: AliasRow, model: ModelRow): Alias {
+export function presentAlias(row: AliasRow, model: Model): Alias {
   return create(AliasSchema, {
     modelId: model.id,
     namespace: model.namespace,

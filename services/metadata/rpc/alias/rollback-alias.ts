@@ -12,7 +12,7 @@ import { parseAliasName, parseNumber } from '../../domain/names.ts'
 import { parseModelRef } from '../../domain/refs.ts'
 import { parseReason } from '../../domain/text.ts'
 import { findAliases, listMoves } from '../../store/aliases/alias-rows.ts'
-import type { ModelRow } from '../../store/models/model-rows.ts'
+import type { Model } from '../../store/models/model.ts'
 import { moveAliases } from '../../changes/alias-moves.ts'
 import { authorizeModel, requireActive, requireModelLock } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
@@ -40,7 +40,7 @@ export async function rollbackAlias(deps: RegistryDeps, request: RollbackAliasRe
 }
 
 /** Where the alias pointed before its last move. */
-async function findPrevious(em: EntityManager, model: ModelRow, name: string, expected: number): Promise<number> {
+async function findPrevious(em: EntityManager, model: Model, name: string, expected: number): Promise<number> {
   const [last] = await listMoves(em, { modelId: model.id, name, after: undefined, limit: 1 })
   if (!last || last.to_number === 0) {
     fail('ALIAS_NOT_FOUND', `alias "${name}" not found in model "${model.namespace}/${model.name}"`, { alias: name })

@@ -15,7 +15,7 @@ import { parseNamespace } from '../../domain/names.ts'
 import { parseModelRef, type ModelKey } from '../../domain/refs.ts'
 import { parseReason } from '../../domain/text.ts'
 import * as gates from '../../store/governance/gate-rows.ts'
-import type { ModelRow } from '../../store/models/model-rows.ts'
+import type { Model } from '../../store/models/model.ts'
 import { lockNamespace } from '../../store/models/namespace.ts'
 import { authorizeModel, requireModelLock } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
@@ -52,11 +52,7 @@ export async function createGate(deps: RegistryDeps, request: CreateGateRequest,
 }
 
 /** Holds the gates of the namespace, after the model's lock as everywhere. */
-async function lockScope(
-  em: EntityManager,
-  namespace: string,
-  key: ModelKey | undefined,
-): Promise<ModelRow | undefined> {
+async function lockScope(em: EntityManager, namespace: string, key: ModelKey | undefined): Promise<Model | undefined> {
   const model = key && (await requireModelLock(em, key))
   await requireNamespaceLock(em, model?.namespace ?? namespace)
   return model

@@ -10,10 +10,9 @@ import { accessOf } from '#lib/access/caller.ts'
 import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
 import { parseLabels } from '../../domain/labels.ts'
-import { parseModelName, parseNamespace } from '../../domain/names.ts'
+import { nameKey, parseModelName, parseNamespace } from '../../domain/names.ts'
 import { parseDescription } from '../../domain/text.ts'
-import { insertModel } from '../../store/models/model-changes.ts'
-import { findModel } from '../../store/models/model-rows.ts'
+
 import { failNameTaken } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { modelResource } from '../../changes/resources.ts'
@@ -23,28 +22,34 @@ import { modelDigest } from '../../changes/state-digest.ts'
 import { failNoNamespace } from '../../changes/checks.ts'
 import { parseOwner } from '../../domain/text.ts'
 import { shareNamespace } from '../../store/models/namespace.ts'
+import { Model, ModelRedirect, NAME_CONSTRAINT } from '../../store/models/model.ts'
+import { flushUnique } from '../../store/unique.ts'
 
 export async function createModel(deps: RegistryDeps, request: CreateModelRequest, context: HandlerContext) {
   const access = accessOf(context)
   const namespace = parseNamespace(request.namespace, 'namespace')
   access.require(namespace)
+  const name = parseModelName(request.name, 'name')
   const creator = access.caller.principal
   const init = {
     id: uuidv7(),
     namespace,
-    name: parseModelName(request.name, 'name'),
+    name,
+    nameKey: nameKey(name),
     description: parseDescription(request.description),
     owner: parseOwner(request.owner) || creator,
     labels: parseLabels(request.labels),
+    state: 'ACTIVE' as const,
     creator,
   }
   const once = { context, request, input: CreateModelRequestSchema, output: CreateModelResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
     if (!(await shareNamespace(em, namespace))) failNoNamespace(namespace)
-    if (!(await insertModel(em, init))) failNameTaken(namespace, init.name)
-    const row = (await findModel(em, { id: init.id }))!
-    emit(em, context, { type: 'model.created.v1', resource: modelResource(row), afterDigest: modelDigest(row) })
-    return create(CreateModelResponseSchema, { model: presentModel(row) })
+    const model = em.create(Model, init)
+    await flushUnique(em, NAME_CONSTRAINT, () => failNameTaken(namespace, init.name))
+    await em.nativeDelete(ModelRedirect, { namespace, nameKey: init.nameKey })
+    emit(em, context, { type: 'model.created.v1', resource: modelResource(model), afterDigest: modelDigest(model) })
+    return create(CreateModelResponseSchema, { model: presentModel(model) })
   })
   await settleChange(deps.relay, context)
   return answer

@@ -7,7 +7,7 @@ import { forkFor } from '#lib/store/database.ts'
 import { parseNamespace } from '../../domain/names.ts'
 import { parseModelOrder } from '../../domain/orders.ts'
 import { MAX_FILTER_BYTES, parseText } from '../../domain/text.ts'
-import { listModels as selectModels } from '../../store/models/model-rows.ts'
+import { listModels as selectModels } from '../../store/models/model-list.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { checkKeys, isIdKey, isTextKey, isTimeKey } from '../page-keys.ts'
 import { presentModel } from './present-model.ts'
@@ -21,8 +21,8 @@ export async function listModels({ database }: RegistryDeps, request: ListModels
   const asked = checkKeys(parsePage(request, query, ['string', 'string']), [isKey, isIdKey])
   const question = { namespaces, filter, order, page: asked }
   const found = await selectModels(forkFor(database, context.signal), question, context.signal)
-  const { rows, nextPageToken } = cutPage(found.rows, found.page, (row) => [row.sort_key, row.id])
-  return { models: rows.map(presentModel), nextPageToken }
+  const { rows, nextPageToken } = cutPage(found.rows, found.page, ({ sortKey, model }) => [sortKey, model.id])
+  return { models: rows.map(({ model }) => presentModel(model)), nextPageToken }
 }
 
 function parseScope(access: Access, namespace: string): 'all' | string[] {

@@ -1,23 +1,23 @@
 import { create } from '@bufbuild/protobuf'
 import { ModelSchema, ModelState, type Model } from '#gen/modelkeep/metadata/v1/model_pb.ts'
 import { toTimestamp } from '#lib/store/time.ts'
-import type { ModelRow } from '../../store/models/model-rows.ts'
+import type { Model as StoredModel } from '../../store/models/model.ts'
 import { etagOf } from '../../domain/etags.ts'
 
-export function presentModel(row: ModelRow): Model {
+export function presentModel(model: StoredModel): Model {
   return create(ModelSchema, {
-    id: row.id,
-    namespace: row.namespace,
-    name: row.name,
-    description: row.description,
-    owner: row.owner,
-    labels: row.labels,
-    state: ModelState[row.state],
-    latestNumber: row.last_number,
-    aliases: row.aliases,
-    creator: row.creator,
-    createTime: toTimestamp(row.create_time),
-    updateTime: toTimestamp(row.update_time),
-    etag: etagOf(row),
+    id: model.id,
+    namespace: model.namespace,
+    name: model.name,
+    description: model.description,
+    owner: model.owner,
+    labels: model.labels,
+    state: ModelState[model.state],
+    latestNumber: model.lastNumber,
+    aliases: model.aliases,
+    creator: model.creator,
+    createTime: toTimestamp(model.createTime),
+    updateTime: toTimestamp(model.updateTime),
+    etag: etagOf(model),
   })
 }

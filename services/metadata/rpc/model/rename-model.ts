@@ -11,14 +11,18 @@ import { answerOnce } from '#lib/store/requests.ts'
 import { parseModelName } from '../../domain/names.ts'
 import { parseModelRef } from '../../domain/refs.ts'
 import { parseReason } from '../../domain/text.ts'
-import * as changes from '../../store/models/model-changes.ts'
-import { findModel } from '../../store/models/model-rows.ts'
 import { authorizeModel, failNameTaken, requireEtag, requireModelLock } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { modelResource } from '../../changes/resources.ts'
 import { presentModel } from './present-model.ts'
 import { settleChange } from '../../changes/settle-change.ts'
 import { modelDigest } from '../../changes/state-digest.ts'
+import { transactionTime } from '../../store/clock.ts'
+import { reloadModel } from '../../store/models/find-model.ts'
+import { ModelRedirect, NAME_CONSTRAINT, type Model } from '../../store/models/model.ts'
+import { flushUnique } from '../../store/unique.ts'
+import type { EntityManager } from '#lib/store/database.ts'
+import { nameKey } from '../../domain/names.ts'
 
 export async function renameModel(deps: RegistryDeps, request: RenameModelRequest, context: HandlerContext) {
   const key = parseModelRef(request.model, 'model')
@@ -27,21 +31,35 @@ export async function renameModel(deps: RegistryDeps, request: RenameModelReques
   await authorizeModel(forkFor(deps.database, context.signal), context, key)
   const once = { context, request, input: RenameModelRequestSchema, output: RenameModelResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
-    const before = await requireModelLock(em, key)
-    requireEtag(before, request.etag)
-    if (before.name === name) return create(RenameModelResponseSchema, { model: presentModel(before) })
-    if (!(await changes.renameModel(em, before, name))) failNameTaken(before.namespace, name)
-    const row = (await findModel(em, { id: before.id }))!
+    const model = await requireModelLock(em, key)
+    requireEtag(model, request.etag)
+    const former = model.name
+    if (former === name) return create(RenameModelResponseSchema, { model: presentModel(await reloadModel(em, model)) })
+    const beforeDigest = modelDigest(model)
+    await rename(em, model, name)
     emit(em, context, {
       type: 'model.renamed.v1',
-      resource: modelResource(row),
+      resource: modelResource(model),
       reason,
-      beforeDigest: modelDigest(before),
-      afterDigest: modelDigest(row),
-      details: { from: before.name, to: name },
+      beforeDigest,
+      afterDigest: modelDigest(model),
+      details: { from: former, to: name },
     })
-    return create(RenameModelResponseSchema, { model: presentModel(row) })
+    return create(RenameModelResponseSchema, { model: presentModel(model) })
   })
   await settleChange(deps.relay, context)
   return answer
+}
+
+/** Gives the model the name. The former name leads to the model, unless both differ only in case. */
+async function rename(em: EntityManager, model: Model, name: string): Promise<void> {
+  const { namespace, nameKey: former } = model
+  const next = nameKey(name)
+  em.assign(model, { name, nameKey: next, updateTime: transactionTime() })
+  await flushUnique(em, NAME_CONSTRAINT, () => failNameTaken(namespace, name))
+  if (former !== next) {
+    await em.nativeDelete(ModelRedirect, { namespace, nameKey: next })
+    await em.upsert(ModelRedirect, { namespace, nameKey: former, model: model.id })
+  }
+  await reloadModel(em, model)
 }

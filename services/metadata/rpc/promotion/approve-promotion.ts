@@ -11,7 +11,7 @@ import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
 import { hasApprovals } from '../../domain/governance/approvals.ts'
 import { parseRequiredReason } from '../../domain/text.ts'
-import type { ModelRow } from '../../store/models/model-rows.ts'
+import type { Model } from '../../store/models/model.ts'
 import { findPromotion, insertVote, type PromotionRow } from '../../store/governance/promotion-rows.ts'
 import { findVersionById } from '../../store/versions/version-rows.ts'
 import { requireActive } from '../../changes/checks.ts'
@@ -46,7 +46,7 @@ export async function approvePromotion(deps: RegistryDeps, request: ApprovePromo
 async function settle(
   em: EntityManager,
   context: HandlerContext,
-  { id, model, reason }: { id: string; model: ModelRow; reason: string },
+  { id, model, reason }: { id: string; model: Model; reason: string },
 ): Promise<PromotionRow> {
   const promotion = (await findPromotion(em, id))!
   if (!hasApprovals(promotion.decisions, promotion.votes)) return promotion

@@ -18,7 +18,8 @@ import { parseAliasName } from '../../domain/names.ts'
 import { parseExactVersionRef } from '../../domain/refs.ts'
 import { parseRequiredReason } from '../../domain/text.ts'
 import { shareGates } from '../../store/governance/gate-rows.ts'
-import { findModel, type ModelRow } from '../../store/models/model-rows.ts'
+import { findModel } from '../../store/models/find-model.ts'
+import type { Model } from '../../store/models/model.ts'
 import {
   findPromotion,
   findWaiting,
@@ -37,7 +38,7 @@ import { settleChange } from '../../changes/settle-change.ts'
 
 interface Asked {
   version: VersionRow
-  model: ModelRow
+  model: Model
   alias: string
   /** The number that the alias points at, as the caller saw it. */
   expected: number

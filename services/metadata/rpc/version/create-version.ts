@@ -25,7 +25,8 @@ import { parseModelRef } from '../../domain/refs.ts'
 import { MAX_DESCRIPTION_BYTES, parseDescription, parseText } from '../../domain/text.ts'
 import { parseValue } from '../../domain/values.ts'
 import { finishRelease, foreseeRelease, hastenRelease, withdrawRelease } from '../../store/versions/manifest-release.ts'
-import { findModel, type ModelRow } from '../../store/models/model-rows.ts'
+import { findModel } from '../../store/models/find-model.ts'
+import type { Model } from '../../store/models/model.ts'
 import { findTwin, insertVersion } from '../../store/versions/version-changes.ts'
 import { findNamespacesOfVersions, findVersionById, type VersionRow } from '../../store/versions/version-rows.ts'
 import { authorizeModel, failNoModel, failNoVersion, requireActive, requireModelLock } from '../../changes/checks.ts'
@@ -142,7 +143,7 @@ async function writeVersion(em: EntityManager, context: HandlerContext, init: Ne
   return row
 }
 
-async function requireNoTwin(em: EntityManager, model: ModelRow, { digest, semver }: NewVersion): Promise<void> {
+async function requireNoTwin(em: EntityManager, model: Model, { digest, semver }: NewVersion): Promise<void> {
   const twin = await findTwin(em, { modelId: model.id, digest, semver })
   if (!twin) return
   const number = String(twin.number)

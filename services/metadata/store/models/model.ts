@@ -2,6 +2,8 @@ import { defineEntity, p } from '@mikro-orm/postgresql'
 import { createTimeColumn } from '#lib/store/time.ts'
 import { Namespace } from './namespace.ts'
 
+export const NAME_CONSTRAINT = 'model_namespace_name_key_unique'
+
 const ModelSchema = defineEntity({
   name: 'Model',
   tableName: 'model',
@@ -10,18 +12,27 @@ const ModelSchema = defineEntity({
     namespace: () =>
       p.manyToOne(Namespace).mapToPk().fieldName('namespace').deleteRule('no action').updateRule('no action'),
     name: p.text(),
-    /** The name without case: what is unique and looked up. */
+    /** The lower-case name, which is unique and is looked up. */
     nameKey: p.text(),
     description: p.text(),
     owner: p.text(),
     labels: p.json<Record<string, string>>(),
     state: p.text().$type<'ACTIVE' | 'ARCHIVED'>(),
-    /** The highest number given so far. */
+    /** The highest version number so far. */
     lastNumber: p.integer().default(0),
     creator: p.text(),
     createTime: createTimeColumn(),
     updateTime: createTimeColumn(),
-    revision: p.integer().default(1),
+    revision: p.integer().version().default(1),
+    /** Aliases by name. They are loaded on demand, once the lock is held. */
+    aliases: p
+      .json<{ name: string; number: number }[]>()
+      .formula(
+        (columns) =>
+          `(select coalesce(json_agg(json_build_object('name', a.name, 'number', a.number) order by a.name), '[]')
+            from alias a where a.model_id = ${columns['id']})`,
+      )
+      .lazy(),
   },
   indexes: [
     { name: 'model_name_key_id_index', properties: ['nameKey', 'id'] },
@@ -30,13 +41,13 @@ const ModelSchema = defineEntity({
     { name: 'model_namespace_create_time_id_index', properties: ['namespace', 'createTime', 'id'] },
     { name: 'model_namespace_update_time_id_index', properties: ['namespace', 'updateTime', 'id'] },
   ],
-  uniques: [{ name: 'model_namespace_name_key_unique', properties: ['namespace', 'nameKey'] }],
+  uniques: [{ name: NAME_CONSTRAINT, properties: ['namespace', 'nameKey'] }],
   checks: [{ name: 'model_state_check', expression: `state in ('ACTIVE', 'ARCHIVED')` }],
 })
 export class Model extends ModelSchema.class {}
 ModelSchema.setClass(Model)
 
-/** A former name, which leads to the model until another one takes it. */
+/** A former name. It leads to the model until another model takes the name. */
 const ModelRedirectSchema = defineEntity({
   name: 'ModelRedirect',
   tableName: 'model_redirect',

@@ -3,7 +3,7 @@ import type { JsonValue } from '@bufbuild/protobuf'
 import type { EntityManager } from '#lib/store/database.ts'
 import { LATEST, nameKey } from '../../domain/names.ts'
 import type { ExactVersionKey, Selector, VersionKey } from '../../domain/refs.ts'
-import { findRedirect } from '../models/model-rows.ts'
+import { findRedirect } from '../models/find-model.ts'
 
 export interface VersionRow {
   id: string

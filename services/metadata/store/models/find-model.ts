@@ -1,0 +1,51 @@
+// Reads and locks of one model. Every change below a model takes the lock of its row first.
+import { LockMode } from '@mikro-orm/postgresql'
+import type { EntityManager } from '#lib/store/database.ts'
+import { nameKey } from '../../domain/names.ts'
+import type { ModelKey } from '../../domain/refs.ts'
+import { Model, ModelRedirect } from './model.ts'
+import { Tombstone } from './tombstone.ts'
+
+type Options = { lockMode?: LockMode; populate?: ['aliases'] }
+
+/** Returns the model with its aliases. */
+export async function findModel(em: EntityManager, key: ModelKey): Promise<Model | null> {
+  return findByKey(em, key, { populate: ['aliases'] })
+}
+
+/** Locks the model, and returns it without its aliases: they are read after the lock is held. */
+export async function lockModel(em: EntityManager, key: ModelKey): Promise<Model | null> {
+  return findByKey(em, key, { lockMode: LockMode.PESSIMISTIC_WRITE })
+}
+
+/** Reads the row and the aliases again, after a change. */
+export async function reloadModel(em: EntityManager, model: Model): Promise<Model> {
+  return em.refreshOrFail(model, { populate: ['aliases'] })
+}
+
+/** Looks for the present name first, then for a former name. */
+async function findByKey(em: EntityManager, key: ModelKey, options: Options): Promise<Model | null> {
+  const refreshed = { ...options, refresh: true }
+  if ('id' in key) return em.findOne(Model, key.id, refreshed)
+  const model = await em.findOne(Model, { namespace: key.namespace, nameKey: nameKey(key.model) }, refreshed)
+  if (model) return model
+  const id = await findRedirect(em, key)
+  return id === undefined ? null : em.findOne(Model, id, refreshed)
+}
+
+/** Returns the id of the last model that had this name. */
+export async function findRedirect(
+  em: EntityManager,
+  { namespace, model }: { namespace: string; model: string },
+): Promise<string | undefined> {
+  const redirect = await em.findOne(ModelRedirect, { namespace, nameKey: nameKey(model) })
+  return redirect?.model
+}
+
+/** Returns the namespace of a model, also of a deleted one. */
+export async function findNamespaceOfModel(em: EntityManager, id: string): Promise<string | undefined> {
+  const model = await em.findOne(Model, id)
+  if (model) return model.namespace
+  const tombstone = await em.findOne(Tombstone, { id, type: 'model' })
+  return tombstone?.namespace
+}

@@ -1,0 +1,74 @@
+// Lists of models: any filter, three orders, keyset pages.
+import { sql } from 'kysely'
+import type { Filter } from '#lib/lists/filter.ts'
+import type { Page } from '#lib/lists/pages.ts'
+import type { EntityManager } from '#lib/store/database.ts'
+import {
+  labelsField,
+  mentions,
+  textField,
+  timeField,
+  toCondition,
+  wordField,
+  type FilterFields,
+} from '#lib/store/filter.ts'
+import type { ModelOrder } from '../../domain/orders.ts'
+import { shortened, withinBudget } from '../budget.ts'
+import { Model } from './model.ts'
+
+const COLUMNS = `m.*,
+  (select coalesce(json_agg(json_build_object('name', a.name, 'number', a.number) order by a.name), '[]')
+    from alias a where a.model_id = m.id) as aliases`
+
+export interface ListedModel {
+  model: Model
+  sortKey: string
+}
+
+const FIELDS: FilterFields = {
+  name: textField(sql`m.name`),
+  owner: textField(sql`m.owner`),
+  creator: textField(sql`m.creator`),
+  state: wordField(sql`m.state`, ['ACTIVE', 'ARCHIVED']),
+  create_time: timeField(sql`m.create_time`),
+  update_time: timeField(sql`m.update_time`),
+  labels: labelsField(sql`m.labels`),
+}
+
+const SORT_COLUMNS = { name: sql`m.name_key`, create_time: sql`m.create_time`, update_time: sql`m.update_time` }
+
+export interface ModelQuery {
+  namespaces: 'all' | string[]
+  filter: Filter | undefined
+  order: ModelOrder
+  page: Page
+}
+
+/** Returns one row more than the page if there is one, and the page as cut to the size of an answer. */
+export async function listModels(
+  em: EntityManager,
+  { namespaces, filter, order, page }: ModelQuery,
+  signal: AbortSignal,
+): Promise<{ rows: ListedModel[]; page: Page }> {
+  const conditions = [sql`true`]
+  if (namespaces !== 'all') conditions.push(sql`m.namespace = any(${namespaces})`)
+  if (filter) conditions.push(sql`(${toCondition(filter, FIELDS)})`)
+  if (!mentions(filter, 'state')) conditions.push(sql`m.state = 'ACTIVE'`)
+  const column = SORT_COLUMNS[order.by]
+  const direction = order.descending ? sql`desc` : sql`asc`
+  if (page.after) {
+    const [key, id] = page.after
+    const type = order.by === 'name' ? sql`text` : sql`timestamptz`
+    const beyond = order.descending ? sql`<` : sql`>`
+    conditions.push(sql`(${column}, m.id) ${beyond} (${key}::${type}, ${id}::uuid)`)
+  }
+  const keys = sql`select m.id, ${column} as sort_key, octet_length(m.description) + octet_length(m.labels::text) as bytes
+    from model m where ${sql.join(conditions, sql` and `)}
+    order by ${column} ${direction}, m.id ${direction} limit ${page.size + 1}`
+  const { rows } = await sql<{ sort_key: string; fetched: string }>`
+    select ${sql.raw(COLUMNS)}, p.sort_key, p.fetched
+    from ${withinBudget(keys, order.descending)} as p join model m on m.id = p.id order by p.ordinal
+  `.execute(em.getKysely(), { signal, inflightQueryAbortStrategy: 'cancel query' })
+  const listed = rows.map((row) => ({ model: em.map(Model, row), sortKey: row.sort_key }))
+  return { rows: listed, page: shortened(page, rows) }
+}
