@@ -6,7 +6,8 @@ import type { EntityManager } from '#lib/store/database.ts'
 import { writeModelKey, writeVersionKey, type ExactVersionKey, type ModelKey, type VersionKey } from '../domain/refs.ts'
 import { findModel, findNamespaceOfModel, lockModel } from '../store/models/find-model.ts'
 import type { Model } from '../store/models/model.ts'
-import { findNamespaceOfVersion, lockVersion, type VersionRow } from '../store/versions/version-rows.ts'
+import { findNamespaceOfVersion, lockVersion } from '../store/versions/find-version.ts'
+import type { Version } from '../store/versions/version.ts'
 import { etagOf } from '../domain/etags.ts'
 
 /** Asks for the RPC's permission. A model that is deleted still has its namespace, for repeated calls. */
@@ -41,7 +42,7 @@ export async function requireModelLock(em: EntityManager, key: ModelKey): Promis
 }
 
 /** The version under its model's lock. */
-export async function requireVersionLock(em: EntityManager, key: ExactVersionKey): Promise<VersionRow> {
+export async function requireVersionLock(em: EntityManager, key: ExactVersionKey): Promise<Version> {
   return (await lockVersion(em, key)) ?? failNoVersion(key)
 }
 

@@ -9,14 +9,15 @@ import { toTimestamp } from '#lib/store/time.ts'
 import { wordOf } from '#lib/values/words.ts'
 import type { Subject } from '../domain/governance/condition.ts'
 import { findAliases } from '../store/aliases/alias-rows.ts'
-import { listNewestEvaluations, type Measurement } from '../store/governance/evaluation-rows.ts'
+import { Evaluation } from '../store/governance/evaluation.ts'
 import type { Model } from '../store/models/model.ts'
-import { findVersionById, type VersionRow } from '../store/versions/version-rows.ts'
+import { findVersion } from '../store/versions/find-version.ts'
+import type { Version } from '../store/versions/version.ts'
 
 const MAX_EVALUATIONS = 100
 
 export interface Candidate {
-  version: VersionRow
+  version: Version
   model: Model
   alias: string
   requester: string
@@ -24,7 +25,7 @@ export interface Candidate {
 
 export interface Evidence {
   /** What the alias points at. */
-  current: VersionRow | undefined
+  current: Version | undefined
   subject: Subject
   /** Ids of the evaluations in it. */
   evaluations: string[]
@@ -33,8 +34,12 @@ export interface Evidence {
 export async function findEvidence(em: EntityManager, candidate: Candidate): Promise<Evidence> {
   const { version, model, alias, requester } = candidate
   const present = (await findAliases(em, model.id, [alias])).get(alias)
-  const current = present && (await findVersionById(em, present.version_id))
-  const rows = await listNewestEvaluations(em, version.id, MAX_EVALUATIONS)
+  const current = present && ((await findVersion(em, present.version_id)) ?? undefined)
+  const rows = await em.find(
+    Evaluation,
+    { version: version.id },
+    { orderBy: { createTime: 'desc', id: 'desc' }, limit: MAX_EVALUATIONS },
+  )
   const evaluations = rows.map(describeEvaluation)
   const latest = new Map<string, CelInput>()
   for (const [index, { suite }] of rows.entries()) if (!latest.has(suite)) latest.set(suite, evaluations[index]!)
@@ -44,8 +49,8 @@ export async function findEvidence(em: EntityManager, candidate: Candidate): Pro
     model: mapOf({ ...pick(model, ['id', 'namespace', 'name', 'owner']), labels: mapOf(model.labels) }),
     artifact: mapOf({
       digest: version.digest,
-      size_bytes: BigInt(version.size_bytes),
-      file_count: BigInt(version.file_count),
+      size_bytes: BigInt(version.sizeBytes),
+      file_count: BigInt(version.fileCount),
     }),
     evaluations,
     latest,
@@ -55,16 +60,16 @@ export async function findEvidence(em: EntityManager, candidate: Candidate): Pro
   return { current, subject, evaluations: rows.map(({ id }) => id) }
 }
 
-function describeVersion(row: VersionRow): CelInput {
-  const { source, parameters, metrics, datasets, license } = fromJson(VersionFactsSchema, row.facts)
+function describeVersion(version: Version): CelInput {
+  const { source, parameters, metrics, datasets, license } = fromJson(VersionFactsSchema, version.facts)
   const values = parameters.map(({ name, value }): [string, CelInput] => [name, toInput(toJson(ValueSchema, value!))])
   return mapOf({
-    ...pick(row, ['id', 'digest', 'creator']),
-    number: BigInt(row.number),
-    semver: row.semver ?? '',
-    create_time: toTimestamp(row.create_time),
+    ...pick(version, ['id', 'digest', 'creator']),
+    number: BigInt(version.number),
+    semver: version.semver ?? '',
+    create_time: toTimestamp(version.createTime),
     license,
-    labels: mapOf(row.labels),
+    labels: mapOf(version.labels),
     parameters: new Map(values),
     metrics: mapOfMetrics(metrics),
     metrics_on: mapOfSplits(metrics),
@@ -74,11 +79,11 @@ function describeVersion(row: VersionRow): CelInput {
       commit: source?.commit ?? '',
       dirty: source?.dirty ?? false,
     }),
-    aliases: row.aliases,
+    aliases: version.aliases,
   })
 }
 
-function describeEvaluation({ suite, facts, creator, create_time }: Measurement): CelInput {
+function describeEvaluation({ suite, facts, creator, createTime }: Evaluation): CelInput {
   const { verdict, metrics, dataset } = fromJson(EvaluationFactsSchema, facts)
   return mapOf({
     suite,
@@ -88,7 +93,7 @@ function describeEvaluation({ suite, facts, creator, create_time }: Measurement)
     dataset: dataset?.name ?? '',
     dataset_digest: dataset?.digest ?? '',
     creator,
-    create_time: toTimestamp(create_time),
+    create_time: toTimestamp(createTime),
   })
 }
 

@@ -14,7 +14,7 @@ import {
   recordDecisions,
   type PromotionRow,
 } from '../store/governance/promotion-rows.ts'
-import type { VersionRow } from '../store/versions/version-rows.ts'
+import type { Version } from '../store/versions/version.ts'
 import { moveAliases } from './alias-moves.ts'
 import { decide, outcomesOf } from './gate-decisions.ts'
 import { findEvidence, type Candidate } from './gate-subject.ts'
@@ -47,7 +47,7 @@ export async function requireWaiting(
 
 export interface Verdict {
   /** What the alias points at. */
-  current: VersionRow | undefined
+  current: Version | undefined
   gates: GateRow[]
   decisions: GateDecision[]
   /** Ids of those that were looked at. */

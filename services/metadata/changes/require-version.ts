@@ -1,27 +1,30 @@
-// Where references of reads lead.
 import type { HandlerContext } from '@connectrpc/connect'
 import { accessOf } from '#lib/access/caller.ts'
 import { fail, failField } from '#lib/errors/errors.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { LATEST } from '../domain/names.ts'
 import type { VersionKey } from '../domain/refs.ts'
-import { findVersionById, resolveByName, type DeletedVersion, type VersionRow } from '../store/versions/version-rows.ts'
+import type { Tombstone } from '../store/models/tombstone.ts'
+import { findVersion } from '../store/versions/find-version.ts'
+import { resolveByName } from '../store/versions/resolve-version.ts'
+import type { Version } from '../store/versions/version.ts'
 import { failNoModel, failNoVersion } from './checks.ts'
 
-/** Asks for the RPC's permission, too. `atTime`: where an alias pointed then. */
+/** Returns the version that the reference leads to, and requires the RPC's permission. `atTime` selects the version that
+ * an alias pointed at then. */
 export async function requireVersion(
   em: EntityManager,
   context: HandlerContext,
   key: VersionKey,
   atTime?: string,
-): Promise<VersionRow> {
+): Promise<Version> {
   return 'id' in key ? resolveById(em, context, key) : resolveNamed(em, context, key, atTime)
 }
 
-async function resolveById(em: EntityManager, context: HandlerContext, key: { id: string }): Promise<VersionRow> {
-  const row = (await findVersionById(em, key.id)) ?? failNoVersion(key)
-  accessOf(context).require(row.namespace, () => failNoVersion(key))
-  return row
+async function resolveById(em: EntityManager, context: HandlerContext, key: { id: string }): Promise<Version> {
+  const version = (await findVersion(em, key.id)) ?? failNoVersion(key)
+  accessOf(context).require(version.namespace, () => failNoVersion(key))
+  return version
 }
 
 async function resolveNamed(
@@ -29,7 +32,7 @@ async function resolveNamed(
   context: HandlerContext,
   key: Exclude<VersionKey, { id: string }>,
   atTime: string | undefined,
-): Promise<VersionRow> {
+): Promise<Version> {
   accessOf(context).require(key.namespace)
   const found = await resolveByName(em, key, atTime)
   if (!found.model) failNoModel({ namespace: key.namespace, model: key.model })
@@ -45,11 +48,7 @@ async function resolveNamed(
   return found.version ?? failNoVersion(key)
 }
 
-function failDeleted(
-  model: { namespace: string; model: string },
-  alias: string | number,
-  deleted: DeletedVersion,
-): never {
+function failDeleted(model: { namespace: string; model: string }, alias: string | number, deleted: Tombstone): never {
   const { id, digest } = deleted
   const version = `${model.namespace}/${model.model}:${deleted.number}`
   const message = `alias "${alias}" pointed at version "${version}" (${id}, ${digest}), which has been deleted since`

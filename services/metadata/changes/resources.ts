@@ -1,13 +1,12 @@
 // Resources as events name them.
 import { ALL_NAMESPACES } from '#lib/access/caller.ts'
-import type { EvaluationRow } from '../store/governance/evaluation-rows.ts'
 import type { GateRow } from '../store/governance/gate-rows.ts'
 import type { PromotionRow } from '../store/governance/promotion-rows.ts'
 import type { RoleBinding } from '../store/identity/role-binding.ts'
 import type { Token } from '../store/identity/token.ts'
 import type { Model } from '../store/models/model.ts'
 import type { Namespace } from '../store/models/namespace.ts'
-import type { VersionRow } from '../store/versions/version-rows.ts'
+import type { Version } from '../store/versions/version.ts'
 
 export function namespaceResource({ id, name }: Namespace) {
   return { type: 'namespace', id, namespace: name, name }
@@ -17,14 +16,13 @@ export function modelResource({ id, namespace, name }: Pick<Model, 'id' | 'names
   return { type: 'model', id, namespace, name: `${namespace}/${name}` }
 }
 
-export function versionResource(version: Pick<VersionRow, 'id' | 'namespace' | 'model' | 'number' | 'digest'>) {
-  const { id, namespace, model, number, digest } = version
-  return { type: 'version', id, namespace, name: `${namespace}/${model}:${number}`, digest }
+export function versionResource({ id, namespace, modelName, number, digest }: Version) {
+  return { type: 'version', id, namespace, name: `${namespace}/${modelName}:${number}`, digest }
 }
 
 /** An evaluation is named after the version that was evaluated. */
-export function evaluationResource({ id, namespace, model, number, digest }: EvaluationRow) {
-  return { type: 'evaluation', id, namespace, name: `${namespace}/${model}:${number}`, digest }
+export function evaluationResource(id: string, { namespace, modelName, number, digest }: Version) {
+  return { type: 'evaluation', id, namespace, name: `${namespace}/${modelName}:${number}`, digest }
 }
 
 export function gateResource({ id, namespace, name }: Pick<GateRow, 'id' | 'namespace' | 'name'>) {

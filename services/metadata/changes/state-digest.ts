@@ -2,7 +2,7 @@
 import canonicalize from 'canonicalize'
 import { createHash } from 'node:crypto'
 import type { Model } from '../store/models/model.ts'
-import type { VersionRow } from '../store/versions/version-rows.ts'
+import type { Version } from '../store/versions/version.ts'
 import type { Namespace } from '../store/models/namespace.ts'
 
 export function namespaceDigest({ name, description }: Namespace): string {
@@ -14,8 +14,8 @@ export function modelDigest({ name, description, owner, labels, state }: Model):
 }
 
 /** The facts are in it: a version that tells another story has another digest. */
-export function versionDigest({ digest, semver, facts, description, labels, model_card }: VersionRow): string {
-  return digestOf({ digest, semver, facts, description, labels, model_card })
+export function versionDigest({ digest, semver, facts, description, labels, modelCard }: Version): string {
+  return digestOf({ digest, semver, facts, description, labels, model_card: modelCard })
 }
 
 export function digestOf(content: object): string {

@@ -1,4 +1,4 @@
-// Tells the artifact service which manifests are no longer needed, until it has heard it.
+// Releases manifests in the artifact service, and retries until it succeeds.
 import type { Client } from '@connectrpc/connect'
 import type { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import type { Logger } from '#lib/process/log.ts'
@@ -6,7 +6,7 @@ import { forkFor, type Database } from '#lib/store/database.ts'
 import { repeat, type Background } from '#lib/process/background.ts'
 import { claimReleases, finishRelease, postponeRelease, type Retention } from '../store/versions/manifest-release.ts'
 
-const LOOK_EVERY_MS = 2_000
+const POLL_MS = 2_000
 const BATCH = 20
 
 export interface ReleaseDeps {
@@ -15,9 +15,9 @@ export interface ReleaseDeps {
   logger: Logger
 }
 
-/** Every replica may run it: what one has claimed, the others leave alone for a while. */
+/** Starts the job. Every replica may run it: a claimed release is left to its replica for a while. */
 export function startReleases(deps: ReleaseDeps): Background {
-  return repeat('release of manifests', LOOK_EVERY_MS, () => releaseDue(deps), deps.logger)
+  return repeat('release of manifests', POLL_MS, () => releaseDue(deps), deps.logger)
 }
 
 async function releaseDue(deps: ReleaseDeps): Promise<void> {
@@ -30,7 +30,7 @@ async function releaseDue(deps: ReleaseDeps): Promise<void> {
 }
 
 async function release({ database, manifests }: ReleaseDeps, retention: Retention): Promise<unknown> {
-  const { version_id: versionId, namespace, digest } = retention
+  const { versionId, namespace, digest } = retention
   try {
     await manifests.releaseManifest({ namespace, digest, versionId })
   } catch (error) {

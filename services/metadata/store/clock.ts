@@ -8,6 +8,15 @@ const LONGEST_TOKEN_LIFETIME = `interval '1 year 1 minute'`
 /** The time at which the transaction began, as the value of a property. Refresh the entity after the flush to read it. */
 export const transactionTime = () => raw('now()')
 
+/** The present time, or a microsecond after the newest evaluation of the version, whichever is later: one of them is
+ * always the newest. */
+export const nextEvaluationTime = (versionId: string) =>
+  raw(
+    `greatest(clock_timestamp(),
+      (select max(create_time) + interval '1 microsecond' from evaluation where version_id = ?))`,
+    [versionId],
+  )
+
 /** Returns the time that many seconds after the transaction began. */
 export async function timeAfter(em: EntityManager, seconds: number): Promise<string> {
   const [row] = await em.execute<{ time: string }[]>('select now() + make_interval(secs => ?) as time', [seconds])

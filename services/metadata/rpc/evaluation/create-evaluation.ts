@@ -14,8 +14,9 @@ import { answerOnce } from '#lib/store/requests.ts'
 import { wordOf } from '#lib/values/words.ts'
 import { parseEvaluationFacts } from '../../domain/governance/evaluation-facts.ts'
 import { parseExactVersionRef, type ExactVersionKey } from '../../domain/refs.ts'
-import * as store from '../../store/governance/evaluation-rows.ts'
-import type { VersionRow } from '../../store/versions/version-rows.ts'
+import { nextEvaluationTime } from '../../store/clock.ts'
+import { Evaluation } from '../../store/governance/evaluation.ts'
+import type { Version } from '../../store/versions/version.ts'
 import { authorizeVersion, requireModelLock, requireVersionLock } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { evaluationResource } from '../../changes/resources.ts'
@@ -29,40 +30,41 @@ export async function createEvaluation(deps: RegistryDeps, request: CreateEvalua
   await authorizeVersion(forkFor(deps.database, context.signal), context, key)
   const once = { context, request, input: CreateEvaluationRequestSchema, output: CreateEvaluationResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
-    const version = await lockMeasured(em, key)
-    const row = await writeEvaluation(em, context, version, facts)
-    return create(CreateEvaluationResponseSchema, { evaluation: presentEvaluation(row) })
+    const version = await lockEvaluated(em, key)
+    const evaluation = await insert(em, context, version, facts)
+    return create(CreateEvaluationResponseSchema, { evaluation: presentEvaluation(evaluation, version) })
   })
   await settleChange(deps.relay, context)
   return answer
 }
 
-/** The version under its model's lock; a missing model is told apart. */
-async function lockMeasured(em: EntityManager, key: ExactVersionKey): Promise<VersionRow> {
+/** Locks the model and returns the version. A missing model has its own error. */
+async function lockEvaluated(em: EntityManager, key: ExactVersionKey): Promise<Version> {
   if (!('id' in key)) await requireModelLock(em, key)
   return requireVersionLock(em, key)
 }
 
-async function writeEvaluation(
+async function insert(
   em: EntityManager,
   context: HandlerContext,
-  version: VersionRow,
+  version: Version,
   facts: EvaluationFacts,
-): Promise<store.EvaluationRow> {
-  const id = uuidv7()
-  await store.insertEvaluation(em, {
-    id,
-    versionId: version.id,
+): Promise<Evaluation> {
+  const evaluation = em.create(Evaluation, {
+    id: uuidv7(),
+    version: version.id,
     suite: facts.suite,
     facts: toJson(EvaluationFactsSchema, facts),
     messageBytes: toBinary(EvaluationFactsSchema, facts).length,
     creator: accessOf(context).caller.principal,
+    createTime: nextEvaluationTime(version.id),
   })
-  const row = (await store.findEvaluation(em, id))!
+  await em.flush()
+  await em.refresh(evaluation)
   emit(em, context, {
     type: 'evaluation.created.v1',
-    resource: evaluationResource(row),
-    afterDigest: digestOf(row.facts as object),
+    resource: evaluationResource(evaluation.id, version),
+    afterDigest: digestOf(evaluation.facts as object),
     details: {
       version_id: version.id,
       number: version.number,
@@ -72,5 +74,5 @@ async function writeEvaluation(
       report_digest: facts.reportDigest,
     },
   })
-  return row
+  return evaluation
 }

@@ -4,7 +4,8 @@ import { accessOf } from '#lib/access/caller.ts'
 import { fail } from '#lib/errors/errors.ts'
 import { parseUuid } from '#lib/values/ids.ts'
 import { forkFor } from '#lib/store/database.ts'
-import * as store from '../../store/governance/evaluation-rows.ts'
+import { Evaluation } from '../../store/governance/evaluation.ts'
+import { findVersion } from '../../store/versions/find-version.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { presentEvaluation } from './present-evaluation.ts'
 
@@ -14,9 +15,12 @@ export async function getEvaluation(
   context: HandlerContext,
 ) {
   const id = parseUuid(request.id, 'id')
-  const row = (await store.findEvaluation(forkFor(database, context.signal), id)) ?? failNoEvaluation(id)
-  accessOf(context).require(row.namespace, () => failNoEvaluation(id))
-  return { evaluation: presentEvaluation(row) }
+  const em = forkFor(database, context.signal)
+  const evaluation = await em.findOne(Evaluation, id)
+  const version = evaluation && (await findVersion(em, evaluation.version))
+  if (!version) failNoEvaluation(id)
+  accessOf(context).require(version.namespace, () => failNoEvaluation(id))
+  return { evaluation: presentEvaluation(evaluation, version) }
 }
 
 function failNoEvaluation(id: string): never {

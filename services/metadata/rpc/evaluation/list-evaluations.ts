@@ -4,7 +4,7 @@ import { cutPage, parsePage } from '#lib/lists/pages.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { parseSuite } from '../../domain/governance/evaluation-facts.ts'
 import { parseVersionRef } from '../../domain/refs.ts'
-import * as store from '../../store/governance/evaluation-rows.ts'
+import { listEvaluations as selectEvaluations } from '../../store/governance/evaluation-list.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { checkKeys, isIdKey, isTimeKey } from '../page-keys.ts'
 import { presentEvaluation } from './present-evaluation.ts'
@@ -19,9 +19,9 @@ export async function listEvaluations(
   const suite = parseSuite(request.suite)
   const em = forkFor(database, context.signal)
   const version = await requireVersion(em, context, key)
-  const asked = parsePage(request, ['ListEvaluations', version.id, suite], ['string', 'string'])
-  const page = checkKeys(asked, [isTimeKey, isIdKey])
-  const found = await store.listEvaluations(em, { versionId: version.id, suite, page }, context.signal)
-  const { rows, nextPageToken } = cutPage(found.rows, found.page, (row) => [row.create_time, row.id])
-  return { evaluations: rows.map(presentEvaluation), nextPageToken }
+  const given = parsePage(request, ['ListEvaluations', version.id, suite], ['string', 'string'])
+  const page = checkKeys(given, [isTimeKey, isIdKey])
+  const found = await selectEvaluations(em, { versionId: version.id, suite, page }, context.signal)
+  const { rows, nextPageToken } = cutPage(found.rows, found.page, ({ createTime, id }) => [createTime, id])
+  return { evaluations: rows.map((evaluation) => presentEvaluation(evaluation, version)), nextPageToken }
 }

@@ -1,19 +1,20 @@
 import { create, fromJson } from '@bufbuild/protobuf'
 import { EvaluationFactsSchema, EvaluationSchema, type Evaluation } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
 import { toTimestamp } from '#lib/store/time.ts'
-import type { EvaluationRow } from '../../store/governance/evaluation-rows.ts'
+import type { Evaluation as StoredEvaluation } from '../../store/governance/evaluation.ts'
+import type { Version } from '../../store/versions/version.ts'
 
-export function presentEvaluation(row: EvaluationRow): Evaluation {
+export function presentEvaluation(evaluation: StoredEvaluation, version: Version): Evaluation {
   return create(EvaluationSchema, {
-    id: row.id,
-    versionId: row.version_id,
-    modelId: row.model_id,
-    namespace: row.namespace,
-    model: row.model,
-    number: row.number,
-    digest: row.digest,
-    facts: fromJson(EvaluationFactsSchema, row.facts),
-    creator: row.creator,
-    createTime: toTimestamp(row.create_time),
+    id: evaluation.id,
+    versionId: version.id,
+    modelId: version.model,
+    namespace: version.namespace,
+    model: version.modelName,
+    number: version.number,
+    digest: version.digest,
+    facts: fromJson(EvaluationFactsSchema, evaluation.facts),
+    creator: evaluation.creator,
+    createTime: toTimestamp(evaluation.createTime),
   })
 }

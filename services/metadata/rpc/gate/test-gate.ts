@@ -18,7 +18,7 @@ export async function testGate({ database }: RegistryDeps, request: TestGateRequ
   const rules = request.rules && parseRules(request.rules)
   const em = forkFor(database, context.signal)
   const version = await requireVersion(em, context, key)
-  const model = (await findModel(em, { id: version.model_id }))!
+  const model = (await findModel(em, { id: version.model }))!
   const requester = accessOf(context).caller.principal
   const { subject } = await findEvidence(em, { version, model, alias, requester })
   const { namespace, id: modelId } = model

@@ -12,7 +12,6 @@ import { answerOnce } from '#lib/store/requests.ts'
 import { parseLabels } from '../../domain/labels.ts'
 import { nameKey, parseModelName, parseNamespace } from '../../domain/names.ts'
 import { parseDescription } from '../../domain/text.ts'
-
 import { failNameTaken } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { modelResource } from '../../changes/resources.ts'

@@ -12,7 +12,6 @@ import { parseLabels } from '../../domain/labels.ts'
 import { parseMask } from '../../domain/masks.ts'
 import { parseModelRef } from '../../domain/refs.ts'
 import { parseDescription } from '../../domain/text.ts'
-
 import type { Model } from '../../store/models/model.ts'
 import { authorizeModel, requireEtag, requireModelLock } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'

@@ -13,7 +13,7 @@ import { hasApprovals } from '../../domain/governance/approvals.ts'
 import { parseRequiredReason } from '../../domain/text.ts'
 import type { Model } from '../../store/models/model.ts'
 import { findPromotion, insertVote, type PromotionRow } from '../../store/governance/promotion-rows.ts'
-import { findVersionById } from '../../store/versions/version-rows.ts'
+import { findVersion } from '../../store/versions/find-version.ts'
 import { requireActive } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { requireMet } from '../../changes/gate-decisions.ts'
@@ -50,7 +50,7 @@ async function settle(
 ): Promise<PromotionRow> {
   const promotion = (await findPromotion(em, id))!
   if (!hasApprovals(promotion.decisions, promotion.votes)) return promotion
-  const version = (await findVersionById(em, promotion.version_id))!
+  const version = (await findVersion(em, promotion.version_id))!
   const { alias, requester } = promotion
   const verdict = await judge(em, { version, model, alias, requester })
   requireMet(alias, verdict.decisions)

@@ -26,7 +26,7 @@ import {
   insertPromotion,
   type PromotionRow,
 } from '../../store/governance/promotion-rows.ts'
-import type { VersionRow } from '../../store/versions/version-rows.ts'
+import type { Version } from '../../store/versions/version.ts'
 import { failMoved } from '../../changes/alias-moves.ts'
 import { authorizeVersion, requireActive, requireVersionLock } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
@@ -37,7 +37,7 @@ import { applyPromotion, judge, type Verdict } from '../../changes/promotion-ste
 import { settleChange } from '../../changes/settle-change.ts'
 
 interface Asked {
-  version: VersionRow
+  version: Version
   model: Model
   alias: string
   /** The number that the alias points at, as the caller saw it. */
@@ -57,7 +57,7 @@ export async function requestPromotion(deps: RegistryDeps, request: RequestPromo
   const once = { context, request, input: RequestPromotionRequestSchema, output: RequestPromotionResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
     const version = await requireVersionLock(em, key)
-    const model = (await findModel(em, { id: version.model_id }))!
+    const model = (await findModel(em, { id: version.model }))!
     requireActive(model)
     await shareGates(em, model.namespace)
     const asked = { version, model, alias, expected, requester, reason }

@@ -1,5 +1,5 @@
-// The one change that involves a sister: bytes are retained first, then the version is written. What is retained for a
-// version that does not come to be is let go again, whatever happens in between.
+// The one change that calls another service: the manifest is retained first, then the version is inserted. If the
+// version is not inserted, its manifest is released again, also after a crash.
 import { create, toBinary, toJson } from '@bufbuild/protobuf'
 import type { HandlerContext } from '@connectrpc/connect'
 import { v7 as uuidv7 } from 'uuid'
@@ -24,11 +24,17 @@ import { parseSemver } from '../../domain/names.ts'
 import { parseModelRef } from '../../domain/refs.ts'
 import { MAX_DESCRIPTION_BYTES, parseDescription, parseText } from '../../domain/text.ts'
 import { parseValue } from '../../domain/values.ts'
-import { finishRelease, foreseeRelease, hastenRelease, withdrawRelease } from '../../store/versions/manifest-release.ts'
+import {
+  cancelRelease,
+  expediteRelease,
+  finishRelease,
+  scheduleRelease,
+} from '../../store/versions/manifest-release.ts'
 import { findModel } from '../../store/models/find-model.ts'
 import type { Model } from '../../store/models/model.ts'
-import { findTwin, insertVersion } from '../../store/versions/version-changes.ts'
-import { findNamespacesOfVersions, findVersionById, type VersionRow } from '../../store/versions/version-rows.ts'
+import { findVersion } from '../../store/versions/find-version.ts'
+import { findDuplicate, findNamespacesOfVersions, insertVersion } from '../../store/versions/insert-version.ts'
+import type { Version } from '../../store/versions/version.ts'
 import { authorizeModel, failNoModel, failNoVersion, requireActive, requireModelLock } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { presentVersion } from './present-version.ts'
@@ -63,16 +69,16 @@ async function createOnce(
   requireActive(model)
   const id = uuidv7()
   const manifest = await retain(deps, context, { id, namespace: model.namespace, digest: init.digest })
-  let kept = false
+  let isCreated = false
   try {
     const answer = await answerOnce(deps.database, once, async (em) => {
-      const row = await writeVersion(em, context, { ...init, ...manifest, id, modelId: model.id })
+      const row = await insert(em, context, { ...init, ...manifest, id, modelId: model.id })
       return create(CreateVersionResponseSchema, { version: presentVersion(row) })
     })
-    kept = answer.version?.id === id
+    isCreated = answer.version?.id === id
     return answer
   } finally {
-    if (!kept) await letGo(deps, id)
+    if (!isCreated) await releaseManifest(deps, id)
   }
 }
 
@@ -93,39 +99,40 @@ function parseInit(request: CreateVersionRequest) {
   return { ...init, facts, messageBytes: toBinary(CreateVersionRequestSchema, request).length }
 }
 
-/** Outside any transaction. A note to let go is written first, and withdrawn with the version's own transaction. */
+/** Retains the manifest, outside any transaction. Its release is scheduled first, and cancelled by the transaction that
+ * inserts the version. */
 async function retain(
   deps: RegistryDeps,
   context: HandlerContext,
   { id, namespace, digest }: { id: string; namespace: string; digest: string },
 ): Promise<{ sizeBytes: bigint; fileCount: number }> {
-  await foreseeRelease(forkFor(deps.database, context.signal), { version_id: id, namespace, digest })
+  await scheduleRelease(forkFor(deps.database, context.signal), { versionId: id, namespace, digest })
   try {
     const request = { namespace, digest, versionId: id }
     const manifest = await deps.manifests.retainManifest(request, { signal: context.signal })
     return { sizeBytes: manifest.totalSizeBytes, fileCount: manifest.fileCount }
   } catch (error) {
-    const isNothingRetained = error instanceof ModelkeepError && error.reason === 'MANIFEST_NOT_FOUND'
-    if (isNothingRetained) await finishRelease(forkFor(deps.database), id)
-    else await letGo(deps, id)
+    const hasRetainedNothing = error instanceof ModelkeepError && error.reason === 'MANIFEST_NOT_FOUND'
+    if (hasRetainedNothing) await finishRelease(forkFor(deps.database), id)
+    else await releaseManifest(deps, id)
     throw error
   }
 }
 
-/** What fails here is done when the note falls due. */
-async function letGo({ database, releases }: RegistryDeps, id: string): Promise<void> {
-  await hastenRelease(forkFor(database), id).catch(() => undefined)
+/** Best effort: the release job retries. */
+async function releaseManifest({ database, releases }: RegistryDeps, id: string): Promise<void> {
+  await expediteRelease(forkFor(database), id).catch(() => undefined)
   releases.wake()
 }
 
 type NewVersion = Omit<Init, 'model'> & { id: string; modelId: string; sizeBytes: bigint; fileCount: number }
 
-async function writeVersion(em: EntityManager, context: HandlerContext, init: NewVersion): Promise<VersionRow> {
+async function insert(em: EntityManager, context: HandlerContext, init: NewVersion): Promise<Version> {
   const model = await requireModelLock(em, { id: init.modelId })
   requireActive(model)
-  await requireNoTwin(em, model, init)
+  await requireNoDuplicate(em, model, init)
   await requireParents(em, context, init.parents)
-  if (!(await withdrawRelease(em, init.id))) fail('CONFLICT', 'call took too long to complete; retry')
+  if (!(await cancelRelease(em, init.id))) fail('CONFLICT', 'call took too long to complete; retry')
   await insertVersion(em, {
     ...init,
     namespace: model.namespace,
@@ -133,27 +140,27 @@ async function writeVersion(em: EntityManager, context: HandlerContext, init: Ne
     metrics: init.facts.metrics,
     creator: accessOf(context).caller.principal,
   })
-  const row = (await findVersionById(em, init.id))!
+  const version = (await findVersion(em, init.id))!
   emit(em, context, {
     type: 'version.created.v1',
-    resource: versionResource(row),
-    afterDigest: versionDigest(row),
-    details: describe(row, init.facts),
+    resource: versionResource(version),
+    afterDigest: versionDigest(version),
+    details: describe(version, init.facts),
   })
-  return row
+  return version
 }
 
-async function requireNoTwin(em: EntityManager, model: Model, { digest, semver }: NewVersion): Promise<void> {
-  const twin = await findTwin(em, { modelId: model.id, digest, semver })
-  if (!twin) return
-  const number = String(twin.number)
+async function requireNoDuplicate(em: EntityManager, model: Model, { digest, semver }: NewVersion): Promise<void> {
+  const duplicate = await findDuplicate(em, { modelId: model.id, digest, semver })
+  if (!duplicate) return
+  const number = String(duplicate.number)
   const name = `${model.namespace}/${model.name}:${number}`
-  if (twin.digest === digest)
-    fail('VERSION_EXISTS', `version "${name}" already has this manifest digest`, { number, id: twin.id })
+  if (duplicate.digest === digest)
+    fail('VERSION_EXISTS', `version "${name}" already has this manifest digest`, { number, id: duplicate.id })
   fail('SEMVER_EXISTS', `version "${name}" already has semver "${semver}"`, { semver, number })
 }
 
-/** Whoever may not read a parent is told that it is not there. */
+/** Reports a parent that the caller may not read as not found. */
 async function requireParents(em: EntityManager, context: HandlerContext, parents: string[]): Promise<void> {
   const namespaces = await findNamespacesOfVersions(em, parents)
   const { caller } = accessOf(context)
@@ -163,13 +170,13 @@ async function requireParents(em: EntityManager, context: HandlerContext, parent
   }
 }
 
-/** Bounded: an event has room for 60,000 bytes. */
-function describe(row: VersionRow, { source, run, parents }: VersionFacts) {
+/** The details of the event. They are bounded, because an event has at most 60,000 bytes of details. */
+function describe({ number, semver, digest, sizeBytes }: Version, { source, run, parents }: VersionFacts) {
   return {
-    number: row.number,
-    semver: row.semver ?? '',
-    digest: row.digest,
-    size_bytes: row.size_bytes,
+    number,
+    semver: semver ?? '',
+    digest,
+    size_bytes: sizeBytes,
     source_repository: source?.repository ?? '',
     source_commit: source?.commit ?? '',
     source_dirty: source?.dirty ?? false,

@@ -13,14 +13,19 @@ import { answerOnce } from '#lib/store/requests.ts'
 import { parseExactVersionRef } from '../../domain/refs.ts'
 import { parseReason } from '../../domain/text.ts'
 import { shareGates } from '../../store/governance/gate-rows.ts'
-import * as store from '../../store/versions/version-changes.ts'
-import type { VersionRow } from '../../store/versions/version-rows.ts'
+import type { Version } from '../../store/versions/version.ts'
 import { authorizeVersion, requireEtag, requireVersionLock } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { versionResource } from '../../changes/resources.ts'
 import { voidPromotions } from '../../changes/promotion-ends.ts'
 import { settleChange } from '../../changes/settle-change.ts'
 import { versionDigest } from '../../changes/state-digest.ts'
+import { transactionTime } from '../../store/clock.ts'
+import { Alias } from '../../store/aliases/alias.ts'
+import { Tombstone } from '../../store/models/tombstone.ts'
+import { ManifestRelease } from '../../store/versions/manifest-release.ts'
+import { countChildren, lockForDeletion } from '../../store/versions/find-version.ts'
+import type { EntityManager } from '#lib/store/database.ts'
 
 export async function deleteVersion(deps: RegistryDeps, request: DeleteVersionRequest, context: HandlerContext) {
   const key = parseExactVersionRef(request.version, 'version')
@@ -30,10 +35,11 @@ export async function deleteVersion(deps: RegistryDeps, request: DeleteVersionRe
   const answer = await answerOnce(deps.database, once, async (em) => {
     const version = await requireVersionLock(em, key)
     requireEtag(version, request.etag)
-    requireUnused(version, await store.findUse(em, version.id))
+    await requireUnused(em, version)
     await shareGates(em, version.namespace)
     await voidPromotions(em, context, { versionId: version.id }, { because: 'VERSION_DELETED' })
-    await store.removeVersion(em, version, accessOf(context).caller.principal)
+    remove(em, version, accessOf(context).caller.principal)
+    await em.flush()
     emit(em, context, {
       type: 'version.deleted.v1',
       resource: versionResource(version),
@@ -48,15 +54,24 @@ export async function deleteVersion(deps: RegistryDeps, request: DeleteVersionRe
   return answer
 }
 
-function requireUnused({ namespace, model, number }: VersionRow, use: store.VersionUse): void {
-  const name = `${namespace}/${model}:${number}`
-  const aliases = use.aliases.join(', ')
+/** Fails when aliases point at the version, or when versions are derived from it. Waits for CreateVersion calls that
+ * derive one. */
+async function requireUnused(em: EntityManager, { id, namespace, modelName, number }: Version): Promise<void> {
+  await lockForDeletion(em, id)
+  const name = `${namespace}/${modelName}:${number}`
+  const pointing = await em.find(Alias, { version: id }, { orderBy: { name: 'asc' } })
+  const aliases = pointing.map((alias) => alias.name).join(', ')
   if (aliases !== '')
     fail('VERSION_IN_USE', `version "${name}" has aliases: ${aliases}; remove them first`, { aliases })
-  if (use.children > 0) {
-    fail('VERSION_IN_USE', `version "${name}" is the parent of other versions`, {
-      aliases: '',
-      children: String(use.children),
-    })
-  }
+  const children = await countChildren(em, id)
+  if (children === 0) return
+  fail('VERSION_IN_USE', `version "${name}" is the parent of other versions`, { aliases, children: String(children) })
+}
+
+/** Removes the version, and schedules the release of its manifest. */
+function remove(em: EntityManager, version: Version, deleter: string): void {
+  const { id, namespace, digest, number, modelName: name, model: modelId } = version
+  em.create(Tombstone, { id, type: 'version', namespace, name, modelId, number, digest, deleter })
+  em.create(ManifestRelease, { versionId: id, namespace, digest, dueTime: transactionTime() })
+  em.remove(version)
 }

@@ -7,7 +7,7 @@ import { forkFor, type EntityManager } from '#lib/store/database.ts'
 import { parseVersionOrder, type VersionOrder } from '../../domain/orders.ts'
 import { parseModelRef, type ModelKey } from '../../domain/refs.ts'
 import { MAX_FILTER_BYTES, parseText } from '../../domain/text.ts'
-import { listVersions as selectVersions, type VersionQuestion } from '../../store/versions/version-list.ts'
+import { listVersions as selectVersions, type VersionQuery } from '../../store/versions/version-list.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { checkKeys, isFiniteKey, isIdKey, isNumberKey, isTimeKey } from '../page-keys.ts'
 import { presentVersion } from './present-version.ts'
@@ -23,15 +23,15 @@ export async function listVersions({ database }: RegistryDeps, request: ListVers
   const query = ['ListVersions', bound, request.filter, ...Object.values(order).map(String)]
   const page = parseVersionPage(request, query, order)
   const found = await selectVersions(em, { within, filter, order, page }, context.signal)
-  const { rows, nextPageToken } = cutPage(found.rows, found.page, (row) => [row.sort_key, row.id])
-  return { versions: rows.map(presentVersion), nextPageToken }
+  const { rows, nextPageToken } = cutPage(found.rows, found.page, ({ sortKey, version }) => [sortKey, version.id])
+  return { versions: rows.map(({ version }) => presentVersion(version)), nextPageToken }
 }
 
 async function findWithin(
   em: EntityManager,
   context: HandlerContext,
   key: ModelKey | undefined,
-): Promise<VersionQuestion['within']> {
+): Promise<VersionQuery['within']> {
   if (!key) return { namespaces: accessOf(context).namespaces() }
   const model = await requireModel(em, context, key)
   return { modelId: model.id }

@@ -12,16 +12,17 @@ import { parseLabels } from '../../domain/labels.ts'
 import { parseMask } from '../../domain/masks.ts'
 import { parseExactVersionRef } from '../../domain/refs.ts'
 import { MAX_DESCRIPTION_BYTES, parseDescription, parseText } from '../../domain/text.ts'
-import * as store from '../../store/versions/version-changes.ts'
-import { findVersionById, type VersionRow } from '../../store/versions/version-rows.ts'
+import { findVersion } from '../../store/versions/find-version.ts'
+import type { Version } from '../../store/versions/version.ts'
 import { authorizeVersion, requireEtag, requireVersionLock } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { presentVersion } from './present-version.ts'
 import { versionResource } from '../../changes/resources.ts'
 import { settleChange } from '../../changes/settle-change.ts'
 import { versionDigest } from '../../changes/state-digest.ts'
+import { transactionTime } from '../../store/clock.ts'
 
-type Notes = Pick<VersionRow, 'description' | 'labels' | 'model_card'>
+type Notes = Pick<Version, 'description' | 'labels' | 'modelCard'>
 
 export async function updateVersion(deps: RegistryDeps, request: UpdateVersionRequest, context: HandlerContext) {
   const key = parseExactVersionRef(request.version, 'version')
@@ -29,19 +30,22 @@ export async function updateVersion(deps: RegistryDeps, request: UpdateVersionRe
   await authorizeVersion(forkFor(deps.database, context.signal), context, key)
   const once = { context, request, input: UpdateVersionRequestSchema, output: UpdateVersionResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
-    const before = await requireVersionLock(em, key)
-    requireEtag(before, request.etag)
-    const after = { ...before, ...change }
-    await store.updateVersion(em, before.id, after, bytesOf(after) - bytesOf(before))
-    const row = (await findVersionById(em, before.id))!
+    const version = await requireVersionLock(em, key)
+    requireEtag(version, request.etag)
+    const beforeDigest = versionDigest(version)
+    const otherBytes = version.messageBytes - bytesOf(version)
+    em.assign(version, { ...change, updateTime: transactionTime() })
+    version.messageBytes = otherBytes + bytesOf(version)
+    await em.flush()
+    await findVersion(em, version.id)
     emit(em, context, {
       type: 'version.updated.v1',
-      resource: versionResource(row),
-      beforeDigest: versionDigest(before),
-      afterDigest: versionDigest(row),
+      resource: versionResource(version),
+      beforeDigest,
+      afterDigest: versionDigest(version),
       details: { fields },
     })
-    return create(UpdateVersionResponseSchema, { version: presentVersion(row) })
+    return create(UpdateVersionResponseSchema, { version: presentVersion(version) })
   })
   await settleChange(deps.relay, context)
   return answer
@@ -52,11 +56,11 @@ function parseChange(request: UpdateVersionRequest): { fields: string[]; change:
   const change = {
     ...(fields.has('description') && { description: parseDescription(request.description) }),
     ...(fields.has('labels') && { labels: parseLabels(request.labels) }),
-    ...(fields.has('model_card') && { model_card: parseText(request.modelCard, 'model_card', MAX_DESCRIPTION_BYTES) }),
+    ...(fields.has('model_card') && { modelCard: parseText(request.modelCard, 'model_card', MAX_DESCRIPTION_BYTES) }),
   }
   return { fields: [...fields].sort(), change }
 }
 
-function bytesOf({ description, labels, model_card }: Notes): number {
-  return Buffer.byteLength(description) + Buffer.byteLength(JSON.stringify(labels)) + Buffer.byteLength(model_card)
+function bytesOf({ description, labels, modelCard }: Notes): number {
+  return Buffer.byteLength(description) + Buffer.byteLength(JSON.stringify(labels)) + Buffer.byteLength(modelCard)
 }

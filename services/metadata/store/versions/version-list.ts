@@ -7,9 +7,10 @@ import { toCondition } from '#lib/store/filter.ts'
 import type { VersionOrder } from '../../domain/orders.ts'
 import { shortened, withinBudget } from '../budget.ts'
 import { VERSION_FIELDS } from './version-filter.ts'
-import { VERSION_COLUMNS, type VersionRow } from './version-rows.ts'
+import { VERSION_COLUMNS } from './resolve-version.ts'
+import { Version } from './version.ts'
 
-export interface VersionQuestion {
+export interface VersionQuery {
   /** Versions of this model only, or of all models in these namespaces. */
   within: { modelId: string } | { namespaces: 'all' | string[] }
   filter: Filter | undefined
@@ -17,12 +18,15 @@ export interface VersionQuestion {
   page: Page
 }
 
-export type ListedVersion = VersionRow & { sort_key: string | number }
+export interface ListedVersion {
+  version: Version
+  sortKey: string | number
+}
 
-/** One row more than the page, where there is one, and the page as the rows' size allows it. */
+/** Returns one row more than the page if there is one, and the page as cut to the size of an answer. */
 export async function listVersions(
   em: EntityManager,
-  { within, filter, order, page }: VersionQuestion,
+  { within, filter, order, page }: VersionQuery,
   signal: AbortSignal,
 ): Promise<{ rows: ListedVersion[]; page: Page }> {
   const { from, column, id, type, conditions } = source(order, within)
@@ -33,13 +37,14 @@ export async function listVersions(
   const keys = sql`select v.id, ${column} as sort_key, v.message_bytes as bytes
     from ${from} where ${sql.join(conditions, sql` and `)}
     order by ${column} ${direction}${tie} limit ${page.size + 1}`
-  const { rows } = await sql<ListedVersion & { fetched: string }>`
+  const { rows } = await sql<{ sort_key: string | number; fetched: string }>`
     select ${sql.raw(VERSION_COLUMNS)}, p.sort_key, p.fetched
     from ${withinBudget(keys, order.descending)} as p
       join version v on v.id = p.id join model m on m.id = v.model_id
     order by p.ordinal
   `.execute(em.getKysely(), { signal, inflightQueryAbortStrategy: 'cancel query' })
-  return { rows, page: shortened(page, rows) }
+  const listed = rows.map((row) => ({ version: em.map(Version, row), sortKey: row.sort_key }))
+  return { rows: listed, page: shortened(page, rows) }
 }
 
 interface Source {
@@ -50,7 +55,7 @@ interface Source {
   conditions: RawBuilder<unknown>[]
 }
 
-function source(order: VersionOrder, within: VersionQuestion['within']): Source {
+function source(order: VersionOrder, within: VersionQuery['within']): Source {
   const conditions: RawBuilder<unknown>[] = [sql`true`]
   if ('modelId' in within) conditions.push(sql`v.model_id = ${within.modelId}::uuid`)
   else if (within.namespaces !== 'all') conditions.push(namespaceCondition(within.namespaces))
@@ -65,7 +70,7 @@ function source(order: VersionOrder, within: VersionQuestion['within']): Source 
   return { from, column: sql`v.create_time`, id: sql`v.id`, type: sql`timestamptz`, conditions }
 }
 
-/** One namespace as an equation, for the index that begins with it. */
+/** Compares one namespace by `=`, so that PostgreSQL uses the index that begins with it. */
 function namespaceCondition(namespaces: string[]): RawBuilder<unknown> {
   return namespaces.length === 1 ? sql`v.namespace = ${namespaces[0]}` : sql`v.namespace = any(${namespaces})`
 }

@@ -12,7 +12,7 @@ const VersionSchema = defineEntity({
     namespace: p.text(),
     number: p.integer(),
     semver: p.text().nullable(),
-    /** Of the manifest. */
+    /** The digest of the manifest. */
     digest: p.text(),
     sizeBytes: p.bigint('string'),
     fileCount: p.integer(),
@@ -20,16 +20,29 @@ const VersionSchema = defineEntity({
     /** VersionFacts as JSON. */
     facts: p.json<JsonValue>(),
     /** The parameters of the facts by name, for filters. */
-    parameters: p.json<Record<string, JsonValue>>(),
+    parameters: p.json<Record<string, JsonValue>>().lazy(),
     description: p.text(),
     labels: p.json<Record<string, string>>(),
     modelCard: p.text(),
-    /** About how large the version is in an answer. */
+    /** Estimated size of the version in an answer. */
     messageBytes: p.integer(),
     creator: p.text(),
     createTime: createTimeColumn(),
     updateTime: createTimeColumn(),
-    revision: p.integer().default(1),
+    revision: p.integer().version().default(1),
+    /** Name of the model. Loaded on demand. */
+    modelName: p
+      .text()
+      .formula((columns) => `(select m.name from model m where m.id = ${columns['model']})`)
+      .lazy(),
+    /** Names of the aliases that point at the version. Loaded on demand. */
+    aliases: p
+      .json<string[]>()
+      .formula(
+        (columns) =>
+          `(select coalesce(json_agg(a.name order by a.name), '[]') from alias a where a.version_id = ${columns['id']})`,
+      )
+      .lazy(),
   },
   indexes: [
     { name: 'version_model_id_create_time_id_index', properties: ['model', 'createTime', 'id'] },
@@ -56,7 +69,7 @@ const VersionMetricSchema = defineEntity({
     modelId: p.uuid(),
     name: p.text(),
     value: p.double(),
-    /** The first of its name in the facts: the one that counts in an order. */
+    /** True for the first metric of its name in the facts, by which lists are ordered. */
     main: p.boolean(),
   },
   indexes: [

@@ -1,7 +1,6 @@
-// Changes of versions. The caller has the model's lock.
+// Hot reads and writes of CreateVersion. The caller holds the lock of the model.
 import type { JsonValue } from '@bufbuild/protobuf'
 import type { EntityManager } from '#lib/store/database.ts'
-import type { VersionRow } from './version-rows.ts'
 
 export interface NewVersion {
   id: string
@@ -22,8 +21,8 @@ export interface NewVersion {
   creator: string
 }
 
-/** A version of the model with the same bytes or the same semver. */
-export async function findTwin(
+/** Returns a version of the model with the same bytes or the same semver. */
+export async function findDuplicate(
   em: EntityManager,
   { modelId, digest, semver }: { modelId: string; digest: string; semver: string },
 ): Promise<{ id: string; number: number; digest: string } | undefined> {
@@ -35,7 +34,8 @@ export async function findTwin(
   return row
 }
 
-/** Gives the model's next number. Time is taken under the lock, so that it follows the numbers. */
+/** Inserts the version with the next number of its model. The time is read under the lock, so that it increases with the
+ * number. */
 export async function insertVersion(em: EntityManager, version: NewVersion): Promise<number> {
   const [counted] = await em.execute<{ last_number: number }[]>(
     'update model set last_number = last_number + 1 where id = ? returning last_number',
@@ -96,46 +96,12 @@ async function insertParents(em: EntityManager, { id, parents }: NewVersion): Pr
   )
 }
 
-export async function updateVersion(
-  em: EntityManager,
-  id: string,
-  values: Pick<VersionRow, 'description' | 'labels' | 'model_card'>,
-  grownBytes: number,
-): Promise<void> {
-  await em.execute(
-    `update version set description = ?, labels = ?, model_card = ?, message_bytes = message_bytes + ?,
-      update_time = now(), revision = revision + 1 where id = ?`,
-    [values.description, JSON.stringify(values.labels), values.model_card, grownBytes, id],
+/** Returns the namespaces of the given versions by id, and locks the versions against deletion. */
+export async function findNamespacesOfVersions(em: EntityManager, ids: string[]): Promise<Map<string, string>> {
+  if (ids.length === 0) return new Map()
+  const rows = await em.execute<{ id: string; namespace: string }[]>(
+    'select id, namespace from version where id in (select jsonb_array_elements_text(?::jsonb)::uuid) for key share',
+    [JSON.stringify(ids)],
   )
-}
-
-export interface VersionUse {
-  aliases: string[]
-  children: number
-}
-
-/** What keeps a version from being deleted. Waits for children that are just being created. */
-export async function findUse(em: EntityManager, id: string): Promise<VersionUse> {
-  await em.execute('select 1 from version where id = ? for update', [id])
-  const [row] = await em.execute<{ aliases: string[]; children: string }[]>(
-    `select (select coalesce(json_agg(name order by name), '[]') from alias where version_id = ?) as aliases,
-      (select count(distinct version_id) from version_parent where parent_id = ?) as children`,
-    [id, id],
-  )
-  return { aliases: row!.aliases, children: Number(row!.children) }
-}
-
-/** Lets its manifest go. */
-export async function removeVersion(em: EntityManager, version: VersionRow, deleter: string): Promise<void> {
-  await em.execute(
-    `insert into tombstone (id, type, namespace, name, model_id, number, digest, deleter)
-      values (?, 'version', ?, ?, ?, ?, ?, ?)`,
-    [version.id, version.namespace, version.model, version.model_id, version.number, version.digest, deleter],
-  )
-  await em.execute('insert into manifest_release (version_id, namespace, digest, due_time) values (?, ?, ?, now())', [
-    version.id,
-    version.namespace,
-    version.digest,
-  ])
-  await em.execute('delete from version where id = ?', [version.id])
+  return new Map(rows.map(({ id, namespace }) => [id, namespace]))
 }

@@ -1,0 +1,35 @@
+// Lists of evaluations: keyset pages, the newest first.
+import { sql } from 'kysely'
+import type { Page } from '#lib/lists/pages.ts'
+import type { EntityManager } from '#lib/store/database.ts'
+import { shortened, withinBudget } from '../budget.ts'
+import { Evaluation } from './evaluation.ts'
+
+export interface EvaluationQuery {
+  versionId: string
+  /** Empty for all suites. */
+  suite: string
+  page: Page
+}
+
+/** Returns the newest first: one row more than the page if there is one, and the page as cut to the size of an answer. */
+export async function listEvaluations(
+  em: EntityManager,
+  { versionId, suite, page }: EvaluationQuery,
+  signal: AbortSignal,
+): Promise<{ rows: Evaluation[]; page: Page }> {
+  const conditions = [sql`e.version_id = ${versionId}::uuid`]
+  if (suite !== '') conditions.push(sql`e.suite = ${suite}`)
+  if (page.after) {
+    const [time, id] = page.after
+    conditions.push(sql`(e.create_time, e.id) < (${time}::timestamptz, ${id}::uuid)`)
+  }
+  const keys = sql`select e.id, e.create_time as sort_key, e.message_bytes as bytes
+    from evaluation e where ${sql.join(conditions, sql` and `)}
+    order by e.create_time desc, e.id desc limit ${page.size + 1}`
+  const { rows } = await sql<{ fetched: string }>`
+    select e.*, p.fetched
+    from ${withinBudget(keys, true)} as p join evaluation e on e.id = p.id order by p.ordinal
+  `.execute(em.getKysely(), { signal, inflightQueryAbortStrategy: 'cancel query' })
+  return { rows: rows.map((row) => em.map(Evaluation, row)), page: shortened(page, rows) }
+}
