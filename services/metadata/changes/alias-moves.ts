@@ -1,21 +1,17 @@
-// Moving aliases under the model's lock: compared with what the caller saw, then all or none.
+// Moves of aliases, under the lock of the model: they are compared with what the caller expects, then all are made or none.
 import type { HandlerContext } from '@connectrpc/connect'
+import { v7 as uuidv7 } from 'uuid'
 import { Permission } from '#gen/modelkeep/common/v1/access_pb.ts'
 import { accessOf, failPermission, holds } from '#lib/access/caller.ts'
 import { fail, failField } from '#lib/errors/errors.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
 import type { Target } from '../domain/alias-targets.ts'
-import {
-  aliasId,
-  findAliases,
-  findTargets,
-  nextMoveTime,
-  recordMove,
-  type AliasRow,
-} from '../store/aliases/alias-rows.ts'
+import { Alias, aliasId, AliasMove, findAliases } from '../store/aliases/alias.ts'
+import { nextMoveTime } from '../store/clock.ts'
 import { findGatesOver, isGuarded, shareGates, type GateRow } from '../store/governance/gate-rows.ts'
 import type { Model } from '../store/models/model.ts'
+import { Version } from '../store/versions/version.ts'
 import { failNoVersion } from './checks.ts'
 import { voidPromotions } from './promotion-ends.ts'
 
@@ -23,111 +19,74 @@ export interface Moves {
   model: Model
   targets: Target[]
   reason: string
-  /** The promotion that was found to meet its gates. */
+  /** The promotion that meets the gates of the alias. */
   promotionId?: string
-  /** Past all gates. */
+  /** Whether an administrator bypasses all gates. */
   breakGlass?: boolean
 }
 
 interface Move {
   name: string
-  from: AliasRow | undefined
+  /** Undefined when the alias does not exist yet. */
+  alias: Alias | undefined
+  /** Where the alias pointed before; the number is 0 when it did not exist. */
+  from: { number: number; digest: string }
+  /** Undefined when the alias is removed. */
   to: { number: number; id: string; digest: string } | undefined
 }
 
 interface GuardedMove extends Move {
-  /** The gates that it goes past. */
-  past: GateRow[]
+  /** The gates that the move bypasses. */
+  bypassed: GateRow[]
 }
 
-/** An alias that is where it shall be stays untouched, without a move or an event. */
-export async function moveAliases(em: EntityManager, context: HandlerContext, asked: Moves): Promise<void> {
-  const { model, targets, reason } = asked
-  const planned = (await plan(em, model, targets)).filter(({ from, to }) => from?.number !== to?.number)
+/** Makes the moves. An alias that already points at its target stays unchanged, without a move or an event. */
+export async function moveAliases(em: EntityManager, context: HandlerContext, request: Moves): Promise<void> {
+  const { model, targets } = request
+  const planned = (await plan(em, model, targets)).filter(({ from, to }) => from.number !== (to?.number ?? 0))
   if (planned.length === 0) return
-  const { moves, guarded } = await guard(em, context, asked, planned)
-  const time = await nextMoveTime(em, model.id)
-  const mover = accessOf(context).caller.principal
+  const { moves, guarded } = await guard(em, context, request, planned)
+  const moveTime = await nextMoveTime(em, model.id)
   for (const move of moves) {
-    const { name, from, to } = move
-    await recordMove(em, {
-      aliasId: aliasId(model.id, name),
-      modelId: model.id,
-      name,
-      from: from?.number ?? 0,
-      to: to?.number ?? 0,
-      versionId: to?.id,
-      mover,
-      time,
-      reason,
-      promotionId: asked.promotionId,
-      forced: move.past.length > 0,
-    })
-    emitMove(em, context, asked, move)
+    record(em, context, request, move, moveTime)
+    emitMove(em, context, request, move)
   }
+  await em.flush()
   if (guarded.length === 0) return
   const bound = { modelId: model.id, aliases: guarded }
-  await voidPromotions(em, context, bound, { because: 'ALIAS_MOVED', except: asked.promotionId })
-}
-
-/** Lets no move pass a gate but one by a promotion, or of an admin who breaks the glass. */
-async function guard(
-  em: EntityManager,
-  context: HandlerContext,
-  asked: Moves,
-  planned: Move[],
-): Promise<{ moves: GuardedMove[]; guarded: string[] }> {
-  if (asked.promotionId !== undefined) {
-    // Its gates are held, and have been met.
-    return { moves: planned.map((move) => ({ ...move, past: [] })), guarded: planned.map(({ name }) => name) }
-  }
-  const { namespace, id } = asked.model
-  await shareGates(em, namespace)
-  const gates = await findGatesOver(em, namespace, id)
-  const found = planned.map((move) => ({
-    ...move,
-    past: gates.filter(({ rules }) => isGuarded(move.name, rules)),
-  }))
-  const guarded = found.filter(({ past }) => past.length > 0)
-  if (guarded[0] && !asked.breakGlass) failGated(guarded[0])
-  if (guarded[0]) requireBreakGlass(context, asked)
-  return { moves: found, guarded: guarded.map(({ name }) => name) }
-}
-
-function failGated({ name, past }: GuardedMove): never {
-  const gates = past.map((gate) => gate.name).join(', ')
-  fail('ALIAS_GATED', `alias "${name}" is guarded by gates: ${gates}; request a promotion`, { alias: name, gates })
-}
-
-function requireBreakGlass(context: HandlerContext, { model, reason }: Moves): void {
-  const { namespace } = model
-  const { caller } = accessOf(context)
-  if (!holds(caller, Permission.ADMINISTER, namespace)) failPermission(Permission.ADMINISTER, namespace)
-  if (reason.trim() === '') failField('reason', 'is required with break_glass')
+  await voidPromotions(em, context, bound, { because: 'ALIAS_MOVED', except: request.promotionId })
 }
 
 async function plan(em: EntityManager, model: Model, targets: Target[]): Promise<Move[]> {
-  const present = await findAliases(
+  const aliases = await findAliases(
     em,
     model.id,
     targets.map(({ name }) => name),
   )
-  const versions = await findTargets(
+  const versions = await findVersions(
     em,
-    model.id,
+    model,
     targets.flatMap(({ number }) => number ?? []),
   )
   return targets.map(({ name, number, expected }) => {
-    const from = present.get(name)
-    if (number === undefined && !from) {
+    const alias = aliases.get(name)
+    if (number === undefined && !alias) {
       fail('ALIAS_NOT_FOUND', `alias "${name}" not found in model "${model.namespace}/${model.name}"`, { alias: name })
     }
-    if ((from?.number ?? 0) !== expected) failMoved(name, expected, from?.number ?? 0)
-    if (number === undefined) return { name, from, to: undefined }
+    const from = { number: alias?.number ?? 0, digest: alias?.digest ?? '' }
+    if (from.number !== expected) failMoved(name, expected, from.number)
+    if (number === undefined) return { name, alias, from, to: undefined }
     const version = versions.get(number)
     if (!version) failNoVersion({ namespace: model.namespace, model: model.name, number })
-    return { name, from, to: { number, ...version } }
+    return { name, alias, from, to: { number, id: version.id, digest: version.digest } }
   })
+}
+
+/** Returns the versions of the model that have these numbers, by number. */
+async function findVersions(em: EntityManager, model: Model, numbers: number[]) {
+  const where = { model: model.id, number: { $in: numbers } }
+  const versions = await em.find(Version, where, { fields: ['number', 'digest'] })
+  return new Map(versions.map((version) => [version.number, version]))
 }
 
 export function failMoved(alias: string, expected: number, current: number): never {
@@ -140,11 +99,73 @@ export function failMoved(alias: string, expected: number, current: number): nev
   )
 }
 
+/** Fails when a gate guards one of the moves, unless a promotion met it or an administrator bypasses it. */
+async function guard(
+  em: EntityManager,
+  context: HandlerContext,
+  request: Moves,
+  planned: Move[],
+): Promise<{ moves: GuardedMove[]; guarded: string[] }> {
+  if (request.promotionId !== undefined) {
+    // The caller has locked the gates, and the promotion meets them.
+    return { moves: planned.map((move) => ({ ...move, bypassed: [] })), guarded: planned.map(({ name }) => name) }
+  }
+  const { namespace, id } = request.model
+  await shareGates(em, namespace)
+  const gates = await findGatesOver(em, namespace, id)
+  const found = planned.map((move) => ({
+    ...move,
+    bypassed: gates.filter(({ rules }) => isGuarded(move.name, rules)),
+  }))
+  const guarded = found.filter(({ bypassed }) => bypassed.length > 0)
+  if (guarded[0] && !request.breakGlass) failGated(guarded[0])
+  if (guarded[0]) requireBreakGlass(context, request)
+  return { moves: found, guarded: guarded.map(({ name }) => name) }
+}
+
+function failGated({ name, bypassed }: GuardedMove): never {
+  const gates = bypassed.map((gate) => gate.name).join(', ')
+  fail('ALIAS_GATED', `alias "${name}" is guarded by gates: ${gates}; request a promotion`, { alias: name, gates })
+}
+
+function requireBreakGlass(context: HandlerContext, { model, reason }: Moves): void {
+  const { namespace } = model
+  const { caller } = accessOf(context)
+  if (!holds(caller, Permission.ADMINISTER, namespace)) failPermission(Permission.ADMINISTER, namespace)
+  if (reason.trim() === '') failField('reason', 'is required with break_glass')
+}
+
+/** Stores the move, and where the alias points now. */
+function record(
+  em: EntityManager,
+  context: HandlerContext,
+  { model, reason, promotionId }: Moves,
+  { name, alias, from, to, bypassed }: GuardedMove,
+  moveTime: string,
+): void {
+  const id = aliasId(model.id, name)
+  const move = { name, mover: accessOf(context).caller.principal, moveTime, reason }
+  em.create(AliasMove, {
+    ...move,
+    id: uuidv7(),
+    aliasId: id,
+    modelId: model.id,
+    fromNumber: from.number,
+    toNumber: to?.number ?? 0,
+    versionId: to?.id ?? null,
+    promotionId: promotionId ?? null,
+    forced: bypassed.length > 0,
+  })
+  if (to && alias) em.assign(alias, { ...move, number: to.number, version: to.id })
+  else if (to) em.create(Alias, { ...move, id, model: model.id, number: to.number, version: to.id })
+  else if (alias) em.remove(alias)
+}
+
 function emitMove(
   em: EntityManager,
   context: HandlerContext,
   { model, reason, promotionId }: Moves,
-  { name, from, to, past }: GuardedMove,
+  { name, from, to, bypassed }: GuardedMove,
 ): void {
   const resource = {
     type: 'alias',
@@ -153,15 +174,15 @@ function emitMove(
     name: `${model.namespace}/${model.name}@${name}`,
     digest: to?.digest ?? '',
   }
-  const forced = past.length > 0 && { gates: past.map(({ id, revision }) => ({ id, revision })) }
+  const forced = bypassed.length > 0 && { gates: bypassed.map(({ id, revision }) => ({ id, revision })) }
   emit(em, context, {
     type: forced ? 'alias.forced.v1' : to ? 'alias.moved.v1' : 'alias.removed.v1',
     resource,
     reason,
-    beforeDigest: from?.digest ?? '',
+    beforeDigest: from.digest,
     afterDigest: to?.digest ?? '',
     details: {
-      from: from?.number ?? 0,
+      from: from.number,
       to: to?.number ?? 0,
       model_id: model.id,
       ...(promotionId !== undefined && { promotion_id: promotionId }),

@@ -8,7 +8,7 @@ import type { EntityManager } from '#lib/store/database.ts'
 import { toTimestamp } from '#lib/store/time.ts'
 import { wordOf } from '#lib/values/words.ts'
 import type { Subject } from '../domain/governance/condition.ts'
-import { findAliases } from '../store/aliases/alias-rows.ts'
+import { findAliases } from '../store/aliases/alias.ts'
 import { Evaluation } from '../store/governance/evaluation.ts'
 import type { Model } from '../store/models/model.ts'
 import { findVersion } from '../store/versions/find-version.ts'
@@ -34,7 +34,7 @@ export interface Evidence {
 export async function findEvidence(em: EntityManager, candidate: Candidate): Promise<Evidence> {
   const { version, model, alias, requester } = candidate
   const present = (await findAliases(em, model.id, [alias])).get(alias)
-  const current = present && ((await findVersion(em, present.version_id)) ?? undefined)
+  const current = present && ((await findVersion(em, present.version)) ?? undefined)
   const rows = await em.find(
     Evaluation,
     { version: version.id },

@@ -17,6 +17,17 @@ export const nextEvaluationTime = (versionId: string) =>
     [versionId],
   )
 
+/** Returns the present time, or a microsecond after the newest move of the model, whichever is later: a read at a past
+ * time sees the moves in their order. */
+export async function nextMoveTime(em: EntityManager, modelId: string): Promise<string> {
+  const [row] = await em.execute<{ time: string }[]>(
+    `select greatest(clock_timestamp(), max(move_time) + interval '1 microsecond') as time
+      from alias_move where model_id = ?`,
+    [modelId],
+  )
+  return row!.time
+}
+
 /** Returns the time that many seconds after the transaction began. */
 export async function timeAfter(em: EntityManager, seconds: number): Promise<string> {
   const [row] = await em.execute<{ time: string }[]>('select now() + make_interval(secs => ?) as time', [seconds])

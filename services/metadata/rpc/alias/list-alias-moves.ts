@@ -4,7 +4,7 @@ import { cutPage, parsePage } from '#lib/lists/pages.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { parseAliasName } from '../../domain/names.ts'
 import { parseModelRef } from '../../domain/refs.ts'
-import { listMoves } from '../../store/aliases/alias-rows.ts'
+import { listMoves } from '../../store/aliases/alias-move-list.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { checkKeys, isIdKey, isTimeKey } from '../page-keys.ts'
 import { presentMove } from './present-alias.ts'
@@ -18,10 +18,10 @@ export async function listAliasMoves(
   const name = request.name === '' ? '' : parseAliasName(request.name, 'name')
   const em = forkFor(database, context.signal)
   const model = await requireModel(em, context, parseModelRef(request.model, 'model'))
-  const asked = parsePage(request, ['ListAliasMoves', model.id, name], ['string', 'string'])
-  const page = checkKeys(asked, [isTimeKey, isIdKey])
+  const given = parsePage(request, ['ListAliasMoves', model.id, name], ['string', 'string'])
+  const page = checkKeys(given, [isTimeKey, isIdKey])
   const after = page.after && ([String(page.after[0]), String(page.after[1])] satisfies [string, string])
   const found = await listMoves(em, { modelId: model.id, name, after, limit: page.size + 1 })
-  const { rows, nextPageToken } = cutPage(found, page, (row) => [row.move_time, row.id])
+  const { rows, nextPageToken } = cutPage(found, page, ({ moveTime, id }) => [moveTime, id])
   return { moves: rows.map(presentMove), nextPageToken }
 }

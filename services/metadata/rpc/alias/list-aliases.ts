@@ -2,7 +2,7 @@ import type { HandlerContext } from '@connectrpc/connect'
 import type { ListAliasesRequest } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
 import { cutPage, parsePage } from '#lib/lists/pages.ts'
 import { forkFor } from '#lib/store/database.ts'
-import { listAliases as selectAliases } from '../../store/aliases/alias-rows.ts'
+import { Alias } from '../../store/aliases/alias.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { checkKeys, isTextKey } from '../page-keys.ts'
 import { presentAlias } from './present-alias.ts'
@@ -13,7 +13,11 @@ export async function listAliases({ database }: RegistryDeps, request: ListAlias
   const em = forkFor(database, context.signal)
   const model = await requireModel(em, context, parseModelRef(request.model, 'model'))
   const page = checkKeys(parsePage(request, ['ListAliases', model.id], ['string']), [isTextKey])
-  const found = await selectAliases(em, model.id, { after: String(page.after?.[0] ?? ''), limit: page.size + 1 })
+  const found = await em.find(
+    Alias,
+    { model: model.id, name: { $gt: String(page.after?.[0] ?? '') } },
+    { populate: ['digest'], orderBy: { name: 'asc' }, limit: page.size + 1 },
+  )
   const { rows, nextPageToken } = cutPage(found, page, ({ name }) => [name])
-  return { aliases: rows.map((row) => presentAlias(row, model)), nextPageToken }
+  return { aliases: rows.map((alias) => presentAlias(alias, model)), nextPageToken }
 }

@@ -11,7 +11,7 @@ import { answerOnce } from '#lib/store/requests.ts'
 import { parseAliasName, parseNumber } from '../../domain/names.ts'
 import { parseModelRef } from '../../domain/refs.ts'
 import { parseReason } from '../../domain/text.ts'
-import { findAliases, listMoves } from '../../store/aliases/alias-rows.ts'
+import { AliasMove, findAliases } from '../../store/aliases/alias.ts'
 import type { Model } from '../../store/models/model.ts'
 import { moveAliases } from '../../changes/alias-moves.ts'
 import { authorizeModel, requireActive, requireModelLock } from '../../changes/checks.ts'
@@ -32,25 +32,25 @@ export async function rollbackAlias(deps: RegistryDeps, request: RollbackAliasRe
     const number = await findPrevious(em, model, name, expected)
     const targets = [{ name, number, expected }]
     await moveAliases(em, context, { model, targets, reason, breakGlass: request.breakGlass })
-    const row = (await findAliases(em, model.id, [name])).get(name)!
-    return create(RollbackAliasResponseSchema, { alias: presentAlias(row, model) })
+    const alias = (await findAliases(em, model.id, [name])).get(name)!
+    return create(RollbackAliasResponseSchema, { alias: presentAlias(alias, model) })
   })
   await settleChange(deps.relay, context)
   return answer
 }
 
-/** Where the alias pointed before its last move. */
+/** Returns the number that the alias pointed at before its last move. */
 async function findPrevious(em: EntityManager, model: Model, name: string, expected: number): Promise<number> {
-  const [last] = await listMoves(em, { modelId: model.id, name, after: undefined, limit: 1 })
-  if (!last || last.to_number === 0) {
+  const last = await em.findOne(AliasMove, { modelId: model.id, name }, { orderBy: { moveTime: 'desc', id: 'desc' } })
+  if (!last || last.toNumber === 0) {
     fail('ALIAS_NOT_FOUND', `alias "${name}" not found in model "${model.namespace}/${model.name}"`, { alias: name })
   }
-  if (last.to_number === expected && last.from_number === 0) {
+  if (last.toNumber === expected && last.fromNumber === 0) {
     const version = `${model.namespace}/${model.name}@${name}`
     fail('VERSION_NOT_FOUND', `version "${version}" not found; the alias did not exist before its last move`, {
       version,
     })
   }
-  // A move since the caller's look is found out where all moves are compared.
-  return last.from_number || expected
+  // `moveAliases` compares the expected number, and so detects a move since the caller read the alias.
+  return last.fromNumber || expected
 }

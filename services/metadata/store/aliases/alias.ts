@@ -2,12 +2,14 @@ import { defineEntity, p } from '@mikro-orm/postgresql'
 import { timeColumn } from '#lib/store/time.ts'
 import { Model } from '../models/model.ts'
 import { Version } from '../versions/version.ts'
+import { v5 as uuidv5 } from 'uuid'
+import type { EntityManager } from '#lib/store/database.ts'
 
 const AliasSchema = defineEntity({
   name: 'Alias',
   tableName: 'alias',
   properties: {
-    /** The same whenever a model has an alias of this name. */
+    /** Derived from the model and the name, so that an alias has the same id again after it was removed. */
     id: p.uuid().primary(),
     model: () => p.manyToOne(Model).mapToPk().deleteRule('no action').updateRule('no action'),
     name: p.text(),
@@ -16,6 +18,11 @@ const AliasSchema = defineEntity({
     mover: p.text(),
     moveTime: timeColumn(),
     reason: p.text(),
+    /** The digest of the version. Loaded on demand. */
+    digest: p
+      .text()
+      .formula((columns) => `(select v.digest from version v where v.id = ${columns['version']})`)
+      .lazy(),
   },
   indexes: [{ name: 'alias_version_id_index', properties: ['version'] }],
   uniques: [{ name: 'alias_model_id_name_unique', properties: ['model', 'name'] }],
@@ -23,7 +30,7 @@ const AliasSchema = defineEntity({
 export class Alias extends AliasSchema.class {}
 AliasSchema.setClass(Alias)
 
-/** Kept for ever, also when alias, version or model are gone. */
+/** Never deleted, also when alias, version or model are. */
 const AliasMoveSchema = defineEntity({
   name: 'AliasMove',
   tableName: 'alias_move',
@@ -32,16 +39,16 @@ const AliasMoveSchema = defineEntity({
     aliasId: p.uuid(),
     modelId: p.uuid(),
     name: p.text(),
-    /** 0 when it did not exist before. */
+    /** 0 when the alias did not exist before. */
     fromNumber: p.integer(),
-    /** 0 when it was removed. */
+    /** 0 when the alias was removed. */
     toNumber: p.integer(),
     versionId: p.uuid().nullable(),
     mover: p.text(),
     moveTime: timeColumn(),
     reason: p.text(),
     promotionId: p.uuid().nullable(),
-    /** Past its gates. */
+    /** Whether the move bypassed gates. */
     forced: p.boolean().default(false),
   },
   indexes: [
@@ -51,3 +58,14 @@ const AliasMoveSchema = defineEntity({
 })
 export class AliasMove extends AliasMoveSchema.class {}
 AliasMoveSchema.setClass(AliasMove)
+
+export function aliasId(modelId: string, name: string): string {
+  return uuidv5(name, modelId)
+}
+
+/** Returns the aliases of the model that have these names, by name, each with the digest of its version. */
+export async function findAliases(em: EntityManager, modelId: string, names: string[]): Promise<Map<string, Alias>> {
+  const where = { model: modelId, name: { $in: names } }
+  const aliases = await em.find(Alias, where, { populate: ['digest'], refresh: true })
+  return new Map(aliases.map((alias) => [alias.name, alias]))
+}
