@@ -71,10 +71,8 @@ test('finds the tests next to a file by imports, by nouns, and by the fewest imp
 })
 
 test('takes as many faults of each room as its share of the candidates', () => {
-  const candidates = [
-    ...Array<Fault>(6).fill({ room: 'lib' } as Fault),
-    ...Array<Fault>(12).fill({ room: 'cli' } as Fault),
-  ]
+  const of = (room: 'lib' | 'cli', count: number) => Array.from({ length: count }, () => ({ room }) as Fault)
+  const candidates = [...of('lib', 6), ...of('cli', 12)]
   expect(takeShares(candidates.slice(0, 12), candidates, 9, ['lib', 'cli']).map(({ room }) => room)).toEqual([
     ...Array<string>(4).fill('lib'),
     ...Array<string>(5).fill('cli'),
