@@ -1,48 +1,63 @@
-// A connection to the S3 server that reads objects from the socket into blocks. Node's own client copies each 64 KiB of a
-// body into new memory, and hands it on through a stream: that was half of a download's CPU time.
-import { connect, type Socket } from 'node:net'
+// One HTTP/1.1 connection to the S3 server, over TCP or TLS, for the bytes of objects: one request at a time. It reads
+// bodies from the socket into blocks that are recycled. An HTTP library copies each 64 KiB of a body into new memory,
+// which costs four times the CPU time of a download.
+import type { Socket } from 'node:net'
 import { lend, seal, takeBlock } from '#lib/byte-streams/blocks.ts'
-import { HEAD_END, lost, parseHead } from './head.ts'
-import { silence } from './transport.ts'
+import type { Part } from '../../domain/part.ts'
+import { lost, refusalOf, silence, unexpected } from './faults.ts'
+import { HEAD_END, parseHead, type Head } from './head.ts'
+import { openSocket, type Address } from './socket.ts'
 
-/** What waits for its reader before the socket is read no further. */
+/** Blocks that may wait for their reader before the socket is paused. */
 const MAX_READY = 4
+/** A refusal longer than this is not read to its end. */
+const MAX_REFUSAL_BYTES = 16 * 1024
 
-export interface Asked {
-  /** With the signature in the query. */
-  path: string
-  host: string
-  offset: number
-  length: number
+export interface Exchange {
+  /** The request line and the headers, with the empty line after them. */
+  head: string
+  body?: Part
+  /** The length of the answer's body; undefined where the answer is not the expected one, and the exchange fails. */
+  accept(head: Head): number | undefined
 }
 
-export class ObjectConnection {
+interface Refusal {
+  head: Head
+  text: string
+}
+
+export class Connection {
   readonly #socket: Socket
   readonly #silenceMs: number
   #block = takeBlock()
-  /** Of the block: what is read and not handed out. */
+  /** The bytes of the block from `#start` to `#used` are received and not handed out. */
   #start = 0
   #used = 0
   #ready: Buffer[] = []
-  /** Bytes of the body that have not been read. */
-  #left = 0
   #state: 'idle' | 'head' | 'body' = 'idle'
-  #asked: Asked | undefined
+  #exchange: Exchange | undefined
+  #head: Head | undefined
+  /** Bytes of the body that are still to be received. */
+  #left = 0
+  #refusal: Refusal | undefined
+  #isSending = false
+  /** While this side keeps the server waiting, its silence is no failure. */
   #isPaused = false
   #failure: Error | undefined
   #wake = (): void => {}
-  /** Objects that were read. */
+  #onDrain = (): void => {}
+  /** Requests that were sent. */
   used = 0
 
-  constructor(address: { host: string; port: number }, silenceMs: number, onClose: () => void) {
+  constructor(address: Address, silenceMs: number, onClose: () => void) {
     this.#silenceMs = silenceMs
-    const onread = {
+    this.#socket = openSocket(address, {
       buffer: () => this.#block.subarray(this.#used),
-      callback: (count: number) => this.#onRead(count),
-    }
-    this.#socket = connect({ ...address, noDelay: true, onread } as never)
+      callback: (count) => this.#onRead(count),
+    })
     this.#socket.setTimeout(silenceMs, () => this.#onSilence())
-    this.#socket.on('error', (error) => this.#fail(error)).on('end', () => this.#fail(lost()))
+    this.#socket.on('drain', () => this.#onDrain())
+    this.#socket.on('error', (error) => this.#fail(error)).on('end', () => this.#onEnd())
     this.#socket.once('close', () => {
       this.#fail(lost())
       onClose()
@@ -54,20 +69,21 @@ export class ObjectConnection {
     return this.#state === 'idle' && !this.#failure
   }
 
-  /** Whether the server answers with the bytes that are asked for; if not, the connection is of no more use. */
-  async ask(asked: Asked): Promise<boolean> {
-    const { path, host, offset, length } = asked
-    this.#asked = asked
-    // A reader may have left before the end.
+  /** Sends a request and resolves with the head of its answer; `next` reads the body. Throws the server's refusal. */
+  async send(exchange: Exchange): Promise<Head> {
+    // An earlier reader may have left before the end.
     this.#ready = []
+    this.#exchange = exchange
+    this.#head = undefined
     this.#state = 'head'
+    this.#refusal = undefined
     this.used += 1
     this.#socket.ref()
-    this.#socket.setTimeout(this.#silenceMs)
-    this.#socket.write(`GET ${path} HTTP/1.1\r\nhost: ${host}\r\nrange: bytes=${offset}-${offset + length - 1}\r\n\r\n`)
-    while (this.#state === 'head' && !this.#failure) await this.#news()
-    if (this.#state === 'head' && this.#failure) throw this.#failure
-    return this.#asked === undefined
+    this.#resume()
+    this.#write(exchange).catch((error: Error) => this.destroy(error))
+    while (!this.#head && !this.#failure) await this.#news()
+    if (!this.#head) throw this.#failure
+    return this.#head
   }
 
   /** The next bytes of the body; undefined after the last. */
@@ -75,7 +91,7 @@ export class ObjectConnection {
     for (;;) {
       const bytes = this.#ready.shift()
       if (bytes) {
-        this.#goOn()
+        this.#resumeReading()
         return bytes
       }
       if (this.#state === 'idle') return undefined
@@ -84,30 +100,82 @@ export class ObjectConnection {
     }
   }
 
-  destroy(reason = lost()): void {
+  destroy(reason: Error = lost()): void {
     this.#fail(reason)
     this.#socket.destroy()
+  }
+
+  /** Sends the head and the bytes that have arrived in one write, and waits while the socket is full or bytes are missing. */
+  async #write({ head, body }: Exchange): Promise<void> {
+    const socket = this.#socket
+    this.#isSending = true
+    socket.cork()
+    socket.write(head, 'latin1')
+    if (body?.received === 0) socket.uncork()
+    for (const chunks = body?.read(); chunks;) {
+      const next = await this.#waitFor(chunks.next())
+      // The server may answer before it has the whole body.
+      if (this.#failure || this.#state !== 'head') return
+      if (next.done) break
+      await this.#writePieces(next.value.pieces)
+    }
+    socket.uncork()
+    this.#isSending = false
+  }
+
+  async #writePieces(pieces: readonly Uint8Array[]): Promise<void> {
+    const socket = this.#socket
+    for (const piece of pieces) {
+      if (socket.writableNeedDrain) {
+        socket.uncork()
+        await this.#drained()
+        if (this.#failure) return
+      }
+      if (socket.writableCorked === 0) socket.cork()
+      socket.write(piece)
+    }
+    socket.uncork()
+  }
+
+  async #waitFor<T>(arrival: Promise<T>): Promise<T> {
+    this.#isPaused = true
+    const arrived = await arrival
+    this.#resume()
+    return arrived
+  }
+
+  #drained(): Promise<void> {
+    if (this.#failure || !this.#socket.writableNeedDrain) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onDrain = resolve
+    })
   }
 
   #onRead(count: number): boolean {
     this.#used += count
     if (this.#state === 'idle') this.destroy()
-    if (this.#state === 'head') this.#readHead()
+    else if (this.#refusal) this.#readRefusal(this.#refusal)
+    else if (this.#state === 'head') this.#readHead()
     else this.#readBody(count)
-    return !this.#isPaused
+    return this.#state !== 'body' || !this.#isPaused
   }
 
   #readHead(): void {
     const end = this.#block.subarray(0, this.#used).indexOf(HEAD_END)
-    if (end < 0 && this.#used < this.#block.length) return
-    if (end < 0 || !isAnswer(this.#block.toString('latin1', 0, end), this.#asked!)) {
-      this.#state = 'body'
-      return this.destroy()
+    if (end < 0) {
+      if (this.#used === this.#block.length) this.destroy()
+      return
     }
-    this.#state = 'body'
+    const head = parseHead(this.#block.toString('latin1', 0, end))
     this.#start = end + HEAD_END.length
-    this.#left = this.#asked!.length
-    this.#asked = undefined
+    const length = this.#exchange!.accept(head)
+    if (length === undefined && head.status < 300) return this.destroy(unexpected(head.status))
+    if (length === undefined) return this.#readRefusal((this.#refusal = { head, text: '' }))
+    // Bytes that are neither read nor sent would be taken for those of another exchange.
+    const isWhole = head.headers.get('content-length') === String(length) && !this.#isSending
+    this.#head = { ...head, isKeptAlive: head.isKeptAlive && isWhole }
+    this.#state = 'body'
+    this.#left = length
     this.#wake()
     this.#readBody(this.#used - this.#start)
   }
@@ -123,26 +191,47 @@ export class ObjectConnection {
       this.#block = takeBlock()
     }
     this.#start = this.#used = 0
-    if (this.#left === 0) this.#rest()
+    if (this.#left === 0) this.#finish()
     else this.#isPaused = this.#ready.length >= MAX_READY
     this.#wake()
   }
 
-  /** The server's next word is the answer to the next question. */
-  #rest(): void {
+  /** Whatever the server sends from here on is the answer to the next request. */
+  #finish(): void {
     this.#state = 'idle'
+    this.#start = this.#used = 0
     this.#socket.setTimeout(0)
     this.#socket.unref()
+    if (!this.#head?.isKeptAlive) this.destroy()
   }
 
-  #goOn(): void {
-    if (!this.#isPaused || this.#ready.length >= MAX_READY / 2) return
+  /** Reads the reason of a refusal. The connection is not used again. */
+  #readRefusal(refusal: Refusal): void {
+    refusal.text += this.#block.toString('latin1', this.#start, this.#used)
+    this.#start = this.#used = 0
+    const isLong = refusal.text.length > MAX_REFUSAL_BYTES
+    if (
+      isLong ||
+      String(refusal.text.length) === refusal.head.headers.get('content-length') ||
+      refusal.text.includes('</Error>')
+    )
+      this.#onEnd()
+  }
+
+  #onEnd(): void {
+    this.destroy(this.#refusal ? refusalOf(this.#refusal.head.status, this.#refusal.text) : lost())
+  }
+
+  #resumeReading(): void {
+    if (this.#isPaused && this.#ready.length < MAX_READY / 2) this.#resume()
+  }
+
+  #resume(): void {
     this.#isPaused = false
-    this.#socket.setTimeout(this.#silenceMs)
+    if (this.#state !== 'idle') this.#socket.setTimeout(this.#silenceMs)
     this.#socket.resume()
   }
 
-  /** Who takes its time to read hears nothing meanwhile. */
   #onSilence(): void {
     if (!this.#isPaused) this.destroy(silence())
   }
@@ -157,16 +246,6 @@ export class ObjectConnection {
     if (this.#failure) return
     this.#failure = error
     this.#wake()
+    this.#onDrain()
   }
-}
-
-/** Just these bytes, as they are, and the connection kept. */
-function isAnswer(head: string, { offset, length }: Asked): boolean {
-  const { status, headers, isKept } = parseHead(head)
-  return (
-    status === 206 &&
-    headers.get('content-length') === String(length) &&
-    headers.get('content-range')?.startsWith(`bytes ${offset}-${offset + length - 1}/`) === true &&
-    isKept
-  )
 }

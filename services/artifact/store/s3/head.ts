@@ -1,13 +1,13 @@
-// The head of an answer of the S3 server.
+// The head of an HTTP/1.1 answer of the S3 server.
 
 export const HEAD_END = '\r\n\r\n'
 
 export interface Head {
   status: number
-  /** By name in lower case. */
+  /** Keyed by name in lower case. */
   headers: Map<string, string>
-  /** Whether the connection can be used again. */
-  isKept: boolean
+  /** Whether the server keeps the connection open for another request. */
+  isKeptAlive: boolean
 }
 
 export function parseHead(text: string): Head {
@@ -18,10 +18,6 @@ export function parseHead(text: string): Head {
     headers.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim())
   }
   const [, status] = /^HTTP\/1\.1 (\d{3})( |$)/.exec(first) ?? []
-  const isKept = !headers.has('transfer-encoding') && headers.get('connection')?.toLowerCase() !== 'close'
-  return { status: Number(status ?? 0), headers, isKept }
-}
-
-export function lost(): Error {
-  return Object.assign(new Error('the connection to the store was lost'), { code: 'ECONNRESET' })
+  const isKeptAlive = !headers.has('transfer-encoding') && headers.get('connection')?.toLowerCase() !== 'close'
+  return { status: Number(status ?? 0), headers, isKeptAlive }
 }
