@@ -72,16 +72,22 @@ async function startBinary(path: string): Promise<MinioServer> {
   return { access: { endpoint: `http://${address}`, ...KEYS }, pid: child.pid!, stop }
 }
 
-/** Resolves when the server answers. */
-export async function launchMinio(path: string, data: string, address: string): Promise<ChildProcess> {
-  const child = spawn(path, ['server', '--quiet', '--address', address, data], {
+/** Resolves when the server answers. `certificates`: a folder with `public.crt` and `private.key`, which it needs for TLS. */
+export async function launchMinio(
+  path: string,
+  data: string,
+  address: string,
+  certificates?: string,
+): Promise<ChildProcess> {
+  const tls = certificates ? ['--certs-dir', certificates] : []
+  const child = spawn(path, ['server', '--quiet', '--address', address, ...tls, data], {
     env: { ...process.env, ...ROOT, MINIO_UPDATE: 'off' },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let complaint = ''
   child.stderr.on('data', (text: Buffer) => (complaint = (complaint + text.toString()).slice(-4000)))
   try {
-    await waitUntilLive(`http://${address}/minio/health/live`, child)
+    await waitUntilLive(`${certificates ? 'https' : 'http'}://${address}/minio/health/live`, child)
     return child
   } catch (cause) {
     await stopChild(child)
@@ -99,7 +105,7 @@ async function waitUntilLive(url: string, child: ChildProcess): Promise<void> {
   throw new Error('it did not answer within 30 seconds')
 }
 
-async function stopChild(child: ChildProcess): Promise<void> {
+export async function stopChild(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const ended = new Promise((resolve) => child.once('exit', resolve))
   child.kill('SIGTERM')
