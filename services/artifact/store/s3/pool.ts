@@ -25,7 +25,7 @@ export class ConnectionPool<C extends Connection> {
   async take(signal?: AbortSignal): Promise<C> {
     for (;;) {
       signal?.throwIfAborted()
-      if (this.#isClosed) throw new Error('the store is closed')
+      if (this.#isClosed) throw new Error('store is closed')
       for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) if (idle.isIdle) return idle
       if (this.#all.size < MAX_CONNECTIONS) return this.#add()
       await this.#wait(signal)
