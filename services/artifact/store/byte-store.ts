@@ -1,49 +1,49 @@
-// Where bytes lie. Two kinds: an S3 server, and a directory for one process on one machine.
+// The store of the bytes of blobs: an S3 server, or a directory for one process on one machine.
 import { createHash, randomUUID } from 'node:crypto'
 import { ModelkeepError } from '#lib/errors/errors.ts'
 import { Part } from '../domain/part.ts'
 
-/** Keys come from `newObjectKey` alone; nothing that a caller sent is ever part of one. */
+/** All keys come from `newObjectKey`; nothing that a caller sent is ever part of one. */
 export interface ByteStore {
-  /** Begins an object that is written in parts. Returns the store's own name of the unfinished object. `onDoubt` is awaited
-   * after each attempt that failed, and may have begun it all the same, now or later. */
+  /** Begins an object that is written in parts. Returns the store's id of the unfinished object. `onDoubt` is awaited after
+   * each failed attempt: it may still have begun the object, or may begin it later. */
   begin(key: string, onDoubt?: () => Promise<void>): Promise<string>
   /** Stores one part of an unfinished object, or replaces the one with the same number. Returns the ETag that `complete`
    * needs. Reads a part that is still arriving as it arrives; rejects with "digest differs" where its bytes have another
    * digest than the sender announced. */
   putPart(place: PartPlace, part: Part): Promise<string>
-  /** Makes the object of its parts. Never to be called twice at once for one key. */
+  /** Joins the parts into the object. Must not run twice at once for one key. */
   complete(key: string, uploadId: string, parts: StoredPart[]): Promise<void>
-  /** Removes the parts of an unfinished object, if there are any; without `uploadId`, of whatever was begun for the key. */
+  /** Removes the parts of an unfinished object, if there are any; with null, those of every unfinished object of the key. */
   abort(key: string, uploadId: string | null): Promise<void>
   /** Stores an object that consists of one verified part. */
   put(key: string, part: Part): Promise<void>
-  /** `length` bytes from `offset`, which must lie inside the object. Ends early where the object does. */
+  /** Reads `length` bytes from `offset`, which must lie inside the object; fewer where the object ends. */
   read(key: string, offset: number, length: number, signal?: AbortSignal): AsyncIterable<Uint8Array>
-  /** The size of a whole object; undefined where there is none. */
+  /** The size of a whole object in bytes; undefined where there is none. */
   stat(key: string): Promise<number | undefined>
   /** Removes a whole object, if it is there. */
   remove(key: string): Promise<void>
-  /** Notes in the store that an installation uses it. Nothing else makes the root directory or the bucket. */
+  /** Records in the store that an installation uses it. Only this creates the root directory or the bucket. */
   mark(installation: string): Promise<void>
-  /** The installations that have noted it. */
+  /** The installations whose marks the store has. */
   listMarks(): Promise<string[]>
-  /** Every whole object, in no order that counts. */
+  /** Every whole object, in any order. */
   list(): AsyncIterable<ListedObject>
-  /** Every unfinished object that the store tells of, which may be less than there are. */
+  /** The unfinished objects that the store lists, which may be fewer than there are. */
   listUnfinished(): AsyncIterable<ListedUpload>
-  /** Rejects while the store cannot be used, or is another one: the mark of the installation is not there. */
+  /** Rejects while the store cannot be used, or is another one, without the mark of the installation. */
   check(installation: string): Promise<void>
   close(): Promise<void>
-  /** Where clients can use the store by themselves. */
+  /** Present where clients can reach the store themselves. */
   presigner?: Presigner
 }
 
-/** Makes requests that a client may send to the store, without a call over the network. */
+/** Signs requests that a client sends to the store itself. Signing makes no network call. */
 export interface Presigner {
-  /** The store takes no other bytes from it than those of this length and hash. */
+  /** The store accepts only bytes of this length and hash. */
   putPart(part: PartToSign): SignedRequest
-  /** Of a whole object, or any range of it. */
+  /** Reads a whole object, or any range of it. */
   get(key: string): SignedRequest
 }
 
@@ -59,7 +59,7 @@ export interface PartToSign {
 export interface SignedRequest {
   method: 'GET' | 'PUT'
   url: string
-  /** To be sent as they are. */
+  /** The client must send them unchanged. */
   headers: Record<string, string>
   expireTime: Date
 }
@@ -107,13 +107,13 @@ export interface StoredPart {
   etag: string
 }
 
-/** What a store says of its content, other than that it is full or out of reach. */
+/** A problem with the content of the store, as opposed to a store that is full or unavailable. */
 export class ByteStoreError extends Error {
   override name = 'ByteStoreError'
   readonly problem: 'object gone' | 'upload gone' | 'part stale' | 'digest differs'
 
   constructor(problem: ByteStoreError['problem'], options?: ErrorOptions) {
-    super(`the store says: ${problem}`, options)
+    super(`store reports: ${problem}`, options)
     this.problem = problem
   }
 }
@@ -134,39 +134,39 @@ export function isObjectKey(key: string): boolean {
 }
 
 export function checkObjectKey(key: string): string {
-  if (!isObjectKey(key)) throw new Error('not a key of this store')
+  if (!isObjectKey(key)) throw new Error('object key is invalid')
   return key
 }
 
 export function storeFull(cause: unknown): ModelkeepError {
-  const message = 'the store has no room for these bytes; nothing was stored'
+  const message = 'store is full; nothing was stored'
   return new ModelkeepError('STORE_FULL', message, {}, [], { cause })
 }
 
 export function storeUnavailable(cause: unknown): ModelkeepError {
-  const message = 'the store is not available; try again'
+  const message = 'store unavailable; retry'
   return new ModelkeepError('DEPENDENCY_UNAVAILABLE', message, { dependency: 'store' }, [], { cause })
 }
 
-/** The cause where a place answers, but is not the store. */
+/** The cause of an error where a directory or bucket is there, but is not the store of this installation. */
 export function notMarked(place: string, installation: string): Error {
   const mark = markOf(installation)
   return new Error(
-    `${place} has no ${mark}, the mark of this installation: is another directory or bucket in its place?`,
+    `${place} has no ${mark}, the mark of this installation; check whether another directory or bucket is in its place`,
   )
 }
 
-/** Below it each installation that uses a store has an object. */
+/** The prefix of the objects that mark a store, one for each installation that uses it. */
 export const MARKS = 'modelkeep/owners/'
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
-/** Where an installation marks its store: no key of an object. */
+/** The key of the mark of an installation, which no object of a blob can have. */
 export function markOf(installation: string): string {
-  if (!UUID.test(installation)) throw new Error('not an installation')
+  if (!UUID.test(installation)) throw new Error('installation id is invalid')
   return `${MARKS}${installation}`
 }
 
-/** Of an error of Node or of S3; empty where it has none. */
+/** The code of an error of Node or of S3; empty where it has none. */
 export function codeOf(error: unknown): string {
   const { code } = (error ?? {}) as { code?: unknown }
   return typeof code === 'string' ? code : ''

@@ -1,5 +1,5 @@
-// A bucket under object lock: what was put there can be removed or overwritten by nobody before its time, the owner of
-// the bucket included.
+// A bucket under object lock: nobody can remove or overwrite an object in it before its retention ends, not even the owner
+// of the bucket.
 import { Client } from 'minio'
 import { createHash } from 'node:crypto'
 import http from 'node:http'
@@ -10,15 +10,15 @@ export interface WormOptions {
   endpoint: string
   region: string
   bucket: string
-  /** Before every key. */
+  /** Prepended to every key. */
   prefix: string
   accessKey: string
   secretKey: string
-  /** How long every object is kept, from when it was put. */
+  /** How long every object is locked after it was written. */
   retentionMs: number
 }
 
-/** The bucket holds something else of the log than the log is: one of the two was changed, or it is another log's. */
+/** The bucket and the log differ: one of the two was changed, or the bucket belongs to another log. */
 export class WormMismatch extends Error {
   override name = 'WormMismatch'
 }
@@ -29,7 +29,7 @@ const TAKEN = ['PreconditionFailed']
 const LOCKED = 'COMPLIANCE'
 
 export class WormBucket {
-  /** Tells it from other copies of the log. */
+  /** Identifies this copy of the log among others. */
   readonly name: string
   readonly #client: Client
   readonly #options: WormOptions
@@ -50,27 +50,27 @@ export class WormBucket {
       region,
       accessKey,
       secretKey,
-      transport: patient(isSecure ? https : http),
+      transport: withTimeout(isSecure ? https : http),
       transportAgent: this.#agent,
       retryOptions: { disableRetry: true },
     })
   }
 
-  /** Puts what is not there yet. Throws WormMismatch where there is something that is not `same`. */
+  /** Writes an object unless it exists. Throws WormMismatch where the existing one is not the `same`. */
   async put(key: string, bytes: Buffer, same = (there: Buffer) => there.equals(bytes)): Promise<void> {
     await this.#prepare()
-    const refuseOther = (there: Buffer): void => {
+    const requireSame = (there: Buffer): void => {
       if (!same(there)) throw new WormMismatch(`${this.#options.bucket} holds another ${this.#options.prefix}${key}`)
     }
     const there = await this.#get(key)
-    if (there) return refuseOther(there)
+    if (there) return requireSame(there)
     try {
       await this.#send(key, bytes)
     } catch (error) {
-      // Another replica was faster.
-      const faster = TAKEN.includes(codeOf(error)) ? await this.#get(key) : undefined
-      if (!faster) throw error
-      refuseOther(faster)
+      // Another replica may have written it meanwhile.
+      const existing = TAKEN.includes(codeOf(error)) ? await this.#get(key) : undefined
+      if (!existing) throw error
+      requireSame(existing)
     }
   }
 
@@ -87,7 +87,7 @@ export class WormBucket {
     this.#agent.destroy()
   }
 
-  /** Makes the bucket where there is none; throws where nothing would be locked in it. */
+  /** Creates the bucket if it is missing. Throws where it would lock no objects. */
   async #prepare(): Promise<void> {
     if (this.#isReady) return
     const { bucket, region } = this.#options
@@ -97,14 +97,14 @@ export class WormBucket {
       })
     }
     if (!(await this.#isLocked())) {
-      throw new Error(`the bucket ${bucket} has no object lock, which is given to a bucket when it is made`)
+      throw new Error(`bucket "${bucket}" has no object lock; it can only be enabled when a bucket is created`)
     }
     this.#isReady = true
   }
 
   async #isLocked(): Promise<boolean> {
     try {
-      // Declared without its result.
+      // The client declares this without its result.
       const lock = this.#client.getObjectLockConfig(this.#options.bucket) as unknown as Promise<LockConfig | undefined>
       return (await lock)?.objectLockEnabled === 'Enabled'
     } catch (error) {
@@ -140,10 +140,10 @@ export class WormBucket {
     const answer = await this.#client.makeRequestStreamAsync(request, bytes, sha256, [200], region)
     answer.resume()
     const versionId = answer.headers['x-amz-version-id']
-    if (typeof versionId !== 'string') throw new Error(`the bucket ${bucket} keeps no versions`)
-    // There are servers that pass over what they do not know.
+    if (typeof versionId !== 'string') throw new Error(`bucket "${bucket}" keeps no versions`)
+    // Some servers ignore headers that they do not know.
     const kept = (await this.#client.getObjectRetention(bucket, objectName, { versionId })) as { mode?: string } | null
-    if (kept?.mode !== LOCKED) throw new Error(`the server does not lock what is put into ${bucket}`)
+    if (kept?.mode !== LOCKED) throw new Error(`server does not lock the objects of bucket "${bucket}"`)
   }
 }
 
@@ -151,12 +151,12 @@ interface LockConfig {
   objectLockEnabled?: string
 }
 
-/** Gives up when the server falls silent. */
-function patient({ request }: typeof http | typeof https): Pick<typeof http, 'request'> {
+/** Requests fail when the server is silent for too long. */
+function withTimeout({ request }: typeof http | typeof https): Pick<typeof http, 'request'> {
   const transport = {
     request(options: http.RequestOptions, onResponse: (response: http.IncomingMessage) => void): http.ClientRequest {
       const sent = request(options, onResponse)
-      return sent.setTimeout(SILENCE_MS, () => void sent.destroy(new Error('the bucket fell silent')))
+      return sent.setTimeout(SILENCE_MS, () => void sent.destroy(new Error('bucket timed out')))
     },
   }
   return transport as Pick<typeof http, 'request'>

@@ -22,16 +22,16 @@ import {
   type StoredPart,
 } from '../byte-store.ts'
 
-/** Below a power of two, so that a read becomes one message as it is. */
+/** Less than a power of two, so that one read fits into one message. */
 const READ_BYTES = 1024 * 1024 - 64
-/** Every object has one unfinished form at most. */
+/** The only id: every key has at most one unfinished object. */
 const UPLOAD_ID = 'unfinished'
 const ABSENT = ['ENOENT', 'ENOTDIR']
 const FULL = ['ENOSPC', 'EDQUOT', 'EFBIG']
 
 export class DirectoryStore implements ByteStore {
   readonly #root: string
-  /** One after the other for each object, so that no late part reaches into a finished one. */
+  /** The last operation on each key. Operations on a key run one by one, so that no late part reaches a whole object. */
   readonly #last = new Map<string, Promise<unknown>>()
 
   constructor(root: string) {
@@ -39,7 +39,7 @@ export class DirectoryStore implements ByteStore {
   }
 
   begin(key: string): Promise<string> {
-    return this.#inTurn(key, async () => {
+    return this.#runInTurn(key, async () => {
       const path = this.#unfinished(key)
       await this.#makeFolder(dirname(path))
       await (await open(path, 'a')).close()
@@ -50,7 +50,7 @@ export class DirectoryStore implements ByteStore {
   async putPart({ key, offset }: PartPlace, part: Part): Promise<string> {
     await verifyPart(part)
     const { pieces } = await part.readAll()
-    return this.#inTurn(key, async () => {
+    return this.#runInTurn(key, async () => {
       const file = await open(this.#unfinished(key), 'r+').catch(throwAs('ENOENT', 'upload gone'))
       await using _closing = file
       await writeAll(file, pieces, offset)
@@ -61,7 +61,7 @@ export class DirectoryStore implements ByteStore {
 
   complete(key: string, _uploadId: string, parts: StoredPart[]): Promise<void> {
     const size = parts.reduce((sum, { length }) => sum + length, 0)
-    return this.#inTurn(key, async () => {
+    return this.#runInTurn(key, async () => {
       const file = await open(this.#unfinished(key), 'r+').catch(throwAs('ENOENT', 'upload gone'))
       {
         await using _closing = file
@@ -73,11 +73,11 @@ export class DirectoryStore implements ByteStore {
   }
 
   abort(key: string): Promise<void> {
-    return this.#inTurn(key, () => rm(this.#unfinished(key), { force: true }))
+    return this.#runInTurn(key, () => rm(this.#unfinished(key), { force: true }))
   }
 
   put(key: string, part: Part): Promise<void> {
-    return this.#inTurn(key, async () => {
+    return this.#runInTurn(key, async () => {
       const path = this.#unfinished(key)
       try {
         await this.#makeFolder(dirname(path))
@@ -115,7 +115,7 @@ export class DirectoryStore implements ByteStore {
   }
 
   remove(key: string): Promise<void> {
-    return this.#inTurn(key, () => rm(this.#object(key), { force: true }))
+    return this.#runInTurn(key, () => rm(this.#object(key), { force: true }))
   }
 
   async mark(installation: string): Promise<void> {
@@ -129,12 +129,12 @@ export class DirectoryStore implements ByteStore {
   }
 
   listMarks(): Promise<string[]> {
-    return listFolder(join(this.#root, MARKS))
+    return readNames(join(this.#root, MARKS))
   }
 
   async *list(): AsyncIterable<ListedObject> {
-    for (const folder of await listFolder(join(this.#root, 'objects'))) {
-      for (const name of await listFolder(join(this.#root, 'objects', folder))) {
+    for (const folder of await readNames(join(this.#root, 'objects'))) {
+      for (const name of await readNames(join(this.#root, 'objects', folder))) {
         const key = `objects/${folder}/${name}`
         const found = isObjectKey(key) && (await statFile(this.#object(key)))
         if (found) yield { key, sizeBytes: found.size, modifyTime: found.mtime }
@@ -143,7 +143,7 @@ export class DirectoryStore implements ByteStore {
   }
 
   async *listUnfinished(): AsyncIterable<ListedUpload> {
-    for (const name of await listFolder(join(this.#root, 'unfinished'))) {
+    for (const name of await readNames(join(this.#root, 'unfinished'))) {
       const key = `objects/${name.slice(0, 2)}/${name}`
       const found = isObjectKey(key) && (await statFile(this.#unfinished(key)))
       if (found) yield { key, uploadId: UPLOAD_ID, modifyTime: found.mtime }
@@ -169,7 +169,7 @@ export class DirectoryStore implements ByteStore {
     await syncDirectory(dirname(dirname(path)))
   }
 
-  /** Only below a root that somebody has marked: without, it is the empty place where the store is to be mounted. */
+  /** Creates a folder below a marked root only. Without a mark, the root may be the empty mount point of the store. */
   async #makeFolder(path: string): Promise<void> {
     await access(join(this.#root, MARKS))
     await mkdir(path, { recursive: true })
@@ -183,7 +183,7 @@ export class DirectoryStore implements ByteStore {
     return join(this.#root, 'unfinished', checkObjectKey(key).slice('objects/xx/'.length))
   }
 
-  #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
+  #runInTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
     const turn = (this.#last.get(key) ?? Promise.resolve()).then(work, work)
     this.#last.set(key, turn)
     const leave = (): void => {
@@ -194,11 +194,11 @@ export class DirectoryStore implements ByteStore {
   }
 }
 
-async function listFolder(path: string): Promise<string[]> {
+async function readNames(path: string): Promise<string[]> {
   return readdir(path).catch((error: unknown) => (ABSENT.includes(codeOf(error)) ? [] : translate(error)))
 }
 
-/** Undefined for what is no file, or is gone since it was listed. */
+/** Undefined where there is no file, or none any more. */
 async function statFile(path: string): Promise<Stats | undefined> {
   const found = await lstat(path).catch((error: unknown) => {
     if (!ABSENT.includes(codeOf(error))) translate(error)
@@ -217,7 +217,7 @@ async function writeAll(file: FileHandle, pieces: readonly Uint8Array[], offset:
   }
 }
 
-/** So that a rename survives a loss of power. */
+/** Makes a rename survive a loss of power. */
 async function syncDirectory(path: string): Promise<void> {
   await using directory = await open(path, 'r')
   await directory.sync()
