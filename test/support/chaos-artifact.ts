@@ -1,4 +1,4 @@
-// The artifact service on a real S3 server that can be made to fail, and what a patient client does about it.
+// The artifact service on a real S3 server with injected faults, and a client that retries.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from '@connectrpc/connect'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
@@ -14,7 +14,7 @@ import { createBucket, type TestBucket } from './minio.ts'
 import { findLeftovers } from './leftovers.ts'
 import { refusalOf } from './refusal.ts'
 
-/** Long enough for an honest answer, short enough to wait for. */
+/** Long enough for a real answer, short enough for a test to wait. */
 const SILENCE_MS = 700
 
 export interface ChaosArtifact {
@@ -48,8 +48,8 @@ export async function startChaosArtifact(
   }
 }
 
-/** One go at a resumable upload, as a client makes it: only what has not arrived is sent. The last part goes first, so that
- * the whole cannot be hashed on its way and is read back. */
+/** One attempt at a resumable upload, which sends the missing parts only. The last part goes first, so that the service
+ * cannot hash the blob as it arrives, and reads it back. */
 export async function pushInParts({ uploads }: Pick<ChaosArtifact, 'uploads'>, bytes: Buffer): Promise<void> {
   const { result } = await uploads.startUpload({ digest: digestOf(bytes), sizeBytes: BigInt(bytes.length) })
   if (result.case !== 'upload') return
@@ -65,14 +65,14 @@ export async function pushInOneStream({ blobs }: Pick<ChaosArtifact, 'blobs'>, b
   await blobs.uploadBlob(blobMessages(bytes))
 }
 
-/** What was received, if it is all there and right; throws where it is wrong, which must never be. */
+/** Downloads the blob. Throws where its bytes are wrong, which must never happen. */
 export async function pull({ blobs }: Pick<ChaosArtifact, 'blobs'>, bytes: Buffer): Promise<void> {
   const received = await download(blobs, { digest: digestOf(bytes) })
   if (!received.equals(bytes)) throw new Error('the service served wrong bytes as right ones')
 }
 
-/** Repeats `go` until it succeeds, at most `most` times. Returns the reasons of the failures. Where somebody else is at it,
- * it waits as long as it is asked to; other failures are chaos, which nobody has to wait for. */
+/** Repeats `go` until it succeeds, at most `most` times. Returns the reasons of the failures. It waits before a retry only
+ * where the upload is busy, for as long as the error says. */
 export async function persist(go: () => Promise<void>, most = 4): Promise<string[]> {
   const reasons: string[] = []
   for (;;) {
@@ -88,7 +88,7 @@ export async function persist(go: () => Promise<void>, most = 4): Promise<string
   }
 }
 
-/** Once all that is unfinished has had its time, there are the objects of the blobs and no others. */
+/** Waits until the store holds the objects of blobs and no others. */
 export async function expectNothingLeft({ artifact, bucket, chaos }: ChaosArtifact): Promise<void> {
   chaos.heal()
   const keys = new Set(chaos.seen.map(({ key }) => key).filter((key) => key !== ''))

@@ -1,4 +1,4 @@
-// What the faults are made of: bodies taken in whole, answers passed on or held back.
+// Building blocks of faults: they read bodies, forward answers, or withhold them.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 
@@ -15,11 +15,11 @@ export type Operation =
   | 'DeleteObject'
   | 'Bucket'
 
-/** One request on its way through. */
+/** One request that passes the proxy. */
 export interface Exchange {
   request: IncomingMessage
   response: ServerResponse
-  /** Sends it on, with its body as it comes or as given, and returns what the store answers. */
+  /** Forwards the request, with its own body or the given one, and returns the answer of the store. */
   forward(body?: Buffer): Promise<IncomingMessage>
 }
 
@@ -57,7 +57,7 @@ export async function passHalf({ response }: Exchange, answer: IncomingMessage):
   })
 }
 
-/** Whether the store carried a completion out. It may say no in the body of an answer that looks like success. */
+/** Whether the store completed the upload. An answer with status 200 may hold an error in its body. */
 export async function completedOf(answer: IncomingMessage): Promise<{ whole: IncomingMessage; done: boolean }> {
   const body = await bodyOf(answer)
   const whole = Object.assign(Readable.from([body], { objectMode: false }), {

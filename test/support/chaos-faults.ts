@@ -1,11 +1,11 @@
-// Everything that can go wrong between a service and its S3 server.
+// The faults that can occur between a service and its S3 server.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { bodyOf, cut, passHalf, passOn, refuse, type Exchange, type Operation } from './chaos-exchange.ts'
 import type { Random } from './random.ts'
 
 type Fault = (exchange: Exchange) => Promise<void>
 
-/** How long after its sender was told that it failed a late request takes effect. */
+/** How long after its failure was reported a late request takes effect. */
 const LATE_MS = 300
 
 export const FAULTS = {
@@ -95,7 +95,7 @@ const BROKEN_CONNECTIONS: FaultName[] = [
 const REFUSALS: FaultName[] = ['too busy', 'an error after it was done', 'a skewed clock', 'an expired signature']
 const WRITING: FaultName[] = [...BROKEN_CONNECTIONS, ...REFUSALS, 'sent twice', 'done later than it seems']
 const COMPLETING: FaultName[] = [...WRITING, 'an error that looks like success', 'such an error after it was done']
-/** What can go wrong at each operation. */
+/** The faults that are possible at each operation. */
 export const POSSIBLE: Record<Operation, FaultName[]> = {
   CreateMultipartUpload: WRITING,
   UploadPart: [...WRITING, 'a reset within the body', 'another ETag'],
@@ -114,7 +114,7 @@ export const POSSIBLE: Record<Operation, FaultName[]> = {
   Bucket: [],
 }
 
-/** For this share of all requests, one of the faults that are possible. */
+/** Draws a possible fault for this share of the requests, and undefined for the others. */
 export function drawFault(random: Random, share: number, operation: Operation): FaultName | undefined {
   return random.next() < share ? random.pick(['none', ...POSSIBLE[operation]] as FaultName[]) : undefined
 }

@@ -1,5 +1,5 @@
-// An HTTP proxy before a real S3 server that breaks what it is told to break, by ordinal: "the third UploadPart". The
-// Host header stays as it came, so that signatures hold. It writes down everything that passes.
+// An HTTP proxy in front of a real S3 server that injects faults by ordinal, such as "the third UploadPart". It keeps the
+// Host header, so that signatures stay valid, and records every request.
 import { Agent, createServer, request as ask, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { FAULTS, type FaultName } from './chaos-faults.ts'
@@ -10,11 +10,11 @@ export interface Seen {
   key: string
   uploadId: string | undefined
   fault: FaultName | undefined
-  /** What the store answered; undefined where it was not asked, or has not answered. */
+  /** The answer of the store; undefined where it was not called, or has not answered. */
   status: number | undefined
 }
 
-/** From the `nth` such request on, counted from now, `times` of them go wrong. */
+/** The fault affects `times` requests from the `nth` on, counted from the call of `harm`. */
 export interface Rule {
   operation: Operation
   fault: FaultName
@@ -27,12 +27,12 @@ export interface ChaosS3 {
   seen: Seen[]
   /** The most completions of one upload that the service had under way at once. */
   mostAtOnce: number
-  /** Completions that the store carried out, by upload. */
+  /** The number of successful completions by upload. */
   completed: Map<string, number>
   harm(rule: Rule): void
-  /** Asked about every request that no rule concerns. */
+  /** Called for every request that no rule matches. */
   decide: (operation: Operation) => FaultName | undefined
-  /** Forgets all rules. */
+  /** Removes all rules. */
   heal(): void
   close(): Promise<void>
 }
@@ -54,7 +54,7 @@ export async function startChaosS3(target: string): Promise<ChaosS3> {
     seen.fault = choose(seen.operation)
     chaos.seen.push(seen)
     countCompletion(seen, response, chaos)
-    // What breaks on purpose breaks loudly.
+    // Broken connections emit errors, here on purpose.
     for (const stream of [request, response]) stream.on('error', () => {})
     const forward = (body?: Buffer) => send(agent, target, { request, response, body, seen, chaos })
     FAULTS[seen.fault ?? 'none']({ request, response, forward }).catch(() => response.destroy())
@@ -96,7 +96,7 @@ async function send(agent: Agent, target: string, { request, body, seen, chaos }
 
 const completing = new Map<string, number>()
 
-/** Until it is answered, or the connection is cut. */
+/** Counts a completion as running until it is answered, or the connection is cut. */
 function countCompletion({ operation, uploadId }: Seen, response: ServerResponse, chaos: ChaosS3): void {
   if (operation !== 'CompleteMultipartUpload' || uploadId === undefined) return
   const count = (completing.get(uploadId) ?? 0) + 1
@@ -111,7 +111,7 @@ function pass(agent: Agent, target: string, request: IncomingMessage, body?: Buf
     const { method, url: path, headers } = request
     const onward = ask({ agent, hostname, port, method, path, headers, setHost: false }, resolve)
     onward.on('error', reject)
-    // A client that leaves takes its request along.
+    // When the client disconnects, its request is cancelled.
     if (body === undefined) request.once('close', () => request.complete || onward.destroy())
     if (body === undefined) request.pipe(onward)
     else onward.end(body)

@@ -1,4 +1,4 @@
-// An S3 server that answers as it is told, to see what the store makes of refusals and lost connections.
+// An S3 server whose answers a test chooses, for refusals and lost connections.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { S3Store } from '../../services/artifact/store/s3/s3-store.ts'
@@ -7,9 +7,9 @@ export interface FakeS3 {
   store: S3Store
   /** `POST /bucket/key?uploads` and so on, in order. */
   requests: string[]
-  /** Is told of every request before its body is read. */
+  /** Called with every request before its body is read. */
   receive: (request: IncomingMessage) => void
-  /** Decides on every request but those for the bucket itself. */
+  /** Answers every request but those for the bucket itself. */
   answer: (request: IncomingMessage, response: ServerResponse) => void
   close(): Promise<void>
 }

@@ -1,5 +1,5 @@
-// A real MinIO server: the one that MODELKEEP_TEST_S3_ENDPOINT names, a container, a binary that is there, or one
-// built from source. Where none of these is possible, the tests that need it fail.
+// A real MinIO server: the one at MODELKEEP_TEST_S3_ENDPOINT, a container, an installed binary, or one built from source.
+// Where none of these is possible, the tests that need it fail.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -19,7 +19,7 @@ export interface S3Access {
 
 export interface MinioServer {
   access: S3Access
-  /** Where it is a process of this machine. */
+  /** Present where the server is a process on this machine. */
   pid?: number
   stop(): Promise<void>
 }
@@ -72,7 +72,7 @@ async function startBinary(path: string): Promise<MinioServer> {
   return { access: { endpoint: `http://${address}`, ...KEYS }, pid: child.pid!, stop }
 }
 
-/** Resolves when the server answers. `certificates`: a folder with `public.crt` and `private.key`, which it needs for TLS. */
+/** Resolves when the server answers. `certificates`: a folder with `public.crt` and `private.key`, for TLS. */
 export async function launchMinio(
   path: string,
   data: string,
@@ -84,14 +84,14 @@ export async function launchMinio(
     env: { ...process.env, ...ROOT, MINIO_UPDATE: 'off' },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
-  let complaint = ''
-  child.stderr.on('data', (text: Buffer) => (complaint = (complaint + text.toString()).slice(-4000)))
+  let stderr = ''
+  child.stderr.on('data', (text: Buffer) => (stderr = (stderr + text.toString()).slice(-4000)))
   try {
     await waitUntilLive(`${certificates ? 'https' : 'http'}://${address}/minio/health/live`, child)
     return child
   } catch (cause) {
     await stopChild(child)
-    throw new Error(`MinIO did not start: ${complaint}`, { cause })
+    throw new Error(`MinIO did not start: ${stderr}`, { cause })
   }
 }
 

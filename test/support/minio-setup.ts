@@ -5,7 +5,7 @@ import { startMinio } from './minio-server.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Answers with the address and keys of the S3 server, as JSON. */
+    /** A URL that serves the address and keys of the S3 server as JSON. */
     minioDesk: string
   }
 }

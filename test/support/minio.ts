@@ -10,12 +10,12 @@ export interface TestBucket {
   client: Client
   /** Keys of whole objects. */
   listObjects(): Promise<string[]>
-  /** Keys of objects that were begun and neither completed nor given up. */
+  /** Those of `keys` with an upload that is neither completed nor aborted. */
   listUnfinished(keys: string[]): Promise<string[]>
   drop(): Promise<void>
 }
 
-/** A bucket of its own on the MinIO server of the run. */
+/** A new bucket on the MinIO server of the run. */
 export async function createBucket(): Promise<TestBucket> {
   return createBucketOn(await askDesk<S3Access>(inject('minioDesk')))
 }
@@ -36,7 +36,7 @@ export async function createBucketOn(access: S3Access): Promise<TestBucket> {
     options,
     client,
     listObjects,
-    // MinIO lists unfinished objects by their whole key only.
+    // MinIO lists uploads by the whole key only.
     listUnfinished: async (keys) => {
       const found = await Promise.all(keys.map((key) => client.findUploadId(options.bucket, key)))
       return keys.filter((_key, index) => found[index] !== undefined)
@@ -48,7 +48,7 @@ export async function createBucketOn(access: S3Access): Promise<TestBucket> {
   }
 }
 
-/** The settings of an artifact service that keeps its bytes in a bucket of its own. */
+/** The settings of an artifact service with a new bucket. */
 export async function minioSettings(): Promise<Record<string, string>> {
   const { options } = await createBucket()
   return {

@@ -21,7 +21,7 @@ export interface RgwServer {
   stop(): Promise<void>
 }
 
-/** The names of the programs that a gateway needs and this machine does not have. */
+/** The names of required programs that are not installed. */
 export async function missingPrograms(): Promise<string[]> {
   const folders = (process.env['PATH'] ?? '').split(delimiter)
   const missing: string[] = []
@@ -36,7 +36,7 @@ export async function startRgw(): Promise<RgwServer> {
   const home = await mkdtemp(join(tmpdir(), 'modelkeep-rgw-'))
   const children: ChildProcess[] = []
   const stop = async (): Promise<void> => {
-    // What is in memory need not be put away.
+    // The data is in memory, so that the processes can be killed.
     await Promise.all(children.toReversed().map(kill))
     await rm(home, { recursive: true, force: true })
   }

@@ -6,7 +6,7 @@ import { missingPrograms, startRgw, type RgwServer } from './rgw-server.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Answers with the address and keys of the gateway, as JSON; or with 404 and why there is none. */
+    /** A URL that serves the address and keys of the gateway as JSON, or 404 and the reason why there is none. */
     rgwDesk: string
   }
 }

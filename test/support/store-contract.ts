@@ -1,4 +1,4 @@
-// What every store must do, whatever it is made of.
+// The behaviour that every kind of store must have.
 import { randomUUID } from 'node:crypto'
 import { afterAll, describe, expect, test } from 'vitest'
 import { Chunk } from '#lib/byte-streams/chunk.ts'
@@ -22,7 +22,7 @@ export function describeStore(kind: string, createStore: () => Promise<TestStore
     })
     describe('in parts', () => testParts(kind, place, store))
     describe('a part that is still coming in', () => testComing(place, store))
-    describe('giving up', () => testGivingUp(place, store))
+    describe('aborting', () => testAborting(place, store))
     describe('whole', () => testWhole(kind, store))
   })
 }
@@ -43,7 +43,7 @@ function testParts(kind: string, place: TestStore, store: ByteStore): void {
     return { key, uploadId, etags: [await put(key, uploadId, 1), second] }
   }
 
-  test('the parts, sent in any order, are one object from the moment of completion', async () => {
+  test('joins parts that were sent in any order into one object', async () => {
     const { key, uploadId, etags } = await begin()
     expect(await store.stat(key)).toBeUndefined()
     await store.complete(key, uploadId, stored(etags))
@@ -52,7 +52,7 @@ function testParts(kind: string, place: TestStore, store: ByteStore): void {
     expect(await place.listUnfinished([key])).toEqual([])
   })
 
-  test('a part that is sent again takes the place of the first', async () => {
+  test('replaces a part that is sent again', async () => {
     const key = newObjectKey()
     const uploadId = await store.begin(key)
     await put(key, uploadId, 1, makeBytes(PART, 'other'))
@@ -61,7 +61,7 @@ function testParts(kind: string, place: TestStore, store: ByteStore): void {
     expect((await readAll(store, key, 0, content.length)).equals(content)).toBe(true)
   })
 
-  test('a part that was never sent is missed, and the object can be completed after it came', async () => {
+  test('rejects a completion with a missing part, and accepts it once the part is there', async () => {
     const key = newObjectKey()
     const uploadId = await store.begin(key)
     const first = await put(key, uploadId, 1)
@@ -72,10 +72,10 @@ function testParts(kind: string, place: TestStore, store: ByteStore): void {
     expect(await store.stat(key)).toBe(content.length)
   })
 
-  test('a completion that comes again, or after the end, harms nothing', async () => {
+  test('keeps the object whole when it is completed or aborted again', async () => {
     const { key, uploadId, etags } = await begin()
     await store.complete(key, uploadId, stored(etags))
-    // Some stores remember that they did it, others have forgotten the parts.
+    // Some stores remember a completed upload, others do not.
     const again = await store.complete(key, uploadId, stored(etags)).then(
       () => 'done',
       (error: { problem?: string }) => error.problem,
@@ -92,23 +92,23 @@ function testComing(place: TestStore, store: ByteStore): void {
   const content = makeBytes(3 * MIB, 'coming in')
   const halves = [content.subarray(0, MIB), content.subarray(MIB)]
 
-  async function begin(sha256: Buffer) {
+  async function begin(announced: Buffer) {
     const key = newObjectKey()
     const uploadId = await store.begin(key)
-    const part = new Part(content.length, sha256)
+    const part = new Part(content.length, announced)
     const etag = store.putPart({ key, uploadId, number: 1, offset: 0 }, part)
     etag.catch(() => undefined)
     return { key, uploadId, part, etag }
   }
 
-  test('is stored when all of it is there', async () => {
+  test('is stored once all of it has arrived', async () => {
     const { key, uploadId, part, etag } = await begin(sha256(content))
     for (const half of halves) part.append(new Chunk([half]))
     await store.complete(key, uploadId, [{ number: 1, length: content.length, etag: await etag }])
     expect((await readAll(store, key, 0, content.length)).equals(content)).toBe(true)
   })
 
-  test('is not stored when it has another digest than was announced', async () => {
+  test('is rejected when its digest is not the announced one', async () => {
     const { key, uploadId, part, etag } = await begin(sha256(halves[0]!))
     for (const half of halves) part.append(new Chunk([half]))
     await expect(etag).rejects.toMatchObject({ problem: 'digest differs' })
@@ -118,7 +118,7 @@ function testComing(place: TestStore, store: ByteStore): void {
     expect(await place.listUnfinished([key])).toEqual([])
   })
 
-  test('is not stored when it was given up, and can be sent again', async () => {
+  test('is not stored when its sender fails, and can be sent again', async () => {
     const { key, uploadId, part, etag } = await begin(sha256(content))
     part.append(new Chunk([halves[0]!]))
     part.abort(new Error('the client has gone'))
@@ -129,8 +129,8 @@ function testComing(place: TestStore, store: ByteStore): void {
   })
 }
 
-function testGivingUp(place: TestStore, store: ByteStore): void {
-  test('gives up what was begun, however often, whether or not it is there', async () => {
+function testAborting(place: TestStore, store: ByteStore): void {
+  test('aborts an upload twice, and one that does not exist', async () => {
     const key = newObjectKey()
     const uploadId = await store.begin(key)
     const put = () => store.putPart({ key, uploadId, number: 1, offset: 0 }, wholePart(makeBytes(100, 'part')))
@@ -145,7 +145,7 @@ function testGivingUp(place: TestStore, store: ByteStore): void {
     expect(await store.stat(key)).toBeUndefined()
   })
 
-  test('gives up what was begun by a process that died before it could write the name down, once or twice', async () => {
+  test('aborts all uploads of a key whose ids were lost', async () => {
     const key = newObjectKey()
     await store.begin(key)
     await store.begin(key)
@@ -156,7 +156,7 @@ function testGivingUp(place: TestStore, store: ByteStore): void {
 }
 
 function testWhole(kind: string, store: ByteStore): void {
-  test('reads a range as it is, and stops when it is told to', async () => {
+  test('reads a range, and stops when the signal aborts', async () => {
     const key = newObjectKey()
     const content = makeBytes(5 * MIB, kind)
     await store.put(key, wholePart(content))
@@ -171,7 +171,7 @@ function testWhole(kind: string, store: ByteStore): void {
     await expect(readAll(store, newObjectKey(), 0, 1)).rejects.toMatchObject({ problem: 'object gone' })
   })
 
-  test('keeps an object without bytes, replaces one as a whole, and removes one only once', async () => {
+  test('stores an empty object, replaces an object, and removes it twice without error', async () => {
     const key = newObjectKey()
     await store.put(key, wholePart(Buffer.alloc(0)))
     expect(await store.stat(key)).toBe(0)
@@ -182,7 +182,7 @@ function testWhole(kind: string, store: ByteStore): void {
     expect(await store.stat(key)).toBeUndefined()
   })
 
-  test('puts many objects at once', async () => {
+  test('stores many objects at once', async () => {
     const keys = Array.from({ length: 24 }, newObjectKey)
     await Promise.all(keys.map((key) => store.put(key, wholePart(Buffer.from(key)))))
     const read = await Promise.all(keys.map((key) => readAll(store, key, 0, key.length)))
@@ -190,7 +190,7 @@ function testWhole(kind: string, store: ByteStore): void {
   })
 
   test.each(['../../etc/passwd', '/etc/passwd', 'objects/ab/../../x', 'objects/ab/x', ''])(
-    'has no key like %j',
+    'rejects the key %j',
     async (key) => {
       for (const call of [
         async () => store.begin(key),

@@ -1,7 +1,7 @@
-// A store of which a test changes some functions, or counts the calls.
+// Stores with some methods replaced by a test, or with their calls counted.
 import type { ByteStore } from '../../services/artifact/store/byte-store.ts'
 
-/** The same store with some of its functions in another way. The service under test does not close it. */
+/** The store with some of its methods replaced. Closing it does nothing. */
 export function changed(store: ByteStore, changes: Partial<ByteStore>): ByteStore {
   return new Proxy(store, {
     get(target, name) {
@@ -15,11 +15,11 @@ export function changed(store: ByteStore, changes: Partial<ByteStore>): ByteStor
 
 export interface CountedStore {
   bytes: ByteStore
-  /** From where to where each read went. */
+  /** The start and end of each read. */
   reads: [number, number][]
-  /** Keys that were completed. */
+  /** Keys of completed objects. */
   completed: string[]
-  /** Lengths of the parts that were put. */
+  /** Lengths of stored parts. */
   parts: number[]
 }
 

@@ -1,4 +1,4 @@
-// Many clients at once on a store that fails at random. `CHAOS_SEED=… CHAOS_ROUNDS=…` repeats a run or makes it longer.
+// Many clients at once on a store that fails at random. CHAOS_SEED repeats a run, CHAOS_ROUNDS makes it longer.
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { MIB } from '../../support/artifact.ts'
 import { makeBytes } from '../../support/bytes.ts'
@@ -16,7 +16,7 @@ import { chosenSeed, seededRandom } from '../../support/random.ts'
 
 const ROUNDS = Number(process.env['CHAOS_ROUNDS'] ?? 6)
 const CLIENTS = 4
-/** Of all requests to the store. */
+/** The share of requests to the store that fail. */
 const FAULTY = 0.15
 const SIZES = [0, 1, 70_000, 3 * MIB, 16 * MIB, 16 * MIB + 1, 33 * MIB]
 const MOST_TRIES = 30
@@ -28,7 +28,7 @@ beforeAll(async () => {
 })
 afterAll(() => place.stop())
 
-test('whatever is acknowledged is there, and nothing else', { timeout: (60 + 20 * ROUNDS) * 1000 }, async () => {
+test('every acknowledged blob is stored, and no other object', { timeout: (60 + 20 * ROUNDS) * 1000 }, async () => {
   const seed = chosenSeed()
   console.log(`CHAOS_SEED=${seed} CHAOS_ROUNDS=${ROUNDS}`)
   const random = seededRandom(seed)
@@ -38,7 +38,7 @@ test('whatever is acknowledged is there, and nothing else', { timeout: (60 + 20 
     const steps = Array.from({ length: CLIENTS }, async (_, client) => {
       const known = [...acknowledged.values()]
       if (known.length > 0 && random.below(3) === 0) return persist(() => pull(place, random.pick(known)), MOST_TRIES)
-      // Now and then two clients send the same bytes.
+      // Sometimes two clients send the same bytes.
       const name = `${seed} ${round} ${random.below(3) === 0 ? 'shared' : client}`
       const bytes = makeBytes(SIZES[(round + (name.endsWith('shared') ? 0 : client)) % SIZES.length]!, name)
       const push = random.pick([pushInParts, pushInOneStream])

@@ -1,4 +1,4 @@
-// Every way in which an S3 server can fail, in every step of what the service does with it.
+// Every fault of an S3 server, at every operation that the service calls.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { MIB } from '../../support/artifact.ts'
@@ -19,7 +19,7 @@ const SMALL = 2 * MIB
 /** Two parts. */
 const LARGE = 16 * MIB + 999
 
-/** Reasons that tell a client what to do: the same again, or begin again. */
+/** Reasons that tell a client to retry the call or to restart the upload. */
 const CLEAR = ['DEPENDENCY_UNAVAILABLE', 'UPLOAD_CLOSED', 'PARTS_MISSING']
 
 let place: ChaosArtifact
@@ -33,20 +33,20 @@ const UPLOADING_A_STREAM: Operation[] = ['CreateMultipartUpload', 'UploadPart', 
 const UPLOADING_PARTS: Operation[] = [...UPLOADING_A_STREAM, 'HeadObject', 'GetObject']
 const REMOVING: Operation[] = ['ListUploads', 'AbortMultipartUpload', 'DeleteObject']
 
-/** Each fault with those of the operations that it can happen to. */
+/** Each fault with the operations that it can affect. */
 function faultsOf(operations: Operation[]): [FaultName, Operation[]][] {
   const faults = [...new Set(operations.flatMap((operation) => POSSIBLE[operation]))]
   return faults.map((fault) => [fault, operations.filter((operation) => POSSIBLE[operation].includes(fault))])
 }
 
-/** Lets `go` meet the fault once at each operation, repeats it, and returns the reasons it failed for. */
+/** Injects the fault once at each operation, repeats `go` until it succeeds, and returns the reasons of its failures. */
 async function meet(fault: FaultName, operations: Operation[], go: () => Promise<void>): Promise<string[]> {
   const from = place.chaos.seen.length
   for (const operation of operations) place.chaos.harm({ operation, fault })
   const reasons = await persist(go, 2 * operations.length + 1)
   place.chaos.heal()
   const met = new Set(place.chaos.seen.slice(from).flatMap((seen) => (seen.fault === fault ? [seen.operation] : [])))
-  // The store is asked for an object only where a completion went wrong.
+  // The service checks for an object only where a completion failed.
   expect([...met]).toEqual(expect.arrayContaining(operations.filter((operation) => operation !== 'HeadObject')))
   return reasons
 }
@@ -79,7 +79,7 @@ test.each(faultsOf(['GetObject']))('a download survives %s', async (fault, opera
   expectClear(await meet(fault, operations, () => pull(place, bytes)), ['BLOB_CORRUPT'])
 })
 
-test('a blob in parts survives a completion without an answer, whose object cannot be seen yet', async () => {
+test('a blob in parts survives a lost answer to its completion while its object is not visible yet', async () => {
   const bytes = makeBytes(LARGE, 'stale')
   place.chaos.harm({ operation: 'CompleteMultipartUpload', fault: 'a lost answer' })
   place.chaos.harm({ operation: 'HeadObject', fault: 'not found yet', times: 2 })
@@ -99,7 +99,7 @@ describe('while every request of a kind fails', () => {
     ['CompleteMultipartUpload', 'an error that looks like success', LARGE],
     ['CompleteMultipartUpload', 'a reset after the body', LARGE],
   ] as [Operation, FaultName, number][])(
-    'as %s by %s, uploads are told so, and succeed when it is over',
+    'at %s with %s, uploads are rejected as unavailable, and succeed afterwards',
     async (operation, fault, size) => {
       const bytes = makeBytes(size, `down ${operation} ${fault}`)
       place.chaos.harm({ operation, fault, times: Infinity })
@@ -112,7 +112,7 @@ describe('while every request of a kind fails', () => {
     },
   )
 
-  test('more refusals than there are connections use up none of them', async () => {
+  test('refused requests use up no connections', async () => {
     place.chaos.harm({ operation: 'GetObject', fault: 'too busy', times: 150 })
     const bytes = makeBytes(10, 'refused often')
     await pushInOneStream(place, bytes)
@@ -124,35 +124,35 @@ describe('while every request of a kind fails', () => {
   })
 })
 
-describe('the removal of what nobody needs', () => {
-  const nothingDoomed = async (): Promise<void> => {
+describe('the removal of pending deletions', () => {
+  const expectNothingPending = async (): Promise<void> => {
     const rows = async () => {
-      // What a failed removal left is claimed for a while.
+      // A failed removal leaves its row claimed for a while.
       await place.artifact.sql('update artifact.doomed_object set claimed_until = null')
       return place.artifact.sql('select object_key from artifact.doomed_object')
     }
     await expect.poll(rows, { timeout: 20_000, interval: 300 }).toEqual([])
   }
 
-  test.each(faultsOf(REMOVING))('happens in spite of %s at %s', async (fault, operations) => {
+  test.each(faultsOf(REMOVING))('succeeds in spite of %s at %s', async (fault, operations) => {
     const bytes = makeBytes(LARGE, `given up ${fault}`)
     const upload = await startUpload(place.uploads, bytes)
     await writePart(place.uploads, upload, bytes, 2)
     for (const operation of operations) place.chaos.harm({ operation, fault })
     await place.uploads.abortUpload({ uploadId: upload.id })
-    await nothingDoomed()
+    await expectNothingPending()
     place.chaos.heal()
   })
 
-  test('leaves the objects of blobs alone, and nothing else', async () => {
-    // The same bytes for another namespace: the second object is not needed.
+  test('removes every object but those of blobs', async () => {
+    // The second object of the same bytes, in another namespace, is not needed.
     const shared = makeBytes(LARGE, 'shared')
     await pushInOneStream(place, shared)
     await place.artifact.client(BlobService, 'carol').uploadBlob(blobMessages(shared, { namespace: 'other' }))
     await expectNothingLeft(place)
   })
 
-  test('no upload was ever completed twice, nor twice at once', () => {
+  test('completes no upload twice', () => {
     expect(place.chaos.mostAtOnce).toBe(1)
     expect(Math.max(...place.chaos.completed.values())).toBe(1)
   })

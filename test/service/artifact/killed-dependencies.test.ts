@@ -53,7 +53,7 @@ async function surviveKill(victim: Killable, operation: Operation, go: () => Pro
   await victim.start()
   await vi.waitFor(
     async () => {
-      // Nobody completes an upload whose lease could not be given back.
+      // A replica cannot complete an upload whose lease was not released.
       await place.artifact.sql('update artifact.upload set lease_until = now() where lease_until > now()')
       await go()
     },
@@ -77,21 +77,21 @@ describe.each(['MinIO', 'PostgreSQL'])('%s killed', (name) => {
     victim = name === 'MinIO' ? minio : postgres
   })
 
-  test.each(MOMENTS)('at %s of %d bytes: the same again succeeds', async (operation, size, push) => {
+  test.each(MOMENTS)('at %s of %d bytes: the upload succeeds when it is repeated', async (operation, size, push) => {
     const bytes = makeBytes(size, `${name} ${operation} ${size} ${push.name}`)
     await surviveKill(victim, operation, () => push(place, bytes))
     acknowledged.push(bytes)
     await pull(place, bytes)
   })
 
-  test('in a download: the same again succeeds', async () => {
+  test('in a download: it succeeds when it is repeated', async () => {
     const bytes = makeBytes(2 * LARGE, `${name}, to be downloaded`)
     await pushInOneStream(place, bytes)
     await surviveKill(victim, 'GetObject', () => pull(place, bytes))
   })
 })
 
-test('all that was acknowledged is there, and nothing else', async () => {
+test('every acknowledged blob is stored, and no other object', async () => {
   for (const bytes of acknowledged) await pull(place, bytes)
   await expectNothingLeft(place)
 })

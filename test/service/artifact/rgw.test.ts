@@ -1,4 +1,4 @@
-// S3 is the contract, not MinIO: the same on the gateway of Ceph, where it is installed.
+// The store on the gateway of Ceph, where it is installed: the contract is S3, not MinIO.
 import { randomUUID } from 'node:crypto'
 import { afterAll, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
@@ -24,7 +24,7 @@ if ('missing' in rgw) {
 }
 
 function testS3(access: S3Access): void {
-  test('gives a bucket to whoever comes first', async () => {
+  test('creates a missing bucket once when replicas mark it at once', async () => {
     const bucket = `test-${newObjectKey().slice(-36)}`
     const stores = [1, 2, 3].map(() => new S3Store({ ...access, bucket }))
     const key = newObjectKey()
@@ -37,7 +37,7 @@ function testS3(access: S3Access): void {
     await Promise.all(stores.map((store) => store.close()))
   })
 
-  test('takes no bytes but those that were signed', async () => {
+  test('rejects bytes whose digest is not the signed one', async () => {
     const place = await createRgwStore(access)
     const store = place.open()
     const bad = new Part(1000, sha256(Buffer.from('other')), [makeBytes(1000, 'signed')])
@@ -46,7 +46,7 @@ function testS3(access: S3Access): void {
     await place.drop()
   })
 
-  test('takes parts from, and gives ranges to, whoever has a signed request', async () => {
+  test('accepts a part and serves a range by presigned requests', async () => {
     const place = await createRgwStore(access)
     const store = place.open()
     const { presigner } = store
@@ -75,7 +75,7 @@ async function testService(access: S3Access): Promise<void> {
   afterAll(() => artifact.stop())
   const [blobs, uploads] = [artifact.client(BlobService), artifact.client(UploadService)]
 
-  test('stores blobs of one stream, large and small, and gives them back', async () => {
+  test('stores small and large blobs of one stream, and serves them', async () => {
     for (const size of [0, 1, 3 * MIB, 33 * MIB]) {
       const bytes = makeBytes(size, `ceph ${size}`)
       await blobs.uploadBlob(blobMessages(bytes))
@@ -83,7 +83,7 @@ async function testService(access: S3Access): Promise<void> {
     }
   })
 
-  test('stores parts in any order, and gives ranges', async () => {
+  test('stores parts in any order, and serves ranges', async () => {
     const bytes = makeBytes(40 * MIB, 'ceph, in parts')
     const upload = await startUpload(uploads, bytes)
     await Promise.all([3, 1, 2].map((number) => writePart(uploads, upload, bytes, number)))
@@ -93,7 +93,7 @@ async function testService(access: S3Access): Promise<void> {
     expect(received.equals(bytes.subarray(15 * MIB, 17 * MIB))).toBe(true)
   })
 
-  test('tells a client whose parts the store has forgotten to begin again', async () => {
+  test('tells a client to restart an upload whose parts the store has lost', async () => {
     const bytes = makeBytes(17 * MIB, 'ceph, forgotten')
     const upload = await startUpload(uploads, bytes)
     await Promise.all([1, 2].map((number) => writePart(uploads, upload, bytes, number)))
@@ -106,7 +106,7 @@ async function testService(access: S3Access): Promise<void> {
     expect((await download(blobs, { digest: digestOf(bytes) })).equals(bytes)).toBe(true)
   })
 
-  test('leaves nothing of what was given up', async () => {
+  test('removes all bytes of an aborted upload', async () => {
     const bytes = makeBytes(17 * MIB, 'ceph, given up')
     const before = await store.listObjects()
     const upload = await startUpload(uploads, bytes)

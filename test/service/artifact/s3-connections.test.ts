@@ -4,10 +4,10 @@ import { expect, test } from 'vitest'
 import { newObjectKey } from '../../../services/artifact/store/byte-store.ts'
 import { ConnectionPool } from '../../../services/artifact/store/s3/pool.ts'
 import { startFakeS3, type FakeS3 } from '../../support/fake-s3.ts'
-import { bytesOf, readAll } from '../../support/store-contract.ts'
+import { wholePart, readAll } from '../../support/store-contract.ts'
 
 const CONTENT = Buffer.from('ten bytes.')
-const object = () => bytesOf(CONTENT)
+const object = () => wholePart(CONTENT)
 const accept: FakeS3['answer'] = (_request, response) => void response.writeHead(200, { 'content-length': 0 }).end()
 
 class FakeConnection {

@@ -5,7 +5,7 @@ import { S3Store } from '../../../services/artifact/store/s3/s3-store.ts'
 import { makeBytes } from '../../support/bytes.ts'
 import { createBucketOn } from '../../support/minio.ts'
 import { startTlsMinio } from '../../support/minio-tls.ts'
-import { bytesOf, describeStore, readAll } from '../../support/store-contract.ts'
+import { wholePart, describeStore, readAll } from '../../support/store-contract.ts'
 
 const minio = await startTlsMinio()
 afterAll(() => minio.stop())
@@ -24,7 +24,7 @@ describe('an S3 server over TLS', async () => {
   const store = new S3Store(bucket.options)
   const key = newObjectKey()
   const content = makeBytes(40_000_000, 'over TLS')
-  await store.put(key, bytesOf(content))
+  await store.put(key, wholePart(content))
   afterAll(async () => {
     await store.close()
     await bucket.drop()
@@ -48,7 +48,7 @@ describe('an S3 server over TLS', async () => {
   test('is rejected while its certificate is not trusted', () =>
     minio.distrust(async () => {
       const stranger = new S3Store(bucket.options)
-      for (const call of [() => stranger.put(key, bytesOf(content)), () => stranger.stat(key)]) {
+      for (const call of [() => stranger.put(key, wholePart(content)), () => stranger.stat(key)]) {
         await expect(call()).rejects.toMatchObject({
           reason: 'DEPENDENCY_UNAVAILABLE',
           cause: { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' },

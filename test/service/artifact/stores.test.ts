@@ -19,8 +19,8 @@ import { describeStore, wholePart } from '../../support/store-contract.ts'
 
 for (const [kind, createStore] of STORES) describeStore(kind, createStore)
 
-describe('an S3 server out of order', () => {
-  test('that is not there is said to be unavailable, and the service not healthy', async () => {
+describe('a failing S3 server', () => {
+  test('is reported as unavailable when it cannot be reached, and the service as unhealthy', async () => {
     const options = {
       endpoint: 'http://127.0.0.1:1',
       bucket: 'bucket',
@@ -60,14 +60,14 @@ describe('an S3 server out of order', () => {
     [403, 'AccessDenied', 'DEPENDENCY_UNAVAILABLE'],
     [404, 'NoSuchBucket', 'DEPENDENCY_UNAVAILABLE'],
     [503, 'SlowDown', 'DEPENDENCY_UNAVAILABLE'],
-  ])('that answers %d %s is %s', async (status, code, reason) => {
+  ])('that answers %d %s is reported as %s', async (status, code, reason) => {
     const fake = await startFakeS3()
     fake.answer = refuse(status, code)
     await expect(fake.store.put(newObjectKey(), wholePart(Buffer.from('x')))).rejects.toMatchObject({ reason })
     await fake.close()
   })
 
-  test('is asked again after a lost connection or a moment of overload', async () => {
+  test('receives a part again after a lost connection and after an overload', async () => {
     const fake = await startFakeS3()
     const answers: (typeof fake.answer)[] = [
       (request) => request.socket.destroy(),
@@ -84,7 +84,7 @@ describe('an S3 server out of order', () => {
     await fake.close()
   })
 
-  test('is never asked twice to complete the same object', async () => {
+  test('never receives the same completion twice', async () => {
     const fake = await startFakeS3()
     fake.answer = (request) => request.socket.destroy()
     const complete = fake.store.complete(newObjectKey(), 'id', [{ number: 1, length: 3, etag: 'e' }])
@@ -93,7 +93,7 @@ describe('an S3 server out of order', () => {
     await fake.close()
   })
 
-  test('refuses a part whose bytes are not what was signed', async () => {
+  test('rejects bytes whose digest is not the signed one', async () => {
     const bucket = await createBucket()
     const store = new S3Store(bucket.options)
     const key = newObjectKey()
@@ -104,7 +104,7 @@ describe('an S3 server out of order', () => {
     await bucket.drop()
   })
 
-  test('gets its bucket when it is marked and there is none', async () => {
+  test('gets a missing bucket when replicas mark it at once', async () => {
     const known = await createBucket()
     const bucket = `${known.options.bucket.slice(0, 40)}-new`
     const stores = [1, 2, 3].map(() => new S3Store({ ...known.options, bucket }))
@@ -117,9 +117,9 @@ describe('an S3 server out of order', () => {
 })
 
 describe('a full directory', () => {
-  test('takes nothing, leaves nothing, and takes again when there is room', async ({ skip }) => {
+  test('rejects writes, leaves no partial files, and accepts writes again when there is room', async ({ skip }) => {
     const root = await mkdtemp(join(tmpdir(), 'modelkeep-small-'))
-    if (!mountSmall(root)) skip('a file system that is soon full can only be mounted by an administrator')
+    if (!mountSmall(root)) skip('only an administrator can mount a small file system')
     const artifact = await startArtifact(emptyStore(() => new DirectoryStore(root)))
     try {
       const [blobs, uploads] = [artifact.client(BlobService), artifact.client(UploadService)]
@@ -153,7 +153,7 @@ function mountSmall(folder: string): boolean {
   }
 }
 
-/** A store of which the test looks after itself. */
+/** A store that the test sets up and removes itself. */
 function emptyStore(open: TestStore['open']): TestStore {
   const none = async () => []
   return { open, listObjects: none, listUnfinished: none, overwrite: async () => {}, drop: async () => {} }
