@@ -1,4 +1,4 @@
-// `npm run service -- metadata|artifact|audit|witness`: one service as a process of its own, configured by the environment.
+// `npm run service -- metadata|artifact|audit|witness`: runs one service, configured by the environment.
 import { ConfigError, processEnvironment, type Environment } from '#lib/process/env.ts'
 import { SERVICE_NAMES } from '#lib/process/settings.ts'
 import { explainAbsence } from '#lib/store/faults.ts'
@@ -7,7 +7,7 @@ type Run = (environment: Environment) => Promise<void>
 
 const NAMES = [...SERVICE_NAMES, 'witness'] as const
 
-/** Each loads what it needs and nothing else. */
+/** Each service loads only its own modules. */
 const LOAD: Record<(typeof NAMES)[number], () => Promise<Run>> = {
   metadata: async () => (await import('./metadata/main.ts')).runMetadata,
   artifact: async () => (await import('./artifact/main.ts')).runArtifact,
@@ -44,5 +44,5 @@ function explain(name: string, error: unknown): unknown {
   return code === 'EADDRINUSE' ? `${name}: address ${address}:${port} is in use; set PORT to another` : error
 }
 
-// What a failed start has begun would keep the process alive.
+// Resources opened by a failed start would keep the process alive.
 process.exit(await main(process.argv.slice(2)))

@@ -1,4 +1,4 @@
-// `npm run migrate -- metadata|artifact|audit|all`: brings a service's schema up to date, as the schema's owner, and ends.
+// `npm run migrate -- metadata|artifact|audit|all`: migrates the schema of a service, as the schema's owner.
 import { ConfigError, EnvReader, processEnvironment } from '#lib/process/env.ts'
 import { readDatabaseUrl, SERVICE_NAMES, type ServiceName } from '#lib/process/settings.ts'
 import type { Database } from '#lib/store/database.ts'
@@ -15,12 +15,13 @@ const OPEN: Record<ServiceName, (options: { url: string }) => Database> = {
 
 const USAGE = `usage: npm run migrate -- ${SERVICE_NAMES.join('|')}|all`
 
-/** Any number of processes may migrate at the same time: they wait for one another. Returns what was applied. */
+/** Migrates the schema of a service. Processes that migrate at the same time wait for each other. Returns the names of the
+ * applied migrations. */
 export async function migrate(service: ServiceName, url: string): Promise<string[]> {
   const database = OPEN[service]({ url })
   try {
     return await database.em.fork().transactional(async (em) => {
-      // The lock lives in this transaction; the migrations run in their own, on other connections.
+      // This transaction holds the lock; the migrations run in transactions of their own, on other connections.
       await em.execute('select pg_advisory_xact_lock(hashtext(?))', [`modelkeep:${service}`])
       await database.em.fork().execute(`create schema if not exists ${service}`)
       const applied = await database.migrator.up()

@@ -1,4 +1,4 @@
-// The first administrator's token, in a file of the data directory.
+// The token of the first administrator, in a file of the data directory.
 import { existsSync, readFileSync } from 'node:fs'
 import { hashToken } from '#lib/access/authenticate.ts'
 import { ModelkeepError } from '#lib/errors/errors.ts'
@@ -7,9 +7,9 @@ import { lookUpToken } from '../metadata/store/identity/token-lookup.ts'
 import { openStore } from '../metadata/store/orm.ts'
 import { writeWhole } from './data-directory.ts'
 
-/** Makes token and file where there is no file. Says whether the token in the file works: it may have expired, or have
- * been revoked, and then a new one is made only by whoever removes the file. */
-export async function prepareAdminToken(databaseUrl: string, file: string): Promise<'new' | 'known' | 'dead'> {
+/** Creates a token and its file where there is no file. Returns whether the token is new, still valid, or expired or
+ * revoked; an invalid one is replaced only after the operator has removed the file. */
+export async function prepareAdminToken(databaseUrl: string, file: string): Promise<'new' | 'valid' | 'invalid'> {
   const database = openStore({ url: databaseUrl, poolSize: 2 })
   try {
     if (!existsSync(file)) {
@@ -18,9 +18,9 @@ export async function prepareAdminToken(databaseUrl: string, file: string): Prom
     }
     const token = readFileSync(file, 'utf8').trim()
     await lookUpToken(database)(hashToken(token), new AbortController().signal)
-    return 'known'
+    return 'valid'
   } catch (error) {
-    if (error instanceof ModelkeepError && ['TOKEN_INVALID', 'TOKEN_EXPIRED'].includes(error.reason)) return 'dead'
+    if (error instanceof ModelkeepError && ['TOKEN_INVALID', 'TOKEN_EXPIRED'].includes(error.reason)) return 'invalid'
     throw error
   } finally {
     await database.close(true)

@@ -6,7 +6,8 @@ import { findSigningKey } from '#lib/process/signing-key.ts'
 import { createSigner, type Signer } from '../audit/signer.ts'
 import { writeWhole, type DataDirectory } from './data-directory.ts'
 
-/** Makes the key where there is none. The log is named after it, so that no two logs have one name. */
+/** Creates the key where there is none. The log is named after its key, so that names of logs are unique. Throws ConfigError
+ * where the file is not a key. */
 export function prepareAuditKey({ auditKey, auditVkey, auditCheckpoint }: DataDirectory): Signer {
   if (!existsSync(auditKey)) {
     const { privateKey } = generateKeyPairSync('ed25519')

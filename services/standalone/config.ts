@@ -8,17 +8,17 @@ import { readRetention } from '../audit/config.ts'
 import type { Retention } from '../audit/domain/retention.ts'
 
 export interface StandaloneSettings {
-  /** Keeps everything: database, bytes, admin token. Absolute. */
+  /** Absolute path of the data directory: database, bytes, admin token and keys. */
   directory: string
   host: string
-  /** 0 takes any that is free. */
+  /** 0 for any free port. */
   port: number
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
   drainSeconds: number
   limits: ArtifactLimits
-  /** Which reads are told to the log. */
+  /** Which reads are recorded in the log. */
   downloads: DownloadPolicy
-  /** How long private values are kept in the log. */
+  /** How long private values are stored in the log. */
   retention: Retention
 }
 
@@ -28,15 +28,14 @@ export const USAGE = `usage: npm start -- [--data DIRECTORY] [--host HOST] [--po
   --host   address to listen on; default 127.0.0.1, this machine only
   --port   port to listen on; default 7700, 0 for any free port`
 
-/** In the clone. */
 export const DEFAULT_DIRECTORY = join(import.meta.dirname, '..', '..', '.modelkeep')
 
-/** What `npm start` does not understand. */
+/** The arguments of `npm start` are wrong. */
 export class UsageError extends Error {
   override name = 'UsageError'
 }
 
-/** Throws a UsageError or a ConfigError. Undefined: help was asked for. */
+/** Returns undefined for `--help`. Throws UsageError or ConfigError. */
 export function readStandaloneSettings(args: string[], environment: Environment): StandaloneSettings | undefined {
   const { data, host, port, help } = readArguments(args)
   if (help) return undefined

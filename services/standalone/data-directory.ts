@@ -1,41 +1,41 @@
-// The one directory that keeps everything, and the lock that one process holds on it.
+// The data directory, and the lock that one process at a time holds on it.
 import { execFileSync } from 'node:child_process'
 import { chmodSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigError } from '#lib/process/env.ts'
 
 export interface DataDirectory {
-  /** The secret of the first administrator, for this user's eyes only. */
+  /** File of the first administrator's token, readable by this user only. */
   adminToken: string
-  /** Signs the log's checkpoints, for this user's eyes only. */
+  /** File of the private key that signs checkpoints, readable by this user only. */
   auditKey: string
-  /** Its public half, for whoever checks them. */
+  /** File of the public key that verifies checkpoints. */
   auditVkey: string
-  /** The last signed checkpoint, outside the database, so that a restored one is noticed. */
+  /** File of the last signed checkpoint, outside the database, so that a restored backup is detected. */
   auditCheckpoint: string
-  /** Where the bytes lie. */
+  /** Directory of the stored bytes. */
   objects: string
-  /** Where PostgreSQL's cluster lies. */
+  /** Directory of the PostgreSQL cluster. */
   postgres: string
-  /** Tells clients on this machine where the server is. */
+  /** Writes the address of the server for clients on this machine. */
   announce(address: string): void
-  /** Lets go of the directory; may be called again. */
+  /** Releases the directory. Further calls do nothing. */
   release(): void
 }
 
-/** A process of this machine. Its id alone may by now be another's. */
+/** The process that holds the lock. Its start time tells it from a later process with the same id. */
 interface Owner {
   pid: number
   started: string
 }
 
-/** Makes the directory where there is none, and takes it. Throws a ConfigError while another process has it. */
+/** Creates the directory where there is none, and locks it. Throws ConfigError while another process holds the lock. */
 export function openDataDirectory(path: string): DataDirectory {
   const lock = join(path, 'lock')
   const server = join(path, 'server.json')
   const objects = join(path, 'objects')
   try {
-    // PostgreSQL, which does not run as root, must be able to pass.
+    // PostgreSQL does not run as root and must be able to traverse the directory.
     const mode = process.getuid?.() === 0 ? 0o711 : 0o700
     if (mkdirSync(path, { recursive: true }) !== undefined) chmodSync(path, mode)
     takeLock(lock, path)
@@ -62,7 +62,7 @@ export function openDataDirectory(path: string): DataDirectory {
   }
 }
 
-/** Writes a file that is there as a whole or not at all. */
+/** Replaces a file atomically. */
 export function writeWhole(path: string, text: string, mode: number): void {
   const fresh = `${path}.${process.pid}`
   rmSync(fresh, { force: true })
@@ -82,7 +82,7 @@ function takeLock(lock: string, directory: string): void {
           `data directory ${directory} is in use by ${holder}; stop it, or choose another directory with --data`,
         ])
       }
-      // Left over by a process that was killed.
+      // The lock is a leftover of a killed process.
       rmSync(lock, { force: true })
     }
   } finally {
@@ -90,7 +90,7 @@ function takeLock(lock: string, directory: string): void {
   }
 }
 
-/** A link, unlike a rename, never replaces what is there. */
+/** Returns false where the lock exists: a link, unlike a rename, never replaces a file. */
 function tryLink(fresh: string, lock: string): boolean {
   try {
     linkSync(fresh, lock)
@@ -113,7 +113,7 @@ function readOwner(lock: string): Owner | undefined {
   }
 }
 
-/** When a process began, in the system's own words; empty when there is none. */
+/** Returns the start time of a process in the format of the system; empty for no process. */
 function startOf(pid: number): string {
   try {
     if (process.platform !== 'linux')
@@ -121,7 +121,7 @@ function startOf(pid: number): string {
         .toString()
         .trim()
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // After the name in parentheses, which may hold anything, comes the third field; the start is the 22nd.
+    // The third field follows the name, which is in parentheses and may contain anything; the start time is the 22nd.
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
   } catch {
     return ''

@@ -6,7 +6,7 @@ import type { Postgres } from './postgres.ts'
 
 const DATABASE = 'modelkeep'
 
-/** Makes the database where there is none, brings it up to date, and returns its URL. */
+/** Creates the database where there is none, migrates all schemas, and returns its URL. */
 export async function prepareDatabase(postgres: Postgres): Promise<string> {
   const server = openOwnedStore({ url: postgres.url('postgres') })
   try {

@@ -10,8 +10,8 @@ import { prepareDatabase } from './database.ts'
 import { startPostgres, type Postgres } from './postgres.ts'
 import { openStandalone } from './service.ts'
 
-/** The last lines of PostgreSQL's log, for the message when it crashes. */
-const KEPT_LINES = 10
+/** Lines of PostgreSQL's log that are printed when it crashes. */
+const CRASH_LOG_LINES = 10
 
 export async function runStandalone(settings: StandaloneSettings): Promise<void> {
   const stop = stopSignal()
@@ -19,7 +19,7 @@ export async function runStandalone(settings: StandaloneSettings): Promise<void>
   stop.addEventListener('abort', () => console.log('stopping …'))
   try {
     const postgres = await startDatabase(settings, data).catch((error: unknown) => {
-      // Ctrl-C reaches what makes the database, too.
+      // Ctrl-C also interrupts initdb.
       if (!stop.aborted) throw error
     })
     if (!postgres) return
@@ -58,10 +58,10 @@ async function runOn(
   })
   const process = { name: 'modelkeep', host, port, drainSeconds, logger, draining }
   await runUntilSignal(service, process, (taken) => {
-    const address = `http://${reachable(host)}:${taken}`
+    const address = `http://${reachableHost(host)}:${taken}`
     data.announce(address)
-    welcome(address, settings, data, { token, database: postgres.home })
-  }).catch((error: unknown) => giveUp(error, service, settings))
+    printWelcome(address, settings, data, { token, database: postgres.home })
+  }).catch((error: unknown) => failListen(error, service, settings))
 }
 
 async function startDatabase({ logLevel }: StandaloneSettings, data: DataDirectory): Promise<Postgres> {
@@ -71,7 +71,7 @@ async function startDatabase({ logLevel }: StandaloneSettings, data: DataDirecto
     directory: data.postgres,
     onLog(line) {
       logger.debug(line)
-      if (lines.push(line) > KEPT_LINES) lines.shift()
+      if (lines.push(line) > CRASH_LOG_LINES) lines.shift()
     },
     onCrash() {
       const end = lines.map((line) => `  ${line}`).join('\n')
@@ -84,8 +84,8 @@ npm start. The end of the PostgreSQL log:\n${end}\n`)
   })
 }
 
-/** An address that cannot be listened on is told in plain words; all that was opened is closed. */
-async function giveUp(error: unknown, service: Service, { host, port }: StandaloneSettings): Promise<never> {
+/** Closes the service, and throws ConfigError where the server could not listen on its address. */
+async function failListen(error: unknown, service: Service, { host, port }: StandaloneSettings): Promise<never> {
   const { code, syscall } = error as NodeJS.ErrnoException
   if (syscall !== 'listen') throw error
   await service.close()
@@ -93,27 +93,27 @@ async function giveUp(error: unknown, service: Service, { host, port }: Standalo
   throw new ConfigError([`address ${host}:${port} ${problem}`])
 }
 
-/** Where clients on this machine find a server that listens on `host`. */
-function reachable(host: string): string {
+/** Returns the host by which clients on this machine reach a server that listens on `host`. */
+function reachableHost(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1'
   if (host === '::') return '[::1]'
   return host.includes(':') ? `[${host}]` : host
 }
 
-function welcome(
+function printWelcome(
   address: string,
   { directory }: StandaloneSettings,
   data: DataDirectory,
   { token, database }: { token: string; database: string },
 ): void {
   const isDefault = directory === DEFAULT_DIRECTORY
-  const isDead = token === 'dead'
-  // Root's PostgreSQL runs as another user, who may not be able to reach the directory.
-  const elsewhere = database === data.postgres ? '' : `\n  database     ${database}`
+  const isInvalid = token === 'invalid'
+  // PostgreSQL of the root user runs as another user, who may not be able to reach the data directory.
+  const databaseLine = database === data.postgres ? '' : `\n  database     ${database}`
   console.log(`Modelkeep is running at ${address}
 
-  data         ${directory}${elsewhere}
-  admin token  ${data.adminToken}${isDead ? ' (expired or revoked; remove the file and restart)' : ''}
+  data         ${directory}${databaseLine}
+  admin token  ${data.adminToken}${isInvalid ? ' (expired or revoked; remove the file and restart)' : ''}
   audit key    ${data.auditVkey}
   try          ${isDefault ? '' : `MODELKEEP_DATA=${directory} `}npx modelkeep push MODEL-FILE my-model
 

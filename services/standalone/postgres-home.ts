@@ -1,20 +1,19 @@
-// Where PostgreSQL's binaries and cluster lie, and as whom the server runs. PostgreSQL refuses to run
-// as root; a server run by root's hand under another user must be able to reach both, which a
-// checkout below a 0700 home does not allow.
+// The places of PostgreSQL's binaries and cluster, and the user it runs as. PostgreSQL refuses to run as root. When root
+// starts it, it runs as another user, who must be able to reach both places; below a home directory of mode 0700 it cannot.
 import { randomUUID } from 'node:crypto'
 import { chown, cp, lstat, mkdir, readFile, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { createRequire } from 'node:module'
 import { ConfigError } from '#lib/process/env.ts'
 
-/** Undefined: run as the present user. */
+/** Undefined for the user of this process. */
 export type ServerUser = { uid: number; gid: number } | undefined
 
-/** Readable by all, cleaned by nobody. */
+/** Readable by all users, and not cleaned at restarts. */
 const SHARED_BINARIES = '/var/tmp'
 const SHARED_CLUSTERS = '/var/lib/modelkeep'
 
-/** `cluster`: where it lies, if it exists. It stays with the user who made it. */
+/** Returns the owner of an existing cluster; otherwise `postgres`, or `nobody`. */
 export async function serverUser(cluster: string): Promise<ServerUser> {
   if (process.getuid?.() !== 0) return undefined
   const known = await stat(cluster).catch(() => undefined)
@@ -24,7 +23,7 @@ export async function serverUser(cluster: string): Promise<ServerUser> {
   return { uid: Number(found?.[2] ?? 65_534), gid: Number(found?.[3] ?? 65_534) }
 }
 
-/** The folder of `initdb` and `postgres`, in a place the server's user can reach. */
+/** Returns a directory with `initdb` and `postgres` that the server's user can reach: the package's, or a copy. */
 export async function reachableBinaries(user: ServerUser): Promise<string> {
   const folder = packageFolder()
   if ((await canReach(folder, user)) && (await linkLibraries(folder))) return join(folder, 'native', 'bin')
@@ -38,7 +37,7 @@ export async function reachableBinaries(user: ServerUser): Promise<string> {
   if (!known) {
     const fresh = `${copy}.${process.pid}`
     await rm(fresh, { recursive: true, force: true })
-    // Links as they are: made absolute, they would lead back to where nobody can go.
+    // Links stay relative: absolute ones would lead back to the unreachable place.
     await cp(join(folder, 'native'), join(fresh, 'native'), { recursive: true, verbatimSymlinks: true })
     await linkLibraries(fresh)
     await rename(fresh, copy).catch(() => rm(fresh, { recursive: true, force: true }))
@@ -46,43 +45,43 @@ export async function reachableBinaries(user: ServerUser): Promise<string> {
   return join(copy, 'native', 'bin')
 }
 
-/** The folder of the cluster: the one asked for or, where the server's user cannot reach it, one that
- * stands for it, with a link to it in the place asked for. */
-export async function clusterDirectory(asked: string, user: ServerUser): Promise<string> {
-  const linked = await readlink(asked).catch(() => undefined)
+/** Returns the directory of the cluster: the requested one or, where the server's user cannot reach it, another one, to
+ * which the requested path becomes a link. */
+export async function clusterDirectory(requested: string, user: ServerUser): Promise<string> {
+  const linked = await readlink(requested).catch(() => undefined)
   if (linked !== undefined) {
     if (!(await stat(linked).catch(() => undefined))) {
-      throw new ConfigError([`database of ${asked} not found in ${linked}; restore it from a backup`])
+      throw new ConfigError([`database of ${requested} not found in ${linked}; restore it from a backup`])
     }
-    await requireOwner(linked, asked)
+    await requireOwner(linked, requested)
     return linked
   }
-  await mkdir(dirname(asked), { recursive: true })
-  if (await canReach(dirname(asked), user)) {
-    await mkdir(asked, { recursive: true, mode: 0o700 })
-    if (user) await chown(asked, user.uid, user.gid)
-    return asked
+  await mkdir(dirname(requested), { recursive: true })
+  if (await canReach(dirname(requested), user)) {
+    await mkdir(requested, { recursive: true, mode: 0o700 })
+    if (user) await chown(requested, user.uid, user.gid)
+    return requested
   }
-  // Never the same one twice: whoever removes the place asked for means to begin anew.
+  // The name is never reused: removing the requested path means starting with an empty cluster.
   const home = join(SHARED_CLUSTERS, randomUUID())
   await mkdir(home, { recursive: true, mode: 0o711 })
   if (user) await chown(home, user.uid, user.gid)
-  await writeFile(join(home, OWNER), asked)
-  await symlink(home, asked)
+  await writeFile(join(home, OWNER), requested)
+  await symlink(home, requested)
   return home
 }
 
-/** In the folder of a cluster that lies elsewhere: the place it stands for. */
+/** File in the directory of a cluster elsewhere: the path that links to it. */
 const OWNER = 'stands-for'
 
-/** A copied data directory has a copy of the link, and no database of its own; a moved one takes its database along. */
-async function requireOwner(home: string, asked: string): Promise<void> {
+/** Throws ConfigError for a copied data directory: it has only a copy of the link. A moved one takes its database along. */
+async function requireOwner(home: string, requested: string): Promise<void> {
   const owner = await readFile(join(home, OWNER), 'utf8')
-  if (owner === asked) return
+  if (owner === requested) return
   if ((await readlink(owner).catch(() => undefined)) === home) {
-    throw new ConfigError([`directory ${asked} is a copy of ${owner} without its database, which is in ${home}`])
+    throw new ConfigError([`directory ${requested} is a copy of ${owner} without its database, which is in ${home}`])
   }
-  await writeFile(join(home, OWNER), asked)
+  await writeFile(join(home, OWNER), requested)
 }
 
 function packageFolder(): string {
@@ -107,8 +106,8 @@ async function canReach(folder: string, user: ServerUser): Promise<boolean> {
   }
 }
 
-/** The package lists the links its shared libraries need; its install script, which may not have run,
- * would make them. False where they are missing and may not be made. */
+/** Creates the links that the package lists for its shared libraries, because its install script may not have run. Returns
+ * false where they are missing and cannot be created. */
 async function linkLibraries(folder: string): Promise<boolean> {
   const list = await readFile(join(folder, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]')
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {

@@ -1,4 +1,4 @@
-// A real PostgreSQL server as a child process, from the binaries that npm brings.
+// An embedded PostgreSQL server: a child process of the binaries in the npm package.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chown, lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
@@ -10,22 +10,22 @@ import { clusterDirectory, reachableBinaries, serverUser, type ServerUser } from
 export interface Postgres {
   /** The server's process id. */
   pid: number
-  /** Where the cluster lies. */
+  /** Directory of the cluster. */
   home: string
-  /** `postgresql://…` of a database on this server, as its superuser. */
+  /** Returns the URL of a database on this server, as its superuser. */
   url(database: string): string
-  /** Fast shutdown: open transactions roll back, committed ones are safe. */
+  /** Fast shutdown: open transactions are rolled back. */
   stop(): Promise<void>
 }
 
 export interface PostgresOptions {
-  /** Keeps the cluster; made when it does not exist. Absolute. */
+  /** Absolute path of the cluster's directory, which is created where it does not exist. */
   directory: string
   /** Extra server settings, for example `{ max_connections: '200' }`. */
   settings?: Record<string, string>
-  /** Takes every line the server logs. */
+  /** Called with every line that the server logs. */
   onLog?: (line: string) => void
-  /** Called when the server ends although nobody stopped it. */
+  /** Called when the server ends without `stop`. */
   onCrash?: () => void
 }
 
@@ -70,7 +70,7 @@ async function createCluster(initdb: string, home: string, user: ServerUser): Pr
   await rename(fresh, join(home, 'data'))
 }
 
-/** A server that outlived its parent (which was killed) still holds the cluster: end it first. */
+/** Stops a server that still holds the cluster because its parent process was killed. */
 async function stopLeftover(data: string): Promise<void> {
   const lock = await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '')
   const pid = Number(lock.split('\n')[0])
@@ -109,7 +109,7 @@ function launch(
     ...options.settings,
   }
   const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-  // A process group of its own: Ctrl-C in the terminal must reach the services first.
+  // The server has its own process group, because Ctrl-C in the terminal must stop the services first.
   const child = spawn(postgres, ['-D', data, ...args], {
     ...user,
     cwd: data,
@@ -148,7 +148,7 @@ function run(command: string, args: string[], user: ServerUser): Promise<void> {
   })
 }
 
-/** A port of the loopback address that nobody uses at present. */
+/** Returns a free port of the loopback address. */
 export async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -157,7 +157,7 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** Whatever cannot be looked at is there: a cluster is never made in the place of one that cannot be read. */
+/** Counts a path that cannot be read as existing, so that no cluster is created over it. */
 async function exists(path: string): Promise<boolean> {
   return lstat(path).then(
     () => true,

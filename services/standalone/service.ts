@@ -1,5 +1,5 @@
-// The three services as one. They talk to one another as always, through clients and sockets: on an address of their
-// own, so that calls in flight can end after the public one was closed.
+// The three services in one process. They call each other through clients and sockets, on an inner address of their own,
+// so that calls in flight can end after the public address is closed.
 import { randomBytes } from 'node:crypto'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
@@ -25,7 +25,7 @@ import { freePort } from './postgres.ts'
 
 export interface StandaloneDeps {
   databaseUrl: string
-  /** Where the bytes lie. */
+  /** Directory of the stored bytes. */
   objects: string
   logLevel: string
   draining: AbortSignal
@@ -37,40 +37,40 @@ export interface StandaloneDeps {
 }
 
 const INNER_HOST = '127.0.0.1'
-/** Calls between services that are still in flight when all else has ended. */
+/** Time for calls between the services that are still in flight at the end. */
 const INNER_GRACE_MS = 1_000
 
 export async function openStandalone(deps: StandaloneDeps): Promise<Service> {
   const { databaseUrl: url, draining, limits } = deps
   const port = await freePort()
-  const tokens = makeTokens()
+  const tokens = createTokens()
   const trustedServices = new Map(SERVICE_NAMES.map((name) => [hashToken(tokens[name]).toString('hex'), name]))
-  const sister = (from: ServiceName, to: ServiceName) => ({
+  const peer = (from: ServiceName, to: ServiceName) => ({
     name: to,
     address: `http://${INNER_HOST}:${port}`,
     token: tokens[from],
   })
   const common = (name: ServiceName) => ({ logger: createLogger(name, deps.logLevel), draining, trustedServices })
-  // Awaited before the services open, which send events to the inner address as soon as they do.
+  // The store is prepared first, because the services send events to the inner address as soon as they open.
   const stores = { ...common('artifact'), database: openArtifact({ url }), bytes: new DirectoryStore(deps.objects) }
   await prepareStore(stores)
   const metadata = metadataService({
     ...common('metadata'),
     database: openMetadata({ url }),
-    manifests: peerClient(ManifestService, sister('metadata', 'artifact')),
-    ingest: peerClient(IngestService, sister('metadata', 'audit')),
+    manifests: peerClient(ManifestService, peer('metadata', 'artifact')),
+    ingest: peerClient(IngestService, peer('metadata', 'audit')),
   })
   const artifact = artifactService({
     ...stores,
-    identity: peerClient(IdentityService, sister('artifact', 'metadata')),
-    ingest: peerClient(IngestService, sister('artifact', 'audit')),
+    identity: peerClient(IdentityService, peer('artifact', 'metadata')),
+    ingest: peerClient(IngestService, peer('artifact', 'audit')),
     limits,
     downloads: deps.downloads,
   })
   const audit = auditService({
     ...common('audit'),
     database: openAudit({ url }),
-    identity: peerClient(IdentityService, sister('audit', 'metadata')),
+    identity: peerClient(IdentityService, peer('audit', 'metadata')),
     signer: deps.signer,
     retention: deps.retention,
   })
@@ -80,7 +80,7 @@ export async function openStandalone(deps: StandaloneDeps): Promise<Service> {
   return {
     ...one,
     async close() {
-      // These send their last events.
+      // These services send their last events to audit.
       await Promise.all([artifact.close(), metadata.close()])
       await inner.close(INNER_GRACE_MS)
       await audit.close()
@@ -88,8 +88,8 @@ export async function openStandalone(deps: StandaloneDeps): Promise<Service> {
   }
 }
 
-/** Made anew at every start, and never written down. */
-function makeTokens(): Record<ServiceName, string> {
+/** The tokens are created at every start and never stored. */
+function createTokens(): Record<ServiceName, string> {
   const token = (): string => `${SERVICE_TOKEN_PREFIX}${randomBytes(32).toString('base64url')}`
   return { metadata: token(), artifact: token(), audit: token() }
 }
@@ -104,7 +104,7 @@ function combine(parts: Record<ServiceName, Service>): Omit<Service, 'authentica
       const name = SERVICE_NAMES.find((candidate) => isOf(parts[candidate]))
       return name ? parts[name].recordRefusal(refusal) : Promise.resolve()
     },
-    check: async (...asked) => (await Promise.all(all.map(({ check }) => check(...asked)))).every(Boolean),
+    check: async (...request) => (await Promise.all(all.map(({ check }) => check(...request)))).every(Boolean),
     fastMethods: all.flatMap(({ fastMethods = [] }) => fastMethods),
     plain: (path, admit) => parts.audit.plain!(path, admit),
   }

@@ -6,12 +6,12 @@ import { readProcessSettings, readText, type ProcessSettings } from '#lib/proces
 import { readSigningKey } from '#lib/process/signing-key.ts'
 
 export interface WitnessSettings extends ProcessSettings {
-  /** Of its key, in its cosignatures. */
+  /** The name of the witness in its key and cosignatures. */
   name: string
   key: KeyObject
-  /** The keys of the logs it knows, by origin. */
+  /** Keys of the known logs, by origin. */
   logs: Map<string, Verifier[]>
-  /** Keeps what was cosigned. */
+  /** The directory that stores what was cosigned. */
   directory: string
 }
 
@@ -34,7 +34,7 @@ export function readWitnessSettings(environment: Environment): WitnessSettings {
   return { ...listening, name, key: key!, logs, directory }
 }
 
-/** Public keys, with white space between them; several of one name while that log changes its key. */
+/** Reads public keys separated by white space; several have the same name during a change of keys. */
 function readLogs(env: EnvReader): Map<string, Verifier[]> {
   const logs = new Map<string, Verifier[]>()
   for (const vkey of env.secret('WITNESS_LOGS', readText).split(/\s+/).filter(Boolean)) {

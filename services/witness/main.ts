@@ -1,4 +1,4 @@
-// `npm run service -- witness`: watches logs from outside, with a key and a memory of its own.
+// `npm run service -- witness`: cosigns the checkpoints of logs, with its own key and state.
 import { once } from 'node:events'
 import type { Environment } from '#lib/process/env.ts'
 import { createLogger } from '#lib/process/log.ts'

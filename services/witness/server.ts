@@ -1,20 +1,21 @@
-// The witness's address: add-checkpoint, its last checkpoint of each log, and its health.
+// The HTTP server of the witness: add-checkpoint, the last checkpoint of each log, and the health check.
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { addCheckpoint, type Answer, type Witness } from './add-checkpoint.ts'
 import { hashOrigin } from './store/state.ts'
 
-/** A checkpoint with dozens of signatures, and the longest proof. */
+/** Enough for a checkpoint with dozens of signatures and the longest proof. */
 const MAX_BODY_BYTES = 128 * 1024
 const MAX_CONNECTIONS = 256
-/** For a whole request to arrive, and for its headers. */
+/** Timeout for receiving a request. */
 const REQUEST_MS = 10_000
+/** Timeout for receiving its headers. */
 const HEADERS_MS = 5_000
 
 export interface ServedWitness {
   port: number
-  /** Lets requests in flight end, for at most `graceMs`. */
+  /** Waits at most `graceMs` milliseconds for requests in flight. */
   close(graceMs: number): Promise<void>
 }
 
@@ -42,7 +43,7 @@ async function respond(witness: Witness, request: IncomingMessage, response: Ser
     witness.logger.error({ error }, 'request failed; nothing was cosigned')
     answer = { status: 500, body: 'internal error\n' }
   }
-  // What is left of a body that was too long is not read.
+  // The rest of a body that is too long is not read.
   if (!request.complete) response.setHeader('connection', 'close')
   response.writeHead(answer.status, { 'content-type': answer.type ?? 'text/plain; charset=utf-8' })
   response.end(answer.body)
@@ -70,7 +71,7 @@ function checkHealth({ logs, state }: Witness): Answer {
   return { status: 200, body: 'serving\n' }
 }
 
-/** Undefined where it is too long. What is no UTF-8 is no checkpoint either, whatever becomes of it here. */
+/** Returns undefined where the body is too long. Invalid UTF-8 needs no care: it cannot be a signed checkpoint. */
 async function readBody(request: IncomingMessage): Promise<string | undefined> {
   const chunks: Buffer[] = []
   let bytes = 0

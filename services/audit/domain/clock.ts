@@ -1,30 +1,30 @@
-// Clocks that jump. When something occurred is recorded as its producer says it, however strange: the log tells of it.
+// Clock skews. The log records the occur time that the producer sends, however strange, and an event about the skew.
 import type { NewEvent } from './event.ts'
 
-/** Clocks differ by so much, and transactions last so long, before anybody is told. */
+/** Differences up to this are normal: clocks differ a little, and transactions last a while. */
 export const TOLERATED_MS = 300_000
 
 export interface Skew {
   producer: string
-  /** `ahead`: the producer's clock is ahead of the log's. `back`: it was set back. `log`: that of the log was. */
+  /** `ahead`: the producer's clock is ahead of the log's. `back`: it was set back. `log`: the log's clock was set back. */
   kind: 'ahead' | 'back' | 'log'
   seconds: number
   /** The event that showed it. */
   eventId: string
 }
 
-/** The times of the log and the producer before these events, in milliseconds. */
+/** Times of the log and the producer before the events, in milliseconds since 1970. */
 interface Clocks {
   producer: string
-  /** By the log's clock. */
+  /** The log's clock. */
   clockMs: number
-  /** When the last entry was recorded; at least `clockMs` where the clock goes on as it should. */
+  /** The record time of the new entries: later than `clockMs` where the log's clock was set back. */
   recordMs: number
   /** When the producer's last event occurred; undefined before its first. */
   lastOccurMs: number | undefined
 }
 
-/** The first skew of each kind. */
+/** Returns the first skew of each kind. */
 export function findSkews(events: NewEvent[], { producer, clockMs, recordMs, lastOccurMs }: Clocks): Skew[] {
   const skews = new Map<Skew['kind'], Skew>()
   const note = (kind: Skew['kind'], ms: number, { id: eventId }: NewEvent): void => {
@@ -42,12 +42,12 @@ export function findSkews(events: NewEvent[], { producer, clockMs, recordMs, las
   return [...skews.values()]
 }
 
-const WORDS: Record<Skew['kind'], (skew: Skew) => string> = {
+const DESCRIPTIONS: Record<Skew['kind'], (skew: Skew) => string> = {
   ahead: ({ producer, seconds }) => `clock of producer "${producer}" is ${seconds} s ahead of the log's clock`,
   back: ({ producer, seconds }) => `clock of producer "${producer}" was set back by ${seconds} s`,
   log: ({ seconds }) => `log clock is ${seconds} s behind the last entry; new entries take the last entry's time`,
 }
 
 export function describeSkew(skew: Skew): string {
-  return WORDS[skew.kind](skew)
+  return DESCRIPTIONS[skew.kind](skew)
 }

@@ -1,6 +1,6 @@
 import { failField } from '#lib/errors/errors.ts'
 
-/** A position in the log. */
+/** Parses a position in the log. */
 export function parseIndex(index: bigint, field: string): number {
   if (index < 0n) failField(field, 'must not be negative')
   if (index > BigInt(Number.MAX_SAFE_INTEGER)) failField(field, `must not exceed ${Number.MAX_SAFE_INTEGER}`)

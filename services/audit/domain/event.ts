@@ -1,17 +1,18 @@
-// An event on its way into the log, and whether it may enter.
+// Events on their way into the log: how they are sealed, and which of a batch are new.
 import type { Timestamp } from '@bufbuild/protobuf/wkt'
 import { randomBytes } from 'node:crypto'
 import { fail } from '#lib/errors/errors.ts'
 import { canonicalJson, encodeLeaf, holdsEvent } from './leaf.ts'
 import type { RetentionClass } from './retention.ts'
-import { commitTo, SALT_BYTES, takeOut, type Json, type Opening, type StoredOpening } from './private.ts'
+import { commitTo, SALT_BYTES, removeValues, type Json, type Opening, type StoredOpening } from './private.ts'
 
 export const MAX_EVENTS = 256
 export const MAX_EVENT_BYTES = 1024 * 1024
-/** An entry bundle of the Merkle log gives a leaf's length in two bytes; the rest is for commitments and record time. */
+/** Limit of the public part of an event. An entry bundle has two bytes for a leaf's length, and the leaf also has
+ * commitments and the record time. */
 export const MAX_PUBLIC_BYTES = 60_000
 export const MAX_REASON_BYTES = 2048
-/** Of every other text that has a column: more does not fit an index. */
+/** Limit of every other text that has a column: longer texts do not fit an index. */
 export const MAX_TEXT_BYTES = 1024
 
 export interface NewEvent {
@@ -28,9 +29,9 @@ export interface NewEvent {
   requestId: string
   occurTime: Timestamp
   retentionClass: RetentionClass
-  /** The whole event as JSON. */
+  /** The event as JSON. */
   content: Json
-  /** What of it the leaf shall only commit to. */
+  /** The fields that the leaf only commits to. */
   privateFields: string[]
 }
 
@@ -40,12 +41,12 @@ export interface StoredEvent {
   openings: StoredOpening[]
 }
 
-/** The event as it is recorded: its leaf, and what the leaf only commits to, under salts made for it. */
+/** Returns the leaf of the event, and the openings of its private values with fresh salts. */
 export function sealEvent(
   { content, privateFields, retentionClass }: NewEvent,
   recordTime: string,
 ): { leaf: string; openings: Opening[] } {
-  const { rest, values } = takeOut(content, privateFields)
+  const { rest, values } = removeValues(content, privateFields)
   const openings = values.map((value) => ({ ...value, salt: randomBytes(SALT_BYTES) }))
   rest['retentionClass'] = `RETENTION_CLASS_${retentionClass}`
   if (openings.length > 0)
@@ -53,17 +54,17 @@ export function sealEvent(
   return { leaf: encodeLeaf(canonicalJson(rest), recordTime), openings }
 }
 
-/** What the log has added to an event. */
+/** Fields of an event that the log has added. */
 interface Added {
   commitments?: Record<string, string>
   retentionClass?: string
 }
 
-/** Of a value that was erased since, only that there was one is compared. */
+/** Returns whether the stored event equals the new one. An erased value equals any value. */
 function isStored({ leaf, openings }: StoredEvent, { content }: NewEvent): boolean {
   const { event } = JSON.parse(leaf.toString()) as { event: Added }
   const { commitments, retentionClass } = event
-  const { rest, values } = takeOut(content, Object.keys(commitments ?? {}))
+  const { rest, values } = removeValues(content, Object.keys(commitments ?? {}))
   const added = { ...(commitments && { commitments }), ...(retentionClass && { retentionClass }) }
   if (!holdsEvent(leaf, canonicalJson({ ...rest, ...added }))) return false
   return openings.every((opening) => {
@@ -73,8 +74,9 @@ function isStored({ leaf, openings }: StoredEvent, { content }: NewEvent): boole
   })
 }
 
-/** The events that the log does not have yet. Those it has must be the same; the others must continue the producer's
- * sequence at `expected`. `stored`: what the log has under the events' ids. */
+/** Returns the events that are not recorded yet. The others must equal the recorded ones, and the new ones must continue the
+ * producer's sequence at `expected`. `stored` has the recorded events with the same ids. Fails with SEQUENCE_GAP or
+ * EVENT_ALTERED. */
 export function findFresh(
   producer: string,
   events: NewEvent[],

@@ -1,17 +1,17 @@
-// A leaf: the bytes that are recorded and, later, proven. They are made here once and never again.
+// Leaves: the bytes that are recorded and proven. They are encoded once, here, and never again.
 import canonicalize from 'canonicalize'
 
-/** RFC 8785. */
+/** Encodes JSON as RFC 8785 prescribes. */
 export function canonicalJson(content: unknown): string {
   return canonicalize(content)!
 }
 
-/** The canonical JSON of `{ event, recordTime }`. `event` is canonical already, and its key sorts first. */
+/** Returns the canonical JSON of `{ event, recordTime }`. `event` must be canonical JSON; its key sorts first. */
 export function encodeLeaf(event: string, recordTime: string): string {
   return `${eventPart(event)}${JSON.stringify(recordTime)}}`
 }
 
-/** Whether a stored leaf is of exactly this event. */
+/** Returns whether a stored leaf is the leaf of exactly this event. */
 export function holdsEvent(leaf: Buffer, event: string): boolean {
   const part = Buffer.from(eventPart(event))
   return leaf.subarray(0, part.length).equals(part)

@@ -1,4 +1,4 @@
-// Private values: what a leaf says of them, and how they are taken out of an event and put back.
+// Private values: the commitments of leaves to them, and how they are removed from an event and restored.
 import { hash } from 'node:crypto'
 import { canonicalJson } from './leaf.ts'
 
@@ -15,18 +15,18 @@ export interface Opening extends PrivateValue {
   salt: Buffer
 }
 
-/** A private value as the store has it. */
+/** An opening in the database. The salt and the value are gone once it is redacted. */
 export type StoredOpening = (Opening & { redactIndex: null }) | { field: string; redactIndex: number }
 
 export const SALT_BYTES = 32
 const DETAIL = 'details.'
 
-/** The salt has a fixed length, so that it cannot be mistaken for a part of the value. */
+/** Returns the SHA-256 of the salt and the value, in Base64. The fixed length of the salt separates the two. */
 export function commitTo({ salt, value }: Pick<Opening, 'salt' | 'value'>): string {
   return hash('sha256', Buffer.concat([salt, Buffer.from(value)]), 'base64')
 }
 
-/** The fields of an event that are private. `details` as a whole where they do not fit a leaf. */
+/** Returns the private fields of an event: `details` as a whole where the event exceeds `maxBytes`. */
 export function choosePrivate(event: Json, privateDetails: readonly string[], maxBytes: number): string[] {
   const fields = event['reason'] === undefined ? [] : ['reason']
   const details = event['details'] as Json | undefined
@@ -36,8 +36,8 @@ export function choosePrivate(event: Json, privateDetails: readonly string[], ma
   return [...keys.map((key) => `${DETAIL}${key}`), ...fields]
 }
 
-/** The event without the fields, and their values; those it does not have are left out. */
-export function takeOut(event: Json, fields: readonly string[]): { rest: Json; values: PrivateValue[] } {
+/** Returns the event without the fields, and the values of those that it has. */
+export function removeValues(event: Json, fields: readonly string[]): { rest: Json; values: PrivateValue[] } {
   const rest = { ...event }
   const values: PrivateValue[] = []
   for (const field of fields) {
@@ -52,8 +52,8 @@ export function takeOut(event: Json, fields: readonly string[]): { rest: Json; v
   return { rest, values }
 }
 
-/** Puts values back where they were, in place. */
-export function putBack(event: Json, values: readonly PrivateValue[]): void {
+/** Restores removed values in place. */
+export function restoreValues(event: Json, values: readonly PrivateValue[]): void {
   for (const { field, value } of values) {
     const isDetail = field.startsWith(DETAIL)
     if (isDetail) event['details'] ??= {}

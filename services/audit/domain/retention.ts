@@ -1,14 +1,14 @@
-// How long private values are kept: by a class, which each event has for what its type is about.
+// Retention of private values. The class of an event follows from its type.
 
 export const RETENTION_CLASSES = ['OPERATIONAL', 'SECURITY', 'GOVERNANCE'] as const
 export type RetentionClass = (typeof RETENTION_CLASSES)[number]
 
-/** Seconds by class; 0 keeps them for ever. */
+/** Retention in seconds by class; 0 means without limit. */
 export type Retention = Record<RetentionClass, number>
 
 export const FOR_EVER: Retention = { OPERATIONAL: 0, SECURITY: 0, GOVERNANCE: 0 }
 
-/** By the first word of the type. */
+/** Classes by the first word of the event type. */
 const CLASSES = new Map<string, RetentionClass>([
   ['blob', 'OPERATIONAL'],
   ['manifest', 'OPERATIONAL'],
@@ -22,7 +22,7 @@ const CLASSES = new Map<string, RetentionClass>([
   ['producer', 'SECURITY'],
 ])
 
-/** Of whatever is not known here, the longest. */
+/** Returns the class of an event type; unknown types have the longest retention, GOVERNANCE. */
 export function classOf(type: string): RetentionClass {
   return CLASSES.get(type.slice(0, type.indexOf('.'))) ?? 'GOVERNANCE'
 }

@@ -1,12 +1,12 @@
 import { create, fromJson, type JsonValue } from '@bufbuild/protobuf'
 import { LogEntrySchema, OpeningSchema, type LogEntry, type Opening } from '#gen/modelkeep/audit/v1/event_pb.ts'
-import { putBack, type Json, type StoredOpening } from '../domain/private.ts'
+import { restoreValues, type Json, type StoredOpening } from '../domain/private.ts'
 import type { OpenedEntry } from '../store/log/openings.ts'
 
 /** Presents an entry from its leaf, which proofs are about, and the private values that the leaf commits to. */
 export function presentEntry({ index, leaf, openings }: OpenedEntry): LogEntry {
   const content = JSON.parse(leaf.toString()) as { event: Json }
-  putBack(
+  restoreValues(
     content.event,
     openings.filter((opening) => opening.redactIndex === null),
   )

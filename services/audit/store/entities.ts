@@ -24,15 +24,15 @@ const EntrySchema = defineEntity({
     resourceId: p.text(),
     resourceName: p.text().collation('C'),
     resourceDigest: p.text(),
-    /** Empty since reasons are private values. */
+    /** Empty: reasons are private values. Only entries from before private values have one. */
     reason: p.text(),
     requestId: p.text(),
     occurTime: timeColumn(),
     recordTime: timeColumn(),
-    /** What was recorded. The other columns only help to find it. */
+    /** The bytes that were recorded. The other columns are copies for searching. */
     leaf: bytes(),
     leafHash: bytes(),
-    /** Of the private values, as they were taken. */
+    /** Size of the private values when they were recorded. */
     privateBytes: p.integer().default(0),
   },
   uniques: [
@@ -57,7 +57,7 @@ const LogHeadSchema = defineEntity({
   properties: {
     id: p.integer().primary().autoincrement(false).default(1),
     size: p.bigint('number').defaultRaw('0'),
-    /** The hashes of the complete subtrees that make up the tree, the largest first, one after the other. */
+    /** Hashes of the complete subtrees that make up the tree, the largest first. */
     peaks: bytes(),
     root: bytes(),
   },
@@ -83,7 +83,7 @@ const TileSchema = defineEntity({
   properties: {
     level: p.integer().primary().autoincrement(false),
     index: p.bigint('number').primary().autoincrement(false),
-    /** Up to 256, one after the other. */
+    /** Up to 256 hashes, one after the other. */
     hashes: bytes(),
   },
   checks: [
@@ -99,10 +99,10 @@ const CheckpointSchema = defineEntity({
   tableName: 'checkpoint',
   properties: {
     size: p.bigint('number').primary().autoincrement(false),
-    /** Tells apart the keys that have signed this size: hex digits. */
+    /** Ids of the keys that signed, in hex, with commas between them. */
     keyId: p.text().primary(),
     root: bytes(),
-    /** As published. */
+    /** With the signatures of the log. */
     note: p.text(),
     signTime: clockColumn(),
   },
@@ -115,14 +115,14 @@ const PrivateValueSchema = defineEntity({
   tableName: 'private_value',
   properties: {
     index: p.bigint('number').primary().autoincrement(false),
-    /** As the leaf's commitments name it. */
+    /** The name of the value in the leaf's commitments. */
     field: p.text().primary(),
     salt: bytes().nullable(),
     /** Canonical JSON. */
     value: p.text().nullable(),
-    /** The entry that tells of its erasure. */
+    /** Index of the entry that records the erasure. */
     redactIndex: p.bigint('number').nullable(),
-    /** Empty where it does not expire. */
+    /** Empty for values from before retention classes, which do not expire. */
     retentionClass: p.text().default(''),
   },
   indexes: [
@@ -151,13 +151,13 @@ const HoldSchema = defineEntity({
   tableName: 'hold',
   properties: {
     id: p.uuid().primary(),
-    /** `*` for all; empty where one resource is held. */
+    /** `*` for all namespaces; empty for a hold on one resource. */
     namespace: p.text(),
     resourceId: p.text(),
     reason: p.text(),
     placer: p.text(),
     placeTime: timeColumn().defaultRaw('clock_timestamp()'),
-    /** The entry that tells of its release. */
+    /** Index of the entry that records the release. */
     releaseIndex: p.bigint('number').nullable(),
   },
   checks: [{ name: 'hold_subject_check', expression: `(namespace = '') <> (resource_id = '')` }],
@@ -171,7 +171,7 @@ const AlarmSchema = defineEntity({
   properties: {
     kind: p.text().$type<'GAP' | 'ALTERED' | 'CLOCK'>().primary(),
     producer: p.text().primary(),
-    /** The sequence that was expected, or the id of the event. */
+    /** The expected sequence, the id of the event, or the kind of skew and the date. */
     subject: p.text().primary(),
     detail: p.text(),
     count: p.bigint('number').defaultRaw('1'),
@@ -188,13 +188,13 @@ const CosignatureSchema = defineEntity({
   tableName: 'cosignature',
   properties: {
     size: p.bigint('number').primary().autoincrement(false),
-    /** With the size, the checkpoint's. */
+    /** The key id of the checkpoint. */
     keyId: p.text().primary(),
-    /** Tells the witness's key from others, in hex. */
+    /** Id of the witness's key, in hex. */
     cosignerId: p.text().primary(),
     /** The witness's name in its key. */
     cosigner: p.text(),
-    /** As a note has it, with its newline. */
+    /** The signature line of the note, with its newline. */
     line: p.text(),
     cosignTime: clockColumn(),
   },
@@ -207,7 +207,7 @@ const PublicationSchema = defineEntity({
   tableName: 'publication',
   properties: {
     size: p.bigint('number').primary().autoincrement(false),
-    /** With the size, the checkpoint's. */
+    /** The key id of the checkpoint. */
     keyId: p.text().primary(),
     /** Whether enough witnesses had cosigned; NONE where there was no policy. */
     quorum: p.text().$type<'MET' | 'NONE' | 'UNMET'>().primary(),
@@ -224,7 +224,7 @@ const WormCopySchema = defineEntity({
   properties: {
     /** Address, bucket and prefix. */
     bucket: p.text().primary(),
-    /** Full tiles of level 0 that are there. */
+    /** Number of full tiles of level 0 in the bucket. */
     tiles: p.bigint('number'),
     checkpointSize: p.bigint('number'),
   },

@@ -1,19 +1,19 @@
-// The body of an add-checkpoint request, as c2sp.org/tlog-witness has it.
+// The body of an add-checkpoint request in the format of c2sp.org/tlog-witness.
 import { HASH_BYTES } from '#lib/tlog/merkle.ts'
 import { decodeBase64, findCheckpoint, splitNote, type Checkpoint } from '#lib/tlog/note.ts'
 
 export interface AddCheckpoint {
   oldSize: bigint
-  /** That the checkpoint continues the tree of `oldSize`. */
+  /** The proof that the checkpoint extends the tree of `oldSize` entries. */
   proof: Buffer[]
-  /** As it came, with its signatures. */
+  /** The signed checkpoint as received. */
   note: string
   checkpoint: Checkpoint
 }
 
 const MAX_PROOF = 63
 
-/** Undefined where it is not of this form. Nothing is verified. */
+/** Returns undefined where the body is malformed. Verifies neither signatures nor the proof. */
 export function findAddCheckpoint(body: string): AddCheckpoint | undefined {
   const end = body.indexOf('\n\n')
   if (end === -1) return undefined

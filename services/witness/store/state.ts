@@ -1,5 +1,5 @@
-// The largest checkpoint that the witness has cosigned of each log: a directory for each, in it one file, numbered. Who
-// moves on makes the file with the next number, which only one of any number of processes can.
+// The largest checkpoint that the witness has cosigned of each log. Each log has a directory with one numbered file. To
+// advance, a process creates the file with the next number, which only one of several processes can do.
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,16 +7,16 @@ import { createDurably, makeDirectoryDurably } from '#lib/process/durable.ts'
 import { findCheckpoint, splitNote, type Checkpoint } from '#lib/tlog/note.ts'
 
 export interface Seen {
-  /** 0 where nothing was cosigned yet. */
+  /** Number of the file; 0 where nothing was cosigned yet. */
   generation: number
-  /** As it was cosigned, with the signatures of log and witness. */
+  /** The cosigned checkpoint with the signatures of log and witness. */
   note: string | undefined
   checkpoint: Pick<Checkpoint, 'size' | 'root'> | undefined
 }
 
 const NUMBER = /^[0-9]{16}$/
-/** What a killed process has left half written. */
-const LEFT_OVER_MS = 60_000
+/** Age from which a half-written file is a leftover of a killed process. */
+const LEFTOVER_MS = 60_000
 
 export class StateDirectory {
   readonly #path: string
@@ -26,10 +26,10 @@ export class StateDirectory {
     makeDirectoryDurably(path)
   }
 
-  /** Throws where what is there cannot be read, or is no checkpoint of this log: nothing may be cosigned then. */
+  /** Throws where the state cannot be read or is not a checkpoint of this log: nothing may be cosigned then. */
   read(origin: string): Seen {
     const directory = join(this.#path, hashOrigin(origin))
-    // Another process may move on, and clear away, between listing and reading.
+    // Another process may advance and remove the file between listing and reading.
     for (let attempt = 1; ; attempt += 1) {
       const generation = newestOf(directory)
       if (generation === 0) return { generation, note: undefined, checkpoint: undefined }
@@ -45,24 +45,24 @@ export class StateDirectory {
     }
   }
 
-  /** Keeps `note` on disk as what follows `generation`. False where another process has moved on meanwhile. */
+  /** Stores `note` on disk as the successor of `generation`. Returns false where another process has advanced first. */
   advance(origin: string, generation: number, note: string): boolean {
     const directory = join(this.#path, hashOrigin(origin))
     makeDirectoryDurably(directory)
     const next = generation + 1
     const file = join(directory, fileName(next))
     if (!createDurably(file, note)) return false
-    // Others may have been there, moved on further and cleared away.
+    // Other processes may have advanced further and removed the file of this number.
     if (newestOf(directory) !== next) {
       rmSync(file)
       return false
     }
-    clear(directory, next)
+    removeOld(directory, next)
     return true
   }
 }
 
-/** Names a log in paths and URLs. */
+/** Returns the name of a log in paths and URLs: the SHA-256 of its origin in hex. */
 export function hashOrigin(origin: string): string {
   return createHash('sha256').update(origin).digest('hex')
 }
@@ -80,17 +80,17 @@ function newestOf(directory: string): number {
   )
 }
 
-function clear(directory: string, newest: number): void {
+function removeOld(directory: string, newest: number): void {
   for (const name of list(directory)) {
     const path = join(directory, name)
-    const isOld = NUMBER.test(name) ? Number(name) < newest : isLeftOver(path)
+    const isOld = NUMBER.test(name) ? Number(name) < newest : isLeftover(path)
     if (isOld) rmSync(path, { force: true })
   }
 }
 
-function isLeftOver(path: string): boolean {
+function isLeftover(path: string): boolean {
   const since = statSync(path, { throwIfNoEntry: false })?.mtimeMs
-  return path.endsWith('.fresh') && since !== undefined && Date.now() - since > LEFT_OVER_MS
+  return path.endsWith('.fresh') && since !== undefined && Date.now() - since > LEFTOVER_MS
 }
 
 function list(directory: string): string[] {

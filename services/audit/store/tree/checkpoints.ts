@@ -1,6 +1,8 @@
 // Signed checkpoints, their cosignatures and their publications. None of them changes once it is stored.
+import { sql } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
 import { Checkpoint, Cosignature, Publication } from '../entities.ts'
+import { query } from '../query.ts'
 
 /** `note` has the signatures of the log, and of a published checkpoint also the cosignatures. */
 export type StoredCheckpoint = Pick<Checkpoint, 'size' | 'root' | 'note'>
@@ -10,7 +12,7 @@ export type Quorum = Publication['quorum']
 
 /** Holds a lock until the end of the transaction, so that one process at a time signs. */
 export async function lockSigning(em: EntityManager): Promise<void> {
-  await em.execute(`select pg_advisory_xact_lock(hashtext('modelkeep:audit:checkpoint'))`)
+  await query(em, sql`select pg_advisory_xact_lock(hashtext('modelkeep:audit:checkpoint'))`)
 }
 
 /** Returns the largest signed checkpoint, published or not. */
