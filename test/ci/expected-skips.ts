@@ -69,13 +69,13 @@ export const EXPECTED_SKIPS: ExpectedSkip[] = [
     isExpected: ({ mayMount }) => !mayMount,
   },
   {
-    file: 'test/suite/standalone.test.ts',
+    file: 'test/suite/standalone-directory.test.ts',
     test: 'a copied directory does not take the database of the first',
     reason: 'only for root the database lies elsewhere',
     isExpected: ({ isRoot }) => !isRoot,
   },
   {
-    file: 'test/suite/standalone.test.ts',
+    file: 'test/suite/standalone-directory.test.ts',
     test: 'works as an ordinary user',
     reason: 'every test runs as one already, or an ordinary user cannot reach this checkout',
     isExpected: ({ isRoot, isReachable }) => !isRoot || !isReachable,

@@ -33,7 +33,7 @@ afterAll(async () => {
 const MODEL = /insert into model /
 const ENTRY = /insert into entry /
 
-test('when PostgreSQL is killed, the log loses and doubles nothing that was committed', async () => {
+test('the log has every committed event once after PostgreSQL is killed', async () => {
   const models = grpcClient(ModelService, world.addresses.metadata, world.adminToken)
   const ingest = grpcClient(IngestService, world.addresses.audit, world.artifactToken)
   const [kept, lost] = ['kept', 'lost'].map((name) => ({ name, requestId: randomUUID() }))
@@ -66,7 +66,7 @@ test('when PostgreSQL is killed, the log loses and doubles nothing that was comm
   expect(complaints).toEqual([])
 })
 
-/** What is committed, past the services. */
+/** Reads the committed state directly from the database. */
 async function readState(): Promise<{ models: string[]; events: string[] }> {
   const read = async (statement: string): Promise<string[]> =>
     ((await vi.waitFor(() => runSql(world.databaseUrl, statement), 10_000)) as { value: string }[]).map(

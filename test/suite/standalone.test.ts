@@ -3,10 +3,10 @@ import { Code, ConnectError, createClient, type Transport } from '@connectrpc/co
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node'
 import { execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmod, chown, cp, mkdir, mkdtemp, readFile, readlink, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, expect, test, vi } from 'vitest'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
@@ -16,7 +16,6 @@ import { runCli } from '../support/cli.ts'
 import { copyPreparedData } from '../support/prepared-data.ts'
 import { bearer, clusterOf, end, isAlive, launch, REPOSITORY, running, start } from '../support/standalone.ts'
 
-const NOBODY = 65_534
 const isRoot = process.getuid?.() === 0
 
 const home = await mkdtemp(join(tmpdir(), 'modelkeep-standalone-'))
@@ -28,7 +27,7 @@ afterAll(async () => {
 
 const directory = join(home, 'data')
 
-test('starts with nothing, says where things are, and speaks every protocol on one address', async () => {
+test('starts in an empty directory, prints its paths, and serves every protocol on one address', async () => {
   const server = await start(directory)
   const tokenFile = join(directory, 'admin-token')
   await vi.waitFor(() => expect(server.said()).toContain(server.address))
@@ -68,7 +67,7 @@ test('starts with nothing, says where things are, and speaks every protocol on o
   expect(server.logged()).toBe('')
 })
 
-test('says no to callers without a token, and keeps denials where they belong', async () => {
+test('rejects callers without a valid token, and records denials per service', async () => {
   const { address } = JSON.parse(await readFile(join(directory, 'server.json'), 'utf8')) as { address: string }
   const ask = (service: string, authorization?: string) =>
     fetch(`${address}/modelkeep.${service}`, {
@@ -93,7 +92,7 @@ test('says no to callers without a token, and keeps denials where they belong', 
   await vi.waitFor(async () => expect(await producers()).toEqual(['audit', 'metadata']), 10_000)
 })
 
-test('refuses to start twice on one directory, and on an address in use', async () => {
+test('does not start on a directory or an address in use', async () => {
   const second = launch(directory)
   expect(await second.exit).toBe(1)
   expect(second.logged()).toMatch(/data directory .* is in use by process \d+/)
@@ -117,7 +116,7 @@ const modelkeep = (...args: string[]) =>
     env: { PATH: process.env['PATH'], MODELKEEP_DATA: directory },
   })
 
-test('keeps everything when it is killed, and starts again beside what that left', async () => {
+test('restarts with all data after it was killed', async () => {
   const bytes = randomBytes(3_000_000)
   await writeFile(join(home, 'weights.bin'), bytes)
   await modelkeep('push', join(home, 'weights.bin'), 'vad')
@@ -136,7 +135,7 @@ test('keeps everything when it is killed, and starts again beside what that left
   expect((await readFile(join(home, 'pulled', 'weights.bin'))).equals(bytes)).toBe(true)
 })
 
-test('drains when it is told to stop: watchers are sent on, PostgreSQL ends, nothing is left lying about', async () => {
+test('drains on SIGINT: watches end, PostgreSQL stops, and no lock is left', async () => {
   const [child] = running
   await end(child!, 'SIGKILL')
   const server = await start(directory)
@@ -156,7 +155,7 @@ test('drains when it is told to stop: watchers are sent on, PostgreSQL ends, not
   for (const name of ['server.json', 'lock']) await expect(stat(join(directory, name))).rejects.toThrow('ENOENT')
 })
 
-test('ends with a clear message when PostgreSQL dies', async () => {
+test('exits with a clear message when PostgreSQL dies', async () => {
   const server = await start(directory)
   process.kill(await clusterOf(directory), 'SIGKILL')
   expect(await server.exit).toBe(1)
@@ -167,47 +166,7 @@ test('ends with a clear message when PostgreSQL dies', async () => {
   await end(again.child, 'SIGTERM')
 })
 
-test('works below a directory that is closed to others', async () => {
-  const closed = join(home, 'closed')
-  await mkdir(closed, { mode: 0o700 })
-  const below = join(closed, 'deep', 'data')
-  const server = await start(below)
-  await createClient(ModelService, server.transport).createModel({ name: 'scorer' })
-  await end(server.child, 'SIGTERM')
-  const again = await start(below)
-  expect((await createClient(ModelService, again.transport).listModels({})).models.length).toBe(1)
-  await end(again.child, 'SIGTERM')
-  const elsewhere = await readlink(join(below, 'postgres')).catch(() => undefined)
-  await rm(below, { recursive: true })
-  const anew = await start(below)
-  expect((await createClient(ModelService, anew.transport).listModels({})).models).toEqual([])
-  await end(anew.child, 'SIGTERM')
-  for (const place of [elsewhere, await readlink(join(below, 'postgres')).catch(() => undefined)]) {
-    if (place) await rm(place, { recursive: true })
-  }
-})
-
-test.skipIf(!isRoot)(
-  'a copied directory does not take the database of the first, a moved one keeps its own',
-  async () => {
-    const closed = join(home, 'closed for copies')
-    await mkdir(closed, { mode: 0o700 })
-    const first = await start(join(closed, 'data'))
-    expect(first.said()).toContain('database     /var/lib/modelkeep/')
-    await end(first.child, 'SIGTERM')
-    await cp(join(closed, 'data'), join(closed, 'copy'), { recursive: true, verbatimSymlinks: true })
-    const copy = launch(join(closed, 'copy'))
-    expect(await copy.exit).toBe(1)
-    expect(copy.logged()).toContain(`is a copy of ${join(closed, 'data', 'postgres')} without its database`)
-    await rename(join(closed, 'data'), join(closed, 'moved'))
-    const moved = await start(join(closed, 'moved'))
-    expect(moved.token).toBe(first.token)
-    await end(moved.child, 'SIGTERM')
-    await rm(await readlink(join(closed, 'moved', 'postgres')), { recursive: true })
-  },
-)
-
-test('ends with the npm that started it, which passes no signal on', async () => {
+test('stops with the npm process that started it', async () => {
   const data = join(home, 'by npm')
   await copyPreparedData(data)
   const npm = spawn('npm', ['start', '--', '--data', data, '--port', '0'], { cwd: REPOSITORY })
@@ -217,41 +176,3 @@ test('ends with the npm that started it, which passes no signal on', async () =>
   npm.kill('SIGTERM')
   await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 30_000, interval: 50 })
 })
-
-test('works as an ordinary user', async ({ skip }) => {
-  if (!isRoot) skip('every test in this file already runs as one')
-  const wall = await closedTo(NOBODY, process.execPath, REPOSITORY)
-  if (wall) skip(`an ordinary user cannot reach ${wall}, above this checkout`)
-  const own = join(home, 'own')
-  await mkdir(own, { mode: 0o700 })
-  await chown(own, NOBODY, NOBODY)
-  const server = await start(join(own, 'data'), { user: NOBODY })
-  expect((await stat(join(own, 'data'))).mode & 0o777).toBe(0o700)
-  expect((await stat(join(own, 'data', 'admin-token'))).uid).toBe(NOBODY)
-  await createClient(ModelService, server.transport).createModel({ name: 'scorer' })
-  server.child.kill('SIGTERM')
-  expect(await server.exit).toBe(0)
-  const asRoot = await start(join(own, 'data'))
-  expect((await createClient(ModelService, asRoot.transport).listModels({})).models.length).toBe(1)
-  await end(asRoot.child, 'SIGTERM')
-  const again = await start(join(own, 'data'), { user: NOBODY })
-  await end(again.child, 'SIGTERM')
-})
-
-test('says plainly when the directory cannot be used', async () => {
-  const file = join(home, 'a-file')
-  await writeFile(file, '')
-  const started = launch(file)
-  expect(await started.exit).toBe(1)
-  expect(started.logged()).toMatch(/a-file cannot be used .* choose another with --data/)
-})
-
-/** The first directory above `paths` that others may not pass. */
-async function closedTo(user: number, ...paths: string[]): Promise<string | undefined> {
-  for (const path of paths) {
-    for (let at = path; at !== dirname(at); at = dirname(at)) {
-      const { mode, uid } = await stat(at)
-      if (uid !== user && !(mode & 0o001)) return at
-    }
-  }
-}

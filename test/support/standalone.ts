@@ -15,9 +15,9 @@ export const running = new Set<ChildProcess>()
 
 export interface Started {
   child: ChildProcess
-  /** What it said to people. */
+  /** Returns its standard output. */
   said: () => string
-  /** What it logged. */
+  /** Returns its standard error. */
   logged: () => string
   exit: Promise<number | null>
 }

@@ -10,7 +10,7 @@ export interface TileServer {
   address: string
   /** Shows the log of these leaves from now on; returns its checkpoint. */
   show(leaves: string[]): string
-  /** What is answered, by path; may be changed. */
+  /** Responses by path; tests may change them. */
   answers: Map<string, string | Buffer>
   close(): Promise<void>
 }

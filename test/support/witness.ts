@@ -1,4 +1,4 @@
-// A witness on a real socket and a real directory, and a log in memory to show to it.
+// A witness on a real socket and directory, and a log in memory.
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -14,7 +14,7 @@ export const makeKey = (): KeyObject => generateKeyPairSync('ed25519').privateKe
 
 export const ORIGIN = 'log.example/test'
 
-/** A log whose entries are numbers, or `fork` and numbers from some index on. */
+/** A log whose entries are numbers; from the index of a fork on, `fork` precedes them. */
 export class MemoryLog {
   readonly key = makeKey()
   readonly origin: string
@@ -68,7 +68,7 @@ export interface RunningWitness {
   cosigner: Verifier
   vkey: string
   directory: string
-  /** What it works with, without a socket. */
+  /** The witness behind the socket. */
   witness: Witness
   logs: string[]
   close(): Promise<void>

@@ -10,7 +10,7 @@ const ENVIRONMENT = {
   METADATA_ADDRESS: 'http://metadata:7701',
 }
 
-test('reads its settings, with a port of its own', () => {
+test('reads its settings, with a default port', () => {
   const settings = readAuditSettings(ENVIRONMENT)
   expect(settings).toMatchObject({ host: '127.0.0.1', port: 7703, metadataAddress: 'http://metadata:7701' })
   expect([...settings.trustedServices.values()]).toEqual(['metadata', 'artifact'])
@@ -26,7 +26,7 @@ function problems(environment: Record<string, string>): string[] {
   }
 }
 
-test('tells all that is missing or wrong at once', () => {
+test('reports all missing and invalid settings at once', () => {
   expect(problems({}).map((problem) => problem.split(' ')[0])).toEqual([
     'DATABASE_URL',
     'SERVICE_TOKEN',
@@ -42,7 +42,7 @@ test('tells all that is missing or wrong at once', () => {
 const { privateKey } = generateKeyPairSync('ed25519')
 const PEM = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
 
-test('takes the signing key as PEM or as one line, and signs nothing without one', () => {
+test('reads the signing key as PEM or Base64, and has no signer without a key', () => {
   expect(readAuditSettings(ENVIRONMENT).signer).toBeUndefined()
   const named = { ...ENVIRONMENT, AUDIT_ORIGIN: 'log.example/prod' }
   const { signer } = readAuditSettings({ ...named, AUDIT_KEY: PEM, AUDIT_STATE_FILE: '/state' })
@@ -52,7 +52,7 @@ test('takes the signing key as PEM or as one line, and signs nothing without one
   expect(readAuditSettings({ ...named, AUDIT_KEY: line }).signer).toMatchObject({ vkey: signer!.vkey })
 })
 
-test('refuses a key that cannot sign, and a name that cannot be one', () => {
+test('rejects an invalid key and an invalid origin', () => {
   const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'pem', type: 'pkcs8' })
   const noKey = ['AUDIT_KEY must be an Ed25519 private key, PKCS#8 in PEM or its base64 alone']
   for (const key of [rsa.toString(), 'garbage', PEM.replace('PRIVATE', 'PUBLIC').slice(0, 60)]) {
@@ -65,7 +65,7 @@ test('refuses a key that cannot sign, and a name that cannot be one', () => {
   }
 })
 
-test('takes a second key while the log changes its key', () => {
+test('reads a second key for a change of keys', () => {
   const other = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
   const signing = { ...ENVIRONMENT, AUDIT_ORIGIN: 'log.example/prod', AUDIT_KEY: PEM }
   const { signer } = readAuditSettings({ ...signing, AUDIT_OTHER_KEY: other })
@@ -78,7 +78,7 @@ test('takes a second key while the log changes its key', () => {
   expect(problems({ ...ENVIRONMENT, AUDIT_OTHER_KEY: other })).toEqual(['AUDIT_OTHER_KEY requires AUDIT_KEY'])
 })
 
-test('takes a policy, and says in which line it is none', () => {
+test('reads a policy, and reports the line of an error', () => {
   expect(readAuditSettings(ENVIRONMENT).cosigning).toBeUndefined()
   const { cosigning } = readAuditSettings({
     ...ENVIRONMENT,
@@ -102,7 +102,7 @@ const WORM = {
   WORM_S3_RETENTION_DAYS: '30',
 }
 
-test('copies to a locked bucket where one is set, for a time that must be said', () => {
+test('reads the locked bucket, and requires its retention time', () => {
   expect(readAuditSettings(ENVIRONMENT).worm).toBeUndefined()
   const { worm } = readAuditSettings({ ...ENVIRONMENT, ...WORM })
   expect(worm).toMatchObject({
@@ -125,7 +125,7 @@ test('copies to a locked bucket where one is set, for a time that must be said',
   expect(problems({ ...ENVIRONMENT, ...WORM, WORM_S3_RETENTION_DAYS: '0' })).toHaveLength(1)
 })
 
-test('keeps private values for ever, unless it is told for how many days', () => {
+test('reads retention times, without limit by default', () => {
   expect(readAuditSettings(ENVIRONMENT).retention).toEqual({ OPERATIONAL: 0, SECURITY: 0, GOVERNANCE: 0 })
   const days = { AUDIT_RETENTION_OPERATIONAL_DAYS: '183', AUDIT_RETENTION_GOVERNANCE_DAYS: '3653' }
   expect(readAuditSettings({ ...ENVIRONMENT, ...days }).retention).toEqual({

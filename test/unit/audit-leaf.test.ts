@@ -33,7 +33,7 @@ test('the leaf of an event never changes its bytes', () => {
   expect(hashLeaf(leaf).toString('hex')).toBe('07d815418a5f0dc7d73bf83abaf69578f01c600341447407147f225d77a10461')
 })
 
-test('a leaf is told from the leaf of an event that differs', () => {
+test('distinguishes the leaf of an event from that of a different event', () => {
   const canonical = canonicalJson(toJson(EventSchema, event))
   const leaf = Buffer.from(encodeLeaf(canonical, '2026-11-18T11:06:41.000001Z'))
   expect(holdsEvent(leaf, canonical)).toBe(true)

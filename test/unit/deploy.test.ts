@@ -25,7 +25,7 @@ interface Compose {
   services: Record<string, { environment?: Record<string, unknown>; command?: string[] }>
 }
 
-/** What `node deploy/make-env.mjs > deploy/.env` gives. */
+/** The output of `node deploy/make-env.mjs`. */
 const SECRETS = Object.fromEntries(
   execFileSync(process.execPath, ['deploy/make-env.mjs'], { encoding: 'utf8' })
     .split('\n')
@@ -33,7 +33,7 @@ const SECRETS = Object.fromEntries(
     .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
 ) as Record<string, string>
 
-test.each(PROCESSES)('the compose file gives %s settings that it accepts, and no others', (name) => {
+test.each(PROCESSES)('the compose file sets only valid settings of %s', (name) => {
   const environment = composeEnvironment(name)
   expect(() => READ[name](environment)).not.toThrow()
   const asked = new Set<string>()
@@ -43,7 +43,7 @@ test.each(PROCESSES)('the compose file gives %s settings that it accepts, and no
   expect(Object.keys(environment).filter((key) => !known.includes(key))).toEqual([])
 })
 
-test('the compose file has the log cosigned by its witness', () => {
+test('the compose file has its witness cosign the log', () => {
   const { signer, cosigning } = readAuditSettings(composeEnvironment('audit'))
   const { name, key, logs } = readWitnessSettings(composeEnvironment('witness'))
   expect(logs.get(signer!.origin)).toMatchObject([findVerifier(signer!.vkey)!])
@@ -53,7 +53,7 @@ test('the compose file has the log cosigned by its witness', () => {
   expect(findSigningKey(SECRETS['WITNESS_KEY']!)!.equals(key)).toBe(true)
 })
 
-test.each(SERVICE_NAMES)('%s without settings names all that are missing at once', (name) => {
+test.each(SERVICE_NAMES)('%s without settings reports all missing ones at once', (name) => {
   try {
     READ[name]({})
     expect.unreachable()
@@ -66,7 +66,7 @@ test.each(SERVICE_NAMES)('%s without settings names all that are missing at once
   }
 })
 
-test('what the services import is installed in the image, which has no development packages', () => {
+test('the image installs every package that the services import, and no development packages', () => {
   const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as { dependencies: Record<string, string> }
   const files = readdirSync('services', { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
   const packages = new Set(files.flatMap((file) => importedPackages(readFileSync(join('services', file), 'utf8'))))
@@ -74,7 +74,7 @@ test('what the services import is installed in the image, which has no developme
   expect(missing).toEqual([])
 })
 
-test('the image copies what its commands run', () => {
+test('the image copies the files that its commands run', () => {
   const dockerfile = readFileSync('deploy/Dockerfile', 'utf8')
   const entrypoint = readFileSync('deploy/entrypoint.sh', 'utf8')
   for (const [, file] of entrypoint.matchAll(/node (\S+\.ts)/g)) {
@@ -110,7 +110,7 @@ function importedPackages(source: string): string[] {
   )
 }
 
-/** Of the example, those that are commented out too. */
+/** All settings of the example, also those that are commented out. */
 const EXAMPLE = Object.fromEntries(
   [...readFileSync('deploy/example.env', 'utf8').matchAll(/^(?:# )?([A-Z][A-Z0-9_]+)=(.*)$/gm)].map(
     ([, name, value]): [string, string] => [name!, value!],
@@ -120,7 +120,7 @@ const EXAMPLE = Object.fromEntries(
 const withoutFile = (names: Iterable<string>) =>
   [...new Set([...names].map((name) => name.replace(/_FILE$/, '')))].toSorted()
 
-test('the example has the settings that the services read, and no others', () => {
+test('the example lists exactly the settings that the services read', () => {
   const asked = new Set<string>()
   // The origin and the state are read where there is a key.
   const withKey: Environment = { ...EXAMPLE, AUDIT_KEY: SECRETS['AUDIT_KEY'] }
@@ -134,10 +134,10 @@ test('the example has the settings that the services read, and no others', () =>
   expect(withoutFile(Object.keys(EXAMPLE))).toEqual(withoutFile([...asked, 'ARTIFACT_ADDRESS', 'AUDIT_ADDRESS']))
 })
 
-test('the example shows the defaults of what concerns bytes', () => {
+test('the example shows the defaults of the byte settings', () => {
   const { S3_PUBLIC_ENDPOINT: _public, STORE_DIRECTORY: _directory, ...example } = EXAMPLE
-  const kept = ['METADATA_ADDRESS', 'AUDIT_ADDRESS', 'DATABASE_URL', 'SERVICE_TOKEN', 'TRUSTED_SERVICES']
-  const needed = [...kept, 'S3_ENDPOINT', 'S3_BUCKET', 'S3_ACCESS_KEY', 'S3_SECRET_KEY', 'HOST', 'PORT']
+  const common = ['METADATA_ADDRESS', 'AUDIT_ADDRESS', 'DATABASE_URL', 'SERVICE_TOKEN', 'TRUSTED_SERVICES']
+  const needed = [...common, 'S3_ENDPOINT', 'S3_BUCKET', 'S3_ACCESS_KEY', 'S3_SECRET_KEY', 'HOST', 'PORT']
   const least = Object.fromEntries(needed.map((name) => [name, EXAMPLE[name]]))
   const { TLS_CERT_FILE: _cert, TLS_KEY_FILE: _key, ...plain } = example
   expect(readArtifactSettings(plain)).toEqual(readArtifactSettings(least))

@@ -17,7 +17,7 @@ beforeEach(async () => {
   await mkdir(path)
 })
 
-test('one process at a time has a data directory', async () => {
+test('one process at a time locks a data directory', async () => {
   const first = openDataDirectory(path)
   expect(() => openDataDirectory(path)).toThrow(/data directory .* is in use by process \d+/)
   first.announce('http://127.0.0.1:1')
@@ -36,7 +36,7 @@ test.each([
   ['a process whose id another has now', { pid: process.ppid, started: '1' }],
   ['this process in another life', { pid: process.pid, started: '1' }],
   ['nobody that can be made out', 'garbage'],
-])('a lock left over by %s is no obstacle', async (_name, owner) => {
+])('replaces the leftover lock of %s', async (_name, owner) => {
   await writeFile(join(path, 'lock'), JSON.stringify(owner))
   await writeFile(join(path, 'server.json'), '{}')
   const data = openDataDirectory(path)
@@ -44,14 +44,14 @@ test.each([
   data.release()
 })
 
-test('a lock that another has taken meanwhile is not removed', async () => {
+test('does not remove a lock that another process has taken', async () => {
   const data = openDataDirectory(path)
   await writeFile(join(path, 'lock'), JSON.stringify({ pid: 1, started: '1' }))
   data.release()
   expect(await readdir(path)).toContain('lock')
 })
 
-test('arguments and settings are told apart', () => {
+test('reads arguments and settings; arguments take precedence', () => {
   const read = (args: string[], environment = {}) => readStandaloneSettings(args, environment)
   expect(read([])).toMatchObject({ host: '127.0.0.1', port: 7700, logLevel: 'warn', downloads: 'manifests' })
   expect(read([])!.directory).toBe(resolve(import.meta.dirname, '..', '..', '.modelkeep'))
@@ -75,7 +75,7 @@ test.each([
   [['audit'], 1, 'METADATA_ADDRESS is missing'],
   [['metadata'], 1, 'ARTIFACT_ADDRESS is missing'],
   [['artifact'], 1, 'S3_ENDPOINT is missing'],
-])('npm run service -- %s ends with %i and says why', async (args, code, text) => {
+])('npm run service -- %s exits with %i and prints why', async (args, code, text) => {
   const options = { cwd: resolve(import.meta.dirname, '..', '..'), env: { PATH: process.env['PATH'] } }
   const ended = await new Promise<{ code: unknown; said: string }>((done) =>
     execFile(process.execPath, ['services/main.ts', ...args], options, (error, _out, said) =>

@@ -14,7 +14,7 @@ const ENVIRONMENT = {
   WITNESS_DIRECTORY: '/var/lib/witness',
 }
 
-test('reads its settings: logs by their names, with all the keys of each', () => {
+test('reads its settings, with all keys of each log', () => {
   const { logs, ...settings } = readWitnessSettings(ENVIRONMENT)
   expect(settings).toMatchObject({ port: 7704, name: 'witness.example/w', directory: '/var/lib/witness' })
   expect([...logs].map(([name, keys]) => [name, keys.length])).toEqual([
@@ -23,7 +23,7 @@ test('reads its settings: logs by their names, with all the keys of each', () =>
   ])
 })
 
-test('tells all that is missing or wrong at once', () => {
+test('reports all missing and invalid settings at once', () => {
   const problems = (environment: Record<string, string>) => {
     try {
       return readWitnessSettings(environment)

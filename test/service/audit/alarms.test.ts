@@ -1,4 +1,5 @@
-// Gaps, altered repeats and equivocation: refused, told in the log, in the service's own log, and to whoever asks.
+// Alarms about gaps, altered events and equivocation: as events in the log, as errors in the service's output, and in the
+// health of the log.
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { LogService, AlarmKind } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import { makeEvent, makeEvents, makeSigner, startAudit, type RunningAudit } from '../../support/audit.ts'
@@ -19,11 +20,11 @@ afterAll(async () => {
 })
 
 const health = () => audit.log.getLogHealth({})
-const told = async () => (await audit.log.listEntries({ filter: 'producer = "audit"', orderBy: 'index' })).entries
+const ownEntries = async () => (await audit.log.listEntries({ filter: 'producer = "audit"', orderBy: 'index' })).entries
 const errors = () =>
   logs.map((line) => JSON.parse(line) as { level: string; message: string }).filter(({ level }) => level === 'error')
 
-test('a log that all producers keep to has no alarm', async () => {
+test('reports no alarms for a log without gaps', async () => {
   await audit.ingest.appendEvents({ events: makeEvents(1, 3) })
   await audit.ingest.appendEvents({ events: makeEvents(4, 2) })
   await expect.poll(async () => (await health()).checkpointSize).toBe(5n)
@@ -37,7 +38,7 @@ test('a log that all producers keep to has no alarm', async () => {
   expect(Number(checkpointTime!.seconds)).toBeGreaterThan(0)
 })
 
-test('a gap is an alarm, told once however often it comes, with the first missing sequence', async () => {
+test('raises one alarm for a repeated gap, with the first missing sequence', async () => {
   const late = [makeEvent(8)]
   for (let time = 0; time < 3; time += 1) {
     expect(await refusalOf(audit.ingest.appendEvents({ events: late }))).toMatchObject({ reason: 'SEQUENCE_GAP' })
@@ -45,13 +46,13 @@ test('a gap is an alarm, told once however often it comes, with the first missin
   expect((await health()).alarms).toMatchObject([
     { kind: AlarmKind.GAP, producer: 'metadata', subject: '6', count: 3n },
   ])
-  expect((await told()).map(({ event }) => event)).toMatchObject([
+  expect((await ownEntries()).map(({ event }) => event)).toMatchObject([
     { type: 'producer.gap_detected.v1', resource: { id: 'metadata' }, details: { expected: '6', got: '8' } },
   ])
   expect(errors()).toMatchObject([{ message: expect.stringContaining('audit alarm: ') }])
 })
 
-test('so is an event that comes again with other content, or another one in its place', async () => {
+test('raises an alarm for a repeated event with different content, and for another event in its place', async () => {
   const event = makeEvent(6)
   await audit.ingest.appendEvents({ events: [event] })
   await refusalOf(audit.ingest.appendEvents({ events: [{ ...event, reason: 'another' }] }))
@@ -63,20 +64,20 @@ test('so is an event that comes again with other content, or another one in its 
     [AlarmKind.ALTERED, event.id],
     [AlarmKind.GAP, '6'],
   ])
-  expect((await told()).map((entry) => entry.event!.type)).toEqual([
+  expect((await ownEntries()).map((entry) => entry.event!.type)).toEqual([
     'producer.gap_detected.v1',
     'producer.equivocation_detected.v1',
     'producer.equivocation_detected.v1',
   ])
 })
 
-test('bad input is no alarm, and the producer goes on where it was', async () => {
+test('raises no alarm for invalid input, and accepts the next event of the producer', async () => {
   await refusalOf(audit.ingest.appendEvents({ events: [makeEvent(7, { type: '' })] }))
   expect((await health()).alarms.length).toBe(3)
   expect(await audit.ingest.appendEvents({ events: makeEvents(7, 2) })).toMatchObject({ nextSequence: 9n })
 })
 
-test('the health of the log is for readers of everything, by command, too, which ends with 8 on alarms', async () => {
+test('denies the health of the log to a reader of one namespace; the command exits with 8 on alarms', async () => {
   const fraud = audit.client(LogService, 'mk_fraud')
   expect((await refusalOf(fraud.getLogHealth({}))).reason).toBe('PERMISSION_DENIED')
   const environment = { MODELKEEP_ADDRESS: audit.address, MODELKEEP_TOKEN: 'mk_platform' }

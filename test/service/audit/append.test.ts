@@ -16,10 +16,10 @@ afterAll(async () => {
 })
 
 const append = (events: Event[]) => ingest.appendEvents({ events })
-/** Of what was sent; alarms are told by the log itself. */
+/** Counts the entries that were sent; the log appends alarms itself. */
 const size = async () => BigInt((await log.listEntries({ filter: 'NOT producer = audit' })).entries.length)
 
-test('gives contiguous indexes, and the same ones again when the events come again', async () => {
+test('returns contiguous indexes, and the same indexes for repeated events', async () => {
   const events = makeEvents(1, 3)
   const first = await append(events)
   expect(first).toMatchObject({ indexes: [0n, 1n, 2n], nextSequence: 4n })
@@ -29,7 +29,7 @@ test('gives contiguous indexes, and the same ones again when the events come aga
   expect(await size()).toBe(5n)
 })
 
-test('refuses a gap, before, within and at the end of what it knows, and keeps nothing of the batch', async () => {
+test('rejects a batch with a gap before, within or after the recorded sequence as a whole', async () => {
   const gap = (expected: string, got: string) => ({
     code: 'FailedPrecondition',
     reason: 'SEQUENCE_GAP',
@@ -41,7 +41,7 @@ test('refuses a gap, before, within and at the end of what it knows, and keeps n
   expect(await size()).toBe(5n)
 })
 
-test('refuses an event that comes again with other content, another id or another sequence', async () => {
+test('rejects a repeated event with different content, id or sequence', async () => {
   const event = makeEvent(6)
   await append([event])
   const altered = (id: string) => ({ reason: 'EVENT_ALTERED', metadata: { event_id: id } })
@@ -54,7 +54,7 @@ test('refuses an event that comes again with other content, another id or anothe
   expect(await size()).toBe(6n)
 })
 
-test('keeps a sequence for each producer, and takes events from their own producer only', async () => {
+test('counts a sequence per producer, and denies events of another producer', async () => {
   const artifact = audit.client(IngestService, ARTIFACT_TOKEN)
   const events = [makeEvent(1, { producer: 'artifact', type: 'blob.committed.v1' })]
   expect(await artifact.appendEvents({ events })).toMatchObject({ nextSequence: 2n })
@@ -67,7 +67,7 @@ test('keeps a sequence for each producer, and takes events from their own produc
   })
 })
 
-test('writes denials at its own gate into the log, in a sequence of their own', async () => {
+test('records its own denials in the log, as the producer audit', async () => {
   const { entries } = await log.listEntries({ filter: 'producer = audit', orderBy: 'index' })
   expect(entries.map(({ event }) => event!.sequence)).toEqual(entries.map((_, at) => BigInt(at + 1)))
   const denials = entries.filter(({ event }) => event!.type === 'access.denied.v1')
@@ -80,7 +80,7 @@ test('writes denials at its own gate into the log, in a sequence of their own', 
   })
 })
 
-test('stores leaves whose hash is the RFC 6962 leaf hash, and shows what they say', async () => {
+test('stores leaves with their RFC 6962 leaf hash, and returns the event of the leaf', async () => {
   const event = makeEvent(7, { details: { score: 0.93, text: '✓ €' }, traceId: 'a'.repeat(32), occurTime: micros() })
   const { indexes } = await append([event])
   const { entry } = await log.getEntry({ entry: { case: 'index', value: indexes[0]! } })
@@ -118,7 +118,7 @@ const WRONG: [string, object][] = [
   ['trace_id', { traceId: 'X' }],
   ['commitments', { commitments: { reason: 'x' } }],
 ]
-test.each(WRONG)('names %s when it is wrong', async (field, change) => {
+test.each(WRONG)('rejects an event with an invalid %s, and names the field', async (field, change) => {
   const answer = await refusalOf(append([makeEvent(8), { ...makeEvent(9), ...change }]))
   expect(answer).toMatchObject({ code: 'InvalidArgument', reason: 'FIELD_INVALID' })
   expect(answer.metadata['field']).toBe(`events[1].${field}`)
@@ -130,11 +130,11 @@ const TOO_MUCH: [string, string, Event[]][] = [
   ['events[0].reason', '2048', [makeEvent(8, { reason: 'x'.repeat(2049) })]],
   ['events[0].request_id', '1024', [makeEvent(8, { requestId: '€'.repeat(400) })]],
 ]
-test.each(TOO_MUCH)('keeps the limit of %s', async (field, limit, events) => {
+test.each(TOO_MUCH)('rejects events over the limit of %s', async (field, limit, events) => {
   expect(await refusalOf(append(events))).toMatchObject({ reason: 'LIMIT_EXCEEDED', metadata: { field, limit } })
 })
 
-test('refuses an empty batch, and keeps nothing of all that was refused', async () => {
+test('rejects an empty batch, and stores nothing of rejected batches', async () => {
   expect(await refusalOf(append([]))).toMatchObject({ reason: 'FIELD_INVALID', metadata: { field: 'events' } })
   const { nextSequence } = await append(makeEvents(8, 256))
   expect(nextSequence).toBe(264n)

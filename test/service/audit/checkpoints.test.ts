@@ -1,4 +1,4 @@
-// Who signs, and when nobody may: a signed log is never forked.
+// Signing of checkpoints: several replicas, restored backups, rewritten logs and new keys never fork a signed log.
 import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -14,7 +14,7 @@ import { ARTIFACT_TOKEN, makeEvents, makeSigner, startAudit, type RunningAudit }
 import { closeSql, createDatabase, runSql } from '../../support/database.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
-// Machines may be busy.
+// Machines under load are slow.
 vi.setConfig({ testTimeout: 120_000 })
 
 const home = await mkdtemp(join(tmpdir(), 'modelkeep-checkpoints-'))
@@ -31,7 +31,7 @@ async function freshDatabase(): Promise<string> {
 }
 
 let files = 0
-const stateFile = () => join(home, `state-${(files += 1)}`)
+const freshStateFile = () => join(home, `state-${(files += 1)}`)
 
 const append = (audit: RunningAudit, first: number, count: number) =>
   audit.ingest.appendEvents({ events: makeEvents(first, count) })
@@ -50,7 +50,7 @@ async function healthOf(audit: RunningAudit) {
   return [await status(''), await status(ProofService.typeName)]
 }
 
-/** As it was when nobody was connected. */
+/** Copies a database while nobody is connected, as a backup does. */
 async function copyOf(url: string): Promise<string> {
   const { pathname } = new URL(url)
   const name = `${pathname.slice(1)}_copy_${(files += 1)}`
@@ -63,7 +63,7 @@ async function copyOf(url: string): Promise<string> {
   return copy.href
 }
 
-test('a process without a key serves the log and publishes no checkpoint', async () => {
+test('a process without a key serves the log and publishes no checkpoints', async () => {
   const audit = await startAudit(await freshDatabase())
   await append(audit, 1, 3)
   expect((await audit.log.listEntries({})).logSize).toBe(3n)
@@ -74,10 +74,10 @@ test('a process without a key serves the log and publishes no checkpoint', async
   await again.close()
 })
 
-test('replicas that race sign no two trees: every checkpoint continues every smaller one', async () => {
+test('replicas that race never sign a fork: every checkpoint extends every smaller one', async () => {
   const url = await freshDatabase()
   const { privateKey } = generateKeyPairSync('ed25519')
-  const signerOf = () => createSigner('log.example/race', [privateKey], stateFile())
+  const signerOf = () => createSigner('log.example/race', [privateKey], freshStateFile())
   const signers = [signerOf(), signerOf(), signerOf()]
   const replicas = await Promise.all(signers.map((signer) => startAudit(url, { signer })))
   const send = async (producer: string, token: string | undefined, at: number) => {
@@ -106,9 +106,9 @@ test('replicas that race sign no two trees: every checkpoint continues every sma
   for (const { stateFile } of signers) expect(await readFile(stateFile!, 'utf8')).toBe(rows.at(-1)!.note)
 })
 
-test('a database restored from an old backup is not signed, says why, and serves on', async () => {
+test('does not sign a database restored from an old backup, logs why, and keeps serving', async () => {
   const url = await freshDatabase()
-  const signer = makeSigner('log.example/backup', stateFile())
+  const signer = makeSigner('log.example/backup', freshStateFile())
   const before = await startAudit(url, { signer })
   await append(before, 1, 5)
   await before.close()
@@ -136,7 +136,7 @@ test('a database restored from an old backup is not signed, says why, and serves
   await restored.close()
   expect(await readFile(signer.stateFile!, 'utf8')).toBe(last.note)
 
-  const heir = await startAudit(backup, { signer: makeSigner('log.example/backup-2', stateFile()) })
+  const heir = await startAudit(backup, { signer: makeSigner('log.example/backup-2', freshStateFile()) })
   expect((await published(heir, 12)).note).toContain('log.example/backup-2\n12\n')
   expect(await healthOf(heir)).toEqual(['SERVING', 'SERVING'])
   await heir.close()
@@ -146,7 +146,7 @@ test.each([
   ['a tile', `update audit.tile set hashes = overlay(hashes placing '\\x00' from 1) where level = 0`],
   ['the head', `update audit.log_head set root = sha256('another'), peaks = sha256('another') || sha256('one')`],
   ['a checkpoint', `update audit.checkpoint set root = sha256('another')`],
-])('a log is not signed after its owner has rewritten %s', async (_name, statement) => {
+])('does not sign a log after its owner has rewritten %s', async (_name, statement) => {
   const url = await freshDatabase()
   const signer = makeSigner('log.example/rewritten')
   const first = await startAudit(url, { signer })
@@ -169,8 +169,8 @@ test.each([
 test.each([
   ['is damaged', 'garbage', 'does not contain a checkpoint'],
   ["is another log's", undefined, 'belongs to log log.example/other'],
-])('nothing is signed while the state file %s', async (_name, content, message) => {
-  const signer = makeSigner('log.example/state', stateFile())
+])('signs nothing while the state file %s', async (_name, content, message) => {
+  const signer = makeSigner('log.example/state', freshStateFile())
   if (content === undefined) {
     const other = await startAudit(await freshDatabase(), { signer: makeSigner('log.example/other', signer.stateFile) })
     await append(other, 1, 1)
@@ -186,7 +186,7 @@ test.each([
   await audit.close()
 })
 
-test('a new key signs the log as it is, and what the old one has signed stays', async () => {
+test('a new key signs the present log, and checkpoints of the old key remain', async () => {
   const url = await freshDatabase()
   const [old, fresh] = [makeSigner('log.example/keys'), makeSigner('log.example/keys')]
   const first = await startAudit(url, { signer: old })

@@ -1,5 +1,5 @@
-// Clocks that jump, the database's and the producers': nothing is refused or lost, times of record never go backwards, and
-// the log tells of it.
+// Clock skews of the database and of producers: no event is rejected or lost, record times never decrease, and the log
+// records the skew.
 import { timestampFromDate, timestampMs } from '@bufbuild/protobuf/wkt'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -30,7 +30,7 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true })
 })
 
-/** Puts a clock of ours in the place of this database's. */
+/** Replaces the clock of this database by one that a test can shift. */
 async function makeClockJump(): Promise<void> {
   await runSql(database.url, 'create table public.clock_shift (shift interval not null)')
   await runSql(database.url, `insert into public.clock_shift values ('0')`)
@@ -48,7 +48,7 @@ const shiftClock = (minutes: number) =>
   runSql(database.url, `update public.clock_shift set shift = make_interval(mins => ${minutes})`)
 
 let sequence = 0
-/** Appends an event that occurred so many minutes from now; its entry. */
+/** Appends an event that occurs `minutes` from now, and returns its entry. */
 async function append(minutes = 0): Promise<LogEntry> {
   const occurTime = timestampFromDate(new Date(Date.now() + minutes * MINUTE))
   sequence += 1
@@ -59,11 +59,11 @@ const alarms = async () =>
   (await audit.log.getLogHealth({})).alarms
     .map(({ kind, producer, subject, count }) => [kind, producer, subject.split(' ')[0], Number(count)])
     .toSorted((one, other) => String(one).localeCompare(String(other)))
-const told = async () =>
+const skewEntries = async () =>
   (await audit.log.listEntries({ filter: 'type = "producer.clock_skew_detected.v1"', orderBy: 'index' })).entries
 const CLOCK = AlarmKind.CLOCK
 
-test('clocks that differ by little, and events that come late, are no alarm', async () => {
+test('raises no alarm for small clock differences and late events', async () => {
   await append(-60 * 24)
   await append(-1)
   await append(4)
@@ -71,13 +71,13 @@ test('clocks that differ by little, and events that come late, are no alarm', as
   expect(await alarms()).toEqual([])
 })
 
-test('an event of the future is recorded as it is, and an alarm, once a day however many there are', async () => {
+test('records an event from the future as sent, and raises one alarm a day', async () => {
   const entry = await append(60)
   expect(timestampMs(entry.event!.occurTime!) - timestampMs(entry.recordTime!)).toBeGreaterThan(59 * MINUTE)
   await append(61)
   await append(62)
   expect(await alarms()).toEqual([[CLOCK, 'metadata', 'ahead', 3]])
-  const [first, ...others] = await told()
+  const [first, ...others] = await skewEntries()
   expect(others).toEqual([])
   expect(first!.index).toBe(entry.index + 1n)
   expect(first!.event).toMatchObject({
@@ -88,9 +88,9 @@ test('an event of the future is recorded as it is, and an alarm, once a day howe
   expect(logs.filter((line) => line.includes('audit alarm: clock of producer \\"metadata\\" is')).length).toBe(1)
 })
 
-test('a producer whose clock was set back is an alarm, also within one message, and goes on', async () => {
+test('raises an alarm for a producer whose clock was set back, and accepts its next events', async () => {
   const back = await append(0)
-  expect((await told()).at(-1)!.event).toMatchObject({ details: { kind: 'back', event_id: back.event!.id } })
+  expect((await skewEntries()).at(-1)!.event).toMatchObject({ details: { kind: 'back', event_id: back.event!.id } })
   const at = (minutes: number) => timestampFromDate(new Date(Date.now() + minutes * MINUTE))
   const events = [0, -10, -9].map((minutes, more) =>
     makeEvent(more + 1, { producer: 'artifact', occurTime: at(minutes) }),
@@ -104,7 +104,7 @@ test('a producer whose clock was set back is an alarm, also within one message, 
     [CLOCK, 'metadata', 'ahead', 3],
     [CLOCK, 'metadata', 'back', 1],
   ])
-  expect((await told()).length).toBe(3)
+  expect((await skewEntries()).length).toBe(3)
 })
 
 test("the log's clock may jump ahead and back: what is recorded is never before what was", async () => {
@@ -127,7 +127,7 @@ test("the log's clock may jump ahead and back: what is recorded is never before 
   expect(entries.map(({ index }) => Number(index))).toEqual(entries.map((_, index) => index))
 })
 
-test('checkpoints go on, and the export is verified', async () => {
+test('publishes checkpoints despite clock skews, and the export verifies', async () => {
   const { size } = await audit.log.getLogHealth({})
   await expect.poll(async () => (await audit.log.getLogHealth({})).checkpointSize >= size).toBe(true)
   const environment = { MODELKEEP_ADDRESS: audit.address, MODELKEEP_TOKEN: 'mk_platform' }
@@ -138,25 +138,25 @@ test('checkpoints go on, and the export is verified', async () => {
   expect([ill, out]).toEqual([8, expect.stringContaining('was set back')])
 })
 
-test('nothing expires while the clock is ahead, and it does when that is over', async () => {
+test('expires nothing while the database clock is ahead, and resumes afterwards', async () => {
   const left = async () =>
     (await runSql(database.url, 'select 1 from audit.private_value where value is not null')).length
   const count = await left()
   expect(count).toBeGreaterThan(5)
   await shiftClock(60 * 24 * 365)
-  const told: string[] = []
+  const logged: string[] = []
   const retention = { OPERATIONAL: 1, SECURITY: 1, GOVERNANCE: 1 }
-  const other = await startAudit(database.url, { retention, expireEveryMs: 50, logs: told })
-  await expect.poll(() => told.join('')).toContain('ahead of this process')
+  const other = await startAudit(database.url, { retention, expireEveryMs: 50, logs: logged })
+  await expect.poll(() => logged.join('')).toContain('ahead of this process')
   expect(await left()).toBe(count)
   await shiftClock(0)
   await expect.poll(left).toBeLessThan(count)
-  // What was recorded while the clock was ahead is not due for long.
+  // Values recorded while the clock was ahead are not due for a long time.
   expect(await left()).toBeGreaterThan(0)
   await other.close()
 })
 
-test('a sender that was killed before the clock was set back keeps no other waiting', async () => {
+test('a sender killed before its clock was set back does not block another sender', async () => {
   const metadata = openStore({ url: database.url })
   const outbox = outboxReader(metadata, 'metadata')
   await shiftClock(120)

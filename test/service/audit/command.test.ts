@@ -1,4 +1,4 @@
-// `modelkeep audit` as its users run it, on a log of its own.
+// `modelkeep audit` as a user runs it.
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { execFile } from 'node:child_process'
 import { tmpdir } from 'node:os'
@@ -30,10 +30,10 @@ afterAll(async () => {
 
 const modelkeep = (args: string[], token = PLATFORM_TOKEN) =>
   runCli(['audit', ...args], { MODELKEEP_ADDRESS: audit.address, MODELKEEP_TOKEN: token }, home)
-/** Knows no server. */
+/** Runs `audit verify` without the address of a server. */
 const offline = (...args: string[]) => runCli(['audit', 'verify', ...args], {}, home)
 
-test('exports all of the log, which is verified without a server, by key or key file', async () => {
+test('exports the whole log, and verifies it offline by key or key file', async () => {
   expect(await modelkeep(['export', file])).toMatchObject({ code: 0, out: `exported 300 entries to ${file}\n` })
   expect((await stat(file)).mode & 0o777).toBe(0o600)
   for (const key of [signer.vkey, 'key']) {
@@ -45,14 +45,14 @@ test('exports all of the log, which is verified without a server, by key or key 
   expect(JSON.parse(out)).toMatchObject({ origin: 'log.example/test', size: '300', producers: { metadata: '300' } })
 })
 
-test('the verifier in Python agrees', async ({ skip }) => {
+test('the verifier in Python accepts the export', async ({ skip }) => {
   const python = await promisify(execFile)('python3', ['--version']).catch(() => undefined)
   if (!python) skip('there is no python3')
   const run = await promisify(execFile)('python3', ['clients/python/verify.py', file, signer.vkey])
   expect(run.stdout).toBe('verified: 300 entries\n')
 })
 
-test('ends with 7 where something was changed, and says where', async () => {
+test('exits with 7 for a changed export, and names the line', async () => {
   const changed = join(home, 'changed.jsonl')
   const lines = (await readFile(file, 'utf8')).split('\n')
   await writeFile(changed, lines.with(399, lines[399]!.replace('alice', 'malice')).join('\n'))
@@ -67,7 +67,7 @@ test('ends with 7 where something was changed, and says where', async () => {
   expect(foreign).toBe(7)
 })
 
-test('ends with 2 where there is nothing to check', async () => {
+test('exits with 2 without an export or a key', async () => {
   await writeFile(join(home, 'empty'), '')
   for (const [name, key] of [
     ['nowhere.jsonl', 'key'],
@@ -82,7 +82,7 @@ test('ends with 2 where there is nothing to check', async () => {
   expect((await offline(file)).code).toBe(2)
 })
 
-test('proves one event, to those who may see it', async () => {
+test('a reader of the namespace proves one event', async () => {
   const { id } = events[70]!
   expect((await modelkeep(['proof', id, '--out', 'p'], 'mk_fraud')).code).toBe(0)
   expect(await offline('p.tlog-proof', '--key', 'key')).toMatchObject({
@@ -98,13 +98,13 @@ test('proves one event, to those who may see it', async () => {
   expect((await modelkeep(['proof', '01900000-0000-7000-8000-000000000000'])).code).toBe(3)
 })
 
-test('prints the newest checkpoint, and checks it', async () => {
+test('prints the newest checkpoint, and verifies it with a key', async () => {
   const { code, out } = await modelkeep(['checkpoint', '--key', 'key'])
   expect([code, out.split('\n').slice(0, 2)]).toEqual([0, ['log.example/test', '300']])
   expect((await modelkeep(['checkpoint', '--key', makeSigner().vkey])).code).toBe(7)
 })
 
-test('follows the log from outside, and proves that it continues an earlier checkpoint', async () => {
+test('monitors the log, and proves that it extends an earlier checkpoint', async () => {
   const { out: old } = await modelkeep(['checkpoint'])
   await writeFile(join(home, 'old'), old)
   const watch = () => modelkeep(['monitor', audit.address, '--key', 'key', '--state', 'state', '--once'])
@@ -125,7 +125,7 @@ test('follows the log from outside, and proves that it continues an earlier chec
   expect((await modelkeep(stale)).code).toBe(7)
 })
 
-test('an export is for readers of everything', async () => {
+test('denies an export to a reader of one namespace', async () => {
   expect((await modelkeep(['export', join(home, 'denied.jsonl')], 'mk_fraud')).code).toBe(4)
   await expect(stat(join(home, 'denied.jsonl'))).rejects.toThrow('ENOENT')
 })

@@ -1,5 +1,5 @@
-// kill -9 of the audit service at a named statement: an append and an erasure are there as a whole or not at all, and a
-// repeat ends the same; one checkpoint at most is ever signed of a size, and the next one continues it.
+// The audit service is killed at a named statement. Appends and redactions are atomic and can be retried; at most one
+// checkpoint of each size is signed, and the next one extends it.
 import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -51,7 +51,7 @@ const privacy = grpcClient(PrivacyService, audit.address, 'root')
 const sql = async <T extends object>(statement: string, values: unknown[] = []) =>
   (await runSql(database.url, statement, values)) as T[]
 
-/** The log by everything that says how long it is: they must agree. */
+/** Returns the size of the log, and expects head, entries and tiles to agree on it. */
 async function sizeOf(): Promise<number> {
   const [row] = await sql<{ size: number; entries: number; hashes: number }>(
     `select (select size::int from audit.log_head) as size, (select count(*)::int from audit.entry) as entries,
@@ -72,7 +72,7 @@ test.each([
   ['between its entries and the tree over them', before(/update log_head set/)],
   ['before its commit', beforeCommit(/insert into entry /)],
   ['after its commit, before the answer', afterCommit(/insert into entry /)],
-])('killed in an append, %s: a repeat gives each event one index', async (_when, point) => {
+])('killed during an append, %s: a retry gives each event one index', async (_when, point) => {
   const events = await nextEvents(3)
   const size = await sizeOf()
   const reached = point.side === 'after' ? size + 3 : size
@@ -90,29 +90,32 @@ test.each([
 test.each([
   ['between the erasure and its event', before(/insert into entry /)],
   ['after its commit, before the answer', afterCommit(/insert into entry /)],
-])('killed in a redaction, %s: the value is gone with its event, or neither', async (_when, point) => {
-  const [event] = await nextEvents(1)
-  await ingest.appendEvents({ events: [event!] })
-  const size = await sizeOf()
-  const entry = { case: 'eventId' as const, value: event!.id }
-  const expectErased = async (isErased: boolean): Promise<void> => {
-    expect((await log.getEntry({ entry })).entry!.event!.reason).toBe(isErased ? '' : event!.reason)
-    expect(await sizeOf()).toBe(isErased ? size + 1 : size)
-  }
-  const redact = () => privacy.redactEvent({ eventId: event!.id, reason: 'asked to' })
-  const { isAnswered } = await audit.freeze(point, redact)
-  await expectErased(point.side === 'after')
-  await audit.killAndStart()
-  expect(await isAnswered).toBe(false)
-  await expectErased(point.side === 'after')
-  expect(await redact()).toMatchObject({ redactIndex: BigInt(size) })
-  expect(await redact()).toMatchObject({ redactIndex: BigInt(size) })
-  await expectErased(true)
-})
+])(
+  'killed during a redaction, %s: the value is erased together with its event, or not at all',
+  async (_when, point) => {
+    const [event] = await nextEvents(1)
+    await ingest.appendEvents({ events: [event!] })
+    const size = await sizeOf()
+    const entry = { case: 'eventId' as const, value: event!.id }
+    const expectErased = async (isErased: boolean): Promise<void> => {
+      expect((await log.getEntry({ entry })).entry!.event!.reason).toBe(isErased ? '' : event!.reason)
+      expect(await sizeOf()).toBe(isErased ? size + 1 : size)
+    }
+    const redact = () => privacy.redactEvent({ eventId: event!.id, reason: 'asked to' })
+    const { isAnswered } = await audit.freeze(point, redact)
+    await expectErased(point.side === 'after')
+    await audit.killAndStart()
+    expect(await isAnswered).toBe(false)
+    await expectErased(point.side === 'after')
+    expect(await redact()).toMatchObject({ redactIndex: BigInt(size) })
+    expect(await redact()).toMatchObject({ redactIndex: BigInt(size) })
+    await expectErased(true)
+  },
+)
 
 const readMarked = async (): Promise<string> => splitNote(await readFile(stateFile, 'utf8'))!.text
 
-/** How far the checkpoint of `size` entries has come. */
+/** Returns the steps that the checkpoint of `size` entries has passed. */
 async function stepsOf(size: number): Promise<string[]> {
   const marked = await readMarked()
   const isThere = async (table: string): Promise<string[]> => {
@@ -127,18 +130,18 @@ async function stepsOf(size: number): Promise<string[]> {
 const SIGNED = ['file', 'checkpoint', 'publication']
 const COSIGNED = ['file', 'checkpoint', 'cosignature', 'publication']
 
-/** Kills at the point, where the checkpoint of what was appended has taken `steps`; it takes `all` after that. */
+/** Kills the service at the point, where the next checkpoint has passed `steps`, and expects `all` after a restart. */
 async function killInCheckpoint(
   point: FreezePoint,
   steps: string[],
   { all, settings }: { all: string[]; settings: Record<string, string> },
 ): Promise<void> {
-  const before = await sizeOf()
-  await expect.poll(() => stepsOf(before), { timeout: 20_000 }).toEqual(all)
+  const sizeBefore = await sizeOf()
+  await expect.poll(() => stepsOf(sizeBefore), { timeout: 20_000 }).toEqual(all)
   const events = await nextEvents(2)
   const { answer } = await audit.freeze(point, () => ingest.appendEvents({ events }))
   await answer
-  const size = before + events.length
+  const size = sizeBefore + events.length
   expect(await stepsOf(size)).toEqual(steps)
   const marked = await readMarked()
   await audit.killAndStart(settings)
@@ -173,7 +176,7 @@ describe('killed while a checkpoint is cosigned, it is published afterwards, the
   ])('%s', (_when, point, steps) => killInCheckpoint(point, steps, { all: COSIGNED, settings }))
 })
 
-test('afterwards the log has every event once, in a tree that an export proves', async () => {
+test('the log has every event once after all kills, and the export proves its tree', async () => {
   const { entries, complaints } = await checkTree({ databaseUrl: database.url, vkey, proofs })
   expect(complaints).toEqual([])
   expect(entries).toBe(await sizeOf())

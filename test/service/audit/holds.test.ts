@@ -1,5 +1,5 @@
-// Legal holds on everything, on a namespace and on a resource: what each keeps, from administrators, from retention and
-// from whoever writes to the database.
+// Legal holds on everything, on a namespace and on a resource: each protects its values from redaction, from retention and
+// from SQL.
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { Event } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { PrivacyService } from '#gen/modelkeep/audit/v1/privacy_service_pb.ts'
@@ -9,7 +9,7 @@ import { createDatabase, runSql } from '../../support/database.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 const database = await createDatabase()
-/** Everything is due at once. */
+/** All values are due at once. */
 const retention = { OPERATIONAL: 0.000_001, SECURITY: 0, GOVERNANCE: 0 }
 let audit: RunningAudit
 beforeAll(async () => {
@@ -47,7 +47,7 @@ type Subject = { case: 'namespace' | 'resourceId'; value: string }
 const place = async (subject: Subject) => (await privacy().placeHold({ subject, reason: 'case 7' })).hold!.id
 const release = (id: string) => privacy().releaseHold({ id, reason: 'closed' })
 
-/** Which of the events' values are still there. */
+/** Returns for each event whether its value is still stored. */
 async function left(): Promise<boolean[]> {
   const rows = (await runSql(
     database.url,
@@ -57,7 +57,7 @@ async function left(): Promise<boolean[]> {
   return rows.map(({ there }) => there)
 }
 
-/** One pass of another replica, in which values expire. */
+/** Runs a retention pass of another replica until the condition holds. */
 async function expire(until: () => Promise<unknown>, expected: unknown): Promise<void> {
   const other = await startAudit(database.url, { retention })
   await expect.poll(until).toEqual(expected)
@@ -69,7 +69,7 @@ test.each<[string, Subject, boolean[]]>([
   ['a namespace', { case: 'namespace', value: 'legal' }, [true, true, false, false]],
   ['a resource', { case: 'resourceId', value: 'one' }, [true, false, false, false]],
   ['a resource of the installation', { case: 'resourceId', value: 'four' }, [false, false, false, true]],
-])('a hold on %s keeps exactly that', async (_, subject, isHeld) => {
+])('a hold on %s protects exactly its values from erasure', async (_, subject, isHeld) => {
   const hold = await place(subject)
   for (const [at, { id: eventId }] of events.entries()) {
     const erase = `update audit.private_value set salt = null, value = null, redact_index = 9 where index = ${indexes[at]}`
@@ -96,7 +96,7 @@ test.each<[string, Subject, boolean[]]>([
   await expire(left, [false, false, false, false])
 })
 
-test('one pass erases all that is due, behind more held values than one event can name', async () => {
+test('one pass erases all due values, also behind more held values than one event can name', async () => {
   const append250 = (id: string) => append(Array.from({ length: 250 }, () => makeNoted('legal', id)))
   const held = [...(await append250('held')), ...(await append250('held'))]
   const due = [...(await append250('free')), ...(await append250('free'))]

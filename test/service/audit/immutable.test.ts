@@ -59,7 +59,7 @@ test.each([
   'create table audit.other ()',
   'select * from metadata.outbox',
   'select * from artifact.outbox',
-])('the role of the service may not: %s', async (statement) => {
+])('the database denies the role of the service: %s', async (statement) => {
   await expect(asRole(statement)).rejects.toThrow(/permission denied|must be owner/)
 })
 
@@ -86,7 +86,7 @@ test.each([
   `update audit.publication set quorum = 'MET'`,
   'delete from audit.publication',
   'truncate audit.publication',
-])('the owner is stopped at: %s', async (statement) => {
+])('a trigger stops the owner: %s', async (statement) => {
   await expect(asOwner(statement)).rejects.toThrow('the log is only ever added to')
 })
 
@@ -109,7 +109,7 @@ const statementOf = (deed: string, table: string) =>
     deed
   ] ?? `${deed} audit.${table}`
 
-test.each(['metadata', 'artifact'])('the role of %s may do nothing with any table of the log', async (role) => {
+test.each(['metadata', 'artifact'])('the database denies the role of %s every table of the log', async (role) => {
   for (const table of TABLES) {
     for (const deed of DEEDS) {
       const tried = runSql(database.url, `set role modelkeep_${role}; ${statementOf(deed, table)}`)
@@ -118,7 +118,7 @@ test.each(['metadata', 'artifact'])('the role of %s may do nothing with any tabl
   }
 })
 
-test('the tables are all that the log has', async () => {
+test('the list of tables is complete', async () => {
   const rows = (await runSql(
     database.url,
     `select tablename as name from pg_tables where schemaname = 'audit' and tablename not like '%migration%'`,
@@ -136,12 +136,12 @@ test.each([
   ['update audit.tile set index = 7', 'a tile is only ever added to'],
   ['update audit.producer set next_sequence = 1', 'a producer never counts back'],
   [`update audit.producer set name = 'other'`, 'a producer never counts back'],
-])('neither role nor owner may count back: %s', async (statement, message) => {
+])('a trigger stops role and owner: %s', async (statement, message) => {
   await expect(asRole(statement)).rejects.toThrow(message)
   await expect(asOwner(statement)).rejects.toThrow(message)
 })
 
-test('the log is as it was', async () => {
+test('the log is unchanged after all attempts', async () => {
   const [row] = (await runSql(
     database.url,
     `select (select count(*) from audit.entry) as count, (select size from audit.log_head) as size,

@@ -1,4 +1,4 @@
-// Proofs while the log grows: what of its tree is kept in memory, and what is not.
+// The cache of the tree while the log grows.
 import { hash } from 'node:crypto'
 import { afterAll, expect, test, vi } from 'vitest'
 import { appendLeaf, hashLeaf, rootOf, type Range } from '#lib/tlog/merkle.ts'
@@ -20,7 +20,7 @@ async function freshDatabase(): Promise<string> {
 const inclusionIn = async ({ proofs }: RunningAudit, index: number, size: number) =>
   (await proofs.getInclusionProof({ entry: { case: 'index', value: BigInt(index) }, treeSize: BigInt(size) })).hashes
 
-/** The leaves of the log, and the root of each of its sizes. */
+/** Returns the leaves of the log, and the root of each size. */
 async function readLog({ log }: RunningAudit): Promise<{ leaves: Uint8Array[]; roots: Buffer[] }> {
   const { entries } = await log.listEntries({ orderBy: 'index', pageSize: 1000 })
   const range: Range = { size: 0, peaks: [] }
@@ -32,13 +32,13 @@ async function readLog({ log }: RunningAudit): Promise<{ leaves: Uint8Array[]; r
   return { leaves: entries.map(({ leaf }) => leaf), roots }
 }
 
-test('a log that grows is proved from what was read before and from what is new', async () => {
+test('proves entries of a growing log from cached and new tiles', async () => {
   const audit = await startAudit(await freshDatabase(), { signer: makeSigner() })
   const sizes = [3, 4, 255, 258, 300, 301, 513, 560]
   for (const [at, size] of sizes.entries()) {
     const before = sizes[at - 1] ?? 0
     await audit.ingest.appendEvents({ events: makeEvents(before + 1, size - before) })
-    // Every second time, it is asked before a checkpoint is signed.
+    // Every second round reads proofs before a checkpoint is signed.
     if (at % 2 === 0) await vi.waitFor(() => audit.proofs.getCheckpoint({ minSize: BigInt(size) }), 5_000)
     const { leaves, roots } = await readLog(audit)
     expect(leaves.length).toBe(size)
@@ -58,7 +58,7 @@ test('a log that grows is proved from what was read before and from what is new'
   await audit.close()
 })
 
-test('what no checkpoint is signed over is not kept', async () => {
+test('does not cache tiles beyond the last signed checkpoint', async () => {
   const url = await freshDatabase()
   const audit = await startAudit(url)
   await audit.ingest.appendEvents({ events: makeEvents(1, 5) })

@@ -1,4 +1,4 @@
-// Calls that take the fast lane are answered as the general adapter answers them.
+// Calls through the fast handler get the same responses as through the general adapter.
 import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { AppendEventsRequestSchema, IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
@@ -44,7 +44,7 @@ const append = (sequence: number, producer: string): Buffer => {
   return envelope(toBinary(AppendEventsRequestSchema, create(AppendEventsRequestSchema, { events })))
 }
 
-/** By both lanes, less what differs from call to call. */
+/** Calls both handlers, and leaves out what differs between any two calls. */
 async function answers(...[method, buffers, headers]: Parameters<RawClient['call']>): Promise<object[]> {
   const both = []
   for (const { address } of [fast, general]) {
@@ -75,19 +75,19 @@ test.each<[string, Parameters<RawClient['call']>]>([
   ['a compressed message', [getInclusionProof, [envelope(Buffer.alloc(3), 1)]]],
   ['a message over the limit', [appendEvents, [Buffer.from([0, 0x7f, 0xff, 0xff, 0xff])]]],
   ['a deadline that is none', [getInclusionProof, [ask(index(7n))], { 'grpc-timeout': '5 parsecs' }]],
-  // What is recorded makes the log grow.
+  // Recorded refusals make the log grow.
   ['the events of another producer', [appendEvents, [append(1, 'artifact')]]],
   ['a gap in the sequence', [appendEvents, [append(999, 'metadata')]]],
   ['an unknown token', [getInclusionProof, [ask(index(7n))], { authorization: 'Bearer mk_unknown' }]],
   ['a caller who may not append', [appendEvents, [append(201, 'metadata')], { authorization: 'Bearer mk_platform' }]],
-])('%s is answered alike', async (_name, call) => {
+])('%s returns the same response on both paths', async (_name, call) => {
   const before = fast.fastCalls()
   const [ours, oracle] = await answers(...call)
   expect(ours).toEqual(oracle)
   expect([fast.fastCalls() - before, general.fastCalls()]).toEqual([1, 0])
 })
 
-test('an answer has one message', async () => {
+test('a unary response has one message', async () => {
   const client = new RawClient(fast.address, PLATFORM_TOKEN)
   const { body, trailers } = await client.call(getConsistencyProof, [envelope(Buffer.from([0x08, 0x05]))])
   client.close()

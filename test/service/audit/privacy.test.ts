@@ -1,20 +1,16 @@
-// Private values beside the leaves: kept, shown, held, erased; and what verifiers find afterwards.
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+// Private values beside the leaves: stored, presented, held and redacted, and the verdicts of both verifiers.
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createHash } from 'node:crypto'
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { PrivacyService } from '#gen/modelkeep/audit/v1/privacy_service_pb.ts'
-import { findVerifier } from '#lib/tlog/note.ts'
 import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
-import { verifyFile } from '../../../clients/verifier/verify-file.ts'
-import { EXIT, VerifierError } from '../../../clients/verifier/verifier-error.ts'
 import { makeEvent, makeSigner, PLATFORM_TOKEN, startAudit, type RunningAudit } from '../../support/audit.ts'
 import { runCli } from '../../support/cli.ts'
 import { createDatabase, runSql } from '../../support/database.ts'
 import { refusalOf } from '../../support/refusal.ts'
+import { verifyByBoth } from '../../support/both-verifiers.ts'
 
 const home = await mkdtemp(join(tmpdir(), 'modelkeep-privacy-'))
 const database = await createDatabase()
@@ -49,30 +45,10 @@ const exported = async (): Promise<string> => {
   expect(await modelkeep('export', 'log.jsonl')).toMatchObject({ code: 0 })
   return readFile(join(home, 'log.jsonl'), 'utf8')
 }
-/** As the command ends for each, and the verifier in Python. */
-async function verify(...texts: string[]): Promise<{ codes: number[]; python: number[]; out: string[] }> {
-  const trust = { name: 'log.example/test', keys: [findVerifier(signer.vkey)!], policy: undefined }
-  const found = { codes: [] as number[], out: [] as string[] }
-  for (const [number, text] of texts.entries()) {
-    const file = join(home, String(number))
-    await writeFile(file, text)
-    const report = await verifyFile(file, trust).catch((error: VerifierError) => error)
-    found.codes.push(report instanceof VerifierError ? EXIT[report.exit] : 0)
-    found.out.push(report instanceof VerifierError ? report.message : report.lines.join('\n'))
-  }
-  const script = `
-import sys
-sys.path.insert(0, 'clients/python')
-import verify
-for number in range(int(sys.argv[2])):
-    print('code', verify.main([f'{sys.argv[1]}/{number}', sys.argv[3]]))`
-  const arguments_ = ['-B', '-c', script, home, String(texts.length), signer.vkey]
-  const { stdout } = await promisify(execFile)('python3', arguments_)
-  return { ...found, python: [...stdout.matchAll(/^code (\d)$/gm)].map(([, code]) => Number(code)) }
-}
+const verify = (...texts: string[]) => verifyByBoth({ home, vkey: signer.vkey }, texts)
 const GOOD = { codes: [0], python: [0] }
 
-test('keeps reasons, named details and large details out of the leaves, and shows them', async () => {
+test('stores reasons, private details and large details beside the leaves, and returns them', async () => {
   for (const [index, event] of events.entries()) {
     const { event: shown, leaf, openings } = await read(index)
     expect(shown).toMatchObject({ reason: event.reason })
@@ -97,7 +73,7 @@ test('keeps reasons, named details and large details out of the leaves, and show
   expect(entries.map(({ index }) => index)).toEqual([0n])
 })
 
-test('the same reason has another commitment each time, and a repeated event is still recognised', async () => {
+test('equal reasons have different commitments, and a repeated event is still recognized', async () => {
   const [one, two] = [makeEvent(6, { reason: SECRET }), makeEvent(7, { reason: SECRET })]
   await audit.ingest.appendEvents({ events: [one, two] })
   const commitment = async (index: number) => (await read(index)).event!.commitments['reason']
@@ -107,7 +83,7 @@ test('the same reason has another commitment each time, and a repeated event is 
   expect(await refusalOf(audit.ingest.appendEvents({ events: altered }))).toMatchObject({ reason: 'EVENT_ALTERED' })
 })
 
-test('erases a value, tells of it, and every proof and verifier goes on', async () => {
+test('redacts a value and records it; proofs and verifiers accept the log', async () => {
   const before = await exported()
   expect(await verify(before)).toMatchObject({
     ...GOOD,
@@ -120,8 +96,8 @@ test('erases a value, tells of it, and every proof and verifier goes on', async 
   expect(entry.leaf).toEqual(leaf)
   expect(entry.event!.reason).toBe('')
   expect(entry.openings).toMatchObject([{ field: 'reason', redactIndex }])
-  const told = await read(Number(redactIndex))
-  expect(told.event).toMatchObject({
+  const record = await read(Number(redactIndex))
+  expect(record.event).toMatchObject({
     type: 'event.redacted.v1',
     producer: 'audit',
     actor: { principal: 'root' },
@@ -140,11 +116,11 @@ test('erases a value, tells of it, and every proof and verifier goes on', async 
   expect(await audit.ingest.appendEvents({ events })).toMatchObject({ indexes: [0n, 1n, 2n, 3n, 4n] })
 })
 
-test('verifiers find a value that is missing, changed, moved, or shown although it was erased', async () => {
+test('verifiers detect a value that is missing, changed, moved, or present after its redaction', async () => {
   const text = await exported()
   const lines = text.split('\n')
-  const at = (start: string) => lines.findIndex((line) => line.startsWith(start))
-  const [erased, email, large] = [at('{"open":0,'), at('{"open":1,'), at('{"open":2,"field":"reason"')]
+  const find = (start: string) => lines.findIndex((line) => line.startsWith(start))
+  const [erased, email, large] = [find('{"open":0,'), find('{"open":1,'), find('{"open":2,"field":"reason"')]
   const wrong = {
     dropped: lines.toSpliced(email, 1),
     repeated: lines.toSpliced(email, 0, lines[email]!),
@@ -167,7 +143,7 @@ test('verifiers find a value that is missing, changed, moved, or shown although 
   expect(out.at(-1)).toContain('export the log again')
 })
 
-test('a hold keeps what it covers, until it is released; the database knows, too', async () => {
+test('a hold blocks redaction until it is released, also in the database', async () => {
   const { hold } = await privacy().placeHold({ subject: { case: 'namespace', value: 'legal' }, reason: 'case 7' })
   expect(hold).toMatchObject({ namespace: 'legal', placer: 'root', reason: 'case 7' })
   expect((await privacy().listHolds({})).holds).toEqual([hold])
@@ -185,7 +161,7 @@ test('a hold keeps what it covers, until it is released; the database knows, too
   expect(await verify(await exported())).toMatchObject(GOOD)
 })
 
-test('refuses what it cannot do, and whoever may not', async () => {
+test('rejects invalid redactions and holds, and callers who are not administrators', async () => {
   const reason = 'asked'
   const redact = (init: object) => refusalOf(privacy().redactEvent({ eventId: events[3]!.id, reason, ...init }))
   expect(await redact({})).toMatchObject({ reason: 'EVENT_NOT_PRIVATE' })
@@ -229,7 +205,7 @@ test('erases and holds by command', async () => {
   expect((await modelkeep('hold', 'release', '01900000-0000-7000-8000-000000000000', '--reason', 'x')).code).toBe(3)
 })
 
-test('exports CloudEvents, one a line, with the private values that are left', async () => {
+test('exports CloudEvents as JSON lines, with the private values not redacted', async () => {
   expect(await modelkeep('export', 'events.jsonl', '--format', 'cloudevents')).toMatchObject({ code: 0 })
   const lines = (await readFile(join(home, 'events.jsonl'), 'utf8')).split('\n').slice(0, -1)
   const found = lines.map((line) => JSON.parse(line) as Record<string, unknown> & { data: Record<string, unknown> })

@@ -47,13 +47,13 @@ function rootsOf(all: Buffer[]): Buffer[] {
   ]
 }
 
-test('an empty log has no checkpoint, and nothing to prove', async () => {
+test('an empty log has neither a checkpoint nor proofs', async () => {
   expect(await refusalOf(checkpoint(0n))).toMatchObject({ code: 'NotFound', reason: 'CHECKPOINT_NOT_FOUND' })
   const none = audit.proofs.getInclusionProof({ entry: { case: 'index', value: 0n } })
   expect(await refusalOf(none)).toMatchObject({ reason: 'EVENT_NOT_FOUND' })
 })
 
-test('what is appended is in a signed checkpoint within two seconds', async () => {
+test('a signed checkpoint covers appended events within two seconds', async () => {
   for (const [first, count] of [
     [1, 1],
     [2, 6],
@@ -75,7 +75,7 @@ test('what is appended is in a signed checkpoint within two seconds', async () =
   expect(await refusalOf(checkpoint(601n))).toMatchObject({ reason: 'CHECKPOINT_NOT_FOUND', metadata: { size: '601' } })
 })
 
-test('every entry is proved to be in trees of many sizes', async () => {
+test('proves every entry in trees of many sizes', async () => {
   const all = await leaves(600)
   const roots = rootsOf(all)
   for (const size of [1, 2, 255, 256, 257, 511, 512, 600]) {
@@ -91,7 +91,7 @@ test('every entry is proved to be in trees of many sizes', async () => {
   }
 })
 
-test('every size is proved to continue the smaller ones', async () => {
+test('proves that every size extends the smaller ones', async () => {
   const roots = rootsOf(await leaves(600))
   for (const newSize of [1, 7, 256, 300, 512, 600]) {
     for (const oldSize of [1, 2, 6, 255, 256, 257, 511, 600].filter((size) => size <= newSize)) {
@@ -104,7 +104,7 @@ test('every size is proved to continue the smaller ones', async () => {
   expect(await audit.proofs.getConsistencyProof({ oldSize: 3n })).toMatchObject({ oldSize: 3n, newSize: 600n })
 })
 
-test('a proof bundle proves its event by itself', async () => {
+test('a proof bundle proves its event offline', async () => {
   const { entry } = await audit.log.getEntry({ entry: { case: 'index', value: 300n } })
   const eventId = entry!.event!.id
   const bundle = await audit.proofs.getProofBundle({ entry: { case: 'eventId', value: eventId } })
@@ -115,7 +115,7 @@ test('a proof bundle proves its event by itself', async () => {
   expect(Buffer.from(bundle.leaf).equals(Buffer.from(entry!.leaf))).toBe(true)
 })
 
-test('an export has a checkpoint and every entry that it covers', async () => {
+test('an export contains a checkpoint and every entry that it covers', async () => {
   const [first, ...rest] = await Array.fromAsync(audit.proofs.exportEntries({ treeSize: 0n }))
   const exported = rest.flatMap(({ entries }) => entries)
   expect(first!.checkpoint!.size).toBe(600n)
@@ -125,7 +125,7 @@ test('an export has a checkpoint and every entry that it covers', async () => {
   expect(early.flatMap(({ entries }) => entries).length).toBe(1)
 })
 
-test('what makes no sense is refused with a reason', async () => {
+test('rejects invalid requests for proofs with a reason', async () => {
   const { proofs } = audit
   const index = (value: bigint) => ({ case: 'index' as const, value })
   const refusals: [() => Promise<unknown>, object][] = [
@@ -154,7 +154,7 @@ test('what makes no sense is refused with a reason', async () => {
   }
 })
 
-test('proofs are for every reader, checkpoints for every token, leaves for those who may see the event', async () => {
+test('returns checkpoints to every token, proofs to every reader, and leaves to readers of the namespace', async () => {
   const as = (token: string) => audit.client(ProofService, token)
   const { entry } = await audit.log.getEntry({ entry: { case: 'index', value: 3n } })
   const byId = { entry: { case: 'eventId' as const, value: entry!.event!.id } }

@@ -23,7 +23,7 @@ async function everyEntry() {
   }
 }
 
-test('two producers and two replicas at once lose nothing, double nothing and leave no gap', async () => {
+test('two producers on two replicas append every event once, without a gap', async () => {
   const batches = Array.from({ length: 20 }, (_, batch) => makeEvents(1 + batch * 25, 25))
   const foreign = Array.from({ length: 20 }, (_, batch) => makeEvents(1 + batch * 25, 25, { producer: 'artifact' }))
   // Each producer's batches go to both replicas at the same time, as after a broken answer.
@@ -44,7 +44,7 @@ test('two producers and two replicas at once lose nothing, double nothing and le
   }
 })
 
-test('a connection that is killed in the middle leaves nothing half, and the same batch succeeds afterwards', async () => {
+test('a killed connection leaves no partial append, and a retry of the batch succeeds', async () => {
   const events = makeEvents(501, 50)
   // Holds the append between its lock and its commit.
   const holder = runSql(database.url, `begin; lock table audit.entry in share mode; select pg_sleep(60); commit`).catch(

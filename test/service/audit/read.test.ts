@@ -14,7 +14,7 @@ afterAll(async () => {
   await database.drop()
 })
 
-/** Index by index: of `fraud` 0, 3, 6 …, of `vision` 1, 4, 7 …, of the installation 2, 5, 8 … */
+/** Entries 0, 3, 6 … are in `fraud`, 1, 4, 7 … in `vision`, and 2, 5, 8 … in no namespace. */
 const NAMESPACES = ['fraud', 'vision', '']
 const EVENTS = Array.from({ length: 30 }, (_, at) => {
   const namespace = NAMESPACES[at % 3]!
@@ -46,7 +46,7 @@ const numbers = (entries: LogEntry[]) => entries.map(({ index }) => Number(index
 const ask = async (request: Parameters<typeof log.listEntries>[0]) => numbers((await log.listEntries(request)).entries)
 const every = (step: number, from = 0) => Array.from({ length: 30 }, (_, at) => at).filter((at) => at % step === from)
 
-test('lists the newest first, or the oldest', async () => {
+test('lists entries in either order', async () => {
   expect(await ask({})).toEqual(every(1).toReversed())
   expect(await ask({ orderBy: 'index desc', pageSize: 3 })).toEqual([29, 28, 27])
   expect(await ask({ orderBy: 'index', pageSize: 3 })).toEqual([0, 1, 2])
@@ -66,7 +66,7 @@ test.each([
       .toReversed(),
   ],
   ['index desc', 'type = alias.moved.v1', fraud, every(6, 3).toReversed()],
-])('pages through all of it: %s, «%s»', async (orderBy, filter, client, expected) => {
+])('pages through all entries: %s, filter "%s"', async (orderBy, filter, client, expected) => {
   const seen: number[] = []
   for (let pageToken = ''; ;) {
     const page = await client.listEntries({ orderBy, filter, pageSize: 4, pageToken })
@@ -78,7 +78,7 @@ test.each([
   expect(seen).toEqual(expected)
 })
 
-test('refuses the token of another question', async () => {
+test('rejects a page token of another request', async () => {
   const { nextPageToken: pageToken } = await log.listEntries({ pageSize: 4, filter: 'actor = alice' })
   const bad = { reason: 'FIELD_INVALID', metadata: { field: 'page_token' } }
   expect(await refusalOf(log.listEntries({ pageToken, filter: 'actor = bob' }))).toMatchObject(bad)
@@ -123,17 +123,17 @@ test.each([
   'occur_time > soon',
   'leaf = x',
   'actor = "a" )',
-])('refuses the filter %s', async (filter) => {
+])('rejects the filter %s', async (filter) => {
   const bad = { code: 'InvalidArgument', reason: 'FIELD_INVALID', metadata: { field: 'filter' } }
   expect(await refusalOf(log.listEntries({ filter }))).toMatchObject(bad)
 })
 
-test('keeps the limit of the filter', async () => {
+test('rejects a filter over the size limit', async () => {
   const filter = `actor = "${'x'.repeat(2048)}"`
   expect(await refusalOf(log.listEntries({ filter }))).toMatchObject({ reason: 'LIMIT_EXCEEDED' })
 })
 
-test('shows a caller the namespaces it may read, and the installation to whoever reads all', async () => {
+test('lists only entries of readable namespaces; entries without a namespace only for readers of all', async () => {
   const read = async (client: typeof log, filter = '') =>
     numbers((await client.listEntries({ filter, orderBy: 'index', pageSize: 6 })).entries)
   expect(await read(fraud)).toEqual([0, 3, 6, 9, 12, 15])
@@ -149,7 +149,7 @@ test('shows a caller the namespaces it may read, and the installation to whoever
   })
 })
 
-test('reads one entry by index or id, and says the same of a hidden one as of none', async () => {
+test('returns an entry by index or id, and the same error for a hidden entry as for a missing one', async () => {
   const byIndex = await fraud.getEntry({ entry: { case: 'index', value: 3n } })
   const byId = await fraud.getEntry({ entry: { case: 'eventId', value: EVENTS[3]!.id.toUpperCase() } })
   expect(byIndex).toEqual(byId)
@@ -167,7 +167,7 @@ test('reads one entry by index or id, and says the same of a hidden one as of no
   expect(await field({ case: 'eventId', value: 'x' })).toEqual(['event_id'])
 })
 
-test('cuts a page of large entries so that any client can take it, and the pages together have all', async () => {
+test('cuts pages of large entries to the message size, without losing entries', async () => {
   const size = 40
   const before = Number((await log.listEntries({ pageSize: 1 })).logSize)
   for (let at = 0; at < size; at += 20) {

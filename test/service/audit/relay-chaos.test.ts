@@ -1,4 +1,4 @@
-// Between outbox and log, two relays that duplicate, delay, reorder and drop: the log has every event once and in order.
+// Two relays duplicate, delay, reorder and drop messages: the log still has every event once and in order.
 import { pino } from 'pino'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -34,21 +34,22 @@ const write = (count: number, text: string) =>
     }
   })
 
-test('a backlog of large events reaches the log, although one message could not hold it', async () => {
+test('the relay sends a backlog of large events in several messages', async () => {
   await write(150, 'x'.repeat(50_000))
   relay.wake()
   const size = async () => Number((await audit.log.listEntries({ pageSize: 1 })).logSize)
   await vi.waitFor(async () => expect(await size()).toBe(150), 20_000)
 })
 
-test('an event that the log would not take fails the change, and holds up nothing', async () => {
+test('an event over the size limit fails its change, and does not block later events', async () => {
   await expect(write(1, 'x'.repeat(1_000_000))).rejects.toThrow('too large')
 })
 
-/** Calls the log as the metadata service does. */
-const sister = (token: string, address = audit.address) => peerClient(IngestService, { name: 'audit', address, token })
+/** Creates a client of the log like that of the metadata service. */
+const sister = (token: string, address = audit.address) =>
+  peerClient(IngestService, { name: 'audit', address, token })
 
-test('logs an error once for each reason why the log rejects the events, also after the log was away', async () => {
+test('the relay logs each reason of a rejection once, also after an outage of the log', async () => {
   await relay.stop()
   const logs: string[] = []
   const record = (line: string): void => {

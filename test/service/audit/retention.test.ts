@@ -1,4 +1,4 @@
-// Private values expire by the class of their event, unless a hold keeps them; leaves, proofs and exports stay whole.
+// Private values expire by the class of their event, unless they are under a hold; leaves, proofs and exports stay valid.
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { execFile } from 'node:child_process'
 import { tmpdir } from 'node:os'
@@ -48,7 +48,7 @@ const expiries = async () =>
 const modelkeep = (...args: string[]) =>
   runCli(['audit', ...args], { MODELKEEP_ADDRESS: audit.address, MODELKEEP_TOKEN: 'mk_admin' }, home)
 
-/** Expects both verifiers to accept the log as it is now; returns what the first says. */
+/** Expects both verifiers to accept the present log, and returns the output of the first. */
 async function verified(): Promise<string> {
   const { size } = await audit.log.getLogHealth({})
   await expect.poll(async () => (await audit.log.getLogHealth({})).checkpointSize >= size).toBe(true)
@@ -59,7 +59,7 @@ async function verified(): Promise<string> {
   return out
 }
 
-/** Another process on the same log, in which values expire. */
+/** Starts another process on the same log, in which values expire. */
 async function expire(retention: { OPERATIONAL: number; SECURITY: number; GOVERNANCE: number }): Promise<void> {
   const before = (await expiries()).length
   const other = await startAudit(database.url, { retention, expireEveryMs: 100 })
@@ -67,7 +67,7 @@ async function expire(retention: { OPERATIONAL: number; SECURITY: number; GOVERN
   await other.close()
 }
 
-test('each event has a class, which stands in its leaf', async () => {
+test('records the retention class of each event in its leaf', async () => {
   const classes = await Promise.all(events.map(async (_, index) => (await read(index)).event!.retentionClass))
   const { OPERATIONAL, SECURITY, GOVERNANCE } = RetentionClass
   expect(classes).toEqual([OPERATIONAL, SECURITY, GOVERNANCE, OPERATIONAL, OPERATIONAL])
@@ -78,19 +78,19 @@ test('each event has a class, which stands in its leaf', async () => {
   })
 })
 
-test('what was sent is still recognised when it is sent again', async () => {
+test('recognizes a repeated event', async () => {
   expect(await audit.ingest.appendEvents({ events })).toMatchObject({ indexes: [0n, 1n, 2n, 3n, 4n] })
 })
 
-test('values of a class expire when their time is over, one event tells of all, and every proof holds', async () => {
+test('values expire after the retention time of their class; one event names them all, and every proof holds', async () => {
   expect(await verified()).toContain('0 erased')
   const leaf = (await read(0)).leaf
   await expire({ OPERATIONAL: 1, SECURITY: 0, GOVERNANCE: 3600 })
   expect([await erased(0), await erased(1), await erased(2)]).toEqual([[true, true], [false], [false, false]])
   expect(await read(0)).toMatchObject({ leaf, event: { reason: '', details: {} } })
-  const [told, ...others] = await expiries()
+  const [record, ...others] = await expiries()
   expect(others).toEqual([])
-  expect(told!.event).toMatchObject({
+  expect(record!.event).toMatchObject({
     producer: 'audit',
     actor: { principal: 'service:audit', method: 'service' },
     resource: { type: 'retention', name: 'OPERATIONAL' },
@@ -105,7 +105,7 @@ test('values of a class expire when their time is over, one event tells of all, 
   expect(await audit.ingest.appendEvents({ events })).toMatchObject({ indexes: [0n, 1n, 2n, 3n, 4n] })
 })
 
-test('a legal hold stops it, and when it is released the time is over', async () => {
+test('values under a legal hold expire only after its release', async () => {
   expect(await erased(3)).toEqual([false])
   const [hold] = (await privacyOf(audit).listHolds({})).holds
   await privacyOf(audit).releaseHold({ id: hold!.id, reason: 'closed' })
@@ -115,7 +115,7 @@ test('a legal hold stops it, and when it is released the time is over', async ()
   expect(await verified()).toContain('3 erased')
 })
 
-test('more than one event can name expire too, each once, however many processes see to it', async () => {
+test('several processes expire each value once, also more than one event can name', async () => {
   const first = 6
   for (let at = 0; at < 900; at += 225) {
     const many = Array.from({ length: 225 }, (_, more) =>
@@ -148,7 +148,7 @@ test('more than one event can name expire too, each once, however many processes
   expect(await verified()).toContain('1804 erased')
 })
 
-test('the log tells how long it keeps what, to administrators', async () => {
+test('lists retention times for administrators', async () => {
   const { retention } = await privacyOf(audit).listRetention({})
   expect(
     retention.map(({ retentionClass, keep, oldestRecordTime }) => [retentionClass, keep!.seconds, !oldestRecordTime]),
@@ -163,12 +163,12 @@ test('the log tells how long it keeps what, to administrators', async () => {
   expect([code, out]).toEqual([0, expect.stringMatching(/governance +for ever +20/)])
 })
 
-test('an export from which a value was taken by hand is found out', async () => {
+test('the verifier detects a value that was removed from an export by hand', async () => {
   const text = await readFile(join(home, 'log.jsonl'), 'utf8')
   expect(text).toContain('"redacted":')
   const lines = text.split('\n')
   const at = lines.findIndex((line) => line.startsWith('{"open":2,'))
-  const told = lines.find((line) => line.startsWith('{"open":0,'))!
-  await writeFile(join(home, 'changed.jsonl'), lines.with(at, told.replace('"open":0', '"open":2')).join('\n'))
+  const opening = lines.find((line) => line.startsWith('{"open":0,'))!
+  await writeFile(join(home, 'changed.jsonl'), lines.with(at, opening.replace('"open":0', '"open":2')).join('\n'))
   expect(await modelkeep('verify', 'changed.jsonl', '--key', signer.vkey)).toMatchObject({ code: 7 })
 })

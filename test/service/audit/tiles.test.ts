@@ -1,4 +1,4 @@
-// The tree in the database, its form as c2sp.org/tlog-tiles, and the migration that plants it under an older log.
+// The tree in the database, its tiles by plain HTTP, and the migration that builds it for an older log.
 import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest'
 import { hashLeaf, hashNode } from '#lib/tlog/merkle.ts'
 import { findCheckpoint, findVerifier, openNote } from '#lib/tlog/note.ts'
@@ -44,14 +44,14 @@ afterAll(async () => {
 const entriesOf = async (url: string) =>
   (await runSql(url, 'select leaf from audit.entry order by index')) as { leaf: Buffer }[]
 
-/** RFC 6962, 2.1. */
+/** Computes a root as RFC 6962, section 2.1, defines it. */
 function naiveRoot(leaves: Buffer[]): Buffer {
   if (leaves.length === 1) return leaves[0]!
   const middle = 2 ** Math.floor(Math.log2(leaves.length - 1))
   return hashNode(naiveRoot(leaves.slice(0, middle)), naiveRoot(leaves.slice(middle)))
 }
 
-/** Every tile as the specification defines it. */
+/** Computes every tile as the specification defines it. */
 function tilesOver(leaves: Buffer[]): { level: number; index: number; hashes: Buffer }[] {
   const tiles = []
   let row = leaves
@@ -77,11 +77,11 @@ const ask = (path: string, token = PLATFORM_TOKEN) =>
   fetch(`${audit.address}${path}`, { headers: { authorization: `Bearer ${token}` } })
 const bytes = async (path: string) => Buffer.from(await (await ask(path)).arrayBuffer())
 
-test('tiles and root are those of the leaves', async () => {
+test('stores the tiles and the root of the leaves', async () => {
   expect(await storedTree(database.url)).toEqual({ tiles: tilesOver(hashes), size: SIZE, root: naiveRoot(hashes) })
 })
 
-test('checkpoint, tiles and entries are served by plain HTTP, and fit together', async () => {
+test('serves a consistent checkpoint, tiles and entries by plain HTTP', async () => {
   const answer = await ask('/checkpoint')
   expect(answer.headers.get('content-type')).toBe('text/plain; charset=utf-8')
   const { size, root } = findCheckpoint(openNote(await answer.text(), findVerifier(signer.vkey)!)!)!
@@ -122,16 +122,16 @@ test.each([
   '/tile/-1/000',
   '/tile/entries/x999/x999/x999/x999/999',
   '/checkpoint/',
-])('there is nothing at %s', async (path) => {
+])('responds with 404 to %s', async (path) => {
   expect((await ask(path)).status).toBe(404)
 })
 
-test('paths of tiles are read as the specification writes them', () => {
+test('parses tile paths of the specification', () => {
   expect(findTilePath('/tile/3/x001/x234/067')).toEqual({ level: 3, index: 1234067, width: undefined })
   expect(findTilePath('/tile/entries/x001/000.p/255')).toEqual({ level: 'entries', index: 1000, width: 255 })
 })
 
-test('hashes need a token, entries a role on all namespaces; a denial is an event', async () => {
+test('requires a token for hashes and a role on all namespaces for entries, and records denials', async () => {
   for (const path of ['/checkpoint', '/tile/0/000', '/tile/entries/000']) {
     expect((await fetch(`${audit.address}${path}`)).status).toBe(401)
     expect((await ask(path, 'mk_wrong')).status).toBe(401)
@@ -149,7 +149,7 @@ test('hashes need a token, entries a role on all namespaces; a denial is an even
   expect((await fetch(`${audit.address}/checkpoint`, { method: 'POST' })).status).toBe(404)
 })
 
-test('the migration plants the tree under a log that has none', async () => {
+test('the migration builds the tree of a log without one', async () => {
   const server = inject('postgresUrl')
   await runSql(server, 'create database before_tree')
   const url = new URL(server)

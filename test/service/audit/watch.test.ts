@@ -23,7 +23,7 @@ afterEach(() => {
   for (const stop of stops.splice(0)) stop.abort()
 })
 
-/** Everything a watch has sent so far, and how it ended. */
+/** Collects the messages of a watch, and how it ended. */
 function watch(client: typeof log, request: { fromIndex?: bigint; filter?: string }) {
   const stop = new AbortController()
   stops.push(stop)
@@ -52,7 +52,7 @@ async function append(count: number, init: Parameters<typeof makeEvents>[2] = {}
   return [...indexes.map(Number), ...rest]
 }
 
-test('sends history first, then what comes, also from another replica, without gap or repeat', async () => {
+test('streams past and then new entries, also from another replica, without gap or repeat', async () => {
   const history = await append(600)
   const here = watch(log, {})
   const there = watch(other.log, {})
@@ -65,7 +65,7 @@ test('sends history first, then what comes, also from another replica, without g
   for (const { entries } of here.seen) expect(entries.length).toBeLessThanOrEqual(256)
 })
 
-test('goes on from next_index after a broken stream, and waits for an index that does not exist yet', async () => {
+test('resumes from next_index after a broken stream, and waits for an index that does not exist yet', async () => {
   const first = watch(log, { fromIndex: 500n })
   await vi.waitFor(() => expect(first.next()).toBe(603), 10_000)
   expect(first.indexes()[0]).toBe(500)
@@ -79,7 +79,7 @@ test('goes on from next_index after a broken stream, and waits for an index that
   await vi.waitFor(() => expect(future.indexes()).toEqual([605, 606]), 10_000)
 })
 
-test('a filter that finds nothing still moves next_index on, in signs of life', async () => {
+test('a filter without matches advances next_index by heartbeats', async () => {
   const quiet = watch(log, { filter: 'type = nothing.ever.v1' })
   await vi.waitFor(() => expect(quiet.next()).toBe(607), 10_000)
   await append(5)
@@ -92,7 +92,7 @@ test('a filter that finds nothing still moves next_index on, in signs of life', 
   expect(quiet.seen.length).toBeGreaterThan(1)
 })
 
-test('sends only what the caller may read, and ends soon after its token was revoked', async () => {
+test('streams only readable entries, and ends soon after the token is revoked', async () => {
   audit.known.set('mk_vision', { principal: 'v', roles: { vision: Role.READER } })
   const vision = watch(audit.client(LogService, 'mk_vision'), {})
   await append(3)
@@ -103,7 +103,7 @@ test('sends only what the caller may read, and ends soon after its token was rev
   expect(await vision.ended).toBe('Unauthenticated')
 })
 
-test('refuses what it cannot begin with', async () => {
+test('rejects a watch with an invalid index or filter', async () => {
   const first = async (request: { fromIndex?: bigint; filter?: string }) => {
     for await (const message of log.watchEntries(request)) return message
   }
@@ -111,7 +111,7 @@ test('refuses what it cannot begin with', async () => {
   expect((await refusalOf(first({ filter: 'colour = red' }))).fields).toEqual(['filter'])
 })
 
-test('a consumer that does not read holds up nobody', async () => {
+test('a slow consumer does not delay others', async () => {
   const slow = log.watchEntries({})[Symbol.asyncIterator]()
   await slow.next()
   const quick = watch(log, { fromIndex: 621n })
@@ -120,14 +120,14 @@ test('a consumer that does not read holds up nobody', async () => {
   await slow.return?.()
 })
 
-test('ends as UNAVAILABLE when the process drains, so that watchers go elsewhere', async () => {
+test('ends watches with UNAVAILABLE when the process drains', async () => {
   const ending = watch(other.log, {})
   await vi.waitFor(() => expect(ending.seen.length).toBeGreaterThan(0), 10_000)
   other.draining.abort()
   expect(await ending.ended).toBe('Unavailable')
 })
 
-test('sends every entry that is larger than others, although few of them fit one message', async () => {
+test('streams large entries in several messages, without losing one', async () => {
   const fromIndex = BigInt((await append(1))[0]!)
   const large = [...(await append(1)), ...(await append(40, { details: { text: 'x'.repeat(59_000) } }))]
   const watching = watch(log, { fromIndex: fromIndex + 1n })
@@ -136,7 +136,7 @@ test('sends every entry that is larger than others, although few of them fit one
   expect(watching.seen.length).toBeGreaterThan(1)
 })
 
-test('skips no match in a log that is longer than what is read at a time, for any reader', async () => {
+test('skips no match in a log longer than one scan, for any reader', async () => {
   const store = openStore({ url: database.url })
   await fillTo(store, 20_100)
   await store.close(true)

@@ -27,7 +27,7 @@ afterAll(async () => {
   await Promise.all(undo.map((step) => step()))
 })
 
-/** Kept for minutes: nobody could remove them after a test that is interrupted. */
+/** Objects are locked for minutes only, because a test that is interrupted cannot remove them. */
 const wormOf = (init: Partial<WormSettings> = {}): WormSettings => ({
   ...access,
   bucket: `worm-${randomUUID()}`,
@@ -85,7 +85,7 @@ async function read(bucket: string, name: string, versionId?: string): Promise<B
 const copied = (bucket: string, key: string) =>
   vi.waitFor(async () => expect(await keysOf(bucket)).toContain(key), 30_000)
 
-test('checkpoints, full tiles and entries are copied once, whatever the number of replicas, and prove the log alone', async () => {
+test('several replicas copy checkpoints, full tiles and entries once, and the copy alone proves the log', async () => {
   const worm = wormOf()
   const signer = makeSigner()
   const url = await freshDatabase()
@@ -118,7 +118,7 @@ test('checkpoints, full tiles and entries are copied once, whatever the number o
   expect(Buffer.concat(leaves)).toEqual(hashes[1])
 })
 
-test('nobody removes or replaces what is there, the root user included', async () => {
+test('not even the root user removes or replaces copied objects', async () => {
   const worm = wormOf()
   const audit = await start(await freshDatabase(), { signer: makeSigner(), worm })
   await append(audit, 1, 300)
@@ -143,7 +143,7 @@ test('nobody removes or replaces what is there, the root user included', async (
   await expect(client.removeBucket(bucket)).rejects.toThrow(/./)
 })
 
-test('an outage is told, and made up for', async () => {
+test('logs an outage of the bucket, and resumes copying after it', async () => {
   const gate = await holdPort()
   const worm = wormOf({ endpoint: gate.endpoint })
   const logs: string[] = []
@@ -162,7 +162,7 @@ test('an outage is told, and made up for', async () => {
   await copied(worm.bucket, checkpointKey(300))
 })
 
-test('a bucket without object lock is of no use', async () => {
+test('copies nothing to a bucket without object lock', async () => {
   const worm = wormOf()
   await client.makeBucket(worm.bucket)
   const logs: string[] = []
@@ -172,7 +172,7 @@ test('a bucket without object lock is of no use', async () => {
   expect(await versionsOf(worm.bucket)).toEqual([])
 })
 
-test('a log that was rewritten does not pass for the one in the bucket', async () => {
+test('a rewritten log is reported as another log than the one in the bucket', async () => {
   const worm = wormOf()
   const logs: string[] = []
   const first = await start(await freshDatabase(), { signer: makeSigner(), worm })
@@ -187,7 +187,7 @@ test('a log that was rewritten does not pass for the one in the bucket', async (
   expect(await versionsOf(worm.bucket)).toEqual(before)
 })
 
-test('a database that is older than the bucket is told so, before anything is copied', async () => {
+test('a database older than the bucket is reported before anything is copied', async () => {
   const worm = wormOf()
   const signer = makeSigner()
   const newer = await start(await freshDatabase(), { signer, worm })
@@ -201,7 +201,7 @@ test('a database that is older than the bucket is told so, before anything is co
   expect(await keysOf(worm.bucket)).not.toContain(checkpointKey(10))
 })
 
-/** An address at which every request fails. */
+/** Starts a server that fails every request. */
 async function holdPort(): Promise<{ endpoint: string; free(): Promise<void> }> {
   const server: Server = createServer((_request, response) => response.writeHead(503).end())
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -1,4 +1,4 @@
-// The witness as c2sp.org/tlog-witness has it, on real sockets.
+// The witness protocol of c2sp.org/tlog-witness, on real sockets.
 import { connect } from 'node:net'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -24,7 +24,7 @@ const add = (oldSize: number, size: number, from = log) =>
   post(witness.url, addBody(oldSize, from.proof(oldSize, size), log.checkpoint.call(from, size, log.key)))
 const known = async () => Number((await post(witness.url, addBody(0, [], log.checkpoint(300)))).body)
 
-test('cosigns what continues the log, and the same again', async () => {
+test('cosigns checkpoints that extend the log, and the same one again', async () => {
   let old = 0
   for (const size of [1, 2, 7, 8, 9, 255, 256, 300, 300]) {
     const { status, body } = await add(old, size)
@@ -36,7 +36,7 @@ test('cosigns what continues the log, and the same again', async () => {
   }
 })
 
-test('serves its last checkpoint, with the signatures of log and witness and no others', async () => {
+test('serves its last checkpoint with the signatures of log and witness only', async () => {
   const path = `${witness.url}/${hashOrigin(ORIGIN)}/checkpoint`
   expect((await fetch(path)).status).toBe(404)
   const foreign = signNote(log.text(5), 'other.example', makeKey()).split('\n\n')[1]!
@@ -48,7 +48,7 @@ test('serves its last checkpoint, with the signatures of log and witness and no 
   expect((await fetch(`${witness.url}/healthz`)).status).toBe(200)
 })
 
-test('tells the size it knows to whoever asks with another', async () => {
+test('responds with its known size to a request with another old size', async () => {
   await add(0, 10)
   for (const [old, size] of [
     [0, 20],
@@ -62,7 +62,7 @@ test('tells the size it knows to whoever asks with another', async () => {
   }
 })
 
-test('refuses a fork of any kind, keeps what it knows, and keeps the evidence', async () => {
+test('rejects forks, keeps its state, and logs the evidence', async () => {
   const fork = new MemoryLog(ORIGIN, 7)
   await add(0, 10)
   expect((await add(10, 10, fork)).status).toBe(422)
@@ -80,7 +80,7 @@ test('refuses a fork of any kind, keeps what it knows, and keeps the evidence', 
   expect((await add(10, 20)).status).toBe(200)
 })
 
-test('an empty log has the empty root, and needs no proof to grow', async () => {
+test('cosigns the empty log, and extends it without a proof', async () => {
   const wrong = signNote(formatCheckpoint({ origin: ORIGIN, size: 0n, root: log.root(1) }), ORIGIN, log.key)
   expect((await post(witness.url, addBody(0, [], wrong))).status).toBe(422)
   expect(findCheckpoint(log.text(0))!.root).toEqual(EMPTY_ROOT)
@@ -89,7 +89,7 @@ test('an empty log has the empty root, and needs no proof to grow', async () => 
   expect((await add(0, 3)).status).toBe(200)
 })
 
-test('believes nobody but the log it knows', async () => {
+test('rejects checkpoints of unknown logs and wrong keys', async () => {
   const other = new MemoryLog('log.example/other')
   expect((await post(witness.url, addBody(0, [], other.checkpoint(3)))).status).toBe(404)
   expect((await post(witness.url, addBody(0, [], log.checkpoint(3, makeKey())))).status).toBe(403)
@@ -103,7 +103,7 @@ test('believes nobody but the log it knows', async () => {
   expect(await readdir(witness.directory)).toEqual([])
 })
 
-test('takes either key while the log changes its key', async () => {
+test('accepts either key during a change of keys', async () => {
   const fresh = makeKey()
   const vkeys = [
     log.vkey,
@@ -140,11 +140,11 @@ test.each([
   ['with carriage returns', addBody(0, [], log.checkpoint(3)).replaceAll('\n', '\r\n')],
   ['without a last newline', addBody(0, [], log.checkpoint(3)).slice(0, -1)],
   ['whose checkpoint is not one', addBody(0, [], signNote('hello\n', ORIGIN, log.key))],
-])('a request %s is malformed', async (_name, body) => {
+])('rejects a malformed request: %s', async (_name, body) => {
   expect((await post(witness.url, body)).status).toBe(400)
 })
 
-test('bounds what a stranger can send', async () => {
+test('limits body size, methods and request time', async () => {
   const answer = await post(witness.url, 'x'.repeat(1_000_000)).catch(() => ({ status: 413 }))
   expect(answer.status).toBe(413)
   expect((await fetch(`${witness.url}/add-checkpoint`)).status).toBe(405)
@@ -159,7 +159,7 @@ test('bounds what a stranger can send', async () => {
   expect((await add(0, 3)).status).toBe(200)
 })
 
-test('of requests at once, one moves on and the others learn of it', async () => {
+test('one of several concurrent requests advances, the others receive the new size', async () => {
   await add(0, 10)
   const sizes = Array.from({ length: 40 }, (_, at) => 11 + at)
   const answers = await Promise.all(sizes.map((size) => add(10, size)))
@@ -172,7 +172,7 @@ test('of requests at once, one moves on and the others learn of it', async () =>
   expect(await known()).toBe(done[0])
 })
 
-test('what was kept and never answered is found by asking again', async () => {
+test('a cosignature that was stored but not sent is returned on retry', async () => {
   // As a process that is killed after it wrote, and before it could answer.
   expect(addCheckpoint(witness.witness, addBody(0, [], log.checkpoint(10))).status).toBe(200)
   const again = await startWitness({ vkeys: [log.vkey], directory: witness.directory })
@@ -181,7 +181,7 @@ test('what was kept and never answered is found by asking again', async () => {
   await again.close()
 })
 
-test('time never goes back in its cosignatures, whatever the clock does', async () => {
+test('cosignature times never decrease when the clock is set back', async () => {
   await witness.close()
   let now = 2_000_000_000_000
   witness = await startWitness({
@@ -203,7 +203,7 @@ test.each([
   ['empty', () => ''],
   ['cut off', (note: string) => note.slice(0, 20)],
   ["another log's", (note: string) => note.replaceAll(ORIGIN, 'log.example/else')],
-])('cosigns nothing while what it has kept is %s', async (_name, damage) => {
+])('cosigns nothing while its stored state is %s', async (_name, damage) => {
   await add(0, 10)
   const [file] = await readdir(join(witness.directory, hashOrigin(ORIGIN)))
   const path = join(witness.directory, hashOrigin(ORIGIN), file!)

@@ -1,4 +1,4 @@
-// The witness as a process: killed in the middle, and two on one directory.
+// The witness as a process: killed during requests, and two processes on one directory.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -43,12 +43,12 @@ async function startProcess(directory: string) {
 
 const body = (oldSize: number, size: number) => addBody(oldSize, log.proof(oldSize, size), log.checkpoint(size))
 
-test('a witness that is killed forgets nothing it has answered, and comes back', async () => {
+test('a killed witness restarts with everything it has acknowledged', async () => {
   let acknowledged = 0
   for (let round = 1; round <= 8; round += 1) {
     const running = await startProcess('killed')
     const answer = await post(running.url, body(0, 0))
-    // The last one may have been kept without being answered.
+    // The last checkpoint may have been stored without a response.
     const known = answer.status === 200 ? 0 : Number(answer.body)
     expect([acknowledged, acknowledged + 1]).toContain(known)
     acknowledged = known
@@ -65,7 +65,7 @@ test('a witness that is killed forgets nothing it has answered, and comes back',
   }
 }, 60_000)
 
-test('of two processes on one directory, one moves on at a time', async () => {
+test('two processes on one directory never both advance', async () => {
   const both = await Promise.all([startProcess('shared'), startProcess('shared')])
   expect((await post(both[0].url, body(0, 10))).status).toBe(200)
   for (let size = 11; size < 41; size += 1) {
