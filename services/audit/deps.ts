@@ -10,7 +10,7 @@ import type { Signer } from './signer.ts'
 import type { KnownTree } from './store/tree/known-tree.ts'
 import type { Cosigning } from './witnesses/cosigning.ts'
 
-/** What the audit service is opened with. */
+/** Dependencies and settings of the audit service. */
 export interface AuditDeps {
   database: Database
   logger: Logger
@@ -33,7 +33,7 @@ export interface AuditDeps {
   worm?: WormSettings | undefined
 }
 
-/** What the handlers and changes of the log need. */
+/** Dependencies of the handlers, changes and jobs of the log. */
 export interface LogDeps extends Pick<AuditDeps, 'database' | 'draining' | 'logger'> {
   tree: KnownTree
   tail: LogTail

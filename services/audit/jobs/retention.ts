@@ -47,11 +47,11 @@ async function expireClass(
 function expireBatch(deps: LogDeps, retentionClass: RetentionClass, seconds: number, after: ValueName) {
   return changeWithEvent(deps, undefined, async (em, log) => {
     requireClock(log.clock)
-    const kept = await listStoredValues(em, { retentionClass, seconds, after, now: log.clock, limit: BATCH })
-    const due = kept.filter(({ isDue, isHeld }) => isDue && !isHeld)
+    const values = await listStoredValues(em, { retentionClass, seconds, after, now: log.clock, limit: BATCH })
+    const due = values.filter(({ isDue, isHeld }) => isDue && !isHeld)
     if (due.length > 0) await eraseEach(em, due, log.size)
-    const isLast = kept.length < BATCH || kept.some(({ isDue }) => !isDue)
-    const answer = { after: isLast ? undefined : kept.at(-1), count: due.length }
+    const isLast = values.length < BATCH || values.some(({ isDue }) => !isDue)
+    const answer = { after: isLast ? undefined : values.at(-1), count: due.length }
     return { event: due.length > 0 ? expiryEvent(retentionClass, seconds, due) : undefined, answer }
   })
 }

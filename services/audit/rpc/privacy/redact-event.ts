@@ -18,10 +18,10 @@ export async function redactEvent(deps: LogDeps, request: RedactEventRequest, co
   const reason = parseReason(request.reason)
   return changeWithEvent(deps, context.signal, async (em, log) => {
     const entry = (await findEntry(em, { eventId }, 'all')) ?? failNoEvent()
-    const asked = chooseOpenings(entry.openings, request.fields, eventId)
-    const fields = asked.filter(({ redactIndex }) => redactIndex === null).map(({ field }) => field)
+    const chosen = chooseOpenings(entry.openings, request.fields, eventId)
+    const fields = chosen.filter(({ redactIndex }) => redactIndex === null).map(({ field }) => field)
     if (fields.length === 0) {
-      const redactIndex = Math.max(...asked.map((opening) => opening.redactIndex ?? 0))
+      const redactIndex = Math.max(...chosen.map((opening) => opening.redactIndex ?? 0))
       return { event: undefined, answer: { redactIndex: BigInt(redactIndex) } }
     }
     const hold = await findHoldOn(em, entry.index)
@@ -31,14 +31,14 @@ export async function redactEvent(deps: LogDeps, request: RedactEventRequest, co
       event: { resource: { namespace?: string; name?: string } }
     }
     const { namespace = '', name = '' } = event.resource
-    const told = {
+    const redacted = {
       type: 'event.redacted.v1' as const,
       ...callerEvent(context),
       resource: { type: 'event', id: eventId, namespace, name },
       reason,
       details: { index: String(entry.index), fields },
     }
-    return { event: told, answer: { redactIndex: BigInt(log.size) } }
+    return { event: redacted, answer: { redactIndex: BigInt(log.size) } }
   })
 }
 

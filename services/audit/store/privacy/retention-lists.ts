@@ -32,13 +32,13 @@ export async function listStoredValues(
 ): Promise<ListedValue[]> {
   const rows = await query<{ index: string; field: string; is_due: boolean; is_held: boolean }>(
     em,
-    sql`select kept.index, kept.field, entry.record_time <= ${now}::timestamptz - make_interval(secs => ${seconds}) as is_due,
+    sql`select stored.index, stored.field, entry.record_time <= ${now}::timestamptz - make_interval(secs => ${seconds}) as is_due,
         exists (select from hold where ${IS_HELD}) as is_held
       from (select index, field from private_value
           where retention_class = ${retentionClass} and value is not null
             and (index, field) > (${after.index}, ${after.field})
-          order by index, field limit ${limit}) as kept
-        join entry on entry.index = kept.index order by kept.index, kept.field`,
+          order by index, field limit ${limit}) as stored
+        join entry on entry.index = stored.index order by stored.index, stored.field`,
   )
   return rows.map(({ index, field, is_due: isDue, is_held: isHeld }) => ({
     index: Number(index),
