@@ -1,33 +1,23 @@
-// Every RPC that is declared to be told of leaves its event, in the outbox with the change and then in the log, once; no
-// other does; and what fails leaves that it failed.
-import type { DescMethod, DescService } from '@bufbuild/protobuf'
-import { timestampFromMs } from '@bufbuild/protobuf/wkt'
-import type { Client } from '@connectrpc/connect'
-import { createHash, randomBytes } from 'node:crypto'
+// Every RPC that is declared as audited records its events once: in the outbox with the change, and then in the log. No
+// other RPC does. A failed attempt is recorded as such.
+import type { DescMethod } from '@bufbuild/protobuf'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { ByteStream } from '../../gen/google/bytestream/bytestream_pb.ts'
-import { BlobService } from '../../gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { DownloadAudit } from '../../gen/modelkeep/common/v1/access_pb.ts'
-import { MaintenanceService } from '../../gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
-import { ManifestService } from '../../gen/modelkeep/artifact/v1/manifest_service_pb.ts'
-import { UploadService } from '../../gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { Outcome, type Event, type LogEntry } from '../../gen/modelkeep/audit/v1/event_pb.ts'
-import { LogService } from '../../gen/modelkeep/audit/v1/log_service_pb.ts'
-import { PrivacyService } from '../../gen/modelkeep/audit/v1/privacy_service_pb.ts'
-import { AliasService } from '../../gen/modelkeep/metadata/v1/alias_service_pb.ts'
-import { Verdict } from '../../gen/modelkeep/metadata/v1/evaluation_pb.ts'
-import { EvaluationService } from '../../gen/modelkeep/metadata/v1/evaluation_service_pb.ts'
-import { GateService } from '../../gen/modelkeep/metadata/v1/gate_service_pb.ts'
-import { IdentityService } from '../../gen/modelkeep/metadata/v1/identity_service_pb.ts'
-import { Role } from '../../gen/modelkeep/metadata/v1/identity_pb.ts'
-import { ModelService } from '../../gen/modelkeep/metadata/v1/model_service_pb.ts'
-import { NamespaceService } from '../../gen/modelkeep/metadata/v1/namespace_service_pb.ts'
-import { PromotionService } from '../../gen/modelkeep/metadata/v1/promotion_service_pb.ts'
-import { VersionService } from '../../gen/modelkeep/metadata/v1/version_service_pb.ts'
 import { readEvent } from '../../clients/verifier/export/event.ts'
 import { replayGovernance } from '../../clients/verifier/replay/replay.ts'
 import { EVENT_TYPES, type EventType } from '../../services/lib/events/event-types.ts'
 import { accessRuleOf, methodName } from '../../services/lib/access/method-rules.ts'
+import {
+  by,
+  handleGarbage,
+  handleIdentity,
+  handleModels,
+  handleNamespaces,
+  handlePrivacy,
+  handleReads,
+  readLog,
+} from '../support/audited-calls.ts'
 import { startAllServices, type AllServices } from '../support/all-services.ts'
 import { METHODS, ruleOf } from '../support/every-service.ts'
 import { refusalOf } from '../support/refusal.ts'
@@ -39,148 +29,7 @@ beforeAll(async () => {
 })
 afterAll(() => all.close())
 
-const as = <S extends DescService>(service: S): Client<S> => all.client(service, 'mk_admin')
-/** The call's request id names its RPC. */
-const by = (name: string) => ({ headers: { 'x-request-id': name } })
-const model = { ref: { case: 'name' as const, value: { model: 'audited' } } }
-const numbered = (number: number) => ({ ref: { case: 'name' as const, value: { model: 'audited', number } } })
-const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest()
-const digestOf = (bytes: Uint8Array) => `sha256:${sha256(bytes).toString('hex')}`
-
-async function handleNamespaces(): Promise<void> {
-  const namespaces = as(NamespaceService)
-  await namespaces.createNamespace({ name: 'room' }, by('CreateNamespace'))
-  await namespaces.updateNamespace({ name: 'room', description: 'for tests' }, by('UpdateNamespace'))
-  await namespaces.deleteNamespace({ name: 'room', reason: 'done' }, by('DeleteNamespace'))
-}
-
-async function* writeMessages(data: Uint8Array) {
-  const resourceName = `uploads/any/blobs/${sha256(data).toString('hex')}/${data.length}`
-  yield { resourceName, data, finishWrite: true }
-}
-
-async function handleBytes(): Promise<string[]> {
-  const [first, second] = [randomBytes(100), randomBytes(100)]
-  async function* blob() {
-    yield { message: { case: 'header' as const, value: { digest: digestOf(first), sizeBytes: 100n } } }
-    yield { message: { case: 'chunk' as const, value: first } }
-  }
-  await as(BlobService).uploadBlob(blob(), by('UploadBlob'))
-  await as(ByteStream).write(writeMessages(randomBytes(100)), by('Write'))
-  const { result } = await as(UploadService).startUpload({ digest: digestOf(second), sizeBytes: 100n })
-  const uploadId = result.case === 'upload' ? result.value.id : ''
-  async function* part() {
-    yield { message: { case: 'header' as const, value: { uploadId, number: 1, sha256: sha256(second) } } }
-    yield { message: { case: 'chunk' as const, value: second } }
-  }
-  await as(UploadService).writePart(part())
-  await as(UploadService).completeUpload({ uploadId }, by('CompleteUpload'))
-  const digests: string[] = []
-  for (const bytes of [first, second]) {
-    const files = [{ path: 'model.bin', digest: digestOf(bytes), sizeBytes: 100n }]
-    const { manifest } = await as(ManifestService).createManifest({ files }, by('CreateManifest'))
-    digests.push(manifest!.digest)
-  }
-  return digests
-}
-
-async function handleReads(): Promise<void> {
-  const bytes = randomBytes(100)
-  const digest = digestOf(bytes)
-  async function* blob() {
-    yield { message: { case: 'header' as const, value: { digest, sizeBytes: 100n } } }
-    yield { message: { case: 'chunk' as const, value: bytes } }
-  }
-  await as(BlobService).uploadBlob(blob(), by('UploadBlob'))
-  const files = [{ path: 'read.bin', digest, sizeBytes: 100n }]
-  const { manifest } = await as(ManifestService).createManifest({ files }, by('CreateManifest'))
-  await as(ManifestService).getManifest({ digest: manifest!.digest }, by('GetManifest'))
-  for await (const _ of as(BlobService).downloadBlob({ digest }, by('DownloadBlob')));
-  const resourceName = `blobs/${sha256(bytes).toString('hex')}/100`
-  for await (const _ of as(ByteStream).read({ resourceName, readOffset: 1n }, by('Read')));
-}
-
-async function handleGarbage(): Promise<void> {
-  for await (const _ of as(MaintenanceService).collectGarbage({}, by('CollectGarbage')));
-}
-
-async function handleVersions(digests: string[]): Promise<void> {
-  const versions = as(VersionService)
-  const aliases = as(AliasService)
-  for (const [index, manifestDigest] of digests.entries()) {
-    await versions.createVersion({ model, manifestDigest }, by('CreateVersion'))
-    const target = { case: 'number' as const, value: index + 1 }
-    await aliases.setAliases({ model, targets: [{ name: 'live', target, expectedNumber: index }] }, by('SetAliases'))
-  }
-  await aliases.rollbackAlias({ model, name: 'live', expectedNumber: 2 }, by('RollbackAlias'))
-  const updateMask = { paths: ['description'] }
-  await versions.updateVersion({ version: numbered(2), updateMask, description: 'better' }, by('UpdateVersion'))
-  const facts = { suite: 'smoke', verdict: Verdict.PASSED }
-  await as(EvaluationService).createEvaluation({ version: numbered(2), facts }, by('CreateEvaluation'))
-  await versions.deleteVersion({ version: numbered(2), reason: 'not needed' }, by('DeleteVersion'))
-  const remove = { name: 'live', target: { case: 'remove' as const, value: true }, expectedNumber: 1 }
-  await aliases.setAliases({ model, targets: [remove] }, by('SetAliases'))
-}
-
-async function handleModels(): Promise<void> {
-  const models = as(ModelService)
-  await models.createModel({ name: 'audited' }, by('CreateModel'))
-  const digests = await handleBytes()
-  await handleVersions(digests)
-  await handleGovernance(digests[0]!)
-  await models.updateModel({ model, updateMask: { paths: ['owner'] }, owner: 'team' }, by('UpdateModel'))
-  await models.renameModel({ model, newName: 'renamed' }, by('RenameModel'))
-  const renamed = { model: { ref: { case: 'name' as const, value: { model: 'renamed' } } } }
-  await models.archiveModel(renamed, by('ArchiveModel'))
-  await models.unarchiveModel(renamed, by('UnarchiveModel'))
-  await models.archiveModel(renamed, by('ArchiveModel'))
-  await models.deleteModel(renamed, by('DeleteModel'))
-}
-
-/** Somebody else's promotions: nobody decides on their own. */
-async function handleGovernance(manifestDigest: string): Promise<void> {
-  const [gates, promotions, bob] = [
-    as(GateService),
-    as(PromotionService),
-    all.client(PromotionService, 'mk_contributor'),
-  ]
-  const guarded = { ref: { case: 'name' as const, value: { model: 'guarded' } } }
-  const version = { ref: { case: 'name' as const, value: { model: 'guarded', number: 1 } } }
-  const rules = { aliasPattern: 'live', approvalsRequired: 1 }
-  const contributors = all.client(VersionService, 'mk_contributor')
-  await as(ModelService).createModel({ name: 'guarded' }, by('CreateModel'))
-  await contributors.createVersion({ model: guarded, manifestDigest }, by('CreateVersion'))
-  await gates.createGate({ name: 'gate', rules }, by('CreateGate'))
-  await gates.updateGate({ name: 'gate', rules }, by('UpdateGate'))
-  const reason = 'better'
-  const ask = async (): Promise<string> =>
-    (await bob.requestPromotion({ version, alias: 'live', reason }, by('RequestPromotion'))).promotion!.id
-  await bob.withdrawPromotion({ id: await ask() }, by('WithdrawPromotion'))
-  await promotions.rejectPromotion({ id: await ask(), reason }, by('RejectPromotion'))
-  await promotions.approvePromotion({ id: await ask(), reason }, by('ApprovePromotion'))
-  await gates.deleteGate({ name: 'gate' }, by('DeleteGate'))
-}
-
-async function handleIdentity(): Promise<void> {
-  const identity = as(IdentityService)
-  const expireTime = timestampFromMs(Date.now() + 3_600_000)
-  const { token } = await identity.createToken({ principal: 'temp', expireTime }, by('CreateToken'))
-  await identity.grantRole({ principal: 'temp', role: Role.READER }, by('GrantRole'))
-  await identity.revokeRole({ principal: 'temp' }, by('RevokeRole'))
-  await identity.revokeToken({ id: token!.id }, by('RevokeToken'))
-}
-
-async function handlePrivacy(): Promise<void> {
-  const privacy = as(PrivacyService)
-  await expect.poll(readLog).toContainEqual(expect.objectContaining({ openings: [expect.anything()] }))
-  const entry = (await readLog()).find(({ openings }) => openings.length > 0)!
-  const subject = { case: 'resourceId' as const, value: 'r' }
-  const { hold } = await privacy.placeHold({ subject, reason: 'a case' }, by('PlaceHold'))
-  await privacy.releaseHold({ id: hold!.id, reason: 'over' }, by('ReleaseHold'))
-  await privacy.redactEvent({ eventId: entry.event!.id, reason: 'asked' }, by('RedactEvent'))
-}
-
-/** What each RPC that is told of leaves, all of it. */
+/** All event types that each audited RPC records. */
 const CATALOGUE: Record<string, EventType[]> = {
   CreateNamespace: ['namespace.created.v1'],
   UpdateNamespace: ['namespace.updated.v1'],
@@ -211,7 +60,7 @@ const CATALOGUE: Record<string, EventType[]> = {
   UploadBlob: ['blob.committed.v1'],
   CompleteUpload: ['blob.committed.v1'],
   Write: ['blob.committed.v1'],
-  // Its config is a blob of its own.
+  // The config of a manifest is a blob.
   CreateManifest: ['blob.committed.v1', 'manifest.created.v1'],
   CollectGarbage: ['garbage.collected.v1'],
   GetManifest: ['manifest.read.v1'],
@@ -221,15 +70,15 @@ const CATALOGUE: Record<string, EventType[]> = {
   PlaceHold: ['hold.placed.v1'],
   ReleaseHold: ['hold.released.v1'],
 }
-/** Needs an S3 store: it is told of in artifact/reads.test.ts. */
+/** GetDownloadPlan needs an S3 store; artifact/reads.test.ts covers it. */
 const ELSEWHERE = ['GetDownloadPlan']
 
-const isToldOf = (method: DescMethod) =>
+const isAudited = (method: DescMethod) =>
   ruleOf(method).audited || accessRuleOf(method).download !== DownloadAudit.UNSPECIFIED
-const TOLD = METHODS.filter(isToldOf)
+const AUDITED = METHODS.filter(isAudited)
 
-test('every RPC that is declared to be told of is in the catalogue, and no other', () => {
-  expect(TOLD.map(({ name }) => name).toSorted()).toEqual([...Object.keys(CATALOGUE), ...ELSEWHERE].toSorted())
+test('the catalogue lists exactly the RPCs that are declared as audited', () => {
+  expect(AUDITED.map(({ name }) => name).toSorted()).toEqual([...Object.keys(CATALOGUE), ...ELSEWHERE].toSorted())
 })
 
 function typesByRpc(entries: LogEntry[]): Record<string, string[]> {
@@ -238,11 +87,7 @@ function typesByRpc(entries: LogEntry[]): Record<string, string[]> {
   return Object.fromEntries(Object.entries(types).map(([name, found]) => [name, [...found].toSorted()]))
 }
 
-async function readLog(): Promise<LogEntry[]> {
-  return (await as(LogService).listEntries({ pageSize: 1000, orderBy: 'index' })).entries
-}
-
-/** The keys of an event's details are those that its type has. */
+/** Expects the keys of an event's details to be those that its type declares. */
 function requireDetails(event: Event): void {
   const keys: readonly string[] = EVENT_TYPES[event.type as EventType].details
   const given = Object.keys(event.details ?? {})
@@ -253,22 +98,22 @@ function requireDetails(event: Event): void {
   expect([event.type, keys.filter((key) => !key.endsWith('?') && !given.includes(key))]).toEqual([event.type, []])
 }
 
-test('every RPC of the catalogue is in the log, with who and what, once per change', async () => {
-  await handleGarbage()
-  await handleNamespaces()
-  await handleModels()
-  await handleReads()
-  await handleIdentity()
-  await handlePrivacy()
+test('every RPC of the catalogue records its events with actor and resource, once per change', async () => {
+  await handleGarbage(all)
+  await handleNamespaces(all)
+  await handleModels(all)
+  await handleReads(all)
+  await handleIdentity(all)
+  await handlePrivacy(all)
   const names = Object.keys(CATALOGUE)
   await expect
     .poll(async () => {
-      const told = new Set((await readLog()).map(({ event }) => event!.requestId))
-      return names.filter((name) => !told.has(name))
+      const recorded = new Set((await readLog(all)).map(({ event }) => event!.requestId))
+      return names.filter((name) => !recorded.has(name))
     })
     .toEqual([])
-  const entries = await readLog()
-  for (const { event } of entries.filter(({ event: told }) => names.includes(told!.requestId))) {
+  const entries = await readLog(all)
+  for (const { event } of entries.filter((entry) => names.includes(entry.event!.requestId))) {
     expect(event).toMatchObject({
       actor: { principal: expect.stringMatching(/^(admin|contributor)$/) as string, method: 'token' },
     })
@@ -278,13 +123,13 @@ test('every RPC of the catalogue is in the log, with who and what, once per chan
     expect([event!.type, event!.producer]).toEqual([event!.type, producer])
     requireDetails(event!)
   }
-  // What the services do by themselves belongs to no request.
-  const { '': _byThemselves, ...byRpc } = typesByRpc(entries)
+  // Events of the services' own work have no request id.
+  const { '': _ownWork, ...byRpc } = typesByRpc(entries)
   expect(byRpc).toEqual(CATALOGUE)
   const governance = replayGovernance()
   for (const { leaf, index } of entries) governance.apply(Number(index), readEvent(Buffer.from(leaf)))
-  // The tokens of these callers were never made.
-  expect(governance.broken.filter((wrong) => !wrong.endsWith(' was not given'))).toEqual([])
+  // The test's callers have tokens that no event created.
+  expect(governance.broken.filter((wrong) => !wrong.includes(' with a token that was not issued to '))).toEqual([])
   expect(governance.replayed.events).toBeGreaterThan(20)
   expect(new Set(entries.map(({ event }) => event!.id)).size).toBe(entries.length)
   expect(entries.map(({ index }) => Number(index))).toEqual(entries.map((_, index) => index))
@@ -292,7 +137,7 @@ test('every RPC of the catalogue is in the log, with who and what, once per chan
 
 type AnyClient = Record<string, (input: unknown, options: object) => unknown>
 
-/** A call of any kind with input that is good for nothing. */
+/** Calls a method of any kind with invalid input. */
 async function attempt(method: DescMethod, token: string, requestId: string): Promise<void> {
   const request = fillRequest(method.input, {
     strings: { namespace: '!', name: '!' },
@@ -308,9 +153,9 @@ async function attempt(method: DescMethod, token: string, requestId: string): Pr
   await (method.methodKind === 'server_streaming' ? Array.fromAsync(answer as AsyncIterable<unknown>) : answer)
 }
 
-test('a change that fails leaves that alone, once for what repeats it; and who was refused leaves that', async () => {
+test('a failed attempt is recorded once for all repeats, and a denial is recorded', async () => {
   const failures: Record<string, { reason: string; code: string }> = {}
-  for (const method of TOLD) {
+  for (const method of AUDITED) {
     const failed = await refusalOf(attempt(method, 'mk_admin', `failed-${method.name}`))
     expect([method.name, failed.code]).not.toEqual([method.name, 'PermissionDenied'])
     if (ruleOf(method).audited) failures[method.name] = { reason: failed.reason, code: failed.code }
@@ -319,10 +164,10 @@ test('a change that fails leaves that alone, once for what repeats it; and who w
     expect([method.name, denied.code]).toEqual([method.name, 'PermissionDenied'])
   }
   const isOf = (kind: string) => (entry: LogEntry) => entry.event!.requestId.startsWith(`${kind}-`)
-  const expected = TOLD.length + Object.keys(failures).length
-  const isTold = (entry: LogEntry) => isOf('denied')(entry) || isOf('failed')(entry)
-  await expect.poll(async () => (await readLog()).filter(isTold).length).toBe(expected)
-  const entries = await readLog()
+  const expected = AUDITED.length + Object.keys(failures).length
+  const isReported = (entry: LogEntry) => isOf('denied')(entry) || isOf('failed')(entry)
+  await expect.poll(async () => (await readLog(all)).filter(isReported).length).toBe(expected)
+  const entries = await readLog(all)
   const failed = entries.filter(isOf('failed')).map(({ event }) => event!)
   expect(Object.fromEntries(failed.map(({ requestId, details }) => [requestId, details]))).toEqual(
     Object.fromEntries(Object.entries(failures).map(([name, details]) => [`failed-${name}`, details])),
@@ -334,13 +179,13 @@ test('a change that fails leaves that alone, once for what repeats it; and who w
       type: 'attempt.failed.v1',
       outcome: Outcome.DENIED,
       actor: { principal: 'admin', credentialId: expect.stringMatching(/./) as string },
-      resource: { type: 'rpc', id: methodName(TOLD.find((method) => method.name === name)!) },
+      resource: { type: 'rpc', id: methodName(AUDITED.find((method) => method.name === name)!) },
     })
     requireDetails(event)
   }
   for (const { event } of entries.filter(isOf('denied'))) {
     const name = event!.requestId.slice('denied-'.length)
-    const { parent } = TOLD.find((method) => method.name === name)!
+    const { parent } = AUDITED.find((method) => method.name === name)!
     expect(event).toMatchObject({
       type: 'access.denied.v1',
       outcome: Outcome.DENIED,
