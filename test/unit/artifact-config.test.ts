@@ -1,9 +1,9 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { readArtifactSettings } from '../../services/artifact/config.ts'
 import { ConfigError, type Environment } from '../../services/lib/process/env.ts'
+import { createTemporaryDirectory } from '../support/temporary-directory.ts'
 
 const COMMON = {
   DATABASE_URL: 'postgresql://modelkeep@db/modelkeep',
@@ -62,7 +62,7 @@ test('a directory is a store too', () => {
 })
 
 test('keys come from files, as container secrets do', () => {
-  const path = join(mkdtempSync(join(tmpdir(), 'modelkeep-config-')), 'secret')
+  const path = join(createTemporaryDirectory(), 'secret')
   writeFileSync(path, 'from a file\n')
   const { S3_SECRET_KEY: _secret, ...rest } = S3
   const settings = readArtifactSettings({ ...COMMON, ...rest, S3_SECRET_KEY_FILE: path })

@@ -1,11 +1,11 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { hashToken } from '../../services/lib/access/authenticate.ts'
 import { ConfigError, EnvReader, type Environment } from '../../services/lib/process/env.ts'
 import { readCommonSettings } from '../../services/lib/process/settings.ts'
+import { createTemporaryDirectory } from '../support/temporary-directory.ts'
 
 const hash = hashToken('mks_artifact').toString('hex')
 const GOOD = {
@@ -68,7 +68,7 @@ test('a wrong environment tells all that is wrong at once, and no secret with it
 })
 
 test('secrets may lie in files', () => {
-  const path = join(mkdtempSync(join(tmpdir(), 'modelkeep-settings-')), 'token')
+  const path = join(createTemporaryDirectory(), 'token')
   writeFileSync(path, `${GOOD.SERVICE_TOKEN}\n`)
   const { SERVICE_TOKEN: serviceToken, ...rest } = GOOD
   expect(read({ ...rest, SERVICE_TOKEN_FILE: path }).serviceToken).toBe(serviceToken)
