@@ -25,6 +25,7 @@ import { S3Store } from '../../services/artifact/store/s3/s3-store.ts'
 import { createDatabase, runSql, type TestDatabase } from './database.ts'
 import { startIdentitySister } from './identity-sister.ts'
 import { createBucket } from './minio.ts'
+import { changed } from './store-spies.ts'
 
 export const MIB = 1024 * 1024
 export const CHUNK_BYTES = MIB - 64
@@ -143,6 +144,20 @@ export async function startArtifact(store: TestStore, options: ArtifactOptions =
       await store.drop()
     },
   }
+}
+
+/** Two replicas of the service over one open store. */
+export async function startWithReplica(createStore: () => Promise<TestStore>) {
+  const store = await createStore()
+  const bytesOfStore = store.open()
+  const artifact = await startArtifact(store, { bytes: bytesOfStore })
+  // A directory belongs to one process, and so to one object in it.
+  const replica = await artifact.addReplica({ bytes: changed(bytesOfStore, {}) })
+  const stop = async (): Promise<void> => {
+    await replica.stop()
+    await artifact.stop()
+  }
+  return { store, bytesOfStore, artifact, replica, stop }
 }
 
 async function startReplica(

@@ -2,13 +2,31 @@
 import { Metadata, status, type ServiceError } from '@grpc/grpc-js'
 import { once } from 'node:events'
 import { randomUUID } from 'node:crypto'
-import { sha256 } from './bytes.ts'
+import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
+import { startArtifact, type TestStore } from './artifact.ts'
+import { makeBytes, sha256 } from './bytes.ts'
 import { ask, foreignClient, loadPackageProto, type ForeignClient } from './foreign.ts'
 
 const definition = loadPackageProto('google-proto-files', 'google/bytestream/bytestream.proto')
 
 export function byteStream(address: string): ForeignClient {
   return foreignClient(definition, 'google.bytestream.ByteStream', Number(new URL(address).port))
+}
+
+/** An artifact service over a new store, with clients of google.bytestream and of BlobService. */
+export async function startByteStream(kind: string, createStore: () => Promise<TestStore>) {
+  const artifact = await startArtifact(await createStore())
+  const client = byteStream(artifact.address)
+  return {
+    artifact,
+    client,
+    blobs: artifact.client(BlobService),
+    make: (length: number, seed: string) => makeBytes(length, `${kind} ${seed}`),
+    stop: async (): Promise<void> => {
+      client.close()
+      await artifact.stop()
+    },
+  }
 }
 
 export interface Named {

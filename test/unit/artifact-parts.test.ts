@@ -19,12 +19,12 @@ test.each([
   [9500 * 16 * MIB, 16, 9500],
   [9500 * 16 * MIB + 1, 17, 8942],
   [MAX_BLOB_BYTES, 552, 9498],
-])('a blob of %d bytes has parts of %d MiB, %d of them', (size, partMib, count) => {
+])('splits a blob of %d bytes into parts of %d MiB, %d of them', (size, partMib, count) => {
   expect(partSizeOf(size)).toBe(partMib * MIB)
   expect(partCountOf(size, partSizeOf(size))).toBe(count)
 })
 
-test('parts are never more than 10,000, and together are the whole', () => {
+test('splits a blob into at most 9,500 parts whose lengths add up to its size', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: MAX_BLOB_BYTES }), (size) => {
       const partSize = partSizeOf(size)
@@ -37,13 +37,13 @@ test('parts are never more than 10,000, and together are the whole', () => {
   )
 })
 
-test('a part is the same however finely it was cut, and holds little more memory than its bytes', async () => {
+test('a part is the same however finely its bytes were cut, and uses little more memory than its bytes', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 200_000 }), { maxLength: 40 }), async (lengths) => {
-      const buffer = new PartBuffer()
+      const collected = new PartBuffer()
       const chunks = lengths.map((length, index) => Buffer.alloc(length, index))
-      for (const chunk of chunks) buffer.append(new Chunk([chunk]))
-      const part = buffer.finish()
+      for (const chunk of chunks) collected.append(new Chunk([chunk]))
+      const part = collected.finish()
       const { pieces } = await part.readAll()
       const whole = Buffer.concat(chunks)
       expect(Buffer.concat(pieces).equals(whole)).toBe(true)
@@ -56,14 +56,14 @@ test('a part is the same however finely it was cut, and holds little more memory
   )
 })
 
-test('small views of large buffers are copied, so that the buffers can go', () => {
+test('a piece list copies small views of large buffers, so that the buffers can be collected', () => {
   const list = new PieceList()
   for (let turn = 0; turn < 100; turn += 1) list.add(Buffer.allocUnsafeSlow(MIB).subarray(0, 20_000))
   const held = new Set(list.take().map(({ buffer }) => buffer))
   expect([...held].reduce((sum, { byteLength }) => sum + byteLength, 0)).toBeLessThan(2_000_000 + BLOCK_BYTES)
 })
 
-test('any range of any parts comes out as asked, in messages of at most 1 MiB', async () => {
+test('verifyParts yields any range of any parts, in chunks below 1 MiB', async () => {
   const blob = fc.integer({ min: 1, max: 3_000_000 }).chain((size) =>
     fc.record({
       size: fc.constant(size),
@@ -85,7 +85,7 @@ test('any range of any parts comes out as asked, in messages of at most 1 MiB', 
   )
 })
 
-test('nothing of the last message of a bad part leaves, wherever in the part the bad byte is', async () => {
+test('verifyParts yields no last chunk of a bad part, wherever its bad byte is', async () => {
   for (const bad of [0, 1_200_000, 1_999_999]) {
     const { bytes, parts } = makeBlob(5_000_000, 2_000_000)
     bytes[2_000_000 + bad]! ^= 1
@@ -105,14 +105,14 @@ test('nothing of the last message of a bad part leaves, wherever in the part the
   }
 })
 
-test('a source that ends early is corrupt', async () => {
+test('verifyParts reports a source that ends early as corrupt', async () => {
   const { bytes, parts } = makeBlob(5_000_000, 2_000_000)
   const range = { offset: 0, end: 5_000_000 }
   const source = cut(bytes, { offset: 0, end: 4_999_999 }, 65_536)
   await expect(collect(verifyParts(source, range, parts, fail))).rejects.toThrow('part 3')
 })
 
-test('who finds no room waits in line, and is turned away after a while', async () => {
+test('the budget queues a caller that finds no room, and rejects it after the wait', async () => {
   const budget = new ByteBudget(100, 50)
   const first = await budget.acquire('alice', 60)
   const order: string[] = []
@@ -132,7 +132,7 @@ test('who finds no room waits in line, and is turned away after a while', async 
   expect(budget.used).toBe(0)
 })
 
-test('nobody gets more than three quarters, and who waits for more of it holds up nobody else', async () => {
+test('the budget gives one principal three quarters at most, and its waiting callers block no others', async () => {
   const budget = new ByteBudget(100, 50)
   const most = await budget.acquire('alice', 75)
   const more = expect(budget.acquire('alice', 1)).rejects.toMatchObject({ reason: 'OVERLOADED' })

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { BLOCK_BYTES, lend, recycle, seal, takeBlock } from '../../services/lib/byte-streams/blocks.ts'
 import { PieceList } from '../../services/lib/byte-streams/piece-list.ts'
 
-test('a block is taken again when all that was lent of it has been given back, and nothing more will be lent', () => {
+test('returns a block to the pool when it is sealed and all of its lent bytes are recycled', () => {
   const block = takeBlock()
   const first = lend(block, 0, 1000)
   recycle(first)
@@ -16,7 +16,7 @@ test('a block is taken again when all that was lent of it has been given back, a
   expect(takeBlock()).toBe(block)
 })
 
-test('bytes that were not lent, and those given back too often, change nothing', () => {
+test('ignores bytes that were not lent, and bytes that are recycled twice', () => {
   recycle(new Uint8Array(10))
   const block = takeBlock()
   const bytes = lend(block, 0, BLOCK_BYTES)
@@ -27,7 +27,7 @@ test('bytes that were not lent, and those given back too often, change nothing',
   expect(takeBlock()).not.toBe(block)
 })
 
-test('whatever several lists hold stays as it was while others are given back', () => {
+test('leaves the bytes of a list as they are while bytes of other lists are recycled', () => {
   const step = fc.record({
     list: fc.integer({ min: 0, max: 2 }),
     length: fc.integer({ min: 1, max: 100_000 }),

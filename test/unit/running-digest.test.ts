@@ -21,7 +21,7 @@ function expectPrefix(digest: RunningDigest, ...parts: Buffer[]): void {
 
 afterEach(() => void vi.useRealTimers())
 
-test('a part waits for one before it that is coming in, and is taken after it', async () => {
+test('a stored part waits for one before it that is arriving, and is hashed after it', async () => {
   const digest = new RunningDigest()
   const first = arriving(one)
   const release = digest.add(1, first)
@@ -33,7 +33,7 @@ test('a part waits for one before it that is coming in, and is taken after it', 
   expectPrefix(digest, one, two)
 })
 
-test('of a part that was given up nothing is left, and those that waited for it are let go', async () => {
+test('leaves nothing of an aborted part, and ends the wait of parts after it', async () => {
   const digest = new RunningDigest()
   const first = arriving(one)
   const release = digest.add(1, first)
@@ -48,7 +48,7 @@ test('of a part that was given up nothing is left, and those that waited for it 
   expectPrefix(digest, one, two, three)
 })
 
-test('where the one before it is slow, a part does not wait for long', async () => {
+test('limits the wait of a part for a slow one before it', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   const digest = new RunningDigest()
   const slow = arriving(one)
@@ -69,7 +69,7 @@ test('where the one before it is slow, a part does not wait for long', async () 
   expectPrefix(digest, one)
 })
 
-test('a part that comes without the one before it is left out', async () => {
+test('leaves a part out that arrives without the one before it', async () => {
   const digest = new RunningDigest()
   await digest.add(2, wholePart(two))(true)
   await digest.add(1, wholePart(one))(true)

@@ -14,7 +14,7 @@ describe.each(STORES)('blobs in %s', async (_kind, createStore) => {
   const alice = artifact.client(BlobService)
   const large = makeBytes(40 * MIB + 12_345, 'large')
 
-  test('a blob comes back as it was sent, with the SHA-256 of each part', async () => {
+  test('returns a blob as it was sent, with the SHA-256 of each part', async () => {
     const { blob, existed } = await alice.uploadBlob(blobMessages(large))
     expect(existed).toBe(false)
     expect(blob).toMatchObject({
@@ -38,7 +38,7 @@ describe.each(STORES)('blobs in %s', async (_kind, createStore) => {
     },
   )
 
-  test('chunks of a few bytes are as good as large ones', async () => {
+  test('accepts chunks of a few bytes', async () => {
     const bytes = makeBytes(100_003, 'fine')
     await alice.uploadBlob(blobMessages(bytes, { chunkBytes: 97 }))
     expect((await download(alice, { digest: digestOf(bytes) })).equals(bytes)).toBe(true)
@@ -60,7 +60,7 @@ describe.each(STORES)('blobs in %s', async (_kind, createStore) => {
     expect(bytes.equals(large.subarray(Number(offset), end))).toBe(true)
   })
 
-  test('a range past the end is refused', async () => {
+  test('rejects a range beyond the end of the blob', async () => {
     const offset = BigInt(large.length + 1)
     const refusal = await refusalOf(download(alice, { digest: digestOf(large), offset }))
     const metadata = { offset: String(offset), size: String(large.length) }
@@ -71,7 +71,7 @@ describe.each(STORES)('blobs in %s', async (_kind, createStore) => {
     }
   })
 
-  test('what is missing is said in the order asked, each once', async () => {
+  test('lists missing digests in the order of the request, each once', async () => {
     const other = `sha256:${'1'.repeat(64)}`
     const digests = [other, digestOf(large), UNKNOWN, other]
     expect((await alice.findMissingBlobs({ digests })).missingDigests).toEqual([other, UNKNOWN])
@@ -96,7 +96,7 @@ describe.each(STORES)('blobs in %s', async (_kind, createStore) => {
     },
   )
 
-  test('an unknown blob is not found', async () => {
+  test('reports an unknown blob as not found', async () => {
     for (const call of [() => alice.getBlob({ digest: UNKNOWN }), () => download(alice, { digest: UNKNOWN })]) {
       expect(await refusalOf(call())).toMatchObject({
         code: 'NotFound',
@@ -106,7 +106,7 @@ describe.each(STORES)('blobs in %s', async (_kind, createStore) => {
     }
   })
 
-  test('what the namespace has already is success at once, without reading the rest', async () => {
+  test('answers an upload at once if the namespace has the blob, without reading the rest', async () => {
     let sent = 0
     const never = new Promise<void>(() => {})
     const messages = blobMessages(large, { onChunk: () => ((sent += 1) > 2 ? never : undefined) })
@@ -124,7 +124,7 @@ describe.each(STORES)('blobs in %s', async (_kind, createStore) => {
     }
   })
 
-  test('the blobs of a namespace are nothing to those who may not read it', async () => {
+  test('denies the blobs of a namespace to a caller without permission', async () => {
     const carol = artifact.client(BlobService, 'carol')
     const digest = digestOf(large)
     for (const call of [
@@ -140,7 +140,7 @@ describe.each(STORES)('blobs in %s', async (_kind, createStore) => {
     expect(await refusalOf(reader.uploadBlob(blobMessages(large)))).toMatchObject({ reason: 'PERMISSION_DENIED' })
   })
 
-  test('another namespace gets a blob only by sending its bytes, which are stored once all the same', async () => {
+  test('gives another namespace a blob only after it sent the bytes, and stores them once', async () => {
     const carol = artifact.client(BlobService, 'carol')
     const digest = digestOf(large)
     expect((await carol.findMissingBlobs({ namespace: 'other', digests: [digest] })).missingDigests).toEqual([digest])
@@ -152,7 +152,7 @@ describe.each(STORES)('blobs in %s', async (_kind, createStore) => {
     await expect.poll(() => store.listObjects()).toEqual(before)
   })
 
-  test('a stored blob is an event, once for each namespace', async () => {
+  test('emits one event for each namespace that stores a blob', async () => {
     const events = await artifact.sql<{ type: string; namespace: string; actor: string }>(
       `select event ->> 'type' as type, event -> 'resource' ->> 'namespace' as namespace,
         event -> 'actor' ->> 'principal' as actor from artifact.outbox where resource_id = '${digestOf(large)}' order by sequence`,

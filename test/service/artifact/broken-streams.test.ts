@@ -27,7 +27,7 @@ describe.each(STORES)('broken streams to %s', async (_kind, createStore) => {
     expect(await artifact.sql('select * from artifact.blob')).toEqual([])
   }
 
-  test('a stream with fewer bytes than announced leaves nothing', async () => {
+  test('rejects a stream with fewer bytes than announced, and leaves nothing', async () => {
     const sizeBytes = BigInt(bytes.length + 1)
     const refusal = await refusalOf(alice.uploadBlob(blobMessages(bytes, { sizeBytes })))
     const metadata = { expected: String(sizeBytes), actual: String(bytes.length) }
@@ -35,7 +35,7 @@ describe.each(STORES)('broken streams to %s', async (_kind, createStore) => {
     await expectNothingLeft()
   })
 
-  test('a stream with more bytes than announced is ended at once and leaves nothing', async () => {
+  test('ends a stream with more bytes than announced at once, and leaves nothing', async () => {
     let sent = 0
     const sizeBytes = BigInt(2 * MIB)
     const messages = blobMessages(bytes, { sizeBytes, onChunk: () => void (sent += 1) })
@@ -44,18 +44,21 @@ describe.each(STORES)('broken streams to %s', async (_kind, createStore) => {
     await expectNothingLeft()
   })
 
-  test.each([3, 40 * MIB])('%d bytes with another digest than announced leave nothing', async (length) => {
-    const digest = digestOf(makeBytes(9, 'other'))
-    const sent = bytes.subarray(0, length)
-    expect(await refusalOf(alice.uploadBlob(blobMessages(sent, { digest })))).toMatchObject({
-      code: 'InvalidArgument',
-      reason: 'DIGEST_MISMATCH',
-      metadata: { expected: digest, actual: digestOf(sent) },
-    })
-    await expectNothingLeft()
-  })
+  test.each([3, 40 * MIB])(
+    'rejects %d bytes with another digest than announced, and leaves nothing',
+    async (length) => {
+      const digest = digestOf(makeBytes(9, 'other'))
+      const sent = bytes.subarray(0, length)
+      expect(await refusalOf(alice.uploadBlob(blobMessages(sent, { digest })))).toMatchObject({
+        code: 'InvalidArgument',
+        reason: 'DIGEST_MISMATCH',
+        metadata: { expected: digest, actual: digestOf(sent) },
+      })
+      await expectNothingLeft()
+    },
+  )
 
-  test('messages out of order leave nothing', async () => {
+  test('rejects messages out of order, and leaves nothing', async () => {
     const header = { digest: digestOf(bytes), sizeBytes: BigInt(bytes.length) }
     const streams = [
       async function* () {},
@@ -80,7 +83,7 @@ describe.each(STORES)('broken streams to %s', async (_kind, createStore) => {
     expect(refusal).toMatchObject({ code: 'InvalidArgument', fields: [field] })
   })
 
-  test('a silent client is told so and leaves nothing', async () => {
+  test('ends the stream of a silent client, and leaves nothing', async () => {
     const silence = (index: number) => (index < 20 ? undefined : new Promise<void>(() => {}))
     const blobs = hasty.client(BlobService)
     expect(await refusalOf(blobs.uploadBlob(blobMessages(bytes, { onChunk: silence })))).toMatchObject({
@@ -99,7 +102,7 @@ describe.each(STORES)('broken streams to %s', async (_kind, createStore) => {
     await expectNothingLeft()
   })
 
-  test('a client that goes away leaves nothing, in the middle of a message too', async () => {
+  test('leaves nothing of a client that disconnects, even within a message', async () => {
     const abort = new AbortController()
     const stop = (index: number) => (index === 30 ? abort.abort() : undefined)
     await refusalOf(alice.uploadBlob(blobMessages(bytes, { onChunk: stop }), { signal: abort.signal }))
@@ -109,7 +112,7 @@ describe.each(STORES)('broken streams to %s', async (_kind, createStore) => {
     await expectNothingLeft()
   })
 
-  test('more uploads than there is memory for wait, and are told to come back', async () => {
+  test('lets uploads beyond the memory limit wait, and then reports an overload', async () => {
     const blobs = small.client(BlobService)
     const gate = Promise.withResolvers<void>()
     const started = Promise.withResolvers<void>()

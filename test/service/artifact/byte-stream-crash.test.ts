@@ -71,21 +71,25 @@ describe.each([
     })
   }
 
-  test('a client in Go writes, reads and is refused', { timeout: 60_000 }, async ({ skip }) => {
-    if (!program) skip('there is no Go to build the client with')
-    for (const length of [3 * MIB, 2 * PART + 5]) {
-      const bytes = makeBytes(length, `go ${kind} ${length}`)
-      await go('write', uploadName(bytes), bytes)
-      // What exists is success before the last byte was sent; of the two, only the stubs expect that.
-      expect(Number(await go('resume', uploadName(bytes), bytes))).toBe(length)
-      expect((await go('read', blobName(bytes), Buffer.alloc(0))).equals(bytes)).toBe(true)
-    }
-    const other = makeBytes(PART + 9, `go refused ${kind}`)
-    await expect(go('read', blobName(other), Buffer.alloc(0))).rejects.toThrow('NotFound')
-    await expect(go('write', uploadName(makeBytes(PART + 9, 'else')), other)).rejects.toThrow('InvalidArgument')
-  })
+  test(
+    'serves writes and reads of a Go client, and rejects its bad requests',
+    { timeout: 60_000 },
+    async ({ skip }) => {
+      if (!program) skip('there is no Go to build the client with')
+      for (const length of [3 * MIB, 2 * PART + 5]) {
+        const bytes = makeBytes(length, `go ${kind} ${length}`)
+        await go('write', uploadName(bytes), bytes)
+        // What exists is success before the last byte was sent; of the two, only the stubs expect that.
+        expect(Number(await go('resume', uploadName(bytes), bytes))).toBe(length)
+        expect((await go('read', blobName(bytes), Buffer.alloc(0))).equals(bytes)).toBe(true)
+      }
+      const other = makeBytes(PART + 9, `go refused ${kind}`)
+      await expect(go('read', blobName(other), Buffer.alloc(0))).rejects.toThrow('NotFound')
+      await expect(go('write', uploadName(makeBytes(PART + 9, 'else')), other)).rejects.toThrow('InvalidArgument')
+    },
+  )
 
-  test('killed in the middle of a write, another process goes on where it stood', { timeout: 60_000 }, async () => {
+  test('continues a write in another process after the first was killed', { timeout: 60_000 }, async () => {
     const bytes = makeBytes(3 * PART + 5, `killed ${kind}`)
     const name = uploadName(bytes)
     const client = byteStream(running.address)
@@ -110,7 +114,7 @@ describe.each([
     later.close()
   })
 
-  test('health and reflection know it', async () => {
+  test('lists the service in health checks and reflection', async () => {
     const service = 'google.bytestream.ByteStream'
     expect((await grpcClient(Health, running.address, '').check({ service })).status).toBe(1)
     const answers = grpcClient(ServerReflection, running.address, '').serverReflectionInfo(

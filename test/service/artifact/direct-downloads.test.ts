@@ -26,7 +26,7 @@ describe('a download plan', async () => {
   const bytes = makeBytes(40 * MIB + 7, 'planned')
   await blobs.uploadBlob(blobMessages(bytes))
 
-  test('reads ranges that the part list proves', async () => {
+  test('reads ranges that the part digests verify', async () => {
     const { blob, request } = await direct.getDownloadPlan({ digest: digestOf(bytes) })
     const size = Number(blob!.partSizeBytes)
     const parts = await Promise.all(
@@ -42,14 +42,14 @@ describe('a download plan', async () => {
     expect((await send(request!)).body.equals(bytes)).toBe(true)
   })
 
-  test('is for reading alone', async () => {
+  test('permits reading only', async () => {
     const { request } = await direct.getDownloadPlan({ digest: digestOf(bytes) })
     for (const method of ['PUT', 'DELETE']) {
       expect(await send({ ...request!, method })).toMatchObject({ status: 403, code: 'SignatureDoesNotMatch' })
     }
   })
 
-  test('is given to those who may read, and for what is there', async () => {
+  test('requires read permission and an existing blob', async () => {
     expect(
       (await artifact.client(DirectService, 'reader').getDownloadPlan({ digest: digestOf(bytes) })).request,
     ).toBeDefined()
@@ -61,7 +61,7 @@ describe('a download plan', async () => {
     expect(await refusalOf(elsewhere)).toMatchObject({ reason: 'BLOB_NOT_FOUND' })
   })
 
-  test('of nothing at all has no request', async () => {
+  test('of the empty blob has no request', async () => {
     const empty = Buffer.alloc(0)
     await blobs.uploadBlob(blobMessages(empty))
     const plan = await direct.getDownloadPlan({ digest: digestOf(empty) })
@@ -69,7 +69,7 @@ describe('a download plan', async () => {
     expect(plan.request).toBeUndefined()
   })
 
-  test('shows a reader which part the store has spoilt', async () => {
+  test('lets a reader find the part that the store corrupted', async () => {
     const spoilt = makeBytes(33 * MIB, 'spoilt')
     const before = await bucket.listObjects()
     await blobs.uploadBlob(blobMessages(spoilt))
@@ -108,7 +108,7 @@ describe('a download plan', async () => {
 describe('the setting LANES', () => {
   const bytes = makeBytes(1000, 'lanes')
 
-  test('closes the direct lane', async () => {
+  test('disables direct transfers', async () => {
     const replica = await artifact.addReplica({ transferModes: 'stream' })
     const there = makeBytes(10, 'for the stream')
     await blobs.uploadBlob(blobMessages(there))
@@ -135,7 +135,7 @@ describe('the setting LANES', () => {
     await replica.stop()
   })
 
-  test('closes the stream', async () => {
+  test('disables streams', async () => {
     const replica = await artifact.addReplica({ transferModes: 'direct' })
     const other = makeBytes(2000, 'lanes, direct')
     const upload = await startUpload(replica.client(UploadService), other)
@@ -162,7 +162,7 @@ describe('the setting LANES', () => {
     await replica.stop()
   })
 
-  test('cannot open a directory to clients', async () => {
+  test('cannot give clients access to a directory', async () => {
     const [, createDirectory] = STORES.find(([kind]) => kind === 'a directory')!
     const other = await startArtifact(await createDirectory())
     const there = makeBytes(10, 'in a directory')

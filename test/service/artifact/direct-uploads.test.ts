@@ -17,8 +17,8 @@ const uploads = artifact.client(UploadService)
 const direct = artifact.client(DirectService)
 const blobs = artifact.client(BlobService)
 
-describe('an upload by the direct lane', () => {
-  test('takes parts in any order and in parallel, and gives the whole', async () => {
+describe('a direct upload', () => {
+  test('accepts parts in any order and in parallel, and commits the whole blob', async () => {
     const bytes = makeBytes(50 * MIB + 1, 'direct, any order')
     const upload = await startUpload(uploads, bytes)
     await Promise.all([4, 2, 3, 1].map((number) => putPart(direct, upload, bytes, number)))
@@ -32,7 +32,7 @@ describe('an upload by the direct lane', () => {
     expect((await download(blobs, { digest: digestOf(bytes) })).equals(bytes)).toBe(true)
   })
 
-  test('may go on by the stream, and the other way round', async () => {
+  test('can continue as a stream, and a stream can continue as a direct upload', async () => {
     const bytes = makeBytes(33 * MIB, 'both lanes')
     const upload = await startUpload(uploads, bytes)
     await writePart(uploads, upload, bytes, 1)
@@ -42,7 +42,7 @@ describe('an upload by the direct lane', () => {
     expect((await uploads.completeUpload({ uploadId: upload.id })).blob!.digest).toBe(digestOf(bytes))
   })
 
-  test('signs a thousand parts in one call and no more', async () => {
+  test('signs at most a thousand parts in one call', async () => {
     const sizeBytes = 1001n * 16n * BigInt(MIB)
     const { result } = await uploads.startUpload({ digest: digestOf(Buffer.from('a large one')), sizeBytes })
     const uploadId = result.case === 'upload' ? result.value.id : ''
@@ -54,7 +54,7 @@ describe('an upload by the direct lane', () => {
     await uploads.abortUpload({ uploadId })
   })
 
-  test('has its bytes refused by the store where they are not those that were signed', async () => {
+  test('is rejected by the store if its bytes differ from the signed digest', async () => {
     const bytes = makeBytes(17 * MIB, 'bound')
     const upload = await startUpload(uploads, bytes)
     const part = Buffer.from(partOf(bytes, upload, 1))
@@ -74,7 +74,7 @@ describe('an upload by the direct lane', () => {
     await uploads.abortUpload({ uploadId: upload.id })
   })
 
-  test('gives no wrong blob to a client that lies', async () => {
+  test('commits no wrong blob for a client that confirms a wrong digest', async () => {
     const bytes = makeBytes(17 * MIB, 'lied about')
     const upload = await startUpload(uploads, bytes)
     await putPart(direct, upload, bytes, 2)
@@ -92,7 +92,7 @@ describe('an upload by the direct lane', () => {
     expect(await refusalOf(blobs.getBlob({ digest: digestOf(bytes) }))).toMatchObject({ reason: 'BLOB_NOT_FOUND' })
   })
 
-  test('keeps the parts that are right where one was confirmed with a wrong hash', async () => {
+  test('keeps its correct parts when another part was confirmed with a wrong hash', async () => {
     const bytes = makeBytes(17 * MIB, 'wrong hash')
     const upload = await startUpload(uploads, bytes)
     const first = partOf(bytes, upload, 1)
@@ -104,7 +104,7 @@ describe('an upload by the direct lane', () => {
     expect(Buffer.from(blob!.partSha256s[0]!)).toEqual(sha256(first))
   })
 
-  test('does not outlive its URLs', async () => {
+  test('is not changed by its URLs after it ended', async () => {
     const bytes = makeBytes(1000, 'expired')
     const hasty = await artifact.addReplica({ bytes: new S3Store({ ...bucket.options, presignSeconds: 1 }) })
     const upload = await startUpload(uploads, bytes)
@@ -123,7 +123,7 @@ describe('an upload by the direct lane', () => {
     await hasty.stop()
   })
 
-  test('is over when it is completed or aborted', async () => {
+  test('accepts no more parts after it was completed or aborted', async () => {
     const bytes = makeBytes(1000, 'over')
     const upload = await startUpload(uploads, bytes)
     const signed = await signPart(direct, upload, 1, bytes)
@@ -148,7 +148,7 @@ describe('an upload by the direct lane', () => {
     expect(await direct.confirmParts({ uploadId: again.id, parts })).toMatchObject({ parts: [], blob })
   })
 
-  test('is its own principal’s alone, and never a reader’s', async () => {
+  test('is hidden from other principals and from readers', async () => {
     const bytes = makeBytes(1000, 'mine')
     const upload = await startUpload(uploads, bytes)
     const parts = [confirmed(1, bytes, 'abc')]
@@ -165,7 +165,7 @@ describe('an upload by the direct lane', () => {
     await uploads.abortUpload({ uploadId: upload.id })
   })
 
-  test('names the field that is wrong', async () => {
+  test('reports the field of a bad request', async () => {
     const bytes = makeBytes(1000, 'fields')
     const uploadId = (await startUpload(uploads, bytes)).id
     const right = confirmed(1, bytes, 'abc')

@@ -73,7 +73,7 @@ function writeHalf(
 }
 
 test.each(Object.entries(CLIENTS))(
-  '%s: parts under way are stored before it ends, and others take over',
+  '%s: stores the parts in transit before it stops, and another process continues',
   async (name, clientOf) => {
     const [leaving, staying] = await Promise.all([start(20), start(20)])
     try {
@@ -100,7 +100,7 @@ test.each(Object.entries(CLIENTS))(
   },
 )
 
-test('a part that takes longer than it has is cut off, and sent again to another', async () => {
+test('cuts off a part that takes longer than the drain time, and the client sends it to another process', async () => {
   const [leaving, staying] = await Promise.all([start(1), start(1)])
   try {
     const bytes = makeBytes(16 * MIB + 2 * MIB, 'cut off')

@@ -36,7 +36,7 @@ describe.each(STORES)('a blob that appears while it is sent to %s', async (_kind
     (await artifact.sql<{ object_key: string }>(`select object_key from artifact.upload where id = '${id}'`))[0]!
       .object_key
 
-  test('ends an upload at the next part, without its bytes', async () => {
+  test('ends an upload in parts at the next part, without its bytes', async () => {
     const bytes = makeBytes(4 * PART, 'appears')
     const upload = await startUpload(alice, bytes)
     const key = await keyOf(upload.id)
@@ -66,7 +66,7 @@ describe.each(STORES)('a blob that appears while it is sent to %s', async (_kind
     expect(await store.listObjects()).toEqual(objects)
   })
 
-  test('ends a stream of one blob at the next part', async () => {
+  test('ends the stream of one blob at the next part', async () => {
     const bytes = makeBytes(6 * PART, 'appears in the stream')
     const gate = Promise.withResolvers<void>()
     const begun = Promise.withResolvers<void>()
@@ -89,7 +89,7 @@ describe.each(STORES)('a blob that appears while it is sent to %s', async (_kind
     expect(await artifact.sql('select * from artifact.upload where not resumable')).toEqual([])
   })
 
-  test('in another namespace is not told, and shared only after all bytes were sent', async () => {
+  test('in another namespace is not revealed, and is shared only after all bytes were sent', async () => {
     const bytes = makeBytes(2 * PART, 'elsewhere')
     await artifact.client(BlobService).uploadBlob(blobMessages(bytes))
     const objects = await store.listObjects()
@@ -163,7 +163,7 @@ describe.each(STORES)('a blob that appears while it is sent to %s', async (_kind
     expect(await artifact.sql(`select * from artifact.outbox where resource_id = '${digestOf(bytes)}'`)).toHaveLength(2)
   })
 
-  test('unfinished uploads are bounded for each principal and namespace, and the bound is told', async () => {
+  test('unfinished uploads of a principal in a namespace are limited, and the error has the limit', async () => {
     const start = (client: typeof alice, seed: string) => startUpload(client, makeBytes(3, `bounded ${seed}`))
     const [open] = await artifact.sql<{ count: number }>(
       `select count(*)::int from artifact.upload where principal = 'alice' and state = 'OPEN'`,

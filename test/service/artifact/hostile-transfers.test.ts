@@ -39,7 +39,7 @@ const RESOURCE_EXHAUSTED = '8'
 const DEADLINE_EXCEEDED = '4'
 
 test.each(['BlobService/UploadBlob', 'UploadService/WritePart', 'BlobService/DownloadBlob'])(
-  'four gibibytes announced to %s cost nothing',
+  'allocates nothing for a message of 4 GiB announced to %s',
   async (method) => {
     const session = openSession(artifact.address)
     const before = process.memoryUsage.rss()
@@ -53,7 +53,7 @@ test.each(['BlobService/UploadBlob', 'UploadService/WritePart', 'BlobService/Dow
   },
 )
 
-test('four gibibytes announced in the middle of an upload end it, and leave nothing', async () => {
+test('ends an upload that announces a message of 4 GiB, and leaves nothing', async () => {
   const bytes = makeBytes(20 * MIB, 'interrupted by four gibibytes')
   const session = openSession(artifact.address)
   const stream = openStream(session, 'BlobService/UploadBlob')
@@ -63,13 +63,13 @@ test('four gibibytes announced in the middle of an upload end it, and leave noth
   session.destroy()
 })
 
-describe('a client that breaks off anywhere', () => {
+describe('a client that breaks off at any byte', () => {
   const random = seededRandom(chosenSeed())
   const content = makeBytes(1_200_000, 'broken off')
   const whole = Buffer.concat(uploadFrames(content))
   const places = [0, 1, 4, 5, 6, 60, 500_100, whole.length - 1, ...[1, 2, 3, 4].map(() => random.below(whole.length))]
 
-  test('in an upload of one stream leaves nothing, whether it cuts the connection, resets the stream or just ends', async () => {
+  test('of a simple upload leaves nothing, whether it closes the connection, resets the stream or ends it', async () => {
     for (const place of places) {
       for (const leave of ['cut', 'reset', 'end']) {
         const session = openSession(artifact.address)
@@ -88,7 +88,7 @@ describe('a client that breaks off anywhere', () => {
     expect(missing.missingDigests).toEqual([digestOf(content)])
   })
 
-  test('in a part leaves the part unsent, and the upload as it was', async () => {
+  test('of a part leaves no part, and the upload stays as it was', async () => {
     const bytes = makeBytes(17 * MIB, 'part broken off')
     const upload = await startUpload(uploads, bytes)
     const part = partOf(bytes, upload, 2)
@@ -105,7 +105,7 @@ describe('a client that breaks off anywhere', () => {
   })
 })
 
-test('bytes after the end of what was announced are refused, and so is a message that is none', async () => {
+test('rejects bytes after the announced end, and bytes that are no message', async () => {
   const bytes = makeBytes(1000, 'with something after it')
   for (const more of [frame(Buffer.from('not a message at all')), frame(Buffer.alloc(0)), Buffer.from([1, 2, 3])]) {
     const session = openSession(artifact.address)
@@ -117,7 +117,7 @@ test('bytes after the end of what was announced are refused, and so is a message
   await expectNothingUnderWay()
 })
 
-test('a thousand connections that say nothing keep nobody out', async () => {
+test('serves other clients beside a thousand silent connections', async () => {
   const sessions = Array.from({ length: 1000 }, () => openSession(artifact.address))
   await Promise.all(sessions.map((session) => once(session, 'remoteSettings')))
   const bytes = makeBytes(17 * MIB, 'among a thousand')
@@ -126,7 +126,7 @@ test('a thousand connections that say nothing keep nobody out', async () => {
   for (const session of sessions) session.destroy()
 })
 
-test('a client that holds all its streams is told that they are idle, and keeps nobody else out', async () => {
+test('ends the idle streams of one client, and serves other clients meanwhile', async () => {
   const session = openSession(hasty.address)
   await once(session, 'remoteSettings')
   const most = session.remoteSettings.maxConcurrentStreams!

@@ -47,14 +47,14 @@ describe.each(STORES)('corruption in %s', async (_kind, createStore) => {
     expect(other.equals(bytes.subarray(0, 16 * MIB))).toBe(true)
   })
 
-  test('missing bytes are found', async () => {
+  test('detects missing bytes', async () => {
     await store.overwrite(key!, bytes.subarray(0, bytes.length - 1))
     expect(await receive({})).toBeLessThan(bytes.length)
     await store.overwrite(key!, Buffer.alloc(0))
     expect(await receive({ offset: BigInt(20 * MIB) })).toBe(0)
   })
 
-  test('an object that is gone is corruption, not an unknown blob', async () => {
+  test('reports a missing object as corruption, not as an unknown blob', async () => {
     await store.open().remove(key!)
     expect(await receive({})).toBe(0)
   })

@@ -25,7 +25,7 @@ describe.each(STORES)('manifests over %s', async (_kind, createStore) => {
     { path: 'copy/model.onnx', digest: digestOf(weights), sizeBytes: BigInt(weights.length) },
   ]
 
-  test('a manifest lists the files by path, and its digest is that of its bytes', async () => {
+  test('lists the files of a manifest by path, and its digest is that of its bytes', async () => {
     const { manifest } = await alice.createManifest({ files })
     expect(manifest!.files.map(({ path }) => path)).toEqual(['README.md', 'copy/model.onnx', 'model.onnx'])
     expect(manifest!.files[0]).toMatchObject({ ...files[1], mediaType: 'application/vnd.cncf.model.doc.v1.raw' })
@@ -34,7 +34,7 @@ describe.each(STORES)('manifests over %s', async (_kind, createStore) => {
     expect((await alice.getManifest({ digest: manifest!.digest })).manifest).toEqual(manifest)
   })
 
-  test('every blob that a manifest names can be had from the namespace, the config too', async () => {
+  test('serves every blob that a manifest names, and its config', async () => {
     const { manifest } = await alice.createManifest({ files })
     const { config, layers } = JSON.parse(Buffer.from(manifest!.content).toString()) as {
       config: { digest: string; size: number }
@@ -52,7 +52,7 @@ describe.each(STORES)('manifests over %s', async (_kind, createStore) => {
     })
   })
 
-  test('equal files in any order give the manifest that exists, once, with one event', async () => {
+  test('returns the existing manifest for equal files in any order, and emits one event', async () => {
     const [first, ...rest] = await Promise.all(
       [files, files.toReversed(), files].map((list) => alice.createManifest({ files: list })),
     )
@@ -65,7 +65,7 @@ describe.each(STORES)('manifests over %s', async (_kind, createStore) => {
     expect(events).toEqual([{ type: 'manifest.created.v1', name: `default/${digest}` }])
   })
 
-  test('files whose blobs the namespace lacks are refused', async () => {
+  test('rejects files whose blobs the namespace does not have', async () => {
     const lacking = [...files, { path: 'x', digest: UNKNOWN, sizeBytes: 3n }]
     expect(await refusalOf(alice.createManifest({ files: lacking }))).toMatchObject({
       code: 'FailedPrecondition',
@@ -78,7 +78,7 @@ describe.each(STORES)('manifests over %s', async (_kind, createStore) => {
     })
   })
 
-  test('files with another size than their blob are refused', async () => {
+  test('rejects files with another size than their blob', async () => {
     const wrong = [{ ...files[1]!, sizeBytes: 8n }]
     expect(await refusalOf(alice.createManifest({ files: wrong }))).toMatchObject({
       reason: 'SIZE_MISMATCH',
@@ -86,12 +86,12 @@ describe.each(STORES)('manifests over %s', async (_kind, createStore) => {
     })
   })
 
-  test('bad paths are refused with the field that has them', async () => {
+  test('rejects bad paths, and reports their field', async () => {
     const refusal = await refusalOf(alice.createManifest({ files: [files[0]!, { ...files[1]!, path: '../x' }] }))
     expect(refusal).toMatchObject({ code: 'InvalidArgument', reason: 'FIELD_INVALID', fields: ['files[1].path'] })
   })
 
-  test('manifests are nothing to those who may not read the namespace', async () => {
+  test('denies manifests to a caller without permission', async () => {
     const { digest } = (await alice.createManifest({ files })).manifest!
     const carol = artifact.client(ManifestService, 'carol')
     expect(await refusalOf(carol.getManifest({ digest }))).toMatchObject({ reason: 'PERMISSION_DENIED' })
@@ -105,7 +105,7 @@ describe.each(STORES)('manifests over %s', async (_kind, createStore) => {
     expect(await refusalOf(reader.createManifest({ files }))).toMatchObject({ reason: 'PERMISSION_DENIED' })
   })
 
-  test('the metadata service retains a manifest and releases it, as often as it likes', async () => {
+  test('lets the metadata service retain and release a manifest repeatedly', async () => {
     const { digest, totalSizeBytes } = (await alice.createManifest({ files })).manifest!
     const hold = { namespace: 'default', digest, versionId: randomUUID() }
     for (let time = 0; time < 2; time += 1) {
@@ -134,14 +134,14 @@ describe.each(STORES)('manifests over %s', async (_kind, createStore) => {
     }
   })
 
-  test('nobody but the metadata service may retain or release', async () => {
+  test('denies retaining and releasing to everyone but the metadata service', async () => {
     const hold = { namespace: 'default', digest: UNKNOWN, versionId: randomUUID() }
     for (const call of [() => alice.retainManifest(hold), () => alice.releaseManifest(hold)]) {
       expect(await refusalOf(call())).toMatchObject({ code: 'PermissionDenied', reason: 'PERMISSION_DENIED' })
     }
   })
 
-  test('a manifest of 5,000 files is written and read', async () => {
+  test('creates and returns a manifest of 5,000 files', async () => {
     const many = Array.from({ length: 5_000 }, (_, index) => ({ ...files[1]!, path: `shards/${index}.json` }))
     const { manifest } = await alice.createManifest({ files: many })
     expect(manifest!.files).toHaveLength(5_000)

@@ -12,7 +12,7 @@ import { blobMessages, digestOf, download, makeBytes, partMessages } from '../..
 
 const namespace = 'other'
 
-describe.each(STORES)('what others have in %s', async (_kind, createStore) => {
+describe.each(STORES)('blobs of other namespaces in %s', async (_kind, createStore) => {
   const store = await createStore()
   const artifact = await startArtifact(store)
   afterAll(() => artifact.stop())
@@ -91,12 +91,12 @@ describe.each(STORES)('what others have in %s', async (_kind, createStore) => {
     ],
   ]
 
-  test.each(PROBES)('%s answers as if nobody had it', async (name, look) => {
+  test.each(PROBES)('%s answers as if no namespace had the blob', async (name, look) => {
     const [known, unknown] = await compare(name, look)
     expect(known).toBe(unknown)
   })
 
-  test('all of its bytes are taken before it is theirs, and told of as theirs alone', async () => {
+  test('a namespace gets the blob after it sent all bytes, with an event of its own', async () => {
     const bytes = makeBytes(3 * MIB, 'sent in full')
     const alice = artifact.client(BlobService, 'alice')
     await alice.uploadBlob(blobMessages(bytes))
@@ -112,7 +112,7 @@ describe.each(STORES)('what others have in %s', async (_kind, createStore) => {
     expect(length).toBe(1)
   })
 
-  test('a namespace without it cannot revive what another lets go', async () => {
+  test('a namespace without the blob cannot revive one that another released', async () => {
     const bytes = makeBytes(1000, 'let go')
     const digest = digestOf(bytes)
     await artifact.client(BlobService, 'alice').uploadBlob(blobMessages(bytes))

@@ -49,7 +49,7 @@ describe.each(STORES)('overload on %s', async (kind, createStore) => {
   const paused = (bytes: Buffer, gate: Promise<void>, at = 1) =>
     blobMessages(bytes, { onChunk: (index) => (index < at ? undefined : gate) })
 
-  test('who finds no room is told when to come back, and nothing of his is kept', async () => {
+  test('an upload without budget is told when to retry, and leaves nothing', async () => {
     const gate = Promise.withResolvers<void>()
     const first = make(30 * MIB, 'first')
     const running = blobs.uploadBlob(paused(first, gate.promise))
@@ -74,7 +74,7 @@ describe.each(STORES)('overload on %s', async (kind, createStore) => {
     expect(budget.used).toBe(0)
   })
 
-  test('downloads take their room, too', async () => {
+  test('downloads hold budget as well', async () => {
     const bytes = make(2 * MIB, 'down')
     await blobs.uploadBlob(blobMessages(bytes))
     const release = await budget.acquire('alice', 30 * MIB)
@@ -84,7 +84,7 @@ describe.each(STORES)('overload on %s', async (kind, createStore) => {
     expect(budget.used).toBe(0)
   })
 
-  test('sixty-four uploads at once all come through with a client that comes back', { timeout: 120_000 }, async () => {
+  test('sixty-four parallel uploads succeed with a client that retries', { timeout: 120_000 }, async () => {
     const all = Array.from({ length: 64 }, (_, index) => make(4 * MIB, `crowd ${index}`))
     let most = 0
     const look = { onChunk: () => void (most = Math.max(most, budget.used)) }
@@ -101,7 +101,7 @@ describe.each(STORES)('overload on %s', async (kind, createStore) => {
     expect(missingDigests).toEqual([])
   })
 
-  test('who sends too slowly is ended, however often something comes', { timeout: 30_000 }, async () => {
+  test('an upload below the minimum rate is ended, however often it sends', { timeout: 30_000 }, async () => {
     const bytes = make(20 * MIB, 'slow')
     const slowly = { chunkBytes: 100, onChunk: () => new Promise<void>((resolve) => setTimeout(resolve, 20)) }
     const slow = { code: 'DeadlineExceeded', reason: 'STREAM_IDLE', metadata: { bytes_per_second: '65536' } }
@@ -130,21 +130,25 @@ describe.each(STORES)('overload on %s', async (kind, createStore) => {
     await expect.poll(() => budget.used).toBe(0)
   })
 
-  test('from a reader who takes nothing, everything is taken away', { timeout: 30_000 }, async () => {
-    const bytes = make(40 * MIB, 'unread')
-    await blobs.uploadBlob(blobMessages(bytes))
-    const answers = artifact.client(BlobService).downloadBlob({ digest: digestOf(bytes) })
-    const stream = answers[Symbol.asyncIterator]()
-    await stream.next()
-    await expect.poll(() => budget.used).toBe(MIB)
-    await expect.poll(() => budget.used, { timeout: 20_000 }).toBe(0)
-    const rest = async () => {
-      for (let next = await stream.next(); !next.done;) next = await stream.next()
-    }
-    expect(await refusalOf(rest())).toMatchObject({ reason: 'STREAM_IDLE' })
-  })
+  test(
+    'a download whose reader accepts nothing is ended, and its budget is released',
+    { timeout: 30_000 },
+    async () => {
+      const bytes = make(40 * MIB, 'unread')
+      await blobs.uploadBlob(blobMessages(bytes))
+      const answers = artifact.client(BlobService).downloadBlob({ digest: digestOf(bytes) })
+      const stream = answers[Symbol.asyncIterator]()
+      await stream.next()
+      await expect.poll(() => budget.used).toBe(MIB)
+      await expect.poll(() => budget.used, { timeout: 20_000 }).toBe(0)
+      const rest = async () => {
+        for (let next = await stream.next(); !next.done;) next = await stream.next()
+      }
+      expect(await refusalOf(rest())).toMatchObject({ reason: 'STREAM_IDLE' })
+    },
+  )
 
-  test('there are only so many streams at a time', async () => {
+  test('streams beyond the limit are rejected', async () => {
     const gate = Promise.withResolvers<void>()
     const client = narrow.client(BlobService)
     const running = ['a', 'b'].map((seed) => client.uploadBlob(paused(make(3 * MIB, seed), gate.promise)))
@@ -163,7 +167,7 @@ describe.each(STORES)('overload on %s', async (kind, createStore) => {
     foreign.close()
   })
 
-  test('nothing stays taken after streams that broke in every way', { timeout: 120_000 }, async () => {
+  test('no budget and no stream is held after streams that broke in every way', { timeout: 120_000 }, async () => {
     const random = seeded(7)
     // Of a call that is cancelled in the instant it is made grpc-js tells the server nothing: only its silence is noticed.
     const client = byteStream(artifact.address)

@@ -70,7 +70,7 @@ const readBy = (who: string) => [
 /** Details come from JSON in the order of their keys. */
 const sorted = (rows: string[][]) => rows.map(([type, who, ...details]) => [type, who, ...details.toSorted()])
 
-test('all: each read by each way is told before its bytes come, with who, what and which range', async () => {
+test('all: records each read in every mode before its bytes are sent, with caller, resource and range', async () => {
   await told()
   await readAll(artifact, 'reader')
   const events = await told()
@@ -79,13 +79,13 @@ test('all: each read by each way is told before its bytes come, with who, what a
   expect(events.map(({ resource }) => resource.digest)).toEqual([manifestDigest, digest, digest, digest, digest])
 })
 
-test('by the general framing as by the fast one', async () => {
+test('records the same reads through the general adapter and the zero-copy handler', async () => {
   const general = await addReplica('all', 'general')
   await readAll(general, 'reader')
   expect((await told()).length).toBe(5)
 })
 
-test('what one token reads again and again is told once, however many ask at once; of another token it is told', async () => {
+test('records repeated and parallel reads of one token once, and reads of another token as well', async () => {
   await Promise.all(Array.from({ length: 40 }, () => readAll(artifact, 'bob')))
   await readAll(artifact, 'alice')
   const events = await told()
@@ -97,14 +97,14 @@ test('what one token reads again and again is told once, however many ask at onc
   expect(sorted(brief(await told()))).toEqual(sorted(readBy('bob')))
 })
 
-test('manifests: only who reads what a version consists of; off: nobody', async () => {
+test('manifests: records reads of manifests only; off: records none', async () => {
   await readAll(await addReplica('manifests'), 'bob')
   expect(brief(await told())).toEqual([['manifest.read.v1', 'bob']])
   await readAll(await addReplica('off'), 'bob')
   expect(await told()).toEqual([])
 })
 
-test('who may not read is told by every way, and so is that nothing was read', async () => {
+test('denies a read in every mode to a caller without permission, and records no read', async () => {
   const denied: [string, () => Promise<unknown>][] = [
     [
       'ManifestService/GetManifest',
@@ -130,7 +130,7 @@ test('who may not read is told by every way, and so is that nothing was read', a
   for (const { type, actor } of events) expect([type, actor.principal]).toEqual(['access.denied.v1', 'carol'])
 })
 
-test('what is not there is not told as read', async () => {
+test('records no read of a blob that does not exist', async () => {
   const none = digestOf(Buffer.from('nothing'))
   await refusalOf(download(artifact.client(BlobService, 'reader'), { digest: none }))
   await refusalOf(download(artifact.client(BlobService, 'reader'), { digest, offset: 1001n }))
@@ -138,7 +138,7 @@ test('what is not there is not told as read', async () => {
   expect(await told()).toEqual([])
 })
 
-test('where the event cannot be kept nothing is read, and afterwards it is', async () => {
+test('sends no bytes while the event cannot be recorded, and sends them afterwards', async () => {
   await artifact.sql(`create function artifact.no_room() returns trigger language plpgsql as $$
     begin raise exception 'no room' using errcode = '53100'; end $$`)
   await artifact.sql(`create trigger no_room before insert on artifact.outbox execute function artifact.no_room()`)

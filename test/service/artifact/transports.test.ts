@@ -40,7 +40,7 @@ const TRANSPORTS: Record<string, () => Transport> = {
   'Connect with JSON over HTTP/2': () => createConnectTransport({ ...options(false), httpVersion: '2' }),
 }
 
-test.each(Object.keys(TRANSPORTS))('a blob goes up and down by %s', async (name) => {
+test.each(Object.keys(TRANSPORTS))('uploads and downloads a blob over %s', async (name) => {
   const transport = TRANSPORTS[name]!()
   const [blobs, uploads] = [createClient(BlobService, transport), createClient(UploadService, transport)]
   // JSON makes four bytes of three, and a message may have 4 MiB.
@@ -59,7 +59,7 @@ test.each(Object.keys(TRANSPORTS))('a blob goes up and down by %s', async (name)
   expect(range.equals(other.subarray(size - 3, size + 6))).toBe(true)
 })
 
-test('an upload over HTTP/1.1 may take longer than the five minutes that Node allows', async () => {
+test('accepts an upload over HTTP/1.1 that takes longer than the five minutes that Node allows', async () => {
   const servers = new Set<Server>()
   const note = (message: unknown): void => void servers.add((message as { server: Server }).server)
   subscribe('http.server.request.start', note)

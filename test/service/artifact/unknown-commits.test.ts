@@ -42,7 +42,7 @@ async function loseEach(step: (attempt: number) => Promise<void>): Promise<void>
   }
 }
 
-test('a blob in one stream is there after the same call again, with one event', async () => {
+test('commits a blob with one event when the upload is retried', async () => {
   await loseEach(async (nth) => {
     const bytes = makeBytes(1000, `stream, commit ${nth}`)
     await blobs.uploadBlob(blobMessages(bytes))
@@ -50,7 +50,7 @@ test('a blob in one stream is there after the same call again, with one event', 
   })
 })
 
-test('an upload in parts is completed by the same calls again', async () => {
+test('completes an upload in parts when its calls are retried', async () => {
   await loseEach(async (nth) => {
     const bytes = makeBytes(16 * MIB + 1, `parts, commit ${nth}`)
     await pushInParts({ uploads }, bytes)
@@ -58,14 +58,14 @@ test('an upload in parts is completed by the same calls again', async () => {
   })
 })
 
-test('an upload is given up by the same call again', async () => {
+test('aborts an upload when the call is retried', async () => {
   await loseEach(async (nth) => {
     const upload = await startUpload(uploads, makeBytes(16 * MIB + 1, `aborted, commit ${nth}`))
     await persist(async () => void (await uploads.abortUpload({ uploadId: upload.id })))
   })
 })
 
-test('a manifest is made by the same call again', async () => {
+test('creates a manifest when the call is retried', async () => {
   const bytes = makeBytes(10, 'file of a manifest')
   await blobs.uploadBlob(blobMessages(bytes))
   await loseEach(async (nth) => {
@@ -75,7 +75,7 @@ test('a manifest is made by the same call again', async () => {
   })
 })
 
-test('every blob has one object and one event, and nothing else is left', async () => {
+test('leaves one object and one event for every blob, and nothing else', async () => {
   const open = () => artifact.sql(`select id from artifact.upload where state in ('OPEN', 'COMPLETING')`)
   await artifact.sql('update artifact.upload set expire_time = now(), lease_until = null')
   await expect.poll(open).toEqual([])

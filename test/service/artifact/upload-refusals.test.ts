@@ -16,13 +16,13 @@ import {
 } from '../../support/bytes.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
-describe.each(STORES)('uploads to %s that are refused', async (_kind, createStore) => {
+describe.each(STORES)('rejected uploads to %s', async (_kind, createStore) => {
   const artifact = await startArtifact(await createStore())
   afterAll(() => artifact.stop())
   const alice = artifact.client(UploadService)
   const blobs = artifact.client(BlobService)
 
-  test('what stands in the way of a part is told, and the part can be sent again', async () => {
+  test('reports why a part is rejected, and accepts it when it is sent again', async () => {
     const bytes = makeBytes(16 * MIB + 100, 'refused parts')
     const upload = await startUpload(alice, bytes)
     const last = partOf(bytes, upload, 2)
@@ -47,7 +47,7 @@ describe.each(STORES)('uploads to %s that are refused', async (_kind, createStor
     await alice.completeUpload({ uploadId: upload.id })
   })
 
-  test('messages out of order are refused', async () => {
+  test('rejects messages out of order', async () => {
     const bytes = makeBytes(10, 'out of order')
     const upload = await startUpload(alice, bytes)
     const header = [...partHeader(upload.id, bytes)]
@@ -71,7 +71,7 @@ describe.each(STORES)('uploads to %s that are refused', async (_kind, createStor
     }
   })
 
-  test('chunks are 1 byte to 1 MiB', async () => {
+  test('accepts chunks of 1 byte to 1 MiB only', async () => {
     const bytes = makeBytes(2 * MIB, 'chunks')
     const upload = await startUpload(alice, bytes)
     const send = (...chunks: Uint8Array[]) =>
@@ -112,7 +112,7 @@ describe.each(STORES)('uploads to %s that are refused', async (_kind, createStor
     }
   })
 
-  test('an upload is nobody’s but that of who started it', async () => {
+  test('hides an upload from everyone but the caller who started it', async () => {
     const bytes = makeBytes(3, 'mine')
     const upload = await startUpload(alice, bytes)
     const unknown = await refusalOf(alice.getUpload({ uploadId: randomUUID() }))

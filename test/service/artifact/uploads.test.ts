@@ -23,7 +23,7 @@ describe.each(STORES)('uploads to %s', async (kind, createStore) => {
   const alice = artifact.client(UploadService)
   const blobs = artifact.client(BlobService)
 
-  test('parts go in any order and in parallel, and give the whole', async () => {
+  test('accepts parts in any order and in parallel, and commits the whole blob', async () => {
     const bytes = makeBytes(50 * MIB + 1, 'any order')
     const upload = await startUpload(alice, bytes)
     expect(upload).toMatchObject({ partCount: 4, partSizeBytes: 16n * BigInt(MIB), state: UploadState.OPEN, parts: [] })
@@ -35,7 +35,7 @@ describe.each(STORES)('uploads to %s', async (kind, createStore) => {
     expect((await download(blobs, { digest: digestOf(bytes) })).equals(bytes)).toBe(true)
   })
 
-  test('another process goes on where one stopped', async () => {
+  test('continues an upload in another process', async () => {
     const bytes = makeBytes(33 * MIB, 'resumed')
     const upload = await startUpload(alice, bytes)
     await writePart(alice, upload, bytes, 2)
@@ -52,7 +52,7 @@ describe.each(STORES)('uploads to %s', async (kind, createStore) => {
     await replica.stop()
   })
 
-  test('completing again answers with the blob, and starting again has nothing to send', async () => {
+  test('returns the blob when an upload is completed or started again', async () => {
     const bytes = makeBytes(3, 'twice')
     const upload = await startUpload(alice, bytes)
     await writePart(alice, upload, bytes, 1)
@@ -70,7 +70,7 @@ describe.each(STORES)('uploads to %s', async (kind, createStore) => {
     }
   })
 
-  test('nothing at all can be uploaded too', async () => {
+  test('accepts an upload of zero bytes', async () => {
     const upload = await startUpload(alice, Buffer.alloc(0))
     expect(upload.partCount).toBe(0)
     const { blob } = await alice.completeUpload({ uploadId: upload.id })
@@ -78,7 +78,7 @@ describe.each(STORES)('uploads to %s', async (kind, createStore) => {
     expect(await download(blobs, { digest: blob!.digest })).toHaveLength(0)
   })
 
-  test('a part sent again takes the place of the first', async () => {
+  test('replaces a part that is sent again', async () => {
     const bytes = makeBytes(17 * MIB, 'replaced')
     const upload = await startUpload(alice, bytes)
     const wrong = makeBytes(16 * MIB, 'wrong')
@@ -89,7 +89,7 @@ describe.each(STORES)('uploads to %s', async (kind, createStore) => {
     expect((await download(blobs, { digest: digestOf(bytes) })).equals(bytes)).toBe(true)
   })
 
-  test('parts that are missing are named, and can still be sent', async () => {
+  test('reports missing parts, and still accepts them', async () => {
     const bytes = makeBytes(49 * MIB, 'missing')
     const upload = await startUpload(alice, bytes)
     await writePart(alice, upload, bytes, 2)
@@ -102,7 +102,7 @@ describe.each(STORES)('uploads to %s', async (kind, createStore) => {
     await alice.completeUpload({ uploadId: upload.id })
   })
 
-  test('a whole with another digest than announced ends the upload and leaves nothing', async () => {
+  test('ends an upload with another digest than announced, and leaves nothing', async () => {
     const before = await store.listObjects()
     const sent = makeBytes(17 * MIB, 'not what was announced')
     const digest = digestOf(makeBytes(17 * MIB, 'announced'))
@@ -127,7 +127,7 @@ describe.each(STORES)('uploads to %s', async (kind, createStore) => {
     await expect.poll(() => store.listObjects()).toEqual(before)
   })
 
-  test('an aborted upload takes no parts and leaves nothing', async () => {
+  test('rejects parts of an aborted upload, and leaves nothing', async () => {
     const bytes = makeBytes(17 * MIB, 'aborted')
     const upload = await startUpload(alice, bytes)
     await writePart(alice, upload, bytes, 1)
@@ -148,7 +148,7 @@ describe.each(STORES)('uploads to %s', async (kind, createStore) => {
     expect((await startUpload(alice, bytes)).id).not.toBe(upload.id)
   })
 
-  test('an upload that the store has forgotten is over, and can be started anew', async () => {
+  test('expires an upload that the store has forgotten, and lets the client start a new one', async () => {
     for (const finish of ['part', 'completion']) {
       const bytes = makeBytes(17 * MIB, `forgotten before the ${finish}`)
       const upload = await startUpload(alice, bytes)
@@ -187,7 +187,7 @@ describe.each(STORES)('uploads to %s', async (kind, createStore) => {
     },
   )
 
-  test('a closed upload is forgotten after a week', async () => {
+  test('deletes a closed upload after a week', async () => {
     const bytes = makeBytes(3, 'closed long ago')
     const upload = await startUpload(alice, bytes)
     await alice.abortUpload({ uploadId: upload.id })
@@ -196,7 +196,7 @@ describe.each(STORES)('uploads to %s', async (kind, createStore) => {
     await expect.poll(() => reason().catch(() => '')).toBe('UPLOAD_NOT_FOUND')
   })
 
-  test('each part moves the time of expiry', async () => {
+  test('extends the expiry with each part', async () => {
     const bytes = makeBytes(3, 'moved')
     const upload = await startUpload(alice, bytes)
     await artifact.sql(`update artifact.upload set expire_time = now() + interval '1 minute' where id = '${upload.id}'`)
@@ -205,7 +205,7 @@ describe.each(STORES)('uploads to %s', async (kind, createStore) => {
     expect(later!.expireTime!.seconds).toBeGreaterThanOrEqual(upload.expireTime!.seconds)
   })
 
-  test('the largest blob there may be has at most 10,000 parts', async () => {
+  test('splits the largest blob into at most 10,000 parts', async () => {
     const { result } = await alice.startUpload({ digest: `sha256:${'2'.repeat(64)}`, sizeBytes: 5n * 1024n ** 4n })
     expect(result.value).toMatchObject({ partSizeBytes: BigInt(552 * MIB), partCount: 9498 })
   })

@@ -48,7 +48,7 @@ function essence({ headers, trailers, body }: RawAnswer): object {
 
 const same = { 'x-request-id': 'same' }
 
-describe('an upload that is refused is refused in the same words', () => {
+describe('reports the same error for a bad upload', () => {
   const big = makeBytes(MIB + 1, 'big')
   test.each<[string, Uint8Array[], Record<string, string>?]>([
     ['nothing at all', []],
@@ -83,7 +83,7 @@ describe('an upload that is refused is refused in the same words', () => {
   })
 })
 
-describe('an upload that is unusual is taken all the same', () => {
+describe('accepts an unusual upload', () => {
   /** A length in more bytes than it needs. */
   const overlong = (of: Buffer): Buffer =>
     Buffer.concat([Buffer.from([0x12, 0x80 | (of.length & 0x7f), 0x80 | (of.length >> 7), 0x80, 0]), of])
@@ -110,7 +110,7 @@ describe('an upload that is unusual is taken all the same', () => {
   })
 })
 
-test('a download is the same byte by byte, its trailers too', async () => {
+test('sends the same download, byte by byte, with the same trailers', async () => {
   const whole = makeBytes(3 * MIB + 77, 'whole')
   await artifact.client(BlobService).uploadBlob(blobMessages(whole))
   for (const range of [
@@ -129,7 +129,7 @@ test('a download is the same byte by byte, its trailers too', async () => {
   }
 })
 
-test('a request of two messages, and one of none, is refused in the same words', async () => {
+test('reports the same error for a unary request of two messages or none', async () => {
   const request = envelope(toBinary(DownloadBlobRequestSchema, create(DownloadBlobRequestSchema, {})))
   for (const buffers of [[], [request, request]]) {
     const answer = await fast.call(downloadBlob, buffers, same)
@@ -137,7 +137,7 @@ test('a request of two messages, and one of none, is refused in the same words',
   }
 })
 
-test('JSON, gRPC-Web, Connect and HTTP/1.1 are answered by the general adapter', async () => {
+test('leaves JSON, gRPC-Web, Connect and HTTP/1.1 to the general adapter', async () => {
   await artifact.client(BlobService).uploadBlob(blobMessages(bytes))
   const before = artifact.fastCalls()
   const path = `${artifact.address}/${BlobService.typeName}/DownloadBlob`
@@ -165,7 +165,7 @@ test('JSON, gRPC-Web, Connect and HTTP/1.1 are answered by the general adapter',
   expect(artifact.fastCalls() - before).toBe(2)
 })
 
-test('a deadline that is over ends a call whose client sends no more', async () => {
+test('ends a call at its deadline when the client sends nothing more', async () => {
   const stream = fast.open(uploadBlob, { 'grpc-timeout': '100m' })
   const answer = readAnswer(stream)
   stream.write(header(makeBytes(10, 'deadline')))

@@ -64,7 +64,7 @@ describe.each(['fast', 'general'] as const)('by the %s framing', async (framing)
     await replica.stop()
   })
 
-  test('a reader that stops is sent no more than it has room for, and goes on where it stopped', async () => {
+  test('a reader that pauses is sent no more than its window, and continues where it paused', async () => {
     const blob = makeBytes(64 * MIB, `${framing} slow`)
     await artifact.client(BlobService).uploadBlob(blobMessages(blob))
     const stream = client.open(downloadBlob)
@@ -79,7 +79,7 @@ describe.each(['fast', 'general'] as const)('by the %s framing', async (framing)
     expect(Buffer.concat(received).equals(blob)).toBe(true)
   })
 
-  test('a sender whose bytes have no room yet is stopped by its window, and goes on when there is room', async () => {
+  test('a sender waits at its window while there is no budget, and continues when there is', async () => {
     const first = makeBytes(40 * MIB, `${framing} first`)
     const second = makeBytes(40 * MIB, `${framing} second`)
     const holder = client.open(uploadBlob)
@@ -106,7 +106,7 @@ describe.each(['fast', 'general'] as const)('by the %s framing', async (framing)
     expect((await sent).trailers['grpc-status']).toBe('0')
   })
 
-  test('a sender that vanishes in the midst of a message leaves nothing, and its room to others', async () => {
+  test('a sender that disconnects within a message leaves nothing, and its budget is released', async () => {
     const vanishing = makeBytes(40 * MIB, `${framing} vanishing`)
     const broken = new RawClient(replica.address)
     const stream = broken.open(uploadBlob)

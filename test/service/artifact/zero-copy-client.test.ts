@@ -42,7 +42,7 @@ describe.each([
   const uploads = createClient(UploadService, transport)
   afterAll(() => sessionManager.abort())
 
-  test.each([0, 1, MIB, 3 * MIB + 1])('%d bytes come back in pieces as they went', async (length) => {
+  test.each([0, 1, MIB, 3 * MIB + 1])('receives %d bytes as chunks, equal to those sent', async (length) => {
     const bytes = makeBytes(length, `${framing} own ${length}`)
     const { blob } = await blobs.uploadBlob(blobMessages(bytes, { chunkBytes: MIB }))
     const received: Uint8Array[] = []
@@ -56,14 +56,14 @@ describe.each([
     expect(`sha256:${trailer}`).toBe(digestOf(bytes))
   })
 
-  test('parts go by it, and other calls by the transport around it', async () => {
+  test('sends parts itself, and other calls through the general transport', async () => {
     const bytes = makeBytes(20 * MIB, `${framing} own parts`)
     const upload = await startUpload(uploads, bytes)
     await Promise.all([1, 2].map((number) => writePart(uploads, upload, bytes, number)))
     expect((await uploads.completeUpload({ uploadId: upload.id })).blob!.digest).toBe(digestOf(bytes))
   })
 
-  test('a refusal comes with its reason, and an answer before the end is taken', async () => {
+  test('reports the reason of a rejection, and accepts an answer before the end of the upload', async () => {
     const bytes = makeBytes(3 * MIB, `${framing} own refused`)
     const refusal = await refusalOf(blobs.uploadBlob(blobMessages(bytes, { sizeBytes: 5n })))
     expect(refusal).toMatchObject({ code: 'InvalidArgument', reason: 'SIZE_MISMATCH' })
@@ -72,7 +72,7 @@ describe.each([
     expect((await blobs.uploadBlob(never)).existed).toBe(true)
   })
 
-  test('a download that is cancelled ends, and so does one whose server has gone', async () => {
+  test('ends a download that is cancelled, or whose server has disconnected', async () => {
     const bytes = makeBytes(24 * MIB, `${framing} own cancelled`)
     const { blob } = await blobs.uploadBlob(blobMessages(bytes))
     const stop = new AbortController()

@@ -80,7 +80,7 @@ describe.each([
     },
   )
 
-  test('carries parts in parallel, and ranges across them', async () => {
+  test('serves parts in parallel, and ranges across them', async () => {
     const bytes = makeBytes(40 * MIB + 12_345, `${lane} parts`)
     const uploads = replica.client(UploadService)
     const upload = await startUpload(uploads, bytes)
@@ -103,7 +103,7 @@ describe.each([
     }
   })
 
-  test('tells code, reason and details of a refusal to either client', async () => {
+  test('reports code, reason and details of an error to either client', async () => {
     const bytes = makeBytes(3 * MIB, 'refused')
     const sizeBytes = BigInt(2 * MIB)
     const refusal = await refusalOf(alice.uploadBlob(blobMessages(bytes, { sizeBytes })))
@@ -115,7 +115,7 @@ describe.each([
     expect(unknown).toMatchObject({ code: 'NotFound', reason: 'BLOB_NOT_FOUND' })
   })
 
-  test('refuses an unknown token before the first byte of the body', async () => {
+  test('rejects an unknown token before the first byte of the body', async () => {
     let sent = 0
     const never = blobMessages(makeBytes(MIB, 'never'), { onChunk: () => new Promise(() => void (sent += 1)) })
     const error = (await stockUpload(never, 'nobody').catch((e: unknown) => e)) as StockError
@@ -123,13 +123,13 @@ describe.each([
     expect(sent).toBeLessThanOrEqual(1)
   })
 
-  test('ends a call whose deadline is over', async () => {
+  test('ends a call whose deadline has passed', async () => {
     const stalled = blobMessages(makeBytes(MIB, `${lane} late`), { onChunk: () => new Promise(() => {}) })
     const error = (await stockUpload(stalled, 'alice', Date.now() + 200).catch((e: unknown) => e)) as StockError
     expect(error.code).toBe(4)
   })
 
-  test('answers early where the blob is there, and the client need not send it', async () => {
+  test('answers early if the blob exists, and the client need not send it', async () => {
     const bytes = makeBytes(8 * MIB, `${lane} early`)
     await alice.uploadBlob(blobMessages(bytes))
     let sent = 0
@@ -137,7 +137,7 @@ describe.each([
     expect(await stockUpload(rest)).toMatchObject({ existed: true })
   })
 
-  test('passes on a store that fails in the midst of a download', async () => {
+  test('reports a store that fails during a download', async () => {
     const bytes = makeBytes(34 * MIB, `${lane} corrupt`)
     const { blob } = await alice.uploadBlob(blobMessages(bytes))
     const [{ object_key: key }] = (await artifact.sql<{ object_key: string }>(

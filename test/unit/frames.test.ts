@@ -28,7 +28,7 @@ function plain(frames: Frame[]): string[] {
   )
 }
 
-test('what is nothing but one chunk is passed on, and all else left to the codec, however the stream is cut', () => {
+test('reads a message of one chunk as a chunk and every other one as a message, however the stream is cut', () => {
   const bytes = fc.uint8Array({ maxLength: 300 })
   const message = fc.oneof(
     bytes.map((chunk) => ({ body: field(2, chunk), chunk: chunk.length > 0 ? chunk : undefined })),
@@ -59,7 +59,7 @@ test('what is nothing but one chunk is passed on, and all else left to the codec
 })
 
 test.each([1, 127, 128, 16_383, 16_384, MIB - 64, MIB])(
-  'a chunk of %d bytes is framed as the codec would',
+  'frames a chunk of %d bytes as the general codec does',
   (length) => {
     const chunk = Buffer.alloc(length, 7)
     const framed = Buffer.concat(frameChunk(CHUNK, [chunk.subarray(0, length >> 1), chunk.subarray(length >> 1)]))
@@ -69,21 +69,21 @@ test.each([1, 127, 128, 16_383, 16_384, MIB - 64, MIB])(
   },
 )
 
-test('a chunk over the limit, and an empty one, are left to the codec, which knows how to refuse them', () => {
+test('leaves a chunk over the limit and an empty one to the general codec, which rejects them', () => {
   for (const chunk of [Buffer.alloc(MIB + 1), Buffer.alloc(0)]) {
     expect(read(envelope(field(2, chunk)), [])).toMatchObject([{ kind: 'message' }])
   }
   expect(Buffer.concat(frameMessage(Buffer.from('ab'))).equals(envelope(Buffer.from('ab')))).toBe(true)
 })
 
-test('a stream that ends within a frame is told, at every byte', () => {
+test('rejects a stream that ends within a frame, at every byte', () => {
   const whole = envelope(field(2, Buffer.from('chunk')))
   for (let length = 1; length < whole.length; length += 1) {
     expect(() => read(whole.subarray(0, length), [])).toThrow('incomplete envelope')
   }
 })
 
-test('what is announced too large is refused before any of it comes, and compression too', () => {
+test('rejects a message that is announced too large before its bytes arrive, and compression', () => {
   for (const length of [4 * MIB + 1, 0x7fff_ffff, 0xffff_ffff]) {
     const head = Buffer.alloc(5)
     head.writeUInt32BE(length, 1)
@@ -92,7 +92,7 @@ test('what is announced too large is refused before any of it comes, and compres
   expect(() => read(envelope(Buffer.from('abc'), 1), [])).toThrow('compressed')
 })
 
-test('bytes that come one by one hold little more memory than their own', () => {
+test('bytes that arrive one by one use little more memory than their own', () => {
   const reader = new FrameReader(4 * MIB, CHUNK)
   const frames: Frame[] = []
   const stream = envelope(field(2, Buffer.alloc(200_000, 1)))

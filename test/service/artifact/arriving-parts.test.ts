@@ -27,7 +27,7 @@ describe('an S3 server', () => {
   const isProbe = ({ url }: IncomingMessage): boolean => url === '/bucket/modelkeep/probe'
   const accept: FakeS3['answer'] = (_request, response) => void response.writeHead(200, { etag: '"e"' }).end()
 
-  test('gets the first bytes before the last have come, and all again where that failed', async () => {
+  test('receives the first bytes of a part before the last arrive, and all of them again after a failure', async () => {
     const fake = await startFakeS3()
     const begun = Promise.withResolvers<void>()
     const lengths: number[] = []
@@ -53,7 +53,7 @@ describe('an S3 server', () => {
     await fake.close()
   })
 
-  test('that does not compare digests gets nothing that has another one than was announced', async () => {
+  test('that does not compare digests receives no part with another digest than announced', async () => {
     const fake = await startFakeS3()
     fake.answer = accept
     const bad = put(fake, makeBytes(1, 'other'))
@@ -87,7 +87,7 @@ describe.each(STORES)('a part that goes to %s', async (kind, createStore) => {
   })
   const alice = artifact.client(UploadService)
 
-  test('and breaks off is not kept, and costs no reading back when it is sent again', async () => {
+  test('and breaks off is discarded, and is not read back after it was sent again', async () => {
     const bytes = makeBytes(3 * PART, `${kind} breaks off`)
     const upload = await startUpload(alice, bytes)
     await writePart(alice, upload, bytes, 1)
@@ -107,7 +107,7 @@ describe.each(STORES)('a part that goes to %s', async (kind, createStore) => {
     expect(counts.reads).toEqual([])
   })
 
-  test('with another digest than announced is refused with both, and the upload goes on', async () => {
+  test('with another digest than announced is rejected with both digests, and the upload stays open', async () => {
     const bytes = makeBytes(2 * PART, `${kind} differs`)
     const upload = await startUpload(alice, bytes)
     const [right, wrong] = [partOf(bytes, upload, 1), makeBytes(PART, 'wrong')]
@@ -123,7 +123,7 @@ describe.each(STORES)('a part that goes to %s', async (kind, createStore) => {
     await alice.completeUpload({ uploadId: upload.id })
   })
 
-  test('waits with its answer for the parts before it, so that none is read back', async () => {
+  test('is answered after the parts before it arrived, so that none is read back', async () => {
     const bytes = makeBytes(3 * PART, `${kind} waits`)
     const upload = await startUpload(alice, bytes)
     counts.reads.splice(0)
