@@ -106,7 +106,7 @@ export function grpcJsClient(address: string): BlobClient {
   }
 }
 
-/** Our own client, by the fast lane; or connect-node's, as it is. */
+/** The zero-copy client, or the one of connect-node. */
 export function connectClient(address: string, isFast: boolean): ConnectBlobClient {
   const sessionManager = new WideSessionManager(address)
   const interceptors = [

@@ -31,7 +31,7 @@ function countingServing(): Serving {
   return { ...serving, fastMethods: [{ method: BlobService.method.uploadBlob, request: CHUNK }] }
 }
 
-test('with TLS, one port serves gRPC by the fast lane, Connect and HTTP/1.1', async () => {
+test('with TLS, one port serves gRPC without copies, Connect and HTTP/1.1', async () => {
   const [cert, key] = await Promise.all(
     ['cert', 'key'].map((name) => readFile(new URL(`../support/tls/localhost.${name}.pem`, import.meta.url), 'utf8')),
   )

@@ -84,7 +84,7 @@ test.each(Object.entries(TRANSPORTS))(
 )
 
 test.each([
-  ['the fast lane', 'application/grpc'],
+  ['the zero-copy handler', 'application/grpc'],
   ['the general adapter', 'application/connect+proto'],
 ])('%s: a caller that leaves in the instant in which it came is noticed', async (_name, type) => {
   const session = connectHttp2(address)

@@ -19,7 +19,7 @@ function read(stream: Buffer, cuts: number[]): Frame[] {
   return frames
 }
 
-/** Kind and bytes of a message as one would read it without cuts. */
+/** The kind and the bytes of each message. */
 function plain(frames: Frame[]): string[] {
   return frames.map((frame) =>
     frame.kind === 'chunk'

@@ -1,4 +1,4 @@
-// Parts that go to the store while they come in.
+// Parts that are sent to the store while they arrive.
 import type { IncomingMessage } from 'node:http'
 import { afterAll, describe, expect, test } from 'vitest'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
@@ -69,7 +69,7 @@ describe('an S3 server', () => {
 
 const MISMATCH = refuse(400, 'XAmzContentSHA256Mismatch')
 
-/** A part of which `work` is done in the midst. */
+/** The messages of a part; `work` runs before the sixth chunk. */
 async function* held(upload: Upload, bytes: Buffer, number: number, work: () => Promise<void> | void) {
   const part = partOf(bytes, upload, number)
   yield { message: { case: 'header' as const, value: { uploadId: upload.id, number, sha256: sha256(part) } } }

@@ -19,7 +19,7 @@ describe.each(STORES)('broken streams to %s', async (_kind, createStore) => {
   const alice = artifact.client(BlobService)
   const bytes = makeBytes(40 * MIB, 'broken')
 
-  /** Nothing in the store, and nothing in the database that would keep it from being nothing. */
+  /** Expects an empty store, and no rows that refer to objects. */
   async function expectNothingLeft(): Promise<void> {
     await expect.poll(() => artifact.sql('select * from artifact.upload where not resumable')).toEqual([])
     await expect.poll(() => artifact.sql('select * from artifact.doomed_object')).toEqual([])
@@ -134,7 +134,7 @@ describe.each(STORES)('broken streams to %s', async (_kind, createStore) => {
   })
 })
 
-/** Sends the header, a chunk and half a chunk, and cuts the connection. */
+/** Sends the header, a chunk and half a chunk, and closes the connection. */
 async function vanishMidMessage(address: string, bytes: Buffer, begun: () => Promise<void>): Promise<void> {
   const session = connect(address)
   const stream = session.request({

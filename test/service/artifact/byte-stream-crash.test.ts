@@ -1,4 +1,4 @@
-// google.bytestream by a client in Go, which comes from elsewhere, and across the death of the process that serves it.
+// google.bytestream with a foreign client written in Go, and with a service process that is killed during a write.
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -58,7 +58,7 @@ describe.each([
     await database.drop()
   })
 
-  /** Runs the program in Go; returns what it printed. */
+  /** Runs the Go program and returns its output. */
   async function go(command: string, name: string, input: Buffer): Promise<Buffer> {
     const address = running.address.replace('http://', '')
     return new Promise((resolve, reject) => {
@@ -79,7 +79,7 @@ describe.each([
       for (const length of [3 * MIB, 2 * PART + 5]) {
         const bytes = makeBytes(length, `go ${kind} ${length}`)
         await go('write', uploadName(bytes), bytes)
-        // What exists is success before the last byte was sent; of the two, only the stubs expect that.
+        // The service answers for an existing blob before the last byte was sent; only the generated stubs expect that.
         expect(Number(await go('resume', uploadName(bytes), bytes))).toBe(length)
         expect((await go('read', blobName(bytes), Buffer.alloc(0))).equals(bytes)).toBe(true)
       }

@@ -68,7 +68,7 @@ describe.each(STORES)('resuming writes by google.bytestream on %s', async (kind,
       expect(await codeOf(broken.answer)).toBe('CANCELLED')
       expect(await codeOf(writeBlob(client, name, bytes, { from: 2 * PART + 1 }))).toBe('INVALID_ARGUMENT')
       expect(await queryStatus(client, name)).toEqual({ committed: 2 * PART, complete: false })
-      // Another name of the same blob knows of it, too.
+      // A resource name with another UUID shows the same progress.
       expect(await queryStatus(client, uploadName(bytes))).toMatchObject({ committed: 2 * PART })
       expect(await writeBlob(client, name, bytes, { from })).toBe(bytes.length)
       expect((await readBlob(client, blobName(bytes))).equals(bytes)).toBe(true)

@@ -68,7 +68,7 @@ describe.each(STORES)('the completion of an upload on %s', async (_kind, createS
     await begun.promise
     await alice.completeUpload({ uploadId: upload.id })
     gate.resolve()
-    // The server may have looked at the upload at its header, while it was being completed, or at its end.
+    // The service may have checked the upload at the header of the part, during the completion, or after it.
     const state = expect.stringMatching(/^(SEALING|COMPLETING|VERIFYING|COMMITTED)$/) as unknown
     expect(await refusal).toMatchObject({ reason: 'UPLOAD_CLOSED', metadata: { state } })
     expect((await download(blobs, { digest: digestOf(bytes) })).equals(bytes)).toBe(true)
@@ -102,7 +102,7 @@ describe.each(STORES)('the completion of an upload on %s', async (_kind, createS
     const third = await artifact.addReplica({ bytes: moody })
     const client = third.client(UploadService)
     const upload = await startUpload(client, bytes)
-    // Against the order, so that the whole has to be read back.
+    // In reverse order, so that the whole has to be read back.
     for (const number of [2, 1]) await writePart(client, upload, bytes, number)
     const complete = () => client.completeUpload({ uploadId: upload.id })
     expect(await refusalOf(complete())).toMatchObject({
@@ -128,7 +128,7 @@ describe.each(STORES)('the completion of an upload on %s', async (_kind, createS
     const third = await artifact.addReplica({ bytes: slow })
     const client = third.client(UploadService)
     const upload = await startUpload(client, bytes)
-    // Against the order, so that the whole has to be read back.
+    // In reverse order, so that the whole has to be read back.
     for (const number of [2, 1]) await writePart(client, upload, bytes, number)
     const abort = new AbortController()
     const call = client.completeUpload({ uploadId: upload.id }, { signal: abort.signal })
@@ -168,7 +168,7 @@ describe.each(STORES)('the completion of an upload on %s', async (_kind, createS
     await third.stop()
   })
 
-  /** What a process does that dies between the store's answer and the row. */
+  /** Completes the object without a row, like a process that dies after the answer of the store. */
   async function putTogether(id: string): Promise<void> {
     const [upload] = await artifact.sql<{ object_key: string; store_upload_id: string }>(
       `select object_key, store_upload_id from artifact.upload where id = '${id}'`,

@@ -1,4 +1,4 @@
-// A replica that is told to end while parts are on their way.
+// A replica that is stopped while it receives parts.
 import { createClient, type Client } from '@connectrpc/connect'
 import { createConnectTransport } from '@connectrpc/connect-node'
 import { afterAll, expect, test, vi } from 'vitest'
@@ -51,7 +51,7 @@ const CLIENTS = {
     ),
 }
 
-/** A part of which all but the first chunk waits for `gate`. */
+/** The messages of a part; all chunks but the first wait for `gate`. */
 function writeHalf(
   uploads: Client<typeof UploadService>,
   uploadId: string,

@@ -1,4 +1,4 @@
-// What the namespace gets meanwhile is not sent to the end; and what others have is.
+// An upload ends early if its namespace gets the blob meanwhile, but not if another namespace has it.
 import { afterAll, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { UploadState } from '#gen/modelkeep/artifact/v1/upload_pb.ts'
@@ -132,7 +132,7 @@ describe.each(STORES)('a blob that appears while it is sent to %s', async (_kind
       const upload = result.value
       const send = (number: number) =>
         writePart(client, upload, bytes, number).catch(async (error: unknown) => {
-          // Finished by a twin of the same principal.
+          // Another call of the same principal has completed the upload.
           expect((await refusalOf(Promise.reject(error as Error))).reason).toBe('UPLOAD_CLOSED')
         })
       await Promise.all([1, 2, 3, 4].map(send))

@@ -1,4 +1,4 @@
-// Raw HTTP/2: whatever a client sends, the fast lane answers as the general adapter does.
+// Raw HTTP/2: the zero-copy handler answers every request as the general adapter does.
 import { create, toBinary } from '@bufbuild/protobuf'
 import { afterAll, describe, expect, test } from 'vitest'
 import {
@@ -40,7 +40,7 @@ function announce(length: number): Buffer {
   return head
 }
 
-/** What must be the same in both lanes. */
+/** The parts of an answer that must be the same from both. */
 function essence({ headers, trailers, body }: RawAnswer): object {
   const { date: _date, ...rest } = headers
   return { headers: rest, trailers: { ...trailers }, body: body.toString('hex') }
@@ -84,7 +84,7 @@ describe('reports the same error for a bad upload', () => {
 })
 
 describe('accepts an unusual upload', () => {
-  /** A length in more bytes than it needs. */
+  /** A chunk whose length is encoded in more bytes than necessary. */
   const overlong = (of: Buffer): Buffer =>
     Buffer.concat([Buffer.from([0x12, 0x80 | (of.length & 0x7f), 0x80 | (of.length >> 7), 0x80, 0]), of])
   const news = field(9, Buffer.from('new'))
@@ -97,13 +97,13 @@ describe('accepts an unusual upload', () => {
     ['in many small messages at once', (of) => [Buffer.concat(cutToMessages(of, 97))]],
     ['in messages across frames', (of) => splitInto(Buffer.concat(cutToMessages(of, 500)), 777)],
   ])('%s', async (name, build) => {
-    for (const [lane, client] of [
+    for (const [framing, client] of [
       ['fast', fast],
       ['general', oracle],
     ] as const) {
-      const unusual = makeBytes(10_000, `${name} ${lane}`)
+      const unusual = makeBytes(10_000, `${name} ${framing}`)
       const { trailers } = await client.call(uploadBlob, [header(unusual), ...build(unusual)])
-      expect([lane, trailers['grpc-status']]).toEqual([lane, '0'])
+      expect([framing, trailers['grpc-status']]).toEqual([framing, '0'])
       const stored = await download(artifact.client(BlobService), { digest: digestOf(unusual) })
       expect(stored.equals(unusual)).toBe(true)
     }

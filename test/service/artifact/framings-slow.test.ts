@@ -1,4 +1,4 @@
-// Peers that stop in the midst of a stream, by both framings: what waits is bounded, and what is left is nothing.
+// Peers that stop within a stream, in both framings: buffered bytes are bounded, and nothing is left behind.
 import { create, toBinary } from '@bufbuild/protobuf'
 import { afterAll, describe, expect, test } from 'vitest'
 import {
@@ -19,7 +19,7 @@ afterAll(() => artifact.stop())
 const PATIENCE = { timeout: 20_000 }
 const openUploads = () => artifact.sql("select id from artifact.upload where state = 'OPEN'")
 
-/** Resolves when `count` has begun, and changes no more. */
+/** Resolves when `count` has grown and is stable. */
 async function settled(count: () => number): Promise<number> {
   let last = -1
   let same = 0
@@ -97,7 +97,7 @@ describe.each(['fast', 'general'] as const)('by the %s framing', async (framing)
       }
       sender.end()
     })()
-    // The window, and what the sockets hold.
+    // The window and the buffers of the sockets.
     expect(await settled(() => taken)).toBeLessThan(24 * MIB)
     for (const chunk of chunks(first)) holder.write(chunk)
     holder.end()

@@ -1,4 +1,4 @@
-// The same cases by the fast lane and by the general adapter, which is its oracle.
+// The same cases with the zero-copy handler and with the general adapter, which is its oracle.
 import { afterAll, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
@@ -30,7 +30,7 @@ interface StockStream {
 describe.each([
   ['fast', artifact],
   ['general', general],
-])('the %s lane', (lane, replica) => {
+])('the %s framing', (framing, replica) => {
   const alice = replica.client(BlobService)
   const stock = stockClient(BlobService, replica.address)
   afterAll(() => stock.close())
@@ -69,19 +69,19 @@ describe.each([
     'carries %d bytes there and back, for connect-node and grpc-js alike',
     async (length) => {
       const before = replica.fastCalls()
-      const bytes = makeBytes(length, `${lane} ${length}`)
+      const bytes = makeBytes(length, `${framing} ${length}`)
       await stockUpload(blobMessages(bytes, { chunkBytes: MIB }))
       const digest = digestOf(bytes)
       expect((await download(alice, { digest })).equals(bytes)).toBe(true)
       const { bytes: received, trailers } = await stockDownload({ digest })
       expect(received.equals(bytes)).toBe(true)
       expect(`sha256:${String(trailers.get('modelkeep-sha256'))}`).toBe(digest)
-      expect(replica.fastCalls() - before).toBe(lane === 'fast' ? 3 : 0)
+      expect(replica.fastCalls() - before).toBe(framing === 'fast' ? 3 : 0)
     },
   )
 
   test('serves parts in parallel, and ranges across them', async () => {
-    const bytes = makeBytes(40 * MIB + 12_345, `${lane} parts`)
+    const bytes = makeBytes(40 * MIB + 12_345, `${framing} parts`)
     const uploads = replica.client(UploadService)
     const upload = await startUpload(uploads, bytes)
     await Promise.all([3, 1, 2].map((number) => writePart(uploads, upload, bytes, number)))
@@ -124,13 +124,13 @@ describe.each([
   })
 
   test('ends a call whose deadline has passed', async () => {
-    const stalled = blobMessages(makeBytes(MIB, `${lane} late`), { onChunk: () => new Promise(() => {}) })
+    const stalled = blobMessages(makeBytes(MIB, `${framing} late`), { onChunk: () => new Promise(() => {}) })
     const error = (await stockUpload(stalled, 'alice', Date.now() + 200).catch((e: unknown) => e)) as StockError
     expect(error.code).toBe(4)
   })
 
   test('answers early if the blob exists, and the client need not send it', async () => {
-    const bytes = makeBytes(8 * MIB, `${lane} early`)
+    const bytes = makeBytes(8 * MIB, `${framing} early`)
     await alice.uploadBlob(blobMessages(bytes))
     let sent = 0
     const rest = blobMessages(bytes, { onChunk: () => ((sent += 1) > 2 ? new Promise(() => {}) : undefined) })
@@ -138,7 +138,7 @@ describe.each([
   })
 
   test('reports a store that fails during a download', async () => {
-    const bytes = makeBytes(34 * MIB, `${lane} corrupt`)
+    const bytes = makeBytes(34 * MIB, `${framing} corrupt`)
     const { blob } = await alice.uploadBlob(blobMessages(bytes))
     const [{ object_key: key }] = (await artifact.sql<{ object_key: string }>(
       `select object_key from artifact.blob where digest = '${blob!.digest}'`,

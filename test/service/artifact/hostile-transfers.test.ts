@@ -1,4 +1,5 @@
-// Peers of the two hot methods that break off anywhere, announce what they do not send, or hold on to what they have.
+// Hostile clients of upload and download: they break off at any byte, announce bytes that they do not send, or hold
+// resources for ever.
 import { once } from 'node:events'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
@@ -142,7 +143,7 @@ test('ends the idle streams of one client, and serves other clients meanwhile', 
     stream.end(Buffer.concat(uploadFrames(makeBytes(10, 'on the same connection'))))
     return statusOf(stream)
   }
-  // Until the server has heard of it, it takes no more.
+  // The service accepts no more before it has seen the reset.
   await expect.poll(go).toBe('0')
   session.destroy()
 })

@@ -1,4 +1,4 @@
-// Which uploads are read back before the blob exists, and which need not be.
+// Uploads that are read back from the store before their blob is committed, and uploads that need not be.
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { DirectService } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
@@ -220,7 +220,7 @@ describe.each(STORES)('the whole of an upload to %s', async (kind, createStore) 
       reason: 'DIGEST_MISMATCH',
       metadata: { actual: digestOf(wrong) },
     })
-    // Wrong bytes are looked at twice: the connection could have changed them.
+    // Wrong bytes are read twice: the first read may have been damaged on its way.
     expect(counts.reads).toEqual([
       [0, MIB],
       [0, MIB],

@@ -13,10 +13,10 @@ describe.each(STORES)('corruption in %s', async (_kind, createStore) => {
   const digest = digestOf(bytes)
   await alice.uploadBlob(blobMessages(bytes))
   const [key] = await store.listObjects()
-  // Otherwise it would be quarantined at the first look.
+  // Keeps the scrubber from the blob: it would quarantine it after the first read.
   await artifact.sql(`update artifact.blob set verifying_until = 'infinity'`)
 
-  /** What arrives before the stream ends with an error. */
+  /** The bytes that arrive before the stream ends with an error. */
   async function receive(request: { offset?: bigint; length?: bigint }): Promise<number> {
     let received = 0
     const read = async (): Promise<void> => {
@@ -40,7 +40,7 @@ describe.each(STORES)('corruption in %s', async (_kind, createStore) => {
     const received = await receive({})
     expect(received).toBeGreaterThanOrEqual(16 * MIB)
     expect(received).toBeLessThan(32 * MIB)
-    // A range that ends long before the bad byte, or begins behind it, in the same part.
+    // Ranges within the same part that end long before the bad byte, or begin after it.
     expect(await receive({ offset: BigInt(17 * MIB), length: 10n })).toBe(0)
     expect(await receive({ offset: BigInt(31 * MIB), length: 10n })).toBe(0)
     const other = await download(alice, { digest, length: BigInt(16 * MIB) })

@@ -14,10 +14,10 @@ import { startIdentitySister } from '../../support/identity-sister.ts'
 import { minioSettings } from '../../support/minio.ts'
 import { grpcClient, startProcess, type RunningProcess } from '../../support/suite.ts'
 
-/** `LARGE_MIB=2048` proves it of more. Whole parts, and more than the process may hold. */
+/** Whole parts, and more bytes than the process may hold. Set `LARGE_MIB=2048` for a larger test. */
 const SIZE = Number(process.env['LARGE_MIB'] ?? 768) * MIB
 const BUDGET_MIB = 64
-/** Node itself, the code, and what streams and the garbage collector hold at a time. */
+/** Memory of Node, the code, streams and uncollected garbage. */
 const BASE_MIB = 640
 
 const sister = await startIdentitySister({ alice: { principal: 'alice', roles: { default: Role.CONTRIBUTOR } } })
@@ -27,7 +27,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true })
 })
 
-/** The same MiB again and again, each with its number at its head. */
+/** The same MiB repeatedly, each with its number in its first bytes. */
 const filler = makeBytes(MIB, 'large')
 function* pieces(seed: number, from = 0, until = SIZE / MIB): Generator<Buffer> {
   for (let index = from; index < until; index += 1) {
@@ -42,7 +42,7 @@ test.each([
   ['MinIO', 1, minioSettings],
   ['a directory', 2, async () => ({ STORE: 'directory', STORE_DIRECTORY: directory })],
 ])(`${SIZE / MIB} MiB go to %s and back in less memory`, { timeout: 600_000 }, async (name, seed, store) => {
-  // A database of its own: an installation has one store.
+  // A separate database, because an installation has one store.
   const database = await createDatabase()
   const artifact = await startProcess('artifact', {
     PORT: '0',
@@ -91,13 +91,13 @@ async function* send(digest: string, seed: number, watch: () => void) {
   let index = 0
   for (const piece of pieces(seed)) {
     if ((index += 1) % 32 === 0) watch()
-    // Not all of one length, as clients cut them.
+    // Chunks of different lengths, as clients send them.
     yield { message: { case: 'chunk' as const, value: piece.subarray(0, CHUNK_BYTES) } }
     yield { message: { case: 'chunk' as const, value: piece.subarray(CHUNK_BYTES) } }
   }
 }
 
-/** The same size as a resumable upload, four parts at a time. */
+/** Sends the same bytes as a resumable upload, four parts at a time. */
 async function sendParts(
   uploads: ReturnType<typeof grpcClient<typeof UploadService>>,
   seed: number,

@@ -1,5 +1,5 @@
-// What another namespace has is nothing to a caller who may not read it: a digest that is known there is answered in
-// every way like one that nobody has ever seen.
+// No answer reveals the blobs of a namespace that the caller may not read: a digest that exists there is answered exactly
+// like an unknown one.
 import { ConnectError } from '@connectrpc/connect'
 import { afterAll, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
@@ -18,7 +18,8 @@ describe.each(STORES)('blobs of other namespaces in %s', async (_kind, createSto
   afterAll(() => artifact.stop())
   const carol = <S extends Parameters<typeof artifact.client>[0]>(service: S) => artifact.client(service, 'carol')
 
-  /** Both as a caller sees them: everything but what differs by itself, the digests, ids, keys and times. */
+  /** The answers for a digest that exists in the other namespace and for an unknown one, without the values that always
+   * differ: digests, ids, keys and times. */
   async function compare(name: string, look: (bytes: Buffer, digest: string) => Promise<unknown>): Promise<string[]> {
     const [known, unknown] = [makeBytes(MIB, `known to others ${name}`), makeBytes(MIB, `known to nobody ${name}`)]
     await artifact.client(BlobService, 'alice').uploadBlob(blobMessages(known))

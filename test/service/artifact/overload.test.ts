@@ -1,4 +1,4 @@
-// More than the service has room for: refused with a time to come back, never piled up, and nothing stays taken.
+// More transfers than the service has budget for: they are rejected with a time to retry, and no budget leaks.
 import { Code, ConnectError } from '@connectrpc/connect'
 import { afterAll, describe, expect, test } from 'vitest'
 import { RetryInfoSchema } from '#gen/google/rpc/error_details_pb.ts'
@@ -45,7 +45,7 @@ describe.each(STORES)('overload on %s', async (kind, createStore) => {
   const blobs = patient.client(BlobService)
   const never = new AbortController().signal
 
-  /** The messages of a blob up to a place where they wait for `gate`. */
+  /** The messages of a blob; those from chunk `at` on wait for `gate`. */
   const paused = (bytes: Buffer, gate: Promise<void>, at = 1) =>
     blobMessages(bytes, { onChunk: (index) => (index < at ? undefined : gate) })
 
@@ -62,11 +62,11 @@ describe.each(STORES)('overload on %s', async (kind, createStore) => {
       .catch((error: unknown) => ConnectError.from(error))
     expect(refused).toMatchObject({ code: Code.ResourceExhausted })
     expect((refused as ConnectError).findDetails(RetryInfoSchema)).toMatchObject([{ retryDelay: { seconds: 1n } }])
-    // What the windows of HTTP/2 let through, and no more.
+    // At most the bytes that fit into the HTTP/2 windows.
     expect(sent).toBeLessThan(30)
     expect(budget.used).toBe(30 * MIB)
     expect(await refusalOf(blobs.uploadBlob(blobMessages(make(MIB, 'third'))))).toMatchObject({ reason: 'OVERLOADED' })
-    // The last quarter is for others.
+    // The last quarter is reserved for other principals.
     await patient.client(BlobService, 'bob').uploadBlob(blobMessages(make(9 * MIB, 'of bob')))
     gate.resolve()
     await running
@@ -89,7 +89,7 @@ describe.each(STORES)('overload on %s', async (kind, createStore) => {
     let most = 0
     const look = { onChunk: () => void (most = Math.max(most, budget.used)) }
     const upload = (bytes: Buffer) => {
-      // Each over a connection of its own, as so many clients would.
+      // Each upload uses a connection of its own, like separate clients.
       const own = patient.client(BlobService)
       return retry({ signal: never }, () => own.uploadBlob(blobMessages(bytes, look)))
     }
@@ -159,7 +159,7 @@ describe.each(STORES)('overload on %s', async (kind, createStore) => {
       .toMatchObject({ code: 'ResourceExhausted', reason: 'OVERLOADED' })
     const foreign = byteStream(narrow.address)
     expect(await codeOf(writeBlob(foreign, uploadName(known), known))).toBe('RESOURCE_EXHAUSTED')
-    // What carries no bytes is not concerned.
+    // Calls that carry no bytes are not limited.
     expect((await queryStatus(foreign, uploadName(known))).complete).toBe(true)
     gate.resolve()
     await Promise.all(running)
@@ -169,7 +169,7 @@ describe.each(STORES)('overload on %s', async (kind, createStore) => {
 
   test('no budget and no stream is held after streams that broke in every way', { timeout: 120_000 }, async () => {
     const random = seeded(7)
-    // Of a call that is cancelled in the instant it is made grpc-js tells the server nothing: only its silence is noticed.
+    // grpc-js sends nothing for a call that is cancelled at once, so the service can only detect its silence.
     const client = byteStream(artifact.address)
     const uploads = artifact.client(UploadService)
     const hasty = artifact.client(BlobService)
@@ -217,7 +217,7 @@ describe.each(STORES)('overload on %s', async (kind, createStore) => {
   })
 })
 
-/** The same numbers in every run. */
+/** A generator of the same numbers in every run. */
 function seeded(seed: number): () => number {
   let state = seed
   return () => {

@@ -1,4 +1,4 @@
-// Who reads what is told to the log, as AUDIT_DOWNLOADS asks for it, by whatever way it is read.
+// Reads are recorded in the audit log as AUDIT_DOWNLOADS demands, in every transfer mode.
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { DirectService } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
@@ -32,7 +32,7 @@ interface Told {
   details?: Record<string, string>
 }
 
-/** All that was told of reads since the last question. */
+/** The reads that were recorded since the last call. */
 let seen = 0
 async function told(): Promise<Told[]> {
   const rows = await artifact.sql<{ event: Told; sequence: string }>(
@@ -50,7 +50,7 @@ async function addReplica(downloads: 'off' | 'manifests' | 'all', framing?: 'gen
   return replica
 }
 
-/** Everything there is to read, by every way. */
+/** Reads the manifest and the blob in every transfer mode. */
 async function readAll(replica: Replica, token: string): Promise<void> {
   await replica.client(ManifestService, token).getManifest({ digest: manifestDigest })
   await download(replica.client(BlobService, token), { digest })
@@ -67,7 +67,7 @@ const readBy = (who: string) => [
   ['blob.read.v1', who, 'direct', '1000', '0'],
   ['blob.read.v1', who, 'bytestream', '990', '10'],
 ]
-/** Details come from JSON in the order of their keys. */
+/** The details of an event are JSON with sorted keys. */
 const sorted = (rows: string[][]) => rows.map(([type, who, ...details]) => [type, who, ...details.toSorted()])
 
 test('all: records each read in every mode before its bytes are sent, with caller, resource and range', async () => {

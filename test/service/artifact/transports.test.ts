@@ -1,4 +1,4 @@
-// Bytes go up and down by whatever protocol a client speaks, as long as it takes.
+// Uploads and downloads over every protocol, without a limit on their duration.
 import { createClient, type Transport } from '@connectrpc/connect'
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
@@ -43,7 +43,7 @@ const TRANSPORTS: Record<string, () => Transport> = {
 test.each(Object.keys(TRANSPORTS))('uploads and downloads a blob over %s', async (name) => {
   const transport = TRANSPORTS[name]!()
   const [blobs, uploads] = [createClient(BlobService, transport), createClient(UploadService, transport)]
-  // JSON makes four bytes of three, and a message may have 4 MiB.
+  // JSON encodes three bytes as four, and the limit of a message is 4 MiB.
   const chunkBytes = 700_000
   const size = name.includes('JSON') ? 2 * MIB : 16 * MIB
   for (const bytes of [makeBytes(0, name), makeBytes(size + 5, name)]) {
@@ -68,6 +68,6 @@ test('accepts an upload over HTTP/1.1 that takes longer than the five minutes th
   const [server, ...others] = servers
   expect(others).toEqual([])
   expect(server).toMatchObject({ requestTimeout: 0, timeout: 0 })
-  // Those who never finish their headers are sent away all the same.
+  // A client that never finishes its headers is still disconnected.
   expect(server!.headersTimeout).toBeGreaterThan(0)
 })

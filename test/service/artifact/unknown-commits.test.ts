@@ -1,4 +1,4 @@
-// A connection to the database that breaks when a transaction was committed, and before the service hears of it.
+// A connection to the database that breaks after a commit, before the service receives the answer.
 import { afterAll, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
@@ -26,12 +26,12 @@ const manifests = artifact.client(ManifestService)
 
 const CLEAR = ['DEPENDENCY_UNAVAILABLE', 'UPLOAD_BUSY']
 
-/** Takes `step` once for every commit in it, and loses the answer to that one. */
+/** Runs `step` once for each of its commits, and drops the answer to that commit. */
 async function loseEach(step: (attempt: number) => Promise<void>): Promise<void> {
   for (let nth = 1; ; nth += 1) {
     proxy.lose(nth)
     const reasons = await persist(async () => {
-      // Nobody holds the lease of a lost call.
+      // The lease of the lost call is released.
       if (nth > 1) await artifact.sql('update artifact.upload set lease_until = now() where lease_until > now()')
       await step(nth)
     })

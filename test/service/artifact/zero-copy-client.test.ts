@@ -1,4 +1,4 @@
-// Our own client of the fast lane, against both framings.
+// The zero-copy client, against the zero-copy handler and the general adapter.
 import { createClient } from '@connectrpc/connect'
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node'
 import { afterAll, describe, expect, test } from 'vitest'

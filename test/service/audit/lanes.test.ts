@@ -1,4 +1,4 @@
-// Calls through the fast handler get the same responses as through the general adapter.
+// Calls through the zero-copy handler get the same responses as through the general adapter.
 import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { AppendEventsRequestSchema, IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'

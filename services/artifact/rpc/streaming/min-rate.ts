@@ -12,7 +12,7 @@ export interface MinRate {
 }
 
 /** Passes the chunks of an upload on. Throws STREAM_IDLE when the client sends too slowly, so that it cannot hold memory
- * for ever. Only the time spent waiting for the client counts. */
+ * indefinitely. Only the time spent waiting for the client counts. */
 export async function* enforceMinRate(
   chunks: AsyncGenerator<Chunk>,
   { budget, streamIdleSeconds: seconds, uploadMinBytesPerSecond: rate }: MinRate,
