@@ -4,7 +4,7 @@ import { readCommonSettings, readText, type CommonSettings } from '#lib/process/
 import { DOWNLOAD_POLICIES, type DownloadPolicy } from './domain/download-policy.ts'
 import { ALLOWED_MODES, type AllowedModes } from './domain/transfer-modes.ts'
 import type { ArtifactLimits } from './service.ts'
-import { USUAL_TERMS, type GarbageTerms } from './jobs/garbage/collector.ts'
+import { DEFAULT_TERMS, type GarbageTerms } from './jobs/garbage/collector.ts'
 import type { S3Options } from './store/s3/options.ts'
 
 export type StoreSettings = { kind: 's3'; s3: S3Options } | { kind: 'directory'; path: string }
@@ -84,7 +84,7 @@ export function readArtifactLimits(env: EnvReader): ArtifactLimits {
 }
 
 function readTerms(env: EnvReader): GarbageTerms {
-  const { leaseSeconds, graceSeconds, orphanSeconds, scrubDays, scrubBytesPerSecond } = USUAL_TERMS
+  const { leaseSeconds, graceSeconds, orphanSeconds, scrubDays, scrubBytesPerSecond } = DEFAULT_TERMS
   const hours = { min: 1, max: 24 * 365 }
   return {
     leaseSeconds: env.integer('GARBAGE_LEASE_HOURS', leaseSeconds / 3600, hours) * 3600,

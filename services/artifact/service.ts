@@ -25,10 +25,10 @@ import { ReadAudit } from './rpc/streaming/read-audit.ts'
 import { artifactRoutes, BYTE_METHODS } from './rpc/routes.ts'
 import { BlobCommitBatcher } from './changes/blob-commit-batcher.ts'
 import type { ByteStore } from './store/byte-store.ts'
-import { startCollector, USUAL_TERMS, type GarbageTerms } from './jobs/garbage/collector.ts'
+import { startCollector, DEFAULT_TERMS, type GarbageTerms } from './jobs/garbage/collector.ts'
 import { requireStore } from './store/installation.ts'
 import { startJanitor } from './jobs/garbage/janitor.ts'
-import { startScrubber } from './jobs/scrub/scrub.ts'
+import { startScrubber } from './jobs/scrub/scrubber.ts'
 
 const DEFAULT_MAX_STREAMS = 1024
 const DEFAULT_MIN_BYTES_PER_SECOND = 64 * 1024
@@ -66,7 +66,7 @@ export interface ArtifactLimits {
   uploadExpireSeconds: number
   /** Limit of the unfinished uploads of a principal in a namespace. */
   uploadLimit: number
-  /** The times after which unused data counts as garbage. Default `USUAL_TERMS`. */
+  /** The times after which unused data counts as garbage. Default `DEFAULT_TERMS`. */
   terms?: GarbageTerms
   /** Interval between two searches for garbage. Default 30 s. */
   sweepEveryMs?: number
@@ -82,7 +82,7 @@ export function artifactService(deps: ArtifactDeps): Service {
   const { database, bytes, logger, limits } = deps
   boundGarbage()
   const relay = startRelay(outboxReader(database, 'artifact'), (request) => deps.ingest.appendEvents(request), logger)
-  const { terms = USUAL_TERMS, sweepEveryMs: everyMs = 30_000 } = limits
+  const { terms = DEFAULT_TERMS, sweepEveryMs: everyMs = 30_000 } = limits
   const janitor = startJanitor({ database, bytes, logger, everyMs })
   const collector = startCollector({ database, bytes, logger, terms, everyMs })
   const scrubber = startScrubber({ database, bytes, logger, terms, everyMs })

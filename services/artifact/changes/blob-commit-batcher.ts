@@ -8,8 +8,8 @@ import { Batcher } from '#lib/process/batcher.ts'
 import type { StreamLimit } from '../domain/stream-limit.ts'
 import type { BlobInit, KnownBlob } from '../store/blobs/blob.ts'
 import {
-  forgetSimpleUpload,
-  turnSimpleUploads,
+  deleteSimpleUpload,
+  applySimpleUploads,
   type SentUpload,
   type SimpleUpload,
 } from '../store/uploads/simple-upload.ts'
@@ -58,7 +58,7 @@ export class BlobCommitBatcher {
   /** Commits the blob of an upload whose bytes the store had before. */
   async #finishKnown({ upload, context }: FinishedUpload): Promise<CommitResult> {
     return inTransaction(this.#database, undefined, async (em) => {
-      if (!(await forgetSimpleUpload(em, upload.id))) return { isExpired: true }
+      if (!(await deleteSimpleUpload(em, upload.id))) return { isExpired: true }
       await commitBlob(em, context, upload)
       return { isExpired: false }
     })
@@ -76,7 +76,7 @@ async function runBatch(database: Database, steps: Step[]): Promise<(CommitResul
   const begun = steps.flatMap((step) => step.begun ?? [])
   const sent = steps.flatMap((step) => step.sent ?? [])
   const expireSeconds = SIMPLE_EXPIRE_SECONDS
-  const turned = await turnSimpleUploads(forkFor(database), { begun, sent, expireSeconds }).catch(translateFault)
+  const turned = await applySimpleUploads(forkFor(database), { begun, sent, expireSeconds }).catch(translateFault)
   return steps.map((step) => {
     if (step.begun) return turned.begun.has(step.begun.id)
     const { row: _row, ...upload } = step.sent

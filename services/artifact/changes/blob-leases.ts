@@ -2,8 +2,9 @@
 // long enough to create a manifest that names it.
 import type { HandlerContext } from '@connectrpc/connect'
 import { forkFor, inTransaction, type Database, type EntityManager } from '#lib/store/database.ts'
-import { findLeases, keepBlobs } from '../store/blobs/blob-lease.ts'
-import { findBlob, type KnownBlob } from '../store/blobs/blob.ts'
+import { extendLeases, findLeases } from '../store/blobs/blob-lease.ts'
+import type { KnownBlob } from '../store/blobs/blob.ts'
+import { findBlob } from '../store/blobs/find-blob.ts'
 import { byCaller } from './by-caller.ts'
 
 interface LeaseDeps {
@@ -23,7 +24,7 @@ export async function renewLeases(
   const old = present.filter(({ isFresh }) => !isFresh).map(({ digest }) => digest)
   if (old.length === 0) return sizes
   const renewed = await inTransaction(database, context.signal, (em) =>
-    keepBlobs(em, byCaller(context), namespace, old),
+    extendLeases(em, byCaller(context), namespace, old),
   )
   relay.wake()
   return new Map([...sizes, ...renewed])
@@ -47,5 +48,5 @@ export async function renewLeaseIn(
   namespace: string,
   digest: string,
 ): Promise<boolean> {
-  return (await keepBlobs(em, byCaller(context), namespace, [digest])).size > 0
+  return (await extendLeases(em, byCaller(context), namespace, [digest])).size > 0
 }

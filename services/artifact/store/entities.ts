@@ -2,7 +2,7 @@ import { OUTBOX_ENTITIES } from '#lib/store/outbox.ts'
 import { AnsweredRequest } from '#lib/store/requests.ts'
 import { Blob, NamespaceBlob } from './blobs/blob.ts'
 import { Chore } from './chore.ts'
-import { DoomedObject } from './garbage/doomed-object.ts'
+import { PendingDeletion } from './garbage/pending-deletion.ts'
 import { Installation } from './installation.ts'
 import { Manifest, ManifestBlob, ManifestHold } from './blobs/manifest.ts'
 import { Upload, UploadPart } from './uploads/upload.ts'
@@ -17,7 +17,7 @@ export const ENTITIES = [
   Manifest,
   ManifestBlob,
   ManifestHold,
-  DoomedObject,
+  PendingDeletion,
   Chore,
   Installation,
 ]

@@ -1,11 +1,11 @@
-// Who tells the log of what happens to blobs and manifests, and how they are named there.
+// Events on blobs and manifests: their actor, and the names of their resources.
 import type { EntityManager } from '#lib/store/database.ts'
 import { emitAs, type EventInit } from '#lib/store/outbox.ts'
 
-/** Adds an event to the transaction, in the name of whoever lets something happen. */
+/** Adds an event to the transaction, with the actor of the change. */
 export type Emit = (em: EntityManager, init: EventInit) => void
 
-/** What the service does by itself. */
+/** The actor is the service itself. */
 export const bySystem: Emit = (em, init) => emitAs(em, 'service:artifact', init)
 
 export function blobResource(namespace: string, digest: string): EventInit['resource'] {

@@ -1,6 +1,6 @@
-// Who uses a store. What a database does not know may be another's: each installation marks its store, and takes nothing
-// for nobody's where it finds another's mark. A store without the mark is away: it was not mounted, say, or is another one,
-// and what it lacks is not lost.
+// The installation that uses a store. Objects that a database does not know may belong to another installation: each one
+// marks its store, and deletes no orphans where it finds the mark of another one. A store without the mark is away, for
+// example because it is not mounted: objects that it lacks are not lost.
 import { defineEntity, p } from '@mikro-orm/postgresql'
 import { randomUUID } from 'node:crypto'
 import { fail, ModelkeepError } from '#lib/errors/errors.ts'
@@ -8,6 +8,8 @@ import type { Logger } from '#lib/process/log.ts'
 import { forkFor, type Database, type EntityManager } from '#lib/store/database.ts'
 import { timeColumn } from '#lib/store/time.ts'
 import { MARKS, type ByteStore } from './byte-store.ts'
+import { now } from './clock.ts'
+import { insertIfAbsent } from './insert.ts'
 
 const InstallationSchema = defineEntity({
   name: 'Installation',
@@ -15,12 +17,12 @@ const InstallationSchema = defineEntity({
   properties: {
     single: p.boolean().primary().default(true),
     id: p.uuid(),
-    /** When the store was marked, at the first start; it is never marked again. */
+    /** When the first start marked the store. It is never marked again. */
     markTime: timeColumn().nullable(),
   },
   checks: [{ name: 'installation_single_check', expression: 'single' }],
 })
-/** All services on one database; it stays the same in its backups. */
+/** All services that share a database. Its backups have the same id. */
 export class Installation extends InstallationSchema.class {}
 InstallationSchema.setClass(Installation)
 
@@ -29,8 +31,8 @@ export interface Stores {
   bytes: ByteStore
 }
 
-/** Fails while the store is away: out of reach, or without the mark of this installation. Only at the first start it is
- * marked, and its directory or bucket made. Returns the installation's id. An abort of `signal` cancels the query. */
+/** Fails while the store is away: out of reach, or without the mark of this installation. Only the first start marks the
+ * store, and makes its directory or bucket. Returns the installation's id. An abort of `signal` cancels the query. */
 export async function requireStore({ database, bytes }: Stores, signal?: AbortSignal): Promise<string> {
   const em = forkFor(database, signal)
   const { id, markTime } = (await em.findOne(Installation, { single: true })) ?? (await insertInstallation(em))
@@ -38,32 +40,34 @@ export async function requireStore({ database, bytes }: Stores, signal?: AbortSi
     await bytes.check(id)
   } else {
     await bytes.mark(id)
-    await em.execute('update installation set mark_time = now() where mark_time is null')
+    await em.nativeUpdate(Installation, { markTime: null }, { markTime: now() })
   }
   return id
 }
 
-/** Before the first call comes: nothing is stored until the store is marked. */
+/** Marks the store before the first call, because no write succeeds without the mark. */
 export async function prepareStore({ logger, ...stores }: Stores & { logger: Logger }): Promise<void> {
-  await requireStore(stores).catch((error: unknown) => logger.warn({ error }, 'the store cannot be used at present'))
+  await requireStore(stores).catch((error: unknown) =>
+    logger.warn({ error }, 'the store is not available; each call checks it again'),
+  )
 }
 
 async function insertInstallation(em: EntityManager): Promise<Installation> {
-  await em.execute('insert into installation (id) values (?) on conflict do nothing', [randomUUID()])
+  await insertIfAbsent(em, Installation, { id: randomUUID() })
   return em.findOneOrFail(Installation, { single: true })
 }
 
-/** Fails where the store is away, another installation uses it, or it cannot be told. */
+/** Fails if the store is away, another installation uses it, or its marks cannot be listed. */
 export async function requireOwnStore({ database, bytes }: Stores): Promise<void> {
   const own = await requireStore({ database, bytes })
   const marks = await bytes.listMarks().catch((error: unknown) => {
-    const message = `the store does not tell who uses it: the service must be able to list and write ${MARKS}`
+    const message = `the marks of the store cannot be listed; allow the service to list and write ${MARKS}`
     throw new ModelkeepError('DEPENDENCY_UNAVAILABLE', message, { dependency: 'store' }, [], { cause: error })
   })
   const others = marks.filter((mark) => mark !== own)
   if (others.length === 0) return
   const message =
-    `other installations use the store (${others.join(', ')}), so that what this one does not know is left there: give ` +
-    `each a store of its own, or, where the other is no more, remove its object below ${MARKS}`
+    `the store is shared with other installations (${others.join(', ')}), so orphans are not deleted; give each ` +
+    `installation a store of its own, or delete the mark of one that no longer exists below ${MARKS}`
   fail('STORE_SHARED', message, { others: others.join(',') })
 }

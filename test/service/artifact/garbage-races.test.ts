@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
-import { USUAL_TERMS } from '../../../services/artifact/jobs/garbage/collector.ts'
+import { DEFAULT_TERMS } from '../../../services/artifact/jobs/garbage/collector.ts'
 import { METADATA_TOKEN, startArtifact, STORES, type Replica } from '../../support/artifact.ts'
 import { blobMessages, digestOf, download, makeBytes, partMessages } from '../../support/bytes.ts'
 import { collectEverything, collectGarbage, passTime } from '../../support/garbage.ts'
@@ -32,7 +32,7 @@ describe.each(STORES)('collecting while everything goes on, in %s', async (_kind
   const artifact = await startArtifact(store, { bytes: store.open() })
   // One that condemns and removes at once: where only the time of grace hides a mistake, it shows.
   const others = [
-    await artifact.addReplica({ limits: { terms: { ...USUAL_TERMS, graceSeconds: 0 } } }),
+    await artifact.addReplica({ limits: { terms: { ...DEFAULT_TERMS, graceSeconds: 0 } } }),
     await artifact.addReplica(),
   ]
   const replicas: Replica[] = [artifact, ...others]

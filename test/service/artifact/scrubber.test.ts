@@ -6,8 +6,9 @@ import { MaintenanceService } from '#gen/modelkeep/artifact/v1/maintenance_servi
 import { createLogger } from '#lib/process/log.ts'
 import type { ByteStore } from '../../../services/artifact/store/byte-store.ts'
 import { openStore } from '../../../services/artifact/store/orm.ts'
-import { suspect } from '../../../services/artifact/store/blobs/quarantine.ts'
-import { scrubOne, type ScrubTerms } from '../../../services/artifact/jobs/scrub/scrub.ts'
+import { reportWrongBytes } from '../../../services/artifact/store/blobs/quarantine.ts'
+import { scrubOne } from '../../../services/artifact/jobs/scrub/scrubber.ts'
+import type { ScrubTerms } from '../../../services/artifact/store/blobs/scrub-queue.ts'
 import { startArtifact, STORES } from '../../support/artifact.ts'
 import { blobMessages, digestOf, download, makeBytes } from '../../support/bytes.ts'
 import { changed, counted } from '../../support/store-spies.ts'
@@ -56,7 +57,7 @@ async function storeBlob(seed: string, age?: string) {
     setAge,
     damage: () => store.overwrite(key, Buffer.alloc(bytes.length)),
     repair: () => store.overwrite(key, bytes),
-    suspect: () => suspect(database, { digest, objectKey: key }),
+    suspect: () => reportWrongBytes(database, { digest, objectKey: key }),
     download: async () => (await download(blobs, { digest })).equals(bytes),
     stateOf: async () => (await artifact.sql<{ state: string }>(`select state from artifact.blob ${where}`))[0]!.state,
     events: async () =>

@@ -3,14 +3,14 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { MaintenanceService } from '#gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
 import type { ByteStore } from '../../../services/artifact/store/byte-store.ts'
-import { USUAL_TERMS } from '../../../services/artifact/jobs/garbage/collector.ts'
+import { DEFAULT_TERMS } from '../../../services/artifact/jobs/garbage/collector.ts'
 import { MIB, startArtifact, STORES, type Replica, type TestArtifact } from '../../support/artifact.ts'
 import { blobMessages, digestOf, download, makeBytes } from '../../support/bytes.ts'
 import { refusalOf } from '../../support/refusal.ts'
 import { changed } from '../../support/store-spies.ts'
 
 /** Whatever a database does not know is old enough to go. */
-const IMPATIENT = { terms: { ...USUAL_TERMS, orphanSeconds: 0 } }
+const IMPATIENT = { terms: { ...DEFAULT_TERMS, orphanSeconds: 0 } }
 
 describe.each(STORES)('two installations in %s', async (_kind, createStore) => {
   const store = await createStore()
@@ -59,8 +59,8 @@ describe.each(STORES)('two installations in %s', async (_kind, createStore) => {
       expect((await download(artifact.client(BlobService), { digest })).equals(all[index]!)).toBe(true)
     }
     await second.sql(`delete from artifact.chore where name = 'sweep'`)
-    const line = () => logged.find((text) => text.includes('what nobody knows cannot be removed'))
-    await expect.poll(line).toContain('give each a store of its own')
+    const line = () => logged.find((text) => text.includes('the sweep of orphans failed'))
+    await expect.poll(line).toContain('give each installation a store of its own')
     expect(line()).toContain(ids[0])
     expect(JSON.parse(line()!)).toMatchObject({ level: 'error' })
   })

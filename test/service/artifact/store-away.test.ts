@@ -72,8 +72,8 @@ describe.each(STORES)('a service on %s', async (kind, createStore) => {
     const before = await marks()
     await artifact.sql(`update artifact.blob set verify_time = now() - interval '40 days' where digest = '${digest}'`)
     await withStore(place, async (away, logged) => {
-      await logged('stored bytes cannot be verified at present')
-      await logged('what is not needed cannot be removed at present')
+      await logged('verification of stored bytes failed')
+      await logged('pending deletions failed')
       await logged('the mark of this installation')
       const there = away.client(UploadService)
       for (const call of [

@@ -46,8 +46,7 @@ test('an event over the size limit fails its change, and does not block later ev
 })
 
 /** Creates a client of the log like that of the metadata service. */
-const sister = (token: string, address = audit.address) =>
-  peerClient(IngestService, { name: 'audit', address, token })
+const sister = (token: string, address = audit.address) => peerClient(IngestService, { name: 'audit', address, token })
 
 test('the relay logs each reason of a rejection once, also after an outage of the log', async () => {
   await relay.stop()

@@ -1,22 +1,22 @@
-// Collects garbage and sweeps the store from time to time, one replica at a time.
+// Collects garbage and sweeps the store at intervals. One replica at a time does it.
 import { loop, type Background } from '#lib/process/background.ts'
 import type { Logger } from '#lib/process/log.ts'
 import type { Database } from '#lib/store/database.ts'
+import type { ScrubTerms } from '../../store/blobs/scrub-queue.ts'
 import type { ByteStore } from '../../store/byte-store.ts'
 import { claimChore } from '../../store/chore.ts'
-import { collect, type Terms } from '../../store/garbage/collect.ts'
 import { bySystem } from '../../store/events.ts'
-import { requireStore } from '../../store/installation.ts'
+import { collect, type Terms } from '../../store/garbage/collect.ts'
 import { sweepOrphans } from '../../store/garbage/orphans.ts'
-import type { ScrubTerms } from '../scrub/scrub.ts'
+import { requireStore } from '../../store/installation.ts'
 
 export interface GarbageTerms extends Terms, ScrubTerms {
-  /** How old something in the store must be before it counts as nobody's. */
+  /** Age from which an object in the store that has no row counts as an orphan. */
   orphanSeconds: number
 }
 
 const HOUR = 3600
-export const USUAL_TERMS: GarbageTerms = {
+export const DEFAULT_TERMS: GarbageTerms = {
   leaseSeconds: 24 * HOUR,
   graceSeconds: 25 * HOUR,
   orphanSeconds: 48 * HOUR,
@@ -41,7 +41,7 @@ export function startCollector(options: CollectorOptions): Background {
   let isMarked = false
   return loop(options.everyMs, async (stopping) => {
     try {
-      // Before anything of this installation is old enough to be taken for nobody's by another.
+      // Without the mark, another installation would take the objects of this one for orphans once they are old enough.
       if (!isMarked) await requireStore(options)
       isMarked = true
       if (await claimChore(database, 'collect', COLLECT_EVERY_SECONDS)) {
@@ -53,7 +53,7 @@ export function startCollector(options: CollectorOptions): Background {
       failing = false
     } catch (error) {
       if (stopping.aborted) return
-      if (!failing) logger.warn({ error }, 'garbage cannot be collected at present; it is tried again')
+      if (!failing) logger.warn({ error }, 'garbage collection failed; the collector retries it')
       failing = true
     }
   })
@@ -63,6 +63,6 @@ async function sweep({ database, bytes, logger, terms }: CollectorOptions, stopp
   try {
     for await (const _ of sweepOrphans(database, bytes, bySystem, { ...terms, stopping }));
   } catch (error) {
-    if (!stopping.aborted) logger.error({ error }, 'what nobody knows cannot be removed from the store')
+    if (!stopping.aborted) logger.error({ error }, 'the sweep of orphans failed')
   }
 }

@@ -4,7 +4,8 @@ import { fail } from '#lib/errors/errors.ts'
 import { parseDigest } from '#lib/values/ids.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { parseNamespace } from '../../domain/namespace.ts'
-import { lookUpBlob, type KnownBlob } from '../../store/blobs/blob.ts'
+import type { KnownBlob } from '../../store/blobs/blob.ts'
+import { findBlobInAnyState } from '../../store/blobs/find-blob.ts'
 import type { Backend } from '../../deps.ts'
 
 interface BlobName {
@@ -25,6 +26,6 @@ export async function requireBlobRow(backend: Backend, request: BlobName, contex
   const namespace = parseNamespace(request.namespace, 'namespace')
   accessOf(context).require(namespace)
   const digest = parseDigest(request.digest, 'digest')
-  const blob = await lookUpBlob(forkFor(backend.database, context.signal), namespace, digest)
+  const blob = await findBlobInAnyState(forkFor(backend.database, context.signal), namespace, digest)
   return blob ?? fail('BLOB_NOT_FOUND', `blob ${digest} not found in namespace "${namespace}"`, { digest })
 }

@@ -14,7 +14,7 @@ import { accessOf } from '#lib/access/caller.ts'
 import { inTransaction } from '#lib/store/database.ts'
 import { parseNamespace } from '../../domain/namespace.ts'
 import { collect, type CollectOptions, type Garbage } from '../../store/garbage/collect.ts'
-import { foresee } from '../../store/garbage/foresee.ts'
+import { previewGarbage } from '../../store/garbage/preview.ts'
 import { sweepOrphans } from '../../store/garbage/orphans.ts'
 import type { Backend } from '../../deps.ts'
 import { byCaller } from '../../changes/by-caller.ts'
@@ -45,7 +45,7 @@ async function* findGarbage(
 ): AsyncGenerator<Garbage[]> {
   const stopping = AbortSignal.any([context.signal, closing])
   const options: CollectOptions = { ...terms, stopping, ...(namespace === undefined ? {} : { namespace }) }
-  yield* dryRun ? foresee(database, options) : collect(database, byCaller(context), options)
+  yield* dryRun ? previewGarbage(database, options) : collect(database, byCaller(context), options)
   if (namespace !== undefined) return
   yield* sweepOrphans(database, bytes, byCaller(context), { ...terms, stopping, dryRun })
 }

@@ -6,7 +6,8 @@ import {
   type VerifyBlobRequest,
   type VerifyBlobResponse,
 } from '#gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
-import { note, verifyBytes, type Problem } from '../../jobs/scrub/scrub.ts'
+import { recordVerdict, type Problem } from '../../store/blobs/quarantine.ts'
+import { verifyBytes } from '../../store/blobs/verify-bytes.ts'
 import type { Backend } from '../../deps.ts'
 import { requireBlobRow } from '../blob/require-blob.ts'
 import { presentBlob } from '../present.ts'
@@ -16,7 +17,7 @@ export async function* verifyBlob(
   request: VerifyBlobRequest,
   context: HandlerContext,
 ): AsyncGenerator<VerifyBlobResponse> {
-  const { database, logger, relay, closing } = backend
+  const { relay, closing } = backend
   const blob = await requireBlobRow(backend, request, context)
   const signal = AbortSignal.any([context.signal, closing])
   const progress = new Progress()
@@ -26,7 +27,7 @@ export async function* verifyBlob(
   for await (const readBytes of progress.steps())
     yield create(VerifyBlobResponseSchema, { readBytes: BigInt(readBytes) })
   const problem = await work
-  await note(database, logger, blob, problem)
+  await recordVerdict(backend, blob, problem)
   relay.wake()
   const now = await requireBlobRow(backend, request, context)
   const readBytes = BigInt(problem ? 0 : blob.sizeBytes)

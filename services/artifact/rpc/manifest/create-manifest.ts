@@ -8,8 +8,8 @@ import { emit } from '#lib/store/outbox.ts'
 import { parseFiles, writeManifest, type CanonicalManifest, type File } from '../../domain/manifest.ts'
 import { parseNamespace } from '../../domain/namespace.ts'
 import { PartBuffer } from '../../domain/part-buffer.ts'
-import { keepBlobs } from '../../store/blobs/blob-lease.ts'
-import { addManifest, keepManifest } from '../../store/blobs/manifest.ts'
+import { extendLeases } from '../../store/blobs/blob-lease.ts'
+import { addManifest, renewManifest } from '../../store/blobs/manifest.ts'
 import { manifestResource } from '../../store/events.ts'
 import type { Backend } from '../../deps.ts'
 import { renewLeases } from '../../changes/blob-leases.ts'
@@ -25,7 +25,7 @@ export async function createManifest(backend: Backend, request: CreateManifestRe
   accessOf(context).require(namespace)
   const manifest = writeManifest(parseFiles(request.files))
   const key = { namespace, digest: manifest.digest }
-  const find = () => inTransaction(backend.database, context.signal, (em) => keepManifest(em, key))
+  const find = () => inTransaction(backend.database, context.signal, (em) => renewManifest(em, key))
   let stored = await find()
   if (!stored) {
     const sizes = await renewLeases(backend, context, namespace, digestsOf(manifest.files))
@@ -85,7 +85,7 @@ async function commitManifest(
   const blobDigests = digestsOf([config, ...files])
   await inTransaction(database, context.signal, async (em) => {
     // The blobs stay locked until the manifest names them.
-    checkBlobs(namespace, [config, ...files], await keepBlobs(em, byCaller(context), namespace, blobDigests))
+    checkBlobs(namespace, [config, ...files], await extendLeases(em, byCaller(context), namespace, blobDigests))
     if (!(await addManifest(em, { namespace, digest, content, totalSizeBytes, fileCount, blobDigests }))) return
     emit(em, context, {
       type: 'manifest.created.v1',

@@ -6,7 +6,7 @@ import { fail } from '#lib/errors/errors.ts'
 import type { Range } from '../../domain/range.ts'
 import { enclosingParts, verifyParts } from '../../domain/verified-parts.ts'
 import type { StoredBlob } from '../../store/blobs/blob.ts'
-import { suspect } from '../../store/blobs/quarantine.ts'
+import { reportWrongBytes } from '../../store/blobs/quarantine.ts'
 import { isByteStoreProblem } from '../../store/byte-store.ts'
 import { requireStore } from '../../store/installation.ts'
 import type { Backend } from '../../deps.ts'
@@ -59,7 +59,7 @@ function reportSuspicion(
   { database, scrubber, running, logger }: Backend,
   seen: { digest: string; objectKey: string },
 ): void {
-  const work = suspect(database, seen).then(
+  const work = reportWrongBytes(database, seen).then(
     () => scrubber.wake(),
     (error: unknown) => logger.warn({ error, digest: seen.digest }, 'a suspicion could not be recorded'),
   )

@@ -9,8 +9,8 @@ import { partSizeOf } from '../../domain/blob.ts'
 import type { Part } from '../../domain/part.ts'
 import type { KnownBlob } from '../../store/blobs/blob.ts'
 import { ByteStoreError, newObjectKey, storeUnavailable, type StoredPart } from '../../store/byte-store.ts'
-import { doubtBeginning } from '../../store/garbage/doomed-object.ts'
-import { giveUpSimpleUpload, type SimpleUpload } from '../../store/uploads/simple-upload.ts'
+import { scheduleAbort } from '../../store/garbage/pending-deletion.ts'
+import { abandonSimpleUpload, type SimpleUpload } from '../../store/uploads/simple-upload.ts'
 import { extendUpload, setStoreUpload } from '../../store/uploads/upload-state.ts'
 import { completeObject } from '../upload/assemble.ts'
 import type { Backend } from '../../deps.ts'
@@ -83,7 +83,7 @@ function acquireBudget(
 }
 
 async function abandon({ database, janitor }: Backend, upload: SimpleUpload): Promise<void> {
-  await giveUpSimpleUpload(forkFor(database), upload.id)
+  await abandonSimpleUpload(forkFor(database), upload.id)
   janitor.wake()
 }
 
@@ -127,7 +127,7 @@ async function storeManyParts(
   find: FindBlob,
 ): Promise<StoredParts> {
   const { id, objectKey: key, partSizeBytes } = upload
-  const onDoubt = () => doubtBeginning(forkFor(database), key)
+  const onDoubt = () => scheduleAbort(forkFor(database), key)
   const uploadId = await bytes.begin(key, onDoubt)
   await setStoreUpload(forkFor(database), id, uploadId)
   const stored: StoredPart[] = []

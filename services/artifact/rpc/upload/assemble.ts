@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { forkFor } from '#lib/store/database.ts'
 import type { Prefix } from '../../domain/running-digest.ts'
 import { textPart, type ByteStore, type StoredPart } from '../../store/byte-store.ts'
-import { doubtBeginning } from '../../store/garbage/doomed-object.ts'
+import { scheduleAbort } from '../../store/garbage/pending-deletion.ts'
 import type { Upload, UploadPart } from '../../store/uploads/upload.ts'
 import type { Backend } from '../../deps.ts'
 
@@ -17,7 +17,7 @@ export async function assembleObject(
   isRetry: boolean,
 ): Promise<void> {
   const { objectKey, sizeBytes, storeUploadId } = upload
-  const onDoubt = () => doubtBeginning(forkFor(database), objectKey)
+  const onDoubt = () => scheduleAbort(forkFor(database), objectKey)
   if (isRetry && (await bytes.stat(objectKey)) === sizeBytes) return abortOthers(bytes, objectKey, onDoubt)
   if (parts.length === 0) return bytes.put(objectKey, EMPTY)
   const stored = parts.map(({ number, sizeBytes: length, etag }) => ({ number, length, etag }))

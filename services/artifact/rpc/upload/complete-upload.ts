@@ -5,10 +5,10 @@ import type { CompleteUploadRequest } from '#gen/modelkeep/artifact/v1/upload_se
 import { fail } from '#lib/errors/errors.ts'
 import { forkFor, inTransaction } from '#lib/store/database.ts'
 import { partCountOf } from '../../domain/blob.ts'
-import { findBlob } from '../../store/blobs/blob.ts'
+import { findBlob } from '../../store/blobs/find-blob.ts'
 import { isByteStoreProblem } from '../../store/byte-store.ts'
 import { requireStore } from '../../store/installation.ts'
-import { listMissingParts, listParts, reopenUpload } from '../../store/uploads/upload-part.ts'
+import { listMissingParts, listParts } from '../../store/uploads/upload-part.ts'
 import {
   advanceUpload,
   closeUpload,
@@ -16,6 +16,7 @@ import {
   lockUpload,
   ownUpload,
   releaseLease,
+  reopenUpload,
   type Ownership,
 } from '../../store/uploads/upload-state.ts'
 import { UNFINISHED, type SealedState, type Upload } from '../../store/uploads/upload.ts'

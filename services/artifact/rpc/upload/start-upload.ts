@@ -6,16 +6,10 @@ import { forkFor, inTransaction, type EntityManager } from '#lib/store/database.
 import { parseBlobSize, partSizeOf } from '../../domain/blob.ts'
 import { parseNamespace } from '../../domain/namespace.ts'
 import { newObjectKey } from '../../store/byte-store.ts'
-import { doubtBeginning } from '../../store/garbage/doomed-object.ts'
+import { scheduleAbort } from '../../store/garbage/pending-deletion.ts'
+import { countUnfinished, lockUploadsOf } from '../../store/uploads/upload-limit.ts'
 import { listParts } from '../../store/uploads/upload-part.ts'
-import {
-  countUnfinished,
-  extendUpload,
-  insertUpload,
-  lockUploadsOf,
-  setStoreUpload,
-  type UploadInit,
-} from '../../store/uploads/upload-state.ts'
+import { extendUpload, insertUpload, setStoreUpload, type UploadInit } from '../../store/uploads/upload-state.ts'
 import { UNFINISHED, Upload } from '../../store/uploads/upload.ts'
 import type { Backend } from '../../deps.ts'
 import { renewLease } from '../../changes/blob-leases.ts'
@@ -79,7 +73,7 @@ async function begin(backend: Backend, context: HandlerContext, upload: Upload):
   const { database, bytes } = backend
   const em = forkFor(database, context.signal)
   if (upload.storeUploadId === null && upload.sizeBytes > 0) {
-    const onDoubt = () => doubtBeginning(forkFor(database), upload.objectKey)
+    const onDoubt = () => scheduleAbort(forkFor(database), upload.objectKey)
     const storeUploadId = await bytes.begin(upload.objectKey, onDoubt)
     // If another call of the client was faster, its id is kept. The other unfinished object is removed when the upload is
     // completed or closed.

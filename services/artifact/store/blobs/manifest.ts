@@ -1,7 +1,9 @@
 // Manifests, the blobs they name and the versions that hold them.
-import { defineEntity, p } from '@mikro-orm/postgresql'
+import { defineEntity, LockMode, p } from '@mikro-orm/postgresql'
 import type { EntityManager } from '#lib/store/database.ts'
 import { createTimeColumn } from '#lib/store/time.ts'
+import { now } from '../clock.ts'
+import { insertIfAbsent } from '../insert.ts'
 
 const ManifestSchema = defineEntity({
   name: 'Manifest',
@@ -13,7 +15,7 @@ const ManifestSchema = defineEntity({
     totalSizeBytes: p.bigint('bigint'),
     fileCount: p.integer(),
     createTime: createTimeColumn(),
-    /** When somebody last wrote it: the begin of a lease. */
+    /** The begin of the lease: when a caller last created the manifest. */
     leaseTime: createTimeColumn(),
   },
 })
@@ -30,7 +32,7 @@ const ManifestBlobSchema = defineEntity({
   },
   indexes: [{ name: 'manifest_blob_blob_digest_index', properties: ['namespace', 'blobDigest'] }],
 })
-/** That a manifest names a blob. */
+/** A row says that the manifest names the blob. */
 export class ManifestBlob extends ManifestBlobSchema.class {}
 ManifestBlobSchema.setClass(ManifestBlob)
 
@@ -44,66 +46,51 @@ const ManifestHoldSchema = defineEntity({
     createTime: createTimeColumn(),
   },
 })
-/** That a version needs a manifest. */
+/** A row says that the version needs the manifest. */
 export class ManifestHold extends ManifestHoldSchema.class {}
 ManifestHoldSchema.setClass(ManifestHold)
 
-export interface ManifestInit {
-  namespace: string
-  digest: string
-  content: Buffer
-  totalSizeBytes: bigint
-  fileCount: number
+export type ManifestKey = Pick<Manifest, 'namespace' | 'digest'>
+export type Hold = Pick<ManifestHold, 'namespace' | 'digest' | 'versionId'>
+
+export interface ManifestInit extends ManifestKey, Pick<Manifest, 'content' | 'totalSizeBytes' | 'fileCount'> {
   blobDigests: string[]
 }
 
-/** Begins the lease of a manifest anew. Undefined where the namespace has none. */
-export async function keepManifest(em: EntityManager, key: { namespace: string; digest: string }) {
-  const kept = await em.execute<unknown[]>(
-    'update manifest set lease_time = now() where namespace = ? and digest = ? returning 1',
-    [key.namespace, key.digest],
-  )
-  return kept.length > 0 ? em.findOneOrFail(Manifest, key) : undefined
+/** Renews the lease of a manifest. Returns undefined if the namespace does not have the manifest. */
+export async function renewManifest(em: EntityManager, key: ManifestKey): Promise<Manifest | undefined> {
+  const renewed = await em.nativeUpdate(Manifest, key, { leaseTime: now() })
+  return renewed > 0 ? em.findOneOrFail(Manifest, key) : undefined
 }
 
 /** Returns whether the namespace got the manifest by this call. */
-export async function addManifest(em: EntityManager, manifest: ManifestInit): Promise<boolean> {
-  const { namespace, digest, content, totalSizeBytes, fileCount, blobDigests } = manifest
-  const added = await em.execute<unknown[]>(
-    `insert into manifest (namespace, digest, content, total_size_bytes, file_count) values (?, ?, ?, ?, ?)
-      on conflict do nothing returning 1`,
-    [namespace, digest, content, String(totalSizeBytes), fileCount],
-  )
-  if (added.length === 0) return false
+export async function addManifest(em: EntityManager, { blobDigests, ...manifest }: ManifestInit): Promise<boolean> {
+  if (!(await insertIfAbsent(em, Manifest, manifest))) return false
   await em.execute(
     `insert into manifest_blob (namespace, manifest_digest, blob_digest)
       select distinct ?, ?, blob from jsonb_array_elements_text(?::jsonb) blob`,
-    [namespace, digest, JSON.stringify(blobDigests)],
+    [manifest.namespace, manifest.digest, JSON.stringify(blobDigests)],
   )
   return true
 }
 
-/** Undefined where the namespace has no such manifest. The row is locked, so that it cannot go meanwhile. */
+/** Records that a version needs a manifest. Returns undefined if the namespace does not have the manifest. Its row stays
+ * locked, so that it is not collected before the transaction ends. */
 export async function holdManifest(
   em: EntityManager,
-  hold: { namespace: string; digest: string; versionId: string },
-): Promise<{ totalSizeBytes: bigint; fileCount: number } | undefined> {
-  const { namespace, digest, versionId } = hold
-  const [manifest] = await em.execute<{ total_size_bytes: string; file_count: number }[]>(
-    'select total_size_bytes, file_count from manifest where namespace = ? and digest = ? for key share',
-    [namespace, digest],
+  hold: Hold,
+): Promise<Pick<Manifest, 'totalSizeBytes' | 'fileCount'> | undefined> {
+  const { namespace, digest } = hold
+  const manifest = await em.findOne(
+    Manifest,
+    { namespace, digest },
+    { fields: ['totalSizeBytes', 'fileCount'], lockMode: LockMode.PESSIMISTIC_READ },
   )
   if (!manifest) return undefined
-  await em.execute(
-    'insert into manifest_hold (namespace, digest, version_id) values (?, ?, ?) on conflict do nothing',
-    [namespace, digest, versionId],
-  )
-  return { totalSizeBytes: BigInt(manifest.total_size_bytes), fileCount: manifest.file_count }
+  await insertIfAbsent(em, ManifestHold, hold)
+  return manifest
 }
 
-export async function releaseManifest(
-  em: EntityManager,
-  hold: { namespace: string; digest: string; versionId: string },
-): Promise<void> {
+export async function releaseManifest(em: EntityManager, hold: Hold): Promise<void> {
   await em.nativeDelete(ManifestHold, hold)
 }

@@ -1,61 +1,62 @@
-// Bytes that are not what they should be: kept out of every answer until right ones take their place.
+// Stored bytes that are wrong. No caller receives them until right ones take their place.
+import { LockMode, raw } from '@mikro-orm/postgresql'
+import type { Logger } from '#lib/process/log.ts'
 import { forkFor, inTransaction, type Database, type EntityManager } from '#lib/store/database.ts'
-import { findHolders, type BytesState } from './blob.ts'
+import { now } from '../clock.ts'
 import { blobResource, bySystem } from '../events.ts'
+import { Blob, NamespaceBlob } from './blob.ts'
 
-/** Bytes as they were looked at. */
-export interface SeenBytes {
-  digest: string
-  objectKey: string
-  verifyTime: string
-}
+/** What is wrong with stored bytes; undefined if nothing is. */
+export type Problem = 'missing' | 'size' | 'content' | undefined
 
-/** Lets the bytes be verified soon, because somebody got other ones. Each time is another one, so that the verdict on an
- * earlier suspicion does not cover a later one. */
-export async function suspect(database: Database, { digest, objectKey }: Omit<SeenBytes, 'verifyTime'>): Promise<void> {
-  await forkFor(database).execute(
-    `update blob set verify_time = case when verify_time < '1971-01-01' then verify_time + interval '1 microsecond'
-        else 'epoch' end where digest = ? and object_key = ?`,
-    [digest, objectKey],
-  )
-}
+export type SeenBytes = Pick<Blob, 'digest' | 'objectKey' | 'verifyTime'>
 
-/** Notes what the bytes were found to be. Returns false where others have taken their place meanwhile. */
-export async function noteVerdict(
+/** Makes a verification of the bytes due, because a caller found them wrong. Each report changes `verifyTime`, so that the
+ * verdict on an earlier report does not cover a later one. */
+export async function reportWrongBytes(
   database: Database,
-  seen: SeenBytes,
-  state: BytesState,
-  problem: string,
-): Promise<boolean> {
-  const { digest, objectKey } = seen
-  return inTransaction(database, undefined, async (em) => {
-    const [blob] = await em.execute<{ state: BytesState }[]>(
-      'select state from blob where digest = ? and object_key = ? for no key update',
-      [digest, objectKey],
-    )
-    if (!blob) return false
-    // A suspicion that arose meanwhile stays.
-    await em.execute(
-      `update blob set verifying_until = null, verify_time = case when verify_time = ? then now() else verify_time end
-        where digest = ?`,
-      [seen.verifyTime, digest],
-    )
-    if (blob.state === state) return true
-    await em.execute('update blob set state = ? where digest = ?', [state, digest])
-    const type = state === 'QUARANTINED' ? 'blob.quarantined.v1' : 'blob.repaired.v1'
-    await tellHolders(em, digest, type, problem)
-    return true
+  { digest, objectKey }: Omit<SeenBytes, 'verifyTime'>,
+): Promise<void> {
+  const verifyTime = raw<string>(
+    `case when verify_time < '1971-01-01' then verify_time + interval '1 microsecond' else 'epoch' end`,
+  )
+  await forkFor(database).nativeUpdate(Blob, { digest, objectKey }, { verifyTime })
+}
+
+/** Quarantines wrong bytes, and ends the quarantine of right ones. Has no effect if other bytes took their place
+ * meanwhile. */
+export async function recordVerdict(
+  { database, logger }: { database: Database; logger: Logger },
+  { digest, objectKey, verifyTime }: SeenBytes,
+  problem: Problem,
+): Promise<void> {
+  if (problem) logger.error({ digest, objectKey, problem }, 'stored bytes are wrong')
+  const state = problem ? 'QUARANTINED' : 'PRESENT'
+  await inTransaction(database, undefined, async (em) => {
+    const blob = await em.findOne(Blob, { digest, objectKey }, { lockMode: LockMode.PESSIMISTIC_WRITE })
+    if (!blob) return
+    blob.verifyingUntil = null
+    // Wrong bytes that were reported during the verification stay due.
+    if (blob.verifyTime === verifyTime) blob.verifyTime = now()
+    if (blob.state === state) return
+    blob.state = state
+    await emitToHolders(em, digest, problem ? 'blob.quarantined.v1' : 'blob.repaired.v1', problem)
   })
 }
 
-/** Each namespace learns of it, and none of the others. */
-export async function tellHolders(
+/** Emits an event for each namespace that has the blob; no event names another namespace. */
+export async function emitToHolders(
   em: EntityManager,
   digest: string,
   type: 'blob.quarantined.v1' | 'blob.repaired.v1',
-  problem?: string,
+  problem?: Problem,
 ): Promise<void> {
-  for (const namespace of await findHolders(em, digest)) {
+  const holders = await em.find(
+    NamespaceBlob,
+    { blob: digest },
+    { fields: ['namespace'], orderBy: { namespace: 'asc' } },
+  )
+  for (const { namespace } of holders) {
     const resource = blobResource(namespace, digest)
     bySystem(em, { type, resource, ...(problem ? { details: { problem } } : {}) })
   }

@@ -1,8 +1,8 @@
-// How much lies in the store, and whose it is.
+// Totals of the stored bytes, and of each namespace.
 import type { EntityManager } from '#lib/store/database.ts'
 import { UNFINISHED_SQL } from '../uploads/upload.ts'
 
-/** Numbers as the database tells them. */
+/** PostgreSQL's text of each number: sums may exceed 2^53. */
 export type Counts<K extends string> = Record<K, string>
 
 export type Total =
@@ -35,7 +35,7 @@ export async function countStorage(em: EntityManager): Promise<Counts<Total>> {
   return row!
 }
 
-/** The largest first. */
+/** Ordered by size, the largest namespace first. At most a thousand. */
 export async function countNamespaces(em: EntityManager): Promise<(Counts<NamespaceTotal> & { namespace: string })[]> {
   return em.execute(
     `select namespace, coalesce(manifests, 0) manifests, coalesce(file_bytes, 0) file_bytes, coalesce(blobs, 0) blobs,

@@ -1,27 +1,27 @@
-// What lies in the store and nobody knows: left by writes that came after their object was given up, or by a database
-// that was restored from a backup. Every object has a row from before its first byte until it is gone, so what has none
-// and is old belongs to nobody. The store's list is only where to look; that it lacks something means nothing.
+// Orphans: objects in the store without a row. They come from writes that arrived after the deletion of their object, and
+// from a database that was restored from a backup. Every object has a row from before its first byte until its deletion, so
+// an old object without a row is an orphan. The lists of the store may be incomplete; only what they contain counts.
 import { forkFor, inTransaction, type Database, type EntityManager } from '#lib/store/database.ts'
 import type { ByteStore, ListedObject, ListedUpload } from '../byte-store.ts'
 import type { Garbage } from './collect.ts'
-import { ALL_GOES } from './doomed-object.ts'
+import { DELETE_OBJECT_SQL } from './pending-deletion.ts'
 import type { Emit } from '../events.ts'
 import { requireOwnStore } from '../installation.ts'
 import { UNFINISHED_SQL } from '../uploads/upload.ts'
 
 export interface OrphanOptions {
-  /** Younger ones are left alone. */
+  /** Younger objects are left alone. */
   orphanSeconds: number
-  /** Finds them, and leaves them. */
+  /** Reports orphans without deleting them. */
   dryRun?: boolean
   stopping?: AbortSignal
 }
 
 const BATCH = 500
-/** Keys in one event. */
+/** One event names no more keys than these. */
 const MAX_NAMED = 100
 
-/** Removes what nobody knows, or has the janitor do it; in batches that come back. */
+/** Schedules the deletion of orphans and aborts orphaned multipart uploads. Yields each batch. */
 export async function* sweepOrphans(
   database: Database,
   bytes: ByteStore,
@@ -32,13 +32,13 @@ export async function* sweepOrphans(
   for await (const old of batches(bytes.list(), options)) {
     const orphans = await findOrphans(forkFor(database, options.stopping), old)
     if (orphans.length === 0) continue
-    if (!options.dryRun) await doom(database, emit, orphans)
+    if (!options.dryRun) await deleteOrphans(database, emit, orphans)
     yield orphans.map(({ key, sizeBytes }) => ({ kind: 'OBJECT', namespace: '', name: key, sizeBytes }))
   }
   for await (const old of batches(bytes.listUnfinished(), options)) {
     const orphans = await findUnfinishedOrphans(forkFor(database, options.stopping), old)
     if (orphans.length === 0) continue
-    if (!options.dryRun) await abandon(database, bytes, emit, orphans)
+    if (!options.dryRun) await abortOrphans(database, bytes, emit, orphans)
     yield orphans.map(({ key }) => ({ kind: 'UNFINISHED', namespace: '', name: key, sizeBytes: 0 }))
   }
 }
@@ -60,7 +60,7 @@ async function* batches<T extends { modifyTime: Date }>(
   if (batch.length > 0) yield batch
 }
 
-/** In one statement: an object passes from one row to another in one transaction. */
+/** One statement reads all tables, because a transaction may move an object from one to another. */
 async function findOrphans(em: EntityManager, listed: ListedObject[]): Promise<ListedObject[]> {
   const rows = await em.execute<{ key: string }[]>(
     `select key from jsonb_array_elements_text(?::jsonb) key
@@ -73,7 +73,7 @@ async function findOrphans(em: EntityManager, listed: ListedObject[]): Promise<L
   return listed.filter(({ key }) => unknown.has(key))
 }
 
-/** Also second ones beside the one that its upload knows; those of doomed objects go with them. */
+/** Returns second multipart uploads of one key, too. Those of a pending deletion are aborted with its object. */
 async function findUnfinishedOrphans(em: EntityManager, listed: ListedUpload[]): Promise<ListedUpload[]> {
   const rows = await em.execute<{ key: string }[]>(
     `select key from jsonb_array_elements_text(?::jsonb) key
@@ -85,18 +85,19 @@ async function findUnfinishedOrphans(em: EntityManager, listed: ListedUpload[]):
   return listed.filter(({ key }) => unknown.has(key))
 }
 
-async function doom(database: Database, emit: Emit, orphans: ListedObject[]): Promise<void> {
+async function deleteOrphans(database: Database, emit: Emit, orphans: ListedObject[]): Promise<void> {
   await inTransaction(database, undefined, async (em) => {
-    await em.execute(`insert into doomed_object (object_key) select jsonb_array_elements_text(?::jsonb) ${ALL_GOES}`, [
-      JSON.stringify(orphans.map(({ key }) => key)),
-    ])
+    await em.execute(
+      `insert into doomed_object (object_key) select jsonb_array_elements_text(?::jsonb) ${DELETE_OBJECT_SQL}`,
+      [JSON.stringify(orphans.map(({ key }) => key))],
+    )
     const sizeBytes = orphans.reduce((sum, orphan) => sum + orphan.sizeBytes, 0)
     emitRemoved(em, emit, 'objects', orphans, { sizeBytes: String(sizeBytes) })
   })
 }
 
-/** Without a row of their own: the object of the same key may be somebody's. */
-async function abandon(database: Database, bytes: ByteStore, emit: Emit, orphans: ListedUpload[]): Promise<void> {
+/** Schedules no deletion, because the object of the same key may belong to a blob. */
+async function abortOrphans(database: Database, bytes: ByteStore, emit: Emit, orphans: ListedUpload[]): Promise<void> {
   await inTransaction(database, undefined, async (em) => emitRemoved(em, emit, 'unfinished', orphans, {}))
   for (const { key, uploadId } of orphans) await bytes.abort(key, uploadId)
 }

@@ -1,46 +1,42 @@
-// Uploads of the simple lane end with their stream: the row is there only while the object may be left behind. They are
-// many and small, so that one statement, which is a transaction by itself, begins some and ends others.
+// Uploads that end with their stream: the row exists only while a crash would leave the object behind. They are many and
+// small, so one statement begins some and commits others. It is the hot write of `npm run bench:artifact`, scene "small".
+import { LockMode, TransactionPropagation } from '@mikro-orm/postgresql'
 import type { EntityManager } from '#lib/store/database.ts'
 import type { OutboxRow } from '#lib/store/outbox.ts'
 import type { BlobInit } from '../blobs/blob.ts'
-import { ALL_GOES } from '../garbage/doomed-object.ts'
+import { scheduleDeletion } from '../garbage/pending-deletion.ts'
+import { Upload } from './upload.ts'
 
-export interface SimpleUpload {
-  id: string
-  namespace: string
-  principal: string
-  digest: string
-  sizeBytes: number
-  partSizeBytes: number
-  objectKey: string
-}
+export type SimpleUpload = Pick<
+  Upload,
+  'id' | 'namespace' | 'principal' | 'digest' | 'sizeBytes' | 'partSizeBytes' | 'objectKey'
+>
 
 export interface SentUpload extends BlobInit {
   id: string
-  /** Of the blob, where its bytes are new. */
+  /** The event to record if the bytes are new. */
   row: OutboxRow
 }
 
-export interface Turn {
+export interface SimpleUploads {
   begun: SimpleUpload[]
   sent: SentUpload[]
   expireSeconds: number
 }
 
-export interface Turned {
-  /** Ids of those whose namespace did not have the blob. */
+export interface AppliedUploads {
+  /** The ids of the uploads that were recorded: their namespaces did not have the blobs. */
   begun: Set<string>
-  /** By id, unless the upload is over: when the namespace got the blob, and the upload was forgotten. Undefined, and nothing
-   * done, where the bytes were stored before, by whomever. */
+  /** By the id of each upload that was still open: the time at which the namespace got the blob. Undefined, and nothing is
+   * done, if the same bytes were stored before. */
   sent: Map<string, string | undefined>
 }
 
 const COLUMNS = `id uuid, namespace text, principal text, digest text, "sizeBytes" bigint, "partSizeBytes" bigint,
   "objectKey" text`
 
-// What the rows are joined with is so often new that the planner knows nothing of it: arrays and subqueries make it take
-// the indexes.
-const TURN = `with begun as (
+// The tables change so fast that the planner has no statistics of them: arrays and subqueries make it use the indexes.
+const APPLY_SQL = `with begun as (
     insert into upload (id, namespace, principal, digest, size_bytes, part_size_bytes, resumable, object_key, expire_time)
       select id, namespace, principal, digest, "sizeBytes", "partSizeBytes", false, "objectKey",
           now() + make_interval(secs => ?)
@@ -61,7 +57,7 @@ const TURN = `with begun as (
     select sent.* from sent join stored on stored.object_key = sent."objectKey"
   ), held as (
     insert into namespace_blob (namespace, digest) select namespace, digest from done
-  ), told as (
+  ), emitted as (
     insert into outbox (event_id, resource_id, event)
       select (row ->> 'eventId')::uuid, row ->> 'resourceId', row -> 'event' from done
   ), gone as (
@@ -70,36 +66,42 @@ const TURN = `with begun as (
   select id, true begun, null time from begun
   union all select sent.id, false, case when done.id is not null then now() end from sent left join done using (id)`
 
-/** Records those of the uploads whose namespace does not have the blob; and makes objects that were sent the blobs of their
+/** Records those of the begun uploads whose namespaces do not have the blobs, and makes the sent objects blobs of their
  * namespaces. */
-export async function turnSimpleUploads(em: EntityManager, { begun, sent, expireSeconds }: Turn): Promise<Turned> {
+export async function applySimpleUploads(
+  em: EntityManager,
+  { begun, sent, expireSeconds }: SimpleUploads,
+): Promise<AppliedUploads> {
   const ids = `{${sent.map(({ id }) => id).join()}}`
   const inits = sent.map((upload) => ({ ...upload, partSha256s: upload.partSha256s.toString('hex') }))
-  const rows = await em.execute<{ id: string; begun: boolean; time: string | null }[]>(TURN, [
+  const rows = await em.execute<{ id: string; begun: boolean; time: string | null }[]>(APPLY_SQL, [
     expireSeconds,
     JSON.stringify(begun),
     ids,
     JSON.stringify(inits),
   ])
-  const turned: Turned = { begun: new Set(), sent: new Map() }
+  const applied: AppliedUploads = { begun: new Set(), sent: new Map() }
   for (const row of rows) {
-    if (row.begun) turned.begun.add(row.id)
-    else turned.sent.set(row.id, row.time ?? undefined)
+    if (row.begun) applied.begun.add(row.id)
+    else applied.sent.set(row.id, row.time ?? undefined)
   }
-  return turned
+  return applied
 }
 
-/** Forgets an upload whose object is the blob's, or doomed. False where it was over. */
-export async function forgetSimpleUpload(em: EntityManager, id: string): Promise<boolean> {
-  const rows = await em.execute<unknown[]>(`delete from upload where id = ? and state = 'OPEN' returning 1`, [id])
-  return rows.length > 0
+/** Deletes the row of an upload whose object is a blob's, or is to be deleted. Returns false if it was closed before. */
+export async function deleteSimpleUpload(em: EntityManager, id: string): Promise<boolean> {
+  return (await em.nativeDelete(Upload, { id, state: 'OPEN' })) > 0
 }
 
-/** Forgets an upload that failed, and dooms what it has stored. */
-export async function giveUpSimpleUpload(em: EntityManager, id: string): Promise<void> {
-  await em.execute(
-    `with gone as (delete from upload where id = ? and state = 'OPEN' returning object_key, store_upload_id)
-      insert into doomed_object (object_key, store_upload_id) select object_key, store_upload_id from gone ${ALL_GOES}`,
-    [id],
+/** Deletes the row of an upload that failed, and schedules the deletion of its object. */
+export async function abandonSimpleUpload(em: EntityManager, id: string): Promise<void> {
+  await em.transactional(
+    async (tx) => {
+      const upload = await tx.findOne(Upload, { id, state: 'OPEN' }, { lockMode: LockMode.PESSIMISTIC_WRITE })
+      if (!upload) return
+      tx.remove(upload)
+      await scheduleDeletion(tx, upload.objectKey, upload.storeUploadId)
+    },
+    { propagation: TransactionPropagation.REQUIRED },
   )
 }

@@ -1,69 +1,63 @@
-// The parts of resumable uploads, as far as they are stored.
+// The stored parts of resumable uploads.
+import { raw } from '@mikro-orm/postgresql'
 import type { EntityManager } from '#lib/store/database.ts'
-import { UploadPart, type Upload } from './upload.ts'
+import { Upload, UploadPart } from './upload.ts'
 
-export interface PartInit {
-  number: number
-  sizeBytes: number
-  sha256: Buffer
-  etag: string
+export type PartInit = Pick<UploadPart, 'number' | 'sizeBytes' | 'sha256' | 'etag'>
+
+/** Counts a part that is about to be sent to the store. Returns false if the upload is no longer open. */
+export function countAttempt(em: EntityManager, id: string): Promise<boolean> {
+  return addAttempts(em, id, 1)
 }
 
-/** Counts that a part is about to go to the store. False where the upload is no longer open. */
-export async function countAttempt(em: EntityManager, id: string): Promise<boolean> {
-  const rows = await em.execute<unknown[]>(
-    `update upload set attempts = attempts + 1 where id = ? and state = 'OPEN' returning 1`,
-    [id],
-  )
-  return rows.length > 0
-}
-
-/** Takes back what was counted, where it is certain that the store has nothing of it. */
+/** Undoes `countAttempt` for a part of which the store certainly has nothing. */
 export async function discountAttempt(em: EntityManager, id: string): Promise<void> {
-  await em.execute('update upload set attempts = attempts - 1 where id = ?', [id])
+  await em.nativeUpdate(Upload, { id }, { attempts: raw<number>('attempts - 1') })
 }
 
-/** More than an upload has parts. */
+/** Exceeds the number of parts of any upload. */
 const FOREIGN_ATTEMPTS = 1_000_000
 
-/** Whether `distrustParts` was said of an upload. It is never taken back. */
+/** Whether `distrustParts` was called for an upload. That cannot be undone. */
 export function isDistrusted({ attempts }: Pick<Upload, 'attempts'>): boolean {
   return attempts >= FOREIGN_ATTEMPTS
 }
 
-/** From now on parts may come into the store past this service, whose bytes nobody has hashed: the whole is read back.
- * False where the upload is no longer open, and it is too late for that. */
-export async function distrustParts(em: EntityManager, id: string): Promise<boolean> {
-  const rows = await em.execute<unknown[]>(
-    `update upload set attempts = attempts + ? where id = ? and state = 'OPEN' returning 1`,
-    [FOREIGN_ATTEMPTS, id],
-  )
-  return rows.length > 0
+/** Records that clients may send parts to the store directly. This service has not hashed those, so the whole object will be
+ * read back. Returns false if the upload is no longer open. */
+export function distrustParts(em: EntityManager, id: string): Promise<boolean> {
+  return addAttempts(em, id, FOREIGN_ATTEMPTS)
 }
 
-/** Records a stored part and moves the time of expiry. False where the upload is no longer open. */
-export async function recordPart(em: EntityManager, id: string, part: PartInit, seconds: number): Promise<boolean> {
-  const rows = await em.execute<unknown[]>(
-    `with open as (
-        update upload set expire_time = now() + make_interval(secs => ?) where id = ? and state = 'OPEN' returning id
-      )
-      insert into upload_part (upload_id, number, size_bytes, sha256, etag) select id, ?, ?, ?, ? from open
-        on conflict (upload_id, number) do update
-          set size_bytes = excluded.size_bytes, sha256 = excluded.sha256, etag = excluded.etag
-        returning 1`,
-    [seconds, id, part.number, part.sizeBytes, part.sha256, part.etag],
-  )
-  return rows.length > 0
+async function addAttempts(em: EntityManager, id: string, count: number): Promise<boolean> {
+  const attempts = raw<number>('attempts + ?', [count])
+  return (await em.nativeUpdate(Upload, { id, state: 'OPEN' }, { attempts })) > 0
 }
 
-/** Records parts that came into the store past this service. False, and nothing done, where the upload is no longer open. */
-export async function recordForeignParts(
+/** Records a stored part and extends the upload. Returns false if the upload is no longer open. */
+export function recordPart(em: EntityManager, id: string, part: PartInit, seconds: number): Promise<boolean> {
+  return recordParts(em, id, [part], { attempts: 0, seconds })
+}
+
+/** Records parts that a client sent to the store directly. Returns false, and records nothing, if the upload is no longer
+ * open. */
+export function recordForeignParts(
   em: EntityManager,
   id: string,
   parts: PartInit[],
   seconds: number,
 ): Promise<boolean> {
-  const rows = await em.execute<unknown[]>(
+  return recordParts(em, id, parts, { attempts: FOREIGN_ATTEMPTS, seconds })
+}
+
+/** The hot write of every part, for a set of parts: one statement extends the upload and replaces the parts. */
+async function recordParts(
+  em: EntityManager,
+  id: string,
+  parts: PartInit[],
+  { attempts, seconds }: { attempts: number; seconds: number },
+): Promise<boolean> {
+  const recorded = await em.execute<object[]>(
     `with open as (
         update upload set attempts = attempts + ?, expire_time = now() + make_interval(secs => ?)
           where id = ? and state = 'OPEN' returning id
@@ -74,21 +68,16 @@ export async function recordForeignParts(
         on conflict (upload_id, number) do update
           set size_bytes = excluded.size_bytes, sha256 = excluded.sha256, etag = excluded.etag
         returning 1`,
-    [
-      FOREIGN_ATTEMPTS,
-      seconds,
-      id,
-      JSON.stringify(parts.map((part) => ({ ...part, sha256: part.sha256.toString('hex') }))),
-    ],
+    [attempts, seconds, id, JSON.stringify(parts.map((part) => ({ ...part, sha256: part.sha256.toString('hex') })))],
   )
-  return rows.length > 0
+  return recorded.length > 0
 }
 
 export function listParts(em: EntityManager, upload: string): Promise<UploadPart[]> {
   return em.find(UploadPart, { upload }, { orderBy: { number: 'asc' } })
 }
 
-/** The first hundred of the parts that have not arrived. */
+/** The numbers of the first hundred parts that are missing. */
 export async function listMissingParts(em: EntityManager, id: string, partCount: number): Promise<number[]> {
   const rows = await em.execute<{ number: number }[]>(
     `select number from generate_series(1, ?::int) number
@@ -97,18 +86,4 @@ export async function listMissingParts(em: EntityManager, id: string, partCount:
     [partCount, id],
   )
   return rows.map(({ number }) => number)
-}
-
-/** Opens an upload again whose parts the store does not know as they were recorded, without any part. False where
- * another one owns it. */
-export async function reopenUpload(em: EntityManager, id: string, epoch: number): Promise<boolean> {
-  const rows = await em.execute<unknown[]>(
-    `with reopened as (
-        update upload set state = 'OPEN', lease_until = null
-          where id = ? and epoch = ? and state in ('SEALING', 'COMPLETING') returning id
-      )
-      delete from upload_part using reopened where upload_id = reopened.id returning 1`,
-    [id, epoch],
-  )
-  return rows.length > 0
 }

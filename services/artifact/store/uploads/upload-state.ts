@@ -1,172 +1,144 @@
-// How uploads move from state to state. Every step is one statement or one transaction, guarded by the state before;
-// and from SEALING on by the owner's epoch, so that of two who believe they own an upload only the last can write.
+// The states of uploads. Every step is one statement or one transaction, and requires the state before. From SEALING on it
+// also requires the owner's epoch: of two calls that believe they own an upload, only the last can write.
+import { LockMode, TransactionPropagation } from '@mikro-orm/postgresql'
 import { v7 as uuidv7 } from 'uuid'
 import type { EntityManager } from '#lib/store/database.ts'
-import { ALL_GOES } from '../garbage/doomed-object.ts'
-import { UNFINISHED_SQL, Upload, type SealedState, type UploadFailure, type UploadState } from './upload.ts'
+import { secondsFromNow, secondsFromStatement } from '../clock.ts'
+import { scheduleDeletion } from '../garbage/pending-deletion.ts'
+import { UNFINISHED, Upload, UploadPart, type SealedState, type UploadFailure } from './upload.ts'
 
-export interface UploadInit {
-  namespace: string
-  principal: string
-  digest: string
-  sizeBytes: number
-  partSizeBytes: number
-  resumable: boolean
-  objectKey: string
+export interface UploadInit extends Pick<
+  Upload,
+  'namespace' | 'principal' | 'digest' | 'sizeBytes' | 'partSizeBytes' | 'resumable' | 'objectKey'
+> {
   expireSeconds: number
 }
 
+const SEALED: SealedState[] = ['SEALING', 'COMPLETING', 'VERIFYING']
 const LEASE_SECONDS = 15
 
 /** Returns the new upload's id. */
-export async function insertUpload(em: EntityManager, init: UploadInit): Promise<string> {
+export async function insertUpload(em: EntityManager, { expireSeconds, ...init }: UploadInit): Promise<string> {
   const id = uuidv7()
-  await em.execute(
-    `insert into upload (id, namespace, principal, digest, size_bytes, part_size_bytes, resumable, object_key, expire_time)
-      values (?, ?, ?, ?, ?, ?, ?, ?, now() + make_interval(secs => ?))`,
-    [
-      id,
-      init.namespace,
-      init.principal,
-      init.digest,
-      init.sizeBytes,
-      init.partSizeBytes,
-      init.resumable,
-      init.objectKey,
-      init.expireSeconds,
-    ],
-  )
+  await em.insert(Upload, { ...init, id, expireTime: secondsFromNow(expireSeconds) })
   return id
 }
 
-/** Lets no other transaction start an upload of the principal in the namespace before this one is over. */
-export async function lockUploadsOf(em: EntityManager, principal: string, namespace: string): Promise<void> {
-  await em.execute('select pg_advisory_xact_lock(hashtextextended(?, 0))', [`${namespace}/${principal}`])
-}
-
-/** How many resumable uploads are unfinished, counted up to `most`. */
-export async function countUnfinished(
-  em: EntityManager,
-  principal: string,
-  namespace: string,
-  most: number,
-): Promise<number> {
-  const [row] = await em.execute<{ count: number }[]>(
-    `select count(*)::int from (
-      select from upload where principal = ? and namespace = ? and resumable and state in ${UNFINISHED_SQL} limit ?
-    ) unfinished`,
-    [principal, namespace, most],
-  )
-  return row!.count
-}
-
-/** False where the upload has one already, or is closed. */
+/** Sets the id of the multipart upload. Returns false if the upload has one already, or is closed. */
 export async function setStoreUpload(em: EntityManager, id: string, storeUploadId: string): Promise<boolean> {
-  const changed = await em.nativeUpdate(Upload, { id, state: 'OPEN', storeUploadId: null }, { storeUploadId })
-  return changed > 0
+  return (await em.nativeUpdate(Upload, { id, state: 'OPEN', storeUploadId: null }, { storeUploadId })) > 0
 }
 
-/** Moves the time of expiry. False where the upload is no longer open. */
+/** Moves the time of expiry. Returns false if the upload is no longer open. */
 export async function extendUpload(em: EntityManager, id: string, seconds: number): Promise<boolean> {
-  const rows = await em.execute<unknown[]>(
-    `update upload set expire_time = now() + make_interval(secs => ?) where id = ? and state = 'OPEN' returning 1`,
-    [seconds, id],
-  )
-  return rows.length > 0
+  return (await em.nativeUpdate(Upload, { id, state: 'OPEN' }, { expireTime: secondsFromNow(seconds) })) > 0
 }
 
-/** The upload under a row lock; and whether its owner is at work at present. */
+export type LockedUpload = Pick<Upload, 'id' | 'state' | 'failureReason' | 'failureMessage'> & { busy: boolean }
+
+/** Locks the row of an upload until the transaction ends. An upload that was deleted counts as expired. */
 export async function lockUpload(em: EntityManager, id: string): Promise<LockedUpload> {
-  const [row] = await em.execute<LockedUpload[]>(
-    `select id, state, coalesce(lease_until > clock_timestamp(), false) busy,
-        failure_reason "failureReason", failure_message "failureMessage"
-      from upload where id = ? for update`,
-    [id],
+  const upload = await em.findOne(
+    Upload,
+    { id },
+    { populate: ['busy'], lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true },
   )
-  return row ?? { id, state: 'EXPIRED', busy: false, failureReason: null, failureMessage: null }
-}
-
-interface LockedUpload {
-  id: string
-  state: UploadState
-  busy: boolean
-  failureReason: UploadFailure | null
-  failureMessage: string | null
+  return upload ?? { id, state: 'EXPIRED', busy: false, failureReason: null, failureMessage: null }
 }
 
 export interface Ownership {
-  /** Under which the owner may write. */
+  /** The owner's writes require it. */
   epoch: number
   state: SealedState
-  /** How often a part went to the store; no more will. */
+  /** How often a part was sent to the store. No part is sent from now on. */
   attempts: number
 }
 
-/** Takes a locked unfinished upload, and seals it where it is open. */
+/** Makes the caller the owner of an unfinished upload that it has locked, and seals an open one. */
 export async function ownUpload(em: EntityManager, id: string, expireSeconds: number): Promise<Ownership> {
-  const [row] = await em.execute<{ epoch: string; state: SealedState; attempts: string }[]>(
-    `update upload set state = case state when 'OPEN' then 'SEALING' else state end, epoch = epoch + 1,
-        lease_until = clock_timestamp() + make_interval(secs => ?), expire_time = now() + make_interval(secs => ?)
-      where id = ? and state in ${UNFINISHED_SQL} returning epoch, state, attempts`,
-    [LEASE_SECONDS, expireSeconds, id],
-  )
-  return { epoch: Number(row!.epoch), state: row!.state, attempts: Number(row!.attempts) }
+  const upload = await em.findOneOrFail(Upload, { id })
+  const state = upload.state === 'OPEN' ? 'SEALING' : (upload.state as SealedState)
+  const epoch = upload.epoch + 1
+  em.assign(upload, {
+    state,
+    epoch,
+    leaseUntil: secondsFromStatement(LEASE_SECONDS),
+    expireTime: secondsFromNow(expireSeconds),
+  })
+  await em.flush()
+  return { epoch, state, attempts: upload.attempts }
 }
 
-/** The owner's next state, and a fresh lease. False where another one owns the upload. */
-export async function advanceUpload(em: EntityManager, id: string, epoch: number, state: SealedState) {
-  const rows = await em.execute<unknown[]>(
-    `update upload set state = ?, lease_until = clock_timestamp() + make_interval(secs => ?)
-      where id = ? and epoch = ? and state in ('SEALING', 'COMPLETING', 'VERIFYING') returning 1`,
-    [state, LEASE_SECONDS, id, epoch],
-  )
-  return rows.length > 0
+/** Records the owner's next state and renews its lease. Returns false if another call owns the upload. */
+export async function advanceUpload(
+  em: EntityManager,
+  id: string,
+  epoch: number,
+  state: SealedState,
+): Promise<boolean> {
+  const leaseUntil = secondsFromStatement(LEASE_SECONDS)
+  return (await em.nativeUpdate(Upload, owned(id, epoch), { state, leaseUntil })) > 0
 }
 
-/** False where another one owns the upload. */
+/** Returns false if another call owns the upload. */
 export async function renewLease(em: EntityManager, id: string, epoch: number): Promise<boolean> {
-  const rows = await em.execute<unknown[]>(
-    `update upload set lease_until = clock_timestamp() + make_interval(secs => ?)
-      where id = ? and epoch = ? and state in ('SEALING', 'COMPLETING', 'VERIFYING') returning 1`,
-    [LEASE_SECONDS, id, epoch],
-  )
-  return rows.length > 0
+  return (await em.nativeUpdate(Upload, owned(id, epoch), { leaseUntil: secondsFromStatement(LEASE_SECONDS) })) > 0
 }
 
-/** Lets the next call complete it without waiting for the lease to end. */
+/** Lets the next call own the upload at once. */
 export async function releaseLease(em: EntityManager, id: string, epoch: number): Promise<void> {
-  await em.execute('update upload set lease_until = null where id = ? and epoch = ?', [id, epoch])
+  await em.nativeUpdate(Upload, { id, epoch }, { leaseUntil: null })
 }
 
-/** Ends an upload whose object is the blob's now. False where another one owns it. */
+/** Closes an upload whose object is a blob's from now on. Returns false if another call owns the upload. */
 export async function commitUpload(em: EntityManager, id: string, epoch: number): Promise<boolean> {
-  const rows = await em.execute<unknown[]>(
-    `update upload set state = 'COMMITTED', lease_until = null
-      where id = ? and epoch = ? and state in ('SEALING', 'COMPLETING', 'VERIFYING') returning 1`,
-    [id, epoch],
-  )
-  return rows.length > 0
+  return (await em.nativeUpdate(Upload, owned(id, epoch), { state: 'COMMITTED', leaseUntil: null })) > 0
+}
+
+function owned(id: string, epoch: number) {
+  return { id, epoch, state: { $in: SEALED } }
 }
 
 export interface Closing {
   state: 'COMMITTED' | 'ABORTED' | 'EXPIRED' | 'FAILED'
-  /** Without it: whoever owns it. */
+  /** The epoch of the caller. Without it, the upload is closed under any owner. */
   epoch?: number
   failure?: { reason: UploadFailure; message: string; part?: number }
 }
 
-/** Ends an unfinished upload without a blob of its own, and dooms what it has stored. */
-export async function closeUpload(em: EntityManager, id: string, closing: Closing): Promise<boolean> {
-  const { state, epoch = null, failure } = closing
-  const rows = await em.execute<unknown[]>(
-    `with closed as (
-        update upload set state = ?, lease_until = null, failure_reason = ?, failure_message = ?, failure_part = ?
-          where id = ? and state in ${UNFINISHED_SQL} and (?::bigint is null or epoch = ?::bigint)
-          returning object_key, store_upload_id
-      )
-      insert into doomed_object (object_key, store_upload_id) select object_key, store_upload_id from closed
-        ${ALL_GOES} returning 1`,
-    [state, failure?.reason ?? null, failure?.message ?? null, failure?.part ?? null, id, epoch, epoch],
-  )
-  return rows.length > 0
+/** Closes an unfinished upload, and schedules the deletion of its object. Returns false if it is closed already, or another
+ * call owns it. Joins the transaction of `em`, if there is one. */
+export function closeUpload(em: EntityManager, id: string, { state, epoch, failure }: Closing): Promise<boolean> {
+  return inOneTransaction(em, async (tx) => {
+    const upload = await tx.findOne(
+      Upload,
+      { id, state: { $in: UNFINISHED }, ...(epoch === undefined ? {} : { epoch }) },
+      { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true },
+    )
+    if (!upload) return false
+    tx.assign(upload, {
+      state,
+      leaseUntil: null,
+      failureReason: failure?.reason ?? null,
+      failureMessage: failure?.message ?? null,
+      failurePart: failure?.part ?? null,
+    })
+    await scheduleDeletion(tx, upload.objectKey, upload.storeUploadId)
+    return true
+  })
+}
+
+/** Opens an upload again, without any part, because the store does not have its parts as they were recorded. Returns false
+ * if another call owns the upload. */
+export function reopenUpload(em: EntityManager, id: string, epoch: number): Promise<boolean> {
+  return inOneTransaction(em, async (tx) => {
+    const sealed = { id, epoch, state: { $in: ['SEALING', 'COMPLETING'] as SealedState[] } }
+    if ((await tx.nativeUpdate(Upload, sealed, { state: 'OPEN', leaseUntil: null })) === 0) return false
+    await tx.nativeDelete(UploadPart, { upload: id })
+    return true
+  })
+}
+
+function inOneTransaction<T>(em: EntityManager, work: (tx: EntityManager) => Promise<T>): Promise<T> {
+  return em.transactional(work, { propagation: TransactionPropagation.REQUIRED })
 }

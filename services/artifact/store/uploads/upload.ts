@@ -1,8 +1,8 @@
-// Uploads: recorded before the first byte goes to the store, so that whatever a killed process leaves is found.
-import { defineEntity, p } from '@mikro-orm/postgresql'
+// Uploads. Each is recorded before its first byte goes to the store, so that the leftovers of a killed process are found.
+import { defineEntity, p, type Opt } from '@mikro-orm/postgresql'
 import { createTimeColumn, timeColumn } from '#lib/store/time.ts'
 
-/** Where an upload is being ended, by one process at a time. */
+/** The states of an upload that one call at a time completes. */
 export type SealedState = 'SEALING' | 'COMPLETING' | 'VERIFYING'
 export type UploadState = 'OPEN' | SealedState | 'COMMITTED' | 'ABORTED' | 'EXPIRED' | 'FAILED'
 export type UploadFailure = 'DIGEST_MISMATCH' | 'STORE_FORGOT'
@@ -20,18 +20,20 @@ const UploadSchema = defineEntity({
     digest: p.text(),
     sizeBytes: p.bigint('number'),
     partSizeBytes: p.bigint('number'),
-    /** False in the simple lane, where the upload ends with its stream. */
+    /** False for an upload that ends with its stream. */
     resumable: p.boolean(),
     objectKey: p.text(),
-    /** The store's name of the unfinished object. */
+    /** The id of the multipart upload in the store; null until the store has begun it. */
     storeUploadId: p.text().nullable(),
     state: p.string().$type<UploadState>().columnType('text').default('OPEN'),
-    /** Grows with each owner, a call that ends it; only the last one may write. */
+    /** Grows with each call that owns the upload to complete it. Only the last owner may write. */
     epoch: p.bigint('number').defaultRaw('0'),
-    /** Until when the owner has it for itself. */
+    /** The end of the owner's lease; null if no call owns the upload. */
     leaseUntil: timeColumn().nullable(),
-    /** How often a part went to the store. Where that is once for each part, the store has what was recorded. Whatever else
-     * may put bytes there counts more, so that the whole is read back. */
+    /** True while the owner's lease lasts, by the database's clock. Loaded on demand. */
+    busy: p.boolean().$type<Opt<boolean>>().formula('coalesce(lease_until > clock_timestamp(), false)').lazy(),
+    /** How often a part was sent to the store. If that is once for each part, the store has the recorded bytes. Otherwise the
+     * whole object is read back and hashed. */
     attempts: p.bigint('number').defaultRaw('0'),
     failureReason: p.string().$type<UploadFailure>().columnType('text').nullable(),
     failureMessage: p.text().nullable(),
@@ -74,8 +76,8 @@ const UploadPartSchema = defineEntity({
         .foreignKeyName('upload_part_upload_foreign'),
     number: p.integer().primary().autoincrement(false),
     sizeBytes: p.bigint('number'),
-    sha256: p.blob(),
-    /** What the store wants to hear when the object is completed. */
+    sha256: p.blob().$type<Buffer>(),
+    /** The store requires it to complete the object. */
     etag: p.text(),
   },
 })

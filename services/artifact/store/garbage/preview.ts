@@ -1,21 +1,15 @@
-// What collecting would do now, without doing it.
+// A preview of garbage collection, which changes nothing.
 import { forkFor, type Database } from '#lib/store/database.ts'
-import type { CollectOptions, Garbage } from './collect.ts'
+import { presentGarbage, type CollectOptions, type Garbage, type GarbageRow } from './collect.ts'
 
 const PAGE = 1000
-
-interface Row {
-  namespace: string
-  digest: string
-  size_bytes: string
-}
 
 const COLLECTABLE = `manifest.lease_time <= now() - make_interval(secs => ?)
   and not exists (select from manifest_hold hold
     where hold.namespace = manifest.namespace and hold.digest = manifest.digest)`
 
-/** In the order in which it goes. A blob that only such manifests name as are garbage themselves is condemned with them. */
-export async function* foresee(database: Database, options: CollectOptions): AsyncGenerator<Garbage[]> {
+/** Yields the garbage in the order of collection. A blob that only garbage manifests name counts as garbage. */
+export async function* previewGarbage(database: Database, options: CollectOptions): AsyncGenerator<Garbage[]> {
   const { leaseSeconds, graceSeconds } = options
   yield* pages(
     database,
@@ -23,7 +17,7 @@ export async function* foresee(database: Database, options: CollectOptions): Asy
     'MANIFEST',
     [leaseSeconds],
     `
-    select namespace, digest, total_size_bytes size_bytes from manifest where ${COLLECTABLE}`,
+    select namespace, digest, total_size_bytes::float8 "sizeBytes" from manifest where ${COLLECTABLE}`,
   )
   yield* pages(
     database,
@@ -31,7 +25,7 @@ export async function* foresee(database: Database, options: CollectOptions): Asy
     'CONDEMNED',
     [leaseSeconds, leaseSeconds],
     `
-    select held.namespace, held.digest, blob.size_bytes from namespace_blob held join blob using (digest)
+    select held.namespace, held.digest, blob.size_bytes::float8 "sizeBytes" from namespace_blob held join blob using (digest)
       where held.condemn_time is null and held.lease_time <= now() - make_interval(secs => ?)
         and not exists (select from manifest_blob named
           join manifest on manifest.namespace = named.namespace and manifest.digest = named.manifest_digest
@@ -43,7 +37,7 @@ export async function* foresee(database: Database, options: CollectOptions): Asy
     'BLOB',
     [graceSeconds],
     `
-    select held.namespace, held.digest, blob.size_bytes from namespace_blob held join blob using (digest)
+    select held.namespace, held.digest, blob.size_bytes::float8 "sizeBytes" from namespace_blob held join blob using (digest)
       where held.condemn_time <= now() - make_interval(secs => ?)`,
   )
 }
@@ -57,13 +51,13 @@ async function* pages(
 ): AsyncGenerator<Garbage[]> {
   let after = ['', '']
   for (;;) {
-    const rows = await forkFor(database, stopping).execute<Row[]>(
+    const rows = await forkFor(database, stopping).execute<GarbageRow[]>(
       `select * from (${garbage}) garbage where coalesce(namespace = ?, true) and (namespace, digest) > (?, ?)
         order by namespace, digest limit ?`,
       [...terms, namespace, ...after, PAGE],
     )
     if (rows.length === 0) return
-    yield rows.map((row) => ({ kind, namespace: row.namespace, name: row.digest, sizeBytes: Number(row.size_bytes) }))
+    yield presentGarbage(kind, rows)
     const last = rows.at(-1)!
     after = [last.namespace, last.digest]
   }
