@@ -2,11 +2,12 @@
 // bodies from the socket into blocks that are recycled. An HTTP library copies each 64 KiB of a body into new memory,
 // which costs four times the CPU time of a download.
 import type { Socket } from 'node:net'
+import type { Chunk } from '#lib/byte-streams/chunk.ts'
 import { lend, seal, takeBlock } from '#lib/byte-streams/blocks.ts'
 import type { Part } from '../../domain/part.ts'
 import { lost, refusalOf, silence, unexpected } from './faults.ts'
 import { HEAD_END, parseHead, type Head } from './head.ts'
-import { openSocket, type Address } from './socket.ts'
+import { openSocket, writePieces, type Address } from './socket.ts'
 
 /** Blocks that may wait for their reader before the socket is paused. */
 const MAX_READY = 4
@@ -112,29 +113,19 @@ export class Connection {
     socket.cork()
     socket.write(head, 'latin1')
     if (body?.received === 0) socket.uncork()
-    for (const chunks = body?.read(); chunks;) {
-      const next = await this.#waitFor(chunks.next())
-      // The server may answer before it has the whole body.
-      if (this.#failure || this.#state !== 'head') return
-      if (next.done) break
-      await this.#writePieces(next.value.pieces)
-    }
+    if (body && !(await this.#writeBody(body.read()))) return
     socket.uncork()
     this.#isSending = false
   }
 
-  async #writePieces(pieces: readonly Uint8Array[]): Promise<void> {
-    const socket = this.#socket
-    for (const piece of pieces) {
-      if (socket.writableNeedDrain) {
-        socket.uncork()
-        await this.#drained()
-        if (this.#failure) return
-      }
-      if (socket.writableCorked === 0) socket.cork()
-      socket.write(piece)
+  /** False if the server answered before it had the whole body. */
+  async #writeBody(chunks: AsyncGenerator<Chunk>): Promise<boolean> {
+    for (;;) {
+      const next = await this.#waitFor(chunks.next())
+      if (this.#failure || this.#state !== 'head') return false
+      if (next.done) return true
+      await writePieces(this.#socket, next.value.pieces, () => this.#drained())
     }
-    socket.uncork()
   }
 
   async #waitFor<T>(arrival: Promise<T>): Promise<T> {

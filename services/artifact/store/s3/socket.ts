@@ -31,3 +31,21 @@ export function openSocket({ isSecure, host, port }: Address, onread: Reading): 
   if (!isSecure) return connectTcp(options as never)
   return connectTls({ ...options, ...(isIP(host) === 0 && { servername: host }) } as never)
 }
+
+/** Writes pieces together, in one write if the socket takes them all. `drained` waits while the socket is full. */
+export async function writePieces(
+  socket: Socket,
+  pieces: readonly Uint8Array[],
+  drained: () => Promise<void>,
+): Promise<void> {
+  for (const piece of pieces) {
+    if (socket.writableNeedDrain) {
+      socket.uncork()
+      await drained()
+      if (socket.destroyed) return
+    }
+    if (socket.writableCorked === 0) socket.cork()
+    socket.write(piece)
+  }
+  socket.uncork()
+}
