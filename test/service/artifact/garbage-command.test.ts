@@ -21,7 +21,7 @@ const upload = async (bytes: Buffer): Promise<string> => {
   return digestOf(bytes)
 }
 
-test('gc tells what would go, condemns it, removes it, and says when there is nothing', async () => {
+test('gc previews, condemns and collects garbage, and reports when there is none', async () => {
   const digest = await upload(makeBytes(2048, 'garbage of the command'))
   expect(await run('root', 'gc')).toMatchObject({ code: 0, out: 'no garbage\n' })
   await passTime(artifact.database.url, 25)
@@ -40,7 +40,7 @@ test('gc tells what would go, condemns it, removes it, and says when there is no
   expect(await run('alice', 'gc')).toMatchObject({ code: 4 })
 })
 
-test('verify ends with 7 where the bytes are wrong, until they are sent again', async () => {
+test('verify exits with 7 while the stored bytes are wrong', async () => {
   const bytes = makeBytes(4096, 'verified by the command')
   const digest = await upload(bytes)
   const right = await run('alice', 'verify', digest)
@@ -60,7 +60,7 @@ test('verify ends with 7 where the bytes are wrong, until they are sent again', 
   expect(await run('alice', 'verify', digestOf(Buffer.from('nothing')))).toMatchObject({ code: 3 })
 })
 
-test('stat counts everything', async () => {
+test('stat prints all totals', async () => {
   const { out, code } = await run('root', 'stat')
   expect(code).toBe(0)
   expect(out).toMatch(/stored +\d+ blobs, /)

@@ -49,7 +49,7 @@ const listObjects = async (): Promise<string[]> => {
   return keys.toSorted()
 }
 
-test('nothing is lost and nothing is left', { timeout: 240_000 }, async () => {
+test('a killed collector loses no blob and leaves no object behind', { timeout: 240_000 }, async () => {
   const all = Array.from({ length: BLOBS }, (_, index) => makeBytes(50, `crash ${index}`))
   const kept = makeBytes(50, 'kept')
   const blobs = () => grpcClient(BlobService, running.address, 'root')

@@ -27,7 +27,7 @@ const TOLERATED = [
   'PARTS_MISSING',
 ]
 
-describe.each(STORES)('collecting while everything goes on, in %s', async (_kind, createStore) => {
+describe.each(STORES)('garbage collection during other calls, in %s', async (_kind, createStore) => {
   const store = await createStore()
   const artifact = await startArtifact(store, { bytes: store.open() })
   // One that condemns and removes at once: where only the time of grace hides a mistake, it shows.
@@ -41,27 +41,31 @@ describe.each(STORES)('collecting while everything goes on, in %s', async (_kind
     await artifact.stop()
   })
 
-  test.each([1, 2, 3])('what was promised is there, byte for byte (seed %i)', { timeout: 240_000 }, async (seed) => {
-    const world = new World(seed, replicas)
-    for (let round = 0; round < ROUNDS; round += 1) {
-      const hours = world.pick([0, 1, 5, 12, 23.5, 24.5, 26, 60])
-      await passTime(artifact.database.url, hours)
-      world.now += hours
-      await Promise.all(Array.from({ length: AT_ONCE }, () => world.act()))
+  test.each([1, 2, 3])(
+    'every leased or held blob is served byte for byte (seed %i)',
+    { timeout: 240_000 },
+    async (seed) => {
+      const world = new World(seed, replicas)
+      for (let round = 0; round < ROUNDS; round += 1) {
+        const hours = world.pick([0, 1, 5, 12, 23.5, 24.5, 26, 60])
+        await passTime(artifact.database.url, hours)
+        world.now += hours
+        await Promise.all(Array.from({ length: AT_ONCE }, () => world.act()))
+        await world.checkAll()
+      }
+      expect(world.faults).toEqual([])
+      await collectEverything(artifact)
+      await expect.poll(() => artifact.sql('select * from artifact.doomed_object')).toEqual([])
       await world.checkAll()
-    }
-    expect(world.faults).toEqual([])
-    await collectEverything(artifact)
-    await expect.poll(() => artifact.sql('select * from artifact.doomed_object')).toEqual([])
-    await world.checkAll()
-    const rows = await artifact.sql<{ object_key: string }>('select object_key from artifact.blob')
-    expect((await store.listObjects()).toSorted()).toEqual(rows.map((row) => row.object_key).toSorted())
-    await checkEvents()
-    await world.letGo()
-    await collectEverything(artifact)
-    expect(await artifact.sql('select * from artifact.blob')).toEqual([])
-    await expect.poll(() => store.listObjects()).toEqual([])
-  })
+      const rows = await artifact.sql<{ object_key: string }>('select object_key from artifact.blob')
+      expect((await store.listObjects()).toSorted()).toEqual(rows.map((row) => row.object_key).toSorted())
+      await checkEvents()
+      await world.letGo()
+      await collectEverything(artifact)
+      expect(await artifact.sql('select * from artifact.blob')).toEqual([])
+      await expect.poll(() => store.listObjects()).toEqual([])
+    },
+  )
 
   /** Each blob's events tell a story that can be: it comes, is condemned and revived, and goes, in turn. */
   async function checkEvents(): Promise<void> {

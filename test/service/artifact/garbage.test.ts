@@ -44,7 +44,7 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
   const missing = async (digest: string, token = 'alice') =>
     (await artifact.client(BlobService, token).findMissingBlobs({ digests: [digest] })).missingDigests.length > 0
 
-  test('a blob that nobody names is kept for its lease, condemned, and gone after the time of grace', async () => {
+  test('an unnamed blob survives its lease, is condemned, and is collected after the time of grace', async () => {
     const digest = await upload(makeBytes(1000, 'unnamed'))
     await pass(23)
     expect(await collect()).toEqual([])
@@ -75,7 +75,7 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     ['a manifest', (bytes) => nameFiles(bytes)],
   ]
 
-  test.each(REVIVALS)('%s revives a condemned blob, at its last moment too', async (how, revive) => {
+  test.each(REVIVALS)('%s revives a condemned blob, even at the last moment', async (how, revive) => {
     const bytes = makeBytes(2000, `revived by ${how}`)
     const digest = await upload(bytes)
     await pass(25)
@@ -90,7 +90,7 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     expect(await eventsOf(digest)).toEqual(['blob.committed.v1', 'blob.condemned.v1', 'blob.revived.v1'])
   })
 
-  test('a question that renews leases cannot be asked by GET', async () => {
+  test('rejects GET for a method that renews leases', async () => {
     const message = encodeURIComponent(JSON.stringify({ digests: [] }))
     const ask = (name: string): Promise<Response> => {
       const url = `${artifact.address}/modelkeep.artifact.v1.${name}?connect=v1&encoding=json&message=${message}`
@@ -100,7 +100,7 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     expect((await ask('BlobService/GetBlob')).status).not.toBe(405)
   })
 
-  test('a question by somebody who may only read promises nothing and changes nothing', async () => {
+  test('FindMissingBlobs by a reader renews no lease', async () => {
     const digest = await upload(makeBytes(100, 'looked at'))
     await pass(25)
     expect(await missing(digest, 'reader')).toBe(false)
@@ -110,7 +110,7 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     expect(told(await collect())).toEqual([['BLOB', digest]])
   })
 
-  test('what a version needs stays for ever; what it alone needed goes after it', async () => {
+  test('keeps what a version holds, and collects what only that version held after its release', async () => {
     const [shared, own] = [makeBytes(3000, 'shared'), makeBytes(3000, 'own')]
     await upload(shared)
     await upload(own)
@@ -139,7 +139,7 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     expect(await refusalOf(nameFiles(shared, own))).toMatchObject({ reason: 'BLOB_MISSING' })
   })
 
-  test('a manifest waits for its version for as long as its lease, from when it was last made', async () => {
+  test('collects a manifest without a version when the lease of its last creation is over', async () => {
     const bytes = makeBytes(500, 'waiting')
     await upload(bytes)
     const digest = await nameFiles(bytes)
@@ -152,7 +152,7 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     expect(await collect()).toEqual([])
   })
 
-  test('bytes stay while any namespace has them, and each namespace loses its own', async () => {
+  test('keeps bytes while any namespace has them, and collects the blob of each namespace separately', async () => {
     const bytes = makeBytes(4000, 'in two namespaces')
     const digest = await upload(bytes)
     await pass(25)
@@ -173,7 +173,7 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     await expect.poll(() => store.listObjects()).toHaveLength(objects.length - 1)
   })
 
-  test('a digest that was removed can be uploaded again, under another key', async () => {
+  test('a collected blob can be uploaded again, under another key', async () => {
     const bytes = makeBytes(2 * MIB, 'again')
     const digest = await upload(bytes)
     const keyOf = async () =>
@@ -190,7 +190,7 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     expect((await download(alice, { digest })).equals(bytes)).toBe(true)
   })
 
-  test('a download that is slower than a lease goes on, and gets no wrong byte where it is slower than all grace', async () => {
+  test('a download outlasts its lease, and fails without a wrong byte if it outlasts the time of grace', async () => {
     const bytes = makeBytes(40 * MIB, 'slowly read')
     const digest = await upload(bytes)
     const slowly = async (atStart: () => Promise<void>): Promise<Buffer> => {
@@ -218,7 +218,7 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     await expect.poll(() => artifact.sql('select * from artifact.doomed_object')).toEqual([])
   })
 
-  test('a dry run changes nothing at all', async () => {
+  test('a dry run changes nothing', async () => {
     await upload(makeBytes(100, 'dry'))
     await nameFiles(makeBytes(500, 'waiting'))
     await pass(30)
@@ -235,7 +235,7 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     expect(await look()).toEqual(before)
   })
 
-  test('only who administers the installation may collect', async () => {
+  test('rejects collection by a caller who is not an administrator', async () => {
     const asAlice = artifact.client(MaintenanceService)
     const call = async () => {
       for await (const _ of asAlice.collectGarbage({ dryRun: true }));
@@ -244,7 +244,7 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     expect(await refusalOf(asAlice.getStorage({}))).toMatchObject({ code: 'PermissionDenied' })
   })
 
-  test('storage is counted', async () => {
+  test('GetStorage counts objects and bytes', async () => {
     const { storage, namespaces } = await maintenance.getStorage({})
     const [{ count, sum } = { count: '', sum: '' }] = await artifact.sql<{ count: string; sum: string }>(
       'select count(*), sum(size_bytes) from artifact.blob',

@@ -46,7 +46,7 @@ describe.each(STORES)('the janitor of %s', async (_kind, createStore) => {
   const artifact = await startArtifact(store, { bytes: changed(own, { remove, put }), limits })
   afterAll(() => artifact.stop())
 
-  test('objects that cannot be removed step back, and keep nothing else waiting', async () => {
+  test('delays objects that it cannot delete, without delaying the others', async () => {
     const keys = Array.from({ length: 50 }, newObjectKey)
     // The oldest, more than are taken at a time.
     for (const key of keys.slice(0, 45)) stubborn.add(key)
@@ -69,7 +69,7 @@ describe.each(STORES)('the janitor of %s', async (_kind, createStore) => {
     expect(await artifact.sql(ROWS)).toEqual([])
   })
 
-  test('what was stored after its upload had been given up is nobody’s, and goes', async () => {
+  test('deletes an object that was stored after its upload was abandoned', async () => {
     const bytes = makeBytes(MIB, 'late')
     loses = true
     const upload = artifact.client(BlobService).uploadBlob(blobMessages(bytes))
@@ -92,20 +92,23 @@ describe('an object that was begun more than once', async () => {
   test.each([
     ['one stream', pushInOneStream],
     ['parts', pushInParts],
-  ])('keeps its blob and loses its twin, which was not to be found when %s was complete', async (how, push) => {
-    const bytes = makeBytes(17 * MIB, `twin of ${how}`)
-    chaos.harm({ operation: 'CreateMultipartUpload', fault: 'sent twice' })
-    chaos.harm({ operation: 'ListUploads', fault: 'too busy', times: 1000 })
-    await push(place, bytes)
-    expect(await artifact.sql<Row>(ROWS)).toMatchObject([{ keeps_object: true, waits: true }])
-    await expectNothingLeft(place)
-    await pull(place, bytes)
-  })
+  ])(
+    'keeps its blob and loses a second multipart upload that was not listed when %s was complete',
+    async (how, push) => {
+      const bytes = makeBytes(17 * MIB, `twin of ${how}`)
+      chaos.harm({ operation: 'CreateMultipartUpload', fault: 'sent twice' })
+      chaos.harm({ operation: 'ListUploads', fault: 'too busy', times: 1000 })
+      await push(place, bytes)
+      expect(await artifact.sql<Row>(ROWS)).toMatchObject([{ keeps_object: true, waits: true }])
+      await expectNothingLeft(place)
+      await pull(place, bytes)
+    },
+  )
 
   test.each([
     ['one stream', pushInOneStream],
     ['parts', pushInParts],
-  ])('keeps its blob and loses the twin that came late, after %s was complete', async (how, push) => {
+  ])('keeps its blob and loses a second multipart upload that began after %s was complete', async (how, push) => {
     const bytes = makeBytes(17 * MIB, `late twin of ${how}`)
     chaos.harm({ operation: 'CreateMultipartUpload', fault: 'done later than it seems' })
     await push(place, bytes)
@@ -114,7 +117,7 @@ describe('an object that was begun more than once', async () => {
     await pull(place, bytes)
   })
 
-  test('is left alone while its upload goes on, and goes as a whole with an upload that is given up', async () => {
+  test('stays while its upload is open, and is deleted with an aborted upload', async () => {
     const bytes = makeBytes(17 * MIB, 'given up')
     chaos.harm({ operation: 'CreateMultipartUpload', fault: 'a lost answer' })
     const { result } = await place.uploads.startUpload({

@@ -34,7 +34,7 @@ describe.each(STORES)('manifests over %s', async (_kind, createStore) => {
     expect((await alice.getManifest({ digest: manifest!.digest })).manifest).toEqual(manifest)
   })
 
-  test('serves every blob that a manifest names, and its config', async () => {
+  test('the namespace serves every blob that a manifest names, including the config', async () => {
     const { manifest } = await alice.createManifest({ files })
     const { config, layers } = JSON.parse(Buffer.from(manifest!.content).toString()) as {
       config: { digest: string; size: number }
@@ -52,7 +52,7 @@ describe.each(STORES)('manifests over %s', async (_kind, createStore) => {
     })
   })
 
-  test('returns the existing manifest for equal files in any order, and emits one event', async () => {
+  test('equal files in any order return the existing manifest and emit one event', async () => {
     const [first, ...rest] = await Promise.all(
       [files, files.toReversed(), files].map((list) => alice.createManifest({ files: list })),
     )
@@ -78,7 +78,7 @@ describe.each(STORES)('manifests over %s', async (_kind, createStore) => {
     })
   })
 
-  test('rejects files with another size than their blob', async () => {
+  test('rejects a file whose size differs from its blob', async () => {
     const wrong = [{ ...files[1]!, sizeBytes: 8n }]
     expect(await refusalOf(alice.createManifest({ files: wrong }))).toMatchObject({
       reason: 'SIZE_MISMATCH',
@@ -86,12 +86,12 @@ describe.each(STORES)('manifests over %s', async (_kind, createStore) => {
     })
   })
 
-  test('rejects bad paths, and reports their field', async () => {
+  test('rejects a bad path and names its field', async () => {
     const refusal = await refusalOf(alice.createManifest({ files: [files[0]!, { ...files[1]!, path: '../x' }] }))
     expect(refusal).toMatchObject({ code: 'InvalidArgument', reason: 'FIELD_INVALID', fields: ['files[1].path'] })
   })
 
-  test('denies manifests to a caller without permission', async () => {
+  test('hides manifests from callers who cannot read the namespace', async () => {
     const { digest } = (await alice.createManifest({ files })).manifest!
     const carol = artifact.client(ManifestService, 'carol')
     expect(await refusalOf(carol.getManifest({ digest }))).toMatchObject({ reason: 'PERMISSION_DENIED' })
@@ -105,7 +105,7 @@ describe.each(STORES)('manifests over %s', async (_kind, createStore) => {
     expect(await refusalOf(reader.createManifest({ files }))).toMatchObject({ reason: 'PERMISSION_DENIED' })
   })
 
-  test('lets the metadata service retain and release a manifest repeatedly', async () => {
+  test('the metadata service can repeat retaining and releasing a manifest', async () => {
     const { digest, totalSizeBytes } = (await alice.createManifest({ files })).manifest!
     const hold = { namespace: 'default', digest, versionId: randomUUID() }
     for (let time = 0; time < 2; time += 1) {
@@ -127,14 +127,14 @@ describe.each(STORES)('manifests over %s', async (_kind, createStore) => {
     ['namespace', { namespace: '' }],
     ['digest', { digest: 'x' }],
     ['version_id', { versionId: 'x' }],
-  ])('a hold with a bad %s is refused', async (field, change) => {
+  ])('rejects a hold with a bad %s', async (field, change) => {
     const hold = { namespace: 'default', digest: UNKNOWN, versionId: randomUUID(), ...change }
     for (const call of [() => metadata.retainManifest(hold), () => metadata.releaseManifest(hold)]) {
       expect(await refusalOf(call())).toMatchObject({ code: 'InvalidArgument', fields: [field] })
     }
   })
 
-  test('denies retaining and releasing to everyone but the metadata service', async () => {
+  test('rejects a retain or release by a caller other than the metadata service', async () => {
     const hold = { namespace: 'default', digest: UNKNOWN, versionId: randomUUID() }
     for (const call of [() => alice.retainManifest(hold), () => alice.releaseManifest(hold)]) {
       expect(await refusalOf(call())).toMatchObject({ code: 'PermissionDenied', reason: 'PERMISSION_DENIED' })

@@ -10,7 +10,7 @@ import { blobMessages, digestOf, download, makeBytes } from '../../support/bytes
 import { refusalOf } from '../../support/refusal.ts'
 import { wholePart } from '../../support/store-contract.ts'
 
-describe.each(STORES)('verifying what is in %s', async (_kind, createStore) => {
+describe.each(STORES)('verification of bytes in %s', async (_kind, createStore) => {
   const store = await createStore()
   const artifact = await startArtifact(store)
   const replica = await artifact.addReplica()
@@ -98,7 +98,7 @@ describe.each(STORES)('verifying what is in %s', async (_kind, createStore) => {
     },
   )
 
-  test('two objects that changed places are both found', async () => {
+  test('reports both of two swapped objects as wrong', async () => {
     const all = [makeBytes(MIB, 'left'), makeBytes(MIB, 'right')]
     const [left, right] = [await storeBlob(all[0]!), await storeBlob(all[1]!)]
     await store.overwrite(left.key, all[1]!)
@@ -106,7 +106,7 @@ describe.each(STORES)('verifying what is in %s', async (_kind, createStore) => {
     for (const { digest } of [left, right]) expect((await verify(digest)).verdict).toBe(Verdict.WRONG)
   })
 
-  test('what is right stays, and it is told when it was verified', async () => {
+  test('leaves right bytes as they are, and reports the time of verification', async () => {
     const bytes = makeBytes(33 * MIB, 'right')
     const { digest } = await storeBlob(bytes)
     expect((await alice.getBlob({ digest })).blob!.verifyTime).toBeUndefined()
@@ -118,7 +118,7 @@ describe.each(STORES)('verifying what is in %s', async (_kind, createStore) => {
     expect((await verify(empty.digest)).verdict).toBe(Verdict.RIGHT)
   })
 
-  test('what turns out to be right after all is served again', async () => {
+  test('serves a quarantined blob again once its bytes are right', async () => {
     const bytes = makeBytes(MIB, 'back again')
     const { digest, key } = await storeBlob(bytes)
     await store.overwrite(key, flipped(bytes))
@@ -129,7 +129,7 @@ describe.each(STORES)('verifying what is in %s', async (_kind, createStore) => {
     expect((await download(alice, { digest })).equals(bytes)).toBe(true)
   })
 
-  test('everything is verified in turn, once, by any of the replicas', async () => {
+  test('replicas verify each blob once between them', async () => {
     const digests: string[] = []
     for (let index = 0; index < 12; index += 1) digests.push((await storeBlob(makeBytes(1000, `turn ${index}`))).digest)
     const list = digests.map((digest) => `'${digest}'`).join()
@@ -138,7 +138,7 @@ describe.each(STORES)('verifying what is in %s', async (_kind, createStore) => {
     await expect.poll(() => artifact.sql(due)).toEqual([])
   })
 
-  test('a quarantine is told to each namespace in its own log, and one repair helps all', async () => {
+  test('emits one event per namespace for a quarantine, and one repair ends it for all', async () => {
     const bytes = makeBytes(MIB, 'shared by two')
     const { digest, key } = await storeBlob(bytes)
     const carol = artifact.client(BlobService, 'carol')
@@ -157,7 +157,7 @@ describe.each(STORES)('verifying what is in %s', async (_kind, createStore) => {
     expect(new Set(events.map(({ actor }) => actor))).toEqual(new Set(['service:artifact']))
   })
 
-  test('only what the caller may write can be verified', async () => {
+  test('rejects a verification by a caller who cannot write the namespace', async () => {
     const { digest } = await storeBlob(makeBytes(100, 'not yours'))
     expect(await refusalOf(verify(digest, 'carol'))).toMatchObject({ code: 'PermissionDenied' })
     expect(await refusalOf(verify(digestOf(Buffer.from('nothing'))))).toMatchObject({ reason: 'BLOB_NOT_FOUND' })
@@ -175,7 +175,7 @@ describe.each(STORES)('verifying what is in %s', async (_kind, createStore) => {
       await bytes.putPart({ key: begun, uploadId, number: 1, offset: 0 }, wholePart(content))
     })
 
-    test('what is young, or known, is left alone; what nobody knows goes, and nothing else', async () => {
+    test('deletes old objects without a row, and no young or known ones', async () => {
       const known = await storeBlob(makeBytes(MIB, 'known'))
       const { result } = await uploads.startUpload({
         digest: digestOf(makeBytes(MIB, 'begun')),

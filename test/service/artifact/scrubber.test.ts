@@ -83,7 +83,7 @@ function held() {
 }
 
 describe('the scrubber', () => {
-  test('reads what was verified longest ago first', async () => {
+  test('verifies the blob first that was verified longest ago', async () => {
     const [late, early] = [await storeBlob('late', '31 days'), await storeBlob('early', '32 days')]
     const keys: string[] = []
     const bytes = changed(own, {
@@ -96,7 +96,7 @@ describe('the scrubber', () => {
     expect(keys).toEqual([early.key, late.key])
   })
 
-  test('reads nothing with 0 days but what a download got wrong', async () => {
+  test('verifies only reported blobs when its interval is 0 days', async () => {
     const blob = await storeBlob('never', '4000 days')
     expect(await scrub({ terms: { scrubDays: 0 } })).toBe(false)
     await blob.suspect()
@@ -104,7 +104,7 @@ describe('the scrubber', () => {
     expect(await scrub({ terms: { scrubDays: 0 } })).toBe(false)
   })
 
-  test('waits when it has read faster than its rate', async () => {
+  test('throttles its reads to the configured rate', async () => {
     const { bytes: content } = await storeBlob('slowly', '31 days')
     let chunks = 0
     const bytes = changed(own, {
@@ -126,7 +126,7 @@ describe('the scrubber', () => {
     ['another size', { stat: async () => 1 }],
     ['other bytes', { read: () => [Buffer.alloc(1000)].values() }],
     ['an early end', { read: () => [Buffer.alloc(10)].values() }],
-  ])('believes a good second read after %s', async (what, bad) => {
+  ])('accepts a right second read after %s', async (what, bad) => {
     const blob = await storeBlob(`second read after ${what}`, '31 days')
     const once = () => {
       const [name, change] = Object.entries(bad)[0]! as [keyof ByteStore, () => never]
@@ -173,7 +173,7 @@ describe('a quarantined blob', () => {
     },
   )
 
-  test('is read again before all that is due by age, and later if reading it takes long', async () => {
+  test('is verified again before blobs that are due by age, and later the larger it is', async () => {
     const blob = await storeBlob('slow to read')
     await blob.damage()
     await blob.suspect()
@@ -191,7 +191,7 @@ describe('a quarantined blob', () => {
     await blobs.uploadBlob(blobMessages(blob.bytes))
   })
 
-  test('stays repaired when the old bytes are found wrong after its upload', async () => {
+  test('stays repaired when a verdict on the old bytes arrives after the upload', async () => {
     const blob = await storeBlob('repaired meanwhile')
     await blob.damage()
     await blob.suspect()
@@ -209,7 +209,7 @@ describe('a quarantined blob', () => {
 })
 
 describe('a blob that is being read', () => {
-  test('is left alone by other replicas until the claim runs out', async () => {
+  test('is skipped by other replicas until the claim expires', async () => {
     const blob = await storeBlob('two replicas', '31 days')
     const { bytes, begun, release } = held()
     const first = scrub({ bytes })
@@ -223,16 +223,19 @@ describe('a blob that is being read', () => {
     expect(await blob.events()).toEqual(['committed'])
   })
 
-  test.each(['its age', 'a suspicion'])('because of %s is read again after a suspicion meanwhile', async (why) => {
-    const blob = await storeBlob(`suspected after ${why}`, '31 days')
-    if (why === 'a suspicion') await blob.suspect()
-    const { bytes, begun, release } = held()
-    const first = scrub({ bytes })
-    await begun
-    await blob.suspect()
-    release()
-    await first
-    expect(await scrub()).toBe(true)
-    expect(await scrub()).toBe(false)
-  })
+  test.each(['its age', 'a report'])(
+    'because of %s is verified again after a report of wrong bytes meanwhile',
+    async (why) => {
+      const blob = await storeBlob(`suspected after ${why}`, '31 days')
+      if (why === 'a report') await blob.suspect()
+      const { bytes, begun, release } = held()
+      const first = scrub({ bytes })
+      await begun
+      await blob.suspect()
+      release()
+      await first
+      expect(await scrub()).toBe(true)
+      expect(await scrub()).toBe(false)
+    },
+  )
 })

@@ -34,7 +34,7 @@ describe.each(STORES)('two installations in %s', async (_kind, createStore) => {
   const idOf = async ({ sql }: Pick<TestArtifact, 'sql'>): Promise<string> =>
     (await sql<{ id: string }>('select id from artifact.installation'))[0]!.id
 
-  test('neither takes what is the other’s for nobody’s, and both say what to do', async () => {
+  test('neither deletes objects of the other, and both report what to do', async () => {
     await expect.poll(marks).toHaveLength(2)
     const ids = [await idOf(first), await idOf(second)]
     expect(await marks()).toEqual(ids.toSorted())
@@ -65,7 +65,7 @@ describe.each(STORES)('two installations in %s', async (_kind, createStore) => {
     expect(JSON.parse(line()!)).toMatchObject({ level: 'error' })
   })
 
-  test('a store that does not tell whose it is keeps what nobody knows', async () => {
+  test('no orphan is deleted if the marks cannot be listed', async () => {
     const mute: Partial<ByteStore> = { listMarks: () => Promise.reject(new Error('not allowed')) }
     const replica = await first.addReplica({ limits: IMPATIENT, bytes: changed(store.open(), mute) })
     try {
@@ -78,7 +78,7 @@ describe.each(STORES)('two installations in %s', async (_kind, createStore) => {
     }
   })
 
-  test('what was another’s is nobody’s when its mark is gone', async () => {
+  test('objects of an installation whose mark is gone are deleted as orphans', async () => {
     const own = await idOf(first)
     const bytes = changed(store.open(), { listMarks: async () => [own] })
     const replica = await first.addReplica({ limits: IMPATIENT, bytes })

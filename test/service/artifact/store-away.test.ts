@@ -53,7 +53,7 @@ describe.each(STORES)('a service on %s', async (kind, createStore) => {
     ['the store of another installation', (place) => place.open().mark(randomUUID())],
   ]
 
-  test.each(PLACES)('loses, quarantines and removes nothing while its store is %s', async (what, prepare) => {
+  test.each(PLACES)('loses, quarantines and deletes nothing while its store is %s', async (what, prepare) => {
     const { bytes, digest } = await storeBlob(`known ${what}`)
     const begun = makeBytes(1000, `begun ${what}`)
     const upload = await startUpload(uploads, begun)
@@ -125,7 +125,7 @@ describe.each(STORES)('a service on %s', async (kind, createStore) => {
     await away.stop()
   })
 
-  test('makes its store at the first start, or as soon as it can', async () => {
+  test('makes its store at the first start, or as soon as the store is available', async () => {
     const place = await createStore()
     await place.drop()
     const own = place.open()
