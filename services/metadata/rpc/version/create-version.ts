@@ -32,7 +32,7 @@ import {
 } from '../../store/versions/manifest-release.ts'
 import { findModel } from '../../store/models/find-model.ts'
 import type { Model } from '../../store/models/model.ts'
-import { findVersion } from '../../store/versions/find-version.ts'
+import { readVersion } from '../../store/versions/resolve-version.ts'
 import { findDuplicate, findNamespacesOfVersions, insertVersion } from '../../store/versions/insert-version.ts'
 import type { Version } from '../../store/versions/version.ts'
 import { authorizeModel, failNoModel, failNoVersion, requireActive, requireModelLock } from '../../changes/checks.ts'
@@ -140,7 +140,7 @@ async function insert(em: EntityManager, context: HandlerContext, init: NewVersi
     metrics: init.facts.metrics,
     creator: accessOf(context).caller.principal,
   })
-  const version = (await findVersion(em, init.id))!
+  const version = (await readVersion(em, init.id))!
   emit(em, context, {
     type: 'version.created.v1',
     resource: versionResource(version),

@@ -1,6 +1,7 @@
 // Lists of the moves of aliases: keyset pages, the newest first.
 import type { EntityManager } from '#lib/store/database.ts'
 import { AliasMove } from './alias.ts'
+import { readRow } from '../rows.ts'
 
 export interface MoveQuery {
   modelId: string
@@ -25,5 +26,5 @@ export async function listMoves(em: EntityManager, { modelId, name, after, limit
     `select * from alias_move where ${conditions.join(' and ')} order by move_time desc, id desc limit ?`,
     [...values, limit],
   )
-  return rows.map((row) => em.map(AliasMove, row))
+  return rows.map((row) => readRow(em, AliasMove, row))
 }

@@ -8,6 +8,7 @@ import { rfc3339 } from '#lib/store/time.ts'
 import type { RoleWord } from '../../domain/identity.ts'
 import { RoleBinding } from './role-binding.ts'
 import { Token } from './token.ts'
+import { readRow } from '../rows.ts'
 
 /** Why a token that was valid before is rejected. */
 export type RejectedToken = 'TOKEN_REVOKED' | 'TOKEN_EXPIRED'
@@ -36,8 +37,8 @@ export async function findToken(em: EntityManager, tokenHash: Buffer): Promise<F
     [tokenHash],
   )
   if (!row) return undefined
-  const token = em.map(Token, row)
-  const roles = row.roles.map((role) => em.map(RoleBinding, role))
+  const token = readRow(em, Token, row)
+  const roles = row.roles.map((role) => readRow(em, RoleBinding, role))
   return { token, rejected: whyRejected(token.revokeTime !== null, row.expired), roles }
 }
 

@@ -15,6 +15,7 @@ import {
 import type { ModelOrder } from '../../domain/orders.ts'
 import { shortened, withinBudget } from '../budget.ts'
 import { Model } from './model.ts'
+import { readRow } from '../rows.ts'
 
 const COLUMNS = `m.*,
   (select coalesce(json_agg(json_build_object('name', a.name, 'number', a.number) order by a.name), '[]')
@@ -69,6 +70,6 @@ export async function listModels(
     select ${sql.raw(COLUMNS)}, p.sort_key, p.fetched
     from ${withinBudget(keys, order.descending)} as p join model m on m.id = p.id order by p.ordinal
   `.execute(em.getKysely(), { signal, inflightQueryAbortStrategy: 'cancel query' })
-  const listed = rows.map((row) => ({ model: em.map(Model, row), sortKey: row.sort_key }))
+  const listed = rows.map((row) => ({ model: readRow(em, Model, row), sortKey: row.sort_key }))
   return { rows: listed, page: shortened(page, rows) }
 }

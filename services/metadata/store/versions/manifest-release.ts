@@ -2,6 +2,7 @@ import { defineEntity, p, raw } from '@mikro-orm/postgresql'
 import type { EntityManager } from '#lib/store/database.ts'
 import { timeColumn } from '#lib/store/time.ts'
 import { transactionTime } from '../clock.ts'
+import { readRow } from '../rows.ts'
 
 /** A manifest that the release job releases in the artifact service when it is due. */
 const ManifestReleaseSchema = defineEntity({
@@ -27,18 +28,22 @@ const UNCERTAIN_SECONDS = 900
 const LEASE_SECONDS = 60
 const MAX_RETRY_SECONDS = 300
 
-const afterSeconds = (seconds: number) => raw('now() + make_interval(secs => ?)', [seconds])
 const afterAttempts = () =>
   raw('now() + make_interval(secs => least(power(2, least(attempts, 20)), ?))', [MAX_RETRY_SECONDS])
 
-/** Schedules the release before the manifest is retained, so that a crash in between leaves no garbage. */
+/** Hot write of CreateVersion: schedules the release before the manifest is retained, so that a crash in between leaves no garbage. */
 export async function scheduleRelease(em: EntityManager, retention: Retention): Promise<void> {
-  await em.insert(ManifestRelease, { ...retention, dueTime: afterSeconds(UNCERTAIN_SECONDS) })
+  await em.execute(
+    `insert into manifest_release (version_id, namespace, digest, due_time)
+      values (?, ?, ?, now() + make_interval(secs => ?))`,
+    [retention.versionId, retention.namespace, retention.digest, UNCERTAIN_SECONDS],
+  )
 }
 
-/** Cancels the release, in the transaction that creates the version. Returns false when it has already begun. */
+/** Hot write of CreateVersion: cancels the release, in the transaction that creates the version. Returns false when it has already begun. */
 export async function cancelRelease(em: EntityManager, versionId: string): Promise<boolean> {
-  return (await em.nativeDelete(ManifestRelease, { versionId, attempts: 0 })) > 0
+  const statement = 'delete from manifest_release where version_id = ? and attempts = 0 returning 1'
+  return (await em.execute<unknown[]>(statement, [versionId])).length > 0
 }
 
 /** Makes the release due now, because the version was not created. */
@@ -56,7 +61,7 @@ export async function claimReleases(em: EntityManager, limit: number): Promise<R
       ) returning *`,
     [LEASE_SECONDS, limit],
   )
-  return rows.map((row) => em.map(ManifestRelease, row))
+  return rows.map((row) => readRow(em, ManifestRelease, row))
 }
 
 export async function finishRelease(em: EntityManager, versionId: string): Promise<void> {

@@ -5,6 +5,7 @@ import type { Selector, VersionKey } from '../../domain/refs.ts'
 import { findRedirect } from '../models/find-model.ts'
 import { Tombstone } from '../models/tombstone.ts'
 import { Version } from './version.ts'
+import { readRow } from '../rows.ts'
 
 /** The columns of a version `v` of the model `m`, with its aliases. */
 export const VERSION_COLUMNS = `v.id, v.model_id, v.namespace, m.name as model_name, v.number, v.semver, v.digest,
@@ -33,6 +34,15 @@ interface ResolvedRow {
   future: boolean
 }
 
+/** Returns the version without making it managed, for a caller that only presents it. */
+export async function readVersion(em: EntityManager, id: string): Promise<Version | undefined> {
+  const [row] = await em.execute<object[]>(
+    `select ${VERSION_COLUMNS} from version v join model m on m.id = v.model_id where v.id = ?`,
+    [id],
+  )
+  return row && readRow(em, Version, row)
+}
+
 /** Resolves a reference by name. `atTime` selects the version that an alias pointed at then. */
 export async function resolveByName(
   em: EntityManager,
@@ -58,7 +68,7 @@ export async function resolveByName(
     }
   }
   if (!row) return { model: false, alias: false, version: undefined, deleted: undefined, future: false }
-  const version = row.id === null ? undefined : em.map(Version, row)
+  const version = row.id === null ? undefined : readRow(em, Version, row)
   const missing = version ? null : row.alias_version_id
   const deleted = missing === null ? undefined : await findDeleted(em, missing)
   return { model: true, alias: (row.alias_number ?? 0) > 0, version, deleted, future: row.future }

@@ -9,6 +9,7 @@ import { shortened, withinBudget } from '../budget.ts'
 import { VERSION_FIELDS } from './version-filter.ts'
 import { VERSION_COLUMNS } from './resolve-version.ts'
 import { Version } from './version.ts'
+import { readRow } from '../rows.ts'
 
 export interface VersionQuery {
   /** Versions of this model only, or of all models in these namespaces. */
@@ -43,7 +44,7 @@ export async function listVersions(
       join version v on v.id = p.id join model m on m.id = v.model_id
     order by p.ordinal
   `.execute(em.getKysely(), { signal, inflightQueryAbortStrategy: 'cancel query' })
-  const listed = rows.map((row) => ({ version: em.map(Version, row), sortKey: row.sort_key }))
+  const listed = rows.map((row) => ({ version: readRow(em, Version, row), sortKey: row.sort_key }))
   return { rows: listed, page: shortened(page, rows) }
 }
 
