@@ -16,7 +16,7 @@ afterEach(() => void vi.useRealTimers())
 const NOW = Date.UTC(2026, 10, 23)
 const signal = new AbortController().signal
 
-/** The metadata service: tokens by hash, with the time they end; and what it was asked. */
+/** A metadata service with tokens by name and their expiry, which records the lookups. */
 function metadataService(known: Record<string, number>) {
   vi.setSystemTime(NOW)
   const asked: string[] = []
@@ -40,7 +40,7 @@ function metadataService(known: Record<string, number>) {
 
 const HOUR = 3_600_000
 
-test('a sister asks once, remembers a good answer for five seconds, and then asks again', async () => {
+test('caches a valid token for five seconds, then looks it up again', async () => {
   const { state, lookUp } = metadataService({ mk_alice: NOW + HOUR })
   const ask = () => lookUp(hashToken('mk_alice'), signal)
   expect(await ask()).toMatchObject({ principal: 'alice', method: 'token', credentialId: 'id-mk_alice', service: '' })
@@ -53,7 +53,7 @@ test('a sister asks once, remembers a good answer for five seconds, and then ask
   expect(state.asked).toHaveLength(2)
 })
 
-test('a revoked token stops within five seconds, an expired one at its second', async () => {
+test('rejects a revoked token within five seconds, and an expired one at once', async () => {
   const { state, lookUp } = metadataService({ mk_alice: NOW + HOUR, mk_brief: NOW + 2_000 })
   await lookUp(hashToken('mk_alice'), signal)
   await lookUp(hashToken('mk_brief'), signal)
@@ -68,14 +68,14 @@ test('a revoked token stops within five seconds, an expired one at its second', 
   await expect(lookUp(hashToken('mk_alice'), signal)).rejects.toMatchObject({ reason: 'TOKEN_INVALID' })
 })
 
-test('refusals are not remembered: a token works as soon as it is made', async () => {
+test('does not cache rejections: a token works as soon as it exists', async () => {
   const { state, lookUp } = metadataService({})
   await expect(lookUp(hashToken('mk_new'), signal)).rejects.toMatchObject({ reason: 'TOKEN_INVALID' })
   state.known['mk_new'] = NOW + HOUR
   expect((await lookUp(hashToken('mk_new'), signal)).principal).toBe('new')
 })
 
-test('while the metadata service is away, known callers are served for a moment and others told why not', async () => {
+test('while the metadata service is down, accepts cached tokens and fails others with DEPENDENCY_UNAVAILABLE', async () => {
   const { state, lookUp } = metadataService({ mk_alice: NOW + HOUR })
   await lookUp(hashToken('mk_alice'), signal)
   state.down = true
@@ -85,7 +85,7 @@ test('while the metadata service is away, known callers are served for a moment 
   await expect(lookUp(hashToken('mk_alice'), signal)).rejects.toMatchObject({ reason: 'DEPENDENCY_UNAVAILABLE' })
 })
 
-test('a sister’s own token names it, and is not looked up; no other mks_ token opens anything', async () => {
+test('accepts the token of a peer service without a lookup, and rejects every other mks_ token', async () => {
   const asked: string[] = []
   const trusted = new Map([[hashToken('mks_audit-token').toString('hex'), 'audit']])
   const authenticate = createAuthenticate(trusted, async (hash) => {

@@ -60,7 +60,9 @@ test.each([
   ['labels.team:*', 'labels|team : *'],
   ['digest = sha256:ab', 'digest = sha256:ab'],
   ['name = модель-7', 'name = модель-7'],
-])('numbers, times, versions and paths need no quotes: %j', (text, tree) => expect(show(parseFilter(text))).toBe(tree))
+])('accepts numbers, times, versions and paths without quotes: %j', (text, tree) =>
+  expect(show(parseFilter(text))).toBe(tree),
+)
 
 test.each([
   ['a', 'at the end'],
@@ -78,12 +80,12 @@ test.each([
   ['a = "x\0"', 'an unexpected character at position 7'],
   ['a = \ud800', 'an unexpected character at position 5'],
   ['()', 'a field at position 2, found ")"'],
-])('%j is refused, and the place named', (text, place) => {
+])('rejects %j and names the position', (text, place) => {
   expect(() => parseFilter(text)).toThrow(place)
   expect(() => parseFilter(text)).toThrow(/^filter /)
 })
 
-test('nesting, length and the number of conditions are limited', () => {
+test('limits nesting, length and the number of conditions', () => {
   const nested = (depth: number) => `${'('.repeat(depth)}a = 1${')'.repeat(depth)}`
   expect(show(parseFilter(nested(19)))).toBe('a = 1')
   expect(() => parseFilter(nested(20))).toThrow('nest deeper than 20')
