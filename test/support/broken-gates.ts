@@ -1,4 +1,4 @@
-// What breaks a rule of gates, with what is said of it.
+// Stories that break a rule of gates, each with the expected verdict.
 import { by, event, model, move, type Told, without } from './governed.ts'
 import { asked, deleted, forced, gate, GATED } from './promoted.ts'
 

@@ -1,4 +1,4 @@
-// What breaks a rule of promotions, with what is said of it.
+// Stories that break a rule of promotions, each with the expected verdict.
 import { aliasResource, at, by, model, move, role, SERVER, version, type Told, without } from './governed.ts'
 import {
   AGREED,
@@ -18,8 +18,8 @@ import {
   request,
 } from './promoted.ts'
 
-/** Another model, as far as the first. */
-const SISTER = [
+/** Another model with the same versions and alias as the first. */
+const SECOND_MODEL = [
   model('created', { resource: { id: 'n', namespace: 'fraud', name: 'fraud/sister' } }),
   ...[1, 2].map((number) => {
     const resource = { id: 'w', namespace: 'fraud', name: `fraud/sister:${number}`, digest: `sha256:${number}` }
@@ -27,8 +27,8 @@ const SISTER = [
   }),
   move(0, 1, { resource: aliasResource(1, 'sister'), details: { from: 0, to: 1, model_id: 'n' } }),
 ]
-/** The same bytes as version 2. */
-const TWIN = version('created', 3, {
+/** A version with the same bytes as version 2. */
+const DUPLICATE = version('created', 3, {
   resource: { id: 'v3', namespace: 'fraud', name: 'fraud/scorer:3', digest: 'sha256:2' },
 })
 const WRONG = { ...OTHER, id: 'p', digest: 'sha256:1' }
@@ -37,9 +37,9 @@ export const BROKEN_PROMOTIONS: [string, Told[]][] = [
   ['promotion p was applied by frank', [...AGREED, apply(BOTH), promoted({}, { actor: by('erin') })]],
   [
     'promotion p was for version 2 as live',
-    [...SISTER, ...AGREED, apply(BOTH), promoted({ model_id: 'n' }, { resource: aliasResource(2, 'sister') })],
+    [...SECOND_MODEL, ...AGREED, apply(BOTH), promoted({ model_id: 'n' }, { resource: aliasResource(2, 'sister') })],
   ],
-  ['promotion p was for version 2 as live', [TWIN, ...AGREED, apply(BOTH), promoted({ to: 3 })]],
+  ['promotion p was for version 2 as live', [DUPLICATE, ...AGREED, apply(BOTH), promoted({ to: 3 })]],
   [
     'a gate of the alias had changed since the request',
     [
@@ -58,7 +58,7 @@ export const BROKEN_PROMOTIONS: [string, Told[]][] = [
       request({}, { actor: by('alice'), resource: { ...OTHER, namespace: 'other', name: 'other/scorer@live' } }),
     ],
   ],
-  // Where no gate guards it.
+  // The same without a gate.
   [
     'promotion.requested.v1 of other/scorer@live: its model did not exist',
     [
@@ -199,7 +199,7 @@ export const BROKEN_PROMOTIONS: [string, Told[]][] = [
       approve('erin', {}, { resource: { ...OTHER, id: 'p', namespace: 'other', name: 'other/scorer@live' } }),
     ],
   ],
-  // The log ends before the move that would be refused, too.
+  // The log ends before the move, which would also be rejected.
   ['version 2 did not exist', [...AGREED, version('deleted', 2), apply(BOTH)]],
   ['version 2 did not exist', [...AGREED, version('deleted', 2), apply(BOTH), promoted()]],
   ['gate fraud/g guarded the alias, but is not listed', [...GATED, request({ gates: [] })]],

@@ -1,4 +1,4 @@
-// What breaks a rule of models, versions, aliases, roles or tokens, with what is said of it.
+// Stories that break a rule of models, versions, aliases, roles or tokens, each with the expected verdict.
 import { aliasResource, by, event, model, move, role, SERVER, token, version, type Told, without } from './governed.ts'
 
 const measured = (number: number, digest = `sha256:${number}`) =>

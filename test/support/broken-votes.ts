@@ -1,4 +1,4 @@
-// Votes on promotions that do not count, or by those who may not vote, with what is said of it.
+// Stories with votes that do not count, or by principals who may not vote, each with the expected verdict.
 import { role, SERVER, type Told } from './governed.ts'
 import { approve, ASKED, BOTH, close, gate, GATED, met, PEOPLE, request } from './promoted.ts'
 

@@ -1,5 +1,5 @@
-// Runs the `modelkeep` command as a user does: a process of its own. It is the bundle of the test run; the sources are
-// run as users run them in `suite/standalone.test.ts` and by the demo.
+// Runs the `modelkeep` command in a process of its own, from the bundle of the test run. `suite/standalone.test.ts` and the demo run
+// the sources.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { inject } from 'vitest'
 
@@ -16,7 +16,7 @@ export interface Running {
 
 export function startCli(args: string[], environment: Record<string, string> = {}, cwd?: string): Running {
   const { PATH, HOME } = process.env
-  // Nothing of the machine's own Modelkeep settings may leak in.
+  // The settings of the machine must not affect the test.
   const none = { MODELKEEP_DATA: '/nonexistent', MODELKEEP_CACHE_SIZE: '0' }
   const env = { PATH, HOME, NO_COLOR: '1', ...none, ...environment }
   const child = spawn(process.execPath, [inject('cliBundle'), ...args], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] })

@@ -1,4 +1,4 @@
-// A server that answers a pull with whatever a test wants, lies included. For what a true Modelkeep never does.
+// A registry for pulls that returns what a test defines, such as wrong bytes, which a real server never sends.
 import type { Interceptor } from '@connectrpc/connect'
 import { connectNodeAdapter } from '@connectrpc/connect-node'
 import { createHash } from 'node:crypto'
@@ -17,17 +17,17 @@ export interface FakeFile {
 }
 
 export interface Lies {
-  /** What the version's digest is said to be. */
+  /** The digest that the version claims to have. */
   digest?: string
-  /** Other bytes than the digest promises. */
+  /** Replaces a chunk by other bytes than the digest requires. */
   corrupt?: (chunk: Buffer, offset: number) => Buffer
-  /** Whether to cut the connection before this chunk, once what was sent before has left. */
+  /** Whether to cut the connection before this chunk, after the previous chunks were sent. */
   cutBefore?: () => boolean
-  /** Why the first call of each RPC fails. */
+  /** The reason with which the first call of each RPC fails. */
   failFirst?: Reason
   /** Awaited before the bytes of each download. */
   hold?: () => Promise<void>
-  /** Ends each stream after so many bytes, as if all were there. */
+  /** Ends each stream without an error after this number of bytes. */
   endAfter?: number
 }
 
@@ -36,7 +36,7 @@ export interface FakeRegistry extends AsyncDisposable {
   digest: string
   /** Names of the RPCs called, in order. */
   calls: string[]
-  /** Bytes sent in downloads. */
+  /** Returns the number of bytes that downloads sent. */
   sent: () => number
 }
 
@@ -126,7 +126,7 @@ export async function startFakeRegistry(files: FakeFile[], lies: Lies = {}): Pro
     sent: () => sent,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy()
-      // Not waited for: a stream that the client gave up keeps Node's HTTP/2 server from ever saying that it has closed.
+      // The close is not awaited, because Node's HTTP/2 server never reports it after a client has abandoned a stream.
       server.close()
     },
   }

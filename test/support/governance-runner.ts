@@ -1,5 +1,5 @@
-// Replays stories by weakened verifiers, in a process of its own: node governance-runner.ts FILE, which holds the verifier's
-// folder, the mutants and the stories as JSON. Prints, for each mutant, how it differs from the real replay.
+// Replays stories by weakened verifiers: node governance-runner.ts FILE, where the JSON file has the verifier's folder, the
+// mutants and the stories. Prints for each mutant how it differs from the real replay.
 import { readFileSync } from 'node:fs'
 import type { Told } from './governed.ts'
 import { loadMutants, type Mutant } from './mutants.ts'
@@ -10,13 +10,13 @@ export interface Run {
   stories: Told[][]
 }
 
-/** `verdict`: a log is accepted that should be refused, or the reverse; `words`: only the reasons of the refusal differ. */
+/** `verdict`: the mutant accepts a log that the real replay rejects, or the reverse. `words`: only the reasons differ. */
 export type Difference = 'verdict' | 'words' | 'none'
 
 type Replay = typeof import('../../clients/verifier/replay/replay.ts').replayGovernance
 
 interface Judgement {
-  /** The counts of an accepted log belong to it. A crash is a verdict of its own: auditors would get none. */
+  /** For an accepted log, its counts. A crash is a verdict of its own, because an auditor would get none. */
   verdict: string
   words: string
 }
@@ -40,15 +40,19 @@ const load = loadMutants(folder, /^[a-z]+\.ts$/)
 const replayOf = async (mutant?: Mutant) =>
   ((await load('replay.ts', mutant)) as { replayGovernance: Replay }).replayGovernance
 
-const real = await replayOf()
-const expected = stories.map((story) => replay(real, story))
+const realReplay = await replayOf()
+/** The stories with the real judgement. A story that revealed a mutant is moved to the front, as it often reveals the next. */
+const expected = stories.map((story) => ({ story, ...replay(realReplay, story) }))
 
 function compare(mutated: Replay): Difference {
   let found: Difference = 'none'
-  for (const [at, story] of stories.entries()) {
-    const { verdict, words } = replay(mutated, story)
-    if (verdict !== expected[at]!.verdict) return 'verdict'
-    if (words !== expected[at]!.words) found = 'words'
+  for (const [at, real] of expected.entries()) {
+    const { verdict, words } = replay(mutated, real.story)
+    if (verdict !== real.verdict) {
+      expected.unshift(...expected.splice(at, 1))
+      return 'verdict'
+    }
+    if (words !== real.words) found = 'words'
   }
   return found
 }

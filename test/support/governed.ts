@@ -1,4 +1,4 @@
-// Events as the metadata service tells them, made by hand: people, a model with two versions, and an alias.
+// Hand-made events of the metadata service: people, a model with two versions, and an alias.
 import type { LeafEvent } from '../../clients/verifier/export/event.ts'
 import { replayGovernance } from '../../clients/verifier/replay/replay.ts'
 
@@ -6,7 +6,7 @@ export const at = (minute: number) => new Date(Date.UTC(2026, 10, 23, 8, minute)
 export const SERVER = { principal: 'service:metadata', method: 'service' }
 export const by = (name: string) => ({ principal: name, method: 'token', credentialId: `token-${name}` })
 
-/** With the names of private values that were erased. */
+/** An event with the names of its erased fields. */
 export type Told = LeafEvent & { erased?: string[] }
 
 export type Init = Omit<LeafEvent, 'details'> & { details?: Record<string, unknown>; minute?: number }
@@ -39,10 +39,10 @@ export const version = (type: string, number: number, change: Init = {}): LeafEv
     resource: { id: `v${number}`, namespace: 'fraud', name: `fraud/scorer:${number}`, digest: `sha256:${number}` },
     ...change,
   })
-export const aliasResource = (to: number, model = 'scorer') => ({
+export const aliasResource = (to: number, modelName = 'scorer') => ({
   id: 'a',
   namespace: 'fraud',
-  name: `fraud/${model}@live`,
+  name: `fraud/${modelName}@live`,
   ...(to !== 0 && { digest: `sha256:${to}` }),
 })
 export const move = (from: number, to: number, change: Init = {}): LeafEvent =>
@@ -66,10 +66,10 @@ export const START = [
   move(0, 1),
 ]
 
-/** With values that were erased. */
+/** Returns the event with erased fields. */
 export const without = (told: LeafEvent, ...erased: string[]): Told => ({ ...told, erased })
 
-/** `kept`, or what is wrong. */
+/** Replays the events after START. Returns `kept`, or the verdict. */
 export function verdict(...events: Told[]): string {
   const governance = replayGovernance()
   for (const [index, told] of [...(START as Told[]), ...events].entries()) governance.apply(index, told, told.erased)

@@ -1,10 +1,10 @@
-// A registry of one model that keeps all rules, made of nothing but its own state: what it does, it tells as events.
+// A registry of one model that follows all rules, and records its actions as events.
 import type { LeafEvent } from '../../clients/verifier/export/event.ts'
 import { at, by, event, model, role, SERVER, token, type Init } from './governed.ts'
 
 export const PEOPLE = ['alice', 'bob', 'carol', 'dave', 'erin']
 const ALIASES = ['live', 'late', 'prod']
-/** Patterns with the aliases that they mean. */
+/** Patterns with the aliases that they match. */
 const PATTERNS: [string, string[]][] = [
   ['*', ALIASES],
   ['l*', ['live', 'late']],
@@ -37,7 +37,7 @@ export interface Step {
   which: number
 }
 
-const pick = <T>(all: readonly T[], at: number): T | undefined => all[at % all.length]
+const pick = <T>(all: readonly T[], index: number): T | undefined => all[index % all.length]
 
 export class HonestRegistry {
   readonly events: LeafEvent[] = [
@@ -46,7 +46,7 @@ export class HonestRegistry {
     ...PEOPLE.map((name) => role(name, 'fraud', 'APPROVER')),
     model('created'),
   ]
-  /** Where a needed approval is told. */
+  /** The positions of approvals that a move needed. */
   readonly needed: number[] = []
   readonly #approvedAt = new Map<string, number[]>()
   readonly #creators: string[] = []
@@ -69,20 +69,20 @@ export class HonestRegistry {
     if (kind === 'force') this.#force(alias, what)
   }
 
-  #tell(type: string, who: string, init: Init): void {
+  #record(type: string, who: string, init: Init): void {
     this.events.push(event(type, { actor: by(who), ...init }))
   }
 
   #createVersion(who: string): void {
     const number = this.#creators.push(who)
     const resource = { id: `v${number}`, namespace: 'fraud', name: `fraud/scorer:${number}`, digest: digestOf(number) }
-    this.#tell('version.created', who, { resource })
+    this.#record('version.created', who, { resource })
   }
 
   #createGate(what: number, which: number): void {
     const gate = { ...rulesOf(what, which), id: `g${(this.#count += 1)}`, revision: 1 }
     this.#gates.push(gate)
-    this.#tellGate('created', gate, what)
+    this.#recordGate('created', gate, what)
     this.#void(gate.aliases, 'GATE_CHANGED')
   }
 
@@ -91,7 +91,7 @@ export class HonestRegistry {
     if (!gate) return
     const after = { ...rulesOf(what, which), id: gate.id, revision: gate.revision + 1 }
     this.#gates[this.#gates.indexOf(gate)] = after
-    this.#tellGate('updated', after, what)
+    this.#recordGate('updated', after, what)
     this.#void([...gate.aliases, ...after.aliases], 'GATE_CHANGED')
   }
 
@@ -99,11 +99,11 @@ export class HonestRegistry {
     const gate = pick(this.#gates, which)
     if (!gate) return
     this.#gates = this.#gates.filter((other) => other !== gate)
-    this.#tellGate('deleted', { ...gate, revision: gate.revision + 1 })
+    this.#recordGate('deleted', { ...gate, revision: gate.revision + 1 })
     this.#void(gate.aliases, 'GATE_CHANGED')
   }
 
-  #tellGate(how: string, { id, revision, required, approvers }: Gate, what?: number): void {
+  #recordGate(how: string, { id, revision, required, approvers }: Gate, what?: number): void {
     const rules = what !== undefined && {
       alias_pattern: pick(PATTERNS, what)![0],
       approvals_required: required,
@@ -112,7 +112,7 @@ export class HonestRegistry {
       expiry_seconds: 600,
     }
     const resource = { id, namespace: 'fraud', name: `fraud/${id}` }
-    this.#tell(`gate.${how}`, 'alice', { resource, details: { model_id: '', revision, ...rules } })
+    this.#record(`gate.${how}`, 'alice', { resource, details: { model_id: '', revision, ...rules } })
   }
 
   #request(requester: string, alias: string, what: number): void {
@@ -123,7 +123,7 @@ export class HonestRegistry {
     const promotion = { id: `p${(this.#count += 1)}`, alias, number, from, requester, gates, approvals: [] }
     const [creator, expires] = [this.#creators[number - 1], at(9)]
     const told = { from, creator, expire_time: expires, gates: listOf(gates, true), evaluations: [] }
-    this.#tellPromotion('requested', requester, promotion, told)
+    this.#recordPromotion('requested', requester, promotion, told)
     this.#waiting.push(promotion)
     this.#settle(promotion, requester)
   }
@@ -134,7 +134,7 @@ export class HonestRegistry {
     promotion.approvals.push(who)
     const places = this.#approvedAt.get(promotion.id) ?? []
     this.#approvedAt.set(promotion.id, [...places, this.events.length])
-    this.#tellPromotion('approved', who, promotion, { gates: listOf(promotion.gates, false) })
+    this.#recordPromotion('approved', who, promotion, { gates: listOf(promotion.gates, false) })
     this.#settle(promotion, who)
   }
 
@@ -152,51 +152,51 @@ export class HonestRegistry {
     this.needed.push(...(this.#approvedAt.get(id) ?? []))
     this.#waiting = this.#waiting.filter((other) => other !== promotion)
     const told = { from, gates: listOf(gates, true), evaluations: [], approvers: approvals }
-    this.#tellPromotion('applied', who, promotion, told)
-    this.#tellMove('moved', who, alias, number, { promotion_id: id })
+    this.#recordPromotion('applied', who, promotion, told)
+    this.#recordMove('moved', who, alias, number, { promotion_id: id })
   }
 
   #reject(who: string, which: number): void {
     const promotion = pick(this.#waiting, which)
     if (!promotion || !this.#mayDecide(promotion, who)) return
     this.#waiting = this.#waiting.filter((other) => other !== promotion)
-    this.#tellPromotion('rejected', who, promotion, {})
+    this.#recordPromotion('rejected', who, promotion, {})
   }
 
   #move(who: string, alias: string, what: number): void {
     const number = what % (this.#creators.length + 1)
     const isGuarded = this.#gates.some(({ aliases }) => aliases.includes(alias))
     if (isGuarded || number === (this.#at[alias] ?? 0)) return
-    this.#tellMove(number === 0 ? 'removed' : 'moved', who, alias, number, {})
+    this.#recordMove(number === 0 ? 'removed' : 'moved', who, alias, number, {})
   }
 
   #force(alias: string, what: number): void {
     const number = what % (this.#creators.length + 1)
     const gates = this.#gates.filter(({ aliases }) => aliases.includes(alias))
     if (gates.length === 0 || number === (this.#at[alias] ?? 0)) return
-    this.#tellMove('forced', 'alice', alias, number, { gates: listOf(gates, false) })
+    this.#recordMove('forced', 'alice', alias, number, { gates: listOf(gates, false) })
   }
 
-  #tellMove(how: string, who: string, alias: string, to: number, more: object): void {
+  #recordMove(how: string, who: string, alias: string, to: number, more: object): void {
     const from = this.#at[alias] ?? 0
     this.#at[alias] = to
     const digest = digestOf(to)
     const resource = { id: alias, namespace: 'fraud', name: `fraud/scorer@${alias}`, digest }
     const details = { from, to, model_id: 'm', ...more }
-    this.#tell(`alias.${how}`, who, { resource, beforeDigest: digestOf(from), afterDigest: digest, details })
+    this.#record(`alias.${how}`, who, { resource, beforeDigest: digestOf(from), afterDigest: digest, details })
     this.#void([alias], 'ALIAS_MOVED', who)
   }
 
   #void(aliases: string[], because: string, who = 'alice'): void {
     for (const promotion of this.#waiting.filter(({ alias }) => aliases.includes(alias))) {
-      this.#tellPromotion('voided', who, promotion, { because })
+      this.#recordPromotion('voided', who, promotion, { because })
     }
     this.#waiting = this.#waiting.filter(({ alias }) => !aliases.includes(alias))
   }
 
-  #tellPromotion(how: string, who: string, { id, alias, number, from }: Promotion, more: object): void {
+  #recordPromotion(how: string, who: string, { id, alias, number, from }: Promotion, more: object): void {
     const digest = digestOf(number)
-    this.#tell(`promotion.${how}`, who, {
+    this.#record(`promotion.${how}`, who, {
       ...(who === '' && { actor: SERVER }),
       resource: { id, namespace: 'fraud', name: `fraud/scorer@${alias}`, digest },
       beforeDigest: digestOf(from),

@@ -1,4 +1,4 @@
-// Honest stories, with what they are of.
+// Honest stories, each with a name.
 import { aliasResource, by, event, model, move, role, SERVER, version, type Told, without } from './governed.ts'
 import {
   AGREED,

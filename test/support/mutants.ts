@@ -1,27 +1,43 @@
-// Runs TypeScript files with one line changed, without writing them anywhere: Node's loader is given the changed text. In a
-// process of its own, as hooks of the loader are for all that is imported after them.
-import { readFileSync } from 'node:fs'
+// Loads TypeScript files with one changed line through hooks of Node's module loader, without writing them to disk. It needs a
+// process of its own, because the hooks apply to all later imports.
+import { readdirSync, readFileSync } from 'node:fs'
 import { registerHooks, stripTypeScriptTypes } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 export interface Mutant {
-  /** For the list of those that were missed. */
+  /** The name in the list of missed mutants. */
   name: string
-  /** In the folder. */
+  /** The file, relative to the folder. */
   file: string
-  /** From 0. */
+  /** The changed line, from 0. */
   line: number
   text: string
 }
 
 const MARK = '?mutant='
 
-/** `isOwn` names the files of the folder that each mutant has for itself; the others are shared. */
+/** `isOwn` matches the files of the folder that may be mutated. A mutant loads its own copy of the changed file and of those that
+ * import it; all other modules are shared. */
 export function loadMutants(folder: string, isOwn: RegExp) {
   const mutants: (Mutant | undefined)[] = []
   const base = `${pathToFileURL(folder).href}/`
   const plain = new Map<string, string>()
+
+  /** The files that import `file`, directly or through others, and the file itself. */
+  const importersOf = (file: string): Set<string> => {
+    const found = new Set([file])
+    for (const name of found) {
+      for (const other of readdirSync(folder)) if (importsOf(join(folder, other)).includes(name)) found.add(other)
+    }
+    return found
+  }
+  const affected = new Map<string, Set<string>>()
+  const isAffected = (file: string, mutant: Mutant | undefined): boolean => {
+    if (!mutant) return true
+    if (!affected.has(mutant.file)) affected.set(mutant.file, importersOf(mutant.file))
+    return affected.get(mutant.file)!.has(file)
+  }
 
   const sourceOf = (file: string, mutant: Mutant | undefined): string => {
     if (mutant?.file === file) return stripTypeScriptTypes(changedBy(mutant))
@@ -35,8 +51,10 @@ export function loadMutants(folder: string, isOwn: RegExp) {
     resolve(specifier, context, next) {
       const found = next(specifier, context)
       const [, number] = context.parentURL?.split(MARK) ?? []
-      const isShared = !found.url.startsWith(base) || !isOwn.test(found.url.slice(base.length))
-      return number === undefined || isShared ? found : { ...found, url: `${found.url}${MARK}${number}` }
+      if (number === undefined || !found.url.startsWith(base)) return found
+      const file = found.url.slice(base.length)
+      const isShared = !isOwn.test(file) || !isAffected(file, mutants[Number(number)])
+      return isShared ? found : { ...found, url: `${found.url}${MARK}${number}` }
     },
     load(url, context, next) {
       const [file = '', number] = url.split(MARK)
@@ -45,9 +63,14 @@ export function loadMutants(folder: string, isOwn: RegExp) {
       return { format: 'module', source, shortCircuit: true }
     },
   })
-  /** Without a mutant: the file as it is. */
+  /** Without a mutant, the file is loaded unchanged. */
   return (file: string, mutant?: Mutant): Promise<unknown> =>
     import(`${base}${file}${MARK}${mutants.push(mutant) - 1}`).catch((error: Error) => {
       throw new Error(`${mutant?.name ?? file} cannot run`, { cause: error })
     })
+}
+
+/** The names of the files that a file imports from its own folder. */
+function importsOf(file: string): string[] {
+  return [...readFileSync(file, 'utf8').matchAll(/from '\.\/([^']+)'/g)].map(([, name]) => name!)
 }

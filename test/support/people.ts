@@ -1,4 +1,4 @@
-// Callers of the command with roles and tokens of their own, beside the administrator.
+// Users of the command with their own roles and tokens, beside the administrator.
 import { expect } from 'vitest'
 import { runCli, type Ended } from './cli.ts'
 import type { StandaloneHome } from './standalone-home.ts'
@@ -11,7 +11,7 @@ export class People {
     this.#address = address
   }
 
-  /** `roles`: on the namespace default, by name. */
+  /** `roles`: the role of each user on the namespace default. */
   static async join(server: StandaloneHome, roles: Record<string, string>): Promise<People> {
     const people = new People(await server.address())
     for (const [name, role] of Object.entries(roles)) await people.join(server, name, role)
@@ -28,7 +28,7 @@ export class People {
     return runCli(args, { MODELKEEP_TOKEN: this.#tokens.get(name)!, MODELKEEP_ADDRESS: this.#address })
   }
 
-  /** What a command prints that must succeed. */
+  /** Runs a command that must succeed, and returns its output. */
   async ok(name: string, ...args: string[]): Promise<string> {
     const { code, out, err } = await this.run(name, ...args)
     expect(`${code} ${err}`).toMatch(/^0 /)

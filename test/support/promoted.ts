@@ -1,4 +1,4 @@
-// Events of gates and promotions, made by hand: who asks is carol, who approves erin and frank.
+// Hand-made events of gates and promotions: carol requests, erin and frank approve.
 import type { LeafEvent } from '../../clients/verifier/export/event.ts'
 import { at, by, event, move, role, token, type Init } from './governed.ts'
 
@@ -16,7 +16,7 @@ const RULES = {
   expiry_seconds: 600,
 }
 
-/** Of the gate `fraud/<name>`. */
+/** Returns an event of the gate `fraud/<name>`. */
 export function gate(type: string, name: string, details: Details = {}, change: Init = {}): LeafEvent {
   const rules = type === 'deleted' ? { model_id: '' } : RULES
   return event(`gate.${type}`, {
@@ -32,7 +32,7 @@ export const met = (name: string, revision = 1) => ({ ...asked(name, revision), 
 
 const TARGET = { model_id: 'm', alias: 'live', number: 2 }
 
-/** Of the promotion from version 1 to 2. */
+/** Returns an event of the promotion from version 1 to 2. */
 function promotion(type: string, who: string, details: Details, change: Init): LeafEvent {
   return event(`promotion.${type}`, {
     actor: by(who),
@@ -60,10 +60,10 @@ export const apply = (approvers: string[], details: Details = {}, change: Init =
     { from: 1, gates: [met('g')], evaluations: [], approvers, ...details },
     change,
   )
-/** Ends it otherwise. */
+/** Closes the promotion without applying it. */
 export const close = (how: string, who: string, details: Details = {}, change: Init = {}): LeafEvent =>
   promotion(how, who, details, change)
-/** The move of the promotion, by whom it was applied. */
+/** The move of the alias that the applied promotion causes. */
 export const promoted = (details: Details = {}, change: Init = {}): LeafEvent =>
   move(1, 2, {
     actor: by('frank'),

@@ -1,5 +1,4 @@
-// One story or more for each type of event that the metadata service emits: "dana" does it with the role that it requires,
-// which she may have lost before.
+// Stories for each type of event of the metadata service: "dana" acts with the required role, or after she lost it.
 import type { LeafEvent } from '../../clients/verifier/export/event.ts'
 import { EVENT_TYPES, type EventType } from '../../services/lib/events/event-types.ts'
 import { at, by, event, model, move, role, SERVER, START, token, version, type Told } from './governed.ts'
@@ -7,12 +6,12 @@ import { apply, approve, ASKED, close, forced, gate, GATED, request } from './pr
 
 type Role = 'READER' | 'CONTRIBUTOR' | 'APPROVER' | 'ADMIN'
 
-interface Deed {
-  /** "PLATFORM" is ADMIN on all namespaces; "SERVICE" is no role of people. */
+interface Action {
+  /** The required role. "PLATFORM" is ADMIN on all namespaces; "SERVICE" means that only the service may act. */
   needs: Exclude<Role, 'READER'> | 'PLATFORM' | 'SERVICE'
-  /** Where the role is required; or, for PLATFORM, the namespace whose admin does not suffice. */
+  /** The namespace of the required role; for PLATFORM, a namespace whose admin does not suffice. */
   place: string
-  /** Whether the service also does it by itself. */
+  /** Whether the service itself may act. */
   isByService?: boolean
   before?: Told[]
   done: LeafEvent
@@ -22,12 +21,12 @@ type MetadataType = {
   [Type in EventType]: (typeof EVENT_TYPES)[Type]['producer'] extends 'metadata' ? Type : never
 }[EventType]
 
-/** These change nothing. */
+/** Types that change nothing. */
 export const UNGOVERNED = ['authentication.failed.v1'] as const
 
 export type GovernedType = Exclude<MetadataType, (typeof UNGOVERNED)[number]>
 
-/** After any grace that a lost role leaves. */
+/** A time after the grace period of a lost role. */
 const LATER = { minute: 5 }
 const DANA = { actor: by('dana'), ...LATER }
 const NEW = { ...DANA, resource: { id: 'n', namespace: 'fraud', name: 'fraud/new' } }
@@ -42,7 +41,7 @@ const measured = { id: 'e', namespace: 'fraud', name: 'fraud/scorer:2', digest: 
 const lost = { resource: { namespace: 'fraud' }, details: { principal: 'carol', namespace: 'fraud' } }
 const onAll = { resource: { id: 'r', namespace: 'fraud', name: 'mallory' } }
 
-export const DEEDS: Record<GovernedType, Deed[]> = {
+export const ACTIONS: Record<GovernedType, Action[]> = {
   'namespace.created.v1': [{ ...platform, place: 'new', done: named('namespace.created', 'new') }],
   'namespace.updated.v1': [{ ...admin, done: named('namespace.updated', 'fraud') }],
   'namespace.deleted.v1': [{ ...platform, place: 'other', done: named('namespace.deleted', 'other') }],
@@ -113,15 +112,15 @@ const BELOW = { ADMIN: 'APPROVER', APPROVER: 'CONTRIBUTOR', CONTRIBUTOR: 'READER
 
 type Holding = readonly [role: Role, namespace: string]
 
-/** Roles that suffice, the least first. */
-function sufficing({ needs, place }: Deed): Holding[] {
+/** Returns the sufficient roles, the least first. */
+function sufficing({ needs, place }: Action): Holding[] {
   if (needs === 'SERVICE') return []
   if (needs === 'PLATFORM') return [['ADMIN', '*']]
   return [...new Set([needs, 'ADMIN' as const])].flatMap((held) => [[held, place] as const, [held, '*'] as const])
 }
 
-/** Roles that come nearest without sufficing. */
-function insufficient({ needs, place }: Deed): Holding[] {
+/** Returns the highest roles that do not suffice. */
+function insufficient({ needs, place }: Action): Holding[] {
   if (needs === 'SERVICE') return [['ADMIN', '*']]
   const elsewhere = ['ADMIN', 'elsewhere'] as const
   if (needs === 'PLATFORM') return [['APPROVER', '*'], ['ADMIN', place], elsewhere]
@@ -129,32 +128,32 @@ function insufficient({ needs, place }: Deed): Holding[] {
 }
 
 export interface Story {
-  /** For the name of a test. */
+  /** The name of the test. */
   text: string
   type: string
   events: Told[]
 }
 
-/** She may do everything until just before the deed. */
-function storyOf({ needs, place, before = [], done }: Deed, [held, namespace]: Holding): Story {
+/** Dana has every role until just before the action. */
+function storyOf({ needs, place, before = [], done }: Action, [held, namespace]: Holding): Story {
   const able = [...START, token('dana'), role('dana', '*', 'ADMIN')]
-  const lost = role('dana', '*', 'READER', { minute: 3 })
-  const events = [...able, ...before, lost, role('dana', namespace, held, { minute: 3 }), done]
+  const demotion = role('dana', '*', 'READER', { minute: 3 })
+  const events = [...able, ...before, demotion, role('dana', namespace, held, { minute: 3 }), done]
   const text = `${done.type as string}, which needs ${needs} on "${place}", by ${held} on "${namespace}"`
   return { text, type: done.type as string, events }
 }
 
-const ALL = Object.values(DEEDS).flat()
+const ALL = Object.values(ACTIONS).flat()
 
-export const ENTITLED = ALL.flatMap((deed) => sufficing(deed).map((holding) => storyOf(deed, holding)))
-export const UNENTITLED = ALL.flatMap((deed) => insufficient(deed).map((holding) => storyOf(deed, holding)))
+export const ENTITLED = ALL.flatMap((action) => sufficing(action).map((holding) => storyOf(action, holding)))
+export const UNENTITLED = ALL.flatMap((action) => insufficient(action).map((holding) => storyOf(action, holding)))
 
-/** The service does each by itself, with the token of nobody. */
-const BY_SERVICE = ALL.map((deed) => {
-  const { type, events } = storyOf(deed, ['ADMIN', '*'])
-  const isAccepted = deed.isByService ?? false
-  const text = `${type} on "${deed.place}" by the service itself`
-  return { text, type, isAccepted, events: [...events.slice(0, -1), { ...deed.done, actor: SERVER }] }
+/** The same actions by the service itself, without a token. */
+const BY_SERVICE = ALL.map((action) => {
+  const { type, events } = storyOf(action, ['ADMIN', '*'])
+  const isAccepted = action.isByService ?? false
+  const text = `${type} on "${action.place}" by the service itself`
+  return { text, type, isAccepted, events: [...events.slice(0, -1), { ...action.done, actor: SERVER }] }
 })
 export const OF_SERVICE: Story[] = BY_SERVICE.filter(({ isAccepted }) => isAccepted)
 export const NOT_OF_SERVICE: Story[] = BY_SERVICE.filter(({ isAccepted }) => !isAccepted)

@@ -1,4 +1,4 @@
-// `npm start` in a process of its own on a directory of its own, and the command used on it.
+// Runs `npm start` in a process and a directory of its own, and commands against it.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -12,7 +12,7 @@ import { copyPreparedData } from './prepared-data.ts'
 const REPOSITORY = resolve(import.meta.dirname, '..', '..')
 
 export class StandaloneHome {
-  /** For everything a test writes; gone in the end. */
+  /** The directory for the files of a test, which `close` removes. */
   readonly home: string
   readonly #data: string
   #server: ChildProcess | undefined
@@ -24,7 +24,7 @@ export class StandaloneHome {
 
   static async open(): Promise<StandaloneHome> {
     const home = await mkdtemp(join(tmpdir(), 'modelkeep-cli-'))
-    // PostgreSQL runs as another user when root starts it.
+    // PostgreSQL runs as another user if root starts it.
     await chmod(home, 0o755)
     const opened = new StandaloneHome(home)
     await copyPreparedData(opened.#data)
@@ -52,7 +52,7 @@ export class StandaloneHome {
     await rm(this.home, { recursive: true, force: true })
   }
 
-  /** For commands that find the server by its data directory. */
+  /** The environment of commands that find the server by its data directory. */
   get environment(): Record<string, string> {
     return { MODELKEEP_DATA: this.#data }
   }
@@ -69,7 +69,7 @@ export class StandaloneHome {
     return runCli(args, this.environment)
   }
 
-  /** What a command prints that must succeed without a word on stderr. */
+  /** Runs a command that must succeed without output on stderr, and returns its output. */
   async ok(...args: string[]): Promise<string> {
     const { code, out, err } = await this.run(...args)
     expect(err).toBe('')
@@ -88,7 +88,7 @@ export class StandaloneHome {
   }
 }
 
-/** What `push --json` prints, as far as tests look at it. */
+/** The output of `push --json` that tests read. */
 export interface Pushed {
   version: { id: string; number: number; digest: string; sizeBytes: string }
   created: boolean

@@ -1,4 +1,4 @@
-// A log as c2sp.org/tlog-tiles serves it, with any content, honest or not.
+// Serves a log as c2sp.org/tlog-tiles describes, with any content, honest or not.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { KeyObject } from 'node:crypto'
@@ -8,9 +8,9 @@ import { formatTilePath, growTree } from '#lib/tlog/tiles.ts'
 
 export interface TileServer {
   address: string
-  /** Shows the log of these leaves from now on; returns its checkpoint. */
+  /** Serves the log of these leaves from now on. Returns its checkpoint. */
   show(leaves: string[]): string
-  /** Responses by path; tests may change them. */
+  /** The response bodies by path. Tests may change them. */
   answers: Map<string, string | Buffer>
   close(): Promise<void>
 }

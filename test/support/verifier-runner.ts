@@ -1,11 +1,11 @@
-// Runs verifiers on exports, in a process of its own: node verifier-runner.ts CASES FOLDER…, where each folder holds the
-// verifier's files. Prints, for each folder, what came of each case.
+// Verifies exports by several verifiers: node verifier-runner.ts CASES FOLDER…, where each folder has the files of a verifier.
+// Prints the verdicts of each verifier.
 import { readFileSync } from 'node:fs'
 import { findVerifier } from '#lib/tlog/note.ts'
 import { parsePolicy } from '#lib/tlog/policy.ts'
 
 interface Case {
-  /** Base64. */
+  /** The export in base64. */
   bytes: string
   vkey: string
   policy?: string
@@ -17,7 +17,7 @@ async function* once(bytes: Buffer): AsyncIterable<Buffer> {
   yield bytes
 }
 
-async function judge(verifyExport: Verify, { bytes, vkey, policy }: Case): Promise<string> {
+async function verdictOf(verifyExport: Verify, { bytes, vkey, policy }: Case): Promise<string> {
   const key = findVerifier(vkey)!
   const trust = { name: key.name, keys: [key], policy: policy === undefined ? undefined : parsePolicy(policy) }
   try {
@@ -33,6 +33,6 @@ const cases = JSON.parse(readFileSync(casesFile, 'utf8')) as Case[]
 for (const folder of folders) {
   const { verifyExport } = (await import(`${folder}/verify-export.ts`)) as { verifyExport: Verify }
   const verdicts: string[] = []
-  for (const one of cases) verdicts.push(await judge(verifyExport, one))
+  for (const one of cases) verdicts.push(await verdictOf(verifyExport, one))
   console.log(JSON.stringify(verdicts))
 }

@@ -1,5 +1,5 @@
-// Tests of the tests: replays from which one rule was taken away. Each must accept a story that the real one refuses, or the
-// reverse, or nobody would notice if the rule were gone.
+// Mutation tests of the replay: each mutant lacks one check, and must accept a story that the real replay rejects, or the reverse.
+// Otherwise no test would fail without the check.
 import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -19,13 +19,13 @@ import { ENTITLED, NOT_OF_SERVICE, OF_SERVICE, UNENTITLED } from '../support/req
 vi.setConfig({ testTimeout: 120_000 })
 const ROOT = join(import.meta.dirname, '..', '..')
 const REPLAY = join(ROOT, 'clients', 'verifier', 'replay')
-/** These hold no rule, or have a test of their own. */
+/** Files without rules, or with a test of their own. */
 const SHARED = ['replay-event.ts', 'state.ts', 'wildcard.ts']
 const home = await mkdtemp(join(tmpdir(), 'modelkeep-rules-'))
 afterAll(() => rm(home, { recursive: true, force: true }))
 
 const TYPES = (await readFile(join(REPLAY, 'replay.ts'), 'utf8')).match(/(?<=')[a-z.]+\.v1(?=')/g)!
-/** Everything, done by somebody who may only read. */
+/** Every type of event, by a principal with the role reader. */
 const BY_READER = [
   token('ivan'),
   role('ivan', '*', 'READER'),
@@ -49,11 +49,11 @@ const LOWER: Record<string, string> = {
   CONTRIBUTOR: 'READER',
 }
 
-/** What a line says without one of its checks, each in turn. */
+/** Yields the line without each of its checks. */
 function* weaken(line: string): Iterable<string> {
-  // What only saves memory is not missed.
+  // Lines that only free memory cannot be detected.
   if (/^ +(if .*\) )?(aliases|registry\.gates)\.delete\(/.test(line)) return
-  // A complaint.
+  // A reported problem.
   if (/^ +if \(.*\) return [`']/.test(line)) yield ''
   if (/^ +return .* (\?|:) [`'].*$/.test(line)) yield 'return undefined'
   if (/^ +return \w+ && `.*$/.test(line)) yield 'return undefined'
@@ -68,7 +68,7 @@ function* weaken(line: string): Iterable<string> {
   }
   if (/^ +[^ ].* === .* &&$/.test(line)) yield ''
   if (/^ +[\w.[\]' ]+ === [\w.]+$/.test(line)) yield 'true'
-  // A call that finds what is wrong, or keeps what is known.
+  // A call that finds a problem, or changes the state.
   if (!/^(export )?(function|const \w+: RuleCheck)/.test(line)) {
     for (const [call] of line.matchAll(/\b(find[A-Z]\w*|checkActor|hasMoved)\((?:[^()]|\([^()]*\))*\)/g)) {
       yield line.replace(call, 'undefined')
@@ -80,7 +80,7 @@ function* weaken(line: string): Iterable<string> {
   // A rule of the table.
   if (/isByService: true/.test(line)) yield line.replace('isByService: true,', '')
   else if (/{ needs: /.test(line)) yield line.replace('{ needs:', '{ isByService: true, needs:')
-  if (/toleratesErasure: true/.test(line)) yield line.replace(/toleratesErasure: true, ?/, '')
+  if (/allowsErasure: true/.test(line)) yield line.replace(/allowsErasure: true, ?/, '')
   const [, needs] = /needs: '(\w+)'/.exec(line) ?? []
   const lower = needs && LOWER[needs]
   for (const less of new Set(lower ? [lower, 'READER'] : [])) yield line.replace(`'${needs}'`, `'${less}'`)
@@ -88,7 +88,7 @@ function* weaken(line: string): Iterable<string> {
   if (/^ .*grant: \w+/.test(line)) yield line.replace(/grant: \w+/, 'check: () => undefined')
 }
 
-/** Weakened replays that come to the same verdict on every log, with the reason. */
+/** Mutants that reach the same verdict on every log, with the reason. */
 const EQUIVALENT: Record<string, string> = {
   'promotions.ts: if (how) return `it was already ${how}` -> ':
     'the line only chooses the words: a promotion that has ended is rejected as one that was never requested',
@@ -104,7 +104,7 @@ async function makeMutants(files: string[]): Promise<Mutant[]> {
     const source = (await readFile(join(REPLAY, file), 'utf8')).split('\n')
     for (const [at, line] of source.entries()) {
       for (const text of weaken(line)) {
-        // The type of event stands on the line before.
+        // The type of the event is on the line before.
         const before = /^ +needs: /.test(line) ? `${source[at - 1]!.trim()} ` : ''
         mutants.push({ name: `${file}: ${before}${line.trim()} -> ${text.trim()}`, file, line: at, text })
       }
@@ -113,7 +113,7 @@ async function makeMutants(files: string[]): Promise<Mutant[]> {
   return mutants
 }
 
-test('no rule can go without being missed', async () => {
+test('detects the removal of every rule of the replay', async () => {
   const mutants = await makeMutants((await readdir(REPLAY)).filter((file) => !SHARED.includes(file)))
   const run: Run = { folder: REPLAY, mutants, stories: STORIES }
   await writeFile(join(home, 'run.json'), JSON.stringify(run))

@@ -1,9 +1,9 @@
-// Who may do what, as the offline verifier judges it: each type of event with the least role that suffices, and without it.
+// The roles that the replay requires: each type of event with the least sufficient role, and without it.
 import { expect, test } from 'vitest'
 import { findReplayEvent, replayGovernance } from '../../clients/verifier/replay/replay.ts'
 import { EVENT_TYPES } from '../../services/lib/events/event-types.ts'
 import { by, event, type Told } from '../support/governed.ts'
-import { DEEDS, ENTITLED, NOT_OF_SERVICE, OF_SERVICE, UNENTITLED, UNGOVERNED } from '../support/required-roles.ts'
+import { ACTIONS, ENTITLED, NOT_OF_SERVICE, OF_SERVICE, UNENTITLED, UNGOVERNED } from '../support/required-roles.ts'
 
 function brokenBy(events: Told[]): readonly string[] {
   const governance = replayGovernance()
@@ -13,14 +13,14 @@ function brokenBy(events: Told[]): readonly string[] {
 
 const ofMetadata = Object.entries(EVENT_TYPES).flatMap(([type, { producer }]) => (producer === 'metadata' ? type : []))
 
-test('each type of event that the metadata service emits has a story here', () => {
-  expect([...Object.keys(DEEDS), ...UNGOVERNED].toSorted()).toEqual(ofMetadata.toSorted())
-  for (const [type, deeds] of Object.entries(DEEDS)) {
-    expect(new Set(deeds.map(({ done }) => done.type))).toEqual(new Set([type]))
+test('covers each type of event that the metadata service emits', () => {
+  expect([...Object.keys(ACTIONS), ...UNGOVERNED].toSorted()).toEqual(ofMetadata.toSorted())
+  for (const [type, actions] of Object.entries(ACTIONS)) {
+    expect(new Set(actions.map(({ done }) => done.type))).toEqual(new Set([type]))
   }
 })
 
-test.each(ofMetadata)('the verifier judges a %s, unless it changes nothing', (type) => {
+test.each(ofMetadata)('the replay covers a %s, unless it changes nothing', (type) => {
   const told = event(type.replace(/\.v1$/, ''), { actor: by('dana') })
   expect(findReplayEvent(0, told) !== undefined).toBe(!UNGOVERNED.some((other) => other === type))
 })
@@ -29,7 +29,7 @@ test.each([...ENTITLED, ...OF_SERVICE])('accepts $text', ({ events }) => {
   expect(brokenBy(events)).toEqual([])
 })
 
-test.each(UNENTITLED)('refuses $text', ({ type, events }) => {
+test.each(UNENTITLED)('rejects $text', ({ type, events }) => {
   const place = `entry ${events.length - 1}, ${type} of `
   const reason = type === 'promotion.expired.v1' ? 'only the service expires promotions' : 'dana lacked the role'
   const broken = brokenBy(events)
@@ -38,6 +38,6 @@ test.each(UNENTITLED)('refuses $text', ({ type, events }) => {
   expect(broken[0]).toContain(reason)
 })
 
-test.each(NOT_OF_SERVICE)('refuses $text', ({ events }) => {
+test.each(NOT_OF_SERVICE)('rejects $text', ({ events }) => {
   expect(brokenBy(events)).not.toEqual([])
 })

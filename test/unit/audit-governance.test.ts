@@ -1,4 +1,4 @@
-// What the verifier finds in a log that is signed as it is, but tells of what the rules of the registry did not allow.
+// The verifier rejects a validly signed log whose events break the rules of the registry.
 import { expect, test } from 'vitest'
 import { formatRedacted } from '../../clients/verifier/export/export-file.ts'
 import { verifyExport } from '../../clients/verifier/verify-export.ts'
@@ -11,18 +11,18 @@ import { exportOf, makeLeaf, openingOf, VKEY } from '../support/exports.ts'
 import { move, START, verdict } from '../support/governed.ts'
 import { KEPT } from '../support/kept-rules.ts'
 
-test.each(KEPT)('the rules are kept by %s', (_, events) => {
+test.each(KEPT)('accepts %s', (_, events) => {
   expect(verdict(...events)).toBe('kept')
 })
 
-test.each([...BROKEN, ...BROKEN_GATES, ...BROKEN_PROMOTIONS, ...BROKEN_VOTES])('it finds that %s', (text, events) => {
+test.each([...BROKEN, ...BROKEN_GATES, ...BROKEN_PROMOTIONS, ...BROKEN_VOTES])('reports: %s', (text, events) => {
   const told = verdict(...events)
   expect(told).toContain(text)
   const [, index, type] = /entry (\d+), ([a-z.]+v1) of /.exec(told)!
   expect([...START, ...events][Number(index)]!.type).toBe(type)
 })
 
-test('it says which entry is meant, and does not list all of many', () => {
+test('names the entry of a broken rule, and lists ten rules at most', () => {
   expect(verdict(move(2, 1))).toBe(
     'its signatures are valid, but a rule was broken:\n' +
       '  entry 8, alias.moved.v1 of fraud/scorer@live: moved from 2, but the alias pointed at 1',
@@ -32,7 +32,7 @@ test('it says which entry is meant, and does not list all of many', () => {
   )
 })
 
-test('of an export whose details were erased it says which entry cannot be judged, and judges the others', async () => {
+test('reports an entry whose details were erased, and verifies the others', async () => {
   const key = findVerifier(VKEY)!
   const { commitment } = openingOf('details.to', '2')
   const told = [
@@ -51,8 +51,8 @@ test('of an export whose details were erased it says which entry cannot be judge
   async function* bytes() {
     yield exportOf(leaves, { after: { [START.length]: [erased] } })
   }
-  const verdict = verifyExport(bytes(), { name: key.name, keys: [key], policy: undefined })
-  await expect(verdict).rejects.toThrow(
+  const verified = verifyExport(bytes(), { name: key.name, keys: [key], policy: undefined })
+  await expect(verified).rejects.toThrow(
     'a rule was broken:\n  entry 8, alias.moved.v1 of fraud/scorer@live: cannot be verified, because details.to was erased',
   )
 })

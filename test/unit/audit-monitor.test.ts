@@ -1,4 +1,4 @@
-// `modelkeep audit consistency` and `monitor` against logs that behave and logs that do not.
+// `modelkeep audit consistency` and `monitor` with honest and dishonest logs.
 import { execFile } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { cp, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
@@ -15,7 +15,7 @@ import { findVerifier, formatVerifierKey } from '../../services/lib/tlog/note.ts
 import { growTree, hashParts } from '../../services/lib/tlog/tiles.ts'
 import { serveTiles, type TileServer } from '../support/tile-server.ts'
 
-// A process takes its time to start where many others run.
+// Processes start slowly on a busy machine.
 vi.setConfig({ testTimeout: 120_000 })
 const ORIGIN = 'log.example/test'
 const { privateKey, publicKey } = generateKeyPairSync('ed25519')
@@ -27,7 +27,7 @@ let log: TileServer
 beforeAll(async () => {
   log = await serveTiles(ORIGIN, privateKey)
   await cp(join(ROOT, 'package.json'), join(home, 'package.json'))
-  // What the README says the verifier needs.
+  // The files that the README says the verifier needs.
   for (const folder of [join('services', 'lib', 'tlog'), join('clients', 'verifier')]) {
     await cp(join(ROOT, folder), join(home, folder), { recursive: true })
   }
@@ -41,7 +41,7 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true })
 })
 
-/** The verifier alone, in a directory that has no packages. */
+/** Runs the verifier in a directory without packages. */
 function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
   const script = join(home, 'clients', 'verifier', 'main.ts')
   return new Promise((resolve) => {
@@ -57,7 +57,7 @@ interface Ended {
   err: string
 }
 
-/** As the command ends. */
+/** Returns the exit code and output that the command would have. */
 async function ended(work: (out: string[]) => Promise<unknown>): Promise<Ended> {
   const out: string[] = []
   const failure = await work(out).then(
@@ -109,7 +109,7 @@ async function consistency(oldText: string, newText: string) {
   return ended(async (out) => out.push(...(await verifyFiles(join(home, 'old'), join(home, 'new'), trust)).lines))
 }
 
-test('follows a log that grows, over tiles of several levels, and keeps what it has verified', async () => {
+test('the monitor follows a growing log over several levels of tiles, and stores the verified checkpoint', async () => {
   for (const size of [0, 1, 5, 256, 300, 300, 513, 66_000, 66_001]) {
     const note = log.show(leaves(size))
     expect(await monitor()).toMatchObject({ code: 0, out: expect.stringContaining(`verified: ${size} entries`) })
@@ -117,7 +117,7 @@ test('follows a log that grows, over tiles of several levels, and keeps what it 
   }
 })
 
-test('tells a fork, of the same size and of a larger one, with 7 and keeps the evidence', async () => {
+test('the monitor reports a fork of the same or a larger size with exit code 7, and stores the evidence', async () => {
   const honest = log.show(leaves(300))
   await monitor()
   for (const size of [300, 301, 1000]) {
@@ -129,7 +129,7 @@ test('tells a fork, of the same size and of a larger one, with 7 and keeps the e
   }
 })
 
-test('tells a log that was rolled back, or hides tiles, or shows other tiles than it signed', async () => {
+test('the monitor reports a log that was rolled back, hides tiles or serves tiles that it did not sign', async () => {
   log.show(leaves(300))
   await monitor()
   log.show(leaves(299))
@@ -146,7 +146,7 @@ test('tells a log that was rolled back, or hides tiles, or shows other tiles tha
   expect((await monitor()).code).toBe(7)
 })
 
-test('tells a stale log with 8, a silent one with 6, and a state of another key with 2', async () => {
+test('the monitor reports a stale log with 8, an unreachable one with 6, and an invalid state file with 2', async () => {
   log.show(leaves(3))
   await monitor()
   expect((await monitor({ staleAfter: '600' })).code).toBe(0)
@@ -160,7 +160,7 @@ test('tells a stale log with 8, a silent one with 6, and a state of another key 
   expect((await monitor()).code).toBe(2)
 })
 
-test('goes on looking, and ends when the log is forked', async () => {
+test('the monitor continues after a failure, and ends when the log is forked', async () => {
   log.show(leaves(3))
   const running = run('monitor', log.address, '--state', state, '--every', '1')
   await expect.poll(() => readFile(state, 'utf8').catch(() => '')).toContain(`${ORIGIN}\n3\n`)
@@ -171,7 +171,7 @@ test('goes on looking, and ends when the log is forked', async () => {
   expect(await running).toMatchObject({ code: 7, err: expect.stringContaining('two different trees of 4') })
 })
 
-test('checks that an export or a proved checkpoint continues an older one', async () => {
+test('accepts an export or a proven checkpoint that continues an older one', async () => {
   const [old, content] = [leaves(5), leaves(9)]
   const [oldNote, note] = [log.show(old), log.show(content)]
   const proved = proofOf(5, content, note)
@@ -186,7 +186,7 @@ test('checks that an export or a proved checkpoint continues an older one', asyn
   expect((await consistency(note, note)).code).toBe(0)
 })
 
-test('tells apart a fork, a rollback, and files that prove nothing', async () => {
+test('distinguishes a fork, a rollback and files that prove nothing', async () => {
   const [old, content] = [leaves(5), [...leaves(4), ...leaves(5, 'other')]]
   const [oldNote, note] = [log.show(old), log.show(content)]
   expect(await consistency(oldNote, proofOf(5, content, note))).toMatchObject({ code: 7 })
@@ -202,7 +202,7 @@ test('tells apart a fork, a rollback, and files that prove nothing', async () =>
   expect((await consistency(oldNote, oldNote.replace('5', '6'))).code).toBe(7)
 })
 
-test('needs no package: all of it runs where there are none', async () => {
+test('the verifier runs without any package', async () => {
   const [note, content] = [log.show(leaves(9)), leaves(9)]
   await writeFile(join(home, 'export'), exportOf(note, content))
   await writeFile(join(home, 'note'), note)

@@ -1,4 +1,4 @@
-// What the first tamper matrix leaves out: exports with private values, and the tiles and heads that monitors read.
+// Tampering with exports that have private values, and with the tiles and checkpoints that monitors read.
 import { generateKeyPairSync } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { formatOpening, formatRedacted } from '../../clients/verifier/export/export-file.ts'
@@ -33,8 +33,8 @@ async function* once(bytes: Buffer): AsyncIterable<Buffer> {
   yield bytes
 }
 
-/** Whether it is refused, and not by accident. */
-async function isRefused(work: Promise<unknown>): Promise<boolean> {
+/** Whether the verifier rejects the change with a verdict. */
+async function isRejected(work: Promise<unknown>): Promise<boolean> {
   try {
     await work
     return false
@@ -67,7 +67,7 @@ function* changedLines(bytes: Buffer): Iterable<Buffer> {
       yield joined(lines.with(one, lines[other]!).with(other, lines[one]!))
     }
   }
-  // A value in the place of its erasure, an erasure in the place of a value, and another value or salt.
+  // Replaces an erasure by a value, a value by an erasure, a value by another value, and a salt by another salt.
   const text = bytes.toString()
   yield Buffer.from(text.replace(formatRedacted(2, 'reason', 3).toString(), shown(2, gone)))
   yield Buffer.from(text.replace(shown(1, reason), formatRedacted(1, 'reason', 3).toString()))
@@ -75,22 +75,27 @@ function* changedLines(bytes: Buffer): Iterable<Buffer> {
   yield Buffer.from(text.replace(shown(1, reason), shown(1, { ...reason, salt: ticket.salt })))
 }
 
-async function tell(what: string, all: Iterable<Buffer>, original: Buffer, judge: (bytes: Buffer) => Promise<unknown>) {
+async function expectAllDetected(
+  what: string,
+  all: Iterable<Buffer>,
+  original: Buffer,
+  verify: (bytes: Buffer) => Promise<unknown>,
+) {
   let [count, detected] = [0, 0]
   for (const bytes of all) {
     if (bytes.equals(original)) continue
     count += 1
-    if (await isRefused(judge(bytes))) detected += 1
+    if (await isRejected(verify(bytes))) detected += 1
   }
   console.log(`${what}: ${count} mutations, ${detected} detected`)
   expect(detected).toBe(count)
   expect(count).toBeGreaterThan(100)
 }
 
-test('every change of an export with private values is detected', async () => {
-  const judge = (bytes: Buffer) => verifyExport(once(bytes), trust)
-  expect((await judge(EXPORT)).values).toEqual({ shown: 2, erased: 1 })
-  await tell('private values', [...changesOf(EXPORT), ...changedLines(EXPORT)], EXPORT, judge)
+test('detects every change of an export with private values', async () => {
+  const verify = (bytes: Buffer) => verifyExport(once(bytes), trust)
+  expect((await verify(EXPORT)).values).toEqual({ shown: 2, erased: 1 })
+  await expectAllDetected('private values', [...changesOf(EXPORT), ...changedLines(EXPORT)], EXPORT, verify)
 })
 
 const SIZE = 300
@@ -113,22 +118,22 @@ function sourceOf(tiles: Tile[]): TileSource {
   }
 }
 
-test('every change of a head is detected', async () => {
-  const judge = (bytes: Buffer) => checkGrowth(sourceOf(TILES), bytes.toString(), logTrust, undefined)
-  await judge(Buffer.from(NOTE))
-  await tell('head', changesOf(Buffer.from(NOTE)), Buffer.from(NOTE), judge)
+test('detects every change of a checkpoint', async () => {
+  const verify = (bytes: Buffer) => checkGrowth(sourceOf(TILES), bytes.toString(), logTrust, undefined)
+  await verify(Buffer.from(NOTE))
+  await expectAllDetected('checkpoint', changesOf(Buffer.from(NOTE)), Buffer.from(NOTE), verify)
 })
 
-test('every change of a tile that the root is made of is detected', async () => {
+test('detects every change of a tile that the root depends on', async () => {
   for (const [at, tile] of TILES.entries()) {
-    // Full tiles of the lowest level are told by the hash above them.
+    // Full tiles of the lowest level are covered by the hash above them, and not read.
     if (tile.level === 0 && tile.hashes.length === 8192) continue
-    const judge = (hashes: Buffer) =>
+    const verify = (hashes: Buffer) =>
       checkGrowth(sourceOf(TILES.with(at, { ...tile, hashes })), NOTE, logTrust, undefined)
-    // What comes after a tile's hashes is not asked for.
+    // The monitor does not read bytes after the hashes of a tile.
     const changes = [...changesOf(tile.hashes)].filter(
       (bytes) => !bytes.subarray(0, tile.hashes.length).equals(tile.hashes),
     )
-    await tell(`tile ${tile.level}/${tile.index}`, changes, tile.hashes, judge)
+    await expectAllDetected(`tile ${tile.level}/${tile.index}`, changes, tile.hashes, verify)
   }
 })

@@ -1,4 +1,4 @@
-// An export of the log, changed in every way: whatever is done to it, both verifiers notice.
+// Tampering with an export: both verifiers detect every change.
 import { execFile } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -57,7 +57,7 @@ const joined = (lines: Buffer[]) => Buffer.concat(lines.flatMap((line) => [line,
 const LINES = linesOf(noteOf(LEAVES), LEAVES)
 const EXPORT = joined(LINES)
 
-/** 0, 7 or 2, as the command ends. */
+/** Returns the exit code of the command: 0, 7 or 2. */
 async function verdict(bytes: Buffer, chunk = bytes.length || 1): Promise<number> {
   const chunks = Array.from({ length: Math.ceil(bytes.length / chunk) }, (_, at) =>
     bytes.subarray(at * chunk, (at + 1) * chunk),
@@ -76,7 +76,7 @@ async function* asAsync(chunks: Buffer[]): AsyncIterable<Buffer> {
   yield* chunks
 }
 
-/** Which bytes are what, so that no class is forgotten. */
+/** Returns the class of a byte, so that the test can require changes of every class. */
 function classOf(at: number): string {
   const text = EXPORT.toString('latin1')
   if (text[at] === '\n') return 'newline'
@@ -93,7 +93,7 @@ function splice(at: number, remove: number, insert: string | Buffer = ''): Buffe
   return Buffer.concat([EXPORT.subarray(0, at), Buffer.from(insert), EXPORT.subarray(at + remove)])
 }
 
-/** Every mutation, with its name. */
+/** Yields every changed export with the name of its change. */
 function* mutations(): Iterable<[string, Buffer]> {
   for (let at = 0; at < EXPORT.length; at += 1) {
     const name = classOf(at)
@@ -116,7 +116,7 @@ function* mutations(): Iterable<[string, Buffer]> {
   yield* forgeries()
 }
 
-/** Changes by somebody who knows the format, and has no key. */
+/** Yields forgeries by an attacker who knows the format but has no key. */
 function* forgeries(): Iterable<[string, Buffer]> {
   const note = noteOf(LEAVES)
   for (let at = 0; at < LEAVES.length; at += 1) {
@@ -144,7 +144,7 @@ function* forgeries(): Iterable<[string, Buffer]> {
   yield ['nothing', Buffer.alloc(0)]
 }
 
-/** The last event of a producer cannot be missed by its sequence alone; an earlier one can. */
+/** Removes an entry that is not the last of its producer, so that its sequence has a gap. */
 function gapped(at: number): Buffer {
   const left = LEAVES.toSpliced(at === 3 || at === 4 ? 0 : at, 1)
   return joined(linesOf(noteOf(left), left))
@@ -152,13 +152,13 @@ function gapped(at: number): Buffer {
 
 const all = [...mutations()].filter(([, bytes]) => !bytes.equals(EXPORT))
 
-test('an untouched export is verified, however it arrives', async () => {
+test('verifies an unchanged export in chunks of any size', async () => {
   for (const chunk of [1, 7, 64, EXPORT.length]) expect(await verdict(EXPORT, chunk)).toBe(0)
   const empty = joined(linesOf(noteOf([]), []))
   expect(await verdict(empty)).toBe(0)
 })
 
-test('every change is detected', async () => {
+test('detects every change', async () => {
   const counts = new Map<string, number>()
   const missed: string[] = []
   for (const [name, bytes] of all) {
@@ -172,9 +172,9 @@ test('every change is detected', async () => {
   }
 })
 
-test('the verifier in Python comes to the same verdict', async ({ skip }) => {
+test('the verifier in Python reaches the same verdicts', async ({ skip }) => {
   const python = await promisify(execFile)('python3', ['--version']).catch(() => undefined)
-  if (!python) skip('there is no python3')
+  if (!python) skip('python3 is not installed')
   const script = `
 import sys
 sys.path.insert(0, 'clients/python')
@@ -188,16 +188,16 @@ for number in range(int(sys.argv[2])):
     sample.push(...group.filter((_, at) => at % step === 0).map(([, bytes]) => bytes))
   }
   await Promise.all(sample.map((bytes, number) => writeFile(join(home, String(number)), bytes)))
-  const arguments_ = ['-B', '-c', script, home, String(sample.length), VKEY]
-  const { stdout } = await promisify(execFile)('python3', arguments_, { maxBuffer: 1 << 24 })
+  const args = ['-B', '-c', script, home, String(sample.length), VKEY]
+  const { stdout } = await promisify(execFile)('python3', args, { maxBuffer: 1 << 24 })
   const verdicts = stdout.split('\n').filter((line) => /^[0-9]+$/.test(line))
   expect(verdicts.length).toBe(sample.length)
-  // Whether a broken first line is tampering or no export at all is a matter of taste.
+  // The verifiers may differ in whether a broken first line is tampering or not an export.
   const own = await Promise.all(sample.map(async (bytes) => (await verdict(bytes)) === 0))
   expect(verdicts.map((code) => code === '0')).toEqual(own)
 })
 
-test('it says what is wrong, and where', async () => {
+test('names the problem and its line', async () => {
   const messageOf = (bytes: Buffer) =>
     verifyExport(asAsync([bytes]), verifier).then(
       () => 'verified',
@@ -221,7 +221,7 @@ test('it says what is wrong, and where', async () => {
   )
 })
 
-test('a proof of one event holds for it, and no changed byte of proof or event goes unnoticed', () => {
+test('verifies the proof of an event, and rejects any changed byte of proof or event', () => {
   const { nodes } = grow(LEAVES)
   const hashes = inclusionParts(2, LEAVES.length).map((part) =>
     foldPeaks(part.map(({ level, index }) => nodes.get(`${level}/${index}`)!)),

@@ -1,4 +1,4 @@
-// What is cleared out of the cache of pulled files. Pulls through it: test/suite/cli-cache.test.ts.
+// Eviction from the cache. Pulls through the cache are in test/suite/cli-cache.test.ts.
 import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -22,7 +22,7 @@ async function writeDraft(name: string, hoursAgo: number): Promise<void> {
   await utimes(join(drafts, name), time, time)
 }
 
-async function keepFile(cache: Cache, text: string): Promise<string> {
+async function storeFile(cache: Cache, text: string): Promise<string> {
   const hex = createHash('sha256').update(text).digest('hex')
   await writeFile(join(root, 'source'), text)
   await cache.store({ digest: `sha256:${hex}`, size: text.length }, join(root, 'source'))
@@ -31,9 +31,9 @@ async function keepFile(cache: Cache, text: string): Promise<string> {
 
 const files = async () => (await readdir(join(root, 'sha256'), { recursive: true })).filter((name) => name.length > 2)
 
-test('trimming removes drafts of killed pulls after a day, and leaves younger ones and all files that fit', async () => {
+test('eviction removes drafts that are older than a day, and keeps younger ones and all files that fit', async () => {
   const cache = new Cache(root, 1_000)
-  const hex = await keepFile(cache, 'kept')
+  const hex = await storeFile(cache, 'kept')
   await writeDraft('killed', 25)
   await writeDraft('killed-too', 900)
   await writeDraft('under-way', 23)
@@ -42,9 +42,9 @@ test('trimming removes drafts of killed pulls after a day, and leaves younger on
   expect(await files()).toEqual([join(hex.slice(0, 2), hex)])
 })
 
-test('a file that cannot be put in its place leaves no draft', async () => {
+test('leaves no draft when a file cannot be stored', async () => {
   const hex = createHash('sha256').update('blocked').digest('hex')
   await mkdir(join(root, 'sha256', hex.slice(0, 2), hex, 'in the way'), { recursive: true })
-  await keepFile(new Cache(root, 1_000), 'blocked')
+  await storeFile(new Cache(root, 1_000), 'blocked')
   expect(await readdir(drafts)).toEqual([])
 })

@@ -5,7 +5,7 @@ import { DirectParts } from '../../clients/cli/push/direct-parts.ts'
 
 type Parts = MessageInitShape<typeof SignPartsRequestSchema | typeof ConfirmPartsRequestSchema>
 
-/** A service that signs, and records, what it is asked. */
+/** A service that signs and confirms all parts, and records the calls. */
 function service(signal = new AbortController().signal) {
   const calls: string[] = []
   const note = (name: string, { parts = [] }: Parts) =>
@@ -23,7 +23,7 @@ function service(signal = new AbortController().signal) {
   return { calls, registry: { artifact: () => direct as never, signal } }
 }
 
-test('what was sent is recorded at once where the command is interrupted', async () => {
+test('confirms an uploaded part at once when the command is interrupted', async () => {
   const interruption = new AbortController()
   const { calls, registry } = service(interruption.signal)
   const parts = new DirectParts(registry, 'id', 1000)
@@ -37,7 +37,7 @@ test('what was sent is recorded at once where the command is interrupted', async
 
 const part = (number: number) => ({ number, size: 1, sha256: Buffer.alloc(32, number) })
 
-test('the first part goes at once, the next are signed together, and all are recorded together', async () => {
+test('signs the first part at once and the next together, and confirms all together', async () => {
   const { calls, registry } = service()
   const parts = new DirectParts(registry, 'id', 4)
   const outcomes = [1, 2, 3, 4].map((number) => parts.upload(part(number), async ({ url }) => `etag ${url}`))
@@ -45,7 +45,7 @@ test('the first part goes at once, the next are signed together, and all are rec
   expect(calls).toEqual(['sign 1', 'sign 2,3,4', 'confirm 1,2,3,4'])
 })
 
-test('parts are recorded although others fail', async () => {
+test('confirms uploaded parts although others fail', async () => {
   const { calls, registry } = service()
   const parts = new DirectParts(registry, 'id', 2)
   const failed = parts.upload(part(1), () => Promise.reject(new Error('stalled')))

@@ -13,7 +13,7 @@ import {
 } from '../../clients/cli/arguments/facts.ts'
 import { withoutPassword } from '../../clients/cli/push/git.ts'
 
-describe('a parameter is typed by how it looks', () => {
+describe('parses a parameter as the type that it looks like', () => {
   test.each([
     ['lr=0.01', 0.01],
     ['n=-3', -3],
@@ -33,12 +33,12 @@ describe('a parameter is typed by how it looks', () => {
     expect(parseParameter(text).value).toEqual(value)
   })
 
-  test.each(['lr', '=1', 'x={broken', 'x=[1,'])('%s is refused', (text) => {
+  test.each(['lr', '=1', 'x={broken', 'x=[1,'])('rejects %s', (text) => {
     expect(() => parseParameter(text)).toThrow(CliError)
   })
 })
 
-test('a metric may say where it was measured', () => {
+test('parses a metric with its dataset and split', () => {
   expect(parseMetric('auc=0.94')).toEqual({ name: 'auc', value: 0.94 })
   expect(parseMetric('auc=0.94,dataset=loans,split=test')).toEqual({
     name: 'auc',
@@ -51,7 +51,7 @@ test('a metric may say where it was measured', () => {
   }
 })
 
-test('a dataset has a name, and may have commas in its URI', () => {
+test('parses a dataset, which requires a name and may have commas in its URI', () => {
   expect(parseDataset('name=loans,digest=sha256:ab,uri=s3://b/a,b,role=validation')).toEqual({
     name: 'loans',
     digest: 'sha256:ab',
@@ -63,7 +63,7 @@ test('a dataset has a name, and may have commas in its URI', () => {
   }
 })
 
-test('a run has its times to the microsecond', () => {
+test('parses the times of a run to the microsecond', () => {
   const run = parseRun(
     'id=42,uri=https://t/r?a=1,framework=pytorch,framework-version=2.9.1,start=2026-11-23T05:40:00.123456Z',
   )
@@ -71,7 +71,7 @@ test('a run has its times to the microsecond', () => {
   expect(run.start).toEqual({ seconds: BigInt(Date.UTC(2026, 10, 23, 5, 40) / 1000), nanos: 123_456_000 })
 })
 
-test('a time without a zone is in UTC, as the command prints them', () => {
+test('reads a time without a zone as UTC', () => {
   const seconds = BigInt(Date.UTC(2026, 10, 23, 5, 40) / 1000)
   expect(parseTime('2026-11-23 05:40:00', '--at')).toEqual({ seconds, nanos: 0 })
   expect(parseTime('2026-11-23T06:40:00+01:00', '--at')).toEqual({ seconds, nanos: 0 })
@@ -86,11 +86,11 @@ test.each([
   ['onnxruntime', { name: 'onnxruntime', version: '' }],
   ['onnx-web@1.30.0', { name: 'onnx-web', version: '1.30.0' }],
   ['@scope/pkg@1.0.0', { name: '@scope/pkg', version: '1.0.0' }],
-])('the dependency %s', (text, dependency) => {
+])('parses the dependency %s', (text, dependency) => {
   expect(parseDependency(text)).toEqual(dependency)
 })
 
-test('a parent is a version and a relation, either way round', () => {
+test('parses a parent with the relation before or after the version', () => {
   expect(parseParent('fine-tuned=fraud/scorer:7')).toEqual({ ref: 'fraud/scorer:7', relation: 1 })
   expect(parseParent('vad:7:quantised')).toEqual({ ref: 'vad:7', relation: 3 })
   expect(parseParent('vad@champion:merged')).toEqual({ ref: 'vad@champion', relation: 4 })
@@ -103,16 +103,16 @@ test.each([
   ['https://h/r@abc#train', { repository: 'https://h/r', commit: 'abc', path: 'train' }],
   ['https://h/r', { repository: 'https://h/r' }],
   ['git@github.com:o/r.git', { repository: 'git@github.com:o/r.git' }],
-])('the source %s', (text, source) => {
+])('parses the source %s', (text, source) => {
   expect(parseSource(text)).toEqual(source)
 })
 
-test('a signature is an object', () => {
+test('rejects a signature that is not an object', () => {
   expect(parseSignature('{"inputs":[]}', 'f')).toEqual({ inputs: [] })
   for (const text of ['[]', '1', 'null', '{']) expect(() => parseSignature(text, 'f')).toThrow(CliError)
 })
 
-test('a password in a remote is nobody’s business', () => {
+test('removes passwords from the URL of a remote', () => {
   expect(withoutPassword('https://bot:secret@h/r.git')).toBe('https://h/r.git')
   expect(withoutPassword('https://token@h/r.git')).toBe('https://h/r.git')
   expect(withoutPassword('ssh://git@h/r.git')).toBe('ssh://git@h/r.git')

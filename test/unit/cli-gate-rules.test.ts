@@ -20,7 +20,7 @@ const json = (rules: GateRules) => toJson(GateRulesSchema, rules)
 const read = async (options: RuleOptions, present?: GateRules) => json(await readRules(options, present))
 
 describe('rules', () => {
-  test('come from options', async () => {
+  test('are read from options', async () => {
     const condition = ['version.labels["a :: b"] == "c" :: it is c', 'true::no', ' x  ::  says: x ']
     await expect(read({ condition })).rejects.toThrow('"true::no" has no explanation')
     const options = { alias: 'prod*', condition: condition.toSpliced(1, 1), approvals: '2', approver: ['bob'] }
@@ -53,12 +53,12 @@ describe('rules', () => {
     [{ condition: ['x ::'] }, 'has no explanation'],
     [{ condition: [':: x'] }, 'has no explanation'],
     [{ file: join(directory, 'broken.json') }, 'contains no valid rules'],
-  ])('%j is refused', async (options, message) => {
+  ])('reject %j', async (options, message) => {
     writeFileSync(join(directory, 'broken.json'), '{"aliasPattern": 1}')
     await expect(read(options)).rejects.toThrow(message)
   })
 
-  test('a file takes the place of those there are, and options that of the file’s', async () => {
+  test('of a file override the current rules, and options override the file', async () => {
     const file = join(directory, 'rules.json')
     writeFileSync(file, '{"aliasPattern": "live", "approvalsRequired": 2, "approvers": ["bob"]}')
     const present = create(GateRulesSchema, { aliasPattern: 'old', conditions: [{ expression: 'x', sentence: 'y' }] })
@@ -69,7 +69,7 @@ describe('rules', () => {
     expect(await read({ ...none, approver: ['ada'] }, present)).toEqual({ aliasPattern: 'old', approvers: ['ada'] })
   })
 
-  test('are told a thing a line, and steer no terminal', () => {
+  test('are printed one per line, without escape sequences', () => {
     const rules = create(GateRulesSchema, {
       aliasPattern: 'live',
       conditions: [{ expression: 'a', sentence: 'red \u001b[31m' }],
@@ -95,7 +95,7 @@ describe('rules', () => {
   })
 })
 
-test('a decision tells what holds, what does not and why, and who has to agree', () => {
+test('prints a decision with each condition, its error and the required approvals', () => {
   const decision = create(GateDecisionSchema, {
     gate: 'release',
     revision: 3,
@@ -117,7 +117,7 @@ test('a decision tells what holds, what does not and why, and who has to agree',
   ])
 })
 
-test('an approval counts for the gates that ask its principal, while that may approve', () => {
+test('an approval counts for gates that accept its principal, while the principal is an approver', () => {
   const decisions = [
     create(GateDecisionSchema, { gate: 'all', approvalsRequired: 1 }),
     create(GateDecisionSchema, { gate: 'some', approvalsRequired: 1, approvers: ['ada'] }),

@@ -21,8 +21,8 @@ import { runCli } from '../support/cli.ts'
 const directory = mkdtempSync(join(tmpdir(), 'modelkeep-cli-'))
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
-describe('what is printed', () => {
-  test('tables are aligned and have no borders', () => {
+describe('output', () => {
+  test('aligns tables without borders', () => {
     expect(
       table(
         ['MODEL', 'BY'],
@@ -34,7 +34,7 @@ describe('what is printed', () => {
     ).toBe('MODEL         BY\nfraud/scorer  alice\nvad           bob')
   })
 
-  test('facts without a value are left out', () => {
+  test('omits facts without a value', () => {
     expect(
       facts([
         ['id', '1'],
@@ -44,13 +44,13 @@ describe('what is printed', () => {
     ).toBe('id      1\ndigest  x')
   })
 
-  test('text of others cannot steer the terminal', () => {
+  test('removes escape sequences from untrusted text', () => {
     const nasty = 'a\u001b[2Jb\u0007c\u202ed\r\ne'
     expect(table(['X'], [[nasty]])).toBe('X\nab c d e')
     expect(plain(`${nasty}\n2`)).toBe('ab c d \ne\n2')
   })
 
-  test('sizes, times and digests are short', () => {
+  test('formats sizes, times and digests briefly', () => {
     expect([0, 1023, 1024, 1_572_864, 107_374_182_400n].map(bytes)).toEqual([
       '0 B',
       '1023 B',
@@ -64,7 +64,7 @@ describe('what is printed', () => {
     expect(shortDigest(`sha256:${'ab'.repeat(32)}`)).toBe('sha256:abababababab…')
   })
 
-  test('JSON has all fields, also empty ones', () => {
+  test('includes empty fields in JSON', () => {
     expect(jsonOf(ModelSchema, create(ModelSchema, { name: 'vad' }))).toMatchObject({
       name: 'vad',
       owner: '',
@@ -85,12 +85,12 @@ describe('a failure', () => {
     ['DIGEST_MISMATCH', 'integrity'],
     ['BLOB_CORRUPT', 'integrity'],
     ['INTERNAL', 'failed'],
-  ] as const)('of the reason %s is told as %s', (reason, exit) => {
+  ] as const)('with the reason %s has the exit code %s', (reason, exit) => {
     const failure = explain(toConnectError(new ModelkeepError(reason, 'so it is', {})))
     expect(failure).toMatchObject({ reason, exit, message: 'so it is' })
   })
 
-  test('of several fields names them all', () => {
+  test('names all invalid fields', () => {
     const violations = [
       { field: 'name', rule: 'must not be empty' },
       { field: 'owner', rule: 'is too long' },
@@ -105,20 +105,20 @@ describe('a failure', () => {
     ['ERR_HTTP2_ERROR', 'Protocol error', 'not that of a Modelkeep server'],
     ['', 'unsupported content type null', 'not that of a Modelkeep server'],
     ['ERR_HTTP2_STREAM_ERROR', 'http/2 stream closed with error code CANCEL (0x8)', 'closed the connection'],
-  ])('of something else at the address (%s) is one clear message', (code, text, message) => {
+  ])('of a foreign server (%s) is one clear message', (code, text, message) => {
     const cause = Object.assign(new Error(text), { code })
     const failure = explain(new ConnectError(text, Code.Internal, undefined, undefined, cause))
     expect(failure).toMatchObject({ exit: 'unavailable', message: expect.stringContaining(message) as string })
   })
 
-  test('names the model in question where the service does not', () => {
+  test('names the model if the service does not', () => {
     const error = toConnectError(new ModelkeepError('VERSION_IN_USE', 'aliases point at it', { aliases: 'production' }))
     expect(explain(error, 'fraud/scorer').hint).toContain('modelkeep alias list fraud/scorer')
     const missing = toConnectError(new ModelkeepError('VERSION_NOT_FOUND', 'no', { version: 'default/parent:1' }))
     expect(explain(missing, 'fraud/scorer').hint).toContain('modelkeep list default/parent')
   })
 
-  test('without a server says how to start one', () => {
+  test('without a server prints how to start one', () => {
     const cause = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:1'), { code: 'ECONNREFUSED' })
     const error = new ConnectError('x', Code.Unavailable, undefined, undefined, cause)
     expect(explain(error)).toMatchObject({ exit: 'unavailable', hint: 'Start one with: npm start' })
@@ -130,7 +130,7 @@ describe('server and token', () => {
   const server = { address: 'http://127.0.0.1:7700', pid: process.pid }
   const settings = (...[options, env]: Parameters<typeof readSettings>) => readSettings(options, env)
 
-  test('come from options, then the environment, then the data directory', () => {
+  test('are read from options, then the environment, then the data directory', () => {
     execFileSync('mkdir', ['-p', running])
     writeFileSync(join(running, 'server.json'), JSON.stringify(server))
     writeFileSync(join(running, 'admin-token'), 'mk_admin\n')
@@ -145,7 +145,7 @@ describe('server and token', () => {
     expect(settings({ address: server.address }, here)).toMatchObject({ token: 'mk_admin' })
   })
 
-  test('the token of the data directory goes to its own server only', () => {
+  test('the token of the data directory is sent to its own server only', () => {
     const here = { MODELKEEP_DATA: running }
     expect(() => settings({ address: 'http://127.0.0.1:7701' }, here)).toThrow('no token')
     const apart = {
@@ -156,23 +156,20 @@ describe('server and token', () => {
     expect(() => settings({}, { ...here, ...apart })).toThrow('no token')
   })
 
-  test('a server that has ended is not asked', () => {
+  test('a stopped server is reported', () => {
     writeFileSync(join(running, 'server.json'), JSON.stringify({ ...server, pid: 2 ** 30 }))
     expect(() => settings({}, { MODELKEEP_DATA: running })).toThrow('is not running')
   })
 
-  test.runIf(process.platform === 'linux')(
-    'a process that has ended does not run, also when nobody asked how',
-    async () => {
-      const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] })
-      const [text] = (await once(parent.stdout, 'data')) as [Buffer]
-      await expect.poll(() => isRunning(Number(text))).toBe(false)
-      expect(isRunning(parent.pid!)).toBe(true)
-      parent.kill()
-    },
-  )
+  test.runIf(process.platform === 'linux')('a zombie process does not count as running', async () => {
+    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] })
+    const [text] = (await once(parent.stdout, 'data')) as [Buffer]
+    await expect.poll(() => isRunning(Number(text))).toBe(false)
+    expect(isRunning(parent.pid!)).toBe(true)
+    parent.kill()
+  })
 
-  test('three addresses come together', () => {
+  test('all three addresses are required', () => {
     expect(() => settings({}, { MODELKEEP_AUDIT_ADDRESS: 'http://a:1', MODELKEEP_DATA: directory })).toThrow('missing')
     for (const text of ['ftp://x', 'http://', 'http://x/path', 'http://u:p@x', 'not an address']) {
       expect(() => parseAddress(text, '--address')).toThrow(CliError)
@@ -180,13 +177,13 @@ describe('server and token', () => {
   })
 })
 
-test('durations are hours and days up to a year', () => {
+test('parses durations of hours and days up to a year', () => {
   expect(parseDuration('12h')).toBe(12 * 3_600_000)
   expect(parseDuration('90d')).toBe(90 * 86_400_000)
   for (const text of ['0d', '366d', '90', 'd', '-1d', '1.5d']) expect(() => parseDuration(text)).toThrow(CliError)
 })
 
-test('pages are taken up to the limit, and more is told', async () => {
+test('reads pages up to the limit, and reports whether there are more', async () => {
   const fetchPage = ({ pageToken }: { pageToken: string }) => {
     const first = Number(pageToken || 0)
     return Promise.resolve({ items: [first, first + 1], nextPageToken: first < 8 ? String(first + 2) : '' })
@@ -195,7 +192,7 @@ test('pages are taken up to the limit, and more is told', async () => {
   expect(await takePages(Infinity, fetchPage)).toMatchObject({ hasMore: false })
 })
 
-test('the same push has the same request id, another has another', () => {
+test('gives the same push the same request id, and another push another', () => {
   const asked = { manifestDigest: 'sha256:a', labels: { a: '1', b: '2' } }
   const id = requestIdOf(asked, '')
   expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
@@ -221,14 +218,14 @@ describe('completion', () => {
     expect(complete('modelkeep', 'list', '--js')).toBe('--json')
   })
 
-  test('exists for zsh and fish, and for no other', async () => {
+  test('supports zsh and fish, and rejects other shells', async () => {
     expect((await runCli(['completion', 'zsh'])).out).toContain('#compdef modelkeep')
     expect((await runCli(['completion', 'fish'])).out).toContain('complete -c modelkeep')
     expect((await runCli(['completion', 'powershell'])).code).toBe(2)
   })
 })
 
-test('help tells the exit codes', async () => {
+test('help lists the exit codes', async () => {
   const { out, code } = await runCli(['--help'])
   expect(code).toBe(0)
   expect(out).toContain('7 integrity check failed')

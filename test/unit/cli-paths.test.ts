@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { parsePath } from '../../services/artifact/domain/path.ts'
 import { findListProblem, findPathProblem } from '../../clients/cli/transfer/paths.ts'
 
-describe('a path is refused', () => {
+describe('rejects the path', () => {
   test.each([
     '',
     '/a',
@@ -41,13 +41,13 @@ describe('a path is refused', () => {
 })
 
 test.each(['model.onnx', 'a/b/c', '.hidden', 'a..b', 'console/x', 'é', '模型/权重.bin', '-rf', 'a b'])(
-  '%j is fine',
+  'accepts the path %j',
   (path) => {
     expect(findPathProblem(path)).toBeUndefined()
   },
 )
 
-test('whatever passes stays below the target', () => {
+test('every valid path stays below the target', () => {
   const root = resolve('target')
   const piece = oneof(constantFrom('..', '.', '', '/', '\\', 'a', 'C:', '~'), string({ maxLength: 4, unit: 'binary' }))
   assert(
@@ -59,7 +59,7 @@ test('whatever passes stays below the target', () => {
   )
 })
 
-test('a list is refused where two paths meet on some disk', () => {
+test('rejects a list in which two paths collide on some file system', () => {
   expect(findListProblem(['a', 'b/c', 'b/d'])).toBeUndefined()
   expect(findListProblem(['A', 'a'])).toContain('when case is ignored')
   expect(findListProblem(['a', 'a'])).toContain('when case is ignored')
@@ -68,7 +68,7 @@ test('a list is refused where two paths meet on some disk', () => {
   expect(findListProblem(['ok', '../x'])).toContain('../x')
 })
 
-test('the server’s rules are the same', () => {
+test('agrees with the rules of the server', () => {
   const piece = oneof(
     constantFrom('..', '', '\\', 'con', 'COM1.x', 'a.', '\u202e'),
     string({ maxLength: 3, unit: 'binary' }),

@@ -26,11 +26,11 @@ describe('a reference', () => {
     expect(parseRef(text)).toEqual({ namespace, model, selector })
   })
 
-  test('by UUID, in any case', () => {
+  test('may be a UUID in upper or lower case', () => {
     expect(parseRef(ID.toUpperCase())).toEqual({ id: ID })
   })
 
-  test('takes the default namespace where it names none', () => {
+  test('without a namespace is in the default namespace', () => {
     expect(parseRef('scorer:1', 'fraud')).toMatchObject({ namespace: 'fraud' })
     expect(parseRef('other/scorer:1', 'fraud')).toMatchObject({ namespace: 'other' })
   })
@@ -55,19 +55,19 @@ describe('a reference', () => {
     'vad\n',
     '../vad',
     'x'.repeat(129),
-  ])('is refused: %j', (text) => {
+  ])('is rejected: %j', (text) => {
     expect(() => parseRef(text)).toThrow(CliError)
   })
 })
 
-test('a model is wanted without a selector, a version with one', () => {
+test('rejects a model with a selector, and a version without one', () => {
   expect(parseModelRef('vad')).toEqual({ ref: { case: 'name', value: { namespace: 'default', model: 'vad' } } })
   expect(() => parseModelRef('vad:1')).toThrow('names a version')
   expect(() => parseVersionRef('vad')).toThrow('names a model, not a version')
   expect(parseVersionRef(ID)).toEqual({ ref: { case: 'id', value: ID } })
 })
 
-test('a change takes no alias, because it may move meanwhile', () => {
+test('rejects an alias for a change', () => {
   expect(() => parseExactRef('vad@production')).toThrow('exact version')
   expect(() => parseExactRef('vad:1.2.0')).toThrow('exact version')
   expect(parseExactRef('vad:3')).toEqual({
@@ -75,13 +75,13 @@ test('a change takes no alias, because it may move meanwhile', () => {
   })
 })
 
-test('an alias is named with its model', () => {
+test('parses an alias with its model', () => {
   expect(parseAliasRef('fraud/scorer@champion')).toEqual({ namespace: 'fraud', model: 'scorer', alias: 'champion' })
   expect(() => parseAliasRef('fraud/scorer')).toThrow('does not name an alias')
   expect(() => parseAliasRef(`scorer@${DIGEST}`)).toThrow('does not name an alias')
 })
 
-test('a number is whole and fits', () => {
+test('rejects a version number that is not a positive 32-bit integer', () => {
   expect(parseNumber('2147483647')).toBe(2_147_483_647)
   for (const text of ['0', '2147483648', '1.5', '1e3', '']) expect(() => parseNumber(text)).toThrow(CliError)
 })

@@ -16,7 +16,7 @@ function ways(failure?: Error) {
   return { direct, stream: vi.fn(async () => 'stream') }
 }
 
-test('a store that cannot be reached is asked once', async () => {
+test('does not use an unreachable store again', async () => {
   const modes = new ModeSelector(SETTINGS)
   const failing = ways(new StoreError('unreachable', 'no route'))
   expect(await modes.run(signal, failing)).toBe('stream')
@@ -24,7 +24,7 @@ test('a store that cannot be reached is asked once', async () => {
   expect(failing.direct).toHaveBeenCalledTimes(1)
 })
 
-test('a store that fails now and then is asked again, one that fails twice in a row is not', async () => {
+test('uses the store again after one failure, but not after two in a row', async () => {
   const modes = new ModeSelector(SETTINGS)
   const failing = ways(new StoreError('stalled', 'nothing moves'))
   await modes.run(signal, failing)
@@ -35,19 +35,19 @@ test('a store that fails now and then is asked again, one that fails twice in a 
   expect(await modes.run(signal, ways())).toBe('stream')
 })
 
-test('a server that does not know the direct lane is asked once', async () => {
+test('requests signed URLs once from a server that does not offer them', async () => {
   const modes = new ModeSelector(SETTINGS)
   expect(await modes.run(signal, ways(new ConnectError('what?', Code.Unimplemented)))).toBe('stream')
   expect(await modes.run(signal, ways())).toBe('stream')
 })
 
-test('what is not the fault of the lane is thrown', async () => {
+test('throws errors that the transfer mode did not cause', async () => {
   const failing = ways(new ConnectError('no such upload', Code.NotFound))
   await expect(new ModeSelector(SETTINGS).run(signal, failing)).rejects.toThrow('no such upload')
   expect(failing.stream).not.toHaveBeenCalled()
 })
 
-test('small things take the stream first, and everything does when it is asked for', async () => {
+test('streams small parts first, and everything in the mode stream', async () => {
   expect(await new ModeSelector(SETTINGS).run(signal, ways(), { streamFirst: true })).toBe('stream')
   expect(await new ModeSelector({ ...SETTINGS, mode: 'stream' }).run(signal, ways())).toBe('stream')
   expect(await new ModeSelector({ ...SETTINGS, mode: 'direct' }).run(signal, ways(), { streamFirst: true })).toBe(
@@ -61,11 +61,11 @@ test.each([
   ['[::1]', true],
   ['minio', false],
   ['127.0.0.1.example.com', false],
-])('%s means this machine: %s', (name, expected) => {
+])('%s is a loopback address: %s', (name, expected) => {
   expect(isLoopback(name)).toBe(expected)
 })
 
-test('bytes of a server with TLS are not sent without, and those of a far one not to this machine', () => {
+test('requires TLS for the store of a TLS server, and no loopback address for a remote server', () => {
   expect(openModeSelector('auto', {}, 'https://registry.example.com').settings).toMatchObject({
     secure: true,
     local: false,
