@@ -1,4 +1,4 @@
-// A version whose stored bytes go bad is found, is not pulled, and is repaired by pushing the same bytes again.
+// A version with damaged bytes is detected, cannot be pulled, and is repaired by pushing the same bytes again.
 import { randomBytes } from 'node:crypto'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 
-test('a version is verified, found wrong, and repaired', async () => {
+test('verifies a version, reports damaged bytes, and repairs them', async () => {
   const bytes = randomBytes(100_000)
   const file = await server.write('model.bin', bytes)
   await server.ok('push', file, 'bad')

@@ -1,4 +1,4 @@
-// The cache of pulled files: a second pull costs no transfer, and what is wrong in it is never given out.
+// Pulls through the cache: a second pull downloads nothing, and damaged entries are never used.
 import { randomBytes } from 'node:crypto'
 import { chmod, chown, link, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -42,7 +42,7 @@ function entryOf(content: Buffer): string {
   return join(cache, 'blobs', 'sha256', hex.slice(0, 2), hex)
 }
 
-test('a second pull of a version costs no transfer', async () => {
+test('a second pull of a version downloads nothing', async () => {
   await using registry = await startFakeRegistry([
     { path: 'deep/model.bin', bytes },
     { path: 'empty', bytes: Buffer.alloc(0) },
@@ -57,12 +57,12 @@ test('a second pull of a version costs no transfer', async () => {
   }
   const { mode, nlink } = await stat(entryOf(bytes))
   expect(mode & 0o777).toBe(0o444)
-  // Where the file system clones, nobody shares.
+  // A file system with reflinks shares no inode.
   expect([1, 3]).toContain(nlink)
   expect((await stat(join(cache, 'blobs'))).mode & 0o777).toBe(0o700)
 })
 
-test('bytes that were changed under their name are thrown away and fetched again', async () => {
+test('replaces an entry whose bytes were changed', async () => {
   await using registry = await startFakeRegistry([{ path: 'a', bytes }])
   await pull(registry, 'one')
   const entry = entryOf(bytes)
@@ -78,7 +78,7 @@ test('bytes that were changed under their name are thrown away and fetched again
   expect(await pull(registry, 'three')).toMatchObject({ receivedBytes: SIZE })
 })
 
-test('what was not used for longest goes first', async () => {
+test('evicts the least recently used file first', async () => {
   const [older, newer] = [randomBytes(SIZE), randomBytes(SIZE)]
   await using first = await startFakeRegistry([{ path: 'a', bytes: older }])
   await using second = await startFakeRegistry([{ path: 'a', bytes: newer }])
@@ -98,7 +98,7 @@ test('what was not used for longest goes first', async () => {
   expect(await readdir(cache)).toEqual(['other'])
 })
 
-describe('nothing is kept', () => {
+describe('stores nothing', () => {
   test.each([['--no-cache'], ['--cache-size', '0'], ['--cache-size', '1KiB']])('with %s %s', async (...options) => {
     await using registry = await startFakeRegistry([{ path: 'a', bytes }])
     await pull(registry, 'one', ...options)
@@ -106,7 +106,7 @@ describe('nothing is kept', () => {
     expect((await stat(join(directory, 'one/a'))).mode & 0o200).toBe(0o200)
   })
 
-  test('where others may write, or another user owns the directory', async (context) => {
+  test('in a directory that other users own or can write to', async (context) => {
     await using registry = await startFakeRegistry([{ path: 'a', bytes }])
     await mkdir(join(cache, 'blobs'), { recursive: true })
     await chmod(join(cache, 'blobs'), 0o777)
@@ -121,7 +121,7 @@ describe('nothing is kept', () => {
   })
 })
 
-test('pulls at once share it without harm', async () => {
+test('concurrent pulls share the cache', async () => {
   await using registry = await startFakeRegistry([
     { path: 'a', bytes },
     { path: 'same', bytes },
@@ -134,7 +134,7 @@ test('pulls at once share it without harm', async () => {
   expect(await readdir(join(cache, 'blobs', 'drafts'))).toEqual([])
 })
 
-test('a file that a killed pull had taken from it is never written to', async () => {
+test('never writes to a cached file that a killed pull had linked', async () => {
   await using registry = await startFakeRegistry([{ path: 'a', bytes }])
   const other = randomBytes(SIZE)
   const partial = join(directory, `one.modelkeep-partial-${registry.digest.slice(7, 23)}`)

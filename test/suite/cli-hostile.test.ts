@@ -1,4 +1,4 @@
-// What a pull does when the server, the line or the disk cannot be trusted.
+// Pulls from a hostile server, over a broken connection, and into unexpected directories.
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
@@ -24,7 +24,7 @@ function pull(registry: FakeRegistry, ...more: string[]) {
   return runCli(['pull', 'vad:1', join(directory, 'out'), ...more], environment)
 }
 
-describe('a manifest that must never be sent', () => {
+describe('a hostile manifest', () => {
   test.each([
     '../escape',
     '/etc/modelkeep-escape',
@@ -37,7 +37,7 @@ describe('a manifest that must never be sent', () => {
     'con',
     'x/aux.txt',
     'trailing./x',
-  ])('is refused: %j', async (path) => {
+  ])('is rejected: %j', async (path) => {
     await using registry = await startFakeRegistry([{ path, bytes }])
     const { code, err } = await pull(registry)
     expect(err).toContain('manifest is unsafe')
@@ -45,7 +45,7 @@ describe('a manifest that must never be sent', () => {
     expect(await readdir(directory)).toEqual([])
   })
 
-  test('is refused when two paths differ in case only', async () => {
+  test('is rejected if two paths differ in case only', async () => {
     await using registry = await startFakeRegistry([
       { path: 'Model.bin', bytes },
       { path: 'model.bin', bytes },
@@ -54,7 +54,7 @@ describe('a manifest that must never be sent', () => {
     expect(await readdir(directory)).toEqual([])
   })
 
-  test('is refused when a file is also a directory', async () => {
+  test('is rejected if a file is also a directory', async () => {
     await using registry = await startFakeRegistry([
       { path: 'a', bytes },
       { path: 'a/b', bytes },
@@ -62,7 +62,7 @@ describe('a manifest that must never be sent', () => {
     expect((await pull(registry)).code).toBe(7)
   })
 
-  test('is refused when its bytes do not have the digest of the version', async () => {
+  test('is rejected if its bytes do not have the digest of the version', async () => {
     await using registry = await startFakeRegistry([{ path: 'a', bytes }], { digest: `sha256:${'0'.repeat(64)}` })
     const { code, err } = await pull(registry)
     expect(err).toContain('manifest has digest')
@@ -71,7 +71,7 @@ describe('a manifest that must never be sent', () => {
   })
 })
 
-test('a pull of an honest server gives the files, and a second one finds them', async () => {
+test('pulls from an honest server, and a second pull finds the files', async () => {
   await using registry = await startFakeRegistry([
     { path: 'deep/er/model.bin', bytes },
     { path: 'empty', bytes: Buffer.alloc(0) },
@@ -89,7 +89,7 @@ test('a pull of an honest server gives the files, and a second one finds them', 
   expect(registry.sent()).toBe(sent)
 })
 
-test('wrong bytes are never put in place', async () => {
+test('never puts wrong bytes in place', async () => {
   const corrupt = (chunk: Buffer, offset: number): Buffer => (offset === 0 ? Buffer.alloc(chunk.length) : chunk)
   await using registry = await startFakeRegistry([{ path: 'a', bytes }], { corrupt })
   const { code, err } = await pull(registry)
@@ -98,7 +98,7 @@ test('wrong bytes are never put in place', async () => {
   expect(existsSync(join(directory, 'out'))).toBe(false)
 })
 
-test('one bad part on the way is fetched again alone', async () => {
+test('downloads a damaged part again, alone', async () => {
   let spoiled = false
   const corrupt = (chunk: Buffer, offset: number): Buffer => {
     if (spoiled || offset < 128 * 1024) return chunk
@@ -110,7 +110,7 @@ test('one bad part on the way is fetched again alone', async () => {
   expect(await readFile(join(directory, 'out/a'))).toEqual(bytes)
 })
 
-test('a connection that breaks again and again is taken up where it broke', async () => {
+test('resumes after repeatedly lost connections', async () => {
   let chunks = 0
   const cutBefore = (): boolean => {
     chunks += 1
@@ -123,7 +123,7 @@ test('a connection that breaks again and again is taken up where it broke', asyn
   expect(await readFile(join(directory, 'out/a'))).toEqual(bytes)
 })
 
-test('calls that fail once are made again', async () => {
+test('retries calls that fail once', async () => {
   await using registry = await startFakeRegistry([{ path: 'a', bytes }], { failFirst: 'DEPENDENCY_UNAVAILABLE' })
   expect(await pull(registry)).toMatchObject({ err: '', code: 0 })
   const rpcs = ['resolveVersion', 'getManifest', 'downloadBlob']
@@ -131,19 +131,19 @@ test('calls that fail once are made again', async () => {
   expect(await readFile(join(directory, 'out/a'))).toEqual(bytes)
 })
 
-test('a call that fails for good is made once', async () => {
+test('does not retry a call that fails permanently', async () => {
   await using registry = await startFakeRegistry([{ path: 'a', bytes }], { failFirst: 'INTERNAL' })
   expect(await pull(registry)).toMatchObject({ err: expect.stringContaining('failed once') as string, code: 1 })
   expect(registry.calls).toEqual(['resolveVersion'])
 })
 
-test('a stream that ends early without an error is gone on with', async () => {
+test('resumes a stream that ends early without an error', async () => {
   await using registry = await startFakeRegistry([{ path: 'a', bytes }], { endAfter: 100_000 })
   expect((await pull(registry)).code).toBe(0)
   expect(await readFile(join(directory, 'out/a'))).toEqual(bytes)
 })
 
-describe('what an earlier pull left', () => {
+describe('a file that an earlier pull left', () => {
   async function leave(registry: FakeRegistry, content: Buffer): Promise<string> {
     const partial = join(directory, `out.modelkeep-partial-${registry.digest.slice(7, 23)}`)
     await mkdir(partial, { mode: 0o700 })
@@ -151,7 +151,7 @@ describe('what an earlier pull left', () => {
     return partial
   }
 
-  test('is not fetched again', async () => {
+  test('is not downloaded again', async () => {
     await using registry = await startFakeRegistry([{ path: 'a', bytes }])
     await leave(registry, bytes.subarray(0, 200_000))
     expect((await pull(registry, '--json')).code).toBe(0)
@@ -159,7 +159,7 @@ describe('what an earlier pull left', () => {
     expect(await readFile(join(directory, 'out/a'))).toEqual(bytes)
   })
 
-  test('is fetched again where a part is wrong, and gone on with where it ends', async () => {
+  test('is downloaded again where a part is wrong, and resumed where it ends', async () => {
     await using registry = await startFakeRegistry([{ path: 'a', bytes }])
     const spoiled = Buffer.from(bytes.subarray(0, 280_000))
     spoiled[100_000]! ^= 1
@@ -169,7 +169,7 @@ describe('what an earlier pull left', () => {
     expect(await readFile(join(directory, 'out/a'))).toEqual(bytes)
   })
 
-  test('is fetched again wholly where only the whole has a digest', async () => {
+  test('is downloaded again as a whole if only the whole has a digest', async () => {
     const small = bytes.subarray(0, 50_000)
     await using registry = await startFakeRegistry([{ path: 'a', bytes: small }])
     await leave(registry, Buffer.alloc(30_000))
@@ -177,7 +177,7 @@ describe('what an earlier pull left', () => {
     expect(await readFile(join(directory, 'out/a'))).toEqual(small)
   })
 
-  test('is removed where the version does not have it', async () => {
+  test('is removed if the version does not have it', async () => {
     await using registry = await startFakeRegistry([{ path: 'a', bytes }])
     const partial = await leave(registry, bytes)
     await mkdir(join(partial, 'x/y'), { recursive: true })
@@ -186,7 +186,7 @@ describe('what an earlier pull left', () => {
     expect(await readdir(join(directory, 'out'))).toEqual(['a'])
   })
 
-  test('is not followed where it is a link', async () => {
+  test('is not followed if it is a link', async () => {
     await using registry = await startFakeRegistry([{ path: 'd/a', bytes }])
     const partial = join(directory, `out.modelkeep-partial-${registry.digest.slice(7, 23)}`)
     const elsewhere = join(directory, 'elsewhere')

@@ -1,4 +1,4 @@
-// What a pull does with the version that it is given and with what stands in its place.
+// Pulls: the referenced version, concurrent pulls, and existing directories.
 import { randomBytes } from 'node:crypto'
 import { chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -29,7 +29,7 @@ const environmentOf = ({ address }: FakeRegistry) => ({ MODELKEEP_ADDRESS: addre
 const run = (registry: FakeRegistry, ...args: string[]) => runCli(args, environmentOf(registry))
 const pull = (registry: FakeRegistry, ...more: string[]) => run(registry, 'pull', 'vad:1', out, ...more)
 
-/** A directory of the user's own in the place of the target. */
+/** Puts a directory of the user's at the target. */
 async function fillTarget(): Promise<void> {
   await mkdir(out)
   await writeFile(join(out, 'mine'), 'mine')
@@ -41,14 +41,14 @@ async function expectTargetUntouched(): Promise<void> {
 }
 
 describe('a version referenced by its digest', () => {
-  test('is pulled when the server answers with it', async () => {
+  test('is pulled if the server returns it', async () => {
     await using registry = await startFakeRegistry(files)
     expect(await run(registry, 'pull', `vad@${registry.digest}`, out)).toMatchObject({ err: '', code: 0 })
     expect(await readFile(join(out, 'a'))).toEqual(bytes)
   })
 
   test.each([['pull', 'out'], ['resolve'], ['show'], ['artifact verify']])(
-    'is refused by %s when the server answers with another version',
+    'is rejected by %s if the server returns another version',
     async (command, ...more) => {
       await using registry = await startFakeRegistry(files)
       const asked = sha256(Buffer.from('another version'))
@@ -62,8 +62,8 @@ describe('a version referenced by its digest', () => {
   )
 })
 
-describe('a pull into a directory into which another pull is under way', () => {
-  test('is refused while the other one is alive, which then ends well', async () => {
+describe('a pull into a directory with another running pull', () => {
+  test('is rejected while the other one runs, which then succeeds', async () => {
     const { promise: mayGoOn, resolve: goOn } = Promise.withResolvers<void>()
     const { promise: hasBegun, resolve: begin } = Promise.withResolvers<void>()
     let downloads = 0
@@ -87,7 +87,7 @@ describe('a pull into a directory into which another pull is under way', () => {
     expect(await readdir(directory)).toEqual(['out'])
   })
 
-  test('goes on when the other one is dead', async () => {
+  test('proceeds if the process of the other one has ended', async () => {
     await using registry = await startFakeRegistry(files)
     const dead = startCli(['--version'])
     await dead.ended
@@ -98,7 +98,7 @@ describe('a pull into a directory into which another pull is under way', () => {
 })
 
 describe('a partial directory', () => {
-  async function expectInTheWay(registry: FakeRegistry): Promise<void> {
+  async function expectRejected(registry: FakeRegistry): Promise<void> {
     const { partial } = targetPaths(out, registry.digest)
     const { code, err } = await pull(registry)
     expect(err).toContain(`${partial} is not a directory of this user\n  Remove it and run the command again.`)
@@ -107,28 +107,28 @@ describe('a partial directory', () => {
     expect(await readdir(directory)).toEqual([`out.modelkeep-partial-${registry.digest.slice(7, 23)}`])
   }
 
-  test.skipIf(!isRoot)('of another user is refused and left alone', async () => {
+  test.skipIf(!isRoot)('of another user is rejected and left unchanged', async () => {
     await using registry = await startFakeRegistry(files)
     const { partial } = targetPaths(out, registry.digest)
     await mkdir(partial, { mode: 0o777 })
     await writeFile(join(partial, 'a'), bytes)
     await chown(partial, NOBODY, NOBODY)
-    await expectInTheWay(registry)
+    await expectRejected(registry)
     expect(await readFile(join(partial, 'a'))).toEqual(bytes)
     expect((await stat(partial)).uid).toBe(NOBODY)
   })
 
-  test('that is a file is refused and left alone', async () => {
+  test('that is a file is rejected and left unchanged', async () => {
     await using registry = await startFakeRegistry(files)
     const { partial } = targetPaths(out, registry.digest)
     await writeFile(partial, 'a file')
-    await expectInTheWay(registry)
+    await expectRejected(registry)
     expect(await readFile(partial, 'utf8')).toBe('a file')
   })
 })
 
 describe('a directory that is not empty', () => {
-  test('is left alone, and replaced with --force', async () => {
+  test('is left unchanged, and replaced with --force', async () => {
     await using registry = await startFakeRegistry(files)
     await fillTarget()
     const refused = await pull(registry)
@@ -147,10 +147,10 @@ describe('a directory that is not empty', () => {
     await expectTargetUntouched()
   })
 
-  test('comes back when the new one cannot take its place', async () => {
+  test('is restored if the new one cannot be put in place', async () => {
     await fillTarget()
     const places = targetPaths(out, sha256(bytes))
-    // Nothing stands where the new files were collected.
+    // The partial directory does not exist.
     await expect(putInPlace(places, true)).rejects.toThrow('ENOENT')
     await expectTargetUntouched()
     expect(await readdir(directory)).toEqual(['out'])

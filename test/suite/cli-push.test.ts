@@ -1,4 +1,4 @@
-// Pushing with the `modelkeep` command to a real standalone server: repeated, killed, racing, from a git work tree.
+// Pushes to a real standalone server: repeated, killed, concurrent, and from a git work tree.
 import { execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { appendFile, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => server.close())
 
 describe('push', () => {
-  test('of the same again changes nothing and says so', async () => {
+  test('of the same bytes changes nothing, and reports it', async () => {
     const file = await server.write('same.bin', randomBytes(1000))
     const first = await server.json<Pushed>('push', file, 'same', '--metric', 'auc=0.9')
     const second = await server.json<Pushed>('push', file, 'same', '--metric', 'auc=0.9')
@@ -30,7 +30,7 @@ describe('push', () => {
     expect(await server.ok('push', file, 'same')).toContain('already registered as default/same:1')
   })
 
-  test('sends only what the registry lacks', async () => {
+  test('uploads only missing blobs', async () => {
     const directory = join(server.home, 'parts')
     await mkdir(join(directory, 'sub'), { recursive: true })
     await writeFile(join(directory, 'weights'), randomBytes(100_000))
@@ -52,7 +52,7 @@ describe('push', () => {
     ])
   })
 
-  test('that was killed goes on where it stopped', { timeout: 120_000 }, async () => {
+  test('that was killed resumes where it stopped', { timeout: 120_000 }, async () => {
     const bytes = randomBytes(100 * MEBIBYTE)
     const file = await server.write('large.bin', bytes)
     const token = await server.token()
@@ -73,7 +73,7 @@ describe('push', () => {
       const args = ['pull', 'large:1', join(server.home, 'large-out')]
       const pull = startCli(args, { MODELKEEP_ADDRESS: proxy.address, MODELKEEP_TOKEN: token })
       await proxy.stalled
-      // What the proxy let through is not all written yet.
+      // The pull has not yet written all bytes that passed the proxy.
       await expect.poll(() => writtenBelow(server.home), { timeout: 60_000 }).toBeGreaterThan(25 * MEBIBYTE)
       pull.process.kill('SIGKILL')
       await pull.ended
@@ -87,7 +87,7 @@ describe('push', () => {
     expect((await readdir(server.home)).filter((name) => name.includes('partial'))).toEqual([])
   })
 
-  test('that was interrupted says how to go on', async () => {
+  test('that was interrupted prints how to resume', async () => {
     const file = await server.write('interrupted.bin', randomBytes(40 * MEBIBYTE))
     const token = await server.token()
     await using proxy = await startStallingProxy(await server.address(), { up: 20 * MEBIBYTE })
@@ -99,7 +99,7 @@ describe('push', () => {
     expect(err).toContain('run the same command again')
   })
 
-  test('of two at once gives one version to equal bytes and dense numbers to others', async () => {
+  test('running twice at once makes one version of equal bytes, and dense numbers of others', async () => {
     const equal = await server.write('equal.bin', randomBytes(20 * MEBIBYTE))
     const both = await Promise.all([
       server.json<Pushed>('push', equal, 'race'),
@@ -111,7 +111,7 @@ describe('push', () => {
     expect(others.map(({ version }) => version.number).toSorted((a, b) => a - b)).toEqual([2, 3, 4])
   })
 
-  test('of a version that was deleted makes a new one', async () => {
+  test('of the bytes of a deleted version makes a new version', async () => {
     const file = await server.write('again.bin', randomBytes(100))
     await server.json('push', file, 'again')
     await server.ok('version', 'delete', 'again:1', '--yes')
@@ -120,7 +120,7 @@ describe('push', () => {
     expect(created).toBe(true)
   })
 
-  test('tells of a file that changes meanwhile, and registers nothing', async () => {
+  test('reports a file that changes during the push, and registers nothing', async () => {
     const file = await server.write('changing.bin', randomBytes(60 * MEBIBYTE))
     const token = await server.token()
     await using proxy = await startStallingProxy(await server.address(), { up: 10 * MEBIBYTE })
@@ -134,7 +134,7 @@ describe('push', () => {
     expect((await server.run('show', 'changing')).code).toBe(3)
   })
 
-  test('finds out the commit it was made from, and keeps passwords to itself', async () => {
+  test('records the commit of the work tree, without passwords', async () => {
     const work = join(server.home, 'work')
     await mkdir(work)
     const git = (...args: string[]) =>
@@ -166,7 +166,7 @@ describe('push', () => {
     [2, '--alias', 'v2'],
     [2, '--alias', 'not an alias'],
     [3, '--parent', 'fine-tuned=nowhere:1'],
-  ])('ends with %i before anything is sent or made: %s %s', async (expected, ...options) => {
+  ])('exits with %i before anything is sent or created: %s %s', async (expected, ...options) => {
     const bytes = randomBytes(1000)
     const file = await server.write('mistaken.bin', bytes)
     const { code, err } = await server.run('push', file, 'mistaken', ...options)
@@ -176,7 +176,7 @@ describe('push', () => {
     expect((await server.json<Pushed>('push', file, 'right')).sentBytes).toBe(bytes.length)
   })
 
-  test('to a namespace that is not there, or with a semver that is taken, sends nothing', async () => {
+  test('to a missing namespace, or with a taken semver, sends nothing', async () => {
     const file = await server.write('homeless.bin', randomBytes(1000))
     const homeless = await server.run('push', file, 'ghost/model')
     expect(homeless).toMatchObject({ code: 3, err: expect.stringContaining('namespace create ghost') as string })
@@ -189,7 +189,7 @@ describe('push', () => {
     expect((await server.json<Pushed>('push', file, 'taken')).sentBytes).toBe(1000)
   })
 
-  test('of bytes that have another semver, or none, says so', async () => {
+  test('of bytes that are registered with another semver prints a warning', async () => {
     const file = await server.write('versioned.bin', randomBytes(100))
     await server.json('push', file, 'versioned')
     const { code, err } = await server.run('push', file, 'versioned', '--semver', '1.0.0')
@@ -200,7 +200,7 @@ describe('push', () => {
     expect(await server.json('push', file, 'versioned')).toMatchObject({ warnings: [] })
   })
 
-  test('refuses links that lead out, and an empty directory', async () => {
+  test('rejects links to outside targets, and an empty directory', async () => {
     const directory = join(server.home, 'links')
     await mkdir(directory)
     const empty = await server.run('push', directory, 'links')
@@ -212,7 +212,7 @@ describe('push', () => {
   })
 })
 
-/** Bytes on the disk of what a pull has begun below a directory. */
+/** Returns the size on disk of the file that a pull is writing below a directory. */
 async function writtenBelow(directory: string): Promise<number> {
   const partial = (await readdir(directory)).find((name) => /-partial-[0-9a-f]+$/.test(name))
   const found = partial && (await stat(join(directory, partial, 'large.bin')).catch(() => undefined))

@@ -1,5 +1,5 @@
-// The `modelkeep` command against three services apart, any of which may be killed at any time. Each command runs once:
-// what passes when it is tried again must be tried again by the command itself.
+// The command against three separate services, any of which may be killed at any time. Each command runs once, so it must retry
+// transient failures itself.
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -25,8 +25,8 @@ afterAll(async () => {
 
 type Service = 'metadata' | 'artifact' | 'audit'
 
-/** Runs one command. In the middle of its transfer the line breaks and a service is killed, which comes back later: where
- * the command calls it, after the first call in vain. `at`: after how many bytes. */
+/** Runs one command. During its transfer the connection is cut and a service is killed. The service is started again later; if the
+ * command calls it, after the first failed call. `at`: the number of bytes before the cut. */
 async function runThrough(service: Service, at: { up?: number; down?: number }, args: string[]): Promise<Ended> {
   await using metadata = await startStallingProxy(suite.processes.metadata.address, {})
   await using artifact = await startStallingProxy(suite.processes.artifact.address, at)
@@ -47,12 +47,12 @@ async function runThrough(service: Service, at: { up?: number; down?: number }, 
   const { refused } = service === 'metadata' ? metadata : artifact
   if (isCalled) await vi.waitFor(() => expect(refused()).toBeGreaterThan(0), { timeout: 20_000, interval: 20 })
   await suite.start(service)
-  // Awaited here, because the proxies end after it.
+  // The await keeps the proxies open until the command has ended.
   return await running.ended
 }
 
 test.each(['metadata', 'artifact', 'audit'] as const)(
-  'one push and one pull get through while %s is killed and started again',
+  'a push and a pull succeed while %s is killed and started again',
   { timeout: 120_000 },
   async (service) => {
     const bytes = randomBytes(24 * MEBIBYTE)
@@ -81,7 +81,7 @@ async function killDuring(service: Service, push: string[]): Promise<void> {
   await suite.start(service)
 }
 
-test('status names the service that does not answer', { timeout: 60_000 }, async () => {
+test('status names the unreachable service', { timeout: 60_000 }, async () => {
   await suite.kill('audit')
   const { code, out, err } = await runCli(['status'], suite.environment)
   expect(code).toBe(6)

@@ -1,4 +1,4 @@
-// The lanes of push and pull: straight to and from MinIO, through the service, and from one to the other.
+// The transfer modes of push and pull: direct to and from MinIO, streamed through the service, and changes between the two.
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -54,7 +54,7 @@ async function pullOf(environment: Record<string, string>, name: string, ...more
   return content
 }
 
-test('bytes go straight to and from the store, unless the stream is asked for', async () => {
+test('transfers bytes directly to and from the store, unless streaming is requested', async () => {
   await using proxy = await startStallingProxy(settings['S3_ENDPOINT']!, {})
   const replica = await suite.addReplica('artifact', { S3_PUBLIC_ENDPOINT: proxy.address })
   const environment = environmentFor(replica)
@@ -70,7 +70,7 @@ test('bytes go straight to and from the store, unless the stream is asked for', 
   expect(proxy.moved).toEqual(before)
 })
 
-test('bytes go through the service where the store cannot be reached from here', async () => {
+test('streams through the service if the store is unreachable', async () => {
   const replica = await suite.addReplica('artifact', { S3_PUBLIC_ENDPOINT: 'http://127.0.0.1:1' })
   const environment = environmentFor(replica)
   const { file, bytes } = await writeBytes('unreachable')
@@ -83,7 +83,7 @@ test('bytes go through the service where the store cannot be reached from here',
   expect(insisting.code).toBe(6)
 })
 
-test('parts that stall on their way to the store go through the service', async () => {
+test('streams parts through the service if their direct transfer stalls', async () => {
   const hasty = { MODELKEEP_STALL_SECONDS: '1' }
   await using up = await startStallingProxy(settings['S3_ENDPOINT']!, { up: 20 * MEBIBYTE })
   const pushing = await suite.addReplica('artifact', { S3_PUBLIC_ENDPOINT: up.address })
@@ -96,7 +96,7 @@ test('parts that stall on their way to the store go through the service', async 
   expect(down.moved.down).toBeGreaterThanOrEqual(20 * MEBIBYTE)
 })
 
-test('what was interrupted on the direct lane goes on where it stopped, on either', async () => {
+test('resumes an interrupted direct transfer in either mode', async () => {
   const { file, bytes } = await writeBytes('interrupted', 100 * MEBIBYTE)
   {
     await using proxy = await startStallingProxy(settings['S3_ENDPOINT']!, { up: 80 * MEBIBYTE })
@@ -126,7 +126,7 @@ test('what was interrupted on the direct lane goes on where it stopped, on eithe
   expect((await readFile(join(out, 'interrupted'))).equals(bytes)).toBe(true)
 })
 
-test('a server that wants the direct lane gets small and large files by it', async () => {
+test('transfers all files directly if the server requires it', async () => {
   const replica = await suite.addReplica('artifact', { LANES: 'direct' })
   const environment = environmentFor(replica)
   for (const [name, size] of [
@@ -143,7 +143,7 @@ test('a server that wants the direct lane gets small and large files by it', asy
   expect(refused.code).toBe(5)
 })
 
-test('a server that wants the stream gets it, and says so to who insists on the other', async () => {
+test('streams if the server requires it, and rejects the mode direct', async () => {
   const replica = await suite.addReplica('artifact', { LANES: 'stream' })
   const environment = environmentFor(replica)
   const { file, bytes } = await writeBytes('through', 20 * MEBIBYTE)

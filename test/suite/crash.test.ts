@@ -1,5 +1,5 @@
-// kill -9 of any one service at a named point of any step of the main job: nothing acknowledged is lost, nothing is
-// doubled, and the same step again succeeds.
+// Kills a service with SIGKILL at a named point of a step of the main job: nothing acknowledged is lost, nothing is duplicated, and
+// the repeated step succeeds.
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { SERVICE_NAMES, type ServiceName } from '../../services/lib/process/settings.ts'
 import { runSql } from '../support/database.ts'
@@ -31,11 +31,11 @@ afterAll(async () => {
   for (const database of Object.values(databases)) await database.close()
 })
 
-/** Where a service stands still when it is killed. */
+/** The point at which a service is frozen and killed. */
 interface Stop {
   step: StepName
   at: FreezePoint | 'in the stream'
-  /** Whether the step was done then, and whether its event was in the log. */
+  /** Whether the step had been done, and whether its event was in the log. */
   done?: boolean
   logged?: boolean
 }
@@ -44,12 +44,12 @@ const TOKEN = /from token where token_hash/
 const VERSION = /insert into version /
 const MOVE = /insert into alias_move/
 const HOLD = /insert into manifest_hold/
-/** One statement begins uploads and ends them: this one ends one. */
+/** The same statement starts and completes uploads: this form completes one. */
 const BLOB = /"partSha256s":[^]*insert into namespace_blob/
 const TREE = /update log_head set/
 const ENTRY = /insert into entry /
 
-/** By the service that is killed: all that one kill ends. */
+/** The steps that each kill interrupts, by the killed service. */
 const KILLS: Record<ServiceName, Stop[][]> = {
   metadata: [
     [
@@ -68,11 +68,11 @@ const KILLS: Record<ServiceName, Stop[][]> = {
       { step: 'registration', at: afterCommit(HOLD) },
       { step: 'download', at: 'in the stream' },
     ],
-    // One statement at a time ends uploads.
+    // Only one such statement runs at a time.
     [{ step: 'upload', at: after(BLOB), done: true }],
   ],
   audit: [
-    // The first one holds no lock: the event of the other service comes after it.
+    // The first statement holds no lock, so the event of the other service follows it.
     [
       { step: 'registration', at: afterCommit(ENTRY), done: true, logged: true },
       { step: 'upload', at: before(TREE), done: true },
@@ -81,13 +81,13 @@ const KILLS: Record<ServiceName, Stop[][]> = {
   ],
 }
 
-/** Steps that go on without the service. */
+/** The steps that do not need the service. */
 const WITHOUT: Record<ServiceName, StepName[]> = { metadata: [], artifact: ['move'], audit: ['download'] }
 
 interface Killed extends Stop {
   attempt: Attempt
   isAnswered: () => Promise<boolean>
-  /** As it was when the service stood still. */
+  /** The state when the service was frozen. */
   found: { done: boolean; logged: boolean }
 }
 
@@ -116,7 +116,7 @@ describe.each(SERVICE_NAMES)('while %s is killed', (victim) => {
       return { isAnswered: () => isAnswered }
     }
     const { isAnswered } = await begin()
-    // What is stopped in the log was acknowledged before.
+    // A step that is frozen in the log was acknowledged before.
     if (victim === 'audit') await isAnswered()
     return { ...stop, attempt, isAnswered, found: { done: await attempt.isDone(), logged: await attempt.isLogged() } }
   }
@@ -140,7 +140,7 @@ describe.each(SERVICE_NAMES)('while %s is killed', (victim) => {
   })
 })
 
-test('afterwards the log is contiguous, without gap or double, and has every event that was committed', async () => {
+test('afterwards the log has every committed event, without gaps or duplicates', async () => {
   await expectAllLogged()
   const indexes = (await readLog(suite)).map(({ index }) => Number(index))
   expect(indexes).toEqual(indexes.map((_, index) => index))
@@ -148,7 +148,7 @@ test('afterwards the log is contiguous, without gap or double, and has every eve
 
 const PRODUCERS = ['metadata', 'artifact']
 
-/** As if the claim of what was killed had run out. */
+/** Lets the claims of the killed process expire. */
 async function passClaims(): Promise<void> {
   for (const producer of PRODUCERS) {
     await runSql(suite.databaseUrl, `update ${producer}.outbox_counter set sender_until = clock_timestamp()`)

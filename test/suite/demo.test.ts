@@ -7,7 +7,7 @@ import { compileCache } from '../support/compile-cache.ts'
 const REPOSITORY = resolve(import.meta.dirname, '..', '..')
 
 test(
-  'the demo goes through on a server of its own, and the pulled model hears the voice',
+  'the demo succeeds on its own server, and the pulled model detects the voice',
   { timeout: 180_000 },
   async () => {
     const { PATH, HOME } = process.env

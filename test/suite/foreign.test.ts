@@ -1,4 +1,4 @@
-// Clients that share no code with us: grpc-js with the protos alone, grpcurl with reflection alone, plain fetch.
+// Clients that share no code with Modelkeep: grpc-js with the protos, grpcurl with reflection, and plain fetch.
 import { credentials, loadPackageDefinition, Metadata, type Client, type ServiceError } from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
 import { execFile } from 'node:child_process'
@@ -68,7 +68,7 @@ test('grpc-js resolves a version and streams its bytes', async () => {
   expect(Buffer.concat(chunks).equals(bytes)).toBe(true)
 })
 
-test('grpc-js uploads a blob, and reads reason and field of a refusal', async () => {
+test('grpc-js uploads a blob, and reads the reason and field of an error', async () => {
   const blobs = grpcJs('modelkeep.artifact.v1.BlobService', suite.processes.artifact.address) as { uploadBlob: Upload }
   const send = (digest: string) =>
     new Promise<unknown>((resolve, reject) => {
@@ -82,7 +82,7 @@ test('grpc-js uploads a blob, and reads reason and field of a refusal', async ()
   await expect(send(digestOf(Buffer.from('other')))).rejects.toMatchObject({ code: 3 })
 })
 
-test('grpcurl, knowing nothing but the address, lists, describes and calls', async () => {
+test('grpcurl lists, describes and calls by reflection', async () => {
   const grpcurl = await goTool('grpcurl', 'github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4')
   const address = suite.processes.metadata.address.replace('http://', '')
   const run = (...args: string[]) =>
@@ -105,7 +105,7 @@ test('grpcurl, knowing nothing but the address, lists, describes and calls', asy
   )
 })
 
-test('plain JSON over HTTP/1.1 does the same', async () => {
+test('plain JSON over HTTP/1.1 resolves a version', async () => {
   const response = await fetch(
     `${suite.processes.metadata.address}/modelkeep.metadata.v1.VersionService/ResolveVersion`,
     {

@@ -1,5 +1,5 @@
-// The log of real services is exported and verified: what they did with gates and promotions is accepted, and what somebody
-// did behind their back, with an event made up for it, is found.
+// Exports the log of real services: the verifier accepts their gates and promotions, and detects a change in the database with a
+// forged event.
 import type { DescService } from '@bufbuild/protobuf'
 import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import type { Client } from '@connectrpc/connect'
@@ -85,7 +85,7 @@ const move = (name: string, number: number, expectedNumber: number, breakGlass =
     breakGlass,
   })
 
-/** Exports the log with all that was told so far, and verifies it. */
+/** Exports the log with all events so far, and verifies it. */
 async function verify() {
   const query = 'select last_sequence::int as last from metadata.outbox_counter'
   const [{ last }] = (await runSql(suite.databaseUrl, query)) as [{ last: number }]
@@ -107,7 +107,7 @@ async function verify() {
   return runCli(['audit', 'verify', file, '--key', join(home, 'log.vkey')])
 }
 
-test('what the services did is accepted: promotions of every end, gates that change, and the glass broken', async () => {
+test('accepts promotions with every outcome, changed gates and a forced move', async () => {
   await makeVersions(4)
   const gates = suite.client(GateService)
   const conditions = [{ expression: 'version.number > 0', sentence: 'it is a version' }]
@@ -136,8 +136,8 @@ test('what the services did is accepted: promotions of every end, gates that cha
   expect(out).toMatch(/alias moves: \d by promotion, \d past gates\n {2}past gates: entry \d+, /)
 })
 
-/** What somebody does who may write into the database, and knows what events look like. */
-async function moveBehind(from: number, to: number, change: object): Promise<void> {
+/** Moves the alias in the database, with a forged event, like an attacker who has write access. */
+async function forgeMove(from: number, to: number, change: object): Promise<void> {
   const made = `
     do $$
     declare told jsonb;
@@ -157,15 +157,15 @@ async function moveBehind(from: number, to: number, change: object): Promise<voi
   await runSql(suite.databaseUrl, made)
 }
 
-test('an alias moved behind the back of the services, with an event made up for it, is found', async () => {
-  await moveBehind(4, 2, {})
+test('detects an alias that was moved in the database with a forged event', async () => {
+  await forgeMove(4, 2, {})
   const plain = await verify()
   expect(plain.code).toBe(8)
   expect(plain.err).toMatch(
     /a rule was broken:\n +entry \d+, alias\.moved\.v1 of default\/scorer@live: guarded by default\/gate, but moved without a promotion\n/,
   )
   const used = await runSql(suite.databaseUrl, `select id from metadata.promotion where state = 'APPLIED' limit 1`)
-  await moveBehind(2, 4, { promotion_id: (used[0] as { id: string }).id })
+  await forgeMove(2, 4, { promotion_id: (used[0] as { id: string }).id })
   const { code, err } = await verify()
   expect(code).toBe(8)
   expect(err).toContain('was not applied for this move: it was already applied')

@@ -1,4 +1,4 @@
-// A file far larger than the memory that a service may use goes up and down, and every byte is the same.
+// Uploads and downloads a file that is far larger than the memory of the service, and compares every byte.
 import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -9,7 +9,7 @@ import { startSuite, type Suite } from '../support/suite.ts'
 
 const MEBIBYTE = 1024 * 1024
 const SMALL = 256 * MEBIBYTE
-/** `LARGE_MIB=2048` proves it of more. */
+/** The size can be raised with `LARGE_MIB=2048`. */
 const LARGE = Number(process.env['LARGE_MIB'] ?? 768) * MEBIBYTE
 
 let suite: Suite
@@ -20,7 +20,7 @@ afterAll(() => suite.stop())
 
 const noise = randomBytes(CHUNK_BYTES)
 
-/** `size` bytes that no store can compress or find repeated: noise with the position written over its head. */
+/** Yields `size` bytes that no store can compress or deduplicate: noise that begins with its position. */
 function* content(size: number): Generator<Buffer> {
   for (let at = 0; at < size; at += CHUNK_BYTES) {
     const chunk = Buffer.from(noise.subarray(0, Math.min(CHUNK_BYTES, size - at)))
@@ -40,7 +40,7 @@ async function* uploadOf(size: number, digest: string) {
   for (const value of content(size)) yield { message: { case: 'chunk' as const, value } }
 }
 
-/** Up, down, compared; returns the artifact service's peak resident memory since its start, in MiB. */
+/** Uploads, downloads and compares. Returns the peak resident memory of the artifact service in MiB. */
 async function roundTrip(size: number): Promise<number> {
   const blobs = suite.client(BlobService)
   const digest = digestOf(size)
@@ -58,7 +58,7 @@ function peakMemory(): number {
 }
 
 test.skipIf(process.platform !== 'linux')(
-  `${LARGE / MEBIBYTE} MiB go up and down in the memory that 256 MiB take`,
+  `${LARGE / MEBIBYTE} MiB are transferred in the memory that 256 MiB need`,
   { timeout: 600_000 },
   async () => {
     const small = await roundTrip(SMALL)

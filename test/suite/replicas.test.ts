@@ -46,7 +46,7 @@ test('clients racing for the next version number get dense numbers', async () =>
   expect(numbers).toEqual(Array.from({ length: 16 }, (_, index) => index + 1))
 })
 
-test('of clients racing for one alias one wins and the others are told who did', async () => {
+test('one of the clients racing for an alias wins, and the others learn who won', async () => {
   await createModel(suite, 'alias race')
   for (let number = 1; number <= 8; number += 1) await createVersion(suite, 'alias race', randomBytes(64))
   const outcomes = await Promise.allSettled(
@@ -81,7 +81,7 @@ test('clients racing with the same bytes all succeed and leave one stored object
   }
 })
 
-test('a replica that is told to stop ends its calls, and the others carry on', async () => {
+test('a stopping replica finishes its calls, and the others continue', async () => {
   const bytes = randomBytes(48 * 1024 * 1024)
   const digest = await uploadBytes(suite, bytes)
   const running = download(suite, digest, artifact.address)

@@ -11,7 +11,7 @@ const database = await createDatabase()
 afterAll(() => database.drop())
 
 test.skipIf(process.platform !== 'linux')(
-  'nothing is lost, wrong, left behind or growing, whatever fails and dies meanwhile',
+  'loses, corrupts, leaks and leaves nothing under random failures and kills',
   { timeout: (SECONDS + 240) * 1000 },
   async () => {
     const seed = chosenSeed()

@@ -64,7 +64,7 @@ test('finds the tests next to a file by imports, by nouns, and by the fewest imp
   expect(findNeighbours('services/metadata/rpc/promotion/approve-promotion.ts', tests)).toContain(
     'test/service/metadata/promotions.test.ts',
   )
-  expect(findNeighbours('clients/cli/commands/gate/gate.ts', tests)).toContain('test/suite/cli-governance.test.ts')
+  expect(findNeighbours('clients/cli/commands/gate/gate.ts', tests)).toContain('test/suite/cli-gates.test.ts')
   const wide = findNeighbours('services/lib/lists/wildcard.ts', tests, true)
   expect(wide.length).toBeGreaterThan(findNeighbours('services/lib/lists/wildcard.ts', tests).length)
   expect(nounsOf('services/metadata/rpc/promotion/approve-promotion.ts')).toEqual(['approve', 'promotion'])

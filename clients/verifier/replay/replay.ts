@@ -28,7 +28,7 @@ interface Rule {
   /** The details of the event that the rule reads. */
   reads?: readonly string[]
   /** Whether the rule can be checked even if those details were erased. */
-  toleratesErasure?: boolean
+  allowsErasure?: boolean
   check?: RuleCheck
   /** Changes roles or tokens, after the actor was checked. */
   grant?: (event: ReplayEvent, access: Access) => void
@@ -53,12 +53,7 @@ const RULES = new Map<unknown, Rule>(
     'model.renamed.v1': { needs: 'ADMIN', check: registry.renameModel },
     'model.archived.v1': { needs: 'ADMIN', check: registry.changeModel },
     'model.unarchived.v1': { needs: 'ADMIN', check: registry.changeModel },
-    'model.deleted.v1': {
-      needs: 'ADMIN',
-      reads: ['latest_number'],
-      toleratesErasure: true,
-      check: registry.deleteModel,
-    },
+    'model.deleted.v1': { needs: 'ADMIN', reads: ['latest_number'], allowsErasure: true, check: registry.deleteModel },
     'version.created.v1': { needs: 'CONTRIBUTOR', check: registry.createVersion },
     'version.updated.v1': { needs: 'CONTRIBUTOR', check: registry.changeVersion },
     'version.deleted.v1': { needs: 'ADMIN', check: registry.deleteVersion },
@@ -195,8 +190,8 @@ function findMissingRole(event: ReplayEvent, rule: Rule, state: Registry, access
   return checkActor(event, typeof rule.needs === 'string' ? rule.needs : rule.needs(event, state), namespace, access)
 }
 
-function findErased({ erased }: ReplayEvent, { toleratesErasure }: Rule): string | undefined {
-  return erased === '' || toleratesErasure ? undefined : `cannot be verified, because ${erased} was erased`
+function findErased({ erased }: ReplayEvent, { allowsErasure }: Rule): string | undefined {
+  return erased === '' || allowsErasure ? undefined : `cannot be verified, because ${erased} was erased`
 }
 
 /** The actor's role was checked on the event's namespace, so the resource must be in that namespace. */
