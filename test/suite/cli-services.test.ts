@@ -25,8 +25,8 @@ afterAll(async () => {
 
 type Service = 'metadata' | 'artifact' | 'audit'
 
-/** Runs one command. During its transfer the connection is cut and a service is killed. The service is started again later; if the
- * command calls it, after the first failed call. `at`: the number of bytes before the cut. */
+/** Runs one command. During its transfer the connection is cut and a service is killed. The service is started again later: if
+ * the command calls it, after the first failed call. `at`: the number of bytes before the cut. */
 async function runThrough(service: Service, at: { up?: number; down?: number }, args: string[]): Promise<Ended> {
   await using metadata = await startStallingProxy(suite.processes.metadata.address, {})
   await using artifact = await startStallingProxy(suite.processes.artifact.address, at)

@@ -20,7 +20,7 @@ let home: string
 beforeAll(async () => {
   settings = await minioSettings()
   suite = await startSuite(settings)
-  home = await mkdtemp(join(tmpdir(), 'modelkeep-lanes-'))
+  home = await mkdtemp(join(tmpdir(), 'modelkeep-modes-'))
 })
 
 afterAll(async () => {

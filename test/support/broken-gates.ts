@@ -1,8 +1,8 @@
 // Stories that break a rule of gates, each with the expected verdict.
-import { by, event, model, move, type Told, without } from './governed.ts'
+import { by, event, model, move, type StoryEvent, without } from './governed.ts'
 import { asked, deleted, forced, gate, GATED } from './promoted.ts'
 
-export const BROKEN_GATES: [string, Told[]][] = [
+export const BROKEN_GATES: [string, StoryEvent[]][] = [
   ['carol lacked the role ADMIN on fraud', [gate('created', 'g', {}, { actor: by('carol') })]],
   ['carol lacked the role ADMIN on fraud', [...GATED, gate('updated', 'g', { revision: 2 }, { actor: by('carol') })]],
   ['carol lacked the role ADMIN on fraud', [...GATED, gate('deleted', 'g', { revision: 2 }, { actor: by('carol') })]],

@@ -1,5 +1,5 @@
 // Stories that break a rule of promotions, each with the expected verdict.
-import { aliasResource, at, by, model, move, role, SERVER, version, type Told, without } from './governed.ts'
+import { aliasResource, at, by, model, move, role, SERVER, version, type StoryEvent, without } from './governed.ts'
 import {
   AGREED,
   apply,
@@ -33,7 +33,7 @@ const DUPLICATE = version('created', 3, {
 })
 const WRONG = { ...OTHER, id: 'p', digest: 'sha256:1' }
 
-export const BROKEN_PROMOTIONS: [string, Told[]][] = [
+export const BROKEN_PROMOTIONS: [string, StoryEvent[]][] = [
   ['promotion p was applied by frank', [...AGREED, apply(BOTH), promoted({}, { actor: by('erin') })]],
   [
     'promotion p was for version 2 as live',

@@ -1,8 +1,8 @@
 // Stories with votes that do not count, or by principals who may not vote, each with the expected verdict.
-import { role, SERVER, type Told } from './governed.ts'
+import { role, SERVER, type StoryEvent } from './governed.ts'
 import { approve, ASKED, BOTH, close, gate, GATED, met, PEOPLE, request } from './promoted.ts'
 
-export const BROKEN_VOTES: [string, Told[]][] = [
+export const BROKEN_VOTES: [string, StoryEvent[]][] = [
   ['alice created the version', [...ASKED, approve('alice')]],
   ['carol requested it', [role('carol', 'fraud', 'APPROVER'), ...ASKED, approve('carol')]],
   ['erin had already approved it', [...ASKED, approve('erin'), approve('erin')]],

@@ -1,13 +1,13 @@
 // Replays stories by weakened verifiers: node governance-runner.ts FILE, where the JSON file has the verifier's folder, the
 // mutants and the stories. Prints for each mutant how it differs from the real replay.
 import { readFileSync } from 'node:fs'
-import type { Told } from './governed.ts'
+import type { StoryEvent } from './governed.ts'
 import { loadMutants, type Mutant } from './mutants.ts'
 
 export interface Run {
   folder: string
   mutants: Mutant[]
-  stories: Told[][]
+  stories: StoryEvent[][]
 }
 
 /** `verdict`: the mutant accepts a log that the real replay rejects, or the reverse. `words`: only the reasons differ. */
@@ -21,7 +21,7 @@ interface Judgement {
   words: string
 }
 
-function replay(replayGovernance: Replay, story: Told[]): Judgement {
+function replay(replayGovernance: Replay, story: StoryEvent[]): Judgement {
   const governance = replayGovernance()
   try {
     for (const [index, event] of story.entries()) governance.apply(index, event, event.erased)

@@ -7,7 +7,7 @@ export const SERVER = { principal: 'service:metadata', method: 'service' }
 export const by = (name: string) => ({ principal: name, method: 'token', credentialId: `token-${name}` })
 
 /** An event with the names of its erased fields. */
-export type Told = LeafEvent & { erased?: string[] }
+export type StoryEvent = LeafEvent & { erased?: string[] }
 
 export type Init = Omit<LeafEvent, 'details'> & { details?: Record<string, unknown>; minute?: number }
 
@@ -67,12 +67,13 @@ export const START = [
 ]
 
 /** Returns the event with erased fields. */
-export const without = (told: LeafEvent, ...erased: string[]): Told => ({ ...told, erased })
+export const without = (storyEvent: LeafEvent, ...erased: string[]): StoryEvent => ({ ...storyEvent, erased })
 
 /** Replays the events after START. Returns `kept`, or the verdict. */
-export function verdict(...events: Told[]): string {
+export function verdict(...events: StoryEvent[]): string {
   const governance = replayGovernance()
-  for (const [index, told] of [...(START as Told[]), ...events].entries()) governance.apply(index, told, told.erased)
+  for (const [index, storyEvent] of [...(START as StoryEvent[]), ...events].entries())
+    governance.apply(index, storyEvent, storyEvent.erased)
   try {
     governance.finish()
     return 'kept'

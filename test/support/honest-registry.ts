@@ -122,8 +122,8 @@ export class HonestRegistry {
     const gates = this.#gates.filter(({ aliases }) => aliases.includes(alias))
     const promotion = { id: `p${(this.#count += 1)}`, alias, number, from, requester, gates, approvals: [] }
     const [creator, expires] = [this.#creators[number - 1], at(9)]
-    const told = { from, creator, expire_time: expires, gates: listOf(gates, true), evaluations: [] }
-    this.#recordPromotion('requested', requester, promotion, told)
+    const details = { from, creator, expire_time: expires, gates: listOf(gates, true), evaluations: [] }
+    this.#recordPromotion('requested', requester, promotion, details)
     this.#waiting.push(promotion)
     this.#settle(promotion, requester)
   }
@@ -151,8 +151,8 @@ export class HonestRegistry {
     if (missing.length > 0) return
     this.needed.push(...(this.#approvedAt.get(id) ?? []))
     this.#waiting = this.#waiting.filter((other) => other !== promotion)
-    const told = { from, gates: listOf(gates, true), evaluations: [], approvers: approvals }
-    this.#recordPromotion('applied', who, promotion, told)
+    const details = { from, gates: listOf(gates, true), evaluations: [], approvers: approvals }
+    this.#recordPromotion('applied', who, promotion, details)
     this.#recordMove('moved', who, alias, number, { promotion_id: id })
   }
 

@@ -1,5 +1,5 @@
 // Honest stories, each with a name.
-import { aliasResource, by, event, model, move, role, SERVER, version, type Told, without } from './governed.ts'
+import { aliasResource, by, event, model, move, role, SERVER, version, type StoryEvent, without } from './governed.ts'
 import {
   AGREED,
   apply,
@@ -27,7 +27,7 @@ const NEW = { resource: aliasResource(2, 'new') }
 
 const BY_CAROL = { actor: by('carol') }
 
-export const KEPT: [string, Told[]][] = [
+export const KEPT: [string, StoryEvent[]][] = [
   ['nothing more', []],
   ['a chain of moves', [move(1, 2), move(2, 1), move(1, 0), move(0, 2)]],
   [

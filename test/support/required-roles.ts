@@ -1,7 +1,7 @@
 // Stories for each type of event of the metadata service: "dana" acts with the required role, or after she lost it.
 import type { LeafEvent } from '../../clients/verifier/export/event.ts'
 import { EVENT_TYPES, type EventType } from '../../services/lib/events/event-types.ts'
-import { at, by, event, model, move, role, SERVER, START, token, version, type Told } from './governed.ts'
+import { at, by, event, model, move, role, SERVER, START, token, version, type StoryEvent } from './governed.ts'
 import { apply, approve, ASKED, close, forced, gate, GATED, request } from './promoted.ts'
 
 type Role = 'READER' | 'CONTRIBUTOR' | 'APPROVER' | 'ADMIN'
@@ -13,7 +13,7 @@ interface Action {
   place: string
   /** Whether the service itself may act. */
   isByService?: boolean
-  before?: Told[]
+  before?: StoryEvent[]
   done: LeafEvent
 }
 
@@ -34,7 +34,7 @@ const platform = { needs: 'PLATFORM' } as const
 const admin = { needs: 'ADMIN', place: 'fraud' } as const
 const approver = { needs: 'APPROVER', place: 'fraud' } as const
 const contributor = { needs: 'CONTRIBUTOR', place: 'fraud' } as const
-const later = (told: LeafEvent): LeafEvent => ({ ...told, actor: by('dana'), occurTime: at(LATER.minute) })
+const later = (original: LeafEvent): LeafEvent => ({ ...original, actor: by('dana'), occurTime: at(LATER.minute) })
 const named = (type: string, name: string): LeafEvent =>
   event(type, { ...DANA, resource: { id: 'i', namespace: name, name } })
 const measured = { id: 'e', namespace: 'fraud', name: 'fraud/scorer:2', digest: 'sha256:2' }
@@ -131,7 +131,7 @@ export interface Story {
   /** The name of the test. */
   text: string
   type: string
-  events: Told[]
+  events: StoryEvent[]
 }
 
 /** Dana has every role until just before the action. */

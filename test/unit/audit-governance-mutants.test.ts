@@ -1,5 +1,5 @@
-// Mutation tests of the replay: each mutant lacks one check, and must accept a story that the real replay rejects, or the reverse.
-// Otherwise no test would fail without the check.
+// Mutation tests of the replay: each mutant lacks one check, and must accept a story that the real replay rejects, or the
+// reverse. Otherwise no test would fail without the check.
 import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -12,7 +12,7 @@ const steps = fc.array(fc.record({ kind, who: number, what: number, which: numbe
 
 function brokenBy(events: LeafEvent[]): readonly string[] {
   const governance = replayGovernance()
-  for (const [index, told] of events.entries()) governance.apply(index, told)
+  for (const [index, storyEvent] of events.entries()) governance.apply(index, storyEvent)
   return governance.broken
 }
 

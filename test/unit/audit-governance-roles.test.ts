@@ -2,12 +2,12 @@
 import { expect, test } from 'vitest'
 import { findReplayEvent, replayGovernance } from '../../clients/verifier/replay/replay.ts'
 import { EVENT_TYPES } from '../../services/lib/events/event-types.ts'
-import { by, event, type Told } from '../support/governed.ts'
+import { by, event, type StoryEvent } from '../support/governed.ts'
 import { ACTIONS, ENTITLED, NOT_OF_SERVICE, OF_SERVICE, UNENTITLED, UNGOVERNED } from '../support/required-roles.ts'
 
-function brokenBy(events: Told[]): readonly string[] {
+function brokenBy(events: StoryEvent[]): readonly string[] {
   const governance = replayGovernance()
-  for (const [index, told] of events.entries()) governance.apply(index, told)
+  for (const [index, storyEvent] of events.entries()) governance.apply(index, storyEvent)
   return governance.broken
 }
 
@@ -21,8 +21,8 @@ test('covers each type of event that the metadata service emits', () => {
 })
 
 test.each(ofMetadata)('the replay covers a %s, unless it changes nothing', (type) => {
-  const told = event(type.replace(/\.v1$/, ''), { actor: by('dana') })
-  expect(findReplayEvent(0, told) !== undefined).toBe(!UNGOVERNED.some((other) => other === type))
+  const storyEvent = event(type.replace(/\.v1$/, ''), { actor: by('dana') })
+  expect(findReplayEvent(0, storyEvent) !== undefined).toBe(!UNGOVERNED.some((other) => other === type))
 })
 
 test.each([...ENTITLED, ...OF_SERVICE])('accepts $text', ({ events }) => {

@@ -16,9 +16,9 @@ test.each(KEPT)('accepts %s', (_, events) => {
 })
 
 test.each([...BROKEN, ...BROKEN_GATES, ...BROKEN_PROMOTIONS, ...BROKEN_VOTES])('reports: %s', (text, events) => {
-  const told = verdict(...events)
-  expect(told).toContain(text)
-  const [, index, type] = /entry (\d+), ([a-z.]+v1) of /.exec(told)!
+  const message = verdict(...events)
+  expect(message).toContain(text)
+  const [, index, type] = /entry (\d+), ([a-z.]+v1) of /.exec(message)!
   expect([...START, ...events][Number(index)]!.type).toBe(type)
 })
 
@@ -35,12 +35,12 @@ test('names the entry of a broken rule, and lists ten rules at most', () => {
 test('reports an entry whose details were erased, and verifies the others', async () => {
   const key = findVerifier(VKEY)!
   const { commitment } = openingOf('details.to', '2')
-  const told = [
+  const story = [
     ...START,
     { ...move(1, 2, { details: { from: 1, model_id: 'm' } }), commitments: { 'details.to': commitment } },
   ]
   const leaves = [
-    ...told.map((event, at) => makeLeaf(at + 1, event)),
+    ...story.map((event, at) => makeLeaf(at + 1, event)),
     makeLeaf(1, {
       producer: 'audit',
       type: 'event.redacted.v1',

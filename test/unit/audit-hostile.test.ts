@@ -34,8 +34,8 @@ const secret = {
 }
 const STORY = [...START, ...AGREED, apply(BOTH), promoted(), forced(2, 1), request({}, { resource: OTHER })]
 const EVENTS: object[] = [
-  ...[...STORY, close('rejected', 'erin', {}, { resource: OTHER }), deleted('g', 2)].map((told, index) => ({
-    ...told,
+  ...[...STORY, close('rejected', 'erin', {}, { resource: OTHER }), deleted('g', 2)].map((event, index) => ({
+    ...event,
     sequence: String(index + 1),
   })),
   { ...secret, sequence: '1' },

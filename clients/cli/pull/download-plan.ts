@@ -47,11 +47,11 @@ export class DownloadPlan {
 
   async #fetch(): Promise<Blob | undefined> {
     const request = { namespace: this.#namespace, digest: this.#file.digest }
-    const asked = this.#registry.artifact(DirectService).getDownloadPlan(request, unary(this.#registry))
-    this.#request = asked.then(
+    const response = this.#registry.artifact(DirectService).getDownloadPlan(request, unary(this.#registry))
+    this.#request = response.then(
       (plan) => plan.request ?? failIntegrity(`server returned no signed request for "${this.#file.path}"`),
     )
     this.#request.catch(() => (this.#request = undefined))
-    return (await asked).blob
+    return (await response).blob
   }
 }

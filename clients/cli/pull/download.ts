@@ -21,16 +21,16 @@ export async function download(job: Download): Promise<number> {
   const present = Math.min((await handle.stat()).size, file.size)
   const isOne = file.size <= ONE_PART_BYTES && present === 0
   const parts = isOne ? wholeFile(file) : await plan.parts(job.modes)
-  const begun = await findStoredParts(handle, parts, present, registry.signal)
-  const kept = [...begun.values()].reduce((sum, { done }) => sum + done, 0)
-  progress.begin(file.path, file.size, kept)
+  const stored = await findStoredParts(handle, parts, present, registry.signal)
+  const storedBytes = [...stored.values()].reduce((sum, { done }) => sum + done, 0)
+  progress.begin(file.path, file.size, storedBytes)
   const whole = parts.length > 1 ? new WholeHash(handle) : undefined
   let received = 0
   await forEach(parts, AT_ONCE, registry.signal, async (part, signal) => {
-    const begin = begun.get(part)
-    if (begin?.done !== part.size) {
+    const start = stored.get(part)
+    if (start?.done !== part.size) {
       const work = { ...job, plan, registry: { ...registry, signal } }
-      const count = await slots.run(signal, () => fetchPart(work, part, begin))
+      const count = await slots.run(signal, () => fetchPart(work, part, start))
       received += count
     }
     whole?.add(part)

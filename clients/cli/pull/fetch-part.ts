@@ -43,8 +43,8 @@ export function emptyProgress(): PartProgress {
 }
 
 /** Returns the number of bytes that were downloaded. */
-export async function fetchPart(job: PartJob, part: FilePart, begun = emptyProgress()): Promise<number> {
-  const state = { ...begun, received: 0 }
+export async function fetchPart(job: PartJob, part: FilePart, start = emptyProgress()): Promise<number> {
+  const state = { ...start, received: 0 }
   for (let wrong = 0; ;) {
     await fetchRest(job, part, state, wrong > 0)
     if (state.hash.digest().equals(part.sha256)) return state.received

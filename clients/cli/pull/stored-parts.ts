@@ -18,12 +18,12 @@ export async function findStoredParts(
   for (const part of parts) {
     const there = Math.min(part.size, present - part.offset)
     if (there <= 0) break
-    const { begun, written } = await hashStored(handle, part.offset, there, signal)
-    if (begun.done < there) break
-    if (begun.done === part.size) {
-      if (begun.hash.copy().digest().equals(part.sha256)) found.set(part, begun)
-      else if (written < part.size) found.set(part, (await hashStored(handle, part.offset, written, signal)).begun)
-    } else found.set(part, begun)
+    const { progress, written } = await hashStored(handle, part.offset, there, signal)
+    if (progress.done < there) break
+    if (progress.done === part.size) {
+      if (progress.hash.copy().digest().equals(part.sha256)) found.set(part, progress)
+      else if (written < part.size) found.set(part, (await hashStored(handle, part.offset, written, signal)).progress)
+    } else found.set(part, progress)
   }
   return found
 }
@@ -34,21 +34,26 @@ async function hashStored(
   offset: number,
   length: number,
   signal: AbortSignal,
-): Promise<{ begun: PartProgress; written: number }> {
-  const begun = emptyProgress()
+): Promise<{ progress: PartProgress; written: number }> {
+  const progress = emptyProgress()
   const buffer = Buffer.allocUnsafe(READ_BYTES)
   let written = 0
-  while (begun.done < length) {
+  while (progress.done < length) {
     signal.throwIfAborted()
-    const { bytesRead } = await handle.read(buffer, 0, Math.min(READ_BYTES, length - begun.done), offset + begun.done)
+    const { bytesRead } = await handle.read(
+      buffer,
+      0,
+      Math.min(READ_BYTES, length - progress.done),
+      offset + progress.done,
+    )
     if (bytesRead === 0) break
     const bytes = buffer.subarray(0, bytesRead)
-    begun.hash.update(bytes)
+    progress.hash.update(bytes)
     const end = endOfBytes(bytes)
-    if (end > 0) written = begun.done + end
-    begun.done += bytesRead
+    if (end > 0) written = progress.done + end
+    progress.done += bytesRead
   }
-  return { begun, written }
+  return { progress, written }
 }
 
 function endOfBytes(bytes: Buffer): number {

@@ -29,8 +29,8 @@ export async function resolveRef(context: Context, text: string, at?: Time): Pro
 /** Throws CliError if a version that was requested by digest has another one. */
 function requireDigest(text: string, { digest }: Version): void {
   const ref = parseRef(text)
-  const asked = 'selector' in ref && ref.selector?.case === 'digest' ? ref.selector.value : digest
-  if (asked !== digest) failIntegrity(`server returned ${digest} instead of ${asked}`)
+  const requested = 'selector' in ref && ref.selector?.case === 'digest' ? ref.selector.value : digest
+  if (requested !== digest) failIntegrity(`server returned ${digest} instead of ${requested}`)
 }
 
 /** Resolves a reference for a change. If it is not exact, the version that it names now is used, and printed. */

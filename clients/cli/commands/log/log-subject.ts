@@ -138,7 +138,8 @@ async function listOldestFirst(context: Context, filter: string): Promise<LogEnt
   return items.toReversed()
 }
 
-/** The characters `:` to `@` sort before `A`, so the range below covers the versions and aliases of a model, but no other name. */
+/** The characters `:` to `@` sort before `A`: the range from `name:` to `nameA` covers the versions and aliases of the model, but no
+ * other name. */
 function conditionOf(namespace: string, { name, from, below }: Name, suffix: string | undefined): string {
   const full = `${namespace}/${name}`
   const named =
