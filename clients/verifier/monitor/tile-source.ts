@@ -13,7 +13,7 @@ export interface TileSource {
 const TIMEOUT_MS = 10_000
 
 export function openTiles(address: string, token: string | undefined, stopping: AbortSignal): TileSource {
-  const headers: Record<string, string> = token === undefined ? {} : { authorization: `ValueOwner ${token}` }
+  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
   const get = async (path: string): Promise<Buffer | undefined> => {
     const signal = AbortSignal.any([stopping, AbortSignal.timeout(TIMEOUT_MS)])
     const { response, body } = await read(`${address}${path}`, { headers, signal, redirect: 'error' }).catch(

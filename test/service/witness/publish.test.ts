@@ -39,7 +39,7 @@ test('published checkpoints carry the cosignatures of all witnesses in every res
   }
   const { checkpoint } = await audit.proofs.getCheckpoint({})
   const plain = await fetch(`${audit.address}/checkpoint`, {
-    headers: { authorization: `ValueOwner ${PLATFORM_TOKEN}` },
+    headers: { authorization: `Bearer ${PLATFORM_TOKEN}` },
   })
   expect(await plain.text()).toBe(checkpoint!.note)
   expect((await audit.proofs.getProofBundle({ entry: { case: 'index', value: 2n } })).proof).toContain(checkpoint!.note)
