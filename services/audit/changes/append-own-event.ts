@@ -28,7 +28,7 @@ export async function changeWithEvent<T>(
   change: (em: EntityManager, log: LockedLog) => Promise<{ event: OwnEvent | undefined; answer: T }>,
 ): Promise<T> {
   const { size, result } = await inTransaction(database, signal, async (em) => {
-    const log = await lockLog(em, PRODUCER)
+    const log = await lockLog(em, PRODUCER, signal)
     const { event, answer } = await change(em, log)
     if (event) await append(em, log, event)
     return { size: event ? log.size + 1 : log.size, result: answer }

@@ -25,7 +25,7 @@ export async function appendEvents(deps: LogDeps, request: AppendEventsRequest, 
 
 function append({ database }: LogDeps, producer: string, events: NewEvent[], signal: AbortSignal) {
   return inTransaction(database, signal, async (em) => {
-    const log = await lockLog(em, producer)
+    const log = await lockLog(em, producer, signal)
     const ids = events.map(({ id }) => id)
     const stored = await findStored(em, ids)
     const fresh = findFresh(producer, events, log.nextSequence, stored)

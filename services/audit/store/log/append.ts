@@ -1,6 +1,5 @@
 // Appends to the log, under the lock of its head row: indexes are contiguous and follow the order of commits, with any
 // number of replicas.
-import { LockMode } from '@mikro-orm/postgresql'
 import { sql } from 'kysely'
 import { growTree } from '#lib/tlog/tiles.ts'
 import { hashLeaf, HASH_BYTES, rootOf, type Range } from '#lib/tlog/merkle.ts'
@@ -8,7 +7,6 @@ import type { EntityManager } from '#lib/store/database.ts'
 import { fromTimestamp } from '#lib/store/time.ts'
 import { sealEvent, type NewEvent, type StoredEvent } from '../../domain/event.ts'
 import type { Opening } from '../../domain/private.ts'
-import { LogHead } from '../entities.ts'
 import { insertOpenings, readOpenings } from './openings.ts'
 import { query } from '../query.ts'
 
@@ -32,9 +30,11 @@ export interface LockedLog {
 /** Formats a time as leaves have it. */
 const rfc3339 = (time: string) => sql.raw(`to_char(${time} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`)
 
-export async function lockLog(em: EntityManager, producer: string): Promise<LockedLog> {
-  const options = { lockMode: LockMode.PESSIMISTIC_WRITE, disableIdentityMap: true }
-  const { size, peaks } = await em.findOneOrFail(LogHead, 1, options)
+/** Locks the log until the end of the transaction. Aborting `signal` cancels the wait for the lock. */
+export async function lockLog(em: EntityManager, producer: string, signal?: AbortSignal): Promise<LockedLog> {
+  const lock = sql<{ size: string; peaks: Buffer }>`select size, peaks from log_head for update`
+  const [head] = await query(em, lock, signal)
+  const { size, peaks } = head!
   // A separate statement sees what the previous holder of the lock has committed.
   const [row] = await query<Turn>(
     em,
@@ -46,7 +46,7 @@ export async function lockLog(em: EntityManager, producer: string): Promise<Lock
         left join entry on entry.producer = name and entry.sequence = next_sequence - 1`,
   )
   return {
-    size,
+    size: Number(size),
     peaks: splitHashes(peaks),
     producer,
     nextSequence: Number(row!.next_sequence),
