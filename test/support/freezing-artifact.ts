@@ -1,6 +1,6 @@
 // The artifact service as a process that stops at one step (FREEZE_AT) and says so, to be killed there; and that tells
 // what it asks of the store. It is the real service: only what it calls is made to halt.
-import { SqlEntityManager } from '@mikro-orm/sql'
+import { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { DirectoryStore } from '../../services/artifact/store/directory/directory-store.ts'
 import { S3Store } from '../../services/artifact/store/s3/s3-store.ts'
@@ -59,13 +59,13 @@ function freezeStore(prototype: S3Store | DirectoryStore): void {
 /** Steps of the database: after this statement, or after the commit of the transaction it was in. */
 const STATEMENTS: [string, RegExp][] = [
   ['part recorded', /insert into upload_part/],
-  ['sealed', /then 'SEALING'/],
-  ['committed', /insert into namespace_blob/],
+  ['sealed', /^update "artifact"\."upload" set "state" = .*"epoch" = /],
+  ['committed', /insert into ("artifact"\."namespace_blob"|namespace_blob)/],
 ]
 
 function freezeDatabase(): void {
   const transactions = new AsyncLocalStorage<string[]>()
-  wrap(SqlEntityManager.prototype, 'execute', async (work, [sql, params]) => {
+  wrap(AbstractSqlConnection.prototype, 'execute', async (work, [sql, params]) => {
     const result = await work()
     // The statement by which uploads in one stream begin is also that by which they end.
     if (String(sql).startsWith('with begun') && (params as unknown[]).includes('{}')) return result
