@@ -37,9 +37,9 @@ interface Path {
 }
 
 const figures = new Figures()
-const world = await openWorld(options.profile)
+const opened = await openWorld(options.profile)
 try {
-  if (!options.only || options.only === 'lanes') await compareLanes(world)
+  if (!options.only || options.only === 'lanes') await compareLanes(opened)
   const scenes = {
     latency: measureLatency,
     memory: measureMemory,
@@ -48,11 +48,11 @@ try {
     crash: measureCrash,
   }
   for (const [name, measure] of Object.entries(scenes)) {
-    if (!options.only || options.only === name) await measure(world, figures, options.quick === true)
+    if (!options.only || options.only === name) await measure(opened, figures, options.quick === true)
   }
   await figures.conclude({ sizeBytes: SIZE, rounds: ROUNDS }, options.json)
 } finally {
-  await world.close()
+  await opened.close()
 }
 
 async function compareLanes(world: World): Promise<void> {

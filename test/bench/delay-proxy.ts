@@ -19,9 +19,9 @@ export async function startDelayProxy(target: string, delayMs: number): Promise<
 
 if (!isMainThread) {
   const { target, delayMs } = workerData as Settings
-  const { hostname, port } = new URL(target)
+  const upstreamAddress = new URL(target)
   const server = createServer({ noDelay: true }, (client) => {
-    const upstream = connect({ host: hostname, port: Number(port), noDelay: true })
+    const upstream = connect({ host: upstreamAddress.hostname, port: Number(upstreamAddress.port), noDelay: true })
     forward(client, upstream, delayMs)
     forward(upstream, client, delayMs)
   })

@@ -178,10 +178,10 @@ test('each RPC declares the permission that is written down here', () => {
 
 test('each role holds the permissions that are written down here, on its namespace and on no other', () => {
   const names = Object.keys(Permission) as (keyof typeof Permission)[]
-  for (const [role, expected] of Object.entries(PERMISSIONS)) {
+  for (const [role, permissions] of Object.entries(PERMISSIONS)) {
     const caller = { ...ANONYMOUS, roles: new Map([['default', Role[role as keyof typeof Role]]]) }
     const held = (namespace: string) => names.filter((name) => holds(caller, Permission[name], namespace)).toSorted()
-    expect([role, held('default')]).toEqual([role, expected.toSorted()])
+    expect([role, held('default')]).toEqual([role, permissions.toSorted()])
     expect([role, held('elsewhere'), held('*')]).toEqual([role, [], []])
   }
 })
@@ -200,14 +200,14 @@ describe.each(named)('%s', (name, method) => {
         call,
         request.map((message) => toBinary(method.input, message)),
       )
-      expect([token, outcomeOf(error)]).toEqual([token, expected(name, token, held)])
+      expect([token, outcomeOf(error)]).toEqual([token, expectedOutcome(name, token, held)])
       unused = error && { uploader, request }
     }
   })
 })
 
 /** `done`, `denied`, or `not found` where the caller may not know that it exists. */
-function expected(name: string, token: string, held: string[]): string {
+function expectedOutcome(name: string, token: string, held: string[]): string {
   if (OF_METADATA.includes(name)) return token === 'mks_metadata' ? 'done' : 'denied'
   if (NOT_ONES_OWN.includes(name) && held.includes('WRITE')) return held.includes('ADMINISTER') ? 'done' : 'denied'
   if (TABLE[name]!.split(' or ').some((needed) => held.includes(needed))) return 'done'

@@ -62,7 +62,7 @@ describe.each(named)('%s', (name, method) => {
       const mutants = hostile(valid, base).filter((mutant) => !isAllowed(mutant))
       await settle(world)
       const before = await stateOf(world)
-      expect(await faults(name, valid, mutants, async () => base)).toEqual([])
+      expect(await findFaults(name, valid, mutants, async () => base)).toEqual([])
       await expect.poll(() => stateOf(world)).toEqual(before)
     }
   })
@@ -70,7 +70,7 @@ describe.each(named)('%s', (name, method) => {
   test('accepts what is odd and allowed', async () => {
     for (const valid of all) {
       const mutants = hostile(valid, await valid.make(world)).filter(isAllowed)
-      expect(await faults(name, valid, mutants, () => valid.make(world))).toEqual([])
+      expect(await findFaults(name, valid, mutants, () => valid.make(world))).toEqual([])
     }
   })
 
@@ -131,8 +131,8 @@ test('the log has every change that was accepted, and none that was refused', as
 })
 
 test('none of it is a fault of a service', () => {
-  const faults = world.all.serving.logs.filter((line) => /"message":"(fault|failing)"/.test(line))
-  expect(faults).toEqual([])
+  const logged = world.all.serving.logs.filter((line) => /"message":"(fault|failing)"/.test(line))
+  expect(logged).toEqual([])
 })
 
 function hostile({ method, only, verdicts = {} }: Valid, [first]: Message[]): Mutant[] {
@@ -142,7 +142,7 @@ function hostile({ method, only, verdicts = {} }: Valid, [first]: Message[]): Mu
 }
 
 /** What is wrong with the answers, some calls at a time. */
-async function faults(
+async function findFaults(
   name: string,
   valid: Valid,
   mutants: Mutant[],

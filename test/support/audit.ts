@@ -90,8 +90,8 @@ export async function startAudit(
   const serving = { ...service, fastMethods, logger, draining: draining.signal, checkWithinMs }
   const served = await serve(serving, { host: '127.0.0.1', port: 0 })
   const address = `http://127.0.0.1:${served.port}`
-  const client = <S extends DescService>(service: S, token: string): Client<S> =>
-    createClient(service, createGrpcTransport({ baseUrl: address, interceptors: [bearer(token)] }))
+  const client = <S extends DescService>(descriptor: S, token: string): Client<S> =>
+    createClient(descriptor, createGrpcTransport({ baseUrl: address, interceptors: [bearer(token)] }))
   return {
     address,
     known: sister.callers,

@@ -39,12 +39,12 @@ export const TEXTS: Record<string, string> = {
   'a list of names': 'constructor,__proto__',
 }
 
-const isUnicode = (text: string): boolean => text.isWellFormed() && !text.includes('\0')
+const isUnicode = (value: string): boolean => value.isWellFormed() && !value.includes('\0')
 // oxlint-disable-next-line no-control-regex
-const isLine = (text: string): boolean => isUnicode(text) && !/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(text)
+const isLine = (value: string): boolean => isUnicode(value) && !/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(value)
 
-function byTest(test: (text: string) => boolean, kept: boolean, more: Record<string, string> = {}): TextRule {
-  return { judge: (text) => (test(text) ? 'allowed' : 'refused'), kept, more }
+function byTest(test: (value: string) => boolean, kept: boolean, more: Record<string, string> = {}): TextRule {
+  return { judge: (value) => (test(value) ? 'allowed' : 'refused'), kept, more }
 }
 
 /** Any text, of so many bytes. */

@@ -94,8 +94,8 @@ function masks(): Attempt[] {
 }
 
 function nested(depth: number): Value {
-  const values = depth === 0 ? [] : [nested(depth - 1)]
-  return create(ValueSchema, { kind: { case: 'listValue', value: { values } } })
+  const inner = depth === 0 ? [] : [nested(depth - 1)]
+  return create(ValueSchema, { kind: { case: 'listValue', value: { values: inner } } })
 }
 
 type Kind = Exclude<Value['kind'], { case: undefined }>

@@ -49,8 +49,8 @@ async function makePromotion(world: World): Promise<string> {
 const decision = async (world: World) => ({ id: await makePromotion(world), ...why() })
 
 /** A namespace that is left out is `default`, and what the request is about is in another. */
-const elsewhere = (valid: Valid, field: string, verdict: string): Valid => ({
-  ...valid,
+const elsewhere = (request: Valid, field: string, verdict: string): Valid => ({
+  ...request,
   verdicts: { [`${field} nothing`]: verdict },
 })
 
