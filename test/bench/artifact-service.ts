@@ -16,7 +16,7 @@ const settings = readArtifactSettings(processEnvironment())
 if (settings.store.kind !== 's3') throw new Error('the benchmark is of S3')
 const logger = createLogger('artifact', settings.logLevel)
 const draining = new AbortController().signal
-const sister = { address: settings.metadataAddress, token: settings.serviceToken }
+const peer = { address: settings.metadataAddress, token: settings.serviceToken }
 const database = openStore({ url: settings.databaseUrl, poolSize: settings.databasePoolSize })
 const stores = { database, bytes: new S3Store(settings.store.s3), logger }
 await prepareStore(stores)
@@ -24,8 +24,8 @@ const service = artifactService({
   ...stores,
   draining,
   trustedServices: settings.trustedServices,
-  identity: peerClient(IdentityService, { name: 'metadata', ...sister }),
-  ingest: peerClient(IngestService, { name: 'audit', ...sister }),
+  identity: peerClient(IdentityService, { name: 'metadata', ...peer }),
+  ingest: peerClient(IngestService, { name: 'audit', ...peer }),
   limits: settings.limits,
   transferModes: settings.transferModes,
 })

@@ -1,4 +1,4 @@
-// What the benchmark runs on: real MinIO and PostgreSQL, a sister that knows one caller, and services in processes of
+// What the benchmark runs on: real MinIO and PostgreSQL, a peer that knows one caller, and services in processes of
 // their own.
 import type { ConnectRouter } from '@connectrpc/connect'
 import { connectNodeAdapter } from '@connectrpc/connect-node'
@@ -43,10 +43,10 @@ const BUCKET = 'bench'
 
 export async function openWorld(profile: string | undefined): Promise<World> {
   const directory = await makeHome()
-  const [postgres, server, sister] = await Promise.all([
+  const [postgres, server, peer] = await Promise.all([
     startPostgres({ directory: join(directory, 'postgres') }),
     startMinio(),
-    startSister(),
+    startFakePeer(),
   ])
   const databaseUrl = postgres.url('postgres')
   await migrate('artifact', databaseUrl)
@@ -60,8 +60,8 @@ export async function openWorld(profile: string | undefined): Promise<World> {
     DATABASE_URL: databaseUrl,
     SERVICE_TOKEN: `mks_${'a'.repeat(40)}`,
     TRUSTED_SERVICES: `metadata=${'0'.repeat(64)}`,
-    METADATA_ADDRESS: sister.address,
-    AUDIT_ADDRESS: sister.address,
+    METADATA_ADDRESS: peer.address,
+    AUDIT_ADDRESS: peer.address,
     S3_ENDPOINT: endpoint,
     S3_REGION: region,
     S3_BUCKET: BUCKET,
@@ -87,7 +87,7 @@ export async function openWorld(profile: string | undefined): Promise<World> {
     },
     async close() {
       await Promise.all(services.map((service) => service.kill()))
-      sister.close()
+      peer.close()
       await Promise.all([postgres.stop(), server.stop()])
       await rm(directory, { recursive: true, force: true })
     },
@@ -120,7 +120,7 @@ async function kill(child: ChildProcess, profile: string | undefined): Promise<v
 }
 
 /** Metadata and audit in one: whom the token stands for, and an end for the events. */
-async function startSister() {
+async function startFakePeer() {
   const expireTime = { seconds: BigInt(Math.floor(Date.now() / 1000) + 86_400), nanos: 0 }
   const routes = (router: ConnectRouter): void => {
     router.service(IdentityService, {

@@ -1,4 +1,4 @@
-// A metadata service under load: its own PostgreSQL, its own socket, and a sister that keeps every manifest.
+// A metadata service under load: its own PostgreSQL, its own socket, and a peer that keeps every manifest.
 import { createClient } from '@connectrpc/connect'
 import { connectNodeAdapter, createGrpcTransport } from '@connectrpc/connect-node'
 import { randomBytes, randomUUID } from 'node:crypto'
@@ -39,8 +39,8 @@ export async function openRegistry(directory: string): Promise<Registry> {
   const postgres = await startPostgres({ directory })
   const url = postgres.url('postgres')
   await migrate('metadata', url)
-  const sister = await startSister()
-  const service = await startService(url, sister.address)
+  const peer = await startFakePeer()
+  const service = await startService(url, peer.address)
   const counts: Record<string, number> = {}
   const { models, versions, aliases } = service
   const named = (model: string) => ({ ref: { case: 'name' as const, value: { model } } })
@@ -80,13 +80,13 @@ export async function openRegistry(directory: string): Promise<Registry> {
     async close() {
       await owned.close(true)
       await service.close()
-      await sister.close()
+      await peer.close()
       await postgres.stop()
     },
   }
 }
 
-async function startSister() {
+async function startFakePeer() {
   const handler = connectNodeAdapter({
     routes(router) {
       router.service(ManifestService, { retainManifest: () => ({ totalSizeBytes: 2_345_678n, fileCount: 3 }) })
@@ -105,18 +105,18 @@ async function startSister() {
   return { address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close }
 }
 
-async function startService(url: string, sisterAddress: string) {
+async function startService(url: string, peerAddress: string) {
   const database = openStore({ url })
   const logger = createLogger('metadata', 'silent')
   const draining = new AbortController()
-  const sister = { address: sisterAddress, token: `mks_${'s'.repeat(43)}` }
+  const peer = { address: peerAddress, token: `mks_${'s'.repeat(43)}` }
   const service = metadataService({
     database,
     logger,
     draining: draining.signal,
     trustedServices: new Map(),
-    manifests: peerClient(ManifestService, { name: 'artifact', ...sister }),
-    ingest: peerClient(IngestService, { name: 'audit', ...sister }),
+    manifests: peerClient(ManifestService, { name: 'artifact', ...peer }),
+    ingest: peerClient(IngestService, { name: 'audit', ...peer }),
   })
   const served = await serve({ ...service, logger, draining: draining.signal }, { host: '127.0.0.1', port: 0 })
   const token = await createAdminToken(database)

@@ -1,4 +1,4 @@
-// What a service makes of its sisters' answers and of their silence.
+// How a service handles the responses of its peers, and peers that do not respond.
 import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { Code, ConnectError } from '@connectrpc/connect'
@@ -47,12 +47,12 @@ async function errorOf(call: Promise<unknown>): Promise<unknown> {
 
 const UNAVAILABLE = { name: 'ModelkeepError', reason: 'DEPENDENCY_UNAVAILABLE', metadata: { dependency: 'artifact' } }
 
-test('an answer is an answer', async () => {
+test('returns the response of a peer', async () => {
   answer = () => ({ manifest: { digest: 'sha256:x' } })
   expect((await clientFor().getManifest({})).manifest?.digest).toBe('sha256:x')
 })
 
-test('what the sister says of the request is passed on, word for word', async () => {
+test('passes an error about the request on unchanged', async () => {
   answer = () => fail('MANIFEST_NOT_FOUND', 'there is no such manifest', { digest: 'sha256:x' })
   const error = await errorOf(clientFor().getManifest({}))
   expect(error).toMatchObject({
@@ -64,7 +64,7 @@ test('what the sister says of the request is passed on, word for word', async ()
   expect(toConnectError(error).code).toBe(Code.NotFound)
 })
 
-test('what the sister says of this service is not the caller’s doing', async () => {
+test('reports a peer that rejects this service or fails as unavailable', async () => {
   for (const refuse of [
     () => fail('PERMISSION_DENIED', 'no'),
     () => fail('INTERNAL', 'secret detail'),
@@ -85,14 +85,14 @@ test('what the sister says of this service is not the caller’s doing', async (
   expect(await errorOf(clientFor('mks_wrong').getManifest({}))).toMatchObject(UNAVAILABLE)
 })
 
-test('an RPC that the sister does not have is a fault, and told as one', async () => {
+test('reports an RPC that the peer does not have as an internal error', async () => {
   const error = await errorOf(clientFor('mks_metadata').retainManifest({}))
   expect(error).toBeInstanceOf(Error)
   expect(error).not.toBeInstanceOf(ModelkeepError)
   expect(toConnectError(error).code).toBe(Code.Internal)
 })
 
-test('a sister that is not there, or does not answer, is unavailable', async () => {
+test('reports a peer that does not accept connections or does not respond as unavailable', async () => {
   const silent = createServer().listen(0, '127.0.0.1')
   await once(silent, 'listening')
   const { port } = silent.address() as AddressInfo
@@ -104,7 +104,7 @@ test('a sister that is not there, or does not answer, is unavailable', async () 
   expect(await errorOf(clientFor('mk_admin', 1, 2_000).getManifest({}))).toMatchObject(UNAVAILABLE)
 })
 
-test('a caller who leaves is told nothing of the sister', async () => {
+test('cancels for a caller who disconnects, without an error of the peer', async () => {
   answer = () => new Promise(() => {})
   const leaving = new AbortController()
   const call = errorOf(clientFor().getManifest({}, { signal: leaving.signal }))
@@ -114,7 +114,7 @@ test('a caller who leaves is told nothing of the sister', async () => {
   expect(toConnectError(error, leaving.signal).code).toBe(Code.Canceled)
 })
 
-test('a stream that breaks in the middle is translated too', async () => {
+test('translates the error of a stream that breaks in the middle', async () => {
   const client = peerClient(LogService, {
     name: 'audit',
     address: `http://127.0.0.1:${served.port}`,

@@ -186,7 +186,7 @@ describe('strange input by an administrator is refused or answered, never a faul
   )
 
   const services = real.filter(([, method]) => ruleOf(method).name === 'SERVICE')
-  test.each(services)('%s, from a sister', async (_name, method) => {
+  test.each(services)('%s, from a peer', async (_name, method) => {
     for (const [what, change] of STRANGE) {
       const filling = { string: () => '', number: 1, bytes: Buffer.from('x'), ...change, strings: {} }
       const outcome = await call(method, fillRequest(method.input, filling), `mks_${ruleOf(method).services[0]}`)

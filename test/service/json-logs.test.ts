@@ -6,25 +6,25 @@ import { createAdminToken } from '../../services/metadata/admin-token.ts'
 import { openOwnedStore, openStore } from '../../services/metadata/store/orm.ts'
 import { createDatabase } from '../support/database.ts'
 import { refusalOf } from '../support/refusal.ts'
-import { startSisters } from '../support/sisters.ts'
+import { startFakePeers } from '../support/fake-peers.ts'
 import { grpcClient, startProcess } from '../support/suite.ts'
 
 const testDatabase = await createDatabase()
 const database = openStore({ url: testDatabase.url })
 const owned = openOwnedStore({ url: testDatabase.url })
-const sisters = await startSisters()
+const peers = await startFakePeers()
 const running = await startProcess('metadata', {
   PORT: '0',
   DATABASE_URL: testDatabase.url,
   SERVICE_TOKEN: `mks_${'m'.repeat(43)}`,
   TRUSTED_SERVICES: `audit=${'0'.repeat(64)}`,
-  ARTIFACT_ADDRESS: sisters.address,
-  AUDIT_ADDRESS: sisters.address,
+  ARTIFACT_ADDRESS: peers.address,
+  AUDIT_ADDRESS: peers.address,
 })
 const models = grpcClient(ModelService, running.address, await createAdminToken(database))
 afterAll(async () => {
   await running.kill()
-  await sisters.close()
+  await peers.close()
   await Promise.all([database.close(true), owned.close(true)])
   await testDatabase.drop()
 })

@@ -8,7 +8,7 @@ import { freePort } from '../../services/standalone/postgres.ts'
 import { startChaosS3, type ChaosS3 } from '../support/chaos-s3.ts'
 import { drawFault } from '../support/chaos-faults.ts'
 import { runSql } from '../support/database.ts'
-import { startIdentitySister } from '../support/identity-sister.ts'
+import { startFakeIdentity } from '../support/fake-identity.ts'
 import type { S3Access } from '../support/minio-server.ts'
 import { createBucketOn, type TestBucket } from '../support/minio.ts'
 import type { Random } from '../support/random.ts'
@@ -50,14 +50,14 @@ export async function startWorld(databaseUrl: string, access: S3Access, random: 
   const bucket = await createBucketOn(access)
   const chaos = await startChaosS3(access.endpoint)
   chaos.decide = (operation) => drawFault(random, FAULTY, operation)
-  const sister = await startIdentitySister({ [TOKEN]: { principal: TOKEN, roles: { '*': Role.ADMIN } } })
+  const peer = await startFakeIdentity({ [TOKEN]: { principal: TOKEN, roles: { '*': Role.ADMIN } } })
   const settings = {
     HOST: '127.0.0.1',
     DATABASE_URL: databaseUrl,
     SERVICE_TOKEN: `mks_${'a'.repeat(40)}`,
     TRUSTED_SERVICES: `metadata=${hashToken(METADATA_TOKEN).toString('hex')}`,
-    METADATA_ADDRESS: sister.address,
-    AUDIT_ADDRESS: sister.address,
+    METADATA_ADDRESS: peer.address,
+    AUDIT_ADDRESS: peer.address,
     UPLOAD_MEMORY_MIB: '128',
     DRAIN_SECONDS: '5',
     STORE: 's3',
@@ -93,7 +93,7 @@ export async function startWorld(databaseUrl: string, access: S3Access, random: 
     heal: () => void (chaos.decide = () => undefined),
     async stop() {
       await Promise.all([steady.kill(), mortal.kill()])
-      await sister.close()
+      await peer.close()
       await chaos.close()
       await bucket.drop()
     },

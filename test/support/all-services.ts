@@ -48,7 +48,7 @@ export async function startAllServices({ bytes, signer }: AllServicesOptions = {
   const folder = await mkdtemp(join(tmpdir(), 'modelkeep-all-'))
   const port = await freePort()
   const address = `http://127.0.0.1:${port}`
-  const sister = <S extends DescService>(service: S, name: string, caller: string) =>
+  const peer = <S extends DescService>(service: S, name: string, caller: string) =>
     peerClient(service, { name, address, token: `mks_${caller}` })
   const serving = stubServing([], (router) => services.forEach(({ routes }) => routes(router)))
   const common = { logger: serving.logger, draining: serving.draining, trustedServices: new Map<string, string>() }
@@ -60,21 +60,21 @@ export async function startAllServices({ bytes, signer }: AllServicesOptions = {
     metadataService({
       ...common,
       database: metadata,
-      manifests: sister(ManifestService, 'artifact', 'metadata'),
-      ingest: sister(IngestService, 'audit', 'metadata'),
+      manifests: peer(ManifestService, 'artifact', 'metadata'),
+      ingest: peer(IngestService, 'audit', 'metadata'),
     }),
     artifactService({
       ...common,
       ...stores,
-      identity: sister(IdentityService, 'metadata', 'artifact'),
-      ingest: sister(IngestService, 'audit', 'artifact'),
+      identity: peer(IdentityService, 'metadata', 'artifact'),
+      ingest: peer(IngestService, 'audit', 'artifact'),
       limits: readArtifactLimits(new EnvReader({})),
       downloads: 'all',
     }),
     auditService({
       ...common,
       database: openAudit({ url }),
-      identity: sister(IdentityService, 'metadata', 'audit'),
+      identity: peer(IdentityService, 'metadata', 'audit'),
       signer,
     }),
   ]

@@ -23,7 +23,7 @@ import { prepareStore } from '../../services/artifact/store/installation.ts'
 import { openStore } from '../../services/artifact/store/orm.ts'
 import { S3Store } from '../../services/artifact/store/s3/s3-store.ts'
 import { createDatabase, runSql, type TestDatabase } from './database.ts'
-import { startIdentitySister } from './identity-sister.ts'
+import { startFakeIdentity } from './fake-identity.ts'
 import { createBucket } from './minio.ts'
 import { changed } from './store-spies.ts'
 
@@ -121,7 +121,7 @@ const LIMITS: ArtifactLimits = {
 /** Tokens: `alice`, `bob` and `bob2`, another of bob's, contribute to `default`, `reader` reads it, `carol` contributes to `other`, `root` administers all. */
 export async function startArtifact(store: TestStore, options: ArtifactOptions = {}): Promise<TestArtifact> {
   const database = options.database ?? (await createDatabase())
-  const sister = await startIdentitySister({
+  const peer = await startFakeIdentity({
     alice: { principal: 'alice', roles: { default: Role.CONTRIBUTOR, other: Role.READER } },
     bob: { principal: 'bob', roles: { default: Role.CONTRIBUTOR } },
     bob2: { principal: 'bob', roles: { default: Role.CONTRIBUTOR } },
@@ -130,7 +130,7 @@ export async function startArtifact(store: TestStore, options: ArtifactOptions =
     root: { principal: 'root', roles: { '*': Role.ADMIN } },
   })
   const addReplica = (replica: ReplicaOptions = {}) =>
-    startReplica(options.serviceDatabaseUrl ?? database.url, sister.address, store, replica)
+    startReplica(options.serviceDatabaseUrl ?? database.url, peer.address, store, replica)
   const first = await addReplica(options)
   return {
     ...first,
@@ -139,7 +139,7 @@ export async function startArtifact(store: TestStore, options: ArtifactOptions =
     sql: (statement) => runSql(database.url, statement) as never,
     async stop() {
       await first.stop()
-      await sister.close()
+      await peer.close()
       await database.drop()
       await store.drop()
     },
@@ -173,15 +173,15 @@ async function startReplica(
         serializers: { error: stdSerializers.errWithCause },
       })
   const draining = new AbortController()
-  const sister = { token: 'mks_artifact' }
+  const peer = { token: 'mks_artifact' }
   const stores = { database: openStore({ url: databaseUrl }), bytes: bytes ?? store.open(), logger }
   await prepareStore(stores)
   const service = artifactService({
     ...stores,
     draining: draining.signal,
     trustedServices: new Map([[createHash('sha256').update(METADATA_TOKEN).digest('hex'), 'metadata']]),
-    identity: peerClient(IdentityService, { ...sister, name: 'metadata', address: metadataAddress }),
-    ingest: peerClient(IngestService, { ...sister, name: 'audit', address: metadataAddress }),
+    identity: peerClient(IdentityService, { ...peer, name: 'metadata', address: metadataAddress }),
+    ingest: peerClient(IngestService, { ...peer, name: 'audit', address: metadataAddress }),
     limits: { ...LIMITS, ...limits },
     transferModes,
     downloads,

@@ -21,7 +21,7 @@ import { auditService } from '../../services/audit/service.ts'
 import { createSigner, type Signer } from '../../services/audit/signer.ts'
 import { openStore } from '../../services/audit/store/orm.ts'
 import type { WormSettings } from '../../services/audit/jobs/worm.ts'
-import { startIdentitySister, type KnownCaller } from './identity-sister.ts'
+import { startFakeIdentity, type KnownCaller } from './fake-identity.ts'
 
 export const METADATA_TOKEN = `mks_metadata_${'m'.repeat(40)}`
 export const ARTIFACT_TOKEN = `mks_artifact_${'a'.repeat(40)}`
@@ -60,8 +60,8 @@ export async function startAudit(
   databaseUrl: string,
   { signer, cosigning, worm, framing, logs, privateDetails, retention, expireEveryMs, checkWithinMs }: AuditInit = {},
 ): Promise<RunningAudit> {
-  const sister = await startIdentitySister({ [PLATFORM_TOKEN]: { principal: 'root', roles: { '*': Role.READER } } })
-  const identity = peerClient(IdentityService, { name: 'metadata', address: sister.address, token: 'mks_audit' })
+  const peer = await startFakeIdentity({ [PLATFORM_TOKEN]: { principal: 'root', roles: { '*': Role.READER } } })
+  const identity = peerClient(IdentityService, { name: 'metadata', address: peer.address, token: 'mks_audit' })
   const logger = logs
     ? createLogger('audit', 'info', { write: (line: string) => void logs.push(line) })
     : createLogger('audit', 'silent')
@@ -94,7 +94,7 @@ export async function startAudit(
     createClient(descriptor, createGrpcTransport({ baseUrl: address, interceptors: [bearer(token)] }))
   return {
     address,
-    known: sister.callers,
+    known: peer.callers,
     draining,
     client,
     ingest: client(IngestService, METADATA_TOKEN),
@@ -105,7 +105,7 @@ export async function startAudit(
       draining.abort()
       await served.close(200)
       await service.close()
-      await sister.close()
+      await peer.close()
     },
   }
 }

@@ -15,7 +15,7 @@ import { lookUpToken } from '../../services/metadata/store/identity/token-lookup
 import { openStore } from '../../services/metadata/store/orm.ts'
 import { createDatabase, runSql } from './database.ts'
 
-/** What the sister service artifact shows in these tests. */
+/** What the peer service artifact shows in these tests. */
 export const ARTIFACT_TOKEN = `mks_${'a'.repeat(43)}`
 
 export interface Identity {

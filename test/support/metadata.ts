@@ -20,7 +20,7 @@ import { createAdminToken } from '../../services/metadata/admin-token.ts'
 import { metadataService } from '../../services/metadata/service.ts'
 import { openStore } from '../../services/metadata/store/orm.ts'
 import { createDatabase, runSql } from './database.ts'
-import { startSisters, type Sisters } from './sisters.ts'
+import { startFakePeers, type FakePeers } from './fake-peers.ts'
 
 export interface Clients {
   namespaces: Client<typeof NamespaceService>
@@ -48,7 +48,7 @@ export interface OutboxEvent {
 
 export interface Metadata {
   url: string
-  sisters: Sisters
+  peers: FakePeers
   admin: Clients
   adminToken: string
   /** Clients of a second replica on the same database. */
@@ -64,9 +64,9 @@ export interface Metadata {
 
 export async function startMetadata({ failClosedSeconds = 0 } = {}): Promise<Metadata> {
   const database = await createDatabase()
-  const sisters = await startSisters()
+  const peers = await startFakePeers()
   const logs: string[] = []
-  const services = [1, 2].map(() => openService(database.url, sisters, logs, failClosedSeconds))
+  const services = [1, 2].map(() => openService(database.url, peers, logs, failClosedSeconds))
   const [first, second] = services as [Running, Running]
   const adminToken = await createAdminToken(openedFor(first))
   const admin = first.as(adminToken)
@@ -78,7 +78,7 @@ export async function startMetadata({ failClosedSeconds = 0 } = {}): Promise<Met
   let members = 0
   return {
     url: database.url,
-    sisters,
+    peers,
     admin,
     adminToken,
     replica: second.as(adminToken),
@@ -102,7 +102,7 @@ export async function startMetadata({ failClosedSeconds = 0 } = {}): Promise<Met
     logs,
     async close() {
       for (const { service } of services) await service.close()
-      await sisters.close()
+      await peers.close()
       await database.drop()
     },
   }
@@ -118,7 +118,7 @@ function openedFor({ database }: Running) {
   return database
 }
 
-function openService(url: string, sisters: Sisters, logs: string[], failClosedSeconds: number): Running {
+function openService(url: string, peers: FakePeers, logs: string[], failClosedSeconds: number): Running {
   const database = openStore({ url, poolSize: 10 })
   const logger = pino({}, { write: (line: string) => void logs.push(line) })
   const draining = new AbortController().signal
@@ -128,7 +128,7 @@ function openService(url: string, sisters: Sisters, logs: string[], failClosedSe
     draining,
     trustedServices: new Map<string, string>(),
     failClosedSeconds,
-    ...sisters.clients(),
+    ...peers.clients(),
   }
   const service = metadataService(deps)
   const { options } = adapterOptions({ ...service, logger, draining })

@@ -12,7 +12,7 @@ import { openStore } from '../../services/metadata/store/orm.ts'
 import { METADATA_TOKEN, startAudit, type RunningAudit } from './audit.ts'
 import { createDatabase, runSql } from './database.ts'
 import { startMortal, type Mortal } from './mortal.ts'
-import { startSisters, type Sisters } from './sisters.ts'
+import { startFakePeers, type FakePeers } from './fake-peers.ts'
 import { grpcClient } from './suite.ts'
 
 export interface MortalMetadata extends Mortal {
@@ -20,7 +20,7 @@ export interface MortalMetadata extends Mortal {
   /** A contributor. */
   alice: MortalClients
   audit: RunningAudit
-  sisters: Sisters
+  peers: FakePeers
   sql: <T extends object>(statement: string, values?: unknown[]) => Promise<T[]>
   /** As if the claims of what was killed had run out. */
   passClaims: () => Promise<void>
@@ -31,11 +31,11 @@ export type MortalClients = ReturnType<typeof clientsOf>
 export async function startMortalMetadata(): Promise<MortalMetadata> {
   const database = await createDatabase()
   const audit = await startAudit(database.url)
-  const sisters = await startSisters()
+  const peers = await startFakePeers()
   const mortal = await startMortal('metadata', database.url, {
     SERVICE_TOKEN: METADATA_TOKEN,
     TRUSTED_SERVICES: `artifact=${'0'.repeat(64)}`,
-    ARTIFACT_ADDRESS: sisters.address,
+    ARTIFACT_ADDRESS: peers.address,
     AUDIT_ADDRESS: audit.address,
     // Each call that stands still holds a connection.
     DATABASE_POOL_SIZE: '40',
@@ -53,7 +53,7 @@ export async function startMortalMetadata(): Promise<MortalMetadata> {
     admin,
     alice: clientsOf(mortal.address, secret),
     audit,
-    sisters,
+    peers,
     sql,
     async passClaims() {
       await sql('update metadata.outbox_counter set sender_until = clock_timestamp()')
@@ -61,7 +61,7 @@ export async function startMortalMetadata(): Promise<MortalMetadata> {
     },
     async stop() {
       await mortal.stop()
-      await sisters.close()
+      await peers.close()
       await audit.close()
       await database.drop()
     },

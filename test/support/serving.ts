@@ -10,7 +10,7 @@ import type { Refusal } from '../../services/lib/server/refusals.ts'
 import type { Serving } from '../../services/lib/server/serve.ts'
 
 /** Callers by token: an administrator of all, members of `default`, an administrator of
- * `elsewhere`, some who are both, one without a role, and the sisters. */
+ * `elsewhere`, some who are both, one without a role, and the peers. */
 export const CALLERS: Record<string, Caller> = {
   mk_admin: person('admin', [['*', Role.ADMIN]]),
   mk_reader: person('reader', [['default', Role.READER]]),
@@ -31,9 +31,9 @@ export const CALLERS: Record<string, Caller> = {
     ['elsewhere', Role.ADMIN],
   ]),
   mk_nobody: person('nobody', []),
-  mks_metadata: sister('metadata'),
-  mks_artifact: sister('artifact'),
-  mks_audit: sister('audit'),
+  mks_metadata: peer('metadata'),
+  mks_artifact: peer('artifact'),
+  mks_audit: peer('audit'),
 }
 
 function person(principal: string, roles: [string, Role][]): Caller {
@@ -46,7 +46,7 @@ function person(principal: string, roles: [string, Role][]): Caller {
   }
 }
 
-function sister(service: string): Caller {
+function peer(service: string): Caller {
   return { principal: `service:${service}`, method: 'service', credentialId: '', service, roles: new Map() }
 }
 

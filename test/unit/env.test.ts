@@ -12,14 +12,14 @@ function problemsOf(environment: Record<string, string>, read: (env: EnvReader) 
   }
 }
 
-test('a text is read, or its fallback; without one it is required, and empty is missing', () => {
+test('returns a text or its fallback; without a fallback it is required, and empty counts as missing', () => {
   const env = new EnvReader({ GIVEN: 'x', EMPTY: '' })
   expect([env.string('GIVEN'), env.string('EMPTY', 'y'), env.string('ABSENT', '')]).toEqual(['x', 'y', ''])
   expect(() => env.check()).not.toThrow()
   expect(problemsOf({ EMPTY: '' }, (reader) => reader.string('EMPTY'))).toEqual(['EMPTY is missing'])
 })
 
-test('a secret comes from the file that NAME_FILE names, without its last line break', () => {
+test('reads a secret from the file that NAME_FILE names, without its last line break', () => {
   const read = (path: string) => ({ '/run/secret': 's3cret\n', '/run/empty': '\n' })[path] ?? failToRead()
   expect(new EnvReader({ KEY_FILE: '/run/secret', KEY: 'other' }).secret('KEY', read)).toBe('s3cret')
   expect(new EnvReader({ KEY: 'plain' }).secret('KEY', read)).toBe('plain')
@@ -32,13 +32,13 @@ function failToRead(): never {
   throw new Error('no such file')
 }
 
-test.each(['0', '11', '1.5', 'x', '1e1', '0x5', ' ', '5 '])('%j is no whole number from 1 to 10', (text) => {
+test.each(['0', '11', '1.5', 'x', '1e1', '0x5', ' ', '5 '])('rejects %j as a whole number from 1 to 10', (text) => {
   expect(problemsOf({ N: text }, (env) => env.integer('N', 5, { min: 1, max: 10 }))).toEqual([
     'N must be a whole number from 1 to 10',
   ])
 })
 
-test('whole numbers, switches and choices are read, or their fallbacks', () => {
+test('returns whole numbers, switches and choices, or their fallbacks', () => {
   const env = new EnvReader({ N: '10', ON: 'true', LEVEL: 'warn' })
   expect(env.integer('N', 5, { min: 1, max: 10 })).toBe(10)
   expect(env.integer('M', 5, { min: 1, max: 10 })).toBe(5)
@@ -54,13 +54,13 @@ test('whole numbers, switches and choices are read, or their fallbacks', () => {
   ])
 })
 
-test.each(['localhost:80', 'ftp://a', 'http//a', 'javascript:alert(1)'])('%j is no URL of a sister', (text) => {
+test.each(['localhost:80', 'ftp://a', 'http//a', 'javascript:alert(1)'])('rejects %j as the URL of a peer', (text) => {
   expect(problemsOf({ U: text }, (env) => env.url('U', ['http', 'https']))).toEqual([
     'U must be a URL that begins with http:// or https://',
   ])
 })
 
-test('all problems are told at once', () => {
+test('reports all problems at once', () => {
   const problems = problemsOf({ N: 'x', ON: 'x' }, (env) => {
     env.string('A')
     env.integer('N', 1, { min: 1, max: 2 })

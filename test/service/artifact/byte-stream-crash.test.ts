@@ -21,7 +21,7 @@ import {
 import { makeBytes } from '../../support/bytes.ts'
 import { createDatabase } from '../../support/database.ts'
 import { goProgram } from '../../support/go-tool.ts'
-import { startIdentitySister } from '../../support/identity-sister.ts'
+import { startFakeIdentity } from '../../support/fake-identity.ts'
 import { minioSettings } from '../../support/minio.ts'
 import { grpcClient, startProcess } from '../../support/suite.ts'
 
@@ -40,21 +40,21 @@ describe.each([
   const settings = await createSettings()
   const program = await goProgram('byte-stream-client')
   const database = await createDatabase()
-  const sister = await startIdentitySister({ alice: { principal: 'alice', roles: { default: Role.CONTRIBUTOR } } })
+  const peer = await startFakeIdentity({ alice: { principal: 'alice', roles: { default: Role.CONTRIBUTOR } } })
   const start = () =>
     startProcess('artifact', {
       PORT: '0',
       DATABASE_URL: database.url,
       SERVICE_TOKEN: `mks_${'a'.repeat(40)}`,
       TRUSTED_SERVICES: `metadata=${'0'.repeat(64)}`,
-      METADATA_ADDRESS: sister.address,
-      AUDIT_ADDRESS: sister.address,
+      METADATA_ADDRESS: peer.address,
+      AUDIT_ADDRESS: peer.address,
       ...settings,
     })
   let running = await start()
   afterAll(async () => {
     await running.kill()
-    await sister.close()
+    await peer.close()
     await database.drop()
   })
 

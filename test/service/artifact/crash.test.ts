@@ -7,7 +7,7 @@ import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { MIB } from '../../support/artifact.ts'
 import { blobMessages, digestOf, download, makeBytes, startUpload, writePart } from '../../support/bytes.ts'
 import { createDatabase, runSql } from '../../support/database.ts'
-import { startIdentitySister } from '../../support/identity-sister.ts'
+import { startFakeIdentity } from '../../support/fake-identity.ts'
 import { PLACES } from '../../support/places.ts'
 import { refusalOf } from '../../support/refusal.ts'
 import { grpcClient, startProcess, type RunningProcess } from '../../support/suite.ts'
@@ -18,15 +18,15 @@ const TURNS = [0, 150, 1500]
 describe.each(PLACES)('killed on %s', async (kind, createPlace) => {
   const place = await createPlace()
   const database = await createDatabase()
-  const sister = await startIdentitySister({ alice: { principal: 'alice', roles: { default: Role.CONTRIBUTOR } } })
+  const peer = await startFakeIdentity({ alice: { principal: 'alice', roles: { default: Role.CONTRIBUTOR } } })
   const start = () =>
     startProcess('artifact', {
       PORT: '0',
       DATABASE_URL: database.url,
       SERVICE_TOKEN: `mks_${'a'.repeat(40)}`,
       TRUSTED_SERVICES: `metadata=${'0'.repeat(64)}`,
-      METADATA_ADDRESS: sister.address,
-      AUDIT_ADDRESS: sister.address,
+      METADATA_ADDRESS: peer.address,
+      AUDIT_ADDRESS: peer.address,
       ...place.settings,
     })
   let running: RunningProcess = await start()
@@ -35,7 +35,7 @@ describe.each(PLACES)('killed on %s', async (kind, createPlace) => {
   const keys = new Set<string>()
   afterAll(async () => {
     await running.kill()
-    await sister.close()
+    await peer.close()
     await database.drop()
     await place.drop()
   })

@@ -8,16 +8,16 @@ import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { MIB } from '../../support/artifact.ts'
 import { chunkMessages, digestOf, download, makeBytes, partOf, sha256, startUpload } from '../../support/bytes.ts'
 import { createDatabase } from '../../support/database.ts'
-import { startIdentitySister } from '../../support/identity-sister.ts'
+import { startFakeIdentity } from '../../support/fake-identity.ts'
 import { minioSettings } from '../../support/minio.ts'
 import { refusalOf } from '../../support/refusal.ts'
 import { grpcClient, startProcess } from '../../support/suite.ts'
 
 const database = await createDatabase()
-const sister = await startIdentitySister({ alice: { principal: 'alice', roles: { default: Role.CONTRIBUTOR } } })
+const peer = await startFakeIdentity({ alice: { principal: 'alice', roles: { default: Role.CONTRIBUTOR } } })
 const store = await minioSettings()
 afterAll(async () => {
-  await sister.close()
+  await peer.close()
   await database.drop()
 })
 
@@ -27,8 +27,8 @@ const start = (drainSeconds: number) =>
     DATABASE_URL: database.url,
     SERVICE_TOKEN: `mks_${'a'.repeat(40)}`,
     TRUSTED_SERVICES: `metadata=${'0'.repeat(64)}`,
-    METADATA_ADDRESS: sister.address,
-    AUDIT_ADDRESS: sister.address,
+    METADATA_ADDRESS: peer.address,
+    AUDIT_ADDRESS: peer.address,
     DRAIN_SECONDS: String(drainSeconds),
     ...store,
   })

@@ -10,7 +10,7 @@ import { DirectoryStore } from '../../../services/artifact/store/directory/direc
 import { blobMessages, digestOf, download, makeBytes } from '../../support/bytes.ts'
 import { createDatabase, runSql } from '../../support/database.ts'
 import { passTime } from '../../support/garbage.ts'
-import { startIdentitySister } from '../../support/identity-sister.ts'
+import { startFakeIdentity } from '../../support/fake-identity.ts'
 import { grpcClient, startProcess, type RunningProcess } from '../../support/suite.ts'
 
 const BLOBS = 230
@@ -19,22 +19,22 @@ const KILLS = [{ messages: 1 }, { messages: 2, left: 150 }, { messages: 1 }, { m
 
 const root = await mkdtemp(join(tmpdir(), 'modelkeep-gc-'))
 const database = await createDatabase()
-const sister = await startIdentitySister({ root: { principal: 'root', roles: { '*': Role.ADMIN } } })
+const peer = await startFakeIdentity({ root: { principal: 'root', roles: { '*': Role.ADMIN } } })
 const start = () =>
   startProcess('artifact', {
     PORT: '0',
     DATABASE_URL: database.url,
     SERVICE_TOKEN: `mks_${'a'.repeat(40)}`,
     TRUSTED_SERVICES: `metadata=${'0'.repeat(64)}`,
-    METADATA_ADDRESS: sister.address,
-    AUDIT_ADDRESS: sister.address,
+    METADATA_ADDRESS: peer.address,
+    AUDIT_ADDRESS: peer.address,
     STORE: 'directory',
     STORE_DIRECTORY: root,
   })
 let running: RunningProcess = await start()
 afterAll(async () => {
   await running.kill()
-  await sister.close()
+  await peer.close()
   await database.drop()
   await rm(root, { recursive: true })
 })

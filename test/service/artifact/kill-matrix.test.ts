@@ -15,7 +15,7 @@ import {
   startUpload,
 } from '../../support/bytes.ts'
 import { createDatabase, runSql } from '../../support/database.ts'
-import { startIdentitySister } from '../../support/identity-sister.ts'
+import { startFakeIdentity } from '../../support/fake-identity.ts'
 import { PLACES } from '../../support/places.ts'
 import { grpcClient, startProcess, type RunningProcess } from '../../support/suite.ts'
 
@@ -42,15 +42,15 @@ const STEPS: [string, string, number[]][] = [
 describe.each(PLACES)('a service killed on %s', { timeout: 120_000 }, async (kind, createPlace) => {
   const place = await createPlace()
   const database = await createDatabase()
-  const sister = await startIdentitySister({ alice: { principal: 'alice', roles: { default: Role.CONTRIBUTOR } } })
+  const peer = await startFakeIdentity({ alice: { principal: 'alice', roles: { default: Role.CONTRIBUTOR } } })
   const start = (step: string) => {
     const settings = {
       PORT: '0',
       DATABASE_URL: database.url,
       SERVICE_TOKEN: `mks_${'a'.repeat(40)}`,
       TRUSTED_SERVICES: `metadata=${'0'.repeat(64)}`,
-      METADATA_ADDRESS: sister.address,
-      AUDIT_ADDRESS: sister.address,
+      METADATA_ADDRESS: peer.address,
+      AUDIT_ADDRESS: peer.address,
       FREEZE_AT: step,
       ...place.settings,
     }
@@ -62,7 +62,7 @@ describe.each(PLACES)('a service killed on %s', { timeout: 120_000 }, async (kin
   })
   afterAll(async () => {
     await survivor.kill()
-    await sister.close()
+    await peer.close()
     await database.drop()
     await place.drop()
   })

@@ -10,7 +10,7 @@ import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { CHUNK_BYTES, MIB } from '../../support/artifact.ts'
 import { chunkMessages, makeBytes, sha256 } from '../../support/bytes.ts'
 import { createDatabase } from '../../support/database.ts'
-import { startIdentitySister } from '../../support/identity-sister.ts'
+import { startFakeIdentity } from '../../support/fake-identity.ts'
 import { minioSettings } from '../../support/minio.ts'
 import { grpcClient, startProcess, type RunningProcess } from '../../support/suite.ts'
 
@@ -20,10 +20,10 @@ const BUDGET_MIB = 64
 /** Memory of Node, the code, streams and uncollected garbage. */
 const BASE_MIB = 640
 
-const sister = await startIdentitySister({ alice: { principal: 'alice', roles: { default: Role.CONTRIBUTOR } } })
+const peer = await startFakeIdentity({ alice: { principal: 'alice', roles: { default: Role.CONTRIBUTOR } } })
 const directory = await mkdtemp(join(tmpdir(), 'modelkeep-large-'))
 afterAll(async () => {
-  await sister.close()
+  await peer.close()
   await rm(directory, { recursive: true })
 })
 
@@ -49,8 +49,8 @@ test.each([
     DATABASE_URL: database.url,
     SERVICE_TOKEN: `mks_${'a'.repeat(40)}`,
     TRUSTED_SERVICES: `metadata=${'0'.repeat(64)}`,
-    METADATA_ADDRESS: sister.address,
-    AUDIT_ADDRESS: sister.address,
+    METADATA_ADDRESS: peer.address,
+    AUDIT_ADDRESS: peer.address,
     UPLOAD_MEMORY_MIB: String(BUDGET_MIB),
     ...(await store()),
   })

@@ -15,7 +15,7 @@ import { formatVerifierKey, splitNote } from '#lib/tlog/note.ts'
 import { makeEvents, METADATA_TOKEN } from '../../support/audit.ts'
 import { createDatabase, runSql } from '../../support/database.ts'
 import { after, afterCommit, before, beforeCommit, type FreezePoint } from '../../support/freezing-database.ts'
-import { startIdentitySister } from '../../support/identity-sister.ts'
+import { startFakeIdentity } from '../../support/fake-identity.ts'
 import { checkTree } from '../../support/kill-verdict.ts'
 import { startMortal } from '../../support/mortal.ts'
 import { grpcClient } from '../../support/suite.ts'
@@ -27,18 +27,18 @@ const stateFile = join(home, 'state')
 const { privateKey } = generateKeyPairSync('ed25519')
 const vkey = formatVerifierKey(ORIGIN, privateKey)
 const database = await createDatabase()
-const sister = await startIdentitySister({ root: { principal: 'root', roles: { '*': Role.ADMIN } } })
+const peer = await startFakeIdentity({ root: { principal: 'root', roles: { '*': Role.ADMIN } } })
 const audit = await startMortal('audit', database.url, {
   SERVICE_TOKEN: `mks_${'a'.repeat(40)}`,
   TRUSTED_SERVICES: `metadata=${hashToken(METADATA_TOKEN).toString('hex')}`,
-  METADATA_ADDRESS: sister.address,
+  METADATA_ADDRESS: peer.address,
   AUDIT_KEY: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
   AUDIT_ORIGIN: ORIGIN,
   AUDIT_STATE_FILE: stateFile,
 })
 afterAll(async () => {
   await audit.stop()
-  await sister.close()
+  await peer.close()
   await database.drop()
   await rm(home, { recursive: true, force: true })
 })

@@ -46,7 +46,7 @@ test('an event over the size limit fails its change, and does not block later ev
 })
 
 /** Creates a client of the log like that of the metadata service. */
-const sister = (token: string, address = audit.address) => peerClient(IngestService, { name: 'audit', address, token })
+const peer = (token: string, address = audit.address) => peerClient(IngestService, { name: 'audit', address, token })
 
 test('the relay logs each reason of a rejection once, also after an outage of the log', async () => {
   await relay.stop()
@@ -55,7 +55,7 @@ test('the relay logs each reason of a rejection once, also after an outage of th
     const { level, reason = '' } = JSON.parse(line) as { level: string; reason?: string }
     logs.push(`${level} ${reason}`)
   }
-  let ingest = sister(METADATA_TOKEN, 'http://127.0.0.1:1')
+  let ingest = peer(METADATA_TOKEN, 'http://127.0.0.1:1')
   let calls = 0
   const append = (request: AppendEventsRequest) => {
     calls += 1
@@ -74,9 +74,9 @@ test('the relay logs each reason of a rejection once, also after an outage of th
 
   await write(1, 'first')
   await logged('warn ')
-  ingest = sister('mks_unknown')
+  ingest = peer('mks_unknown')
   await logged('error TOKEN_INVALID')
-  ingest = sister(METADATA_TOKEN)
+  ingest = peer(METADATA_TOKEN)
   await logged('info ')
   await runSql(
     database.url,

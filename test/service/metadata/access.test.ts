@@ -127,7 +127,7 @@ const BY_ID: [string, RoleName, (clients: Clients, model: string, version: strin
   ['ListAliasMoves', 'READER', ({ aliases }, id) => aliases.listAliasMoves({ model: byId(id) })],
 ]
 const taken = newDigest()
-metadata.sisters.missing.add(taken)
+metadata.peers.missing.add(taken)
 
 const UNKNOWN = '0191d3a0-0000-7000-8000-000000000000'
 

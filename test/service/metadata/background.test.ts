@@ -7,7 +7,7 @@ import { byName, makeModel, newDigest, newName, startMetadata } from '../../supp
 
 const metadata = await startMetadata()
 afterAll(() => metadata.close())
-const { admin, sisters } = metadata
+const { admin, peers } = metadata
 
 test('two replicas let a hundred manifests go, each of them once', async () => {
   const name = newName()
@@ -26,7 +26,7 @@ test('two replicas let a hundred manifests go, each of them once', async () => {
     async () => expect(await metadata.sql('select version_id from metadata.manifest_release')).toEqual([]),
     { timeout: 20_000 },
   )
-  const released = sisters.calls.filter((call) => call.startsWith('release'))
+  const released = peers.calls.filter((call) => call.startsWith('release'))
   expect(released).toHaveLength(100)
   expect(new Set(released).size).toBe(100)
 })
@@ -35,8 +35,8 @@ test('a release that another replica has claimed is left alone until its lease i
   const id = crypto.randomUUID()
   await metadata.sql(`insert into metadata.manifest_release (version_id, namespace, digest, due_time, attempts)
     values ('${id}', 'default', '${newDigest()}', now() + interval '2 seconds', 1)`)
-  expect(sisters.calls).not.toContain(`release ${id}`)
-  await vi.waitFor(() => expect(sisters.calls).toContain(`release ${id}`), { timeout: 20_000 })
+  expect(peers.calls).not.toContain(`release ${id}`)
+  await vi.waitFor(() => expect(peers.calls).toContain(`release ${id}`), { timeout: 20_000 })
 })
 
 test('answers to requests of more than two days ago are removed when a service starts, later ones stay', async () => {
@@ -47,7 +47,7 @@ test('answers to requests of more than two days ago are removed when a service s
     logger: pino({ level: 'silent' }),
     draining: new AbortController().signal,
     trustedServices: new Map(),
-    ...sisters.clients(),
+    ...peers.clients(),
   })
   const left = async () =>
     (

@@ -188,14 +188,14 @@ test.each([
   ['AliasService', ALIASES],
 ])('%s names the field and the rule, and writes nothing', async (_service, calls) => {
   const before = await contents()
-  const retained = metadata.sisters.calls.length
+  const retained = metadata.peers.calls.length
   for (const [field, call] of calls) {
     const refused = await refusalOf(call(admin))
     expect(refused).toMatchObject({ code: 'InvalidArgument', fields: [field], metadata: { field } })
     expect(refused.message.startsWith(`${field} `)).toBe(true)
   }
   expect(await contents()).toEqual(before)
-  expect(metadata.sisters.calls).toHaveLength(retained)
+  expect(metadata.peers.calls).toHaveLength(retained)
 })
 
 test('every limit can be reached', async () => {

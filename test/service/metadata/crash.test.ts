@@ -9,7 +9,7 @@ import { startMortalMetadata } from '../../support/mortal-metadata.ts'
 
 const metadata = await startMortalMetadata()
 afterAll(() => metadata.stop())
-const { admin, audit, passClaims, sisters, sql } = metadata
+const { admin, audit, passClaims, peers, sql } = metadata
 
 async function counters() {
   const [row] = await sql<{ last: string; sent: string }>(
@@ -87,7 +87,7 @@ describe('what is retained for a version that does not come to be is released, k
   }
   const expectRetained = async (): Promise<void> => {
     const versions = await sql<{ id: string }>('select id from metadata.version order by id')
-    expect([...sisters.retained.keys()].toSorted()).toEqual(versions.map(({ id }) => id))
+    expect([...peers.retained.keys()].toSorted()).toEqual(versions.map(({ id }) => id))
   }
   beforeEach(expectNoNotes)
 
@@ -98,7 +98,7 @@ describe('what is retained for a version that does not come to be is released, k
     const { call, isDone } = await registration(metadata)
     const requestId = randomUUID()
     const { isAnswered } = await metadata.freeze(point, () => call(requestId))
-    expect((await notes()).map(({ version_id: id }) => sisters.retained.has(id))).toEqual([isRetained])
+    expect((await notes()).map(({ version_id: id }) => peers.retained.has(id))).toEqual([isRetained])
     await metadata.killAndStart()
     expect(await isAnswered).toBe(false)
     await call(requestId)
@@ -115,11 +115,11 @@ describe('what is retained for a version that does not come to be is released, k
     const point = before(/^delete from .*manifest_release" where "version_id" = \S+$/)
     const { answer } = await metadata.freeze(point, () => admin.versions.deleteVersion(request))
     await answer
-    expect(sisters.retained.has(id)).toBe(false)
+    expect(peers.retained.has(id)).toBe(false)
     expect(await notes()).toEqual([{ version_id: id }])
     await metadata.killAndStart()
     await expectNoNotes()
-    expect(sisters.calls.filter((call) => call === `release ${id}`)).toHaveLength(2)
+    expect(peers.calls.filter((call) => call === `release ${id}`)).toHaveLength(2)
     await expectRetained()
   })
 })

@@ -6,15 +6,15 @@ import { DatasetRole, ParentRelation } from '#gen/modelkeep/metadata/v1/facts_pb
 import { VersionState } from '#gen/modelkeep/metadata/v1/version_pb.ts'
 import { byId, byName, makeModel, newDigest, newName, startMetadata } from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
-import { MANIFEST_BYTES, MANIFEST_FILES } from '../../support/sisters.ts'
+import { MANIFEST_BYTES, MANIFEST_FILES } from '../../support/fake-peers.ts'
 
 const metadata = await startMetadata()
 afterAll(() => metadata.close())
-const { admin, sisters } = metadata
+const { admin, peers } = metadata
 
 beforeEach(() => {
-  sisters.artifactDown = false
-  sisters.onRetain = () => {}
+  peers.artifactDown = false
+  peers.onRetain = () => {}
 })
 
 const value = (json: JsonValue) => fromJson(ValueSchema, json)
@@ -84,7 +84,7 @@ test('a version keeps every fact that was given, and is READY', async () => {
     details: { number: 1, semver: '1.2.0-rc.1', digest: manifestDigest, source_commit: 'abc123', source_dirty: true },
   })
   expect(event!.afterDigest).toMatch(/^sha256:/)
-  expect(sisters.retained.get(version.id)).toBe(manifestDigest)
+  expect(peers.retained.get(version.id)).toBe(manifestDigest)
 })
 
 test('eight concurrent calls on two replicas get the numbers 1 to 8, in order of creation', async () => {
@@ -157,7 +157,7 @@ test('a manifest that is not there makes no version', async () => {
   const name = newName()
   await makeModel(admin, name)
   const manifestDigest = newDigest()
-  sisters.missing.add(manifestDigest)
+  peers.missing.add(manifestDigest)
   const refused = await refusalOf(admin.versions.createVersion({ model: byName(name), manifestDigest }))
   expect(refused).toMatchObject({
     code: 'NotFound',
@@ -204,10 +204,10 @@ test('a repeated request gets the first answer and retains nothing more', async 
   const [first] = answers
   for (const answer of answers) expect(answer).toEqual(first)
   await vi.waitFor(() => expect(retentionsOf(request.manifestDigest)).toBe(1))
-  const calls = sisters.calls.length
+  const calls = peers.calls.length
   await admin.models.archiveModel({ model: byName(name) })
   expect(await admin.versions.createVersion(request)).toEqual(first)
-  expect(sisters.calls.slice(calls).filter((call) => call.startsWith('retain'))).toEqual([])
+  expect(peers.calls.slice(calls).filter((call) => call.startsWith('retain'))).toEqual([])
   expect(await refusalOf(admin.versions.createVersion({ ...request, semver: '1.0.0' }))).toMatchObject({
     reason: 'REQUEST_ID_REUSED',
   })
@@ -218,7 +218,7 @@ test('what was retained is let go when the model is archived in between', async 
   const name = newName()
   await makeModel(admin, name)
   const manifestDigest = newDigest()
-  sisters.onRetain = async () => {
+  peers.onRetain = async () => {
     await metadata.replica.models.archiveModel({ model: byName(name) })
   }
   const refused = await refusalOf(admin.versions.createVersion({ model: byName(name), manifestDigest }))
@@ -227,10 +227,10 @@ test('what was retained is let go when the model is archived in between', async 
   await expectNoNotes()
 })
 
-test('a sister that does not answer is told, and asked to let go once it answers again', async () => {
+test('a peer that does not answer is told, and asked to let go once it answers again', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
-  sisters.artifactDown = true
+  peers.artifactDown = true
   const request = { model: byName(name), manifestDigest: newDigest() }
   expect(await refusalOf(admin.versions.createVersion(request))).toMatchObject({
     code: 'Unavailable',
@@ -241,26 +241,26 @@ test('a sister that does not answer is told, and asked to let go once it answers
     ref: { ref: { case: 'name', value: { model: name, selector: { case: 'number', value: 1 } } } },
   })
   await admin.versions.deleteVersion({ version: byId(version!.id) })
-  await vi.waitFor(() => expect(sisters.calls).toContain(`release ${version!.id}`))
-  expect(sisters.retained.has(version!.id)).toBe(true)
-  sisters.artifactDown = false
-  await vi.waitFor(() => expect(sisters.retained.has(version!.id)).toBe(false), { timeout: 20_000 })
+  await vi.waitFor(() => expect(peers.calls).toContain(`release ${version!.id}`))
+  expect(peers.retained.has(version!.id)).toBe(true)
+  peers.artifactDown = false
+  await vi.waitFor(() => expect(peers.retained.has(version!.id)).toBe(false), { timeout: 20_000 })
   await expectNoNotes()
 })
 
 test('a note left by a process that died is worked off when it falls due', async () => {
   const [id, digest] = [randomUUID(), newDigest()]
-  sisters.retained.set(id, digest)
+  peers.retained.set(id, digest)
   await metadata.sql(`insert into metadata.manifest_release (version_id, namespace, digest, due_time)
     values ('${id}', 'default', '${digest}', now())`)
-  await vi.waitFor(() => expect(sisters.retained.has(id)).toBe(false), { timeout: 20_000 })
+  await vi.waitFor(() => expect(peers.retained.has(id)).toBe(false), { timeout: 20_000 })
 })
 
 test('a version whose retention is already being let go is not written', async () => {
   const name = newName()
   await makeModel(admin, name)
   const manifestDigest = newDigest()
-  sisters.onRetain = async (id) => {
+  peers.onRetain = async (id) => {
     await metadata.sql(`update metadata.manifest_release set attempts = 1 where version_id = '${id}'`)
   }
   const refused = await refusalOf(admin.versions.createVersion({ model: byName(name), manifestDigest }))
@@ -292,7 +292,7 @@ test('metrics keep the last bit, however large or small', async () => {
 })
 
 function retentionsOf(digest: string): number {
-  return [...sisters.retained.values()].filter((retained) => retained === digest).length
+  return [...peers.retained.values()].filter((retained) => retained === digest).length
 }
 
 async function expectNoNotes(): Promise<void> {

@@ -13,11 +13,11 @@ beforeAll(async () => {
   metadata = await startMetadata({ failClosedSeconds: 1 })
 })
 beforeEach(() => {
-  metadata.sisters.auditDown = false
+  metadata.peers.auditDown = false
 })
 afterAll(() => metadata.close())
 
-const seen = (type: string) => metadata.sisters.events.filter((event) => event.type === type)
+const seen = (type: string) => metadata.peers.events.filter((event) => event.type === type)
 const move = (model: string, number: number, expectedNumber: number, requestId = '') => ({
   model: byName(model),
   targets: [{ name: 'live', target: { case: 'number' as const, value: number }, expectedNumber }],
@@ -34,7 +34,7 @@ test('answers a grave change when the log has its event, whichever replica sends
 
 test('refuses while the log does not answer, says that the change is done, and answers a repeat when the log is back', async () => {
   await makeModel(metadata.admin, 'closed', 1)
-  metadata.sisters.auditDown = true
+  metadata.peers.auditDown = true
   const requestId = randomUUID()
   const refused = await refusalOf(metadata.admin.aliases.setAliases(move('closed', 1, 0, requestId)))
   expect(refused).toMatchObject({ code: 'Unavailable', reason: 'AUDIT_UNAVAILABLE', metadata: { seconds: '1' } })
@@ -43,7 +43,7 @@ test('refuses while the log does not answer, says that the change is done, and a
   expect(aliases).toMatchObject([{ name: 'live', number: 1 }])
   const again = await refusalOf(metadata.admin.aliases.setAliases(move('closed', 1, 0, requestId)))
   expect(again.reason).toBe('AUDIT_UNAVAILABLE')
-  metadata.sisters.auditDown = false
+  metadata.peers.auditDown = false
   const answer = await metadata.admin.aliases.setAliases(move('closed', 1, 0, requestId))
   expect(answer.aliases).toMatchObject([{ name: 'live', number: 1 }])
   expect(seen('alias.moved.v1').filter(({ resource }) => resource!.name.includes('closed')).length).toBe(1)
@@ -58,9 +58,9 @@ describe('of all RPCs', () => {
   beforeAll(async () => {
     changes = await prepareChanges(metadata)
     for (const { request } of changes) request.requestId = randomUUID()
-    metadata.sisters.auditDown = true
+    metadata.peers.auditDown = true
     whileDown = await Promise.all(changes.map(run))
-    metadata.sisters.auditDown = false
+    metadata.peers.auditDown = false
     const grave = changes.find(({ method }) => !accessRuleOf(method).minor)!
     await vi.waitFor(async () => expect(await run(grave)).toBe('answered'), 10_000)
     repeated = await Promise.all(changes.map(run))

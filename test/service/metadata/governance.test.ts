@@ -5,7 +5,7 @@ import { byName, makeModel, numbered, startMetadata } from '../../support/metada
 
 const metadata = await startMetadata()
 afterAll(() => metadata.close())
-const { admin, sisters } = metadata
+const { admin, peers } = metadata
 
 beforeAll(async () => {
   await makeModel(admin, 'm', 2)
@@ -79,8 +79,8 @@ test('every event reaches the audit service once, in sequence, also from two rep
     ),
   )
   const [row] = await metadata.sql<{ last_sequence: string }>('select last_sequence from metadata.outbox_counter')
-  await vi.waitFor(() => expect(sisters.events.length).toBeGreaterThanOrEqual(Number(row!.last_sequence)))
-  const sequences = [...new Set(sisters.events.map(({ sequence }) => Number(sequence)))]
+  await vi.waitFor(() => expect(peers.events.length).toBeGreaterThanOrEqual(Number(row!.last_sequence)))
+  const sequences = [...new Set(peers.events.map(({ sequence }) => Number(sequence)))]
   expect(sequences).toEqual(Array.from({ length: Number(row!.last_sequence) }, (_, index) => index + 1))
-  expect(sisters.events.every(({ producer }) => producer === 'metadata')).toBe(true)
+  expect(peers.events.every(({ producer }) => producer === 'metadata')).toBe(true)
 })

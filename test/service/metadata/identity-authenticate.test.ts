@@ -17,7 +17,7 @@ const artifact = identity.as(ARTIFACT_TOKEN)
 
 const ask = (secret: string) => artifact.authenticateToken({ tokenSha256: new Uint8Array(hashToken(secret)) })
 
-test('a sister learns whom a token stands for, and with which roles', async () => {
+test('a peer learns whom a token stands for, and with which roles', async () => {
   const { id, secret } = await identity.newToken('alice')
   await admin.grantRole({ principal: 'alice', role: Role.CONTRIBUTOR })
   await admin.grantRole({ principal: 'alice', namespace: '*', role: Role.READER })
@@ -83,7 +83,7 @@ test('a hash that is none is refused', async () => {
   }
 })
 
-test('only sister services may ask: administrators, and people who guess, may not', async () => {
+test('only peer services may ask: administrators, and people who guess, may not', async () => {
   expect(await refusalOf(admin.authenticateToken({ tokenSha256: new Uint8Array(32) }))).toMatchObject({
     code: 'PermissionDenied',
     metadata: { permission: 'SERVICE' },
@@ -93,7 +93,7 @@ test('only sister services may ask: administrators, and people who guess, may no
   }
 })
 
-test('a sister service has no token of its own to show and no roles', async () => {
+test('a peer service has no token of its own to show and no roles', async () => {
   const who = await artifact.whoAmI({})
   expect(who).toMatchObject({ principal: 'service:artifact', roles: [] })
   expect(who.token).toBeUndefined()
@@ -117,13 +117,13 @@ test('a token that lives two seconds is over after them', async () => {
     .toMatchObject({ reason: 'TOKEN_EXPIRED' })
 })
 
-test('a sister refuses what the metadata service refuses, in the same words', async () => {
+test('a peer refuses what the metadata service refuses, in the same words', async () => {
   const served = await serve(identity.serving, { host: '127.0.0.1', port: 0 })
   try {
     const address = `http://127.0.0.1:${served.port}`
     const client = peerClient(IdentityService, { name: 'metadata', address, token: ARTIFACT_TOKEN })
-    const sister = { ...identity.serving, authenticate: createAuthenticate(new Map(), createTokenLookup(client)) }
-    const { options } = adapterOptions(sister)
+    const peer = { ...identity.serving, authenticate: createAuthenticate(new Map(), createTokenLookup(client)) }
+    const { options } = adapterOptions(peer)
     const as = (token: string) => {
       const authorize = (next: never) => (request: { header: Headers }) => {
         request.header.set('authorization', `Bearer ${token}`)

@@ -198,7 +198,7 @@ test('a deleted model is gone with its versions, its manifests are let go, and i
     })
   }
   await vi.waitFor(() => {
-    for (const { id } of versions) expect(metadata.sisters.retained.has(id)).toBe(false)
+    for (const { id } of versions) expect(metadata.peers.retained.has(id)).toBe(false)
   })
   expect(await admin.models.deleteModel(request)).toBeDefined()
   const anew = await admin.models.createModel({ name })

@@ -170,7 +170,7 @@ test('a deleted version is gone for readers, its manifest is let go, its event s
   expect(await refusalOf(admin.versions.deleteVersion({ version: byId(version.id) }))).toMatchObject(gone)
   expect(await refusalOf(admin.versions.updateVersion({ version: numbered(name, 1), ...mask }))).toMatchObject(gone)
   expect(await admin.versions.deleteVersion(request)).toBeDefined()
-  await vi.waitFor(() => expect(metadata.sisters.retained.has(version.id)).toBe(false))
+  await vi.waitFor(() => expect(metadata.peers.retained.has(version.id)).toBe(false))
 })
 
 test('a version with an alias or a child stays', async () => {

@@ -1,4 +1,4 @@
-// The metadata service as its sisters see it: a real server that knows whom tokens stand for.
+// The metadata service as its peers see it: a real server that returns the principal and roles of a token.
 import { create } from '@bufbuild/protobuf'
 import { timestampFromDate } from '@bufbuild/protobuf/wkt'
 import type { ConnectRouter } from '@connectrpc/connect'
@@ -13,18 +13,18 @@ import { toConnectError } from '#lib/errors/connect-error.ts'
 
 export interface KnownCaller {
   principal: string
-  /** By namespace or `*`. */
+  /** Keyed by namespace or `*`. */
   roles: Record<string, Role>
 }
 
-export interface IdentitySister {
+export interface FakeIdentity {
   address: string
-  /** By token; may be changed at any time. */
+  /** Keyed by token; a test may change it at any time. */
   callers: Map<string, KnownCaller>
   close(): Promise<void>
 }
 
-export async function startIdentitySister(known: Record<string, KnownCaller> = {}): Promise<IdentitySister> {
+export async function startFakeIdentity(known: Record<string, KnownCaller> = {}): Promise<FakeIdentity> {
   const callers = new Map(Object.entries(known))
   /** The id of a token, by its SHA-256 in hex. */
   const ids = new Map<string, string>()
