@@ -1,5 +1,5 @@
-// Who may call which RPC, written down by hand and tried: every RPC of every service, by a caller of every role, on the
-// real services. A permission that is changed in a proto, or a role that is given another, is seen here.
+// The permission of every RPC, listed by hand and tested on the real services with a caller of every role. The test fails
+// when a proto declares another permission, or a role gets another permission.
 import { toBinary, type Message } from '@bufbuild/protobuf'
 import { Code, type ConnectError } from '@connectrpc/connect'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -15,7 +15,7 @@ import { createBucket, type TestBucket } from '../support/minio.ts'
 import { VALID } from '../support/valid/every-request.ts'
 import { startWorld, type World } from '../support/valid/world.ts'
 
-/** The permission of each RPC; for the services themselves, which of them may call. */
+/** The permission of each RPC; for RPCs between services, the services that may call it. */
 const TABLE: Record<string, string> = {
   'ByteStream/Read': 'READ',
   'ByteStream/Write': 'WRITE',
@@ -110,8 +110,8 @@ const PERMISSIONS: Record<keyof typeof Role, (keyof typeof Permission)[]> = {
   ADMIN: ['READ', 'WRITE', 'APPROVE', 'ADMINISTER'],
 }
 
-/** By token, what each caller may do in `default`. Those who may nothing, read, write or approve there administer
- * another namespace besides, so that the handler decides and not the gate. */
+/** The permissions in `default`, keyed by token. The `mk_elsewhere` and `mk_mixed` callers also administer another namespace,
+ * so that the handler rejects them and not the access gate. */
 const CALLERS: Record<string, string[]> = {
   mk_nobody: ['AUTHENTICATED'],
   mk_elsewhere: ['AUTHENTICATED'],
@@ -125,14 +125,14 @@ const CALLERS: Record<string, string[]> = {
   mks_audit: ['AUTHENTICATED', 'audit'],
 }
 
-/** Answered to whoever may read anywhere: with what the caller may see, or with hashes only. */
+/** RPCs that any reader may call: they return only what the caller may read, or only hashes. */
 const ANSWERED = [
   'NamespaceService/ListNamespaces',
   'LogService/ListEntries',
   'LogService/WatchEntries',
   'ProofService/GetInclusionProof',
 ]
-/** What they name by its id does not exist to those who may not read it. */
+/** RPCs that return NOT_FOUND for the id of a resource that the caller may not read. */
 const HIDDEN = [
   'EvaluationService/GetEvaluation',
   'GateService/ListGateRevisions',
@@ -140,14 +140,14 @@ const HIDDEN = [
   'LogService/GetEntry',
   'ProofService/GetProofBundle',
 ]
-/** Uploads do not exist to anybody but who began them. */
+/** RPCs that return NOT_FOUND to everybody but the creator of the upload. */
 const PRIVATE = [
   ...['WritePart', 'GetUpload', 'CompleteUpload', 'AbortUpload'].map((it) => `UploadService/${it}`),
   ...['SignParts', 'ConfirmParts'].map((it) => `DirectService/${it}`),
 ]
-/** Those who may write withdraw their own promotions; those of others take an administrator. */
+/** RPCs that need WRITE for the caller's own resources and ADMINISTER for those of others. */
 const NOT_ONES_OWN = ['PromotionService/WithdrawPromotion']
-/** An event of the metadata service is that service's to send. */
+/** RPCs that only the metadata service may call with this request. */
 const OF_METADATA = ['IngestService/AppendEvents']
 
 let world: World
@@ -166,17 +166,17 @@ afterAll(async () => {
 
 const named = METHODS.map((method) => [`${method.parent.name}/${method.name}`, method] as const)
 
-test('each RPC declares the permission that is written down here', () => {
+test('each RPC declares the permission that is listed here', () => {
   const declared = named.map(([name, method]) => {
     const { name: permission, services } = ruleOf(method)
-    // The log as a whole holds the events of all namespaces: a role on `*` is asked for by the handler.
+    // The whole log holds the events of all namespaces, so the handler requires a role on `*`.
     const isWhole = permission === 'READ' && TABLE[name] === 'READ ON ALL'
     return [name, isWhole ? 'READ ON ALL' : services.join(' or ') || permission]
   })
   expect(Object.fromEntries(declared)).toEqual(TABLE)
 })
 
-test('each role holds the permissions that are written down here, on its namespace and on no other', () => {
+test('each role holds the permissions that are listed here, in its own namespace only', () => {
   const names = Object.keys(Permission) as (keyof typeof Permission)[]
   for (const [role, permissions] of Object.entries(PERMISSIONS)) {
     const caller = { ...ANONYMOUS, roles: new Map([['default', Role[role as keyof typeof Role]]]) }
@@ -187,9 +187,9 @@ test('each role holds the permissions that are written down here, on its namespa
 })
 
 describe.each(named)('%s', (name, method) => {
-  test('is done for those who hold its permission, and refused to all others', async () => {
+  test('succeeds for callers with its permission, and rejects all others', async () => {
     const valid = VALID.get(pathOf(method))![0]!
-    // A refusal leaves what the request is about as it was.
+    // A rejected request changes nothing, so the next caller can send it again.
     let unused: { uploader: string; request: Message[] } | undefined
     for (const [token, held] of Object.entries(CALLERS)) {
       const uploader = held.includes('WRITE') ? token : 'mk_admin'
@@ -206,7 +206,7 @@ describe.each(named)('%s', (name, method) => {
   })
 })
 
-/** `done`, `denied`, or `not found` where the caller may not know that it exists. */
+/** `done`, `denied`, or `not found` if the caller may not learn that the resource exists. */
 function expectedOutcome(name: string, token: string, held: string[]): string {
   if (OF_METADATA.includes(name)) return token === 'mks_metadata' ? 'done' : 'denied'
   if (NOT_ONES_OWN.includes(name) && held.includes('WRITE')) return held.includes('ADMINISTER') ? 'done' : 'denied'

@@ -1,5 +1,5 @@
-// Every RPC that is declared as audited records its events once: in the outbox with the change, and then in the log. No
-// other RPC does. A failed attempt is recorded as such.
+// Every RPC that is declared as audited records its events once: in the outbox with the change, and then in the log. Other
+// RPCs record none. A failed attempt is recorded as a failure.
 import type { DescMethod } from '@bufbuild/protobuf'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { DownloadAudit } from '../../gen/modelkeep/common/v1/access_pb.ts'
@@ -123,12 +123,12 @@ test('every RPC of the catalogue records its events with actor and resource, onc
     expect([event!.type, event!.producer]).toEqual([event!.type, producer])
     requireDetails(event!)
   }
-  // Events of the services' own work have no request id.
+  // Events of background jobs have no request id.
   const { '': _ownWork, ...byRpc } = typesByRpc(entries)
   expect(byRpc).toEqual(CATALOGUE)
   const governance = replayGovernance()
   for (const { leaf, index } of entries) governance.apply(Number(index), readEvent(Buffer.from(leaf)))
-  // The test's callers have tokens that no event created.
+  // The tokens of the test's callers were not created by an event.
   expect(governance.broken.filter((wrong) => !wrong.includes(' with a token that was not issued to '))).toEqual([])
   expect(governance.replayed.events).toBeGreaterThan(20)
   expect(new Set(entries.map(({ event }) => event!.id)).size).toBe(entries.length)

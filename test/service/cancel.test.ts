@@ -1,4 +1,4 @@
-// A call whose caller is gone gives its SQL up, leaves nothing half-done, and hands its connection back sound.
+// A call whose caller disconnects cancels its SQL, rolls its transaction back, and returns a usable connection to the pool.
 import { randomUUID } from 'node:crypto'
 import { afterAll, expect, test } from 'vitest'
 import { forkFor, inTransaction } from '../../services/lib/store/database.ts'
@@ -35,7 +35,7 @@ async function works(): Promise<void> {
   expect(rows.flat()).toEqual([{ value: 0 }, { value: 1 }, { value: 2 }, { value: 3 }])
 }
 
-test('a statement that runs is cancelled, its transaction rolled back, its connection used again', async () => {
+test('cancels a running statement, rolls its transaction back, and reuses its connection', async () => {
   const before = await countEvents()
   for (let round = 0; round < 6; round += 1) {
     const leaving = new AbortController()
@@ -55,7 +55,7 @@ test('a statement that runs is cancelled, its transaction rolled back, its conne
   await works()
 })
 
-test('so is a read outside a transaction, and one that waits for a lock', async () => {
+test('cancels a read outside a transaction, and a statement that waits for a lock', async () => {
   const leaving = new AbortController()
   const read = expect(forkFor(database, leaving.signal).execute('select pg_sleep(61)')).rejects.toThrow()
   await expect.poll(() => countActive('pg_sleep(61)')).toBe(1)
@@ -83,7 +83,7 @@ test('so is a read outside a transaction, and one that waits for a lock', async 
   await works()
 })
 
-test('a call that was given up before it began does nothing', async () => {
+test('does nothing for a call that was cancelled before it started', async () => {
   let ran = false
   const call = inTransaction(database, AbortSignal.abort(), async (em) => {
     ran = true
@@ -94,7 +94,7 @@ test('a call that was given up before it began does nothing', async () => {
   await works()
 })
 
-test('leaving after the end harms nobody', async () => {
+test('ignores a cancellation after the call has ended', async () => {
   const leaving = new AbortController()
   await inTransaction(database, leaving.signal, (em) => em.execute('select 1'))
   leaving.abort()

@@ -11,7 +11,7 @@ test.each([
   ['metadata', openMetadata],
   ['artifact', openArtifact],
   ['audit', openAudit],
-])('the entities of %s and the schema that its migrations make agree', async (_name, open) => {
+])('the entities of %s agree with the schema of its migrations', async (_name, open) => {
   const store = open({ url: database.url })
   try {
     expect(await store.schema.getUpdateSchemaSQL({ wrap: false })).toBe('')

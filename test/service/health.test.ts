@@ -1,4 +1,4 @@
-// Health checks that do not end: probes get an answer in time, and nothing is left behind.
+// Health checks that do not end: probes get a response in time, and no timer or statement remains.
 import { afterEach, expect, test, vi } from 'vitest'
 import { Health, HealthCheckResponse_ServingStatus as Status } from '#gen/health/v1/health_pb.ts'
 import { healthStatus } from '#lib/server/health.ts'
@@ -9,7 +9,7 @@ import { createDatabase, runSql } from '../support/database.ts'
 
 afterEach(() => vi.useRealTimers())
 
-test('a check that does not end counts as not serving after five seconds, and no timer outlives one that ends', async () => {
+test('reports NOT_SERVING after five seconds for a check that does not end, and leaves no timer after one that ends', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   const draining = new AbortController().signal
   const answered: Status[] = []
@@ -28,7 +28,7 @@ test('a check that does not end counts as not serving after five seconds, and no
   expect(vi.getTimerCount()).toBe(0)
 })
 
-test('checks that the database holds up are cancelled there, and the next ones find it back', async () => {
+test('cancels checks that the database blocks, and reports SERVING when it responds again', async () => {
   const database = await createDatabase()
   const audit = await startAudit(database.url, { checkWithinMs: 300 })
   const owner = openOwnedStore({ url: database.url })
@@ -39,7 +39,7 @@ test('checks that the database holds up are cancelled there, and the next ones f
   expect(await status()).toBe(Status.SERVING)
   await inTransaction(owner, undefined, async (em) => {
     await em.execute('lock table log_head in access exclusive mode')
-    // More than the service has connections.
+    // This is more than the connections of the service.
     const statuses = await Promise.all(Array.from({ length: 12 }, status))
     expect(new Set(statuses)).toEqual(new Set([Status.NOT_SERVING]))
     expect((await fetch(`${audit.address}/healthz`)).status).toBe(503)

@@ -1,6 +1,5 @@
-// Every RPC of every service: from a valid request, which is accepted, one field at a time is made hostile. The answer is
-// a refusal that names the field, or a success where the value is allowed; a refusal changes nothing, and what is
-// accepted is stored and recorded as it was given.
+// Hostile values in every field of every RPC, one at a time in an otherwise valid request. The service rejects the request
+// with the name of the field and changes nothing, or, where the value is allowed, stores and records it unchanged.
 import { clone, toBinary, toJson, type DescMethod, type Message } from '@bufbuild/protobuf'
 import { Code } from '@connectrpc/connect'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -30,7 +29,7 @@ afterAll(async () => {
   await bucket.drop()
 })
 
-/** A call that was made, and what it was to be. */
+/** A call that was made, with the mutation of its request. */
 interface Made {
   name: string
   method: DescMethod
@@ -56,7 +55,7 @@ describe.each(named)('%s', (name, method) => {
     }
   })
 
-  test('refuses a hostile field by its name, or for the reason in its contract, and changes nothing', async () => {
+  test('rejects a hostile field by its name, or with the reason in its contract, and changes nothing', async () => {
     for (const valid of all) {
       const base = await valid.make(world)
       const mutants = hostile(valid, base).filter((mutant) => !isAllowed(mutant))
@@ -67,14 +66,14 @@ describe.each(named)('%s', (name, method) => {
     }
   })
 
-  test('accepts what is odd and allowed', async () => {
+  test('accepts unusual values that are allowed', async () => {
     for (const valid of all) {
       const mutants = hostile(valid, await valid.make(world)).filter(isAllowed)
       expect(await findFaults(name, valid, mutants, () => valid.make(world))).toEqual([])
     }
   })
 
-  test('cannot read what is no message of its own', async () => {
+  test('rejects bytes that are not a request message', async () => {
     const [valid] = all
     const calls = [
       client.grpc(callOf(valid!), [Buffer.from('\xff\xff\xff no message', 'latin1')]),
@@ -89,7 +88,7 @@ describe.each(named)('%s', (name, method) => {
 test.each([
   ['CreateGate', { name: 'a', rules: { aliasPattern: 'a', approvals: 2 } }, 'key "approvals" is unknown'],
   ['ListPromotions', { state: 'PENDING' }, 'PENDING'],
-])('JSON of %s that says what nobody asked for is refused, not left out', async (name, request, why) => {
+])('rejects JSON of %s with an unknown key or value instead of ignoring it', async (name, request, why) => {
   const method = METHODS.find((it) => it.name === name)!
   await settle(world)
   const before = await stateOf(world)
@@ -98,11 +97,11 @@ test.each([
   expect(await stateOf(world)).toEqual(before)
 })
 
-test('the requests were as many as ever', () => {
+test('no fewer requests were sent than before', () => {
   expect(made.length).toBeGreaterThan(FEWEST)
 })
 
-test('what was accepted is stored as it was given, or stands in the log', async () => {
+test('stores accepted texts unchanged, and records accepted reasons in the log', async () => {
   const kept = made.flatMap(({ mutant, name, method }) =>
     mutant.kept && ruleOf(method).audited ? [{ name, path: mutant.path, text: mutant.kept }] : [],
   )
@@ -116,10 +115,10 @@ test('what was accepted is stored as it was given, or stands in the log', async 
   await expect.poll(find).toEqual([])
 })
 
-/** Accepted, and without an event: a dry run, and the removal of a role that nobody has. */
+/** Accepted calls that record no event: a dry run, and the removal of a role that nobody has. */
 const NOTHING_DONE = ['MaintenanceService/CollectGarbage: ', 'IdentityService/RevokeRole: namespace a star']
 
-test('the log has every change that was accepted, and none that was refused', async () => {
+test('the log has every accepted change, and no rejected one', async () => {
   const audited = made.filter(({ method }) => ruleOf(method).audited)
   const find = async () => {
     const done = requestsDone(await readLog(world))
@@ -130,7 +129,7 @@ test('the log has every change that was accepted, and none that was refused', as
   await expect.poll(find).toEqual([])
 })
 
-test('none of it is a fault of a service', () => {
+test('no service logs an internal error', () => {
   const logged = world.all.serving.logs.filter((line) => /"message":"(fault|failing)"/.test(line))
   expect(logged).toEqual([])
 })
@@ -141,7 +140,7 @@ function hostile({ method, only, verdicts = {} }: Valid, [first]: Message[]): Mu
     .map((mutant) => ({ ...mutant, verdict: verdicts[`${mutant.path} ${mutant.what}`] ?? mutant.verdict }))
 }
 
-/** What is wrong with the answers, some calls at a time. */
+/** Sends the mutants, several at a time, and returns the unexpected responses. */
 async function findFaults(
   name: string,
   valid: Valid,
@@ -183,7 +182,7 @@ function sendHostile(valid: Valid, [first, ...more]: Message[], mutant: Mutant):
   return client.json(callOf(valid), texts)
 }
 
-/** Puts bytes that are no UTF-8 where they shall be. */
+/** Replaces the placeholder by bytes that are not UTF-8. */
 function spoil(bytes: Uint8Array): Uint8Array {
   const buffer = Buffer.from(bytes)
   const at = buffer.indexOf(NO_UTF8)

@@ -1,4 +1,4 @@
-// Filters, orders and page tokens that nobody well-meaning would send, on every list of the real services.
+// Hostile filters, orders and page tokens, on every list of the real services.
 import type { DescMethod } from '@bufbuild/protobuf'
 import { ConnectError } from '@connectrpc/connect'
 import { timestampFromMs } from '@bufbuild/protobuf/wkt'
@@ -51,7 +51,7 @@ beforeAll(async () => {
 })
 afterAll(() => all.close())
 
-/** Gates, revisions of one, and promotions that wait. */
+/** Creates gates, revisions of one of them, and pending promotions. */
 async function makeGoverned(): Promise<void> {
   const gates = all.client(GateService, 'mk_admin')
   const rules = { aliasPattern: 'guarded-*', approvalsRequired: 1 }
@@ -94,7 +94,7 @@ async function ask(method: DescMethod, request: object): Promise<Answer> {
   return client[method.localName]!({ ...base, ...request })
 }
 
-/** The code of a refusal, or `answered`; a fault of ours fails the test. */
+/** The fields that the error names, or `answered`. Any other error fails the test. */
 async function outcome(method: DescMethod, request: object): Promise<string> {
   const refusal = await ask(method, request).then(
     () => undefined,
@@ -113,7 +113,7 @@ const FORGED: unknown[] = TEXTS.concat('', '\0', '\ud800', 'x'.repeat(10_000)).c
 )
 
 test.each(lists)(
-  '%s: page tokens of all kinds are answers’ own, or refused',
+  '%s: rejects page tokens that no response contained',
   async (_name, method) => {
     for (const orderBy of hasField(method, 'order_by') ? ['', ...(await ordersOf(method))] : ['']) {
       const question = orderBy === '' ? {} : { orderBy }
@@ -141,7 +141,7 @@ test.each(lists)(
 const ORDERS = ['name', 'name desc', 'create_time', 'create_time desc', 'update_time desc', 'number', 'number desc']
 const MORE_ORDERS = ['metrics.f1', 'metrics.f1 desc', 'index', 'index desc']
 
-/** Those that the list knows. */
+/** The orders that the list supports. */
 async function ordersOf(method: DescMethod): Promise<string[]> {
   const known: string[] = []
   for (const orderBy of [...ORDERS, ...MORE_ORDERS]) {
@@ -152,7 +152,7 @@ async function ordersOf(method: DescMethod): Promise<string[]> {
 }
 
 const ordered = lists.filter(([, method]) => hasField(method, 'order_by'))
-test.each(ordered)('%s: orders that are none are refused', async (_name, method) => {
+test.each(ordered)('%s: rejects invalid orders', async (_name, method) => {
   for (const orderBy of [
     'x',
     'name; drop table model',
@@ -183,7 +183,7 @@ const OPERATORS = ['=', '!=', '<', '<=', '>', '>=', ':']
 
 const filtered = lists.filter(([, method]) => hasField(method, 'filter'))
 test.each(filtered)(
-  '%s: every field with every operator and strange values',
+  '%s: accepts or rejects every field with every operator and unusual values',
   async (_name, method) => {
     const refused = await refusalOf(ask(method, { filter: 'nothing = 1' }))
     const fields = /use one of (.*)$/.exec(refused.message)?.[1]?.split(', ') ?? []
@@ -192,7 +192,7 @@ test.each(filtered)(
     const answers: string[] = []
     for (const field of [...fields, ...below]) {
       const operators = below.includes(field) ? ['=', ':'] : OPERATORS
-      // Every operator with a third of the values, every value with some operators.
+      // Each operator is tested with a third of the values, and each value with some operators.
       const filters = operators.flatMap((operator, index) =>
         VALUES.filter((_, place) => (place + index) % 3 === 0).map((value) => `${field} ${operator} ${value}`),
       )
@@ -204,7 +204,7 @@ test.each(filtered)(
   120_000,
 )
 
-test.each(lists)('%s: sizes of pages', async (_name, method) => {
+test.each(lists)('%s: rejects a negative page size, and accepts the largest', async (_name, method) => {
   expect(await outcome(method, { pageSize: -1 })).toBe('page_size')
   expect(await outcome(method, { pageSize: 2_147_483_647 })).toBe('answered')
 })

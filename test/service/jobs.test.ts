@@ -1,4 +1,4 @@
-// What operators run by hand, as they run it.
+// The commands of operators, run as operators run them.
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { expect, inject, test } from 'vitest'
@@ -31,7 +31,7 @@ test.each([
 test.each([
   [MIGRATE, ['all']],
   [ADMIN_TOKEN, []],
-])('%s tells in one line that there is no database', async (job, args) => {
+])('%s reports in one line that the database is unavailable', async (job, args) => {
   const nowhere = { DATABASE_URL: 'postgresql://user:pa55word@127.0.0.1:1/none' }
   expect(await run(job, args, nowhere)).toEqual({
     code: 1,

@@ -1,4 +1,4 @@
-// A service process writes nothing but JSON, even where a library prints to the console.
+// A service process writes only JSON, even if a library prints to the console.
 import { afterAll, expect, test } from 'vitest'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { inTransaction } from '#lib/store/database.ts'
@@ -34,7 +34,7 @@ const options = { timeoutMs: 300 }
 const STATEMENT_CANCELED = '`query` failed in the background after abortion'
 const STATEMENT_ENDED_FIRST = '`inflightQueryAbortHandler` failed in the background after abortion'
 
-/** Calls that wait for the lock, until their deadlines pass. */
+/** Makes calls that wait for the lock until their deadlines pass. */
 async function callsInVain(): Promise<void> {
   const calls = [
     models.listModels({}, options),

@@ -10,7 +10,7 @@ afterAll(async () => {
   await database.drop()
 })
 
-test('transactions whose connection breaks do not use up the pool', async () => {
+test('transactions with broken connections do not exhaust the pool', async () => {
   for (let attempt = 1; attempt <= 5; attempt += 1) {
     const broken = inTransaction(store, undefined, (em) => em.execute('select pg_sleep(60)')).catch(
       (error: unknown) => (error as Error).message,

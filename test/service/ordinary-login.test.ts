@@ -1,4 +1,4 @@
-// The service as production runs it: a login that is no superuser and owns nothing, but may take on the service's role.
+// The service as production runs it: with a login that is not a superuser, owns nothing, and may set the service's role.
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { hashToken } from '../../services/lib/access/authenticate.ts'
@@ -26,7 +26,7 @@ afterAll(async () => {
   await testDatabase.drop()
 })
 
-test('it does its work, with events', async () => {
+test('an ordinary login changes rows and records events', async () => {
   const secret = await createAdminToken(database)
   const caller = await lookUpToken(database)(hashToken(secret), new AbortController().signal)
   expect(caller).toMatchObject({ principal: 'admin', roles: new Map([['*', 3]]) })
@@ -38,7 +38,7 @@ test('it does its work, with events', async () => {
   await outbox.release('me')
 })
 
-test('it cancels what a caller who left had asked for', async () => {
+test('an ordinary login cancels the statement of a caller who disconnects', async () => {
   const leaving = new AbortController()
   const sleeping = expect(forkFor(database, leaving.signal).execute('select pg_sleep(62)')).rejects.toThrow()
   const running = () =>
@@ -49,7 +49,7 @@ test('it cancels what a caller who left had asked for', async () => {
   await expect.poll(running).toHaveLength(0)
 })
 
-test('it reaches nothing else, whatever role it takes on', async () => {
+test('an ordinary login cannot reach other schemas or change guards, whatever role it sets', async () => {
   for (const attempt of [
     'reset role; truncate outbox',
     'set role postgres',

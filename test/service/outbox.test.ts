@@ -36,7 +36,7 @@ async function look(): Promise<{ last: number; count: number; unnumbered: number
   return { last: Number(row!.last), count: Number(row!.count), unnumbered: Number(row!.unnumbered) }
 }
 
-test('numbers have no gap at any moment, whatever eight writers commit and roll back', async () => {
+test('sequence numbers never have a gap while eight writers commit and roll back', async () => {
   const before = (await look()).last
   const written = new AbortController()
   const watch = async (): Promise<void> => {
@@ -58,7 +58,7 @@ test('numbers have no gap at any moment, whatever eight writers commit and roll 
   expect(last).toBeGreaterThan(before + 100)
 })
 
-test('numbers follow the order of commits, not of writes', async () => {
+test('sequence numbers follow the order of commits, not of writes', async () => {
   const [early, late] = [randomUUID(), randomUUID()]
   let commit: () => void = () => {}
   const mayCommit = new Promise<void>((resolve) => (commit = resolve))
@@ -81,7 +81,7 @@ test('numbers follow the order of commits, not of writes', async () => {
   expect(order).toEqual([late, early])
 })
 
-test('an event is read as it was written, with producer, number and time', async () => {
+test('reads an event as it was written, with producer, sequence number and time', async () => {
   const id = randomUUID()
   await inTransaction(database, undefined, async (em) => {
     emitAs(em, 'service:metadata', {
@@ -110,7 +110,7 @@ test('an event is read as it was written, with producer, number and time', async
   expect(Math.abs(Number(event!.occurTime!.seconds) - Date.now() / 1000)).toBeLessThan(60)
 })
 
-test('an event is never changed, and removed only after it was sent: not even by the owner', async () => {
+test('rejects the change of an event, and its removal before it was sent, even by the owner', async () => {
   await writeEvents(1)
   const { last } = await look()
   const em = owner.em.fork()
@@ -130,7 +130,7 @@ test('an event is never changed, and removed only after it was sent: not even by
   await em.execute(`update outbox_counter set sent_sequence = 0`)
 })
 
-test('sent events leave after a day, however many; younger ones and those not yet sent stay', async () => {
+test('deletes sent events after a day, however many, and retains newer and unsent ones', async () => {
   const em = owner.em.fork()
   const insertOld = (count: number) =>
     em.execute(`insert into outbox (event_id, resource_id, event, occur_time)
@@ -152,7 +152,7 @@ const INSERT_ROLE = `insert into role_binding (id, principal, namespace, role) v
 
 const NOBODYS_ID = randomUUID()
 
-test('a governed change without its event does not commit', async () => {
+test('rejects the commit of a governed change without its event', async () => {
   const id = randomUUID()
   const change = (event?: string) =>
     inTransaction(database, undefined, async (em) => {
@@ -165,12 +165,12 @@ test('a governed change without its event does not commit', async () => {
   expect(await em.execute('select 1 from role_binding where id = ?', [id])).toEqual([])
   await change(id)
   expect(await em.execute('select 1 from role_binding where id = ?', [id])).toHaveLength(1)
-  // The event of the transaction before does not cover another change, nor a removal.
+  // The event of an earlier transaction covers neither another change nor a removal.
   await expect(em.execute(`update role_binding set role = 'ADMIN' where id = ?`, [id])).rejects.toThrow('UPDATE of')
   await expect(em.execute(`delete from role_binding where id = ?`, [id])).rejects.toThrow('DELETE of')
 })
 
-test('a temporary outbox does not stand in for the real one', async () => {
+test('does not accept a temporary table in place of the outbox', async () => {
   const change = inTransaction(database, undefined, async (em) => {
     await em.execute('create temporary table outbox (like metadata.outbox) on commit drop')
     await em.execute(`insert into outbox (event_id, transaction, resource_id, event, occur_time)
@@ -180,13 +180,13 @@ test('a temporary outbox does not stand in for the real one', async () => {
   await expect(change).rejects.toThrow('without an audit event')
 })
 
-test('a change that is rolled back leaves no event', async () => {
+test('records no event of a change that is rolled back', async () => {
   const before = await look()
   await writeEvents(3, 'roll back')
   expect(await look()).toEqual(before)
 })
 
-test('the service itself can neither drop its guards nor reach another schema', async () => {
+test('the service can neither drop its triggers nor reach another schema', async () => {
   const em = database.em.fork()
   for (const attempt of [
     'drop trigger outbox_immutable on outbox',

@@ -32,11 +32,11 @@ async function lastNumber(): Promise<number> {
   return Number(row!.last)
 }
 
-/** A log that takes what continues it, skips what it has, and refuses gaps, as the real one does. */
+/** A log that appends new events, skips known ones, and rejects gaps, as the real one does. */
 class Log {
   numbers: number[] = []
   calls = 0
-  /** Throws for calls that are to fail. */
+  /** A test makes it throw to fail a call. */
   before: (call: number) => Promise<void> | void = () => {}
   after: () => void = () => {}
 
@@ -68,7 +68,7 @@ beforeEach(async () => {
 
 const range = (count: number) => Array.from({ length: count }, (_, index) => start + index + 1)
 
-test('what was committed is sent, in order, in batches of at most 256', async () => {
+test('sends committed events in order, in batches of at most 256', async () => {
   await writeEvents(300)
   const log = new Log(start)
   const relay = startRelay(outbox, log.append, logger)
@@ -77,7 +77,7 @@ test('what was committed is sent, in order, in batches of at most 256', async ()
   await relay.stop()
 })
 
-test('a wake sends without waiting, and stopping sends the rest', async () => {
+test('sends at once when woken, and sends the rest when stopped', async () => {
   const log = new Log(start)
   const relay = startRelay(outbox, log.append, logger)
   await writeEvents(1)
@@ -88,7 +88,7 @@ test('a wake sends without waiting, and stopping sends the rest', async () => {
   expect(log.numbers).toEqual(range(3))
 })
 
-test('events of more than a day ago leave the outbox although nothing new is sent', async () => {
+test('deletes events older than a day from the outbox even if it sends nothing new', async () => {
   const em = database.em.fork()
   await em.execute(`insert into outbox (event_id, resource_id, event, occur_time)
     values (gen_random_uuid(), 'old', '{}', now() - interval '25 hours')`)
@@ -102,9 +102,9 @@ test('events of more than a day ago leave the outbox although nothing new is sen
   expect(log.calls).toBe(0)
 })
 
-test('after failures everything is sent again, once each, in order', async () => {
+test('sends every event again after failures, once each, in order', async () => {
   const log = new Log(start)
-  // Refused before it was taken, and lost after it was: the relay cannot tell them apart.
+  // A batch that was rejected and one whose response was lost look the same to the relay.
   log.before = (call) => {
     if (call === 1) throw new Error('the log is down')
   }
@@ -129,7 +129,7 @@ async function sentNumber(): Promise<number> {
   return Number(row!.sent)
 }
 
-test('two relays on one outbox never break the order, and one takes over from one that is killed', async () => {
+test('two relays on one outbox preserve the order, and a new one takes over from one that was killed', async () => {
   const log = new Log(start)
   const relays: Relay[] = [startRelay(outbox, log.append, logger), startRelay(outbox, log.append, logger)]
   const write = async (): Promise<void> => {
@@ -150,7 +150,7 @@ test('two relays on one outbox never break the order, and one takes over from on
   await heir.stop()
 })
 
-test('a relay that sleeps through its claim and wakes late does no harm', async () => {
+test('a relay that resumes after its claim expired does no harm', async () => {
   await writeEvents(2)
   const log = new Log(start)
   const sent = await outbox.claim('sleeper', 0)

@@ -30,7 +30,7 @@ function contextOf(principal: string): HandlerContext {
 type Init = Partial<Pick<CreateModelRequest, 'name' | 'requestId' | 'labels'>>
 
 let runs = 0
-/** Answers with the number of the run. */
+/** Returns the number of the run that produced the response. */
 function ask(init: Init, principal = 'alice', meanwhile: () => Promise<void> = async () => {}): Promise<string> {
   const request = create(CreateModelRequestSchema, { name: 'scorer', ...init })
   const once = {
@@ -46,18 +46,18 @@ function ask(init: Init, principal = 'alice', meanwhile: () => Promise<void> = a
   }).then(({ model }) => model!.name)
 }
 
-test('without a request id every call runs', async () => {
+test('runs every call without a request id', async () => {
   expect(await ask({})).not.toBe(await ask({}))
 })
 
-test('the same id with the same content runs once, whatever the case of the id', async () => {
+test('runs the same id with the same content once, whatever the case of the id', async () => {
   const requestId = randomUUID()
   const first = await ask({ requestId })
   expect(await ask({ requestId })).toBe(first)
   expect(await ask({ requestId: requestId.toUpperCase() })).toBe(first)
 })
 
-test('the same id with other content is refused, and the first answer stays', async () => {
+test('rejects the same id with other content, and keeps the first response', async () => {
   const requestId = randomUUID()
   const first = await ask({ requestId })
   await expect(ask({ requestId, name: 'other' })).rejects.toMatchObject({
@@ -67,7 +67,7 @@ test('the same id with other content is refused, and the first answer stays', as
   expect(await ask({ requestId })).toBe(first)
 })
 
-test('the order of a map’s entries is no content, their values are', async () => {
+test('compares the values of a map’s entries, but not their order', async () => {
   const requestId = randomUUID()
   const first = await ask({ requestId, labels: { a: '1', b: '2', '10': 'x' } })
   expect(await ask({ requestId, labels: { b: '2', '10': 'x', a: '1' } })).toBe(first)
@@ -76,17 +76,17 @@ test('the order of a map’s entries is no content, their values are', async () 
   })
 })
 
-test('another principal’s request id is another request', async () => {
+test('runs the same id of another principal as another request', async () => {
   const requestId = randomUUID()
   const first = await ask({ requestId }, 'alice')
   expect(await ask({ requestId, name: 'other' }, 'bob')).not.toBe(first)
 })
 
-test('a request id that is no UUID is refused', async () => {
+test('rejects a request id that is not a UUID', async () => {
   await expect(ask({ requestId: 'twelve' })).rejects.toMatchObject({ metadata: { field: 'request_id' } })
 })
 
-test('a repeat while the first still runs waits for it and gets its answer', async () => {
+test('a repeat waits for the running call and gets its response', async () => {
   const requestId = randomUUID()
   let finish: () => void = () => {}
   const mayFinish = new Promise<void>((resolve) => (finish = resolve))
@@ -101,7 +101,7 @@ test('a repeat while the first still runs waits for it and gets its answer', asy
   expect(runs).toBe(before + 1)
 })
 
-test('when the first fails, the repeat that waited runs', async () => {
+test('runs the waiting repeat when the first call fails', async () => {
   const requestId = randomUUID()
   let fail: (error: Error) => void = () => {}
   const failing = new Promise<void>((_, reject) => (fail = reject))
@@ -123,7 +123,7 @@ async function countWaiting(): Promise<number> {
   return rows.length
 }
 
-test('a handler that must look first finds the answer, or nothing', async () => {
+test('finds the stored response before a handler runs, or none', async () => {
   const requestId = randomUUID()
   const look = (name = 'scorer') =>
     inTransaction(database, undefined, (em) =>
@@ -140,7 +140,7 @@ test('a handler that must look first finds the answer, or nothing', async () => 
   await expect(look('other')).rejects.toMatchObject({ reason: 'REQUEST_ID_REUSED' })
 })
 
-test('answers are kept for two days', async () => {
+test('stores responses for two days', async () => {
   const [old, young] = [randomUUID(), randomUUID()]
   const answers = [await ask({ requestId: old }), await ask({ requestId: young })]
   const owner = openOwnedStore({ url: testDatabase.url })

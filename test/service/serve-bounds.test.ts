@@ -1,4 +1,4 @@
-// Connections: how many, and with TLS.
+// Limits on connections, and TLS.
 import { createClient } from '@connectrpc/connect'
 import { createConnectTransport, createGrpcTransport } from '@connectrpc/connect-node'
 import { once } from 'node:events'
@@ -14,7 +14,7 @@ import { stubServing } from '../support/serving.ts'
 
 const CHUNK = { number: 2, maxBytes: 1024 * 1024 }
 
-/** Tells how many bytes it got, in `blob.size_bytes`. */
+/** A service that returns the number of received bytes as `blob.size_bytes`. */
 function countingServing(): Serving {
   const serving = stubServing([BlobService], (router) =>
     router.service(BlobService, {
@@ -31,7 +31,7 @@ function countingServing(): Serving {
   return { ...serving, fastMethods: [{ method: BlobService.method.uploadBlob, request: CHUNK }] }
 }
 
-test('with TLS, one port serves gRPC without copies, Connect and HTTP/1.1', async () => {
+test('serves zero-copy gRPC, Connect and HTTP/1.1 on one port with TLS', async () => {
   const [cert, key] = await Promise.all(
     ['cert', 'key'].map((name) => readFile(new URL(`../support/tls/localhost.${name}.pem`, import.meta.url), 'utf8')),
   )
@@ -62,7 +62,7 @@ test('with TLS, one port serves gRPC without copies, Connect and HTTP/1.1', asyn
   await served.close(1000)
 })
 
-test('connections beyond the bound are closed at once, and those within go on', async () => {
+test('closes connections beyond the limit at once, and serves the others', async () => {
   const served = await serve(countingServing(), { host: '127.0.0.1', port: 0, maxConnections: 2 })
   const open = (): Socket => connect(served.port, '127.0.0.1').on('error', () => {})
   const within = [open(), open()]

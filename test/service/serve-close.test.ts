@@ -1,4 +1,4 @@
-// How a server ends: calls that run may end, new ones are refused, nothing hangs.
+// Shutdown of a server: running calls may finish, new ones are rejected, nothing hangs.
 import { Code, createClient } from '@connectrpc/connect'
 import { createConnectTransport, createGrpcTransport } from '@connectrpc/connect-node'
 import { connect } from 'node:net'
@@ -13,7 +13,7 @@ import { grpcClient, stubServing } from '../support/serving.ts'
 const ADDRESS = { host: '127.0.0.1', port: 0 }
 const headers = { authorization: 'Bearer mk_reader' }
 
-/** A server whose WhoAmI has begun and waits for `finish`. */
+/** A server whose WhoAmI waits for `finish`. */
 async function serveSlowly() {
   const begun = Promise.withResolvers<AbortSignal>()
   const mayFinish = Promise.withResolvers<void>()
@@ -34,21 +34,18 @@ const TRANSPORTS = {
   'Connect over HTTP/1.1': (baseUrl: string) => createConnectTransport({ baseUrl, httpVersion: '1.1' }),
 }
 
-test.each(Object.entries(TRANSPORTS))(
-  '%s: a running call ends well, then nobody is let in',
-  async (_name, transport) => {
-    const { served, begun, finish } = await serveSlowly()
-    const client = createClient(IdentityService, transport(`http://127.0.0.1:${served.port}`))
-    const running = client.whoAmI({}, { headers })
-    await begun
-    const closed = served.close(20_000)
-    await expect.poll(() => refuses(served.port)).toBe(true)
-    finish()
-    expect((await running).principal).toBe('slow')
-    await closed
-    expect(['Unavailable', 'Internal']).toContain((await refusalOf(client.whoAmI({}, { headers }))).code)
-  },
-)
+test.each(Object.entries(TRANSPORTS))('%s: finishes a running call, and rejects new ones', async (_name, transport) => {
+  const { served, begun, finish } = await serveSlowly()
+  const client = createClient(IdentityService, transport(`http://127.0.0.1:${served.port}`))
+  const running = client.whoAmI({}, { headers })
+  await begun
+  const closed = served.close(20_000)
+  await expect.poll(() => refuses(served.port)).toBe(true)
+  finish()
+  expect((await running).principal).toBe('slow')
+  await closed
+  expect(['Unavailable', 'Internal']).toContain((await refusalOf(client.whoAmI({}, { headers }))).code)
+})
 
 function refuses(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1')
@@ -57,10 +54,10 @@ function refuses(port: number): Promise<boolean> {
   }).finally(() => socket.destroy())
 }
 
-test.each(Object.entries(TRANSPORTS))('%s: a call that takes too long is cut off', async (_name, transport) => {
+test.each(Object.entries(TRANSPORTS))('%s: cancels a call that takes too long', async (_name, transport) => {
   const { served, begun } = await serveSlowly()
   const client = createClient(IdentityService, transport(`http://127.0.0.1:${served.port}`))
-  // This client may miss the end of a connection that was told to go away before: it has a deadline of its own.
+  // The client may miss the close of a connection after GOAWAY, so the call has a deadline.
   const running = refusalOf(client.whoAmI({}, { headers, timeoutMs: 5_000 }))
   const signal = await begun
   await served.close(0)
@@ -69,20 +66,20 @@ test.each(Object.entries(TRANSPORTS))('%s: a call that takes too long is cut off
   expect(codes).toContain((await running).code)
 })
 
-test('idle connections of every kind do not hold up the end', async () => {
+test('shuts down without waiting for idle connections of any kind', async () => {
   const { served } = await serveSlowly()
   const grpc = grpcClient(Health, served.port)
   await grpc.check({})
   await fetch(`http://127.0.0.1:${served.port}/healthz`)
   const silent = connect(served.port, '127.0.0.1')
   await once(silent, 'connect')
-  const halfSaid = connect(served.port, '127.0.0.1')
-  halfSaid.write('PR')
-  await once(halfSaid, 'connect')
-  await Promise.all([served.close(200), once(silent, 'close'), once(halfSaid, 'close')])
+  const halfSent = connect(served.port, '127.0.0.1')
+  halfSent.write('PR')
+  await once(halfSent, 'connect')
+  await Promise.all([served.close(200), once(silent, 'close'), once(halfSent, 'close')])
 })
 
-test('probes learn of the end as soon as it begins, and watchers of it too', async () => {
+test('reports NOT_SERVING to probes and watchers as soon as the shutdown begins', async () => {
   const { serving, served } = await serveSlowly()
   const client = grpcClient(Health, served.port)
   const seen: Status[] = []
@@ -97,7 +94,7 @@ test('probes learn of the end as soon as it begins, and watchers of it too', asy
   await served.close(1000)
 })
 
-test('a caller’s deadline and a caller’s leaving end the call at the server', async () => {
+test('ends a call when the caller’s deadline passes or the caller disconnects', async () => {
   const { served, begun } = await serveSlowly()
   const client = grpcClient(IdentityService, served.port)
   const late = client.whoAmI({}, { headers, timeoutMs: 100 })

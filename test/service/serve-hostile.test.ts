@@ -1,4 +1,4 @@
-// What a hostile or broken peer sends: dropped, without harm to others.
+// Hostile or broken peers: the server drops their connections, without harm to other callers.
 import { once } from 'node:events'
 import { connect as connectHttp2, type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2'
 import { connect, type Socket } from 'node:net'
@@ -36,7 +36,7 @@ function openSession(): ClientHttp2Session {
   return connectHttp2(`http://127.0.0.1:${served.port}`)
 }
 
-/** Sends `bytes` as the body of a gRPC call that stays open; the headers or trailers that have the status. */
+/** Sends `bytes` as the body of a gRPC call that stays open. Returns the headers or trailers that contain the status. */
 async function sendOpen(session: ClientHttp2Session, bytes: Buffer, more: object = {}): Promise<IncomingHttpHeaders> {
   const stream = session.request({
     ':method': 'POST',
@@ -69,7 +69,7 @@ function header(length: number, flags = 0): Buffer {
 
 const RESOURCE_EXHAUSTED = '8'
 
-test('four announced gibibytes cost nothing', async () => {
+test('rejects an announced message of 4 GiB without memory for it', async () => {
   const session = openSession()
   const before = memory()
   for (const length of [0xffff_ffff, 0x7fff_ffff, 4 * MEBIBYTE + 1]) {
@@ -83,7 +83,7 @@ function memory(): number {
   return process.memoryUsage.rss()
 }
 
-test('a hundred calls that announce the largest message and send little of it cost little', async () => {
+test('uses little memory for a hundred calls that announce the largest message and send little of it', async () => {
   const session = openSession()
   const before = memory()
   const streams = Array.from({ length: 100 }, () => {
@@ -104,7 +104,7 @@ test('a hundred calls that announce the largest message and send little of it co
   session.destroy()
 })
 
-test('compressed messages, which could grow, are refused', async () => {
+test('rejects compressed messages, which could expand', async () => {
   const session = openSession()
   const status = async (bytes: Buffer, encoding: string) =>
     (await sendOpen(session, bytes, { 'grpc-encoding': encoding }))['grpc-status']
@@ -120,7 +120,7 @@ test.each([
   ['an unknown path', { ':path': '/no.such.Service/Method' }, 404],
   ['no path of ours', { ':path': '/../../etc/passwd' }, 404],
   ['a GET', { ':method': 'GET' }, 405],
-])('%s is refused by its status', async (_name, change, status) => {
+])('rejects %s with an HTTP status', async (_name, change, status) => {
   const session = openSession()
   expect((await sendOpen(session, Buffer.alloc(0), change))[':status']).toBe(status)
   session.destroy()
@@ -154,7 +154,7 @@ test.each([
     'a smuggled request',
     Buffer.from('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n'),
   ],
-])('%s: the connection is dropped', async (_name, bytes) => {
+])('drops a connection that sends %s', async (_name, bytes) => {
   const socket = await open()
   socket.resume()
   const closed = new Promise((resolve) => socket.on('close', resolve))
@@ -162,19 +162,19 @@ test.each([
   await closed
 })
 
-test('connections that say little and stay cost no work', async () => {
+test('uses no CPU for idle connections that have sent a few bytes', async () => {
   const sockets = await Promise.all(Array.from({ length: 50 }, open))
-  const said = ['', 'P', 'PR', 'PRI', PREFACE.slice(0, 10), 'G', 'GET / HTTP/1.1\r\nhost: x']
-  sockets.forEach((socket, index) => socket.write(said[index % said.length]!))
+  const sent = ['', 'P', 'PR', 'PRI', PREFACE.slice(0, 10), 'G', 'GET / HTTP/1.1\r\nhost: x']
+  sockets.forEach((socket, index) => socket.write(sent[index % sent.length]!))
   await sleep(100)
   const before = performance.eventLoopUtilization()
   await sleep(300)
-  // A server that looks at them again and again would be at 1.
+  // The utilization of a server that polled them would be 1.
   expect(performance.eventLoopUtilization(before).utilization).toBeLessThan(0.7)
   for (const socket of sockets) socket.destroy()
 })
 
-test('a preface that comes byte by byte is understood', async () => {
+test('accepts a preface that arrives byte by byte', async () => {
   const socket = await open()
   for (const byte of `${PREFACE}${SETTINGS}`) {
     socket.write(byte, 'latin1')
@@ -190,7 +190,7 @@ test('a preface that comes byte by byte is understood', async () => {
   plain.destroy()
 })
 
-test('a peer that leaves in the middle of anything is forgotten', async () => {
+test('closes the connection of a peer that disconnects in the middle of a request', async () => {
   for (const bytes of [
     PREFACE,
     `${PREFACE}${SETTINGS}\0\0`,

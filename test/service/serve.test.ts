@@ -26,7 +26,7 @@ afterAll(() => served.close(0))
 
 const IDENTITY = 'modelkeep.metadata.v1.IdentityService'
 
-test('gRPC, from a foreign client that has the protos alone', async () => {
+test('serves gRPC to a foreign client that has only the protos', async () => {
   const client = foreignClient(loadProto('modelkeep/metadata/v1/identity_service.proto'), IDENTITY, served.port)
   expect(await ask(client, 'WhoAmI', {}, 'mk_reader')).toMatchObject({ principal: 'reader', roles: [], token: null })
   const refused = ask(client, 'WhoAmI', {})
@@ -36,7 +36,7 @@ test('gRPC, from a foreign client that has the protos alone', async () => {
   client.close()
 })
 
-test.each(['1.1', '2'] as const)('gRPC-Web and Connect over HTTP/%s', async (httpVersion) => {
+test.each(['1.1', '2'] as const)('serves gRPC-Web and Connect over HTTP/%s', async (httpVersion) => {
   for (const transport of [
     createGrpcWebTransport({ baseUrl: address, httpVersion }),
     createConnectTransport({ baseUrl: address, httpVersion }),
@@ -49,7 +49,7 @@ test.each(['1.1', '2'] as const)('gRPC-Web and Connect over HTTP/%s', async (htt
   }
 })
 
-test('Connect as JSON, from a program that has only HTTP', async () => {
+test('serves Connect with JSON to a program that has only HTTP', async () => {
   const call = (method: string, init: RequestInit) => fetch(`${address}/${IDENTITY}/${method}`, init)
   const headers = { 'content-type': 'application/json', authorization: 'Bearer mk_reader', 'x-request-id': 'curl-1' }
   const answer = await call('WhoAmI', { method: 'POST', headers, body: '{}' })
@@ -68,7 +68,7 @@ test('Connect as JSON, from a program that has only HTTP', async () => {
   })
 })
 
-test('a caller’s request id is kept when it is harmless, and replaced when it is not', async () => {
+test('returns a valid request id of the caller, and replaces an invalid one', async () => {
   const idOf = async (id: string) => {
     const headers = { 'content-type': 'application/json', 'x-request-id': id }
     const answer = await fetch(`${address}/${IDENTITY}/WhoAmI`, { method: 'POST', headers, body: '{}' })
@@ -80,7 +80,7 @@ test('a caller’s request id is kept when it is harmless, and replaced when it 
   }
 })
 
-test('the health of each service and of all, for probes of every kind', async () => {
+test('reports the health of each service and of the process to probes of every kind', async () => {
   const health = foreignClient(
     loadPackageProto('grpc-health-check', 'proto/health/v1/health.proto'),
     'grpc.health.v1.Health',
@@ -104,7 +104,7 @@ test('the health of each service and of all, for probes of every kind', async ()
   }
 })
 
-test('a process that cannot work says so to probes', async () => {
+test('reports NOT_SERVING while the check fails', async () => {
   const ill = stubServing([IdentityService], () => {})
   let works: () => Promise<boolean> = async () => false
   const other = await serve({ ...ill, check: () => works() }, { host: '127.0.0.1', port: 0 })
@@ -123,7 +123,7 @@ const REFLECTION = [
   ['grpc.reflection.v1alpha', 'build/proto/grpc/reflection/v1alpha/reflection.proto'],
 ] as const
 
-test.each(REFLECTION)('%s tells the contract, symbol by symbol', async (name, path) => {
+test.each(REFLECTION)('%s returns the descriptors of every symbol', async (name, path) => {
   const client = foreignClient(loadPackageProto('@grpc/reflection', path), `${name}.ServerReflection`, served.port)
   const answers = await reflect(client, [
     { list_services: '' },
@@ -168,13 +168,13 @@ function reflect(client: ReturnType<typeof foreignClient>, questions: object[]):
   })
 }
 
-/** Serialised descriptors; each begins with its file's name. */
+/** The serialized file descriptors; each begins with the name of its file. */
 function filesOf(answer: Answer): string[] {
   const found = answer['file_descriptor_response'] as { file_descriptor_proto: Buffer[] }
   return found.file_descriptor_proto.map((file) => file.toString('latin1'))
 }
 
-test('a message of 4 MiB is taken, a larger one refused', async () => {
+test('accepts a message of 4 MiB, and rejects a larger one', async () => {
   const client = grpcClient(IdentityService, served.port, 'mk_admin')
   const fits = 'x'.repeat(MAX_MESSAGE_BYTES - 100)
   expect((await client.createToken({ description: fits })).secret).toBe(String(fits.length))
@@ -186,7 +186,7 @@ test('a message of 4 MiB is taken, a larger one refused', async () => {
   expect(((await answer.json()) as { code: string }).code).toBe('resource_exhausted')
 })
 
-test('a service that fails unexpectedly tells nothing of it to the caller, and all to the log', async () => {
+test('logs the details of an unexpected error, and does not return them to the caller', async () => {
   const broken = stubServing([IdentityService], (router) =>
     router.service(IdentityService, {
       whoAmI: () => {
@@ -206,7 +206,7 @@ test('a service that fails unexpectedly tells nothing of it to the caller, and a
 test.each([
   ['', 'Unauthenticated', 'TOKEN_INVALID'],
   ['mk_nobody', 'PermissionDenied', 'PERMISSION_DENIED'],
-])('a refusal of «%s» is one short line that warns nobody', async (token, code, reason) => {
+])('logs the rejection of token "%s" as one short line of level info', async (token, code, reason) => {
   serving.logs.length = 0
   const refused = await refusalOf(grpcClient(IdentityService, served.port, token).listTokens({}))
   const lines = serving.logs.map((line) => JSON.parse(line) as Record<string, unknown>)
