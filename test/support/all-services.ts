@@ -100,7 +100,7 @@ export async function startAllServices({ bytes, signer }: AllServicesOptions = {
     },
     async close() {
       serving.drain.abort()
-      // The last events still go to the log.
+      // The relays still send the last events to the log.
       for (const service of services) await service.close()
       await served.close(0)
       await testDatabase.drop()

@@ -31,14 +31,14 @@ export const MIB = 1024 * 1024
 export const CHUNK_BYTES = MIB - 64
 export const METADATA_TOKEN = 'mks_metadata-0000000000000000000000000000000000000'
 
-/** Where the bytes of a test lie. */
+/** The byte store of a test. */
 export interface TestStore {
   open(): ByteStore
-  /** Keys of whole objects. */
+  /** Keys of completed objects. */
   listObjects(): Promise<string[]>
-  /** Those of the keys that were begun and neither completed nor given up. */
+  /** Returns those of the keys whose upload is neither completed nor aborted. */
   listUnfinished(keys: string[]): Promise<string[]>
-  /** Puts other bytes in the place of an object's, behind the service's back. */
+  /** Replaces the bytes of an object without the service. */
   overwrite(key: string, bytes: Buffer): Promise<void>
   drop(): Promise<void>
 }
@@ -85,16 +85,16 @@ export interface Replica {
 
 export interface TestArtifact extends Replica {
   database: TestDatabase
-  /** One more process's worth of service on the same database and store. */
+  /** Starts one more replica on the same database and store. */
   addReplica(options?: ReplicaOptions): Promise<Replica>
-  /** One statement on the database; the service's schema is `artifact`. */
+  /** Runs one statement on the database; the service's schema is `artifact`. */
   sql<T extends object>(statement: string): Promise<T[]>
 }
 
 export interface ArtifactOptions extends ReplicaOptions {
-  /** Default: one of its own. */
+  /** The default is a new database. */
   database?: TestDatabase
-  /** Where the service finds the database, if that is another way than the test's. */
+  /** The database URL of the service, if it differs from the test's, for example a proxy. */
   serviceDatabaseUrl?: string
 }
 
@@ -106,7 +106,7 @@ export interface ReplicaOptions {
   budget?: ByteBudget
   transferModes?: AllowedModes
   downloads?: DownloadPolicy
-  /** Gets all that is logged, at every level. */
+  /** Called with every log line, at every level. */
   onLog?: (line: string) => void
 }
 
@@ -118,7 +118,8 @@ const LIMITS: ArtifactLimits = {
   sweepEveryMs: 200,
 }
 
-/** Tokens: `alice`, `bob` and `bob2`, another of bob's, contribute to `default`, `reader` reads it, `carol` contributes to `other`, `root` administers all. */
+/** Tokens: `alice`, `bob` and `bob2` (of bob) contribute to `default`, `reader` reads it, `carol` contributes to `other`, and
+ * `root` administers all namespaces. */
 export async function startArtifact(store: TestStore, options: ArtifactOptions = {}): Promise<TestArtifact> {
   const database = options.database ?? (await createDatabase())
   const peer = await startFakeIdentity({
@@ -151,7 +152,7 @@ export async function startWithReplica(createStore: () => Promise<TestStore>) {
   const store = await createStore()
   const bytesOfStore = store.open()
   const artifact = await startArtifact(store, { bytes: bytesOfStore })
-  // A directory belongs to one process, and so to one object in it.
+  // A directory belongs to one process, so both replicas share one store object.
   const replica = await artifact.addReplica({ bytes: changed(bytesOfStore, {}) })
   const stop = async (): Promise<void> => {
     await replica.stop()

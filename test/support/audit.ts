@@ -25,12 +25,12 @@ import { startFakeIdentity, type KnownCaller } from './fake-identity.ts'
 
 export const METADATA_TOKEN = `mks_metadata_${'m'.repeat(40)}`
 export const ARTIFACT_TOKEN = `mks_artifact_${'a'.repeat(40)}`
-/** Reads everything. */
+/** The token of a reader of all namespaces. */
 export const PLATFORM_TOKEN = 'mk_platform'
 
 export interface RunningAudit {
   address: string
-  /** Whom the metadata service knows, by token; may be changed at any time. */
+  /** The callers that the metadata service knows, keyed by token; a test may change them at any time. */
   known: Map<string, KnownCaller>
   draining: AbortController
   client<S extends DescService>(service: S, token: string): Client<S>
@@ -49,9 +49,9 @@ export interface AuditInit {
   privateDetails?: string[]
   retention?: Retention
   expireEveryMs?: number
-  /** `general`: everything by the general adapter. */
+  /** `general`: the general adapter serves all calls. */
   framing?: 'general'
-  /** Takes what it logs. */
+  /** Called with every log line. */
   logs?: string[]
   checkWithinMs?: number
 }
@@ -110,7 +110,7 @@ export async function startAudit(
   }
 }
 
-/** A signer with a key of its own. */
+/** Returns a signer with a new key. */
 export function makeSigner(origin = 'log.example/test', stateFile?: string): Signer {
   return createSigner(origin, [generateKeyPairSync('ed25519').privateKey], stateFile)
 }
@@ -124,13 +124,13 @@ function bearer(token: string): Interceptor {
 
 type EventInit = Exclude<MessageInitShape<typeof EventSchema>, Event>
 
-/** An event as the metadata service sends them. */
+/** An event as the metadata service sends it. */
 export function makeEvent(sequence: number, init: EventInit = {}): Event {
   const event: EventInit = {
     id: uuidv7(),
     producer: 'metadata',
     sequence: BigInt(sequence),
-    // Of no type that rules are about.
+    // No rule is about this type.
     type: 'version.noted.v1',
     occurTime: timestampFromDate(new Date()),
     actor: { principal: 'alice', method: 'token', credentialId: '0191d3a0-0000-7000-8000-000000000000' },
@@ -142,7 +142,7 @@ export function makeEvent(sequence: number, init: EventInit = {}): Event {
   return create(EventSchema, { ...event, ...init })
 }
 
-/** `count` events from `first` on. */
+/** Returns `count` events; `first` is the sequence of the first one. */
 export function makeEvents(first: number, count: number, init: EventInit = {}): Event[] {
   return Array.from({ length: count }, (_, position) => makeEvent(first + position, init))
 }

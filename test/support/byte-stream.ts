@@ -101,7 +101,7 @@ export interface WriteOptions {
   onMessage?: (offset: number) => Promise<void> | void
 }
 
-/** Writes `bytes` from one offset to another, as Bazel does: the name first, the last message finishes. */
+/** Writes `bytes` from one offset to another as Bazel does: the first message has the name, the last one finishes. */
 export async function writeBlob(
   client: ForeignClient,
   name: string,
@@ -147,7 +147,7 @@ export async function queryStatus(
   return { committed: Number(answer['committed_size']), complete: answer['complete'] as boolean }
 }
 
-/** The gRPC code a call ends with, by its name. */
+/** The name of the gRPC code that ends a call. */
 export async function codeOf(call: Promise<unknown>): Promise<string> {
   return call.then(
     (answer) => `answered ${String(answer)}`,

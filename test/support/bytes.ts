@@ -6,7 +6,7 @@ import type { Upload } from '#gen/modelkeep/artifact/v1/upload_pb.ts'
 import type { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { CHUNK_BYTES } from './artifact.ts'
 
-/** Incompressible bytes, other ones for every seed. */
+/** Incompressible bytes that depend on the seed. */
 export function makeBytes(length: number, seed: string): Buffer {
   const key = createHash('sha256').update(seed).digest()
   return createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(length))
@@ -29,7 +29,7 @@ export interface Announced {
   chunkBytes?: number
 }
 
-/** The messages of UploadBlob; what is announced can be made to differ from what is sent. */
+/** The messages of UploadBlob. The announced digest and size may differ from the sent bytes. */
 export async function* blobMessages(bytes: Uint8Array, announced: Announced = {}) {
   const { namespace = 'default', digest = digestOf(bytes), sizeBytes = BigInt(bytes.length) } = announced
   yield { message: { case: 'header' as const, value: { namespace, digest, sizeBytes } } }

@@ -1,5 +1,5 @@
-// A good request for every RPC of the metadata service that changes something. Tests compare the list with the descriptors,
-// so a new RPC is missed here at once.
+// A valid request for every RPC of the metadata service that changes something. Tests compare the list with the
+// descriptors, so that a new RPC cannot be forgotten.
 import { create, type DescMessage, type DescMethodUnary, type Message, type MessageInitShape } from '@bufbuild/protobuf'
 import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
@@ -26,7 +26,7 @@ export interface Change {
   caller: Clients
 }
 
-/** What becomes of a call: `answered`, or the reason why not. */
+/** The outcome of a call: `answered`, or the reason of its error. */
 export function outcomeOf(call: Promise<unknown>): Promise<string> {
   return call.then(
     () => 'answered',
@@ -42,7 +42,7 @@ function change<I extends DescMessage, O extends DescMessage>(
   return { method, request: create(method.input, init) as unknown as Change['request'], caller }
 }
 
-/** Each changes something else, so their order does not matter, and they may run at once. */
+/** The changes are independent: they may run in any order, and at the same time. */
 export async function prepareChanges(metadata: Metadata): Promise<Change[]> {
   const { admin } = metadata
   await makeModel(admin, 'changed', 4)
@@ -103,7 +103,7 @@ const to = (name: string, value: number, expectedNumber = 0) => ({
 })
 const past = { breakGlass: true, reason: 'incident' }
 
-/** Two of each: in the ordinary way, and past a gate. */
+/** Each kind of move occurs twice: the ordinary way, and with a gate bypassed. */
 async function prepareAliases(admin: Clients): Promise<Change[]> {
   const { setAliases, rollbackAlias } = AliasService.method
   const rules = { aliasPattern: 'forced*', approvalsRequired: 1 }
@@ -131,7 +131,7 @@ async function prepareGates(admin: Clients): Promise<Change[]> {
   ]
 }
 
-/** Those that are applied, and those that wait or end. */
+/** Promotions that are applied, that are pending, and that are closed. */
 async function preparePromotions(admin: Clients, approver: Clients): Promise<Change[]> {
   const { method } = PromotionService
   const rules = { aliasPattern: 'one-*', approvalsRequired: 1 }

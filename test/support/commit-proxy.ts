@@ -1,12 +1,12 @@
-// A proxy before PostgreSQL that lets a commit through and loses its answer, so that nobody knows whether it happened.
+// A proxy in front of PostgreSQL that forwards a commit and drops its response, so that the service cannot know the outcome.
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 
 export interface CommitProxy {
   /** The database's URL through the proxy. */
   url: string
-  /** The answer to the `nth` commit from now on is lost. */
+  /** Drops the response to the `nth` commit from now on. */
   lose(nth: number): void
-  /** Whether an answer was lost since. */
+  /** Whether a response was dropped since. */
   lost: boolean
   close(): Promise<void>
 }
@@ -58,8 +58,8 @@ export async function startCommitProxy(database: string): Promise<CommitProxy> {
   return proxy
 }
 
-/** As a simple query or as one that is parsed; or the statement that is a transaction by itself, by which uploads in one
- * stream begin and end. */
+/** Recognizes a commit, as a simple or a parsed query, and the statement that begins or ends an upload in one stream, which
+ * is a transaction of its own. */
 function isCommit(bytes: Buffer): boolean {
   return /^[QP].{4}\0?(commit|with begun as)/is.test(bytes.toString('latin1'))
 }

@@ -21,7 +21,7 @@ export async function createDatabase(): Promise<TestDatabase> {
 
 const opened = new Map<string, MikroORM>()
 
-/** One statement; its rows. */
+/** Runs one statement and returns its rows. */
 export async function runSql(url: string, statement: string, parameters: unknown[] = []): Promise<object[]> {
   const orm =
     opened.get(url) ?? new MikroORM({ clientUrl: url, entities: [], discovery: { warnWhenNoEntities: false } })

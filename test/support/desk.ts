@@ -1,15 +1,15 @@
-// Offers to the test files of a run what is expensive to make. It is made when the first of them asks for it.
+// Shares a resource that is expensive to create among the test files of a run. It is created at the first request.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 export interface Desk<T> {
-  /** Answers with JSON. */
+  /** The URL that returns the resource as JSON. */
   address: string
-  /** Resolves with what was made, so that it can be removed. */
+  /** Resolves with the created resource, so that the caller can remove it. */
   close: () => Promise<T | undefined>
 }
 
-/** `present`: what test files get of it. */
+/** `present`: the part of the resource that test files receive. */
 export async function openDesk<T>(make: () => Promise<T>, present: (made: T) => unknown): Promise<Desk<T>> {
   let making: Promise<T> | undefined
   const server = createServer((_request, response) => {

@@ -1,4 +1,4 @@
-// Direct transfers as a client makes them: signed requests, sent to the store.
+// Direct transfers by a client: signed requests to the store.
 import type { Client } from '@connectrpc/connect'
 import type { DirectService, SignedRequest } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
 import type { Upload } from '#gen/modelkeep/artifact/v1/upload_pb.ts'
@@ -8,7 +8,7 @@ import { partOf, sha256 } from './bytes.ts'
 export interface StoreAnswer {
   status: number
   etag: string
-  /** The S3 error code; empty where there is none. */
+  /** The S3 error code; empty if the request succeeded. */
   code: string
   body: Buffer
 }

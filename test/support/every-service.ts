@@ -1,4 +1,4 @@
-// Every RPC service in the generated contracts, found by looking at the folder: a new one cannot be forgotten.
+// Every RPC service in the generated contracts. They are read from the folder, so that a new one cannot be forgotten.
 import type { DescMethod, DescService } from '@bufbuild/protobuf'
 import { globSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -13,7 +13,7 @@ function isService(value: unknown): value is DescService {
   return (value as { kind?: string } | null)?.kind === 'service'
 }
 
-/** Ours, and the one of others that is offered under the same gate. */
+/** The services of Modelkeep, and google.bytestream, which the same access gate protects. */
 export const SERVICES: DescService[] = [ByteStream]
 for (const path of globSync('**/*_service_pb.ts', { cwd: GEN }).toSorted()) {
   const module = (await import(`${GEN}${path}`)) as Record<string, unknown>
@@ -24,7 +24,7 @@ export const METHODS: DescMethod[] = SERVICES.flatMap((service) => service.metho
 
 export interface Rule {
   permission: Permission
-  /** For example `READ`. */
+  /** The name of the permission, for example `READ`. */
   name: string
   audited: boolean
   services: string[]

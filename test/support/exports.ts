@@ -1,4 +1,4 @@
-// Builds exports of a log, signed by a key of their own.
+// Builds exports of a log, signed with a key of the test.
 import { generateKeyPairSync, hash, randomBytes, type KeyObject } from 'node:crypto'
 import { appendLeaf, hashLeaf, rootOf, type Range } from '#lib/tlog/merkle.ts'
 import { formatCheckpoint, formatVerifierKey, signNote } from '#lib/tlog/note.ts'
@@ -13,7 +13,7 @@ export function makeLeaf(sequence: number, init: object = {}, recordTime = '2026
   return Buffer.from(JSON.stringify({ event, recordTime }))
 }
 
-/** `value`: canonical JSON. */
+/** An erasable value, with `value` as canonical JSON. */
 export function openingOf(field: string, value: string) {
   const salt = randomBytes(32)
   return { field, salt, value, commitment: hash('sha256', Buffer.concat([salt, Buffer.from(value)]), 'base64') }

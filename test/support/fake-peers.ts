@@ -21,9 +21,9 @@ export interface FakePeers {
   retained: Map<string, string>
   /** All calls so far: `retain <version id>`, `release <version id>`. */
   calls: string[]
-  /** Whether the artifact service answers. */
+  /** Whether the artifact service fails every call. */
   artifactDown: boolean
-  /** Whether the audit service answers. */
+  /** Whether the audit service fails every call. */
   auditDown: boolean
   /** Called before a retention is answered. */
   onRetain: (versionId: string) => Promise<void> | void

@@ -1,15 +1,15 @@
-// An S3 server whose answers a test chooses, for refusals and lost connections.
+// An S3 server whose responses a test chooses, for errors and lost connections.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { S3Store } from '../../services/artifact/store/s3/s3-store.ts'
 
 export interface FakeS3 {
   store: S3Store
-  /** `POST /bucket/key?uploads` and so on, in order. */
+  /** All requests in order, for example `POST /bucket/key?uploads`. */
   requests: string[]
   /** Called with every request before its body is read. */
   receive: (request: IncomingMessage) => void
-  /** Answers every request but those for the bucket itself. */
+  /** Responds to every request except those for the bucket itself. */
   answer: (request: IncomingMessage, response: ServerResponse) => void
   close(): Promise<void>
 }

@@ -1,4 +1,4 @@
-// A foreign client: @grpc/grpc-js with nothing but protos.
+// A foreign client: @grpc/grpc-js with only the protos.
 import { credentials, loadPackageDefinition, Metadata, type Client, type GrpcObject } from '@grpc/grpc-js'
 import { loadSync, type PackageDefinition } from '@grpc/proto-loader'
 import { createRequire } from 'node:module'
@@ -9,19 +9,19 @@ const require = createRequire(import.meta.url)
 const PROTO = fileURLToPath(new URL('../../proto', import.meta.url))
 const OPTIONS = { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true }
 
-/** A proto of this repository, by its path below `proto`. */
+/** Loads a proto of this repository by its path below `proto`. */
 export function loadProto(path: string): PackageDefinition {
   return loadSync(join(PROTO, path), { ...OPTIONS, includeDirs: [PROTO] })
 }
 
-/** A proto that comes with an npm package. */
+/** Loads a proto of an npm package. */
 export function loadPackageProto(name: string, path: string): PackageDefinition {
   return loadSync(join(dirname(require.resolve(`${name}/package.json`)), path), OPTIONS)
 }
 
 export type ForeignClient = Client & Record<string, (...args: unknown[]) => unknown>
 
-/** `service`: its full name. */
+/** `service` is the full name. */
 export function foreignClient(definition: PackageDefinition, service: string, port: number): ForeignClient {
   let found: unknown = loadPackageDefinition(definition)
   for (const part of service.split('.')) found = (found as GrpcObject)[part]
@@ -29,7 +29,7 @@ export function foreignClient(definition: PackageDefinition, service: string, po
   return new Constructor(`127.0.0.1:${port}`, credentials.createInsecure())
 }
 
-/** A unary call. */
+/** Makes a unary call. */
 export function ask(
   client: ForeignClient,
   method: string,

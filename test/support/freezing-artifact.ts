@@ -1,5 +1,5 @@
-// The artifact service as a process that stops at one step (FREEZE_AT) and says so, to be killed there; and that tells
-// what it asks of the store. It is the real service: only what it calls is made to halt.
+// The artifact service as a process that stops at one step (FREEZE_AT) and reports it, so that a test can kill it there. It
+// also reports its calls to the store. The service is the real one; only the functions that it calls are wrapped.
 import { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { DirectoryStore } from '../../services/artifact/store/directory/directory-store.ts'
@@ -56,7 +56,7 @@ function freezeStore(prototype: S3Store | DirectoryStore): void {
   })
 }
 
-/** Steps of the database: after this statement, or after the commit of the transaction it was in. */
+/** Database steps: they stop after this statement, or after the commit of its transaction. */
 const STATEMENTS: [string, RegExp][] = [
   ['part recorded', /insert into upload_part/],
   ['sealed', /^update "artifact"\."upload" set "state" = .*"epoch" = /],
@@ -67,7 +67,7 @@ function freezeDatabase(): void {
   const transactions = new AsyncLocalStorage<string[]>()
   wrap(AbstractSqlConnection.prototype, 'execute', async (work, [sql, params]) => {
     const result = await work()
-    // The statement by which uploads in one stream begin is also that by which they end.
+    // The same statement begins and ends an upload in one stream.
     if (String(sql).startsWith('with begun') && (params as unknown[]).includes('{}')) return result
     for (const [step, statement] of STATEMENTS) {
       if (!statement.test(String(sql))) continue

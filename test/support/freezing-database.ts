@@ -1,5 +1,5 @@
-// A proxy before PostgreSQL that stops a service at one statement: before the database gets it, or after the database
-// has done it and before the service hears of that. The service stands there until it is killed.
+// A proxy in front of PostgreSQL that stops a service at one statement: before the database receives it, or after the
+// database ran it and before the service receives the response. The service waits there until it is killed.
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { expect, vi } from 'vitest'
@@ -7,37 +7,37 @@ import { expect, vi } from 'vitest'
 export interface FreezePoint {
   side: 'before' | 'after'
   statement: RegExp
-  /** A statement that the same transaction has sent before. */
+  /** A statement that the same transaction must have sent before. */
   following?: RegExp
 }
 
 const COMMIT = /^commit/i
 
-/** The database never gets the statement. */
+/** Stops before the statement: the database never receives it. */
 export const before = (statement: RegExp): FreezePoint => ({ side: 'before', statement })
-/** The database has done the statement, and its answer never arrives. */
+/** Stops after the statement: the database runs it, and its response never arrives. */
 export const after = (statement: RegExp): FreezePoint => ({ side: 'after', statement })
-/** The commit of the transaction that has sent `statement`. */
+/** Stops at the commit of the transaction that sent `statement`. */
 export const beforeCommit = (statement: RegExp): FreezePoint => ({ ...before(COMMIT), following: statement })
 export const afterCommit = (statement: RegExp): FreezePoint => ({ ...after(COMMIT), following: statement })
 
 export interface FreezingDatabase {
   /** The database's URL through the proxy. */
   url: string
-  /** From now on, the first statement at this point stops. */
+  /** Makes the next statement at this point stop. */
   arm(point: FreezePoint): void
-  /** The statement that stands still, once the database has done what the point says. */
+  /** The stopped statement, once the point is reached. */
   frozen(): string | undefined
   close(): Promise<void>
 }
 
 export interface FrozenCall<T> {
   answer: Promise<T>
-  /** False where the call failed. */
+  /** False if the call failed. */
   isAnswered: Promise<boolean>
 }
 
-/** Calls, and waits until the service stands still at the point. */
+/** Makes the call, and waits until the service stops at the point. */
 export async function freezeAt<T>(
   database: FreezingDatabase,
   point: FreezePoint,
@@ -92,7 +92,7 @@ export async function startFreezingDatabase(database: string): Promise<FreezingD
   }
 }
 
-/** Takes one statement. */
+/** Stops one statement. */
 class Trap {
   frozen: string | undefined
   #point: FreezePoint | undefined
@@ -102,7 +102,7 @@ class Trap {
     this.frozen = undefined
   }
 
-  /** On which side `sql` stops; undefined where it goes on. */
+  /** Returns the side on which `sql` stops; undefined if it does not stop. */
   take(sql: string, transaction: string[]): FreezePoint['side'] | undefined {
     const point = this.#point
     const { following } = point ?? {}
@@ -136,7 +136,7 @@ function forward(client: Socket, upstream: Socket, trap: Trap): void {
   })
 }
 
-/** How every answer ends, and one more byte. */
+/** The end of every response, except for the last byte, which is the transaction status. */
 const READY = Buffer.from([0x5a, 0, 0, 0, 5])
 
 /** The messages of a client. The first one has no type. */
@@ -158,7 +158,7 @@ class Frames {
   }
 }
 
-/** The SQL of a simple query, or of one that is parsed; undefined for all other messages. */
+/** Returns the SQL of a simple or a parsed query; undefined for all other messages. */
 function statementOf(frame: Buffer): string | undefined {
   const type = String.fromCharCode(frame[0]!)
   if (type === 'Q') return frame.toString('utf8', 5, frame.length - 1)

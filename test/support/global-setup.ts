@@ -1,5 +1,5 @@
-// One PostgreSQL for a test run: the one that TEST_DATABASE_URL names, a container, or the embedded one. Every test
-// file gets a database of its own, cloned from a migrated template.
+// One PostgreSQL for a test run: the server at TEST_DATABASE_URL, a container, or the embedded server. Every test file gets
+// its own database, cloned from a migrated template.
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ declare module 'vitest' {
   }
 }
 
-/** This server is never killed, so it need not wait for the disk. Tests that kill PostgreSQL start their own. */
+/** This server is never killed, so it does not have to wait for the disk. Tests that kill PostgreSQL start their own. */
 const SETTINGS = { max_connections: '300', fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {

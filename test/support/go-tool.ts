@@ -1,4 +1,4 @@
-// A program built by `go install`: from the PATH, from the cache, or made now, once.
+// A program that `go install` builds: taken from the PATH or the cache, and otherwise built once.
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { access, constants, mkdir, readdir, readFile } from 'node:fs/promises'
@@ -8,11 +8,11 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
-/** The first build of a large program on two cores. */
+/** Long enough for the first build of a large program on two cores. */
 const BUILD_MS = 20 * 60_000
 const CACHE = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'modelkeep', 'bin')
 
-/** The program's path. Throws where it neither is nor can be made: a test that needs it must not pass without it. */
+/** Returns the path of the program. Throws if it is not installed and cannot be built, so that no test passes without it. */
 export async function goTool(name: string, module: string): Promise<string> {
   for (const folder of [...(process.env['PATH'] ?? '').split(delimiter), CACHE]) {
     if (await isExecutable(join(folder, name))) return join(folder, name)
@@ -28,7 +28,7 @@ export async function goTool(name: string, module: string): Promise<string> {
   return join(CACHE, name)
 }
 
-/** A program of our own, from its folder in this one. Undefined where there is no Go to build it. */
+/** Builds the program in a folder beside this file. Returns undefined if Go is not installed. */
 export async function goProgram(name: string): Promise<string | undefined> {
   const source = fileURLToPath(new URL(name, import.meta.url))
   const parts = await Promise.all((await readdir(source)).toSorted().map((file) => readFile(join(source, file))))

@@ -1,4 +1,4 @@
-// One call of any kind by hand, over gRPC or as JSON, so that a message can be what no client library would send.
+// Calls without a client library, over gRPC or as JSON, so that a test can send any message.
 import type { DescMethod } from '@bufbuild/protobuf'
 import { Code, ConnectError } from '@connectrpc/connect'
 import { endStreamFromJson, errorFromJson } from '@connectrpc/connect/protocol-connect'
@@ -9,16 +9,16 @@ import { envelope } from './raw-grpc.ts'
 const PATIENCE_MS = 30_000
 
 export interface HandAnswer {
-  /** Absent where the call succeeded. */
+  /** Absent if the call succeeded. */
   error?: ConnectError
-  /** As the service names the request in its events. */
+  /** The request id in the events of the service. */
   requestId: string
 }
 
 export interface HandCall {
   method: DescMethod
   token: string
-  /** The first message of an answer is enough: the stream has no end. */
+  /** Whether the response stream has no end, so that the call stops at its first message. */
   endless: boolean
 }
 
@@ -41,7 +41,7 @@ export class HandClient {
     this.#session.destroy()
   }
 
-  /** `messages` in protobuf's binary form. */
+  /** `messages` are in the binary format of protobuf. */
   grpc(call: HandCall, messages: Uint8Array[]): Promise<HandAnswer> {
     if (this.#session.destroyed || this.#session.closed) this.#session = this.#connect()
     const stream = this.#session.request({
@@ -72,7 +72,7 @@ export class HandClient {
     })
   }
 
-  /** `messages` in protobuf's JSON form. */
+  /** `messages` are in the JSON format of protobuf. */
   async json({ method, token, endless }: HandCall, messages: string[]): Promise<HandAnswer> {
     const isUnary = method.methodKind === 'unary'
     const frames = messages.map((message) => envelope(Buffer.from(message)))
@@ -100,7 +100,7 @@ export class HandClient {
   }
 }
 
-/** The error at the end of a stream, if there is one. */
+/** Returns the error at the end of a stream, if there is one. */
 function endOf(body: Buffer): { error?: ConnectError } {
   for (let at = 0; at < body.length;) {
     const length = body.readUInt32BE(at + 1)

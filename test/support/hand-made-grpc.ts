@@ -1,4 +1,4 @@
-// gRPC by hand: what no client library would send.
+// gRPC requests that no client library would send.
 import { create, toBinary } from '@bufbuild/protobuf'
 import { connect, type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2'
 import { UploadBlobRequestSchema } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
@@ -11,7 +11,7 @@ export function openSession(address: string): ClientHttp2Session {
   return session
 }
 
-/** `method`: `BlobService/UploadBlob`. */
+/** `method` is for example `BlobService/UploadBlob`. */
 export function openStream(session: ClientHttp2Session, method: string, token = 'alice'): ClientHttp2Stream {
   const stream = session.request({
     ':method': 'POST',
@@ -24,7 +24,7 @@ export function openStream(session: ClientHttp2Session, method: string, token = 
   return stream
 }
 
-/** The status that a stream ends with, in headers or trailers; undefined where it breaks. */
+/** Returns the status in the headers or trailers of a stream; undefined if the stream breaks. */
 export function statusOf(stream: ClientHttp2Stream): Promise<string | undefined> {
   stream.resume()
   return new Promise((resolve) => {
@@ -38,7 +38,7 @@ export function statusOf(stream: ClientHttp2Stream): Promise<string | undefined>
   })
 }
 
-/** A message behind its five bytes. */
+/** A message with its header of five bytes. */
 export function frame(message: Uint8Array): Buffer {
   return Buffer.concat([frameHead(message.length), message])
 }
@@ -50,7 +50,7 @@ export function frameHead(length: number, flags = 0): Buffer {
   return head
 }
 
-/** The messages of a whole upload in one stream. */
+/** The messages of an upload in one stream. */
 export function uploadFrames(bytes: Uint8Array, chunkBytes = 500_000): Buffer[] {
   const header = { digest: digestOf(bytes), sizeBytes: BigInt(bytes.length) }
   const messages = [create(UploadBlobRequestSchema, { message: { case: 'header', value: header } })]

@@ -1,4 +1,4 @@
-// The main job as a client of the contracts does it: send bytes, tie them together, register, promote, read back.
+// The main job of a client: upload bytes, create a manifest, register a version, move an alias, download.
 import { createHash, randomUUID } from 'node:crypto'
 import { BlobService } from '../../gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { ManifestService } from '../../gen/modelkeep/artifact/v1/manifest_service_pb.ts'

@@ -1,5 +1,5 @@
-// kill -9 of the log, of a service that sends to it, and of their database, again and again under load: what was
-// acknowledged is in the log, once, and the log is whole.
+// Kills the log, a service that sends to it, and their database under load, again and again. Every acknowledged event must be
+// in the log exactly once, and the log must be intact.
 import { Code, ConnectError } from '@connectrpc/connect'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -16,7 +16,7 @@ export interface KillReport {
   acknowledged: number
   failedCalls: number
   entries: number
-  /** What is wrong. */
+  /** One sentence for each violated expectation. */
   complaints: string[]
 }
 
@@ -26,7 +26,7 @@ export interface KillOptions {
   onLine?: (line: string) => void
 }
 
-/** The longest that everything is left in peace between two kills. */
+/** The longest time between two kills. */
 const PEACE_MS = 400
 
 export async function runKillMatrix({ runs, seed, onLine = () => undefined }: KillOptions): Promise<KillReport> {
@@ -40,7 +40,7 @@ export async function runKillMatrix({ runs, seed, onLine = () => undefined }: Ki
       const victim = random.pick(VICTIMS)
       await sleep(random.below(PEACE_MS))
       await world.victims[victim].kill()
-      // The others meet an absence that lasts.
+      // The other processes run without the victim for a while.
       await sleep(random.below(PEACE_MS))
       await world.victims[victim].start()
       kills[victim] = (kills[victim] ?? 0) + 1
@@ -65,8 +65,8 @@ interface Load {
   ended: Promise<unknown>
 }
 
-/** Models by two callers, whose events the metadata service's relay brings; and another service's events, sent as its
- * relay would. */
+/** Creates models by two callers, whose events the relay of the metadata service sends, and sends events of another service
+ * as its relay would. */
 function startLoad({ addresses, adminToken, artifactToken }: World, stopping: AbortSignal): Load {
   const acknowledged: Acknowledged = { models: new Set(), indexes: new Map() }
   let failures = 0

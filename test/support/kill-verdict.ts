@@ -1,4 +1,4 @@
-// What a log must be after its services and its database were killed.
+// The expectations on a log after its services and its database were killed.
 import type { Client } from '@connectrpc/connect'
 import type { ProofService } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
 import { pollUntil } from './poll.ts'
@@ -11,9 +11,9 @@ import { runSql } from './database.ts'
 import { proofsOf, type World } from './kill-world.ts'
 
 export interface Acknowledged {
-  /** Ids of models whose creation was answered. */
+  /** Ids of models whose creation was acknowledged. */
   models: Set<string>
-  /** Ids of events by the index that was answered. */
+  /** Ids of acknowledged events, by their index. */
   indexes: Map<number, string>
 }
 
@@ -25,7 +25,7 @@ interface Row {
   leaf: Buffer
 }
 
-/** Once everything that was committed has arrived. */
+/** Waits until all committed events have arrived. */
 export async function checkLog(
   world: World,
   { models, indexes }: Acknowledged,
@@ -59,7 +59,7 @@ export interface ProvenLog {
   proofs: Client<typeof ProofService>
 }
 
-/** Every event once, the tree over them, and an export that is verified. */
+/** Checks that each event occurs once, that the tree covers them, and that the export verifies. */
 export async function checkTree(log: ProvenLog): Promise<{ entries: number; complaints: string[] }> {
   const rows = (await runSql(log.databaseUrl, ENTRIES)) as Row[]
   const complaints = [...(await checkTiles(log, rows)), ...(await verify(log, rows.length))]
@@ -71,7 +71,7 @@ const SENT = `select (select last_sequence from metadata.outbox_counter) as last
   (select next_sequence - 1 from audit.producer where name = 'metadata') as taken`
 const ENTRIES = 'select index, event_id, type, resource_id, leaf from audit.entry order by index'
 
-/** The tree that is stored is the one over the stored leaves. */
+/** Checks that the stored tree is the tree over the stored leaves. */
 async function checkTiles({ databaseUrl }: ProvenLog, rows: Row[]): Promise<string[]> {
   const range: Range = { size: 0, peaks: [] }
   const expected = growTree(
@@ -98,7 +98,7 @@ async function checkTiles({ databaseUrl }: ProvenLog, rows: Row[]): Promise<stri
   ]
 }
 
-/** As an auditor would, from the export, which the newest checkpoint covers. */
+/** Verifies the export, which the newest checkpoint covers, as an auditor would. */
 async function verify({ proofs, vkey }: ProvenLog, size: number): Promise<string[]> {
   await pollUntil(async () => {
     const answer = await proofs.getCheckpoint({ minSize: BigInt(size) }).catch(() => undefined)

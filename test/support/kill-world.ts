@@ -1,4 +1,4 @@
-// The log, a service that sends to it, and their database, each of which may be killed and started again.
+// The log, a service that sends to it, and their database. A test can kill each and start it again.
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { ProofService } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
 import { formatVerifierKey } from '#lib/tlog/note.ts'
@@ -22,7 +22,7 @@ export interface World {
   stop(): Promise<void>
 }
 
-/** `reach`: the way of each service to the database, for example through a proxy. */
+/** `reach` returns the database URL for each service, for example that of a proxy. */
 export async function openWorld(
   reach: (name: 'metadata' | 'audit', databaseUrl: string) => Promise<string> = async (_name, url) => url,
 ): Promise<World> {
@@ -42,7 +42,7 @@ export async function openWorld(
     PORT: String(metadataPort),
     SERVICE_TOKEN: metadataToken!,
     TRUSTED_SERVICES: trust(['audit', auditToken!], ['artifact', artifactToken!]),
-    // Nobody is there: models alone are made.
+    // No artifact service runs, because the test creates only models.
     ARTIFACT_ADDRESS: `http://127.0.0.1:${await freePort()}`,
     AUDIT_ADDRESS: addresses.audit,
   })

@@ -1,4 +1,4 @@
-// The servers that a service depends on, of one test alone, so that it may kill them and start them again.
+// The servers that a service depends on. One test owns them, so that it can kill them and start them again.
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
@@ -12,9 +12,9 @@ import { goTool } from './go-tool.ts'
 import { KEYS, launchMinio, type S3Access } from './minio-server.ts'
 
 export interface Killable {
-  /** Without warning. */
+  /** Kills the server with SIGKILL. */
   kill(): Promise<void>
-  /** Again, on the same address and data. */
+  /** Starts the server again with the same address and data. */
   start(): Promise<void>
   stop(): Promise<void>
 }
@@ -41,7 +41,7 @@ export async function startKillableMinio(): Promise<Killable & { access: S3Acces
   }
 }
 
-/** With the schemas of these services. */
+/** Starts a PostgreSQL with the schemas of these services. */
 export async function startKillablePostgres(
   services: ServiceName[] = ['artifact'],
 ): Promise<Killable & { url: string }> {
@@ -64,7 +64,7 @@ export async function startKillablePostgres(
       process.kill(server.pid, 'SIGKILL')
       await ended.promise
     },
-    // The dead server's children hold its shared memory until they have noticed.
+    // The children of the killed server hold its shared memory until they exit.
     start: async () => void (server = await again(launch)),
     async stop() {
       await server.stop()

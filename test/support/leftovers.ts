@@ -4,12 +4,12 @@ interface Database {
   sql<T extends object>(statement: string): Promise<T[]>
 }
 
-/** Ends the time of everything unfinished, and names what is in the store or in line for removal and belongs to no blob,
- * and what a blob lacks. `keys`: of all objects that were ever begun. */
+/** Expires everything unfinished. Returns the stored objects and pending deletions that belong to no blob, and the missing
+ * objects of blobs. `keys` are the keys of all objects that were ever started. */
 export async function findLeftovers(database: Database, bucket: TestBucket, keys: string[]): Promise<string[]> {
   await database.sql(`update artifact.upload set expire_time = now(), lease_until = null
     where state not in ('COMMITTED', 'ABORTED', 'EXPIRED', 'FAILED')`)
-  // What a failed removal left is claimed for a while.
+  // A failed deletion remains claimed for a while.
   await database.sql('update artifact.doomed_object set claimed_until = null')
   const unfinished = await database.sql<{ id: string }>(
     `select id from artifact.upload where state not in ('COMMITTED', 'ABORTED', 'EXPIRED', 'FAILED')`,

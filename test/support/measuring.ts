@@ -1,4 +1,4 @@
-// What tests of evaluations have in common.
+// Helpers for tests of evaluations.
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import { Verdict, type Evaluation, type EvaluationFactsSchema } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
 import { numbered, selected, type Clients } from './metadata.ts'

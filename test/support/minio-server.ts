@@ -1,5 +1,5 @@
-// A real MinIO server: the one at MODELKEEP_TEST_S3_ENDPOINT, a container, an installed binary, or one built from source.
-// Where none of these is possible, the tests that need it fail.
+// A real MinIO server: the server at MODELKEEP_TEST_S3_ENDPOINT, a container, an installed binary, or a binary built from
+// source. If none of these is possible, the tests that need it fail.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -19,7 +19,7 @@ export interface S3Access {
 
 export interface MinioServer {
   access: S3Access
-  /** Present where the server is a process on this machine. */
+  /** Present if the server is a process on this machine. */
   pid?: number
   stop(): Promise<void>
 }
@@ -72,7 +72,7 @@ async function startBinary(path: string): Promise<MinioServer> {
   return { access: { endpoint: `http://${address}`, ...KEYS }, pid: child.pid!, stop }
 }
 
-/** Resolves when the server answers. `certificates`: a folder with `public.crt` and `private.key`, for TLS. */
+/** Resolves when the server responds. `certificates` is a folder with `public.crt` and `private.key`, for TLS. */
 export async function launchMinio(
   path: string,
   data: string,

@@ -1,4 +1,4 @@
-// Offers a MinIO server to the tests of a run. It is started when the first test file asks for it.
+// Shares a MinIO server among the tests of a run. It starts when the first test file needs it.
 import type { TestProject } from 'vitest/node'
 import { openDesk } from './desk.ts'
 import { startMinio } from './minio-server.ts'

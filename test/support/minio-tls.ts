@@ -1,4 +1,4 @@
-// A MinIO server that speaks TLS, with a certificate that this process trusts from then on.
+// A MinIO server with TLS. This process trusts its certificate from the start of the server on.
 import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

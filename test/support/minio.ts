@@ -8,14 +8,14 @@ import type { S3Access } from './minio-server.ts'
 export interface TestBucket {
   options: S3Options
   client: Client
-  /** Keys of whole objects. */
+  /** Keys of completed objects. */
   listObjects(): Promise<string[]>
-  /** Those of `keys` with an upload that is neither completed nor aborted. */
+  /** Returns those of `keys` whose upload is neither completed nor aborted. */
   listUnfinished(keys: string[]): Promise<string[]>
   drop(): Promise<void>
 }
 
-/** A new bucket on the MinIO server of the run. */
+/** Creates a bucket on the MinIO server of the run. */
 export async function createBucket(): Promise<TestBucket> {
   return createBucketOn(await askDesk<S3Access>(inject('minioDesk')))
 }
@@ -36,7 +36,7 @@ export async function createBucketOn(access: S3Access): Promise<TestBucket> {
     options,
     client,
     listObjects,
-    // MinIO lists uploads by the whole key only.
+    // MinIO lists uploads only by the full key.
     listUnfinished: async (keys) => {
       const found = await Promise.all(keys.map((key) => client.findUploadId(options.bucket, key)))
       return keys.filter((_key, index) => found[index] !== undefined)

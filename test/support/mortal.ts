@@ -1,14 +1,14 @@
-// One service as a process of its own, which a test stops at a statement to its database, kills there, and starts again.
+// A service as a separate process. A test stops it at a database statement, kills it there, and starts it again.
 import type { ServiceName } from '../../services/lib/process/settings.ts'
 import { freePort } from '../../services/standalone/postgres.ts'
 import { freezeAt, startFreezingDatabase, type FreezePoint, type FrozenCall } from './freezing-database.ts'
 import { startProcess } from './suite.ts'
 
 export interface Mortal {
-  /** The same after each start. */
+  /** The address, which is the same after each start. */
   address: string
   freeze: <T>(point: FreezePoint, call: () => Promise<T>) => Promise<FrozenCall<T>>
-  /** Kills without warning and starts again, with more settings if given. */
+  /** Kills the process with SIGKILL and starts it again, with additional settings if given. */
   killAndStart: (settings?: Record<string, string>) => Promise<void>
   stop: () => Promise<void>
 }

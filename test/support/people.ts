@@ -1,4 +1,4 @@
-// Users of the command with their own roles and tokens, beside the administrator.
+// Users of the command besides the administrator, each with a role and a token.
 import { expect } from 'vitest'
 import { runCli, type Ended } from './cli.ts'
 import type { StandaloneHome } from './standalone-home.ts'
@@ -11,7 +11,7 @@ export class People {
     this.#address = address
   }
 
-  /** `roles`: the role of each user on the namespace default. */
+  /** `roles` has the role of each user in the namespace `default`. */
   static async join(server: StandaloneHome, roles: Record<string, string>): Promise<People> {
     const people = new People(await server.address())
     for (const [name, role] of Object.entries(roles)) await people.join(server, name, role)

@@ -1,4 +1,4 @@
-// Stores for services in processes of their own, as settings.
+// Byte stores for services in separate processes, as settings.
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,7 +6,7 @@ import { createBucket } from './minio.ts'
 
 export interface Place {
   settings: Record<string, string>
-  /** Everything in the store, whole or not. */
+  /** Counts the objects in the store, completed or not. */
   countEntries(keys: string[]): Promise<number>
   drop(): Promise<void>
 }

@@ -3,8 +3,8 @@ import { promisify } from 'node:util'
 import { inject } from 'vitest'
 import { askDesk } from './desk.ts'
 
-/** Makes a data directory in which the next start is not the first. Its PostgreSQL does not wait for the disk. */
+/** Copies the prepared data directory, in which the next start is not the first. Its PostgreSQL does not wait for the disk. */
 export async function copyPreparedData(directory: string): Promise<void> {
-  // Owners included, because PostgreSQL runs as another user when root starts it.
+  // The copy preserves owners, because PostgreSQL runs as another user if root starts it.
   await promisify(execFile)('cp', ['-a', await askDesk<string>(inject('preparedDataDesk')), directory])
 }

@@ -1,5 +1,5 @@
-// Prepares the programs that tests start as processes, so that a start costs little CPU: the command as a bundle, and a
-// place where Node stores the compiled code of the services.
+// Prepares the programs that tests start as processes, so that a start costs little CPU: a bundle of the command, and a
+// folder where Node stores the compiled code of the services.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,12 +19,13 @@ const CLI = join(import.meta.dirname, '..', '..', 'clients', 'cli')
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const home = await mkdtemp(join(tmpdir(), 'modelkeep-programs-'))
   await writeFile(join(home, 'package.json'), '{ "type": "module" }')
-  // As deep as the sources: the command finds its compile cache and its default data directory relative to itself.
+  // The bundle lies as deep as the sources, because the command finds its compile cache and default data directory relative
+  // to itself.
   const bundle = join(home, 'clients', 'cli')
   await bundleCli(bundle)
   project.onTestsRerun(() => bundleCli(bundle))
   project.provide('cliBundle', join(bundle, 'modelkeep.js'))
-  // Vitest's workers inherit it.
+  // Vitest's workers inherit this variable.
   process.env[COMPILE_CACHE] = join(home, 'compile-cache')
   return () => rm(home, { recursive: true, force: true })
 }
@@ -33,7 +34,7 @@ async function bundleCli(directory: string): Promise<void> {
   await build({
     input: {
       'modelkeep.js': join(CLI, 'modelkeep.ts'),
-      // Started by this name, from beside the code that starts it.
+      // The command starts this worker by its name, from its own folder.
       'part-thread-worker.ts': join(CLI, '..', 'verifier', 'export', 'part-thread-worker.ts'),
     },
     platform: 'node',

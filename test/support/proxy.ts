@@ -1,24 +1,24 @@
-// A TCP proxy that lets so many bytes through and then nothing more, so that a test knows how far a transfer got.
+// A TCP proxy that stops after a number of bytes, so that a test knows how far a transfer got.
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 
 export interface StallingProxy extends AsyncDisposable {
   address: string
-  /** Resolves when it has let through what it may. */
+  /** Resolves when the proxy has forwarded all allowed bytes. */
   stalled: Promise<void>
-  /** How many bytes came so far, each way. */
+  /** The bytes received so far, in each direction. */
   moved: { up: number; down: number }
-  /** How many connections the server has not taken. */
+  /** The number of connections that the server refused. */
   refused: () => number
-  /** Lets nothing more through from client to server. */
+  /** Forwards nothing more from client to server. */
   hold: () => void
-  /** Breaks what is under way, and lets everything through on new connections. */
+  /** Breaks the open connections, and forwards everything on new ones. */
   open: () => void
 }
 
 interface Allowance {
-  /** Bytes from client to server; all when not given. */
+  /** Bytes to forward from client to server; no limit by default. */
   up?: number
-  /** Bytes from server to client; all when not given. */
+  /** Bytes to forward from server to client; no limit by default. */
   down?: number
 }
 

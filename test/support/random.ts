@@ -1,20 +1,20 @@
-// Chance that can be had again: the same seed gives the same run.
+// Reproducible random numbers: the same seed produces the same sequence.
 
 export interface Random {
   seed: number
-  /** 0 to 1, without 1. */
+  /** A number from 0 to 1, excluding 1. */
   next(): number
   /** A whole number below `limit`. */
   below(limit: number): number
   pick<T>(values: readonly T[]): T
 }
 
-/** `CHAOS_SEED` where it is set, and otherwise another one every time. */
+/** Returns `CHAOS_SEED` if it is set, and otherwise a new seed. */
 export function chosenSeed(): number {
   return Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 }
 
-/** A 32-bit Weyl sequence behind a mixing function; good enough to choose what breaks next. */
+/** A 32-bit Weyl sequence with a mixing function, which is random enough to choose the next fault. */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0
   const next = (): number => {
@@ -28,7 +28,7 @@ export function seededRandom(seed: number): Random {
   return { seed, next, below, pick: (values) => values[below(values.length)]! }
 }
 
-/** A copy in another order. */
+/** Returns a copy in random order. */
 export function shuffle<T>(values: readonly T[], random: Random): T[] {
   const rest = [...values]
   return values.map(() => rest.splice(random.below(rest.length), 1)[0]!)

@@ -1,4 +1,4 @@
-// gRPC by hand: calls whose bytes a test cuts as it likes, and stock grpc-js clients of the same services.
+// gRPC calls whose bytes a test splits into frames itself, and stock grpc-js clients of the same services.
 import { create, fromBinary, toBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf'
 import type { DescMethod, DescService } from '@bufbuild/protobuf'
 import { credentials, makeGenericClientConstructor, Metadata, type Client } from '@grpc/grpc-js'
@@ -48,7 +48,7 @@ export class RawClient {
     return stream
   }
 
-  /** Sends the buffers, one DATA frame each, and reads the answer to its end. */
+  /** Sends each buffer as one DATA frame, and reads the response to its end. */
   async call(method: DescMethod, buffers: Uint8Array[], more: Record<string, string> = {}): Promise<RawAnswer> {
     const stream = this.open(method, more)
     const answer = readAnswer(stream)
@@ -77,7 +77,7 @@ export function readAnswer(stream: ClientHttp2Stream): Promise<RawAnswer> {
   })
 }
 
-/** The messages of a body. */
+/** Splits a body into its messages. */
 export function readMessages<D extends DescMessage>(schema: D, body: Buffer): MessageShape<D>[] {
   const messages: MessageShape<D>[] = []
   for (let at = 0; at < body.length;) {

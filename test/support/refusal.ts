@@ -1,4 +1,4 @@
-// What a refused caller sees.
+// Errors as the caller of an RPC receives them.
 import { Code, ConnectError } from '@connectrpc/connect'
 import { BadRequestSchema, PreconditionFailureSchema } from '../../gen/google/rpc/error_details_pb.ts'
 import { reasonOf } from '../../services/lib/errors/read-error.ts'
@@ -8,13 +8,13 @@ export interface Refusal {
   reason: string
   metadata: Record<string, string>
   message: string
-  /** The fields of BadRequest. */
+  /** The field paths of BadRequest. */
   fields: string[]
-  /** What had to hold first, and did not. */
+  /** The violations of PreconditionFailure. */
   preconditions: { type: string; subject: string; description: string }[]
 }
 
-/** The refusal a call ends in; throws where it is answered. */
+/** Returns the error of a call; throws if the call succeeds. */
 export async function refusalOf(call: Promise<unknown>): Promise<Refusal> {
   const error = await call.then(
     () => undefined,

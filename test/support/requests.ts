@@ -1,18 +1,18 @@
-// Requests for any RPC, made from its description.
+// Requests for any RPC, generated from its descriptor.
 import { create, ScalarType, type DescField, type DescMessage, type Message } from '@bufbuild/protobuf'
 import { reflect, type ReflectMessage } from '@bufbuild/protobuf/reflect'
 
-/** Values by the field's name, with or without its message's: `id`, `GetPromotionRequest.id`; others by its kind. */
+/** The values for fields: by name, with or without the message (`id`, `GetPromotionRequest.id`), and otherwise by kind. */
 export interface Filling {
   strings: Record<string, string>
   string: (field: DescField) => string
   number: number
   bytes: Uint8Array
-  /** Names of fields that stay empty, with or without their message's: `etag`, `Gate.etag`. */
+  /** Names of fields to leave empty, with or without the message: `etag`, `Gate.etag`. */
   leaveOut?: string[]
 }
 
-/** A request with every field filled; of a oneof the field named `name`, else the first. */
+/** Returns a request with every field set; in a oneof, the field `name` or else the first. */
 export function fillRequest(desc: DescMessage, filling: Filling): Message {
   return fill(desc, filling, 0)
 }

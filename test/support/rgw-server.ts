@@ -1,5 +1,5 @@
-// A second real S3 server: the gateway of Ceph, on one monitor and one disk in memory, where Debian's packages
-// `radosgw`, `ceph-mon` and `ceph-osd` are installed. It needs no administrator.
+// A second real S3 server: the gateway of Ceph with one monitor and one in-memory disk. It needs Debian's packages
+// `radosgw`, `ceph-mon` and `ceph-osd`, but no root.
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { access, constants, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -73,7 +73,7 @@ async function start(home: string, children: ChildProcess[]): Promise<string> {
   return endpoint
 }
 
-/** `ms mon client mode`: the gateway insists on encryption otherwise, which needs keys, and hangs. */
+/** Without `ms mon client mode`, the gateway requires encryption, which needs keys, and hangs. */
 function configure(home: string, cluster: string, monitor: number, gateway: number): string {
   const modes = ['mon client', 'cluster', 'service', 'client'].map((name) => `ms ${name} mode = crc`)
   const keyless = ['cluster', 'service', 'client'].map((name) => `auth ${name} required = none`)

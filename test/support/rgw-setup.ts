@@ -1,4 +1,4 @@
-// Offers a Ceph gateway to the tests of a run, where it can be had. It is started when the first test file asks for it.
+// Shares a Ceph gateway among the tests of a run, if Ceph is installed. It starts when the first test file needs it.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TestProject } from 'vitest/node'

@@ -4,7 +4,7 @@ import type { TestStore } from './artifact.ts'
 import type { S3Access } from './minio-server.ts'
 import { createBucketOn, type TestBucket } from './minio.ts'
 
-/** The Ceph gateway of the run, or why there is none. */
+/** The Ceph gateway of the run, or the reason why there is none. */
 export async function findRgw(): Promise<{ access: S3Access } | { missing: string }> {
   const answer = await fetch(inject('rgwDesk'))
   const text = await answer.text()

@@ -1,5 +1,5 @@
-// A registry with something of each kind in it, all of it in `default`, and the ids of all that: what a caller whose role
-// is elsewhere may not see, although it is there.
+// A registry with one resource of each kind in `default`, and their ids. A caller with a role in another namespace must not
+// learn that they exist.
 import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import { createHash } from 'node:crypto'
 import { expect } from 'vitest'
@@ -29,7 +29,7 @@ const firstVersion = { ref: { case: 'name' as const, value: { model: SECRET, num
 const ON_PROMOTIONS = ['Approve', 'Reject', 'Withdraw', 'Get']
 const ON_GATES = ['Get', 'Update', 'Delete']
 
-/** Texts for the fields of a request, by the field's name: what they name exists. */
+/** Texts for the fields of a request, keyed by field name; they name existing resources. */
 export async function makeSecrets(all: AllServices): Promise<Record<string, string>> {
   const { model, version, digest } = await makeVersion(all)
   const upload = await all.client(UploadService, 'mk_admin').startUpload({ digest: OTHER_DIGEST, sizeBytes: 5n })
@@ -65,7 +65,7 @@ export async function makeSecrets(all: AllServices): Promise<Record<string, stri
   }
 }
 
-/** A version of a model, with an alias, by their ids. */
+/** Creates a model with a version and an alias, and returns the ids. */
 async function makeVersion(all: AllServices) {
   async function* upload() {
     yield { message: { case: 'header' as const, value: { digest: DIGEST, sizeBytes: BigInt(BYTES.length) } } }
@@ -89,7 +89,7 @@ async function makeGate(all: AllServices): Promise<string> {
   return (await all.client(GateService, 'mk_admin').createGate({ name: 'gate', rules })).gate!.id
 }
 
-/** It waits for an approval. */
+/** Creates a promotion that waits for an approval. */
 async function makePromotion(all: AllServices): Promise<string> {
   const rules = { aliasPattern: 'waits', approvalsRequired: 1 }
   await all.client(GateService, 'mk_admin').createGate({ name: 'waiting', rules })
@@ -112,7 +112,7 @@ async function makeHold(all: AllServices): Promise<string> {
   return (await all.client(PrivacyService, 'mk_admin').placeHold(request)).hold!.id
 }
 
-/** The event that made the model. */
+/** Returns the event of the model's creation. */
 async function findEvent(all: AllServices): Promise<string> {
   const log = all.client(LogService, 'mk_admin')
   const find = async () => (await log.listEntries({ filter: 'type = "model.created.v1"' })).entries

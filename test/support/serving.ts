@@ -1,4 +1,4 @@
-// A server without a database: callers by token, and whatever routes a test mounts.
+// A server without a database: it knows callers by token, and serves the routes of a test.
 import { createClient, type Client } from '@connectrpc/connect'
 import { createGrpcTransport } from '@connectrpc/connect-node'
 import type { DescService } from '@bufbuild/protobuf'
@@ -77,7 +77,7 @@ export function stubServing(services: DescService[], routes: Serving['routes']):
   }
 }
 
-/** A client over real HTTP/2. */
+/** Returns a client over real HTTP/2. */
 export function grpcClient<S extends DescService>(service: S, port: number, token = ''): Client<S> {
   const transport = createGrpcTransport({
     baseUrl: `http://127.0.0.1:${port}`,

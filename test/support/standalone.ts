@@ -10,7 +10,7 @@ import { compileCache } from './compile-cache.ts'
 
 export const REPOSITORY = resolve(import.meta.dirname, '..', '..')
 
-/** All that have not ended. */
+/** The processes that are still running. */
 export const running = new Set<ChildProcess>()
 
 export interface Started {
@@ -41,7 +41,7 @@ export function launch(directory: string, options: { user?: number; args?: strin
   return { child, said: () => texts.said, logged: () => texts.logged, exit }
 }
 
-/** Starts, and waits until it serves. */
+/** Starts the server, and waits until it serves. */
 export async function start(directory: string, options: Parameters<typeof launch>[1] = {}) {
   const started = launch(directory, options)
   const read = async () => JSON.parse(await readFile(join(directory, 'server.json'), 'utf8')) as { address: string }

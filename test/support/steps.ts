@@ -1,4 +1,4 @@
-// The steps of the main job, each to be tried, killed, and tried again.
+// The steps of the main job. A test tries each, kills a service meanwhile, and tries it again.
 import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { expect } from 'vitest'
@@ -21,13 +21,13 @@ import {
 import type { Suite } from './suite.ts'
 
 export interface Attempt {
-  /** The same each time, with the same request id. */
+  /** Makes the same call with the same request id each time. */
   call: () => Promise<unknown>
-  /** Takes the first bytes of the answer, and the others when asked whether it was answered. */
+  /** Reads the first bytes of the response, and the rest when `isAnswered` is called. */
   stall?: () => Promise<{ isAnswered: () => Promise<boolean> }>
   isDone: () => Promise<boolean>
   isLogged: () => Promise<boolean>
-  /** It was done once. */
+  /** Checks that the step took effect exactly once. */
   check: () => Promise<void>
 }
 
@@ -40,7 +40,7 @@ export const STEPS: Record<StepName, (suite: Suite) => Promise<Attempt>> = {
   download: downloading,
 }
 
-/** More than one part, and than what connections hold. */
+/** More bytes than one part, and than the buffers of a connection. */
 const LARGE = 20 * 1024 * 1024
 
 async function upload(suite: Suite): Promise<Attempt> {
@@ -121,7 +121,7 @@ async function downloading(suite: Suite): Promise<Attempt> {
     call,
     async stall() {
       const messages = suite.client(BlobService).downloadBlob({ namespace: 'default', digest })[Symbol.asyncIterator]()
-      // The header, and some bytes.
+      // This is the header and some bytes.
       for (let count = 0; count < 2; count += 1) expect((await messages.next()).done).toBe(false)
       const readOn = async (): Promise<boolean> => {
         while (!(await messages.next()).done);
@@ -137,7 +137,7 @@ async function downloading(suite: Suite): Promise<Attempt> {
 
 const POLL = { timeout: 30_000 }
 
-/** A caller whose token no service has seen yet. */
+/** Returns a caller whose token no service has cached. */
 async function asNewCaller(suite: Suite): Promise<Suite> {
   const identity = suite.client(IdentityService)
   const principal = `caller-${randomUUID()}`

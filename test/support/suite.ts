@@ -1,4 +1,4 @@
-// The whole suite as users run it: three processes of their own, real sockets, real PostgreSQL, real MinIO.
+// The three services as users run them: separate processes, real sockets, real PostgreSQL, real MinIO.
 import { createClient, type Client } from '@connectrpc/connect'
 import { createGrpcTransport } from '@connectrpc/connect-node'
 import type { DescService } from '@bufbuild/protobuf'
@@ -16,7 +16,7 @@ import { createDatabase } from './database.ts'
 export interface RunningProcess {
   address: string
   pid: number
-  /** Everything it logged. */
+  /** All lines that the process logged. */
   logs: string[]
   kill(): Promise<void>
   terminate(): Promise<number | null>
@@ -28,19 +28,19 @@ export interface Suite {
   serviceTokens: Record<ServiceName, string>
   processes: Record<ServiceName, RunningProcess>
   client<S extends DescService>(service: S, options?: { token?: string; address?: string }): Client<S>
-  /** Kills without warning. */
+  /** Kills the process with SIGKILL. */
   kill(name: ServiceName): Promise<void>
-  /** Starts again on the same address. */
+  /** Starts the process again with the same address. */
   start(name: ServiceName): Promise<void>
-  /** One more replica of a service, with settings of its own if given; stopped with the suite. */
+  /** Starts one more replica of a service, with additional settings if given. It stops with the suite. */
   addReplica(name: ServiceName, more?: Record<string, string>): Promise<RunningProcess>
-  /** For the CLI and other child processes. */
+  /** Environment variables for the CLI and other child processes. */
   environment: Record<string, string>
   stop(): Promise<void>
 }
 
-/** `store`: the settings of the byte store, for example MinIO's. `reach`: the way of each service to the database, for
- * example through a proxy. */
+/** `store` has the settings of the byte store, for example MinIO's. `reach` returns the database URL for each service, for
+ * example that of a proxy. */
 export async function startSuite(
   store: Record<string, string>,
   reach: (name: ServiceName, databaseUrl: string) => Promise<string> = async (_name, url) => url,
@@ -117,7 +117,7 @@ export function grpcClient<S extends DescService>(service: S, address: string, t
   return createClient(service, transport)
 }
 
-/** `program`: what to run instead of the service itself. */
+/** `program` replaces the service, for example by one with wrapped functions. */
 export async function startProcess(
   name: ServiceName,
   settings: Record<string, string>,

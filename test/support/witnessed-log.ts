@@ -41,7 +41,7 @@ export async function witnessOf(
   return witness
 }
 
-/** Starts an HTTP server in the place of a witness, and returns its address. */
+/** Starts an HTTP server in place of a witness, and returns its address. */
 export async function serveInstead(listener: RequestListener): Promise<string> {
   const server = createServer(listener)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

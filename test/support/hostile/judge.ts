@@ -1,14 +1,14 @@
-// Whether an answer to a hostile request is what it must be.
+// Compares the response to a hostile request with the expected verdict.
 import { Code, type ConnectError } from '@connectrpc/connect'
 import { BadRequestSchema, ErrorInfoSchema } from '../../../gen/google/rpc/error_details_pb.ts'
 import type { Mutant } from './mutants.ts'
 
 const MAX_MESSAGE_BYTES = 1024
-/** Words of the database, of the store, of Node and of where the source lies. */
+/** Words that would reveal the database, the store, Node or source paths. */
 const INTERNAL =
   /node_modules|\.ts\b|file:\/\/|\bat .*:\d+|\bselect\b.*\bfrom\b|\binsert into\b|\brelation "|constraint|syntax error|SQLSTATE|ECONN|invalid byte sequence|undefined|\[object/i
 
-/** What is wrong with the answer; undefined for nothing. */
+/** Returns the problem with a response; undefined if there is none. */
 export function faultOf({ path, verdict, text }: Mutant, error: ConnectError | undefined): string | undefined {
   if (!error) return verdict === 'allowed' ? undefined : `was accepted, not ${verdict}`
   const { reason } = error.findDetails(ErrorInfoSchema)[0] ?? {}
@@ -26,8 +26,8 @@ export function faultOf({ path, verdict, text }: Mutant, error: ConnectError | u
   return violation.field === field ? undefined : `${said}, which names ${violation.field}`
 }
 
-/** The codec's own refusal, without a reason. A unary request is read before anything of ours sees it: gRPC calls one that
- * it cannot read INTERNAL, and so do its libraries. */
+/** Whether the codec rejected the request, without a reason. The library decodes a unary request before any code of the
+ * service runs, and gRPC reports a request that it cannot decode as INTERNAL. */
 export function isUnreadable(error: ConnectError | undefined): boolean {
   if (!error || error.findDetails(ErrorInfoSchema).length > 0) return false
   return (

@@ -1,4 +1,4 @@
-// From a valid request to all requests in which one field is hostile, and what must become of each.
+// Derives from a valid request all requests with one hostile field, each with the expected verdict.
 import { ScalarType, type DescField, type DescMessage, type Message } from '@bufbuild/protobuf'
 import { reflect, type ReflectList, type ReflectMap, type ReflectMessage } from '@bufbuild/protobuf/reflect'
 import { ABSENT_RULES, BYTES_RULES, FREE_ENUMS, LIST_RULES, NUMBER_RULES, SWITCH_RULES } from './rules.ts'
@@ -7,21 +7,21 @@ import { NO_UTF8, TEXTS, type TextRule, type Verdict } from './values.ts'
 import { WELL_KNOWN } from './well-known.ts'
 
 export interface Mutant {
-  /** The field as an error names it, for example `facts.metrics[0].name`. */
+  /** The field path in errors, for example `facts.metrics[0].name`. */
   path: string
   what: string
   verdict: Verdict
-  /** How it must be sent. */
+  /** The protocol to send it with. */
   via: 'grpc' | 'json'
   /** Makes a copy of the valid request hostile. */
   apply: (request: Message) => void
   /** The hostile text itself, which an error may repeat. */
   text?: string
-  /** Must be stored or recorded as it is. */
+  /** The text that must be stored or recorded unchanged. */
   kept?: string
 }
 
-/** From the request to the message that a field is in. */
+/** Finds the message with the field in the request. */
 type Locate = (root: ReflectMessage) => ReflectMessage
 
 interface Place {
@@ -114,7 +114,7 @@ export function textsAt(rule: TextRule, path: string, set: Setter): Found[] {
     if (text === NO_UTF8) return { path, what, verdict: 'unreadable', via: 'grpc', set: set(text) }
     if (!text.isWellFormed()) return { path, what, verdict: 'unreadable', via: 'json', set: set(text) }
     if (text === '' && rule.empty) return { path, what, verdict: rule.empty, via: 'grpc', set: set(text) }
-    // One that is stored is like no other, so that it can be found.
+    // A text that is stored is unique, so that the test can find it.
     const marked = `${text} ${(marks += 1)}`
     const isMarked = rule.kept && text !== '' && rule.judge(marked) === 'allowed'
     const value = isMarked ? marked : text
@@ -179,7 +179,7 @@ function nameOf({ parent, name }: DescField): string {
   return `${parent.name}.${name}`
 }
 
-/** A field without a rule cannot be forgotten. */
+/** Throws for a field without a rule, so that no field can be forgotten. */
 function ruleOf<T>(rules: Record<string, T>, field: DescField, part = ''): T {
   const rule = rules[nameOf(field) + part] ?? rules[field.name + part]
   if (rule === undefined) throw new Error(`no rule is written down for ${nameOf(field)}${part}`)

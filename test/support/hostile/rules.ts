@@ -1,8 +1,8 @@
-// What each field that is no text may hold, by hand: by `Message.field`, or by the field's name where that is the same
+// The hand-written rules for all fields except texts, keyed by `Message.field`, or by the field name if the rule is the same
 // everywhere.
 import { count, LONG_MAX, LONG_MIN, ordinal, size, type NumberRule, type Verdict } from './values.ts'
 
-/** As google.bytestream wants it. */
+/** The rule of google.bytestream. */
 const OUT_OF_RANGE: NumberRule = [-1n, LONG_MIN, LONG_MAX].map((value) => [value, 'RANGE_INVALID'])
 
 export const NUMBER_RULES: Record<string, NumberRule> = {
@@ -49,7 +49,7 @@ export const NUMBER_RULES: Record<string, NumberRule> = {
   'Event.sequence': [[0n, 'refused'], ...size('SEQUENCE_GAP')],
 }
 
-/** By length. */
+/** The verdict by length. */
 export const BYTES_RULES: Record<string, [length: number, verdict: Verdict][]> = {
   sha256: [
     [0, 'refused'],
@@ -74,7 +74,7 @@ export const BYTES_RULES: Record<string, [length: number, verdict: Verdict][]> =
 /** Enums that may be left out; every other one must be said. */
 export const FREE_ENUMS = ['Dataset.role', 'ListPromotionsRequest.state', 'Event.retention_class']
 
-/** The most items that a list or map may have; `empty`: what becomes of none. */
+/** The maximum number of items in a list or map; `empty` is the verdict for none. */
 export const LIST_RULES: Record<string, { max?: number; empty: Verdict }> = {
   labels: { max: 64, empty: 'allowed' },
   'FieldMask.paths': { empty: 'refused' },
@@ -99,7 +99,7 @@ export const LIST_RULES: Record<string, { max?: number; empty: Verdict }> = {
   commitments: { max: 0, empty: 'allowed' },
 }
 
-/** What becomes of a request without the message; `refused` where it is not here. */
+/** The verdict for a request without the message; `refused` by default. */
 export const ABSENT_RULES: Record<string, Verdict> = {
   message: 'STREAM_INVALID',
   'CreateVersionRequest.facts': 'allowed',
@@ -118,5 +118,5 @@ export const ABSENT_RULES: Record<string, Verdict> = {
   'Event.details': 'EVENT_ALTERED',
 }
 
-/** Switches: what is not here may be either. */
+/** Booleans with a rule; all others may be true or false. */
 export const SWITCH_RULES: Record<string, Verdict> = { 'AliasTarget.remove': 'refused' }

@@ -1,5 +1,5 @@
-// What each text field of a request may hold, by hand: by `Message.field`, or by the field's name where that is the same
-// everywhere.
+// The hand-written rules for the text fields of requests, keyed by `Message.field`, or by the field name if the rule is the
+// same everywhere.
 import {
   aliasName,
   altered,
@@ -20,11 +20,11 @@ import {
 } from './values.ts'
 
 const SEMVER = /^\d+\.\d+\.\d+$/
-/** No text fits it. */
+/** A rule that rejects every text. */
 const NOTHING = /(?!)/
 
 export const TEXT_RULES: Record<string, TextRule> = {
-  // The same in all services.
+  // Fields with the same rule in all services.
   request_id: orEmpty(uuid('allowed')),
   page_token: orEmpty(matching(NOTHING, 'refused')),
   filter: orEmpty(matching(/^ $/, 'allowed')),

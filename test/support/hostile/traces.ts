@@ -1,11 +1,11 @@
-// What calls leave behind: in the tables of the services, and in the log.
+// The effects of calls on the tables of the services and on the log.
 import { expect } from 'vitest'
 import { LogService } from '../../../gen/modelkeep/audit/v1/log_service_pb.ts'
 import { Outcome, type LogEntry } from '../../../gen/modelkeep/audit/v1/event_pb.ts'
 import { runSql } from '../database.ts'
 import type { World } from '../valid/world.ts'
 
-/** Where a call is recorded that failed, where events wait, and where they are kept: looked at by `readLog`. */
+/** Tables of failed calls, of waiting events and of the log, which `readLog` covers. */
 const RECORDS = `'outbox', 'outbox_counter', 'entry', 'private_value', 'log_head', 'producer', 'tile', 'checkpoint',
   'publication', 'cosignature', 'alarm'`
 
@@ -15,14 +15,14 @@ async function listTables({ all }: World): Promise<string[]> {
   return ((await runSql(all.url, statement)) as { name: string }[]).map(({ name }) => name)
 }
 
-/** Waits until what is done after a call is done: nothing else changes the tables then. */
+/** Waits for the background work after a call, so that nothing else changes the tables. */
 export async function settle({ all }: World): Promise<void> {
   const deferred = `select (select count(*) from metadata.manifest_release)
     + (select count(*) from artifact.doomed_object) as left`
   await expect.poll(() => runSql(all.url, deferred)).toEqual([{ left: '0' }])
 }
 
-/** Differs as soon as any row was added, changed or removed. */
+/** Returns a value that differs after any row was added, changed or removed. */
 export async function stateOf(world: World): Promise<object[]> {
   const counts = (await listTables(world)).map(
     (name) => `select '${name}' as name, count(*), coalesce(sum(xmin::text::bigint), 0)::text as versions from ${name}`,
@@ -30,7 +30,7 @@ export async function stateOf(world: World): Promise<object[]> {
   return runSql(world.all.url, counts.join(' union all '))
 }
 
-/** Every text in the tables, whole: values, and the names of labels and the like. */
+/** Returns all texts in the tables: values, and keys of JSON objects such as label names. */
 export async function storedTexts(world: World): Promise<Set<string>> {
   const texts = new Set<string>()
   for (const name of await listTables(world)) {
@@ -49,7 +49,7 @@ function collect(value: unknown, texts: Set<string>): void {
   }
 }
 
-/** The whole log. */
+/** Returns all entries of the log. */
 export async function readLog({ admin }: World): Promise<LogEntry[]> {
   const entries: LogEntry[] = []
   let pageToken = ''
@@ -61,7 +61,7 @@ export async function readLog({ admin }: World): Promise<LogEntry[]> {
   return entries
 }
 
-/** The ids of requests that the log says were done. */
+/** Returns the ids of requests that succeeded according to the log. */
 export function requestsDone(entries: LogEntry[]): Set<string> {
   const done = entries.filter(({ event }) => event!.outcome === Outcome.SUCCEEDED)
   return new Set(done.map(({ event }) => event!.requestId))

@@ -1,4 +1,4 @@
-// Hostile values by the kind of field, and what each kind of rule must say to them.
+// Hostile values by kind of field, with the expected verdict of each kind of rule.
 
 /** `allowed`; `refused`, by the field's name, or `refused as` another; `unreadable`, by the codec; or the reason of
  * another refusal. */
@@ -6,15 +6,15 @@ export type Verdict = string
 
 export interface TextRule {
   judge: (text: string) => Verdict
-  /** What is allowed is stored or recorded exactly as it was given. */
+  /** Whether allowed texts are stored or recorded unchanged. */
   kept: boolean
-  /** What becomes of nothing, where that is another verdict. */
+  /** The verdict of the empty text, if it differs. */
   empty?: Verdict
-  /** Values beside those that every text is tried with. */
+  /** Values in addition to those for every text. */
   more: Record<string, string>
 }
 
-/** What stands for bytes that are no UTF-8 until the message is written. */
+/** A placeholder that is replaced by bytes that are not UTF-8 after the message is encoded. */
 export const NO_UTF8 = 'MARKNOUTF8MARK'
 
 export const TEXTS: Record<string, string> = {
@@ -47,13 +47,13 @@ function byTest(test: (value: string) => boolean, kept: boolean, more: Record<st
   return { judge: (value) => (test(value) ? 'allowed' : 'refused'), kept, more }
 }
 
-/** Any text, of so many bytes. */
+/** Any text of at most `maxBytes` bytes. */
 export function text(maxBytes: number): TextRule {
   const edge = { 'one byte too many': 'x'.repeat(maxBytes + 1), 'all the bytes there may be': 'x'.repeat(maxBytes) }
   return byTest((value) => isUnicode(value) && Buffer.byteLength(value) <= maxBytes, true, edge)
 }
 
-/** One line, of so many characters. */
+/** One line of at most `maxCharacters` characters. */
 export function line(maxCharacters: number): TextRule {
   const edge = {
     'one character too many': '😀'.repeat(maxCharacters + 1),
@@ -66,18 +66,18 @@ export function required(rule: TextRule): TextRule {
   return { ...rule, judge: (value) => (value === '' ? 'refused' : rule.judge(value)) }
 }
 
-/** Somebody's reason for a decision: not empty, nor blank. */
+/** The reason for a decision, which must not be empty or blank. */
 export function reason(): TextRule {
   const rule = text(2048)
   return { ...rule, judge: (value) => (value.trim() === '' ? 'refused' : rule.judge(value)) }
 }
 
-/** What fits the pattern gets `verdict`. */
+/** Texts that match the pattern get `verdict`. */
 export function matching(pattern: RegExp, verdict: Verdict, more: Record<string, string> = {}): TextRule {
   return { judge: (value) => (pattern.test(value) ? verdict : 'refused'), kept: false, more }
 }
 
-/** An event that the log has already under this id is refused, whatever is altered. */
+/** The id of an event that the log already has is rejected, whatever else changes. */
 export function altered(rule: TextRule): TextRule {
   return { ...rule, judge: (value) => rule.judge(value).replace('allowed', 'EVENT_ALTERED'), kept: false }
 }
@@ -86,7 +86,7 @@ export function orEmpty(rule: TextRule): TextRule {
   return { ...rule, judge: (value) => (value === '' ? 'allowed' : rule.judge(value)) }
 }
 
-/** The same for whatever text. */
+/** Every text gets the same verdict. */
 export function always(verdict: Verdict): TextRule {
   return { judge: () => verdict, kept: false, more: {} }
 }
@@ -94,12 +94,12 @@ export function always(verdict: Verdict): TextRule {
 const ID_NOWHERE = 'ffffffff-ffff-7fff-bfff-ffffffffffff'
 const DIGEST_NOWHERE = `sha256:${'0'.repeat(64)}`
 
-/** No test makes a thing of that name. */
+/** A name that no test uses. */
 function nowhere(verdict: Verdict): Record<string, string> {
   return verdict === 'allowed' ? {} : { 'a name that is nowhere': 'nowhere' }
 }
 
-/** `verdict`: what becomes of one that is nowhere. */
+/** `verdict` is for a name that does not exist. */
 export function uuid(verdict: Verdict): TextRule {
   const more = {
     'an id in braces': `{${ID_NOWHERE}}`,
@@ -167,7 +167,7 @@ export const INT_MAX = 2_147_483_647
 export const LONG_MIN = -9_223_372_036_854_775_808n
 export const LONG_MAX = 9_223_372_036_854_775_807n
 
-/** A number from 0; `verdict`: what becomes of the largest. */
+/** A number from 0; `verdict` is for the largest. */
 export function count(verdict: Verdict): NumberRule {
   return [
     [-1, 'refused'],
@@ -181,7 +181,7 @@ export function ordinal(verdict: Verdict): NumberRule {
   return [[0, 'refused'], ...count(verdict)]
 }
 
-/** A wide number from 0. */
+/** A 64-bit number from 0. */
 export function size(safe: Verdict, largest: Verdict = 'refused'): NumberRule {
   return [
     [-1n, 'refused'],

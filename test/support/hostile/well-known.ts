@@ -1,4 +1,4 @@
-// Hostile values of google.protobuf's own messages.
+// Hostile values of the messages in google.protobuf.
 import { create, type Message } from '@bufbuild/protobuf'
 import {
   DurationSchema,
@@ -16,7 +16,7 @@ interface Attempt {
   verdict: Verdict
 }
 
-/** By type, and then by the field that has it. */
+/** Keyed by type, then by the field of that type. */
 export const WELL_KNOWN: Record<string, (field: string) => Attempt[]> = {
   'google.protobuf.Timestamp': timestamps,
   'google.protobuf.Duration': durations,
@@ -28,7 +28,7 @@ export const WELL_KNOWN: Record<string, (field: string) => Attempt[]> = {
 const YEAR_1 = -62_135_596_800n
 const YEAR_10_000 = 253_402_300_800n
 
-/** What becomes of the first and the last moment that there is. */
+/** The verdict for the first and the last valid timestamp. */
 const EDGES: Record<string, [Verdict, Verdict]> = {
   'ResolveVersionRequest.at_time': ['ALIAS_NOT_FOUND', 'refused'],
   'CreateTokenRequest.expire_time': ['refused', 'refused'],

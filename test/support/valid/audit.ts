@@ -15,7 +15,7 @@ const privacy = PrivacyService.method
 
 const RENAMED = 'type = "model.archived.v1"'
 
-/** An event that has a private value, in the log. */
+/** Returns an event in the log that has a private value. */
 async function makeReasoned(world: World): Promise<string> {
   const { id, name } = await makeModel(world)
   await world.admin(ModelService).archiveModel({ model: named(name), reason: 'private' })
@@ -25,12 +25,12 @@ async function makeReasoned(world: World): Promise<string> {
   return (await find())[0]!.event!.id
 }
 
-/** How many entries a checkpoint covers. */
+/** Returns the number of entries that a checkpoint covers. */
 async function signedSize({ admin }: World): Promise<bigint> {
   return (await admin(ProofService).getCheckpoint({ minSize: 2n })).checkpoint!.size
 }
 
-/** The oldest entry that members of `default` see. */
+/** Returns the oldest entry that members of `default` may read. */
 async function findFirst({ admin }: World) {
   const request = { filter: 'namespace = default', orderBy: 'index', pageSize: 1 }
   const { entries } = await admin(LogService).listEntries(request)
@@ -38,7 +38,7 @@ async function findFirst({ admin }: World) {
 }
 
 export const VALID_AUDIT: Valid[] = [
-  // A repeat of what the log has: the sequence itself belongs to the outbox.
+  // The event repeats one in the log, because the next sequence belongs to the outbox.
   {
     ...valid(
       IngestService.method.appendEvents,

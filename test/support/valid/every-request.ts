@@ -8,5 +8,5 @@ import type { Valid } from './world.ts'
 
 const ALL = [...VALID_METADATA, ...VALID_GOVERNANCE, ...VALID_ARTIFACT, ...VALID_AUDIT]
 
-/** Where an RPC has several, the first is the usual one. */
+/** If an RPC has several requests, the first is the usual one. */
 export const VALID: ReadonlyMap<string, Valid[]> = Map.groupBy(ALL, (valid) => pathOf(valid.method))

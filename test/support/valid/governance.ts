@@ -19,7 +19,7 @@ const RULES = {
   expiry: { seconds: 3600n },
 }
 
-/** A namespace has at most 100 gates: each of these is in one of its own. */
+/** Creates a gate in a new namespace, because a namespace has at most 100 gates. */
 async function makeRoom(world: World) {
   if (world.rooms === 'default') return { namespace: 'default', model: (await makeModel(world)).name }
   const { namespace } = await world.admin(NamespaceService).createNamespace({ name: newName() })
@@ -31,7 +31,7 @@ async function makeGate(world: World) {
   return (await world.admin(GateService).createGate({ namespace, name: newName(), rules: RULES })).gate!
 }
 
-/** Version 1 of a model, whose alias `guarded` needs an approval: neither of its creator nor of the requester. */
+/** Version 1 of a model whose alias `guarded` needs an approval by neither its creator nor the requester. */
 async function makeGuarded(world: World) {
   const { model } = await makeVersion(world, AUTHOR)
   await world
@@ -48,7 +48,7 @@ async function makePromotion(world: World): Promise<string> {
 
 const decision = async (world: World) => ({ id: await makePromotion(world), ...why() })
 
-/** A namespace that is left out is `default`, and what the request is about is in another. */
+/** An omitted namespace means `default`, but the resource is in another namespace. */
 const elsewhere = (request: Valid, field: string, verdict: string): Valid => ({
   ...request,
   verdicts: { [`${field} nothing`]: verdict },

@@ -60,7 +60,7 @@ const facts = ({ versionId }: World) => ({
 const makeNamespace = async ({ admin }: World) =>
   (await admin(NamespaceService).createNamespace({ name: newName() })).namespace!
 
-/** One that may be changed. */
+/** Returns a namespace that the request may change. */
 async function findNamespace(world: World) {
   if (world.rooms === 'own') return makeNamespace(world)
   return (await world.admin(NamespaceService).getNamespace({ name: 'default' })).namespace!
@@ -78,7 +78,7 @@ async function makeAlias(world: World) {
   return model
 }
 
-/** An alias that was moved from version 1 to version 2. */
+/** Returns an alias that was moved from version 1 to version 2. */
 async function makeMoved(world: World) {
   const model = await makeAlias(world)
   const manifestDigest = await makeManifest(world)

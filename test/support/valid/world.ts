@@ -1,4 +1,4 @@
-// All services with something in them, and helpers that make more of it: what valid requests are about.
+// All services with the resources that valid requests need, and helpers that create more of them.
 import type { DescMessage, DescMethod, DescService, Message, MessageInitShape } from '@bufbuild/protobuf'
 import { create } from '@bufbuild/protobuf'
 import type { Client } from '@connectrpc/connect'
@@ -17,22 +17,22 @@ export interface World {
   all: AllServices
   admin: <S extends DescService>(service: S) => Client<S>
   manifest: string
-  /** The version 1 of the model `scorer`. */
+  /** Version 1 of the model `scorer`. */
   versionId: string
-  /** Whose uploads are made: to others they do not exist. */
+  /** The token that creates uploads, which other callers cannot see. */
   uploader: string
-  /** Gates and namespaces that are changed: one of its own for each request, or `default` for all of them. */
+  /** Whether each request that changes gates or namespaces gets a new namespace, or `default` serves all. */
   rooms: 'own' | 'default'
 }
 
-/** A valid request, or the messages of one, each time for something of its own where the call changes what it is about. */
+/** A valid request or the messages of a stream. If the call changes a resource, each request is for a new one. */
 export interface Valid {
   method: DescMethod
   token: string
   make: (world: World) => Promise<Message[]>
-  /** A second one for an RPC: the only fields that are made hostile. */
+  /** In a further request of an RPC, the only fields to make hostile. */
   only?: string[]
-  /** Where the rules of a field do not hold for this request: `{field} {what}`, and what becomes of it. */
+  /** Verdicts that differ from the rule of a field in this request, keyed by `{field} {what}`. */
   verdicts?: Record<string, string>
 }
 
@@ -46,7 +46,7 @@ export function valid<I extends DescMessage>(
   return { method, token, make: async (world) => [create(method.input, await make(world))] }
 }
 
-/** The same for a stream of messages, the first of which is made hostile. */
+/** The same for a stream of messages; the test makes the first one hostile. */
 export function validStream<I extends DescMessage>(
   method: DescMethod & { input: I },
   make: (world: World) => Init<I>[] | Promise<Init<I>[]>,
@@ -110,7 +110,7 @@ export async function upload(world: World, bytes: Buffer): Promise<void> {
   await world.admin(BlobService).uploadBlob(messages())
 }
 
-/** A manifest that no version has. */
+/** Creates a manifest that no version has. */
 export async function makeManifest({ admin }: World): Promise<string> {
   const files = [{ path: `${newName()}.bin`, digest: DIGEST, sizeBytes: BigInt(BYTES.length) }]
   return (await admin(ManifestService).createManifest({ files })).manifest!.digest
@@ -120,14 +120,14 @@ export async function makeModel({ admin }: World, namespace = 'default') {
   return (await admin(ModelService).createModel({ name: newName(), namespace })).model!
 }
 
-/** Version 1 of a model of its own. */
+/** Creates version 1 of a new model. */
 export async function makeVersion(world: World, creator = 'mk_admin') {
   const { name } = await makeModel(world)
   const request = { model: named(name), manifestDigest: world.manifest }
   return (await world.all.client(VersionService, creator).createVersion(request)).version!
 }
 
-/** An open upload; with `bytes`, in one part that has arrived. */
+/** Creates an open upload; `bytes` are uploaded as its only part. */
 export async function makeUpload({ all, uploader }: World, sizeBytes: number, bytes?: Buffer): Promise<string> {
   const digest = bytes ? digestOf(bytes) : digestOf(newBytes())
   const uploads = all.client(UploadService, uploader)
