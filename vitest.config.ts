@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    globalSetup: ['test/support/global-setup.ts', 'test/support/programs-setup.ts'],
+    globalSetup: ['test/support/temporary-setup.ts', 'test/support/global-setup.ts', 'test/support/programs-setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     maxWorkers: 3,

@@ -2,7 +2,7 @@
 // fails; its whole output is in a file that the verdict names.
 import { spawn } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -59,11 +59,13 @@ for (const [at, task] of tasks.entries()) {
   const output = join(folder, `${at + 1}.log`)
   const began = performance.now()
   const isPassed = await run(task, output)
-  if (!isPassed) failures += 1
+  if (isPassed) await rm(output)
+  else failures += 1
   const minutes = ((performance.now() - began) / 60_000).toFixed(1)
   console.log(`${isPassed ? 'passed' : 'FAILED'}  ${task.name}, ${minutes} min${isPassed ? '' : `; see ${output}`}`)
 }
 if (tasks.length === 0) console.log(`nothing is named ${values.only}`)
+if (failures === 0) await rm(folder, { recursive: true })
 process.exitCode = failures > 0 || tasks.length === 0 ? 1 : 0
 
 async function run({ command, environment }: Task, output: string): Promise<boolean> {

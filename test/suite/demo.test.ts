@@ -7,8 +7,8 @@ import { compileCache } from '../support/compile-cache.ts'
 const REPOSITORY = resolve(import.meta.dirname, '..', '..')
 
 test('the demo succeeds on its own server, and the pulled model detects the voice', { timeout: 180_000 }, async () => {
-  const { PATH, HOME } = process.env
-  const env = { PATH, HOME, MODELKEEP_DATA: '/nonexistent', NO_COLOR: '1', ...compileCache() }
+  const { PATH, HOME, TMPDIR } = process.env
+  const env = { PATH, HOME, TMPDIR, MODELKEEP_DATA: '/nonexistent', NO_COLOR: '1', ...compileCache() }
   const { stdout } = await promisify(execFile)(process.execPath, [join('clients', 'cli', 'demo', 'demo.ts')], {
     cwd: REPOSITORY,
     env,

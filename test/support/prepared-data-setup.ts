@@ -1,8 +1,8 @@
-// Prepares one data directory of `npm start` with all migrations done. Tests that are not about the first start copy it.
+// Prepares one data directory of `npm start` with all migrations applied. Tests that are not about the first start copy it.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { appendFile, chmod, mkdtemp, rm } from 'node:fs/promises'
+import { appendFile, chmod, mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { TestProject } from 'vitest/node'
@@ -12,7 +12,7 @@ import { pollUntil } from './poll.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Answers with the path of the prepared directory, as JSON. */
+    /** A URL that returns the path of the prepared directory as JSON. */
     preparedDataDesk: string
   }
 }
@@ -20,22 +20,17 @@ declare module 'vitest' {
 const REPOSITORY = resolve(import.meta.dirname, '..', '..')
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const home = await mkdtemp(join(tmpdir(), 'modelkeep-prepared-'))
-  // PostgreSQL runs as another user when root starts it.
-  await chmod(home, 0o755)
-  const data = join(home, 'data')
-  const desk = await openDesk(
-    () => prepare(data),
-    () => data,
-  )
+  const desk = await openDesk(prepare, (data) => data)
   project.provide('preparedDataDesk', desk.address)
-  return async () => {
-    await desk.close()
-    await rm(home, { recursive: true, force: true })
-  }
+  return async () => void (await desk.close())
 }
 
-async function prepare(data: string): Promise<void> {
+/** Returns the path of the prepared directory. */
+async function prepare(): Promise<string> {
+  const home = await mkdtemp(join(tmpdir(), 'modelkeep-prepared-'))
+  // PostgreSQL runs as another user if root starts it.
+  await chmod(home, 0o755)
+  const data = join(home, 'data')
   const env = { PATH: process.env['PATH'], HOME: data, ...compileCache() }
   const args = ['services/standalone/main.ts', '--data', data, '--port', '0']
   const server = spawn(process.execPath, args, { cwd: REPOSITORY, env, stdio: ['ignore', 'ignore', 'inherit'] })
@@ -44,6 +39,7 @@ async function prepare(data: string): Promise<void> {
   server.kill('SIGTERM')
   const [code] = (await exit) as [number | null]
   if (code !== 0) throw new Error(`the server that prepares ${data} ended with ${code}`)
-  // The copies do not outlive their tests.
+  // The copies are deleted after their tests, so they do not have to reach the disk.
   await appendFile(join(data, 'postgres', 'data', 'postgresql.conf'), 'fsync = off\n')
+  return data
 }
