@@ -36,8 +36,8 @@ export const EXPECTED_SKIPS: ExpectedSkip[] = [
   },
   {
     file: 'test/service/artifact/inline-digest.test.ts',
-    test: 'is read back when parts may have come past the service',
-    reason: 'no part comes past the service into a directory',
+    test: 'is read back when parts may have been sent directly to the store',
+    reason: 'a directory receives no part directly',
     isExpected: () => true,
   },
   ...[
