@@ -2,11 +2,12 @@ import { EnvReader, type Environment } from '#lib/process/env.ts'
 import { readCommonSettings, type CommonSettings } from '#lib/process/settings.ts'
 
 export interface MetadataSettings extends CommonSettings {
-  /** Where the artifact service is, which keeps the bytes. */
+  /** URL of the artifact service, which stores the files. */
   artifactAddress: string
-  /** Where the audit service is, which keeps the events. */
+  /** URL of the audit service, which stores the events. */
   auditAddress: string
-  /** How long the gravest changes wait for the audit log's index; 0 for not at all. */
+  /** Seconds that a change waits for its index in the audit log; 0 for no wait. RPCs that the proto declares minor never
+   * wait. */
   failClosedSeconds: number
 }
 

@@ -37,17 +37,18 @@ export interface MetadataDeps {
   logger: Logger
   draining: AbortSignal
   trustedServices: TrustedServices
-  /** The artifact service, which keeps the bytes of versions. */
+  /** Client of the artifact service, which stores the files of versions. */
   manifests: Client<typeof ManifestService>
-  /** The audit service, which keeps the events. */
+  /** Client of the audit service, which stores the events. */
   ingest: Client<typeof IngestService>
-  /** How long changes that the protos do not declare minor wait for the log's index; 0 for not at all. */
+  /** Seconds that a change waits for its index in the audit log; 0 for no wait. RPCs that the proto declares minor never
+   * wait. */
   failClosedSeconds?: number
 }
 
 const FORGET_EVERY_MS = 10 * 60_000
 
-/** Namespaces, models, versions, aliases, evaluations, gates, promotions, tokens and roles. */
+/** The metadata service: namespaces, models, versions, aliases, evaluations, gates, promotions, tokens and roles. */
 export function metadataService(deps: MetadataDeps): Service {
   const { database, logger, manifests, ingest } = deps
   const append = (request: AppendEventsRequest) => ingest.appendEvents(request)

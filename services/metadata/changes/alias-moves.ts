@@ -1,4 +1,5 @@
-// Moves of aliases, under the lock of the model: they are compared with what the caller expects, then all are made or none.
+// Moves of aliases, under the lock of the model: they are compared with what the caller expects, then all are made or
+// none.
 import type { HandlerContext } from '@connectrpc/connect'
 import { v7 as uuidv7 } from 'uuid'
 import { Permission } from '#gen/modelkeep/common/v1/access_pb.ts'
@@ -19,7 +20,7 @@ export interface Moves {
   model: Model
   targets: Target[]
   reason: string
-  /** The promotion that meets the gates of the alias. */
+  /** The id of an approved promotion. Its presence means that the gates of the alias are met. */
   promotionId?: string
   /** Whether an administrator bypasses all gates. */
   breakGlass?: boolean
@@ -29,7 +30,7 @@ interface Move {
   name: string
   /** Undefined when the alias does not exist yet. */
   alias: Alias | undefined
-  /** Where the alias pointed before; the number is 0 when it did not exist. */
+  /** The previous target of the alias; the number is 0 when it did not exist. */
   from: { number: number; digest: string }
   /** Undefined when the alias is removed. */
   to: { number: number; id: string; digest: string } | undefined
@@ -99,7 +100,7 @@ export function failMoved(alias: string, expected: number, current: number): nev
   )
 }
 
-/** Fails when a gate guards one of the moves, unless a promotion met it or an administrator bypasses it. */
+/** Fails when a gate guards one of the moves, unless a promotion meets it or an administrator bypasses it. */
 async function guard(
   em: EntityManager,
   context: HandlerContext,
@@ -135,7 +136,7 @@ function requireBreakGlass(context: HandlerContext, { model, reason }: Moves): v
   if (reason.trim() === '') failField('reason', 'is required with break_glass')
 }
 
-/** Stores the move, and where the alias points now. */
+/** Stores the move and the new target of the alias. */
 function record(
   em: EntityManager,
   context: HandlerContext,

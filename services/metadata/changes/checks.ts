@@ -1,4 +1,4 @@
-// What handlers ask before they change something: may the caller, is it there, is it still what the caller saw?
+// Preconditions of handlers: permission, existence, state and etag.
 import type { HandlerContext } from '@connectrpc/connect'
 import { accessOf } from '#lib/access/caller.ts'
 import { fail } from '#lib/errors/errors.ts'
@@ -10,7 +10,8 @@ import { findNamespaceOfVersion, lockVersion } from '../store/versions/find-vers
 import type { Version } from '../store/versions/version.ts'
 import { etagOf } from '../domain/etags.ts'
 
-/** Asks for the RPC's permission. A model that is deleted still has its namespace, for repeated calls. */
+/** Requires the RPC's permission in the model's namespace. A deleted model still has one, so that a repeated call gets
+ * its first answer. */
 export async function authorizeModel(em: EntityManager, context: HandlerContext, key: ModelKey): Promise<void> {
   const access = accessOf(context)
   if (!('id' in key)) return access.require(key.namespace)
@@ -41,7 +42,7 @@ export async function requireModelLock(em: EntityManager, key: ModelKey): Promis
   return (await lockModel(em, key)) ?? failNoModel(key)
 }
 
-/** The version under its model's lock. */
+/** Locks the model of the version, and returns the version. */
 export async function requireVersionLock(em: EntityManager, key: ExactVersionKey): Promise<Version> {
   return (await lockVersion(em, key)) ?? failNoVersion(key)
 }
@@ -52,7 +53,7 @@ export function requireActive(model: Model): void {
   fail('MODEL_ARCHIVED', `model "${name}" is archived; unarchive it first`, { model: name })
 }
 
-/** `given` is empty when the caller does not mind. */
+/** Requires that the row still has the etag. An empty etag matches any. */
 export function requireEtag(row: { revision: number }, given: string): void {
   const etag = etagOf(row)
   if (given === '' || given === etag) return

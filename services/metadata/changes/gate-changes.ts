@@ -1,4 +1,4 @@
-// Gates and what comes and goes with them: revisions, and the promotions that waited under them.
+// Changes of gates: each stores a revision, emits an event and voids the pending promotions that it affects.
 import { type JsonObject, toJson } from '@bufbuild/protobuf'
 import type { HandlerContext } from '@connectrpc/connect'
 import { type GateRules, GateRulesSchema } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
@@ -14,7 +14,8 @@ import { lockNamespace } from '../store/models/namespace.ts'
 import { findGate } from '../store/governance/gate-rows.ts'
 import { failNoGate } from './checks.ts'
 
-/** The gate is new, changed or gone; `before` and `after` are its rules. Its revision is the new one. */
+/** A created, updated or deleted gate. `gate` has the new revision; `before` and `after` are its rules, undefined
+ * before it was created and after it was deleted. */
 export interface GateChange {
   gate: GateRow
   before: GateRules | undefined
@@ -28,7 +29,8 @@ export async function requireGateLock(em: EntityManager, namespace: string, name
   return (await findGate(em, namespace, name)) ?? failNoGate(`${namespace}/${name}`)
 }
 
-/** Keeps the revision, tells of it, and ends what waits under other rules. The namespace's gates are held. */
+/** Stores the revision, emits the event, and voids promotions that are pending under other rules. The caller has locked
+ * the gates of the namespace. */
 export async function recordChange(em: EntityManager, context: HandlerContext, change: GateChange): Promise<void> {
   const { gate, before, after, reason } = change
   const { id, namespace, revision } = gate
@@ -47,7 +49,7 @@ export async function recordChange(em: EntityManager, context: HandlerContext, c
   await voidPromotions(em, context, bound, { because: 'GATE_CHANGED', touches })
 }
 
-/** Gates end with their model or namespace, so that they do not come back with another of its name. */
+/** Removes the gates of a model or namespace that is deleted, so that a later one of its name does not inherit them. */
 export async function removeGates(
   em: EntityManager,
   context: HandlerContext,

@@ -1,4 +1,4 @@
-// What gates say of a candidate.
+// Decisions of gates about a candidate.
 import { create } from '@bufbuild/protobuf'
 import {
   ConditionOutcome,
@@ -22,7 +22,7 @@ export function decide(gates: GateRow[], subject: Subject): GateDecision[] {
   }))
 }
 
-/** Of rules that are no gate yet. */
+/** Decides by rules that need not belong to a gate yet. */
 export function decideRules({ conditions, approvalsRequired, approvers }: GateRules, subject: Subject): GateDecision {
   const results = conditions.map((condition) => decideOne(condition, subject))
   return create(GateDecisionSchema, { conditions: results, approvalsRequired, approvers })
@@ -54,7 +54,7 @@ function describe({ sentence, error }: ConditionResult): string {
   return error === '' ? sentence : `${sentence} (${error})`
 }
 
-/** As events have them: conditions in the order of the rules. */
+/** Outcomes as events contain them: the conditions of each gate, in the order of its rules. */
 export function outcomesOf(decisions: GateDecision[]) {
   return decisions.map(({ gateId, revision, conditions }) => ({
     id: gateId,

@@ -1,4 +1,4 @@
-// A candidate as the conditions of gates see it; documented at `Condition.expression` in the proto.
+// The values of the variables of gate conditions. The proto documents them at `Condition.expression`.
 import { fromJson, toJson } from '@bufbuild/protobuf'
 import { ValueSchema } from '@bufbuild/protobuf/wkt'
 import type { CelInput } from '@bufbuild/cel'
@@ -24,10 +24,10 @@ export interface Candidate {
 }
 
 export interface Evidence {
-  /** What the alias points at. */
+  /** The version that the alias points at; undefined if the alias does not exist. */
   current: Version | undefined
   subject: Subject
-  /** Ids of the evaluations in it. */
+  /** Ids of the evaluations in `subject`. */
   evaluations: string[]
 }
 
@@ -97,12 +97,12 @@ function describeEvaluation({ suite, facts, creator, createTime }: Evaluation): 
   })
 }
 
-/** The first of its name counts, as in orders. */
+/** Maps names to values. The first metric of a name wins, as when versions are ordered by a metric. */
 function mapOfMetrics(metrics: Metric[]): CelInput {
   return new Map(metrics.toReversed().map(({ name, value }) => [name, value]))
 }
 
-/** By dataset, then by split: there a name is unique. */
+/** Maps datasets to splits to metrics. A name is unique within a dataset and split. */
 function mapOfSplits(metrics: Metric[]): CelInput {
   return groupBy(metrics, 'dataset', (measured) => groupBy(measured, 'split', mapOfMetrics))
 }
@@ -120,7 +120,7 @@ function toInput(json: unknown): CelInput {
   return json as CelInput
 }
 
-/** A Map, so that names that objects have by themselves are names like all others. */
+/** Returns a Map, because a plain object would also resolve inherited names such as `constructor`. */
 function mapOf(fields: Record<string, CelInput>): CelInput {
   return new Map(Object.entries(fields))
 }

@@ -1,4 +1,4 @@
-// How promotions end, other than by being applied.
+// Voiding of promotions, and the events that all changes of promotions have in common.
 import type { HandlerContext } from '@connectrpc/connect'
 import { accessOf } from '#lib/access/caller.ts'
 import type { EntityManager } from '#lib/store/database.ts'
@@ -15,13 +15,13 @@ const CAUSES = {
 
 interface Cause {
   because: keyof typeof CAUSES
-  /** Whether promotions to this alias are meant. */
+  /** Whether promotions to the alias are voided. Default: all. */
   touches?: (alias: string) => boolean
-  /** Other than this one. */
+  /** The id of a promotion that stays open. */
   except?: string | undefined
 }
 
-/** Ends promotions that are bound to what is no more. */
+/** Voids the pending promotions that a change made obsolete. */
 export async function voidPromotions(
   em: EntityManager,
   context: HandlerContext,
@@ -30,14 +30,14 @@ export async function voidPromotions(
 ): Promise<void> {
   const closer = accessOf(context).caller.principal
   for (const row of await listWaiting(em, bound)) {
-    // One whose time is over ends by that.
+    // The expiry job closes an overdue promotion as EXPIRED.
     if (row.overdue || row.id === except || !touches(row.alias)) continue
     await closePromotion(em, row.id, { state: 'VOIDED', closer, reason: CAUSES[because] })
     emit(em, context, promotionEvent(row, { type: 'promotion.voided.v1', details: { because } }))
   }
 }
 
-/** What is told of a promotion, with the details that all of its events have. */
+/** Builds an event of a promotion, with the details that all of its events have. */
 export function promotionEvent(row: PromotionRow, event: Pick<EventInit, 'type' | 'reason' | 'details'>): EventInit {
   return {
     ...event,

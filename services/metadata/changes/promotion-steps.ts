@@ -1,4 +1,4 @@
-// What the handlers of promotions have in common: finding one, asking whether it waits, and applying it.
+// Steps that several promotion RPCs share: authorize, lock, evaluate the gates, apply.
 import type { HandlerContext } from '@connectrpc/connect'
 import type { GateDecision } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { accessOf } from '#lib/access/caller.ts'
@@ -21,7 +21,7 @@ import { findEvidence, type Candidate } from './gate-subject.ts'
 import { stateOf } from '../domain/governance/promotion-state.ts'
 import { promotionEvent } from './promotion-ends.ts'
 
-/** Asks for the RPC's permission. */
+/** Finds the promotion and requires the RPC's permission in its namespace. */
 export async function authorizePromotion(
   em: EntityManager,
   context: HandlerContext,
@@ -32,7 +32,7 @@ export async function authorizePromotion(
   return row
 }
 
-/** The promotion and its model, with its gates held; it waits. */
+/** Locks the model and the gates of a promotion, and returns both. Fails with PROMOTION_CLOSED unless it is pending. */
 export async function requireWaiting(
   em: EntityManager,
   { id, model_id, namespace }: PromotionRow,
@@ -46,15 +46,15 @@ export async function requireWaiting(
 }
 
 export interface Verdict {
-  /** What the alias points at. */
+  /** The version that the alias points at; undefined if the alias does not exist. */
   current: Version | undefined
   gates: GateRow[]
   decisions: GateDecision[]
-  /** Ids of those that were looked at. */
+  /** Ids of the evaluations that the conditions could see. */
   evaluations: string[]
 }
 
-/** What the gates of an alias say of a version at present. */
+/** Evaluates the gates that guard the alias against the candidate. */
 export async function judge(em: EntityManager, candidate: Candidate): Promise<Verdict> {
   const { model, alias } = candidate
   const gates = await findGuards(em, { namespace: model.namespace, modelId: model.id, alias })
@@ -62,7 +62,7 @@ export async function judge(em: EntityManager, candidate: Candidate): Promise<Ve
   return { current, gates, decisions: decide(gates, subject), evaluations }
 }
 
-/** Moves the alias, in the transaction of the last word that it needed. */
+/** Closes the promotion as APPLIED and moves the alias, in the transaction of the deciding request or approval. */
 export async function applyPromotion(
   em: EntityManager,
   context: HandlerContext,

@@ -1,4 +1,4 @@
-// Resources as events name them.
+// Resources in the form that events contain.
 import { ALL_NAMESPACES } from '#lib/access/caller.ts'
 import type { GateRow } from '../store/governance/gate-rows.ts'
 import type { PromotionRow } from '../store/governance/promotion-rows.ts'

@@ -1,8 +1,8 @@
 import type { HandlerContext } from '@connectrpc/connect'
 import { accessRuleOf } from '#lib/access/method-rules.ts'
 
-/** Every handler that changes something calls it after the commit. Where the service fails closed, it returns when the
- * log has the events, unless the proto declares the RPC minor. */
+/** Hands the new events to the relay. Every handler that changes something calls it after the commit. If the service
+ * fails closed, it waits until the audit log has the events, unless the proto declares the RPC minor. */
 export async function settleChange(
   relay: { wake(): void; settle(): Promise<void> },
   { method }: HandlerContext,

@@ -1,4 +1,4 @@
-// Digests of what people decided about a resource, so that an event tells which state it began and ended with.
+// Digests of the user-supplied state of a resource. An event has the digests of the states before and after it.
 import canonicalize from 'canonicalize'
 import { createHash } from 'node:crypto'
 import type { Model } from '../store/models/model.ts'
@@ -13,7 +13,7 @@ export function modelDigest({ name, description, owner, labels, state }: Model):
   return digestOf({ name, description, owner, labels, state })
 }
 
-/** The facts are in it: a version that tells another story has another digest. */
+/** The digest covers the facts of the version. */
 export function versionDigest({ digest, semver, facts, description, labels, modelCard }: Version): string {
   return digestOf({ digest, semver, facts, description, labels, model_card: modelCard })
 }

@@ -5,9 +5,9 @@ const MAX_TARGETS = 100
 
 export interface Target {
   name: string
-  /** Absent to remove the alias. */
+  /** The number of the version to point at; absent to remove the alias. */
   number?: number
-  /** 0 when it does not exist yet. */
+  /** The number that the caller expects the alias to point at; 0 if it expects no alias. */
   expected: number
 }
 

@@ -1,4 +1,4 @@
-// How a version came to be: checked once, never changed.
+// Validation of version facts: the source, run, data and parents of a version. Facts are immutable.
 import type {
   Dataset,
   Dependency,
@@ -116,7 +116,7 @@ function checkDependency({ name, version }: Dependency, field: string): void {
   parseLine(version, `${field}.version`, MAX_NAME)
 }
 
-/** Recorded, never fetched, so any text of one line will do. */
+/** Requires one line of text. It need not be a valid URI, because the service never fetches it. */
 export function parseUri(uri: string, field: string): void {
   parseLine(parseText(uri, field, MAX_URI_BYTES), field, MAX_URI_BYTES)
 }

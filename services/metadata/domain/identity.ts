@@ -1,4 +1,4 @@
-// What tokens and roles may be called.
+// Parsing of the fields of tokens and roles.
 import { failField } from '#lib/errors/errors.ts'
 import { DEFAULT_NAMESPACE } from './names.ts'
 import { parseLine } from './text.ts'
@@ -7,7 +7,7 @@ const PRINCIPAL = /^[a-z0-9][a-z0-9._@-]{0,127}$/
 const NAMESPACE = /^[a-z0-9][a-z0-9-]{0,62}$/
 const MAX_DESCRIPTION_CHARACTERS = 255
 
-/** In the order of `Role`. */
+/** Names of the roles, in the order of the proto enum `Role`. */
 export const ROLES = ['READER', 'CONTRIBUTOR', 'ADMIN', 'APPROVER'] as const
 export type RoleWord = (typeof ROLES)[number]
 
@@ -18,7 +18,7 @@ export function parsePrincipal(text: string, field = 'principal'): string {
   return text
 }
 
-/** A namespace's name, `*` for all; `default` where it is empty. */
+/** Parses the name of a namespace, or `*` for all namespaces. An empty text is `default`. */
 export function parseScope(text: string): string {
   const name = text || DEFAULT_NAMESPACE
   if (name !== '*' && !NAMESPACE.test(name)) {
@@ -27,7 +27,7 @@ export function parseScope(text: string): string {
   return name
 }
 
-/** `role` is the number of `Role` in the request. */
+/** Parses a value of the proto enum `Role`. */
 export function parseRole(role: number): RoleWord {
   return ROLES[role - 1] ?? failField('role', 'must be READER, CONTRIBUTOR, APPROVER or ADMIN')
 }
@@ -36,7 +36,8 @@ export function parseTokenDescription(text: string): string {
   return parseLine(text, 'description', MAX_DESCRIPTION_CHARACTERS)
 }
 
-/** Within the years that RFC 3339 can write, and with nanoseconds that are part of one second. */
+/** Requires a valid `google.protobuf.Timestamp`: from the year 1 to the year 9999, with less than a second of
+ * nanoseconds. */
 export function parseTime<T extends { seconds: bigint; nanos: number }>(time: T | undefined, field: string): T {
   if (time === undefined) failField(field, 'is required')
   const inRange = time.seconds >= -62_135_596_800n && time.seconds <= 253_402_300_799n

@@ -1,6 +1,6 @@
 import { failField } from '#lib/errors/errors.ts'
 
-/** The fields an update changes: at least one, all of them known. */
+/** Returns the fields that an update changes. Fails if there are none, or if one is unknown. */
 export function parseMask<const Field extends string>(
   mask: { paths: string[] } | undefined,
   known: readonly Field[],

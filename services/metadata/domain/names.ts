@@ -1,7 +1,7 @@
 import { failField, failLimit } from '#lib/errors/errors.ts'
 
 export const DEFAULT_NAMESPACE = 'default'
-/** The computed alias: the highest READY number. */
+/** The computed alias, which points at the READY version with the highest number. */
 export const LATEST = 'latest'
 
 const NAMESPACE = /^[a-z0-9][a-z0-9-]{0,62}$/
@@ -12,7 +12,7 @@ const MAX_SEMVER_LENGTH = 255
 const SEMVER =
   /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?(?:\+([0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?$/
 
-/** Empty means `default`. */
+/** Parses the name of a namespace. An empty name is `default`. */
 export function parseNamespace(name: string, field: string): string {
   return name === '' ? DEFAULT_NAMESPACE : parseNamespaceName(name, field)
 }
@@ -33,18 +33,18 @@ export function parseModelName(name: string, field: string): string {
   return name
 }
 
-/** What two names of models have in common when they differ in case only. */
+/** Returns the key that is equal for two model names which differ only in case. */
 export function nameKey(name: string): string {
   return name.normalize('NFC').toLowerCase()
 }
 
-/** The name of an alias that can be set: not `latest`. */
+/** Parses the name of an alias that can be set, which excludes `latest`. */
 export function parseAliasName(name: string, field: string): string {
   if (name === LATEST) failField(field, 'must not be "latest", which is computed')
   return parseSelectorAlias(name, field)
 }
 
-/** The name of an alias to look up, `latest` too. */
+/** Parses the name of an alias to resolve, which may be `latest`. */
 export function parseSelectorAlias(name: string, field: string): string {
   if (name === '') failField(field, 'is required')
   if (!ALIAS.test(name)) {

@@ -1,9 +1,9 @@
-// References as callers give them, and as people write them.
+// References to models and versions: parsed from requests, formatted for messages.
 import { failField } from '#lib/errors/errors.ts'
 import { parseDigest, parseUuid } from '#lib/values/ids.ts'
 import { parseModelName, parseNamespace, parseNumber, parseSelectorAlias, parseSemver } from './names.ts'
 
-/** A model by id, or by namespace and name. */
+/** A reference to a model, by id or by namespace and name. */
 export type ModelKey = { id: string } | { namespace: string; model: string }
 
 export type Selector =
@@ -83,12 +83,12 @@ function parseSelector({ selector }: Selectors, field: string): Selector {
   }
 }
 
-/** `fraud/scorer`, or the id. */
+/** Returns `fraud/scorer`, or the id. */
 export function writeModelKey(key: ModelKey): string {
   return 'id' in key ? key.id : `${key.namespace}/${key.model}`
 }
 
-/** `fraud/scorer:7`, `fraud/scorer@production`, `fraud/scorer@sha256:…`, or the id. */
+/** Returns `fraud/scorer:7`, `fraud/scorer@production`, `fraud/scorer@sha256:…`, or the id. */
 export function writeVersionKey(key: VersionKey | ExactVersionKey): string {
   if ('id' in key) return key.id
   const model = `${key.namespace}/${key.model}`

@@ -5,21 +5,21 @@ export const MAX_REASON_BYTES = 2048
 export const MAX_FILTER_BYTES = 2048
 const MAX_OWNER_CHARACTERS = 255
 
-/** Text of several lines: Markdown, a reason. Limited in bytes of UTF-8. */
+/** Parses text of any number of lines, for example Markdown. The limit is in bytes of UTF-8. */
 export function parseText(text: string, field: string, maxBytes: number): string {
   if (Buffer.byteLength(text) > maxBytes) failLimit(field, maxBytes, 'bytes')
   if (text.includes('\0') || !text.isWellFormed()) failField(field, 'must be Unicode text without NUL')
   return text
 }
 
-/** Text of one line, limited in characters. */
+/** Parses text of one line. The limit is in Unicode code points. */
 export function parseLine(text: string, field: string, maxCharacters: number): string {
   if (countCharacters(text) > maxCharacters) failLimit(field, maxCharacters, 'characters')
   if (!isLine(text)) failField(field, 'must be one line of Unicode text without control characters')
   return text
 }
 
-/** Like `parseLine`, and not empty. */
+/** Parses text of one line that is not empty. */
 export function parseRequiredLine(text: string, field: string, maxCharacters: number): string {
   if (text === '') failField(field, 'is required')
   return parseLine(text, field, maxCharacters)
@@ -29,7 +29,7 @@ export function parseReason(reason: string): string {
   return parseText(reason, 'reason', MAX_REASON_BYTES)
 }
 
-/** Where somebody decides. */
+/** Parses the reason of a decision, which must not be blank. */
 export function parseRequiredReason(reason: string): string {
   if (reason.trim() === '') failField('reason', 'is required')
   return parseReason(reason)

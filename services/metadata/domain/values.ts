@@ -6,7 +6,7 @@ const MAX_VALUE_DEPTH = 32
 
 export type PlainValue = string | number | boolean | PlainValue[] | { [name: string]: PlainValue }
 
-/** A parameter's value as plain JSON, nothing null in it. */
+/** Converts the value of a parameter to plain JSON. Null is rejected at any depth. */
 export function parseValue(value: Value | undefined, field: string): PlainValue {
   if (!value) failField(field, 'is required')
   const plain = toPlain(value, field, 0)

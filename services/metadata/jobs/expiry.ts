@@ -1,4 +1,4 @@
-// Ends promotions whose time is over.
+// The job that closes expired promotions.
 import { repeat, type Background } from '#lib/process/background.ts'
 import type { Logger } from '#lib/process/log.ts'
 import { forkFor, inTransaction, type Database } from '#lib/store/database.ts'
@@ -16,7 +16,7 @@ export interface ExpiryDeps {
   relay: { wake(): void }
 }
 
-/** Every replica may run it. */
+/** Starts the job. Every replica may run it: the lock on the model serializes them. */
 export function startExpiry(deps: ExpiryDeps): Background {
   return repeat('expiry of promotions', LOOK_EVERY_MS, () => expireDue(deps), deps.logger)
 }

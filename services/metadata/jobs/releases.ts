@@ -15,7 +15,7 @@ export interface ReleaseDeps {
   logger: Logger
 }
 
-/** Starts the job. Every replica may run it: a claimed release is left to its replica for a while. */
+/** Starts the job. Every replica may run it: a release is claimed by one replica at a time. */
 export function startReleases(deps: ReleaseDeps): Background {
   return repeat('release of manifests', POLL_MS, () => releaseDue(deps), deps.logger)
 }

@@ -1,4 +1,4 @@
-// What a page token may bring into SQL. A token is no secret: anybody can make one with other keys.
+// Checks of the keys in a page token before they reach SQL. A caller can forge a token with any keys.
 import { failField } from '#lib/errors/errors.ts'
 import { isUuid } from '#lib/values/ids.ts'
 import type { Page, PageKey } from '#lib/lists/pages.ts'
@@ -16,7 +16,7 @@ export const isTextKey: Check = (key) => typeof key === 'string' && key.isWellFo
 export const isNumberKey: Check = (key) => Number.isSafeInteger(key) && Math.abs(Number(key)) < 2 ** 31
 export const isFiniteKey: Check = (key) => Number.isFinite(key)
 
-/** PostgreSQL's text of a time in UTC. */
+/** Accepts PostgreSQL's text of a time in UTC. */
 export const isTimeKey: Check = (key) => {
   const [, day, time] = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.\d{1,6})?\+00$/.exec(String(key)) ?? []
   const milliseconds = Date.parse(`${day}T${time}Z`)

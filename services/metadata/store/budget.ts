@@ -1,12 +1,12 @@
-// Pages that stay below what gRPC clients take by default, however large their rows are.
+// Pages that stay below the default message limit of gRPC clients (4 MiB), however large their rows are.
 import { sql, type RawBuilder } from 'kysely'
 import type { Page } from '#lib/lists/pages.ts'
 
-/** Of the rows of one answer; the usual limit of a message is 4 MiB. */
+/** The limit of the estimated size of the rows in one answer. */
 const ANSWER_BYTES = 3_000_000
 
-/** The part of `keys` that goes into one answer, and one row more where there is one.
- * `keys`: a query of `id`, `sort_key` and `bytes`, in order and limited. */
+/** Selects the rows of `keys` that fit into one answer, and one row more if there is one. `keys` is a query of `id`,
+ * `sort_key` and `bytes`, ordered and limited. */
 export function withinBudget(keys: RawBuilder<unknown>, descending: boolean): RawBuilder<unknown> {
   const order = descending ? sql`sort_key desc, id desc` : sql`sort_key, id`
   return sql`(
@@ -18,7 +18,7 @@ export function withinBudget(keys: RawBuilder<unknown>, descending: boolean): Ra
   )`
 }
 
-/** The page as it is when the budget has cut it. */
+/** Returns the page with the size to which the budget has cut it. */
 export function shortened(page: Page, rows: { fetched: string }[]): Page {
   return Number(rows[0]?.fetched ?? 0) > rows.length ? { ...page, size: rows.length - 1 } : page
 }

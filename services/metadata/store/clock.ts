@@ -1,4 +1,4 @@
-// Times by the clock of the database. They stay PostgreSQL's own text, so that no microsecond is lost.
+// Times by the clock of the database. They remain in PostgreSQL's text format, because a Date loses the microseconds.
 import { raw } from '@mikro-orm/postgresql'
 import type { EntityManager } from '#lib/store/database.ts'
 
@@ -8,8 +8,8 @@ const LONGEST_TOKEN_LIFETIME = `interval '1 year 1 minute'`
 /** The time at which the transaction began, as the value of a property. Refresh the entity after the flush to read it. */
 export const transactionTime = () => raw('now()')
 
-/** The present time, or a microsecond after the newest evaluation of the version, whichever is later: one of them is
- * always the newest. */
+/** The present time, or a microsecond after the newest evaluation of the version, whichever is later, as the value of a
+ * property. No two evaluations of a version have the same time. */
 export const nextEvaluationTime = (versionId: string) =>
   raw(
     `greatest(clock_timestamp(),
@@ -34,7 +34,7 @@ export async function timeAfter(em: EntityManager, seconds: number): Promise<str
   return row!.time
 }
 
-/** Tells whether a token that expires at `expireTime` would already be expired, or would be valid for too long. */
+/** Returns whether `expireTime` is in the past, and whether it is too far in the future for a token. */
 export async function checkTokenExpiry(
   em: EntityManager,
   expireTime: string,

@@ -1,23 +1,23 @@
-// Whose approval counts for what.
+// Approvals that gates require.
 interface Asking {
   approvalsRequired: number
-  /** Empty: whoever may approve at all. */
+  /** Principals that may approve; empty for everybody with the permission APPROVE. */
   approvers: string[]
 }
 
 interface Vote {
   principal: string
   approved: boolean
-  /** Whoever may not approve any more does not count. */
+  /** Whether the principal still has the permission APPROVE. */
   counts: boolean
 }
 
-/** Whether a gate asks for anybody's approval, and this principal's counts. */
+/** Returns whether the gate requires approvals and accepts one by this principal. */
 export function asks({ approvalsRequired, approvers }: Asking, principal: string): boolean {
   return approvalsRequired > 0 && (approvers.length === 0 || approvers.includes(principal))
 }
 
-/** How many of the approvals count for a gate. */
+/** Returns the number of approvals that count for the gate. */
 export function countsFor(gate: Asking, votes: Vote[]): number {
   return votes.filter(({ principal, approved, counts }) => approved && counts && asks(gate, principal)).length
 }

@@ -1,5 +1,6 @@
-// Conditions of gates in CEL: checked when a gate is written, evaluated against a candidate. Nothing in an expression can
-// take long: it is short, its macros do not nest, lists are bounded, and regular expressions are RE2's.
+// Conditions of gates in CEL. They are checked when a gate is written and evaluated against a candidate. The run time
+// of an expression is bounded: it is short, its macros do not nest, lists are bounded, and regular expressions are
+// RE2's.
 import { celEnv, isCelError, parse, plan, type CelInput } from '@bufbuild/cel'
 import { failField, failLimit } from '#lib/errors/errors.ts'
 import { parseText } from '../text.ts'
@@ -8,7 +9,7 @@ const MAX_EXPRESSION_BYTES = 2048
 const MAX_PARTS = 500
 const MAX_ERROR_CHARACTERS = 255
 
-/** What expressions see; documented at `Condition.expression` in the proto. */
+/** Names of the variables of an expression. The proto documents them at `Condition.expression`. */
 export const VARIABLES = [
   'version',
   'current',
@@ -37,7 +38,7 @@ const OF_VERSION = [
   'source',
   'aliases',
 ]
-/** What there is of variables that are not maps of anything. */
+/** Fields of the variables that have a fixed set of fields. */
 export const FIELDS = new Map([
   ['version', OF_VERSION],
   ['current', OF_VERSION],
@@ -68,7 +69,7 @@ export function evaluate(expression: string, subject: Subject): Outcome {
   }
 }
 
-/** What is missed most: that nothing is there to compare with. */
+/** Explains the most frequent error: the alias has no current version to compare with. */
 function hint(expression: string, { current }: Subject): string {
   return current === null && expression.includes('current.') ? '; current is null because the alias does not exist' : ''
 }
@@ -90,13 +91,13 @@ function parseExpression(expression: string, field: string): Expr {
 }
 
 interface Place {
-  /** What is known by name here. */
+  /** Names that an expression may use here. */
   names: ReadonlySet<string>
-  /** Inside a macro. */
+  /** Whether the expression is inside a macro. */
   within: boolean
 }
 
-/** Goes through an expression, and throws where it has what it may not have. */
+/** Walks the syntax tree of an expression, and fails at the first construct that is not allowed. */
 class Look {
   readonly #field: string
   #parts = 0
@@ -154,7 +155,7 @@ class Look {
   }
 
   #atFunction(name: string): void {
-    // Operators, `_==_` and such, and what macros become.
+    // Operators such as `_==_` and expanded macros have names with other characters.
     if (/[^A-Za-z0-9]/.test(name) || ENVIRONMENT.funcs.find(name)) return
     failField(this.#field, `must not call "${name}", which is not a CEL function`)
   }

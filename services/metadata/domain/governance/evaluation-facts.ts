@@ -1,4 +1,4 @@
-// What was measured of a version: checked once, never changed.
+// Validation of evaluation facts: what was measured of a version. Facts are immutable.
 import { DatasetRole, type Dataset } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
 import { Verdict, type EvaluationFacts } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
 import { failField } from '#lib/errors/errors.ts'
@@ -31,7 +31,7 @@ function checkMeasuredOn(dataset: Dataset): void {
   checkDataset(dataset, 'facts.dataset')
 }
 
-/** Empty means of any. */
+/** Parses the name of a suite. An empty name selects all suites. */
 export function parseSuite(suite: string): string {
   return parseLine(suite, 'suite', MAX_SUITE)
 }

@@ -1,4 +1,4 @@
-// What a gate asks for: checked when it is written.
+// Validation of the rules of gates.
 import { toJsonString } from '@bufbuild/protobuf'
 import type { Duration } from '@bufbuild/protobuf/wkt'
 import { GateRulesSchema, type GateRules } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
@@ -19,12 +19,12 @@ const DAY = 86_400
 const MAX_EXPIRY_SECONDS = 90 * DAY
 const DEFAULT_EXPIRY_SECONDS = 7 * DAY
 
-/** The same rule as a namespace's. */
+/** Parses the name of a gate, which has the format of the name of a namespace. */
 export function parseGateName(name: string, field: string): string {
   return parseNamespaceName(name, field)
 }
 
-/** With the expiry filled in. */
+/** Validates the rules and fills in the default expiry. */
 export function parseRules(rules: GateRules | undefined): GateRules {
   if (!rules) failField('rules', 'is required')
   const { aliasPattern, conditions, approvalsRequired, approvers, expiry } = rules
@@ -76,7 +76,7 @@ function parseExpiry(expiry: Duration | undefined): Duration {
   return given
 }
 
-/** How long approvers have where these gates ask. */
+/** Returns the seconds until a promotion under these gates expires. */
 export function shortestExpiry(rules: GateRules[]): number {
   return Math.min(...(rules.length > 0 ? rules.map(({ expiry }) => Number(expiry!.seconds)) : [DEFAULT_EXPIRY_SECONDS]))
 }

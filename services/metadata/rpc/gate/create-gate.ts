@@ -51,7 +51,7 @@ export async function createGate(deps: RegistryDeps, request: CreateGateRequest,
   return answer
 }
 
-/** Holds the gates of the namespace, after the model's lock as everywhere. */
+/** Locks the model, then the gates of the namespace: every transaction locks in this order. */
 async function lockScope(em: EntityManager, namespace: string, key: ModelKey | undefined): Promise<Model | undefined> {
   const model = key && (await requireModelLock(em, key))
   await requireNamespaceLock(em, model?.namespace ?? namespace)

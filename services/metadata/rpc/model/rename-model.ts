@@ -51,7 +51,7 @@ export async function renameModel(deps: RegistryDeps, request: RenameModelReques
   return answer
 }
 
-/** Gives the model the name. The former name leads to the model, unless both differ only in case. */
+/** Renames the model. References by the former name still resolve to it, unless both names differ only in case. */
 async function rename(em: EntityManager, model: Model, name: string): Promise<void> {
   const { namespace, nameKey: former } = model
   const next = nameKey(name)

@@ -42,7 +42,7 @@ export async function approvePromotion(deps: RegistryDeps, request: ApprovePromo
   return answer
 }
 
-/** Applies it where that was the last approval it needed. */
+/** Applies the promotion if it has all approvals that it requires, and returns its row. */
 async function settle(
   em: EntityManager,
   context: HandlerContext,

@@ -40,7 +40,7 @@ interface Asked {
   version: Version
   model: Model
   alias: string
-  /** The number that the alias points at, as the caller saw it. */
+  /** The number that the caller expects the alias to point at; 0 if it expects no alias. */
   expected: number
   requester: string
   reason: string
@@ -73,7 +73,8 @@ export async function requestPromotion(deps: RegistryDeps, request: RequestPromo
   return answer
 }
 
-/** The alias is where the caller saw it, and not at the version already; nobody has asked the same. */
+/** Requires that the alias points where the caller expects, that it does not point at the version already, and that no
+ * equal promotion is pending. */
 async function requireNews(
   em: EntityManager,
   { version, model, alias, expected }: Asked,

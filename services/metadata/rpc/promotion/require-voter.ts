@@ -4,7 +4,8 @@ import { fail } from '#lib/errors/errors.ts'
 import { asks } from '../../domain/governance/approvals.ts'
 import type { PromotionRow } from '../../store/governance/promotion-rows.ts'
 
-/** The caller, who is none of those whose work it is, and whom a gate asks. */
+/** Returns the caller's principal. Fails unless a gate accepts their approval and they are neither the requester nor
+ * the creator of the version, and have not voted yet. */
 export function requireVoter(context: HandlerContext, promotion: PromotionRow): string {
   const { principal } = accessOf(context).caller
   const { id, requester, creator, votes, decisions } = promotion

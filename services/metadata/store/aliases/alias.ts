@@ -30,7 +30,7 @@ const AliasSchema = defineEntity({
 export class Alias extends AliasSchema.class {}
 AliasSchema.setClass(Alias)
 
-/** Never deleted, also when alias, version or model are. */
+/** A move of an alias. Its row is never deleted, even when its alias, version or model is. */
 const AliasMoveSchema = defineEntity({
   name: 'AliasMove',
   tableName: 'alias_move',

@@ -13,7 +13,7 @@ export interface EvaluationQuery {
   page: Page
 }
 
-/** Returns the newest first: one row more than the page if there is one, and the page as cut to the size of an answer. */
+/** Returns the newest first: one row more than the page if there is one, and the page cut to the size of an answer. */
 export async function listEvaluations(
   em: EntityManager,
   { versionId, suite, page }: EvaluationQuery,

@@ -3,7 +3,7 @@ import { defineEntity, p } from '@mikro-orm/postgresql'
 import { timeColumn } from '#lib/store/time.ts'
 import { Version } from '../versions/version.ts'
 
-/** Deleted with its version. */
+/** An evaluation. It is deleted with its version. */
 const EvaluationSchema = defineEntity({
   name: 'Evaluation',
   tableName: 'evaluation',
@@ -13,7 +13,7 @@ const EvaluationSchema = defineEntity({
     suite: p.text(),
     /** EvaluationFacts as JSON. */
     facts: p.json<JsonValue>(),
-    /** Estimated size of the evaluation in an answer. */
+    /** Estimated size of the evaluation in an answer, in bytes. */
     messageBytes: p.integer(),
     creator: p.text(),
     createTime: timeColumn(),

@@ -1,4 +1,4 @@
-// The rules of gates as they were.
+// Revisions of gates.
 import { fromJson, toJsonString, type JsonValue } from '@bufbuild/protobuf'
 import { sql } from 'kysely'
 import { GateRulesSchema, type GateRules } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
@@ -9,7 +9,7 @@ import { shortened, withinBudget } from '../budget.ts'
 export interface GateRevisionRow {
   gate_id: string
   revision: number
-  /** Undefined where the gate was deleted. */
+  /** Undefined if this revision deleted the gate. */
   rules: GateRules | undefined
   changer: string
   reason: string
@@ -39,7 +39,7 @@ export async function insertRevision(
   )
 }
 
-/** Whose a gate is or, when it is deleted, was. */
+/** Returns the namespace of a gate, also of a deleted one. */
 export async function findNamespaceOfGate(em: EntityManager, id: string): Promise<string | undefined> {
   const [row] = await em.execute<{ namespace: string }[]>(
     'select namespace from gate_revision where gate_id = ? and revision = 1',
@@ -48,7 +48,7 @@ export async function findNamespaceOfGate(em: EntityManager, id: string): Promis
   return row?.namespace
 }
 
-/** The newest first, one row more than the page where there is one, and the page as the rows' size allows it. */
+/** Returns the newest first: one row more than the page if there is one, and the page cut to the size of an answer. */
 export async function listRevisions(
   em: EntityManager,
   gateId: string,

@@ -1,5 +1,5 @@
-// Gates and their revisions. A change of a gate holds its namespace's row for itself; who moves an alias shares it, so that
-// the log has moves and changes of gates in the order in which they counted.
+// Gates. A change of a gate locks the row of its namespace exclusively; a move of an alias takes a shared lock. The
+// audit log therefore contains both in the order in which they took effect.
 import { fromJson, toJsonString, type JsonValue } from '@bufbuild/protobuf'
 import { sql } from 'kysely'
 import { GateRulesSchema, type GateRules } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
@@ -13,7 +13,7 @@ interface StoredGate {
   namespace: string
   name: string
   model_id: string | null
-  /** The model's name. */
+  /** The model's name; null if the gate guards all models of the namespace. */
   model: string | null
   rules: JsonValue
   creator: string
@@ -28,12 +28,12 @@ const COLUMNS = `g.id, g.namespace, g.name, g.model_id, m.name as model, g.rules
   g.update_time, g.revision`
 const FROM = 'gate g left join model m on m.id = g.model_id'
 
-/** Until the end of the transaction, no gate of the namespace changes. Taken after the lock of a model. */
+/** Locks the gates of the namespace against changes, until the transaction ends. Lock the model first. */
 export async function shareGates(em: EntityManager, namespace: string): Promise<void> {
   await em.execute('select 1 from namespace where name = ? for share', [namespace])
 }
 
-/** The gates that guard an alias, by name. */
+/** Returns the gates that guard the alias, ordered by name. */
 export async function findGuards(
   em: EntityManager,
   { namespace, modelId, alias }: { namespace: string; modelId: string; alias: string },
@@ -46,7 +46,7 @@ export function isGuarded(alias: string, { aliasPattern }: GateRules): boolean {
   return matchesWildcard(aliasPattern, alias)
 }
 
-/** Those of the model and those of all models of its namespace, by name. */
+/** Returns the gates of the model and those of all models of its namespace, ordered by name. */
 export async function findGatesOver(em: EntityManager, namespace: string, modelId: string): Promise<GateRow[]> {
   const rows = await em.execute<StoredGate[]>(
     `select ${COLUMNS} from ${FROM} where g.namespace = ? and (g.model_id is null or g.model_id = ?) order by g.name`,
@@ -79,7 +79,7 @@ export interface NewGate {
   creator: string
 }
 
-/** False where the name is taken. */
+/** Returns false if the name is taken. */
 export async function insertGate(em: EntityManager, gate: NewGate): Promise<boolean> {
   const rules = toJsonString(GateRulesSchema, gate.rules)
   const rows = await em.execute<unknown[]>(
@@ -102,7 +102,7 @@ export async function removeGate(em: EntityManager, id: string): Promise<void> {
   await em.execute('delete from gate where id = ?', [id])
 }
 
-/** Those that end with a model, or with a namespace. */
+/** Returns the gates that must be removed with the model or namespace. */
 export async function listGatesToRemove(
   em: EntityManager,
   of: { modelId: string } | { namespace: string },
@@ -114,7 +114,7 @@ export async function listGatesToRemove(
   return rows.map(read)
 }
 
-/** By name, one row more than the page where there is one, and the page as the rows' size allows it. */
+/** Returns the gates by name: one row more than the page if there is one, and the page cut to the size of an answer. */
 export async function listGates(
   em: EntityManager,
   namespace: string,

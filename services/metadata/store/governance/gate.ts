@@ -12,11 +12,11 @@ const GateSchema = defineEntity({
     namespace: () =>
       p.manyToOne(Namespace).mapToPk().fieldName('namespace').deleteRule('no action').updateRule('no action'),
     name: p.text(),
-    /** Null: it guards the aliases of all models of the namespace. */
+    /** Null if the gate guards the aliases of all models of the namespace. */
     model: () => p.manyToOne(Model).mapToPk().nullable().deleteRule('no action').updateRule('no action'),
     /** GateRules as JSON. */
     rules: p.json<JsonValue>(),
-    /** About how large it is in an answer. */
+    /** Estimated size of the gate in an answer, in bytes. */
     messageBytes: p.integer(),
     creator: p.text(),
     createTime: createTimeColumn(),
@@ -29,7 +29,7 @@ const GateSchema = defineEntity({
 export class Gate extends GateSchema.class {}
 GateSchema.setClass(Gate)
 
-/** Kept for ever, also when the gate is gone. */
+/** The rules of a gate at one revision. A row is never deleted, even when its gate is. */
 const GateRevisionSchema = defineEntity({
   name: 'GateRevision',
   tableName: 'gate_revision',
@@ -37,7 +37,7 @@ const GateRevisionSchema = defineEntity({
     gateId: p.uuid().primary(),
     revision: p.integer().primary(),
     namespace: p.text(),
-    /** Null where the gate was deleted. */
+    /** Null if this revision deleted the gate. */
     rules: p.json<JsonValue>().nullable(),
     messageBytes: p.integer(),
     changer: p.text(),

@@ -1,4 +1,4 @@
-// Promotions and votes. Who changes one has the model's lock, or holds the namespace's gates for itself.
+// Promotions and votes. A change of a promotion requires the lock of the model, or the exclusive lock of the namespace.
 import { fromJson, toJson, type JsonValue } from '@bufbuild/protobuf'
 import { sql } from 'kysely'
 import { GateDecisionSchema, type GateDecision } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
@@ -16,7 +16,7 @@ interface StoredPromotion {
   number: number
   version_id: string
   digest: string
-  /** Of the version. */
+  /** The creator of the version. */
   creator: string
   from_number: number
   from_digest: string
@@ -30,7 +30,7 @@ interface StoredPromotion {
   close_reason: string
   close_time: string | null
   votes: VoteRow[]
-  /** It waits, but its time is over. */
+  /** Whether the promotion has expired but is not closed yet. */
   overdue: boolean
 }
 
@@ -39,7 +39,7 @@ export interface VoteRow {
   approved: boolean
   reason: string
   vote_time: string
-  /** Its principal may approve, or might when the promotion ended. */
+  /** Whether the principal may approve now or, in a closed promotion, could when it was closed. */
   counts: boolean
 }
 
@@ -48,7 +48,7 @@ export type PromotionRow = Omit<StoredPromotion, 'decisions'> & { decisions: Gat
 const MAY_APPROVE = `exists (select from role_binding r where r.principal = v.principal
   and r.namespace in (p.namespace, '*') and r.role in ('APPROVER', 'ADMIN'))`
 
-/** The model's present name; its last where it is deleted. A vote counts while its principal may approve. */
+/** `model` is the present name, or the last name of a deleted model. */
 const COLUMNS = `p.id, p.namespace, p.model_id,
   coalesce((select m.name from model m where m.id = p.model_id), p.model) as model, p.alias, p.number, p.version_id,
   p.digest, p.creator, p.from_number, p.from_digest, p.state, p.decisions, p.requester, p.reason, p.request_time,
@@ -94,7 +94,7 @@ export async function insertPromotion(em: EntityManager, promotion: NewPromotion
   )
 }
 
-/** Of the same version to the same alias. */
+/** Returns the id of a pending promotion of the version to the alias. */
 export async function findWaiting(
   em: EntityManager,
   { modelId, alias, versionId }: { modelId: string; alias: string; versionId: string },
@@ -141,19 +141,19 @@ export async function closePromotion(em: EntityManager, id: string, { state, clo
   )
 }
 
-/** What the gates said when it was applied. */
+/** Replaces the decisions by those at the time the promotion is applied. */
 export async function recordDecisions(em: EntityManager, id: string, decisions: GateDecision[]): Promise<void> {
   await em.execute('update promotion set decisions = ? where id = ?', [JSON.stringify(write(decisions)), id])
 }
 
-/** Promotions that wait and are bound to something. */
+/** Selects pending promotions. */
 export type Bound =
   | { modelId: string; aliases: string[] }
   | { modelId: string }
   | { versionId: string }
   | { namespace: string }
 
-/** In a fixed order, so that two who end them do not wait for each other. */
+/** Locks and returns the pending promotions. The order is fixed, so that concurrent transactions do not deadlock. */
 export async function listWaiting(em: EntityManager, bound: Bound): Promise<PromotionRow[]> {
   const { condition, values } = boundCondition(bound)
   const rows = await em.execute<StoredPromotion[]>(
@@ -176,7 +176,7 @@ function boundCondition(bound: Bound): { condition: string; values: unknown[] } 
   return { condition: 'p.namespace = ?', values: [bound.namespace] }
 }
 
-/** Ids of those whose time is over. */
+/** Returns promotions that have expired but are not closed yet, the longest overdue first. */
 export async function listOverdue(em: EntityManager, limit: number): Promise<{ id: string; model_id: string }[]> {
   return em.execute(
     `select id, model_id from promotion where state = 'PENDING_APPROVAL' and expire_time <= clock_timestamp()
@@ -187,12 +187,12 @@ export async function listOverdue(em: EntityManager, limit: number): Promise<{ i
 
 export interface PromotionQuestion {
   within: { modelId: string } | { namespace: string }
-  /** Those that wait and are overdue count as EXPIRED. */
+  /** Undefined for all states. An overdue promotion counts as EXPIRED. */
   state: PromotionWord | undefined
   page: Page
 }
 
-/** The newest first, one row more than the page where there is one, and the page as the rows' size allows it. */
+/** Returns the newest first: one row more than the page if there is one, and the page cut to the size of an answer. */
 export async function listPromotions(
   em: EntityManager,
   { within, state, page }: PromotionQuestion,

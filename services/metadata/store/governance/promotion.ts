@@ -3,7 +3,7 @@ import { defineEntity, p } from '@mikro-orm/postgresql'
 import { timeColumn } from '#lib/store/time.ts'
 import type { PromotionWord } from '../../domain/governance/promotion-state.ts'
 
-/** Kept for ever, also when version or model are gone. */
+/** A promotion. Its row is never deleted, even when its version or model is. */
 const PromotionSchema = defineEntity({
   name: 'Promotion',
   tableName: 'promotion',
@@ -16,12 +16,12 @@ const PromotionSchema = defineEntity({
     number: p.integer(),
     versionId: p.uuid(),
     digest: p.text(),
-    /** Of the version, who may not approve. */
+    /** The creator of the version, who may not approve. */
     creator: p.text(),
     fromNumber: p.integer(),
     fromDigest: p.text(),
     state: p.text().$type<PromotionWord>(),
-    /** A list of GateDecision as JSON, without approvals given. */
+    /** A list of GateDecision as JSON, without `approvals_given`. */
     decisions: p.json<JsonValue>(),
     requester: p.text(),
     reason: p.text(),
@@ -30,7 +30,7 @@ const PromotionSchema = defineEntity({
     closer: p.text().default(''),
     closeReason: p.text().default(''),
     closeTime: timeColumn().nullable(),
-    /** About how large it is in an answer. */
+    /** Estimated size of the promotion in an answer, in bytes. */
     messageBytes: p.integer(),
   },
   indexes: [
@@ -62,7 +62,7 @@ const PromotionVoteSchema = defineEntity({
     approved: p.boolean(),
     reason: p.text(),
     voteTime: timeColumn(),
-    /** When the promotion ended; nothing before. */
+    /** Whether the vote counted when the promotion was closed. Has no meaning before. */
     counted: p.boolean().default(true),
   },
 })

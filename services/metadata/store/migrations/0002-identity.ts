@@ -29,7 +29,7 @@ export class M0002Identity extends Migration {
       `create index role_binding_namespace_principal_index on role_binding (namespace, principal)`,
       governTable('token'),
       governTable('role_binding'),
-      // A token is never removed, so that the log's credential ids keep their meaning.
+      // A token is never deleted, so that the credential ids in the audit log can always be resolved.
       `grant select, insert, update on token to modelkeep_metadata`,
       `grant select, insert, update, delete on role_binding to modelkeep_metadata`,
     ]

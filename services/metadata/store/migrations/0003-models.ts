@@ -125,7 +125,7 @@ const ALIAS_SQL = [
     constraint alias_model_id_name_unique unique (model_id, name)
   )`,
   'create index alias_version_id_index on alias (version_id)',
-  // Outlives its model and versions, so it refers to neither by a foreign key.
+  // A move outlives its model and versions, so it refers to neither by a foreign key.
   `create table alias_move (
     id uuid not null,
     alias_id uuid not null,
@@ -169,8 +169,8 @@ const REMOVAL_SQL = [
   'create index manifest_release_due_time_index on manifest_release (due_time)',
 ]
 
-/** A new version counts up its model's numbers without changing the model. A version may go by its own event or by
- * that of its model. */
+/** Triggers that require an event in the transaction of each change. A new version raises the last number of its model,
+ * which needs no event of the model. The removal of a version needs an event of the version or of its model. */
 const EVENTS_SQL = [
   governTable('namespace'),
   `create constraint trigger model_event
@@ -206,7 +206,7 @@ export class M0003Models extends Migration {
       ...REMOVAL_SQL,
       ...EVENTS_SQL,
       `grant select, insert, update, delete on ${tables} to ${ROLE}`,
-      // History is only ever added to.
+      // These tables are append-only.
       `grant select, insert on alias_move, tombstone to ${ROLE}`,
     ]
     for (const statement of statements) this.addSql(statement)

@@ -23,7 +23,7 @@ const EVALUATION_SQL = [
   )`,
   'create index evaluation_version_id_create_time_id_index on evaluation (version_id, create_time, id)',
   'create index evaluation_version_id_suite_create_time_id_index on evaluation (version_id, suite, create_time, id)',
-  // They go with their version, by its event.
+  // Evaluations are deleted with their version, whose event covers them.
   `create constraint trigger evaluation_event after insert or update on evaluation
     deferrable initially deferred for each row execute function require_event('id')`,
 ]
@@ -46,7 +46,7 @@ const GATE_SQL = [
     constraint gate_namespace_name_unique unique (namespace, name)
   )`,
   'create index gate_model_id_index on gate (model_id)',
-  // Outlives its gate.
+  // A revision outlives its gate, so it does not refer to it by a foreign key.
   `create table gate_revision (
     gate_id uuid not null,
     revision int not null,
@@ -61,7 +61,7 @@ const GATE_SQL = [
 ]
 
 const PROMOTION_SQL = [
-  // Outlives its model and version, so it refers to neither by a foreign key.
+  // A promotion outlives its model and version, so it refers to neither by a foreign key.
   `create table promotion (
     id uuid not null,
     namespace text not null,
@@ -125,7 +125,7 @@ export class M0004Governance extends Migration {
       governTable('promotion_vote', 'promotion_id'),
       `grant select, insert, update, delete on gate to ${ROLE}`,
       `grant select, insert, update on promotion to ${ROLE}`,
-      // Only ever added to.
+      // These tables are append-only.
       `grant select, insert on evaluation, gate_revision, promotion_vote to ${ROLE}`,
       `grant update (counted) on promotion_vote to ${ROLE}`,
     ]

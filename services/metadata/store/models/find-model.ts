@@ -23,7 +23,7 @@ export async function reloadModel(em: EntityManager, model: Model): Promise<Mode
   return em.refreshOrFail(model, { populate: ['aliases'] })
 }
 
-/** Looks for the present name first, then for a former name. */
+/** Finds a model by its present name or, if no model has that name, by a former name. */
 async function findByKey(em: EntityManager, key: ModelKey, options: Options): Promise<Model | null> {
   const refreshed = { ...options, refresh: true }
   if ('id' in key) return em.findOne(Model, key.id, refreshed)

@@ -45,7 +45,7 @@ export interface ModelQuery {
   page: Page
 }
 
-/** Returns one row more than the page if there is one, and the page as cut to the size of an answer. */
+/** Returns one row more than the page if there is one, and the page cut to the size of an answer. */
 export async function listModels(
   em: EntityManager,
   { namespaces, filter, order, page }: ModelQuery,

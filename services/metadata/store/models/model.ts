@@ -12,13 +12,13 @@ const ModelSchema = defineEntity({
     namespace: () =>
       p.manyToOne(Namespace).mapToPk().fieldName('namespace').deleteRule('no action').updateRule('no action'),
     name: p.text(),
-    /** The lower-case name, which is unique and is looked up. */
+    /** The name in lower case, which is unique in the namespace. Models are found by it. */
     nameKey: p.text(),
     description: p.text(),
     owner: p.text(),
     labels: p.json<Record<string, string>>(),
     state: p.text().$type<'ACTIVE' | 'ARCHIVED'>(),
-    /** The highest version number so far. */
+    /** The highest version number assigned so far. */
     lastNumber: p.integer().default(0),
     creator: p.text(),
     createTime: createTimeColumn(),
@@ -47,7 +47,7 @@ const ModelSchema = defineEntity({
 export class Model extends ModelSchema.class {}
 ModelSchema.setClass(Model)
 
-/** A former name. It leads to the model until another model takes the name. */
+/** A former name of a model. It resolves to the model until another model has the name. */
 const ModelRedirectSchema = defineEntity({
   name: 'ModelRedirect',
   tableName: 'model_redirect',

@@ -1,7 +1,7 @@
 import { defineEntity, p } from '@mikro-orm/postgresql'
 import { createTimeColumn } from '#lib/store/time.ts'
 
-/** What remains of a deleted model or version: enough to explain its id and number, and whose namespace it was. */
+/** The record of a deleted model or version: its id, number and namespace stay known. */
 const TombstoneSchema = defineEntity({
   name: 'Tombstone',
   tableName: 'tombstone',
@@ -9,12 +9,12 @@ const TombstoneSchema = defineEntity({
     id: p.uuid().primary(),
     type: p.text().$type<'model' | 'version'>(),
     namespace: p.text(),
-    /** The model's. */
+    /** The name of the model. */
     name: p.text(),
     modelId: p.uuid(),
-    /** Of a model: the highest that it gave. */
+    /** The number of the version, or the highest number that the model assigned. */
     number: p.integer(),
-    /** Of a version's manifest; or empty. */
+    /** The digest of the version's manifest; empty for a model. */
     digest: p.text(),
     deleter: p.text(),
     deleteTime: createTimeColumn(),

@@ -22,16 +22,17 @@ ManifestReleaseSchema.setClass(ManifestRelease)
 
 export type Retention = Pick<ManifestRelease, 'versionId' | 'namespace' | 'digest'>
 
-/** Far longer than any call lasts. */
+/** Delay of the first attempt, far longer than any CreateVersion call lasts. */
 const UNCERTAIN_SECONDS = 900
-/** How long a replica has for a release before another replica tries. */
+/** Time after which another replica retries a release that a replica has claimed. */
 const LEASE_SECONDS = 60
 const MAX_RETRY_SECONDS = 300
 
 const afterAttempts = () =>
   raw('now() + make_interval(secs => least(power(2, least(attempts, 20)), ?))', [MAX_RETRY_SECONDS])
 
-/** Hot write of CreateVersion: schedules the release before the manifest is retained, so that a crash in between leaves no garbage. */
+/** Hot write of CreateVersion: schedules the release before the manifest is retained, so that a crash in between leaves
+ * no garbage. */
 export async function scheduleRelease(em: EntityManager, retention: Retention): Promise<void> {
   await em.execute(
     `insert into manifest_release (version_id, namespace, digest, due_time)
@@ -40,7 +41,8 @@ export async function scheduleRelease(em: EntityManager, retention: Retention): 
   )
 }
 
-/** Hot write of CreateVersion: cancels the release, in the transaction that creates the version. Returns false when it has already begun. */
+/** Hot write of CreateVersion: cancels the release, in the transaction that creates the version. Returns false when it
+ * has already begun. */
 export async function cancelRelease(em: EntityManager, versionId: string): Promise<boolean> {
   const statement = 'delete from manifest_release where version_id = ? and attempts = 0 returning 1'
   return (await em.execute<unknown[]>(statement, [versionId])).length > 0

@@ -13,7 +13,7 @@ export const VERSION_COLUMNS = `v.id, v.model_id, v.namespace, m.name as model_n
   (select coalesce(json_agg(a.name order by a.name), '[]') from alias a where a.version_id = v.id) as aliases,
   v.update_time, v.revision`
 
-/** What a reference by name leads to. */
+/** The result of resolving a reference by name. */
 export interface Resolved {
   /** Whether the model exists. */
   model: boolean

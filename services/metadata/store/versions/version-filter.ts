@@ -1,4 +1,4 @@
-// What a filter on versions may speak of. The version is `v`.
+// Fields of the filter on versions. In the SQL, the version is `v`.
 import { sql, type RawBuilder } from 'kysely'
 import { failField } from '#lib/errors/errors.ts'
 import type { FilterValue, Operator } from '#lib/lists/filter.ts'
@@ -16,7 +16,7 @@ import {
   type FilterFields,
 } from '#lib/store/filter.ts'
 
-/** A text where `<` would promise an order that is not there. */
+/** A text field without `<` and `>`, because the order of its values has no meaning. */
 function unorderedField(column: RawBuilder<unknown>, name: string): FilterField {
   const field = textField(column)
   return (path, operator, value) => {
@@ -25,7 +25,8 @@ function unorderedField(column: RawBuilder<unknown>, name: string): FilterField 
   }
 }
 
-/** A text within one of several things that belong to a version; `!=` is true when none of them has it. */
+/** A text field of the rows that belong to a version. It matches if one of the rows does; `!=` matches if none is
+ * equal. */
 function amongField(rows: RawBuilder<unknown>, column: RawBuilder<unknown>): FilterField {
   const field = textField(column)
   return (path, operator, value) => {
@@ -46,12 +47,12 @@ const metricField: FilterField = (path, operator, value) => {
   return sql<boolean>`exists (${named} and ${compare(sql`f.value`, operator, number)})`
 }
 
-/** `metrics.f1 > 0.9`, or `metrics:f1`. */
+/** Returns the name of the metric in `metrics.f1 > 0.9` or `metrics:f1`. */
 function metricName(path: string[], operator: Operator, value: FilterValue): string {
   return path.length === 0 && operator === ':' ? value.text : onePath(path)
 }
 
-/** Numbers compare as numbers with a bare number; everything else as text. */
+/** Compares a parameter that is a number with an unquoted number as numbers; compares everything else as text. */
 const parameterField: FilterField = (path, operator, value) => {
   if (path.length === 0 && operator === ':') return sql<boolean>`jsonb_exists(v.parameters, ${value.text})`
   const name = onePath(path)

@@ -24,7 +24,7 @@ export interface ListedVersion {
   sortKey: string | number
 }
 
-/** Returns one row more than the page if there is one, and the page as cut to the size of an answer. */
+/** Returns one row more than the page if there is one, and the page cut to the size of an answer. */
 export async function listVersions(
   em: EntityManager,
   { within, filter, order, page }: VersionQuery,

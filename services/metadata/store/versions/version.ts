@@ -24,7 +24,7 @@ const VersionSchema = defineEntity({
     description: p.text(),
     labels: p.json<Record<string, string>>(),
     modelCard: p.text(),
-    /** Estimated size of the version in an answer. */
+    /** Estimated size of the version in an answer, in bytes. */
     messageBytes: p.integer(),
     creator: p.text(),
     createTime: createTimeColumn(),
