@@ -7,7 +7,7 @@ import { emitAs } from '#lib/store/outbox.ts'
 import { rfc3339 } from '#lib/store/time.ts'
 import { parsePrincipal } from './domain/identity.ts'
 import { openStore } from './store/orm.ts'
-import { putRole } from './changes/role-change.ts'
+import { upsertRole } from './changes/role-change.ts'
 import { timeAfter } from './store/clock.ts'
 import { lockIdentity } from './store/identity/identity-lock.ts'
 import { RoleBinding } from './store/identity/role-binding.ts'
@@ -37,7 +37,7 @@ export async function createAdminToken(database: Database, options: AdminTokenOp
     const before = await em.findOne(RoleBinding, { principal, namespace: '*' })
     const former = before?.role
     if (former !== 'ADMIN') {
-      const { id, namespace, role } = await putRole(em, before, { principal, namespace: '*', role: 'ADMIN' })
+      const { id, namespace, role } = await upsertRole(em, before, { principal, namespace: '*', role: 'ADMIN' })
       const resource = { type: 'role', id, namespace: '', name: principal }
       const details = { principal, namespace, role, ...(former && { before: former }) }
       emitAs(em, ACTOR, { type: 'role.granted.v1', resource, reason: REASON, details })

@@ -46,7 +46,7 @@ export interface MetadataDeps {
   failClosedSeconds?: number
 }
 
-const FORGET_EVERY_MS = 10 * 60_000
+const CLEANUP_INTERVAL_MS = 10 * 60_000
 
 /** The metadata service: namespaces, models, versions, aliases, evaluations, gates, promotions, tokens and roles. */
 export function metadataService(deps: MetadataDeps): Service {
@@ -55,9 +55,9 @@ export function metadataService(deps: MetadataDeps): Service {
   const relay = startRelay(outboxReader(database, 'metadata'), append, logger, deps.failClosedSeconds)
   const releases = startReleases({ database, manifests, logger })
   const expiry = startExpiry({ database, relay, logger })
-  const forgetting = repeat(
-    'forgetting of old requests',
-    FORGET_EVERY_MS,
+  const cleanup = repeat(
+    'deletion of expired requests',
+    CLEANUP_INTERVAL_MS,
     () => deleteExpiredRequests(forkFor(database)),
     logger,
   )
@@ -76,7 +76,7 @@ export function metadataService(deps: MetadataDeps): Service {
     },
     async close() {
       await refusals.close()
-      await Promise.all([relay.stop(), releases.stop(), expiry.stop(), forgetting.stop()])
+      await Promise.all([relay.stop(), releases.stop(), expiry.stop(), cleanup.stop()])
       await database.close(true)
     },
   }

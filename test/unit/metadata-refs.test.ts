@@ -4,8 +4,8 @@ import {
   parseExactVersionRef,
   parseModelRef,
   parseVersionRef,
-  writeModelKey,
-  writeVersionKey,
+  formatModelKey,
+  formatVersionKey,
 } from '../../services/metadata/domain/refs.ts'
 
 const ID = '0191D3A0-0000-7000-8000-000000000000'
@@ -40,7 +40,7 @@ test.each([
 ])('a version is selected by %j', (selector, written) => {
   const key = parseVersionRef(named({ namespace: 'fraud', model: 'scorer', selector }), 'ref')
   expect(key).toMatchObject({ selector: { kind: selector.case, value: selector.value } })
-  expect(writeVersionKey(key)).toBe(written)
+  expect(formatVersionKey(key)).toBe(written)
 })
 
 test.each([
@@ -55,9 +55,9 @@ test.each([
 })
 
 test('references are written as people write them', () => {
-  expect(writeModelKey({ namespace: 'default', model: 'x' })).toBe('default/x')
-  expect(writeModelKey({ id: ID })).toBe(ID)
-  expect(writeVersionKey({ namespace: 'default', model: 'x', number: 3 })).toBe('default/x:3')
+  expect(formatModelKey({ namespace: 'default', model: 'x' })).toBe('default/x')
+  expect(formatModelKey({ id: ID })).toBe(ID)
+  expect(formatVersionKey({ namespace: 'default', model: 'x', number: 3 })).toBe('default/x:3')
 })
 
 const target = (name: string, number = 1, expectedNumber = 0) => ({

@@ -113,8 +113,8 @@ export function failPermission(permission: Permission, namespace: string): never
 /** Names the least role that grants the permission, as the end of an error message; empty where no role does. */
 export function roleHint(permission: Permission): string {
   const needed = permission === Permission.PLATFORM ? Permission.ADMINISTER : permission
-  const role = [Role.READER, Role.CONTRIBUTOR, Role.APPROVER, Role.ADMIN].find((role) =>
-    PERMISSIONS[role].includes(needed),
+  const role = [Role.READER, Role.CONTRIBUTOR, Role.APPROVER, Role.ADMIN].find((candidate) =>
+    PERMISSIONS[candidate].includes(needed),
   )
   return role === undefined ? '' : `; the role ${wordOf(Role, role).toLowerCase()} grants it`
 }

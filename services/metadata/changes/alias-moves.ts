@@ -10,7 +10,7 @@ import { emit } from '#lib/store/outbox.ts'
 import type { Target } from '../domain/alias-targets.ts'
 import { Alias, aliasId, AliasMove, findAliases } from '../store/aliases/alias.ts'
 import { nextMoveTime } from '../store/clock.ts'
-import { findGatesOver, isGuarded, shareGates, type GateRow } from '../store/governance/gate-rows.ts'
+import { findGatesOfModel, isGuarded, lockGatesShared, type GateRow } from '../store/governance/gate-rows.ts'
 import type { Model } from '../store/models/model.ts'
 import { Version } from '../store/versions/version.ts'
 import { failNoVersion } from './checks.ts'
@@ -54,8 +54,8 @@ export async function moveAliases(em: EntityManager, context: HandlerContext, re
   }
   await em.flush()
   if (guarded.length === 0) return
-  const bound = { modelId: model.id, aliases: guarded }
-  await voidPromotions(em, context, bound, { because: 'ALIAS_MOVED', except: request.promotionId })
+  const filter = { modelId: model.id, aliases: guarded }
+  await voidPromotions(em, context, filter, { because: 'ALIAS_MOVED', except: request.promotionId })
 }
 
 async function plan(em: EntityManager, model: Model, targets: Target[]): Promise<Move[]> {
@@ -112,8 +112,8 @@ async function guard(
     return { moves: planned.map((move) => ({ ...move, bypassed: [] })), guarded: planned.map(({ name }) => name) }
   }
   const { namespace, id } = request.model
-  await shareGates(em, namespace)
-  const gates = await findGatesOver(em, namespace, id)
+  await lockGatesShared(em, namespace)
+  const gates = await findGatesOfModel(em, namespace, id)
   const found = planned.map((move) => ({
     ...move,
     bypassed: gates.filter(({ rules }) => isGuarded(move.name, rules)),

@@ -3,7 +3,13 @@ import type { HandlerContext } from '@connectrpc/connect'
 import { accessOf } from '#lib/access/caller.ts'
 import { fail } from '#lib/errors/errors.ts'
 import type { EntityManager } from '#lib/store/database.ts'
-import { writeModelKey, writeVersionKey, type ExactVersionKey, type ModelKey, type VersionKey } from '../domain/refs.ts'
+import {
+  formatModelKey,
+  formatVersionKey,
+  type ExactVersionKey,
+  type ModelKey,
+  type VersionKey,
+} from '../domain/refs.ts'
 import { findModel, findNamespaceOfModel, lockModel } from '../store/models/find-model.ts'
 import type { Model } from '../store/models/model.ts'
 import { findNamespaceOfVersion, lockVersion } from '../store/versions/find-version.ts'
@@ -65,12 +71,12 @@ export function failNoNamespace(namespace: string): never {
 }
 
 export function failNoModel(key: ModelKey): never {
-  const model = writeModelKey(key)
+  const model = formatModelKey(key)
   fail('MODEL_NOT_FOUND', `model "${model}" not found`, { model })
 }
 
 export function failNoVersion(key: VersionKey | ExactVersionKey): never {
-  const version = writeVersionKey(key)
+  const version = formatVersionKey(key)
   fail('VERSION_NOT_FOUND', `version "${version}" not found`, { version })
 }
 

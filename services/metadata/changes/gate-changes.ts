@@ -44,9 +44,9 @@ export async function recordChange(em: EntityManager, context: HandlerContext, c
     afterDigest: after ? rulesDigest(after) : '',
     details: { model_id: gate.model_id ?? '', revision, ...(after && describeRules(after)) },
   })
-  const bound = gate.model_id === null ? { namespace } : { modelId: gate.model_id }
-  const touches = (alias: string): boolean => [before, after].some((rules) => rules && isGuarded(alias, rules))
-  await voidPromotions(em, context, bound, { because: 'GATE_CHANGED', touches })
+  const filter = gate.model_id === null ? { namespace } : { modelId: gate.model_id }
+  const affects = (alias: string): boolean => [before, after].some((rules) => rules && isGuarded(alias, rules))
+  await voidPromotions(em, context, filter, { because: 'GATE_CHANGED', affects })
 }
 
 /** Removes the gates of a model or namespace that is deleted, so that a later one of its name does not inherit them. */

@@ -13,7 +13,7 @@ import { wordOf } from '#lib/values/words.ts'
 import { evaluate, type Subject } from '../domain/governance/condition.ts'
 import type { GateRow } from '../store/governance/gate-rows.ts'
 
-export function decide(gates: GateRow[], subject: Subject): GateDecision[] {
+export function decideGates(gates: GateRow[], subject: Subject): GateDecision[] {
   return gates.map(({ id, name, revision, rules }) => ({
     ...decideRules(rules, subject),
     gateId: id,
@@ -24,21 +24,21 @@ export function decide(gates: GateRow[], subject: Subject): GateDecision[] {
 
 /** Decides by rules that need not belong to a gate yet. */
 export function decideRules({ conditions, approvalsRequired, approvers }: GateRules, subject: Subject): GateDecision {
-  const results = conditions.map((condition) => decideOne(condition, subject))
+  const results = conditions.map((condition) => evaluateCondition(condition, subject))
   return create(GateDecisionSchema, { conditions: results, approvalsRequired, approvers })
 }
 
-function decideOne({ expression, sentence }: Condition, subject: Subject) {
+function evaluateCondition({ expression, sentence }: Condition, subject: Subject) {
   const { outcome, error } = evaluate(expression, subject)
   return { expression, sentence, outcome: ConditionOutcome[outcome], error }
 }
 
-export function isMet({ conditions }: Pick<GateDecision, 'conditions'>): boolean {
+export function areConditionsMet({ conditions }: Pick<GateDecision, 'conditions'>): boolean {
   return conditions.every(({ outcome }) => outcome === ConditionOutcome.TRUE)
 }
 
 /** Throws GATE_UNMET, with every condition that does not hold. */
-export function requireMet(alias: string, decisions: GateDecision[]): void {
+export function requireGatesMet(alias: string, decisions: GateDecision[]): void {
   const preconditions = decisions.flatMap(({ gate, conditions }) =>
     conditions
       .filter(({ outcome }) => outcome !== ConditionOutcome.TRUE)

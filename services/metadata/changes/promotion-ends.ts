@@ -3,7 +3,12 @@ import type { HandlerContext } from '@connectrpc/connect'
 import { accessOf } from '#lib/access/caller.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { emit, type EventInit } from '#lib/store/outbox.ts'
-import { closePromotion, listWaiting, type Bound, type PromotionRow } from '../store/governance/promotion-rows.ts'
+import {
+  closePromotion,
+  lockPending,
+  type PendingFilter,
+  type PromotionRow,
+} from '../store/governance/promotion-rows.ts'
 import { promotionResource } from './resources.ts'
 
 const CAUSES = {
@@ -16,7 +21,7 @@ const CAUSES = {
 interface Cause {
   because: keyof typeof CAUSES
   /** Whether promotions to the alias are voided. Default: all. */
-  touches?: (alias: string) => boolean
+  affects?: (alias: string) => boolean
   /** The id of a promotion that stays open. */
   except?: string | undefined
 }
@@ -25,13 +30,13 @@ interface Cause {
 export async function voidPromotions(
   em: EntityManager,
   context: HandlerContext,
-  bound: Bound,
-  { because, touches = () => true, except }: Cause,
+  filter: PendingFilter,
+  { because, affects = () => true, except }: Cause,
 ): Promise<void> {
   const closer = accessOf(context).caller.principal
-  for (const row of await listWaiting(em, bound)) {
+  for (const row of await lockPending(em, filter)) {
     // The expiry job closes an overdue promotion as EXPIRED.
-    if (row.overdue || row.id === except || !touches(row.alias)) continue
+    if (row.overdue || row.id === except || !affects(row.alias)) continue
     await closePromotion(em, row.id, { state: 'VOIDED', closer, reason: CAUSES[because] })
     emit(em, context, promotionEvent(row, { type: 'promotion.voided.v1', details: { because } }))
   }

@@ -5,7 +5,7 @@ import { accessOf } from '#lib/access/caller.ts'
 import { fail } from '#lib/errors/errors.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
-import { findGuards, shareGates, type GateRow } from '../store/governance/gate-rows.ts'
+import { findGuardingGates, lockGatesShared, type GateRow } from '../store/governance/gate-rows.ts'
 import { lockModel } from '../store/models/find-model.ts'
 import type { Model } from '../store/models/model.ts'
 import {
@@ -16,7 +16,7 @@ import {
 } from '../store/governance/promotion-rows.ts'
 import type { Version } from '../store/versions/version.ts'
 import { moveAliases } from './alias-moves.ts'
-import { decide, outcomesOf } from './gate-decisions.ts'
+import { decideGates, outcomesOf } from './gate-decisions.ts'
 import { findEvidence, type Candidate } from './gate-subject.ts'
 import { stateOf } from '../domain/governance/promotion-state.ts'
 import { promotionEvent } from './promotion-ends.ts'
@@ -33,19 +33,19 @@ export async function authorizePromotion(
 }
 
 /** Locks the model and the gates of a promotion, and returns both. Fails with PROMOTION_CLOSED unless it is pending. */
-export async function requireWaiting(
+export async function requirePending(
   em: EntityManager,
   { id, model_id, namespace }: PromotionRow,
 ): Promise<{ promotion: PromotionRow; model: Model }> {
   const model = await lockModel(em, { id: model_id })
-  await shareGates(em, namespace)
+  await lockGatesShared(em, namespace)
   const promotion = (await findPromotion(em, id))!
   const state = stateOf(promotion)
   if (model && state === 'PENDING_APPROVAL') return { promotion, model }
   fail('PROMOTION_CLOSED', `promotion "${id}" is closed; its state is ${state}`, { promotion: id, state })
 }
 
-export interface Verdict {
+export interface GateResults {
   /** The version that the alias points at; undefined if the alias does not exist. */
   current: Version | undefined
   gates: GateRow[]
@@ -55,21 +55,26 @@ export interface Verdict {
 }
 
 /** Evaluates the gates that guard the alias against the candidate. */
-export async function judge(em: EntityManager, candidate: Candidate): Promise<Verdict> {
+export async function evaluateGates(em: EntityManager, candidate: Candidate): Promise<GateResults> {
   const { model, alias } = candidate
-  const gates = await findGuards(em, { namespace: model.namespace, modelId: model.id, alias })
+  const gates = await findGuardingGates(em, { namespace: model.namespace, modelId: model.id, alias })
   const { current, subject, evaluations } = await findEvidence(em, candidate)
-  return { current, gates, decisions: decide(gates, subject), evaluations }
+  return { current, gates, decisions: decideGates(gates, subject), evaluations }
 }
 
 /** Closes the promotion as APPLIED and moves the alias, in the transaction of the deciding request or approval. */
 export async function applyPromotion(
   em: EntityManager,
   context: HandlerContext,
-  { promotion, model, verdict, reason }: { promotion: PromotionRow; model: Model; verdict: Verdict; reason: string },
+  {
+    promotion,
+    model,
+    results,
+    reason,
+  }: { promotion: PromotionRow; model: Model; results: GateResults; reason: string },
 ): Promise<PromotionRow> {
   const { id, alias, number, from_number: from, votes } = promotion
-  const { decisions, evaluations } = verdict
+  const { decisions, evaluations } = results
   await recordDecisions(em, id, decisions)
   await closePromotion(em, id, { state: 'APPLIED', closer: accessOf(context).caller.principal, reason })
   const approvers = votes.filter(({ approved, counts }) => approved && counts).map(({ principal }) => principal)

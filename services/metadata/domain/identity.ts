@@ -9,7 +9,7 @@ const MAX_DESCRIPTION_CHARACTERS = 255
 
 /** Names of the roles, in the order of the proto enum `Role`. */
 export const ROLES = ['READER', 'CONTRIBUTOR', 'ADMIN', 'APPROVER'] as const
-export type RoleWord = (typeof ROLES)[number]
+export type RoleName = (typeof ROLES)[number]
 
 export function parsePrincipal(text: string, field = 'principal'): string {
   if (!PRINCIPAL.test(text)) {
@@ -28,7 +28,7 @@ export function parseScope(text: string): string {
 }
 
 /** Parses a value of the proto enum `Role`. */
-export function parseRole(role: number): RoleWord {
+export function parseRole(role: number): RoleName {
   return ROLES[role - 1] ?? failField('role', 'must be READER, CONTRIBUTOR, APPROVER or ADMIN')
 }
 

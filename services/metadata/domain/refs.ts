@@ -84,12 +84,12 @@ function parseSelector({ selector }: Selectors, field: string): Selector {
 }
 
 /** Returns `fraud/scorer`, or the id. */
-export function writeModelKey(key: ModelKey): string {
+export function formatModelKey(key: ModelKey): string {
   return 'id' in key ? key.id : `${key.namespace}/${key.model}`
 }
 
 /** Returns `fraud/scorer:7`, `fraud/scorer@production`, `fraud/scorer@sha256:…`, or the id. */
-export function writeVersionKey(key: VersionKey | ExactVersionKey): string {
+export function formatVersionKey(key: VersionKey | ExactVersionKey): string {
   if ('id' in key) return key.id
   const model = `${key.namespace}/${key.model}`
   if ('number' in key) return `${model}:${key.number}`

@@ -5,9 +5,9 @@ import { forkFor, inTransaction, type Database } from '#lib/store/database.ts'
 import { emitAs } from '#lib/store/outbox.ts'
 import { promotionEvent } from '../changes/promotion-ends.ts'
 import { lockModel } from '../store/models/find-model.ts'
-import { closePromotion, findPromotion, listOverdue } from '../store/governance/promotion-rows.ts'
+import { closePromotion, findPromotion, findOverdue } from '../store/governance/promotion-rows.ts'
 
-const LOOK_EVERY_MS = 5_000
+const POLL_MS = 5_000
 const BATCH = 100
 
 export interface ExpiryDeps {
@@ -18,11 +18,11 @@ export interface ExpiryDeps {
 
 /** Starts the job. Every replica may run it: the lock on the model serializes them. */
 export function startExpiry(deps: ExpiryDeps): Background {
-  return repeat('expiry of promotions', LOOK_EVERY_MS, () => expireDue(deps), deps.logger)
+  return repeat('expiry of promotions', POLL_MS, () => expireDue(deps), deps.logger)
 }
 
 async function expireDue({ database, relay }: ExpiryDeps): Promise<void> {
-  const due = await listOverdue(forkFor(database), BATCH)
+  const due = await findOverdue(forkFor(database), BATCH)
   for (const { id, model_id: modelId } of due) {
     await inTransaction(database, undefined, async (em) => {
       await lockModel(em, { id: modelId })

@@ -19,6 +19,6 @@ export function withinBudget(keys: RawBuilder<unknown>, descending: boolean): Ra
 }
 
 /** Returns the page with the size to which the budget has cut it. */
-export function shortened(page: Page, rows: { fetched: string }[]): Page {
+export function truncatePage(page: Page, rows: { fetched: string }[]): Page {
   return Number(rows[0]?.fetched ?? 0) > rows.length ? { ...page, size: rows.length - 1 } : page
 }

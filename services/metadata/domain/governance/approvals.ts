@@ -1,5 +1,5 @@
 // Approvals that gates require.
-interface Asking {
+interface ApprovalRule {
   approvalsRequired: number
   /** Principals that may approve; empty for everybody with the permission APPROVE. */
   approvers: string[]
@@ -13,15 +13,16 @@ interface Vote {
 }
 
 /** Returns whether the gate requires approvals and accepts one by this principal. */
-export function asks({ approvalsRequired, approvers }: Asking, principal: string): boolean {
+export function acceptsApproval({ approvalsRequired, approvers }: ApprovalRule, principal: string): boolean {
   return approvalsRequired > 0 && (approvers.length === 0 || approvers.includes(principal))
 }
 
 /** Returns the number of approvals that count for the gate. */
-export function countsFor(gate: Asking, votes: Vote[]): number {
-  return votes.filter(({ principal, approved, counts }) => approved && counts && asks(gate, principal)).length
+export function countApprovals(gate: ApprovalRule, votes: Vote[]): number {
+  return votes.filter(({ principal, approved, counts }) => approved && counts && acceptsApproval(gate, principal))
+    .length
 }
 
-export function hasApprovals(gates: Asking[], votes: Vote[]): boolean {
-  return gates.every((gate) => countsFor(gate, votes) >= gate.approvalsRequired)
+export function hasApprovals(gates: ApprovalRule[], votes: Vote[]): boolean {
+  return gates.every((gate) => countApprovals(gate, votes) >= gate.approvalsRequired)
 }

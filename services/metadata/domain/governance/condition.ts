@@ -6,7 +6,7 @@ import { failField, failLimit } from '#lib/errors/errors.ts'
 import { parseText } from '../text.ts'
 
 const MAX_EXPRESSION_BYTES = 2048
-const MAX_PARTS = 500
+const MAX_NODES = 500
 const MAX_ERROR_CHARACTERS = 255
 
 /** Names of the variables of an expression. The proto documents them at `Condition.expression`. */
@@ -22,7 +22,7 @@ export const VARIABLES = [
 ] as const
 export type Subject = Record<(typeof VARIABLES)[number], CelInput>
 
-const OF_VERSION = [
+const VERSION_FIELDS = [
   'id',
   'number',
   'semver',
@@ -40,8 +40,8 @@ const OF_VERSION = [
 ]
 /** Fields of the variables that have a fixed set of fields. */
 export const FIELDS = new Map([
-  ['version', OF_VERSION],
-  ['current', OF_VERSION],
+  ['version', VERSION_FIELDS],
+  ['current', VERSION_FIELDS],
   ['model', ['id', 'namespace', 'name', 'owner', 'labels']],
   ['artifact', ['digest', 'size_bytes', 'file_count']],
 ])
@@ -54,8 +54,8 @@ export type Outcome = { outcome: 'TRUE' | 'FALSE'; error: '' } | { outcome: 'ERR
 export function checkExpression(expression: string, field: string): void {
   if (expression === '') failField(field, 'is required')
   parseText(expression, field, MAX_EXPRESSION_BYTES)
-  const look = new Look(field)
-  look.at(parseExpression(expression, field), { names: new Set([...VARIABLES, ...TYPES]), within: false })
+  const checker = new ExpressionChecker(field)
+  checker.check(parseExpression(expression, field), { names: new Set([...VARIABLES, ...TYPES]), insideMacro: false })
 }
 
 export function evaluate(expression: string, subject: Subject): Outcome {
@@ -90,71 +90,71 @@ function parseExpression(expression: string, field: string): Expr {
   }
 }
 
-interface Place {
+interface Scope {
   /** Names that an expression may use here. */
   names: ReadonlySet<string>
   /** Whether the expression is inside a macro. */
-  within: boolean
+  insideMacro: boolean
 }
 
 /** Walks the syntax tree of an expression, and fails at the first construct that is not allowed. */
-class Look {
+class ExpressionChecker {
   readonly #field: string
-  #parts = 0
+  #nodes = 0
 
   constructor(field: string) {
     this.#field = field
   }
 
-  at(expr: Expr | undefined, place: Place): void {
+  check(expr: Expr | undefined, scope: Scope): void {
     if (!expr) return
-    if ((this.#parts += 1) > MAX_PARTS) failLimit(this.#field, MAX_PARTS, 'parts')
+    if ((this.#nodes += 1) > MAX_NODES) failLimit(this.#field, MAX_NODES, 'parts')
     const { exprKind: kind } = expr
     switch (kind.case) {
       case 'identExpr':
-        return this.#atName(kind.value.name, place)
+        return this.#checkName(kind.value.name, scope)
       case 'selectExpr':
-        this.#atField(kind.value.operand, kind.value.field)
-        return this.at(kind.value.operand, place)
+        this.#checkField(kind.value.operand, kind.value.field)
+        return this.check(kind.value.operand, scope)
       case 'callExpr':
-        this.#atFunction(kind.value.function)
-        return this.#all([kind.value.target, ...kind.value.args], place)
+        this.#checkFunction(kind.value.function)
+        return this.#checkAll([kind.value.target, ...kind.value.args], scope)
       case 'listExpr':
-        return this.#all(kind.value.elements, place)
+        return this.#checkAll(kind.value.elements, scope)
       case 'structExpr':
         if (kind.value.messageName !== '') failField(this.#field, 'must not construct messages')
         for (const { keyKind, value } of kind.value.entries) {
-          if (keyKind.case === 'mapKey') this.at(keyKind.value, place)
-          this.at(value, place)
+          if (keyKind.case === 'mapKey') this.check(keyKind.value, scope)
+          this.check(value, scope)
         }
         return undefined
       case 'comprehensionExpr': {
-        if (place.within) failField(this.#field, 'must not nest macros')
+        if (scope.insideMacro) failField(this.#field, 'must not nest macros')
         const { iterVar, iterVar2, accuVar, iterRange, accuInit, loopCondition, loopStep, result } = kind.value
-        this.#all([iterRange, accuInit], place)
-        const names = new Set([...place.names, iterVar, iterVar2, accuVar])
-        return this.#all([loopCondition, loopStep, result], { names, within: true })
+        this.#checkAll([iterRange, accuInit], scope)
+        const names = new Set([...scope.names, iterVar, iterVar2, accuVar])
+        return this.#checkAll([loopCondition, loopStep, result], { names, insideMacro: true })
       }
     }
   }
 
-  #all(exprs: (Expr | undefined)[], place: Place): void {
-    for (const expr of exprs) this.at(expr, place)
+  #checkAll(exprs: (Expr | undefined)[], scope: Scope): void {
+    for (const expr of exprs) this.check(expr, scope)
   }
 
-  #atName(name: string, { names }: Place): void {
+  #checkName(name: string, { names }: Scope): void {
     if (names.has(name)) return
     failField(this.#field, `must not use the unknown name "${name}"; known names: ${VARIABLES.join(', ')}`)
   }
 
-  #atField(operand: Expr | undefined, field: string): void {
+  #checkField(operand: Expr | undefined, field: string): void {
     const name = operand?.exprKind.case === 'identExpr' ? operand.exprKind.value.name : ''
     const fields = FIELDS.get(name)
     if (!fields || fields.includes(field)) return
     failField(this.#field, `must not use the unknown field "${name}.${field}"; known fields: ${fields.join(', ')}`)
   }
 
-  #atFunction(name: string): void {
+  #checkFunction(name: string): void {
     // Operators such as `_==_` and expanded macros have names with other characters.
     if (/[^A-Za-z0-9]/.test(name) || ENVIRONMENT.funcs.find(name)) return
     failField(this.#field, `must not call "${name}", which is not a CEL function`)

@@ -17,7 +17,7 @@ export function parseEvaluationFacts(facts: EvaluationFacts | undefined): Evalua
   parseRequiredLine(facts.suite, 'facts.suite', MAX_SUITE)
   if (!VERDICTS.includes(facts.verdict)) failField('facts.verdict', 'is required and must be a known Verdict')
   checkMetrics(facts.metrics, MAX_METRICS)
-  if (facts.dataset) checkMeasuredOn(facts.dataset)
+  if (facts.dataset) checkEvaluationDataset(facts.dataset)
   parseLine(facts.runner, 'facts.runner', MAX_RUNNER)
   parseUri(facts.runUri, 'facts.run_uri')
   parseUri(facts.reportUri, 'facts.report_uri')
@@ -26,7 +26,7 @@ export function parseEvaluationFacts(facts: EvaluationFacts | undefined): Evalua
   return facts
 }
 
-function checkMeasuredOn(dataset: Dataset): void {
+function checkEvaluationDataset(dataset: Dataset): void {
   if (dataset.role !== DatasetRole.UNSPECIFIED) failField('facts.dataset.role', 'must not be set')
   checkDataset(dataset, 'facts.dataset')
 }

@@ -39,7 +39,7 @@ export async function createGate(deps: RegistryDeps, request: CreateGateRequest,
     const model = await lockScope(em, namespace, key)
     const id = uuidv7()
     const within = model?.namespace ?? namespace
-    await requireRoom(em, within)
+    await requireGateQuota(em, within)
     const creator = accessOf(context).caller.principal
     const values = { id, namespace: within, name, modelId: model?.id ?? null, rules, creator }
     if (!(await gates.insertGate(em, values))) failTaken(within, name)
@@ -63,7 +63,7 @@ async function requireNamespaceLock(em: EntityManager, namespace: string): Promi
   failNoNamespace(namespace)
 }
 
-async function requireRoom(em: EntityManager, namespace: string): Promise<void> {
+async function requireGateQuota(em: EntityManager, namespace: string): Promise<void> {
   if ((await gates.countGates(em, namespace)) < MAX_GATES) return
   const limit = String(MAX_GATES)
   fail('GATE_LIMIT_REACHED', `namespace "${namespace}" has reached the limit of ${limit} gates`, { namespace, limit })

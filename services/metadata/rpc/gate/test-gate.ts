@@ -5,10 +5,10 @@ import { forkFor } from '#lib/store/database.ts'
 import { parseRules } from '../../domain/governance/gate-rules.ts'
 import { parseAliasName } from '../../domain/names.ts'
 import { parseVersionRef } from '../../domain/refs.ts'
-import { findGuards } from '../../store/governance/gate-rows.ts'
+import { findGuardingGates } from '../../store/governance/gate-rows.ts'
 import { findModel } from '../../store/models/find-model.ts'
 import type { RegistryDeps } from '../../deps.ts'
-import { decide, decideRules, isMet } from '../../changes/gate-decisions.ts'
+import { decideGates, decideRules, areConditionsMet } from '../../changes/gate-decisions.ts'
 import { findEvidence } from '../../changes/gate-subject.ts'
 import { requireVersion } from '../../changes/require-version.ts'
 
@@ -24,6 +24,6 @@ export async function testGate({ database }: RegistryDeps, request: TestGateRequ
   const { namespace, id: modelId } = model
   const decisions = rules
     ? [decideRules(rules, subject)]
-    : decide(await findGuards(em, { namespace, modelId, alias }), subject)
-  return { decisions, passed: decisions.every(isMet) }
+    : decideGates(await findGuardingGates(em, { namespace, modelId, alias }), subject)
+  return { decisions, passed: decisions.every(areConditionsMet) }
 }

@@ -13,14 +13,14 @@ import { parsePrincipal, parseRole, parseScope } from '../../domain/identity.ts'
 import { parseReason } from '../../domain/text.ts'
 import { lockIdentity, requireAdmin } from '../../store/identity/identity-lock.ts'
 import { RoleBinding } from '../../store/identity/role-binding.ts'
-import { shareNamespace } from '../../store/models/namespace.ts'
+import { lockNamespaceShared } from '../../store/models/namespace.ts'
 import type { IdentityDeps } from '../../deps.ts'
 import { presentBinding } from './present-identity.ts'
 import { settleChange } from '../../changes/settle-change.ts'
 import { isPlatformAdmin, requireScope } from './role-scope.ts'
 import { failNoNamespace } from '../../changes/checks.ts'
 import { roleResource } from '../../changes/resources.ts'
-import { putRole, roleDetails } from '../../changes/role-change.ts'
+import { upsertRole, roleDetails } from '../../changes/role-change.ts'
 
 export async function grantRole(deps: IdentityDeps, request: GrantRoleRequest, context: HandlerContext) {
   const namespace = parseScope(request.namespace)
@@ -36,7 +36,7 @@ export async function grantRole(deps: IdentityDeps, request: GrantRoleRequest, c
     if (before?.role === role) return create(GrantRoleResponseSchema, { binding: presentBinding(before) })
     const former = before?.role
     const wasPlatformAdmin = isPlatformAdmin(before)
-    const binding = await putRole(em, before, { principal, namespace, role })
+    const binding = await upsertRole(em, before, { principal, namespace, role })
     if (wasPlatformAdmin) await requireAdmin(em)
     const details = { ...roleDetails(binding), ...(former && { before: former }) }
     emit(em, context, { type: 'role.granted.v1', resource: roleResource(binding), reason, details })
@@ -47,6 +47,6 @@ export async function grantRole(deps: IdentityDeps, request: GrantRoleRequest, c
 }
 
 async function requireNamespace(em: EntityManager, namespace: string): Promise<void> {
-  if (namespace === ALL_NAMESPACES || (await shareNamespace(em, namespace))) return
+  if (namespace === ALL_NAMESPACES || (await lockNamespaceShared(em, namespace))) return
   failNoNamespace(namespace)
 }

@@ -20,7 +20,7 @@ import { settleChange } from '../../changes/settle-change.ts'
 import { modelDigest } from '../../changes/state-digest.ts'
 import { failNoNamespace } from '../../changes/checks.ts'
 import { parseOwner } from '../../domain/text.ts'
-import { shareNamespace } from '../../store/models/namespace.ts'
+import { lockNamespaceShared } from '../../store/models/namespace.ts'
 import { Model, ModelRedirect, NAME_CONSTRAINT } from '../../store/models/model.ts'
 import { flushUnique } from '../../store/unique.ts'
 
@@ -43,7 +43,7 @@ export async function createModel(deps: RegistryDeps, request: CreateModelReques
   }
   const once = { context, request, input: CreateModelRequestSchema, output: CreateModelResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
-    if (!(await shareNamespace(em, namespace))) failNoNamespace(namespace)
+    if (!(await lockNamespaceShared(em, namespace))) failNoNamespace(namespace)
     const model = em.create(Model, init)
     await flushUnique(em, NAME_CONSTRAINT, () => failNameTaken(namespace, init.name))
     await em.nativeDelete(ModelRedirect, { namespace, nameKey: init.nameKey })

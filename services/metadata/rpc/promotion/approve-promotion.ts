@@ -16,10 +16,10 @@ import { findPromotion, insertVote, type PromotionRow } from '../../store/govern
 import { findVersion } from '../../store/versions/find-version.ts'
 import { requireActive } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
-import { requireMet } from '../../changes/gate-decisions.ts'
+import { requireGatesMet } from '../../changes/gate-decisions.ts'
 import { presentPromotion } from './present-promotion.ts'
 import { promotionEvent } from '../../changes/promotion-ends.ts'
-import { applyPromotion, authorizePromotion, judge, requireWaiting } from '../../changes/promotion-steps.ts'
+import { applyPromotion, authorizePromotion, evaluateGates, requirePending } from '../../changes/promotion-steps.ts'
 import { settleChange } from '../../changes/settle-change.ts'
 import { requireVoter } from './require-voter.ts'
 
@@ -29,13 +29,13 @@ export async function approvePromotion(deps: RegistryDeps, request: ApprovePromo
   const found = await authorizePromotion(forkFor(deps.database, context.signal), context, id)
   const once = { context, request, input: ApprovePromotionRequestSchema, output: ApprovePromotionResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
-    const { promotion, model } = await requireWaiting(em, found)
+    const { promotion, model } = await requirePending(em, found)
     requireActive(model)
     const principal = requireVoter(context, promotion)
     await insertVote(em, id, { principal, approved: true, reason })
     const gates = promotion.decisions.map(({ gateId, revision }) => ({ id: gateId, revision }))
     emit(em, context, promotionEvent(promotion, { type: 'promotion.approved.v1', reason, details: { gates } }))
-    const row = await settle(em, context, { id, model, reason })
+    const row = await applyIfApproved(em, context, { id, model, reason })
     return create(ApprovePromotionResponseSchema, { promotion: presentPromotion(row) })
   })
   await settleChange(deps.relay, context)
@@ -43,7 +43,7 @@ export async function approvePromotion(deps: RegistryDeps, request: ApprovePromo
 }
 
 /** Applies the promotion if it has all approvals that it requires, and returns its row. */
-async function settle(
+async function applyIfApproved(
   em: EntityManager,
   context: HandlerContext,
   { id, model, reason }: { id: string; model: Model; reason: string },
@@ -52,7 +52,7 @@ async function settle(
   if (!hasApprovals(promotion.decisions, promotion.votes)) return promotion
   const version = (await findVersion(em, promotion.version_id))!
   const { alias, requester } = promotion
-  const verdict = await judge(em, { version, model, alias, requester })
-  requireMet(alias, verdict.decisions)
-  return applyPromotion(em, context, { promotion, model, verdict, reason })
+  const results = await evaluateGates(em, { version, model, alias, requester })
+  requireGatesMet(alias, results.decisions)
+  return applyPromotion(em, context, { promotion, model, results, reason })
 }

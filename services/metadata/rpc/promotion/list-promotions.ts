@@ -8,8 +8,8 @@ import { forkFor, type EntityManager } from '#lib/store/database.ts'
 import { wordOf } from '#lib/values/words.ts'
 import { parseNamespace } from '../../domain/names.ts'
 import { parseModelRef } from '../../domain/refs.ts'
-import type { PromotionWord } from '../../domain/governance/promotion-state.ts'
-import { listPromotions as selectPromotions, type PromotionQuestion } from '../../store/governance/promotion-rows.ts'
+import type { PromotionStateName } from '../../domain/governance/promotion-state.ts'
+import { listPromotions as selectPromotions, type PromotionQuery } from '../../store/governance/promotion-rows.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { checkKeys, isIdKey, isTimeKey } from '../page-keys.ts'
 import { presentPromotion } from './present-promotion.ts'
@@ -30,18 +30,18 @@ export async function listPromotions(
   return { promotions: rows.map(presentPromotion), nextPageToken }
 }
 
-function parseState(state: PromotionState): PromotionWord | undefined {
+function parseState(state: PromotionState): PromotionStateName | undefined {
   if (state === PromotionState.UNSPECIFIED) return undefined
   const known: number[] = Object.values(PromotionState)
   if (!known.includes(state)) failField('state', 'must be a known PromotionState')
-  return wordOf(PromotionState, state) as PromotionWord
+  return wordOf(PromotionState, state) as PromotionStateName
 }
 
 async function findWithin(
   em: EntityManager,
   request: ListPromotionsRequest,
   context: HandlerContext,
-): Promise<PromotionQuestion['within']> {
+): Promise<PromotionQuery['within']> {
   if (!request.model) {
     const namespace = parseNamespace(request.namespace, 'namespace')
     accessOf(context).require(namespace)

@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf'
 import type { GateDecision } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { PromotionSchema, PromotionState, type Promotion } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
 import { toTimestamp } from '#lib/store/time.ts'
-import { countsFor } from '../../domain/governance/approvals.ts'
+import { countApprovals } from '../../domain/governance/approvals.ts'
 import type { PromotionRow } from '../../store/governance/promotion-rows.ts'
 import { stateOf } from '../../domain/governance/promotion-state.ts'
 
@@ -32,5 +32,5 @@ export function presentPromotion(row: PromotionRow): Promotion {
 }
 
 function withApprovals(decision: GateDecision, { votes }: PromotionRow): GateDecision {
-  return { ...decision, approvalsGiven: countsFor(decision, votes) }
+  return { ...decision, approvalsGiven: countApprovals(decision, votes) }
 }

@@ -14,7 +14,7 @@ import { closePromotion, findPromotion, insertVote } from '../../store/governanc
 import type { RegistryDeps } from '../../deps.ts'
 import { presentPromotion } from './present-promotion.ts'
 import { promotionEvent } from '../../changes/promotion-ends.ts'
-import { authorizePromotion, requireWaiting } from '../../changes/promotion-steps.ts'
+import { authorizePromotion, requirePending } from '../../changes/promotion-steps.ts'
 import { settleChange } from '../../changes/settle-change.ts'
 import { requireVoter } from './require-voter.ts'
 
@@ -24,7 +24,7 @@ export async function rejectPromotion(deps: RegistryDeps, request: RejectPromoti
   const found = await authorizePromotion(forkFor(deps.database, context.signal), context, id)
   const once = { context, request, input: RejectPromotionRequestSchema, output: RejectPromotionResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
-    const { promotion } = await requireWaiting(em, found)
+    const { promotion } = await requirePending(em, found)
     const principal = requireVoter(context, promotion)
     await insertVote(em, id, { principal, approved: false, reason })
     await closePromotion(em, id, { state: 'REJECTED', closer: principal, reason })

@@ -17,12 +17,12 @@ import { shortestExpiry } from '../../domain/governance/gate-rules.ts'
 import { parseAliasName } from '../../domain/names.ts'
 import { parseExactVersionRef } from '../../domain/refs.ts'
 import { parseRequiredReason } from '../../domain/text.ts'
-import { shareGates } from '../../store/governance/gate-rows.ts'
+import { lockGatesShared } from '../../store/governance/gate-rows.ts'
 import { findModel } from '../../store/models/find-model.ts'
 import type { Model } from '../../store/models/model.ts'
 import {
   findPromotion,
-  findWaiting,
+  findPending,
   insertPromotion,
   type PromotionRow,
 } from '../../store/governance/promotion-rows.ts'
@@ -30,13 +30,13 @@ import type { Version } from '../../store/versions/version.ts'
 import { failMoved } from '../../changes/alias-moves.ts'
 import { authorizeVersion, requireActive, requireVersionLock } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
-import { outcomesOf, requireMet } from '../../changes/gate-decisions.ts'
+import { outcomesOf, requireGatesMet } from '../../changes/gate-decisions.ts'
 import { presentPromotion } from './present-promotion.ts'
 import { promotionEvent } from '../../changes/promotion-ends.ts'
-import { applyPromotion, judge, type Verdict } from '../../changes/promotion-steps.ts'
+import { applyPromotion, evaluateGates, type GateResults } from '../../changes/promotion-steps.ts'
 import { settleChange } from '../../changes/settle-change.ts'
 
-interface Asked {
+interface PromotionInit {
   version: Version
   model: Model
   alias: string
@@ -59,14 +59,14 @@ export async function requestPromotion(deps: RegistryDeps, request: RequestPromo
     const version = await requireVersionLock(em, key)
     const model = (await findModel(em, { id: version.model }))!
     requireActive(model)
-    await shareGates(em, model.namespace)
-    const asked = { version, model, alias, expected, requester, reason }
-    const verdict = await judge(em, asked)
-    await requireNews(em, asked, verdict)
-    requireMet(alias, verdict.decisions)
-    const promotion = await record(em, context, asked, verdict)
-    const isAgreed = hasApprovals(verdict.decisions, [])
-    const row = isAgreed ? await applyPromotion(em, context, { promotion, model, verdict, reason }) : promotion
+    await lockGatesShared(em, model.namespace)
+    const init = { version, model, alias, expected, requester, reason }
+    const results = await evaluateGates(em, init)
+    await checkPreconditions(em, init, results)
+    requireGatesMet(alias, results.decisions)
+    const promotion = await record(em, context, init, results)
+    const needsNoApproval = hasApprovals(results.decisions, [])
+    const row = needsNoApproval ? await applyPromotion(em, context, { promotion, model, results, reason }) : promotion
     return create(RequestPromotionResponseSchema, { promotion: presentPromotion(row) })
   })
   await settleChange(deps.relay, context)
@@ -75,15 +75,15 @@ export async function requestPromotion(deps: RegistryDeps, request: RequestPromo
 
 /** Requires that the alias points where the caller expects, that it does not point at the version already, and that no
  * equal promotion is pending. */
-async function requireNews(
+async function checkPreconditions(
   em: EntityManager,
-  { version, model, alias, expected }: Asked,
-  { current }: Verdict,
+  { version, model, alias, expected }: PromotionInit,
+  { current }: GateResults,
 ): Promise<void> {
   if ((current?.number ?? 0) !== expected) failMoved(alias, expected, current?.number ?? 0)
   if (current?.id === version.id)
     failField('version', `must not be the version that alias "${alias}" already points at`)
-  const promotion = await findWaiting(em, { modelId: model.id, alias, versionId: version.id })
+  const promotion = await findPending(em, { modelId: model.id, alias, versionId: version.id })
   if (promotion === undefined) return
   fail('PROMOTION_EXISTS', `promotion "${promotion}" of this version to alias "${alias}" is already pending`, {
     promotion,
@@ -93,8 +93,8 @@ async function requireNews(
 async function record(
   em: EntityManager,
   context: HandlerContext,
-  { version, model, alias, requester, reason }: Asked,
-  { current, gates, decisions, evaluations }: Verdict,
+  { version, model, alias, requester, reason }: PromotionInit,
+  { current, gates, decisions, evaluations }: GateResults,
 ): Promise<PromotionRow> {
   const id = uuidv7()
   await insertPromotion(em, {

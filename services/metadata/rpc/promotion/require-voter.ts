@@ -1,7 +1,7 @@
 import type { HandlerContext } from '@connectrpc/connect'
 import { accessOf } from '#lib/access/caller.ts'
 import { fail } from '#lib/errors/errors.ts'
-import { asks } from '../../domain/governance/approvals.ts'
+import { acceptsApproval } from '../../domain/governance/approvals.ts'
 import type { PromotionRow } from '../../store/governance/promotion-rows.ts'
 
 /** Returns the caller's principal. Fails unless a gate accepts their approval and they are neither the requester nor
@@ -13,7 +13,7 @@ export function requireVoter(context: HandlerContext, promotion: PromotionRow): 
   if (principal === creator) failVoter(id, 'CREATOR', 'the creator of a version cannot approve or reject its promotion')
   if (votes.some((vote) => vote.principal === principal))
     failVoter(id, 'VOTED', 'you have already approved this promotion')
-  if (decisions.some((gate) => asks(gate, principal))) return principal
+  if (decisions.some((gate) => acceptsApproval(gate, principal))) return principal
   failVoter(id, 'NOT_ASKED', 'no gate of this promotion accepts your approval')
 }
 

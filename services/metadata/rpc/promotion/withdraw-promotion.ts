@@ -17,7 +17,7 @@ import { closePromotion, findPromotion, type PromotionRow } from '../../store/go
 import type { RegistryDeps } from '../../deps.ts'
 import { presentPromotion } from './present-promotion.ts'
 import { promotionEvent } from '../../changes/promotion-ends.ts'
-import { authorizePromotion, requireWaiting } from '../../changes/promotion-steps.ts'
+import { authorizePromotion, requirePending } from '../../changes/promotion-steps.ts'
 import { settleChange } from '../../changes/settle-change.ts'
 
 export async function withdrawPromotion(
@@ -31,7 +31,7 @@ export async function withdrawPromotion(
   const closer = requireOwner(context, found)
   const once = { context, request, input: WithdrawPromotionRequestSchema, output: WithdrawPromotionResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
-    const { promotion } = await requireWaiting(em, found)
+    const { promotion } = await requirePending(em, found)
     await closePromotion(em, id, { state: 'WITHDRAWN', closer, reason })
     emit(em, context, promotionEvent(promotion, { type: 'promotion.withdrawn.v1', reason }))
     return create(WithdrawPromotionResponseSchema, { promotion: presentPromotion((await findPromotion(em, id))!) })

@@ -71,8 +71,8 @@ async function createOnce(
   const manifest = await retain(deps, context, { id, namespace: model.namespace, digest: init.digest })
   let isCreated = false
   try {
-    const answer = await answerOnce(deps.database, once, async (em) => {
-      const row = await insert(em, context, { ...init, ...manifest, id, modelId: model.id })
+    const answer = await answerOnce(deps.database, once, async (tx) => {
+      const row = await insert(tx, context, { ...init, ...manifest, id, modelId: model.id })
       return create(CreateVersionResponseSchema, { version: presentVersion(row) })
     })
     isCreated = answer.version?.id === id

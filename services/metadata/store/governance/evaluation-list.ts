@@ -2,7 +2,7 @@
 import { sql } from 'kysely'
 import type { Page } from '#lib/lists/pages.ts'
 import type { EntityManager } from '#lib/store/database.ts'
-import { shortened, withinBudget } from '../budget.ts'
+import { truncatePage, withinBudget } from '../budget.ts'
 import { Evaluation } from './evaluation.ts'
 import { readRow } from '../rows.ts'
 
@@ -32,5 +32,5 @@ export async function listEvaluations(
     select e.*, p.fetched
     from ${withinBudget(keys, true)} as p join evaluation e on e.id = p.id order by p.ordinal
   `.execute(em.getKysely(), { signal, inflightQueryAbortStrategy: 'cancel query' })
-  return { rows: rows.map((row) => readRow(em, Evaluation, row)), page: shortened(page, rows) }
+  return { rows: rows.map((row) => readRow(em, Evaluation, row)), page: truncatePage(page, rows) }
 }

@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import { GateRulesSchema, type GateRules } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import type { Page } from '#lib/lists/pages.ts'
 import type { EntityManager } from '#lib/store/database.ts'
-import { shortened, withinBudget } from '../budget.ts'
+import { truncatePage, withinBudget } from '../budget.ts'
 
 export interface GateRevisionRow {
   gate_id: string
@@ -16,7 +16,7 @@ export interface GateRevisionRow {
   change_time: string
 }
 
-type Stored = Omit<GateRevisionRow, 'rules'> & { rules: JsonValue | null }
+type StoredRevision = Omit<GateRevisionRow, 'rules'> & { rules: JsonValue | null }
 
 export async function insertRevision(
   em: EntityManager,
@@ -58,14 +58,14 @@ export async function listRevisions(
   const before = page.after ? Number(page.after[0]) : 2 ** 31 - 1
   const keys = sql`select revision as id, revision as sort_key, message_bytes as bytes from gate_revision
     where gate_id = ${gateId}::uuid and revision < ${before}::int order by revision desc limit ${page.size + 1}`
-  const { rows } = await sql<Stored & { fetched: string }>`
+  const { rows } = await sql<StoredRevision & { fetched: string }>`
     select r.gate_id, r.revision, r.rules, r.changer, r.reason, r.change_time, p.fetched
     from ${withinBudget(keys, true)} as p
       join gate_revision r on r.gate_id = ${gateId}::uuid and r.revision = p.id order by p.ordinal
   `.execute(em.getKysely(), { signal, inflightQueryAbortStrategy: 'cancel query' })
-  const read = rows.map((row) => ({
+  const revisions = rows.map((row) => ({
     ...row,
     rules: row.rules === null ? undefined : fromJson(GateRulesSchema, row.rules),
   }))
-  return { rows: read, page: shortened(page, rows) }
+  return { rows: revisions, page: truncatePage(page, rows) }
 }

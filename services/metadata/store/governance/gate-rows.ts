@@ -6,7 +6,7 @@ import { GateRulesSchema, type GateRules } from '#gen/modelkeep/metadata/v1/gate
 import type { Page } from '#lib/lists/pages.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { matchesWildcard } from '#lib/lists/wildcard.ts'
-import { shortened, withinBudget } from '../budget.ts'
+import { truncatePage, withinBudget } from '../budget.ts'
 
 interface StoredGate {
   id: string
@@ -29,16 +29,16 @@ const COLUMNS = `g.id, g.namespace, g.name, g.model_id, m.name as model, g.rules
 const FROM = 'gate g left join model m on m.id = g.model_id'
 
 /** Locks the gates of the namespace against changes, until the transaction ends. Lock the model first. */
-export async function shareGates(em: EntityManager, namespace: string): Promise<void> {
+export async function lockGatesShared(em: EntityManager, namespace: string): Promise<void> {
   await em.execute('select 1 from namespace where name = ? for share', [namespace])
 }
 
 /** Returns the gates that guard the alias, ordered by name. */
-export async function findGuards(
+export async function findGuardingGates(
   em: EntityManager,
   { namespace, modelId, alias }: { namespace: string; modelId: string; alias: string },
 ): Promise<GateRow[]> {
-  const gates = await findGatesOver(em, namespace, modelId)
+  const gates = await findGatesOfModel(em, namespace, modelId)
   return gates.filter(({ rules }) => isGuarded(alias, rules))
 }
 
@@ -47,12 +47,12 @@ export function isGuarded(alias: string, { aliasPattern }: GateRules): boolean {
 }
 
 /** Returns the gates of the model and those of all models of its namespace, ordered by name. */
-export async function findGatesOver(em: EntityManager, namespace: string, modelId: string): Promise<GateRow[]> {
+export async function findGatesOfModel(em: EntityManager, namespace: string, modelId: string): Promise<GateRow[]> {
   const rows = await em.execute<StoredGate[]>(
     `select ${COLUMNS} from ${FROM} where g.namespace = ? and (g.model_id is null or g.model_id = ?) order by g.name`,
     [namespace, modelId],
   )
-  return rows.map(read)
+  return rows.map(parseRow)
 }
 
 export async function findGate(em: EntityManager, namespace: string, name: string): Promise<GateRow | undefined> {
@@ -60,7 +60,7 @@ export async function findGate(em: EntityManager, namespace: string, name: strin
     namespace,
     name,
   ])
-  return row && read(row)
+  return row && parseRow(row)
 }
 
 export async function countGates(em: EntityManager, namespace: string): Promise<number> {
@@ -111,7 +111,7 @@ export async function listGatesToRemove(
   const rows = await em.execute<StoredGate[]>(`select ${COLUMNS} from ${FROM} where g.${column} = ? order by g.name`, [
     value,
   ])
-  return rows.map(read)
+  return rows.map(parseRow)
 }
 
 /** Returns the gates by name: one row more than the page if there is one, and the page cut to the size of an answer. */
@@ -128,9 +128,9 @@ export async function listGates(
     select ${sql.raw(COLUMNS)}, p.fetched from ${withinBudget(keys, false)} as p
       join gate g on g.id = p.id left join model m on m.id = g.model_id order by p.ordinal
   `.execute(em.getKysely(), { signal, inflightQueryAbortStrategy: 'cancel query' })
-  return { rows: rows.map(read), page: shortened(page, rows) }
+  return { rows: rows.map(parseRow), page: truncatePage(page, rows) }
 }
 
-function read(row: StoredGate): GateRow {
+function parseRow(row: StoredGate): GateRow {
   return { ...row, rules: fromJson(GateRulesSchema, row.rules) }
 }

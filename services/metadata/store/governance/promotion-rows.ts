@@ -4,8 +4,8 @@ import { sql } from 'kysely'
 import { GateDecisionSchema, type GateDecision } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import type { Page } from '#lib/lists/pages.ts'
 import type { EntityManager } from '#lib/store/database.ts'
-import { shortened, withinBudget } from '../budget.ts'
-import type { PromotionWord } from '../../domain/governance/promotion-state.ts'
+import { truncatePage, withinBudget } from '../budget.ts'
+import type { PromotionStateName } from '../../domain/governance/promotion-state.ts'
 
 interface StoredPromotion {
   id: string
@@ -20,7 +20,7 @@ interface StoredPromotion {
   creator: string
   from_number: number
   from_digest: string
-  state: PromotionWord
+  state: PromotionStateName
   decisions: JsonValue[]
   requester: string
   reason: string
@@ -61,7 +61,7 @@ const COLUMNS = `p.id, p.namespace, p.model_id,
 
 export async function findPromotion(em: EntityManager, id: string): Promise<PromotionRow | undefined> {
   const [row] = await em.execute<StoredPromotion[]>(`select ${COLUMNS} from promotion p where p.id = ?`, [id])
-  return row && read(row)
+  return row && parseRow(row)
 }
 
 export type NewPromotion = Pick<
@@ -84,7 +84,7 @@ export type NewPromotion = Pick<
 
 export async function insertPromotion(em: EntityManager, promotion: NewPromotion): Promise<void> {
   const { expirySeconds, decisions, ...rest } = promotion
-  const stored = JSON.stringify(write(decisions))
+  const stored = JSON.stringify(serializeDecisions(decisions))
   const columns = Object.keys(rest)
   await em.execute(
     `insert into promotion (${columns.join(', ')}, decisions, message_bytes, state, request_time, expire_time)
@@ -95,7 +95,7 @@ export async function insertPromotion(em: EntityManager, promotion: NewPromotion
 }
 
 /** Returns the id of a pending promotion of the version to the alias. */
-export async function findWaiting(
+export async function findPending(
   em: EntityManager,
   { modelId, alias, versionId }: { modelId: string; alias: string; versionId: string },
 ): Promise<string | undefined> {
@@ -123,13 +123,17 @@ export async function insertVote(
   ])
 }
 
-export interface End {
-  state: Exclude<PromotionWord, 'PENDING_APPROVAL'>
+export interface PromotionEnd {
+  state: Exclude<PromotionStateName, 'PENDING_APPROVAL'>
   closer: string
   reason: string
 }
 
-export async function closePromotion(em: EntityManager, id: string, { state, closer, reason }: End): Promise<void> {
+export async function closePromotion(
+  em: EntityManager,
+  id: string,
+  { state, closer, reason }: PromotionEnd,
+): Promise<void> {
   await em.execute(
     `update promotion_vote v set counted = ${MAY_APPROVE} from promotion p where p.id = v.promotion_id and p.id = ?`,
     [id],
@@ -143,41 +147,44 @@ export async function closePromotion(em: EntityManager, id: string, { state, clo
 
 /** Replaces the decisions by those at the time the promotion is applied. */
 export async function recordDecisions(em: EntityManager, id: string, decisions: GateDecision[]): Promise<void> {
-  await em.execute('update promotion set decisions = ? where id = ?', [JSON.stringify(write(decisions)), id])
+  await em.execute('update promotion set decisions = ? where id = ?', [
+    JSON.stringify(serializeDecisions(decisions)),
+    id,
+  ])
 }
 
 /** Selects pending promotions. */
-export type Bound =
+export type PendingFilter =
   | { modelId: string; aliases: string[] }
   | { modelId: string }
   | { versionId: string }
   | { namespace: string }
 
 /** Locks and returns the pending promotions. The order is fixed, so that concurrent transactions do not deadlock. */
-export async function listWaiting(em: EntityManager, bound: Bound): Promise<PromotionRow[]> {
-  const { condition, values } = boundCondition(bound)
+export async function lockPending(em: EntityManager, filter: PendingFilter): Promise<PromotionRow[]> {
+  const { condition, values } = filterCondition(filter)
   const rows = await em.execute<StoredPromotion[]>(
     `select ${COLUMNS} from promotion p where p.state = 'PENDING_APPROVAL' and ${condition} order by p.id for update`,
     values,
   )
-  return rows.map(read)
+  return rows.map(parseRow)
 }
 
-function boundCondition(bound: Bound): { condition: string; values: unknown[] } {
-  if ('versionId' in bound) return { condition: 'p.version_id = ?', values: [bound.versionId] }
-  if ('aliases' in bound) {
-    const names = JSON.stringify(bound.aliases)
+function filterCondition(filter: PendingFilter): { condition: string; values: unknown[] } {
+  if ('versionId' in filter) return { condition: 'p.version_id = ?', values: [filter.versionId] }
+  if ('aliases' in filter) {
+    const names = JSON.stringify(filter.aliases)
     return {
       condition: 'p.model_id = ? and p.alias in (select jsonb_array_elements_text(?::jsonb))',
-      values: [bound.modelId, names],
+      values: [filter.modelId, names],
     }
   }
-  if ('modelId' in bound) return { condition: 'p.model_id = ?', values: [bound.modelId] }
-  return { condition: 'p.namespace = ?', values: [bound.namespace] }
+  if ('modelId' in filter) return { condition: 'p.model_id = ?', values: [filter.modelId] }
+  return { condition: 'p.namespace = ?', values: [filter.namespace] }
 }
 
 /** Returns promotions that have expired but are not closed yet, the longest overdue first. */
-export async function listOverdue(em: EntityManager, limit: number): Promise<{ id: string; model_id: string }[]> {
+export async function findOverdue(em: EntityManager, limit: number): Promise<{ id: string; model_id: string }[]> {
   return em.execute(
     `select id, model_id from promotion where state = 'PENDING_APPROVAL' and expire_time <= clock_timestamp()
       order by expire_time limit ?`,
@@ -185,17 +192,17 @@ export async function listOverdue(em: EntityManager, limit: number): Promise<{ i
   )
 }
 
-export interface PromotionQuestion {
+export interface PromotionQuery {
   within: { modelId: string } | { namespace: string }
   /** Undefined for all states. An overdue promotion counts as EXPIRED. */
-  state: PromotionWord | undefined
+  state: PromotionStateName | undefined
   page: Page
 }
 
 /** Returns the newest first: one row more than the page if there is one, and the page cut to the size of an answer. */
 export async function listPromotions(
   em: EntityManager,
-  { within, state, page }: PromotionQuestion,
+  { within, state, page }: PromotionQuery,
   signal: AbortSignal,
 ): Promise<{ rows: PromotionRow[]; page: Page }> {
   const conditions = [
@@ -214,13 +221,13 @@ export async function listPromotions(
     select ${sql.raw(COLUMNS)}, k.fetched from ${withinBudget(keys, true)} as k
       join promotion p on p.id = k.id order by k.ordinal
   `.execute(em.getKysely(), { signal, inflightQueryAbortStrategy: 'cancel query' })
-  return { rows: rows.map(read), page: shortened(page, rows) }
+  return { rows: rows.map(parseRow), page: truncatePage(page, rows) }
 }
 
-function read(row: StoredPromotion): PromotionRow {
+function parseRow(row: StoredPromotion): PromotionRow {
   return { ...row, decisions: row.decisions.map((decision) => fromJson(GateDecisionSchema, decision)) }
 }
 
-function write(decisions: GateDecision[]): JsonValue[] {
+function serializeDecisions(decisions: GateDecision[]): JsonValue[] {
   return decisions.map((decision) => toJson(GateDecisionSchema, decision))
 }

@@ -1,7 +1,7 @@
 import type { JsonValue } from '@bufbuild/protobuf'
 import { defineEntity, p } from '@mikro-orm/postgresql'
 import { timeColumn } from '#lib/store/time.ts'
-import type { PromotionWord } from '../../domain/governance/promotion-state.ts'
+import type { PromotionStateName } from '../../domain/governance/promotion-state.ts'
 
 /** A promotion. Its row is never deleted, even when its version or model is. */
 const PromotionSchema = defineEntity({
@@ -20,7 +20,7 @@ const PromotionSchema = defineEntity({
     creator: p.text(),
     fromNumber: p.integer(),
     fromDigest: p.text(),
-    state: p.text().$type<PromotionWord>(),
+    state: p.text().$type<PromotionStateName>(),
     /** A list of GateDecision as JSON, without `approvals_given`. */
     decisions: p.json<JsonValue>(),
     requester: p.text(),

@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/postgresql'
 import { createTimeColumn } from '#lib/store/time.ts'
-import type { RoleWord } from '../../domain/identity.ts'
+import type { RoleName } from '../../domain/identity.ts'
 
 const RoleBindingSchema = defineEntity({
   name: 'RoleBinding',
@@ -10,7 +10,7 @@ const RoleBindingSchema = defineEntity({
     principal: p.text(),
     /** The name of a namespace, or `*`. */
     namespace: p.text(),
-    role: p.text().$type<RoleWord>(),
+    role: p.text().$type<RoleName>(),
     createTime: createTimeColumn(),
   },
   indexes: [{ name: 'role_binding_namespace_principal_index', properties: ['namespace', 'principal'] }],

@@ -5,7 +5,7 @@ import { fail } from '#lib/errors/errors.ts'
 import { forkFor, type Database, type EntityManager } from '#lib/store/database.ts'
 import { translateFault } from '#lib/store/faults.ts'
 import { rfc3339 } from '#lib/store/time.ts'
-import type { RoleWord } from '../../domain/identity.ts'
+import type { RoleName } from '../../domain/identity.ts'
 import { RoleBinding } from './role-binding.ts'
 import { Token } from './token.ts'
 import { readRow } from '../rows.ts'
@@ -74,6 +74,6 @@ export function lookUpToken(database: Database, report?: ReportRejectedToken): L
 }
 
 function parseBinding(text: string): [string, Role] {
-  const [namespace, role] = text.split(' ') as [string, RoleWord]
+  const [namespace, role] = text.split(' ') as [string, RoleName]
   return [namespace, Role[role]]
 }

@@ -13,7 +13,7 @@ import {
   type FilterFields,
 } from '#lib/store/filter.ts'
 import type { ModelOrder } from '../../domain/orders.ts'
-import { shortened, withinBudget } from '../budget.ts'
+import { truncatePage, withinBudget } from '../budget.ts'
 import { Model } from './model.ts'
 import { readRow } from '../rows.ts'
 
@@ -71,5 +71,5 @@ export async function listModels(
     from ${withinBudget(keys, order.descending)} as p join model m on m.id = p.id order by p.ordinal
   `.execute(em.getKysely(), { signal, inflightQueryAbortStrategy: 'cancel query' })
   const listed = rows.map((row) => ({ model: readRow(em, Model, row), sortKey: row.sort_key }))
-  return { rows: listed, page: shortened(page, rows) }
+  return { rows: listed, page: truncatePage(page, rows) }
 }

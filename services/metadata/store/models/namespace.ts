@@ -25,6 +25,6 @@ export async function lockNamespace(em: EntityManager, name: string): Promise<Na
 
 /** Locks the namespace against deletion and its gates against changes, until the transaction ends. A transaction takes
  * it after the lock of a model. */
-export async function shareNamespace(em: EntityManager, name: string): Promise<Namespace | null> {
+export async function lockNamespaceShared(em: EntityManager, name: string): Promise<Namespace | null> {
   return em.findOne(Namespace, name, { lockMode: LockMode.PESSIMISTIC_READ, refresh: true })
 }

@@ -27,7 +27,7 @@ function unorderedField(column: RawBuilder<unknown>, name: string): FilterField 
 
 /** A text field of the rows that belong to a version. It matches if one of the rows does; `!=` matches if none is
  * equal. */
-function amongField(rows: RawBuilder<unknown>, column: RawBuilder<unknown>): FilterField {
+function anyRowField(rows: RawBuilder<unknown>, column: RawBuilder<unknown>): FilterField {
   const field = textField(column)
   return (path, operator, value) => {
     if (operator === '!=') return sql<boolean>`not exists (${rows} and ${field(path, '=', value)})`
@@ -71,7 +71,7 @@ function compareNumber(name: string, operator: Operator, number: number): Condit
   return compare(value, operator, sql`${number}::float8`)
 }
 
-function ofFacts(path: string): RawBuilder<unknown> {
+function factsText(path: string): RawBuilder<unknown> {
   return sql`coalesce(v.facts #>> ${path}::text[], '')`
 }
 
@@ -87,13 +87,13 @@ export const VERSION_FIELDS: FilterFields = {
   create_time: timeField(sql`v.create_time`),
   update_time: timeField(sql`v.update_time`),
   size_bytes: numberField(sql`v.size_bytes`),
-  license: textField(ofFacts('{license}')),
-  alias: amongField(ALIASES, sql`f.name`),
+  license: textField(factsText('{license}')),
+  alias: anyRowField(ALIASES, sql`f.name`),
   labels: labelsField(sql`v.labels`),
   parameters: parameterField,
   metrics: metricField,
-  'source.repository': textField(ofFacts('{source,repository}')),
-  'source.commit': textField(ofFacts('{source,commit}')),
-  'datasets.name': amongField(DATASETS, sql`(f.dataset ->> 'name')`),
-  'datasets.digest': amongField(DATASETS, sql`(f.dataset ->> 'digest')`),
+  'source.repository': textField(factsText('{source,repository}')),
+  'source.commit': textField(factsText('{source,commit}')),
+  'datasets.name': anyRowField(DATASETS, sql`(f.dataset ->> 'name')`),
+  'datasets.digest': anyRowField(DATASETS, sql`(f.dataset ->> 'digest')`),
 }

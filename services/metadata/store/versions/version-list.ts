@@ -5,7 +5,7 @@ import type { Page } from '#lib/lists/pages.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { toCondition } from '#lib/store/filter.ts'
 import type { VersionOrder } from '../../domain/orders.ts'
-import { shortened, withinBudget } from '../budget.ts'
+import { truncatePage, withinBudget } from '../budget.ts'
 import { VERSION_FIELDS } from './version-filter.ts'
 import { VERSION_COLUMNS } from './resolve-version.ts'
 import { Version } from './version.ts'
@@ -45,7 +45,7 @@ export async function listVersions(
     order by p.ordinal
   `.execute(em.getKysely(), { signal, inflightQueryAbortStrategy: 'cancel query' })
   const listed = rows.map((row) => ({ version: readRow(em, Version, row), sortKey: row.sort_key }))
-  return { rows: listed, page: shortened(page, rows) }
+  return { rows: listed, page: truncatePage(page, rows) }
 }
 
 interface Source {
