@@ -70,8 +70,8 @@ export function metadataService(deps: MetadataDeps): Service {
     ...registryServices({ database, manifests, relay, releases }, { database, relay, reportRejectedToken }),
     authenticate: createAuthenticate(deps.trustedServices, lookUpToken(database, reportRejectedToken)),
     recordRefusal: (refusal) => refusals.report(refusal),
-    async check(_service, late) {
-      await forkFor(database, late).execute('select 1')
+    async check(_service, signal) {
+      await forkFor(database, signal).execute('select 1')
       return true
     },
     async close() {

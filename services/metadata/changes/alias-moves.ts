@@ -14,7 +14,7 @@ import { findGatesOfModel, isGuarded, lockGatesShared, type GateRow } from '../s
 import type { Model } from '../store/models/model.ts'
 import { Version } from '../store/versions/version.ts'
 import { failNoVersion } from './checks.ts'
-import { voidPromotions } from './promotion-ends.ts'
+import { voidPromotions } from './void-promotions.ts'
 
 export interface Moves {
   model: Model
@@ -75,7 +75,7 @@ async function plan(em: EntityManager, model: Model, targets: Target[]): Promise
       fail('ALIAS_NOT_FOUND', `alias "${name}" not found in model "${model.namespace}/${model.name}"`, { alias: name })
     }
     const from = { number: alias?.number ?? 0, digest: alias?.digest ?? '' }
-    if (from.number !== expected) failMoved(name, expected, from.number)
+    if (from.number !== expected) failAliasMoved(name, expected, from.number)
     if (number === undefined) return { name, alias, from, to: undefined }
     const version = versions.get(number)
     if (!version) failNoVersion({ namespace: model.namespace, model: model.name, number })
@@ -90,7 +90,7 @@ async function findVersions(em: EntityManager, model: Model, numbers: number[]) 
   return new Map(versions.map((version) => [version.number, version]))
 }
 
-export function failMoved(alias: string, expected: number, current: number): never {
+export function failAliasMoved(alias: string, expected: number, current: number): never {
   const where = current === 0 ? 'does not exist' : `points at version ${current}`
   const metadata = { alias, expected: String(expected), current: String(current) }
   fail(
@@ -119,12 +119,12 @@ async function guard(
     bypassed: gates.filter(({ rules }) => isGuarded(move.name, rules)),
   }))
   const guarded = found.filter(({ bypassed }) => bypassed.length > 0)
-  if (guarded[0] && !request.breakGlass) failGated(guarded[0])
+  if (guarded[0] && !request.breakGlass) failAliasGated(guarded[0])
   if (guarded[0]) requireBreakGlass(context, request)
   return { moves: found, guarded: guarded.map(({ name }) => name) }
 }
 
-function failGated({ name, bypassed }: GuardedMove): never {
+function failAliasGated({ name, bypassed }: GuardedMove): never {
   const gates = bypassed.map((gate) => gate.name).join(', ')
   fail('ALIAS_GATED', `alias "${name}" is guarded by gates: ${gates}; request a promotion`, { alias: name, gates })
 }

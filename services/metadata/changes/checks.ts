@@ -80,7 +80,7 @@ export function failNoVersion(key: VersionKey | ExactVersionKey): never {
   fail('VERSION_NOT_FOUND', `version "${version}" not found`, { version })
 }
 
-export function failNameTaken(namespace: string, name: string): never {
+export function failModelExists(namespace: string, name: string): never {
   const model = `${namespace}/${name}`
   fail('MODEL_EXISTS', `model "${model}" already exists; model names are case-insensitive`, { model })
 }

@@ -17,9 +17,9 @@ import {
 import type { Version } from '../store/versions/version.ts'
 import { moveAliases } from './alias-moves.ts'
 import { decideGates, outcomesOf } from './gate-decisions.ts'
-import { findEvidence, type Candidate } from './gate-subject.ts'
+import { findEvidence, type Candidate } from './gate-evidence.ts'
 import { stateOf } from '../domain/governance/promotion-state.ts'
-import { promotionEvent } from './promotion-ends.ts'
+import { promotionEvent } from './promotion-event.ts'
 
 /** Finds the promotion and requires the RPC's permission in its namespace. */
 export async function authorizePromotion(

@@ -11,13 +11,13 @@ export interface Target {
   expected: number
 }
 
-interface GivenTarget {
+interface RequestedTarget {
   name: string
   target: { case: 'number'; value: number } | { case: 'remove'; value: boolean } | { case: undefined }
   expectedNumber: number
 }
 
-export function parseTargets(targets: GivenTarget[]): Target[] {
+export function parseTargets(targets: RequestedTarget[]): Target[] {
   if (targets.length === 0) failField('targets', 'must have at least one target')
   if (targets.length > MAX_TARGETS) failLimit('targets', MAX_TARGETS, 'targets')
   const parsed = targets.map(parseTarget)
@@ -29,7 +29,7 @@ export function parseTargets(targets: GivenTarget[]): Target[] {
   return parsed
 }
 
-function parseTarget({ name, target, expectedNumber }: GivenTarget, index: number): Target {
+function parseTarget({ name, target, expectedNumber }: RequestedTarget, index: number): Target {
   const field = `targets[${index}]`
   if (expectedNumber < 0)
     failField(`${field}.expected_number`, 'must not be negative; 0 means that the alias does not exist')

@@ -3,7 +3,7 @@ import { repeat, type Background } from '#lib/process/background.ts'
 import type { Logger } from '#lib/process/log.ts'
 import { forkFor, inTransaction, type Database } from '#lib/store/database.ts'
 import { emitAs } from '#lib/store/outbox.ts'
-import { promotionEvent } from '../changes/promotion-ends.ts'
+import { promotionEvent } from '../changes/promotion-event.ts'
 import { lockModel } from '../store/models/find-model.ts'
 import { closePromotion, findPromotion, findOverdue } from '../store/governance/promotion-rows.ts'
 

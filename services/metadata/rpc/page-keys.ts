@@ -6,8 +6,8 @@ import type { Page, PageKey } from '#lib/lists/pages.ts'
 type Check = (key: PageKey) => boolean
 
 export function checkKeys(page: Page, checks: Check[]): Page {
-  const sound = page.after?.every((key, index) => checks[index]!(key)) ?? true
-  if (!sound) failField('page_token', 'is invalid')
+  const isValid = page.after?.every((key, index) => checks[index]!(key)) ?? true
+  if (!isValid) failField('page_token', 'is invalid')
   return page
 }
 

@@ -2,8 +2,8 @@
 import { raw } from '@mikro-orm/postgresql'
 import type { EntityManager } from '#lib/store/database.ts'
 
-/** The longest lifetime of a token, with a minute for clocks that differ. */
-const LONGEST_TOKEN_LIFETIME = `interval '1 year 1 minute'`
+/** The longest lifetime of a token: a year, and a minute for clock skew. */
+const MAX_TOKEN_LIFETIME = `interval '1 year 1 minute'`
 
 /** The time at which the transaction began, as the value of a property. Refresh the entity after the flush to read it. */
 export const transactionTime = () => raw('now()')
@@ -40,7 +40,7 @@ export async function checkTokenExpiry(
   expireTime: string,
 ): Promise<{ past: boolean; far: boolean }> {
   const [checked] = await em.execute<{ past: boolean; far: boolean }[]>(
-    `select ?::timestamptz <= now() as past, ?::timestamptz > now() + ${LONGEST_TOKEN_LIFETIME} as far`,
+    `select ?::timestamptz <= now() as past, ?::timestamptz > now() + ${MAX_TOKEN_LIFETIME} as far`,
     [expireTime, expireTime],
   )
   return checked!

@@ -61,20 +61,20 @@ export function checkExpression(expression: string, field: string): void {
 export function evaluate(expression: string, subject: Subject): Outcome {
   try {
     const result = plan(ENVIRONMENT, parse(expression).expr)(subject)
-    if (isCelError(result)) return failed(result.message + hint(expression, subject))
-    if (typeof result !== 'boolean') return failed('the result is not a boolean')
+    if (isCelError(result)) return errorOutcome(result.message + explainMissingCurrent(expression, subject))
+    if (typeof result !== 'boolean') return errorOutcome('the result is not a boolean')
     return { outcome: result ? 'TRUE' : 'FALSE', error: '' }
   } catch (error) {
-    return failed((error as Error).message)
+    return errorOutcome((error as Error).message)
   }
 }
 
 /** Explains the most frequent error: the alias has no current version to compare with. */
-function hint(expression: string, { current }: Subject): string {
+function explainMissingCurrent(expression: string, { current }: Subject): string {
   return current === null && expression.includes('current.') ? '; current is null because the alias does not exist' : ''
 }
 
-function failed(message: string): Outcome {
+function errorOutcome(message: string): Outcome {
   return { outcome: 'ERROR', error: message.slice(0, MAX_ERROR_CHARACTERS).toWellFormed() }
 }
 

@@ -42,7 +42,7 @@ export async function createGate(deps: RegistryDeps, request: CreateGateRequest,
     await requireGateQuota(em, within)
     const creator = accessOf(context).caller.principal
     const values = { id, namespace: within, name, modelId: model?.id ?? null, rules, creator }
-    if (!(await gates.insertGate(em, values))) failTaken(within, name)
+    if (!(await gates.insertGate(em, values))) failGateExists(within, name)
     const gate = (await gates.findGate(em, within, name))!
     await recordChange(em, context, { gate, before: undefined, after: rules, reason })
     return create(CreateGateResponseSchema, { gate: presentGate(gate) })
@@ -69,7 +69,7 @@ async function requireGateQuota(em: EntityManager, namespace: string): Promise<v
   fail('GATE_LIMIT_REACHED', `namespace "${namespace}" has reached the limit of ${limit} gates`, { namespace, limit })
 }
 
-function failTaken(namespace: string, name: string): never {
+function failGateExists(namespace: string, name: string): never {
   const gate = `${namespace}/${name}`
   fail('GATE_EXISTS', `gate "${gate}" already exists`, { gate })
 }

@@ -9,7 +9,7 @@ import { findGuardingGates } from '../../store/governance/gate-rows.ts'
 import { findModel } from '../../store/models/find-model.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { decideGates, decideRules, areConditionsMet } from '../../changes/gate-decisions.ts'
-import { findEvidence } from '../../changes/gate-subject.ts'
+import { findEvidence } from '../../changes/gate-evidence.ts'
 import { requireVersion } from '../../changes/require-version.ts'
 
 export async function testGate({ database }: RegistryDeps, request: TestGateRequest, context: HandlerContext) {

@@ -11,7 +11,7 @@ import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
 import { parsePrincipal, parseRole, parseScope } from '../../domain/identity.ts'
 import { parseReason } from '../../domain/text.ts'
-import { lockIdentity, requireAdmin } from '../../store/identity/identity-lock.ts'
+import { lockIdentity, requireRemainingAdmin } from '../../store/identity/identity-lock.ts'
 import { RoleBinding } from '../../store/identity/role-binding.ts'
 import { lockNamespaceShared } from '../../store/models/namespace.ts'
 import type { IdentityDeps } from '../../deps.ts'
@@ -37,7 +37,7 @@ export async function grantRole(deps: IdentityDeps, request: GrantRoleRequest, c
     const former = before?.role
     const wasPlatformAdmin = isPlatformAdmin(before)
     const binding = await upsertRole(em, before, { principal, namespace, role })
-    if (wasPlatformAdmin) await requireAdmin(em)
+    if (wasPlatformAdmin) await requireRemainingAdmin(em)
     const details = { ...roleDetails(binding), ...(former && { before: former }) }
     emit(em, context, { type: 'role.granted.v1', resource: roleResource(binding), reason, details })
     return create(GrantRoleResponseSchema, { binding: presentBinding(binding) })

@@ -9,7 +9,7 @@ import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
 import { parsePrincipal, parseScope } from '../../domain/identity.ts'
 import { parseReason } from '../../domain/text.ts'
-import { lockIdentity, requireAdmin } from '../../store/identity/identity-lock.ts'
+import { lockIdentity, requireRemainingAdmin } from '../../store/identity/identity-lock.ts'
 import { RoleBinding } from '../../store/identity/role-binding.ts'
 import type { IdentityDeps } from '../../deps.ts'
 import { settleChange } from '../../changes/settle-change.ts'
@@ -29,7 +29,7 @@ export async function revokeRole(deps: IdentityDeps, request: RevokeRoleRequest,
     if (binding) {
       em.remove(binding)
       await em.flush()
-      if (isPlatformAdmin(binding)) await requireAdmin(em)
+      if (isPlatformAdmin(binding)) await requireRemainingAdmin(em)
       const details = roleDetails(binding)
       emit(em, context, { type: 'role.revoked.v1', resource: roleResource(binding), reason, details })
     }

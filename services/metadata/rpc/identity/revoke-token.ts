@@ -11,7 +11,7 @@ import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
 import { parseReason } from '../../domain/text.ts'
 import { transactionTime } from '../../store/clock.ts'
-import { lockIdentity, requireAdmin } from '../../store/identity/identity-lock.ts'
+import { lockIdentity, requireRemainingAdmin } from '../../store/identity/identity-lock.ts'
 import { Token } from '../../store/identity/token.ts'
 import type { IdentityDeps } from '../../deps.ts'
 import { presentToken } from './present-identity.ts'
@@ -30,7 +30,7 @@ export async function revokeToken(deps: IdentityDeps, request: RevokeTokenReques
       em.assign(token, { revokeTime: transactionTime() })
       await em.flush()
       await em.refresh(token)
-      await requireAdmin(em)
+      await requireRemainingAdmin(em)
       const details = { principal: token.principal }
       emit(em, context, { type: 'token.revoked.v1', resource: tokenResource(token), reason, details })
     }

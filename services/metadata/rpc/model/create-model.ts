@@ -12,7 +12,7 @@ import { answerOnce } from '#lib/store/requests.ts'
 import { parseLabels } from '../../domain/labels.ts'
 import { nameKey, parseModelName, parseNamespace } from '../../domain/names.ts'
 import { parseDescription } from '../../domain/text.ts'
-import { failNameTaken } from '../../changes/checks.ts'
+import { failModelExists } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { modelResource } from '../../changes/resources.ts'
 import { presentModel } from './present-model.ts'
@@ -45,7 +45,7 @@ export async function createModel(deps: RegistryDeps, request: CreateModelReques
   const answer = await answerOnce(deps.database, once, async (em) => {
     if (!(await lockNamespaceShared(em, namespace))) failNoNamespace(namespace)
     const model = em.create(Model, init)
-    await flushUnique(em, NAME_CONSTRAINT, () => failNameTaken(namespace, init.name))
+    await flushUnique(em, NAME_CONSTRAINT, () => failModelExists(namespace, init.name))
     await em.nativeDelete(ModelRedirect, { namespace, nameKey: init.nameKey })
     emit(em, context, { type: 'model.created.v1', resource: modelResource(model), afterDigest: modelDigest(model) })
     return create(CreateModelResponseSchema, { model: presentModel(model) })

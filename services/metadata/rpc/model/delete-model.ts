@@ -15,7 +15,7 @@ import { requireEtag, requireModelLock } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { removeGates } from '../../changes/gate-changes.ts'
 import { modelResource } from '../../changes/resources.ts'
-import { voidPromotions } from '../../changes/promotion-ends.ts'
+import { voidPromotions } from '../../changes/void-promotions.ts'
 import { settleChange } from '../../changes/settle-change.ts'
 import { modelDigest } from '../../changes/state-digest.ts'
 import { authorizeStateChange } from '../../changes/model-state.ts'
@@ -30,7 +30,7 @@ export async function deleteModel(deps: RegistryDeps, request: DeleteModelReques
     requireEtag(model, etag)
     requireUnused(await reloadModel(em, model))
     const number = await findForeignChild(em, model.id)
-    if (number !== undefined) failInUse(model, number)
+    if (number !== undefined) failModelInUse(model, number)
     await lockNamespace(em, model.namespace)
     await voidPromotions(em, context, { modelId: model.id }, { because: 'MODEL_DELETED' })
     await removeGates(em, context, { modelId: model.id }, reason)
@@ -56,7 +56,7 @@ function requireUnused(model: Model): void {
   if (model.state !== 'ARCHIVED') fail('MODEL_IN_USE', `model "${name}" is not archived; archive it first`, { aliases })
 }
 
-function failInUse({ namespace, name }: Model, number: number): never {
+function failModelInUse({ namespace, name }: Model, number: number): never {
   const version = `${namespace}/${name}:${number}`
   fail('VERSION_IN_USE', `version "${version}" is the parent of a version of another model`, { aliases: '', version })
 }

@@ -18,9 +18,12 @@ export async function listModels({ database }: RegistryDeps, request: ListModels
   const order = parseModelOrder(request.orderBy)
   const query = ['ListModels', request.namespace, request.filter, order.by, String(order.descending)]
   const isKey = order.by === 'name' ? isTextKey : isTimeKey
-  const asked = checkKeys(parsePage(request, query, ['string', 'string']), [isKey, isIdKey])
-  const question = { namespaces, filter, order, page: asked }
-  const found = await selectModels(forkFor(database, context.signal), question, context.signal)
+  const page = checkKeys(parsePage(request, query, ['string', 'string']), [isKey, isIdKey])
+  const found = await selectModels(
+    forkFor(database, context.signal),
+    { namespaces, filter, order, page },
+    context.signal,
+  )
   const { rows, nextPageToken } = cutPage(found.rows, found.page, ({ sortKey, model }) => [sortKey, model.id])
   return { models: rows.map(({ model }) => presentModel(model)), nextPageToken }
 }

@@ -11,7 +11,7 @@ import { answerOnce } from '#lib/store/requests.ts'
 import { parseModelName } from '../../domain/names.ts'
 import { parseModelRef } from '../../domain/refs.ts'
 import { parseReason } from '../../domain/text.ts'
-import { authorizeModel, failNameTaken, requireEtag, requireModelLock } from '../../changes/checks.ts'
+import { authorizeModel, failModelExists, requireEtag, requireModelLock } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { modelResource } from '../../changes/resources.ts'
 import { presentModel } from './present-model.ts'
@@ -56,7 +56,7 @@ async function rename(em: EntityManager, model: Model, name: string): Promise<vo
   const { namespace, nameKey: former } = model
   const next = nameKey(name)
   em.assign(model, { name, nameKey: next, updateTime: transactionTime() })
-  await flushUnique(em, NAME_CONSTRAINT, () => failNameTaken(namespace, name))
+  await flushUnique(em, NAME_CONSTRAINT, () => failModelExists(namespace, name))
   if (former !== next) {
     await em.nativeDelete(ModelRedirect, { namespace, nameKey: next })
     await em.upsert(ModelRedirect, { namespace, nameKey: former, model: model.id })

@@ -27,7 +27,7 @@ export async function createNamespace(deps: RegistryDeps, request: CreateNamespa
   const once = { context, request, input: CreateNamespaceRequestSchema, output: CreateNamespaceResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
     const namespace = em.create(Namespace, { id: uuidv7(), name, description })
-    await flushUnique(em, 'namespace_pkey', () => failTaken(name))
+    await flushUnique(em, 'namespace_pkey', () => failNamespaceExists(name))
     emit(em, context, {
       type: 'namespace.created.v1',
       resource: namespaceResource(namespace),
@@ -39,6 +39,6 @@ export async function createNamespace(deps: RegistryDeps, request: CreateNamespa
   return answer
 }
 
-function failTaken(namespace: string): never {
+function failNamespaceExists(namespace: string): never {
   fail('NAMESPACE_EXISTS', `namespace "${namespace}" already exists`, { namespace })
 }

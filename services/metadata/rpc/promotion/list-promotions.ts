@@ -22,7 +22,7 @@ export async function listPromotions(
 ) {
   const state = parseState(request.state)
   const em = forkFor(database, context.signal)
-  const within = await findWithin(em, request, context)
+  const within = await authorizeScope(em, request, context)
   const query = ['ListPromotions', ...Object.entries(within).flat(), state ?? '']
   const page = checkKeys(parsePage(request, query, ['string', 'string']), [isTimeKey, isIdKey])
   const found = await selectPromotions(em, { within, state, page }, context.signal)
@@ -37,7 +37,7 @@ function parseState(state: PromotionState): PromotionStateName | undefined {
   return wordOf(PromotionState, state) as PromotionStateName
 }
 
-async function findWithin(
+async function authorizeScope(
   em: EntityManager,
   request: ListPromotionsRequest,
   context: HandlerContext,

@@ -27,12 +27,12 @@ import {
   type PromotionRow,
 } from '../../store/governance/promotion-rows.ts'
 import type { Version } from '../../store/versions/version.ts'
-import { failMoved } from '../../changes/alias-moves.ts'
+import { failAliasMoved } from '../../changes/alias-moves.ts'
 import { authorizeVersion, requireActive, requireVersionLock } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { outcomesOf, requireGatesMet } from '../../changes/gate-decisions.ts'
 import { presentPromotion } from './present-promotion.ts'
-import { promotionEvent } from '../../changes/promotion-ends.ts'
+import { promotionEvent } from '../../changes/promotion-event.ts'
 import { applyPromotion, evaluateGates, type GateResults } from '../../changes/promotion-steps.ts'
 import { settleChange } from '../../changes/settle-change.ts'
 
@@ -80,7 +80,7 @@ async function checkPreconditions(
   { version, model, alias, expected }: PromotionInit,
   { current }: GateResults,
 ): Promise<void> {
-  if ((current?.number ?? 0) !== expected) failMoved(alias, expected, current?.number ?? 0)
+  if ((current?.number ?? 0) !== expected) failAliasMoved(alias, expected, current?.number ?? 0)
   if (current?.id === version.id)
     failField('version', `must not be the version that alias "${alias}" already points at`)
   const promotion = await findPending(em, { modelId: model.id, alias, versionId: version.id })

@@ -16,7 +16,7 @@ import { parseReason } from '../../domain/text.ts'
 import { closePromotion, findPromotion, type PromotionRow } from '../../store/governance/promotion-rows.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { presentPromotion } from './present-promotion.ts'
-import { promotionEvent } from '../../changes/promotion-ends.ts'
+import { promotionEvent } from '../../changes/promotion-event.ts'
 import { authorizePromotion, requirePending } from '../../changes/promotion-steps.ts'
 import { settleChange } from '../../changes/settle-change.ts'
 

@@ -63,8 +63,8 @@ async function createOnce(
   const em = forkFor(deps.database, context.signal)
   await authorizeModel(em, context, init.model)
   const once = { context, request, input: CreateVersionRequestSchema, output: CreateVersionResponseSchema }
-  const first = await findAnswer(em, once)
-  if (first) return first
+  const earlierAnswer = await findAnswer(em, once)
+  if (earlierAnswer) return earlierAnswer
   const model = (await findModel(em, init.model)) ?? failNoModel(init.model)
   requireActive(model)
   const id = uuidv7()

@@ -17,7 +17,7 @@ import type { Version } from '../../store/versions/version.ts'
 import { authorizeVersion, requireEtag, requireVersionLock } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { versionResource } from '../../changes/resources.ts'
-import { voidPromotions } from '../../changes/promotion-ends.ts'
+import { voidPromotions } from '../../changes/void-promotions.ts'
 import { settleChange } from '../../changes/settle-change.ts'
 import { versionDigest } from '../../changes/state-digest.ts'
 import { transactionTime } from '../../store/clock.ts'
@@ -59,8 +59,8 @@ export async function deleteVersion(deps: RegistryDeps, request: DeleteVersionRe
 async function requireUnused(em: EntityManager, { id, namespace, modelName, number }: Version): Promise<void> {
   await lockForDeletion(em, id)
   const name = `${namespace}/${modelName}:${number}`
-  const pointing = await em.find(Alias, { version: id }, { orderBy: { name: 'asc' } })
-  const aliases = pointing.map((alias) => alias.name).join(', ')
+  const rows = await em.find(Alias, { version: id }, { orderBy: { name: 'asc' } })
+  const aliases = rows.map((alias) => alias.name).join(', ')
   if (aliases !== '')
     fail('VERSION_IN_USE', `version "${name}" has aliases: ${aliases}; remove them first`, { aliases })
   const children = await countChildren(em, id)

@@ -18,16 +18,16 @@ export async function listVersions({ database }: RegistryDeps, request: ListVers
   const filter = parseFilter(parseText(request.filter, 'filter', MAX_FILTER_BYTES))
   const order = parseVersionOrder(request.orderBy, key !== undefined)
   const em = forkFor(database, context.signal)
-  const within = await findWithin(em, context, key)
-  const bound = 'modelId' in within ? within.modelId : ''
-  const query = ['ListVersions', bound, request.filter, ...Object.values(order).map(String)]
+  const within = await authorizeScope(em, context, key)
+  const modelId = 'modelId' in within ? within.modelId : ''
+  const query = ['ListVersions', modelId, request.filter, ...Object.values(order).map(String)]
   const page = parseVersionPage(request, query, order)
   const found = await selectVersions(em, { within, filter, order, page }, context.signal)
   const { rows, nextPageToken } = cutPage(found.rows, found.page, ({ sortKey, version }) => [sortKey, version.id])
   return { versions: rows.map(({ version }) => presentVersion(version)), nextPageToken }
 }
 
-async function findWithin(
+async function authorizeScope(
   em: EntityManager,
   context: HandlerContext,
   key: ModelKey | undefined,

@@ -22,7 +22,7 @@ import { settleChange } from '../../changes/settle-change.ts'
 import { versionDigest } from '../../changes/state-digest.ts'
 import { transactionTime } from '../../store/clock.ts'
 
-type Notes = Pick<Version, 'description' | 'labels' | 'modelCard'>
+type EditableFields = Pick<Version, 'description' | 'labels' | 'modelCard'>
 
 export async function updateVersion(deps: RegistryDeps, request: UpdateVersionRequest, context: HandlerContext) {
   const key = parseExactVersionRef(request.version, 'version')
@@ -33,9 +33,9 @@ export async function updateVersion(deps: RegistryDeps, request: UpdateVersionRe
     const version = await requireVersionLock(em, key)
     requireEtag(version, request.etag)
     const beforeDigest = versionDigest(version)
-    const otherBytes = version.messageBytes - bytesOf(version)
+    const immutableBytes = version.messageBytes - sizeOf(version)
     em.assign(version, { ...change, updateTime: transactionTime() })
-    version.messageBytes = otherBytes + bytesOf(version)
+    version.messageBytes = immutableBytes + sizeOf(version)
     await em.flush()
     await findVersion(em, version.id)
     emit(em, context, {
@@ -51,7 +51,7 @@ export async function updateVersion(deps: RegistryDeps, request: UpdateVersionRe
   return answer
 }
 
-function parseChange(request: UpdateVersionRequest): { fields: string[]; change: Partial<Notes> } {
+function parseChange(request: UpdateVersionRequest): { fields: string[]; change: Partial<EditableFields> } {
   const fields = parseMask(request.updateMask, ['description', 'labels', 'model_card'])
   const change = {
     ...(fields.has('description') && { description: parseDescription(request.description) }),
@@ -61,6 +61,6 @@ function parseChange(request: UpdateVersionRequest): { fields: string[]; change:
   return { fields: [...fields].sort(), change }
 }
 
-function bytesOf({ description, labels, modelCard }: Notes): number {
+function sizeOf({ description, labels, modelCard }: EditableFields): number {
   return Buffer.byteLength(description) + Buffer.byteLength(JSON.stringify(labels)) + Buffer.byteLength(modelCard)
 }

@@ -12,7 +12,7 @@ export async function lockIdentity(em: EntityManager): Promise<void> {
 
 /** Fails with LAST_ADMIN when no administrator of the installation has a valid token. Call it under the lock, after the
  * change was flushed. */
-export async function requireAdmin(em: EntityManager): Promise<void> {
+export async function requireRemainingAdmin(em: EntityManager): Promise<void> {
   const admins = await em.find(RoleBinding, { namespace: '*', role: 'ADMIN' })
   const valid = await em.findOne(Token, {
     principal: { $in: admins.map(({ principal }) => principal) },

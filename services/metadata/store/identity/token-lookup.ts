@@ -1,4 +1,4 @@
-// Hot read: authenticates each call of this service, and for the other services each call that they have not cached.
+// Hot reads: one for each call of this service, and one for each token that another service has not cached.
 import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import type { LookUpToken } from '#lib/access/authenticate.ts'
 import { fail } from '#lib/errors/errors.ts'
@@ -10,19 +10,19 @@ import { RoleBinding } from './role-binding.ts'
 import { Token } from './token.ts'
 import { readRow } from '../rows.ts'
 
-/** Why a token that was valid before is rejected. */
-export type RejectedToken = 'TOKEN_REVOKED' | 'TOKEN_EXPIRED'
+/** The reason why a known token is rejected. */
+export type TokenRejection = 'TOKEN_REVOKED' | 'TOKEN_EXPIRED'
 
 /** Reports that a revoked or expired token was used. */
 export type ReportRejectedToken = (
   token: { id: string; principal: string },
-  reason: RejectedToken,
+  reason: TokenRejection,
   requestId?: string,
 ) => Promise<void>
 
 export interface FoundToken {
   token: Token
-  rejected: RejectedToken | undefined
+  rejected: TokenRejection | undefined
   roles: RoleBinding[]
 }
 
@@ -39,10 +39,10 @@ export async function findToken(em: EntityManager, tokenHash: Buffer): Promise<F
   if (!row) return undefined
   const token = readRow(em, Token, row)
   const roles = row.roles.map((role) => readRow(em, RoleBinding, role))
-  return { token, rejected: whyRejected(token.revokeTime !== null, row.expired), roles }
+  return { token, rejected: rejectionOf(token.revokeTime !== null, row.expired), roles }
 }
 
-function whyRejected(revoked: boolean, expired: boolean): RejectedToken | undefined {
+function rejectionOf(revoked: boolean, expired: boolean): TokenRejection | undefined {
   if (revoked) return 'TOKEN_REVOKED'
   return expired ? 'TOKEN_EXPIRED' : undefined
 }
@@ -64,7 +64,7 @@ export function lookUpToken(database: Database, report?: ReportRejectedToken): L
         array(select namespace || ' ' || role from role_binding b where b.principal = token.principal) as roles
       from token where token_hash = ?`
     const [found] = await forkFor(database, signal).execute<CallerToken[]>(sql, [tokenHash]).catch(translateFault)
-    const rejected = found && whyRejected(found.revoked, found.expired)
+    const rejected = found && rejectionOf(found.revoked, found.expired)
     if (rejected) await report?.(found, rejected)
     if (!found || rejected === 'TOKEN_REVOKED') fail('TOKEN_INVALID', 'token is unknown or revoked')
     const { id, principal, expire_time: end } = found

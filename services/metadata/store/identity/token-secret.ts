@@ -6,7 +6,7 @@ import { Token } from './token.ts'
 export interface TokenInit {
   principal: string
   description: string
-  /** RFC 3339, or PostgreSQL's own text. */
+  /** Time in RFC 3339 or in PostgreSQL's text format. */
   expireTime: string
 }
 

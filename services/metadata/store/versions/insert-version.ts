@@ -37,11 +37,11 @@ export async function findDuplicate(
 /** Inserts the version with the next number of its model. The time is read under the lock, so that it increases with the
  * number. */
 export async function insertVersion(em: EntityManager, version: NewVersion): Promise<number> {
-  const [counted] = await em.execute<{ last_number: number }[]>(
+  const [model] = await em.execute<{ last_number: number }[]>(
     'update model set last_number = last_number + 1 where id = ? returning last_number',
     [version.modelId],
   )
-  const number = counted!.last_number
+  const number = model!.last_number
   await em.execute(
     `insert into version (id, model_id, namespace, number, semver, digest, size_bytes, file_count, state, facts,
         parameters, description, labels, model_card, message_bytes, creator, create_time, update_time)

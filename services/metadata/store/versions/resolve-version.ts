@@ -14,7 +14,7 @@ export const VERSION_COLUMNS = `v.id, v.model_id, v.namespace, m.name as model_n
   v.update_time, v.revision`
 
 /** The result of resolving a reference by name. */
-export interface Resolved {
+export interface ResolvedReference {
   /** Whether the model exists. */
   model: boolean
   /** Whether the alias points, or pointed, at a version. */
@@ -48,8 +48,8 @@ export async function resolveByName(
   em: EntityManager,
   key: Exclude<VersionKey, { id: string }>,
   atTime: string | undefined,
-): Promise<Resolved> {
-  const { join, values } = joinSelected(key.selector, atTime)
+): Promise<ResolvedReference> {
+  const { join, values } = selectorJoin(key.selector, atTime)
   const [future, futureValues] = atTime === undefined ? ['false', []] : ['?::timestamptz > clock_timestamp()', [atTime]]
   const isAlias = key.selector.kind === 'alias' && key.selector.value !== LATEST
   const [number, versionId] = isAlias ? ['x.number', 'x.version_id'] : ['null', 'null']
@@ -69,16 +69,16 @@ export async function resolveByName(
   }
   if (!row) return { model: false, alias: false, version: undefined, deleted: undefined, future: false }
   const version = row.id === null ? undefined : readRow(em, Version, row)
-  const missing = version ? null : row.alias_version_id
-  const deleted = missing === null ? undefined : await findDeleted(em, missing)
+  const deletedId = version ? null : row.alias_version_id
+  const deleted = deletedId === null ? undefined : await findTombstone(em, deletedId)
   return { model: true, alias: (row.alias_number ?? 0) > 0, version, deleted, future: row.future }
 }
 
-async function findDeleted(em: EntityManager, id: string): Promise<Tombstone | undefined> {
+async function findTombstone(em: EntityManager, id: string): Promise<Tombstone | undefined> {
   return (await em.findOne(Tombstone, { id, type: 'version' })) ?? undefined
 }
 
-function joinSelected(selector: Selector, atTime: string | undefined): { join: string; values: unknown[] } {
+function selectorJoin(selector: Selector, atTime: string | undefined): { join: string; values: unknown[] } {
   const { kind, value } = selector
   if (kind !== 'alias') return { join: `left join version v on v.model_id = m.id and v.${kind} = ?`, values: [value] }
   if (value === LATEST) {

@@ -1,15 +1,10 @@
-// Voiding of promotions, and the events that all changes of promotions have in common.
+// Voids pending promotions whose alias, gates, version or model have changed.
 import type { HandlerContext } from '@connectrpc/connect'
 import { accessOf } from '#lib/access/caller.ts'
 import type { EntityManager } from '#lib/store/database.ts'
-import { emit, type EventInit } from '#lib/store/outbox.ts'
-import {
-  closePromotion,
-  lockPending,
-  type PendingFilter,
-  type PromotionRow,
-} from '../store/governance/promotion-rows.ts'
-import { promotionResource } from './resources.ts'
+import { emit } from '#lib/store/outbox.ts'
+import { closePromotion, lockPending, type PendingFilter } from '../store/governance/promotion-rows.ts'
+import { promotionEvent } from './promotion-event.ts'
 
 const CAUSES = {
   ALIAS_MOVED: 'the alias was moved',
@@ -39,16 +34,5 @@ export async function voidPromotions(
     if (row.overdue || row.id === except || !affects(row.alias)) continue
     await closePromotion(em, row.id, { state: 'VOIDED', closer, reason: CAUSES[because] })
     emit(em, context, promotionEvent(row, { type: 'promotion.voided.v1', details: { because } }))
-  }
-}
-
-/** Builds an event of a promotion, with the details that all of its events have. */
-export function promotionEvent(row: PromotionRow, event: Pick<EventInit, 'type' | 'reason' | 'details'>): EventInit {
-  return {
-    ...event,
-    resource: promotionResource(row),
-    beforeDigest: row.from_digest,
-    afterDigest: row.digest,
-    details: { model_id: row.model_id, alias: row.alias, number: row.number, ...event.details },
   }
 }

@@ -16,6 +16,7 @@ import type { Version } from '../store/versions/version.ts'
 
 const MAX_EVALUATIONS = 100
 
+/** A version that may become the target of an alias. */
 export interface Candidate {
   version: Version
   model: Model
@@ -23,6 +24,7 @@ export interface Candidate {
   requester: string
 }
 
+/** The data by which gates decide about a candidate. */
 export interface Evidence {
   /** The version that the alias points at; undefined if the alias does not exist. */
   current: Version | undefined
@@ -33,8 +35,8 @@ export interface Evidence {
 
 export async function findEvidence(em: EntityManager, candidate: Candidate): Promise<Evidence> {
   const { version, model, alias, requester } = candidate
-  const present = (await findAliases(em, model.id, [alias])).get(alias)
-  const current = present && ((await findVersion(em, present.version)) ?? undefined)
+  const target = (await findAliases(em, model.id, [alias])).get(alias)
+  const current = target && ((await findVersion(em, target.version)) ?? undefined)
   const rows = await em.find(
     Evaluation,
     { version: version.id },
@@ -46,8 +48,8 @@ export async function findEvidence(em: EntityManager, candidate: Candidate): Pro
   const subject = {
     version: describeVersion(version),
     current: current ? describeVersion(current) : null,
-    model: mapOf({ ...pick(model, ['id', 'namespace', 'name', 'owner']), labels: mapOf(model.labels) }),
-    artifact: mapOf({
+    model: toMap({ ...pick(model, ['id', 'namespace', 'name', 'owner']), labels: toMap(model.labels) }),
+    artifact: toMap({
       digest: version.digest,
       size_bytes: BigInt(version.sizeBytes),
       file_count: BigInt(version.fileCount),
@@ -63,18 +65,18 @@ export async function findEvidence(em: EntityManager, candidate: Candidate): Pro
 function describeVersion(version: Version): CelInput {
   const { source, parameters, metrics, datasets, license } = fromJson(VersionFactsSchema, version.facts)
   const values = parameters.map(({ name, value }): [string, CelInput] => [name, toInput(toJson(ValueSchema, value!))])
-  return mapOf({
+  return toMap({
     ...pick(version, ['id', 'digest', 'creator']),
     number: BigInt(version.number),
     semver: version.semver ?? '',
     create_time: toTimestamp(version.createTime),
     license,
-    labels: mapOf(version.labels),
+    labels: toMap(version.labels),
     parameters: new Map(values),
-    metrics: mapOfMetrics(metrics),
-    metrics_on: mapOfSplits(metrics),
+    metrics: metricsByName(metrics),
+    metrics_on: metricsBySplit(metrics),
     datasets: datasets.map(({ name }) => name),
-    source: mapOf({
+    source: toMap({
       repository: source?.repository ?? '',
       commit: source?.commit ?? '',
       dirty: source?.dirty ?? false,
@@ -85,11 +87,11 @@ function describeVersion(version: Version): CelInput {
 
 function describeEvaluation({ suite, facts, creator, createTime }: Evaluation): CelInput {
   const { verdict, metrics, dataset } = fromJson(EvaluationFactsSchema, facts)
-  return mapOf({
+  return toMap({
     suite,
     verdict: wordOf(Verdict, verdict),
-    metrics: mapOfMetrics(metrics),
-    metrics_on: mapOfSplits(metrics),
+    metrics: metricsByName(metrics),
+    metrics_on: metricsBySplit(metrics),
     dataset: dataset?.name ?? '',
     dataset_digest: dataset?.digest ?? '',
     creator,
@@ -98,13 +100,13 @@ function describeEvaluation({ suite, facts, creator, createTime }: Evaluation): 
 }
 
 /** Maps names to values. The first metric of a name wins, as when versions are ordered by a metric. */
-function mapOfMetrics(metrics: Metric[]): CelInput {
+function metricsByName(metrics: Metric[]): CelInput {
   return new Map(metrics.toReversed().map(({ name, value }) => [name, value]))
 }
 
 /** Maps datasets to splits to metrics. A name is unique within a dataset and split. */
-function mapOfSplits(metrics: Metric[]): CelInput {
-  return groupBy(metrics, 'dataset', (measured) => groupBy(measured, 'split', mapOfMetrics))
+function metricsBySplit(metrics: Metric[]): CelInput {
+  return groupBy(metrics, 'dataset', (measured) => groupBy(measured, 'split', metricsByName))
 }
 
 function groupBy(metrics: Metric[], key: 'dataset' | 'split', describe: (group: Metric[]) => CelInput): CelInput {
@@ -121,7 +123,7 @@ function toInput(json: unknown): CelInput {
 }
 
 /** Returns a Map, because a plain object would also resolve inherited names such as `constructor`. */
-function mapOf(fields: Record<string, CelInput>): CelInput {
+function toMap(fields: Record<string, CelInput>): CelInput {
   return new Map(Object.entries(fields))
 }
 
