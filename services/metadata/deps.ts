@@ -7,7 +7,7 @@ export interface RegistryDeps {
   database: Database
   /** Client of the artifact service. */
   manifests: Pick<Client<typeof ManifestService>, 'retainManifest'>
-  /** See `settleChange`. */
+  /** Relays events to the audit log; see `settleChange`. */
   relay: { wake(): void; settle(): Promise<void> }
   /** The job that releases manifests. */
   releases: { wake(): void }
@@ -15,7 +15,7 @@ export interface RegistryDeps {
 
 export interface IdentityDeps {
   database: Database
-  /** See `settleChange`. */
+  /** Relays events to the audit log; see `settleChange`. */
   relay: { wake(): void; settle(): Promise<void> }
   reportRejectedToken: ReportRejectedToken
 }

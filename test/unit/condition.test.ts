@@ -1,6 +1,6 @@
 // Conditions of gates: what may be written, and what becomes of it.
 import { describe, expect, test } from 'vitest'
-import { checkExpression, evaluate, type Subject } from '../../services/metadata/domain/governance/condition.ts'
+import { checkExpression, evaluate, type VariableValues } from '../../services/metadata/domain/governance/condition.ts'
 
 const version = new Map<string, unknown>([
   ['number', 7n],
@@ -29,7 +29,7 @@ const subject = {
   latest: new Map([['fairness', passed]]),
   alias: 'production',
   requester: 'alice',
-} as unknown as Subject
+} as unknown as VariableValues
 
 const refusal = (expression: string): string => {
   try {

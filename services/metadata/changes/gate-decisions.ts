@@ -10,12 +10,12 @@ import {
 } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { ModelkeepError } from '#lib/errors/errors.ts'
 import { wordOf } from '#lib/values/words.ts'
-import { evaluate, type Subject } from '../domain/governance/condition.ts'
+import { evaluate, type VariableValues } from '../domain/governance/condition.ts'
 import type { GateRow } from '../store/governance/gate-rows.ts'
 
-export function decideGates(gates: GateRow[], subject: Subject): GateDecision[] {
+export function decideGates(gates: GateRow[], variables: VariableValues): GateDecision[] {
   return gates.map(({ id, name, revision, rules }) => ({
-    ...decideRules(rules, subject),
+    ...decideRules(rules, variables),
     gateId: id,
     gate: name,
     revision,
@@ -23,13 +23,16 @@ export function decideGates(gates: GateRow[], subject: Subject): GateDecision[] 
 }
 
 /** Decides by rules that need not belong to a gate yet. */
-export function decideRules({ conditions, approvalsRequired, approvers }: GateRules, subject: Subject): GateDecision {
-  const results = conditions.map((condition) => evaluateCondition(condition, subject))
+export function decideRules(
+  { conditions, approvalsRequired, approvers }: GateRules,
+  variables: VariableValues,
+): GateDecision {
+  const results = conditions.map((condition) => evaluateCondition(condition, variables))
   return create(GateDecisionSchema, { conditions: results, approvalsRequired, approvers })
 }
 
-function evaluateCondition({ expression, sentence }: Condition, subject: Subject) {
-  const { outcome, error } = evaluate(expression, subject)
+function evaluateCondition({ expression, sentence }: Condition, variables: VariableValues) {
+  const { outcome, error } = evaluate(expression, variables)
   return { expression, sentence, outcome: ConditionOutcome[outcome], error }
 }
 

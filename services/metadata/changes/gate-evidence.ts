@@ -7,7 +7,7 @@ import { VersionFactsSchema, type Metric } from '#gen/modelkeep/metadata/v1/fact
 import type { EntityManager } from '#lib/store/database.ts'
 import { toTimestamp } from '#lib/store/time.ts'
 import { wordOf } from '#lib/values/words.ts'
-import type { Subject } from '../domain/governance/condition.ts'
+import type { VariableValues } from '../domain/governance/condition.ts'
 import { findAliases } from '../store/aliases/alias.ts'
 import { Evaluation } from '../store/governance/evaluation.ts'
 import type { Model } from '../store/models/model.ts'
@@ -28,8 +28,8 @@ export interface Candidate {
 export interface Evidence {
   /** The version that the alias points at; undefined if the alias does not exist. */
   current: Version | undefined
-  subject: Subject
-  /** Ids of the evaluations in `subject`. */
+  variables: VariableValues
+  /** Ids of the evaluations in `variables`. */
   evaluations: string[]
 }
 
@@ -45,7 +45,7 @@ export async function findEvidence(em: EntityManager, candidate: Candidate): Pro
   const evaluations = rows.map(describeEvaluation)
   const latest = new Map<string, CelInput>()
   for (const [index, { suite }] of rows.entries()) if (!latest.has(suite)) latest.set(suite, evaluations[index]!)
-  const subject = {
+  const variables = {
     version: describeVersion(version),
     current: current ? describeVersion(current) : null,
     model: toMap({ ...pick(model, ['id', 'namespace', 'name', 'owner']), labels: toMap(model.labels) }),
@@ -59,7 +59,7 @@ export async function findEvidence(em: EntityManager, candidate: Candidate): Pro
     alias,
     requester,
   }
-  return { current, subject, evaluations: rows.map(({ id }) => id) }
+  return { current, variables, evaluations: rows.map(({ id }) => id) }
 }
 
 function describeVersion(version: Version): CelInput {

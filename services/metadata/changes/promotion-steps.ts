@@ -58,8 +58,8 @@ export interface GateResults {
 export async function evaluateGates(em: EntityManager, candidate: Candidate): Promise<GateResults> {
   const { model, alias } = candidate
   const gates = await findGuardingGates(em, { namespace: model.namespace, modelId: model.id, alias })
-  const { current, subject, evaluations } = await findEvidence(em, candidate)
-  return { current, gates, decisions: decideGates(gates, subject), evaluations }
+  const { current, variables, evaluations } = await findEvidence(em, candidate)
+  return { current, gates, decisions: decideGates(gates, variables), evaluations }
 }
 
 /** Closes the promotion as APPLIED and moves the alias, in the transaction of the deciding request or approval. */

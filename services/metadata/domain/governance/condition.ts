@@ -20,7 +20,7 @@ export const VARIABLES = [
   'alias',
   'requester',
 ] as const
-export type Subject = Record<(typeof VARIABLES)[number], CelInput>
+export type VariableValues = Record<(typeof VARIABLES)[number], CelInput>
 
 const VERSION_FIELDS = [
   'id',
@@ -58,10 +58,10 @@ export function checkExpression(expression: string, field: string): void {
   checker.check(parseExpression(expression, field), { names: new Set([...VARIABLES, ...TYPES]), insideMacro: false })
 }
 
-export function evaluate(expression: string, subject: Subject): Outcome {
+export function evaluate(expression: string, variables: VariableValues): Outcome {
   try {
-    const result = plan(ENVIRONMENT, parse(expression).expr)(subject)
-    if (isCelError(result)) return errorOutcome(result.message + explainMissingCurrent(expression, subject))
+    const result = plan(ENVIRONMENT, parse(expression).expr)(variables)
+    if (isCelError(result)) return errorOutcome(result.message + explainMissingCurrent(expression, variables))
     if (typeof result !== 'boolean') return errorOutcome('the result is not a boolean')
     return { outcome: result ? 'TRUE' : 'FALSE', error: '' }
   } catch (error) {
@@ -70,7 +70,7 @@ export function evaluate(expression: string, subject: Subject): Outcome {
 }
 
 /** Explains the most frequent error: the alias has no current version to compare with. */
-function explainMissingCurrent(expression: string, { current }: Subject): string {
+function explainMissingCurrent(expression: string, { current }: VariableValues): string {
   return current === null && expression.includes('current.') ? '; current is null because the alias does not exist' : ''
 }
 

@@ -20,10 +20,10 @@ export async function testGate({ database }: RegistryDeps, request: TestGateRequ
   const version = await requireVersion(em, context, key)
   const model = (await findModel(em, { id: version.model }))!
   const requester = accessOf(context).caller.principal
-  const { subject } = await findEvidence(em, { version, model, alias, requester })
+  const { variables } = await findEvidence(em, { version, model, alias, requester })
   const { namespace, id: modelId } = model
   const decisions = rules
-    ? [decideRules(rules, subject)]
-    : decideGates(await findGuardingGates(em, { namespace, modelId, alias }), subject)
+    ? [decideRules(rules, variables)]
+    : decideGates(await findGuardingGates(em, { namespace, modelId, alias }), variables)
   return { decisions, passed: decisions.every(areConditionsMet) }
 }

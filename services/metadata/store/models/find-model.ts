@@ -1,4 +1,4 @@
-// Reads and locks of one model. Every change below a model takes the lock of its row first.
+// Reads and locks of one model. Every change of a model, its versions or its aliases locks the row of the model first.
 import { LockMode } from '@mikro-orm/postgresql'
 import type { EntityManager } from '#lib/store/database.ts'
 import { nameKey } from '../../domain/names.ts'
