@@ -182,10 +182,10 @@ test('whatever the filter, the answer is rows or a refusal', async () => {
     array(words, { maxLength: 12 }).map((all) => all.join(' ')),
   )
   await assert(
-    asyncProperty(filter, async (text) => {
-      if (text.trim() === '') return
+    asyncProperty(filter, async (input) => {
+      if (input.trim() === '') return
       try {
-        await find(text)
+        await find(input)
       } catch (error) {
         if (!(error instanceof ModelkeepError)) throw error
       }

@@ -3,7 +3,7 @@ import type { DescMethodUnary, DescService, Message } from '@bufbuild/protobuf'
 import { createClient, createRouterTransport, type Client } from '@connectrpc/connect'
 import { randomBytes } from 'node:crypto'
 import { pino } from 'pino'
-import { expect } from 'vitest'
+import { afterAll, expect } from 'vitest'
 import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
 import { EvaluationService } from '#gen/modelkeep/metadata/v1/evaluation_service_pb.ts'
 import { GateService } from '#gen/modelkeep/metadata/v1/gate_service_pb.ts'
@@ -55,26 +55,31 @@ export interface Metadata {
   replica: Clients
   /** Clients of a new principal with these roles. */
   member(roles: Record<string, keyof typeof Role>): Promise<Clients & { principal: string }>
-  /** What `work` leaves in the outbox, less failed attempts, of which those that repeat one are told a minute later. */
+  /** The events that `work` adds to the outbox, except failed attempts: their repeats are recorded up to a minute later. */
   eventsOf(work: () => Promise<unknown>): Promise<OutboxEvent[]>
   sql<Row extends object>(statement: string): Promise<Row[]>
   logs: string[]
-  close(): Promise<void>
 }
 
+/** Starts two replicas for a test file, and closes them after its last test. */
 export async function startMetadata({ failClosedSeconds = 0 } = {}): Promise<Metadata> {
   const database = await createDatabase()
   const peers = await startFakePeers()
   const logs: string[] = []
   const services = [1, 2].map(() => openService(database.url, peers, logs, failClosedSeconds))
   const [first, second] = services as [Running, Running]
-  const adminToken = await createAdminToken(openedFor(first))
+  const adminToken = await createAdminToken(first.database)
   const admin = first.as(adminToken)
   const sql = async <Row extends object>(statement: string): Promise<Row[]> =>
     (await runSql(database.url, statement)) as Row[]
   const events = async () =>
     sql<{ sequence: string; event: OutboxEvent }>(`select sequence, event from metadata.outbox
       where event ->> 'type' <> 'attempt.failed.v1' order by sequence`)
+  afterAll(async () => {
+    for (const { service } of services) await service.close()
+    await peers.close()
+    await database.drop()
+  })
   let members = 0
   return {
     url: database.url,
@@ -100,11 +105,6 @@ export async function startMetadata({ failClosedSeconds = 0 } = {}): Promise<Met
     },
     sql,
     logs,
-    async close() {
-      for (const { service } of services) await service.close()
-      await peers.close()
-      await database.drop()
-    },
   }
 }
 
@@ -112,10 +112,6 @@ interface Running {
   service: Service
   database: ReturnType<typeof openStore>
   as(token: string): Clients
-}
-
-function openedFor({ database }: Running) {
-  return database
 }
 
 function openService(url: string, peers: FakePeers, logs: string[], failClosedSeconds: number): Running {
@@ -165,7 +161,7 @@ function openService(url: string, peers: FakePeers, logs: string[], failClosedSe
   }
 }
 
-/** A digest that nobody else has. */
+/** A digest that no other test uses. */
 export function newDigest(): string {
   return `sha256:${randomBytes(32).toString('hex')}`
 }
@@ -192,12 +188,29 @@ export function selected(model: string, selector: Selector, namespace = '') {
 }
 
 let names = 0
-/** A name that no other test has. */
+/** A name that no other test of the file uses. */
 export function newName(prefix = 'model'): string {
   return `${prefix}-${(names += 1)}`
 }
 
-/** A model with `count` versions; returns the versions' digests. */
+/** The target of an alias move to a version. */
+export function pointTo(name: string, number: number, expectedNumber = 0) {
+  return { name, target: { case: 'number' as const, value: number }, expectedNumber }
+}
+
+/** The target that removes an alias. */
+export function removalOf(name: string, expectedNumber: number) {
+  return { name, target: { case: 'remove' as const, value: true }, expectedNumber }
+}
+
+/** Creates an empty namespace, and returns its name. */
+export async function makeNamespace(clients: Clients): Promise<string> {
+  const name = newName('room')
+  await clients.namespaces.createNamespace({ name })
+  return name
+}
+
+/** Creates a model with `count` versions, and returns the versions' digests. */
 export async function makeModel(clients: Clients, name: string, count = 0, namespace = ''): Promise<string[]> {
   await clients.models.createModel({ name, namespace })
   const digests = Array.from({ length: count }, newDigest)

@@ -1,18 +1,17 @@
-// Where promotions are tried: a namespace with a model of three versions, and who may do what there.
+// A namespace for tests of promotions: a model with three versions, and members with roles.
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { GateRulesSchema } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
-import { byName, makeModel, newName, numbered, type Clients, type Metadata } from './metadata.ts'
+import { byName, makeModel, makeNamespace, newName, numbered, type Clients, type Metadata } from './metadata.ts'
 
 export type Rules = MessageInitShape<typeof GateRulesSchema>
 
 export const production = (rules: Rules): Rules => ({ aliasPattern: 'production', ...rules })
 
-/** Makes rooms: alice made the versions, bob is a contributor, carol and dave are approvers. */
+/** Returns a function that makes such namespaces: alice creates the versions, bob is a contributor, carol and dave approve. */
 export function roomsOf(metadata: Metadata) {
   const { admin } = metadata
   return async (rules?: Rules) => {
-    const namespace = newName('room')
-    await admin.namespaces.createNamespace({ name: namespace })
+    const namespace = await makeNamespace(admin)
     const [alice, bob, carol, dave] = [
       await metadata.member({ [namespace]: 'CONTRIBUTOR' }),
       await metadata.member({ [namespace]: 'CONTRIBUTOR' }),

@@ -5,7 +5,7 @@ import { Verdict } from '#gen/modelkeep/artifact/v1/maintenance_pb.ts'
 import { MaintenanceService, type VerifyBlobResponse } from '#gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
-import { MIB, startArtifact, STORES, type TestStore } from '../../support/artifact.ts'
+import { MIB, startArtifact, STORES } from '../../support/artifact.ts'
 import { blobMessages, digestOf, download, makeBytes } from '../../support/bytes.ts'
 import { refusalOf } from '../../support/refusal.ts'
 import { wholePart } from '../../support/store-contract.ts'
@@ -45,12 +45,12 @@ describe.each(STORES)('verification of bytes in %s', async (_kind, createStore) 
         from artifact.outbox where resource_id = '${digest}' and event ->> 'type' != 'blob.committed.v1' order by sequence`,
     )
 
-  const DAMAGES: [string, string, Verdict, (store: TestStore, key: string, bytes: Buffer) => Promise<unknown>][] = [
-    ['a flipped byte', 'content', Verdict.WRONG, (store, key, bytes) => store.overwrite(key, flipped(bytes))],
-    ['a lost end', 'size', Verdict.WRONG, (store, key, bytes) => store.overwrite(key, bytes.subarray(0, -1))],
-    ['bytes added', 'size', Verdict.WRONG, (store, key, bytes) => store.overwrite(key, Buffer.concat([bytes, bytes]))],
-    ['other bytes', 'content', Verdict.WRONG, (store, key, bytes) => store.overwrite(key, Buffer.alloc(bytes.length))],
-    ['a lost object', 'missing', Verdict.MISSING, (store, key) => store.open().remove(key)],
+  const DAMAGES: [string, string, Verdict, (key: string, bytes: Buffer) => Promise<unknown>][] = [
+    ['a flipped byte', 'content', Verdict.WRONG, (key, bytes) => store.overwrite(key, flipped(bytes))],
+    ['a lost end', 'size', Verdict.WRONG, (key, bytes) => store.overwrite(key, bytes.subarray(0, -1))],
+    ['bytes added', 'size', Verdict.WRONG, (key, bytes) => store.overwrite(key, Buffer.concat([bytes, bytes]))],
+    ['other bytes', 'content', Verdict.WRONG, (key, bytes) => store.overwrite(key, Buffer.alloc(bytes.length))],
+    ['a lost object', 'missing', Verdict.MISSING, (key) => store.open().remove(key)],
   ]
   const FINDERS: [string, (digest: string) => Promise<unknown>][] = [
     ['VerifyBlob', (digest) => verify(digest)],
@@ -71,7 +71,7 @@ describe.each(STORES)('verification of bytes in %s', async (_kind, createStore) 
     async (what, who, { damage: [, problem, verdict, damage], finder: [, find] }) => {
       const bytes = makeBytes(what === 'a flipped byte' ? 17 * MIB : MIB, `${what} ${who}`)
       const { digest, key } = await storeBlob(bytes)
-      await damage(store, key, bytes)
+      await damage(key, bytes)
       await find(digest)
       await expect.poll(() => stateOf(digest)).toBe(BlobState.QUARANTINED)
       expect(await eventsOf(digest)).toEqual([

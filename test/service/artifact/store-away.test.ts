@@ -87,8 +87,8 @@ describe.each(STORES)('a service on %s', async (kind, createStore) => {
       }
       expect((await fetch(`${away.address}/healthz`)).status).toBe(503)
       if (what === 'gone' || (what === 'empty' && kind === 'a directory')) {
-        const upload = away.client(BlobService).uploadBlob(blobMessages(makeBytes(9, `new ${what}`)))
-        expect(await refusalOf(upload)).toMatchObject(UNAVAILABLE)
+        const newUpload = away.client(BlobService).uploadBlob(blobMessages(makeBytes(9, `new ${what}`)))
+        expect(await refusalOf(newUpload)).toMatchObject(UNAVAILABLE)
       }
     })
     expect(await marks()).toEqual(before)

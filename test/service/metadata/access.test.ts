@@ -1,11 +1,12 @@
 // Who may do what: every RPC of the registry, called by every role.
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import {
   byId,
   byName,
   makeModel,
   newDigest,
   numbered,
+  pointTo,
   selected,
   startMetadata,
   type Clients,
@@ -13,7 +14,6 @@ import {
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
-afterAll(() => metadata.close())
 const { admin } = metadata
 
 const ROLES = ['NONE', 'READER', 'CONTRIBUTOR', 'APPROVER', 'ADMIN'] as const
@@ -37,7 +37,7 @@ beforeAll(async () => {
 
 const model = byName('scorer', 'room')
 const mask = { updateMask: { paths: ['description'] } }
-const target = { name: 'production', target: { case: 'number' as const, value: 1 }, expectedNumber: 9 }
+const target = pointTo('production', 1, 9)
 
 /** Each call fails for another reason once it is allowed, or reads: nothing here changes anything. */
 const BY_NAME: [string, RoleName, (clients: Clients) => Promise<unknown>][] = [

@@ -1,22 +1,20 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, expect, test } from 'vitest'
-import { byName, makeModel, newName, numbered, selected, startMetadata, type Clients } from '../../support/metadata.ts'
+import { expect, test } from 'vitest'
+import {
+  byName,
+  makeModel,
+  newName,
+  numbered,
+  pointTo,
+  removalOf,
+  selected,
+  startMetadata,
+  type Clients,
+} from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
-afterAll(() => metadata.close())
 const { admin } = metadata
-
-const to = (name: string, value: number, expectedNumber = 0) => ({
-  name,
-  target: { case: 'number' as const, value },
-  expectedNumber,
-})
-const removal = (name: string, expectedNumber: number) => ({
-  name,
-  target: { case: 'remove' as const, value: true },
-  expectedNumber,
-})
 
 async function pointsAt(model: string, alias: string): Promise<number> {
   const { aliases } = await admin.aliases.listAliases({ model: byName(model) })
@@ -29,7 +27,7 @@ test('an alias is set, moved and removed, each with one event', async () => {
   const model = byName(name)
   const { model: stored } = await admin.models.getModel({ model })
   const events = await metadata.eventsOf(async () => {
-    const set = await admin.aliases.setAliases({ model, targets: [to('production', 1)], reason: 'first' })
+    const set = await admin.aliases.setAliases({ model, targets: [pointTo('production', 1)], reason: 'first' })
     expect(set.aliases).toMatchObject([
       {
         modelId: stored!.id,
@@ -42,8 +40,8 @@ test('an alias is set, moved and removed, each with one event', async () => {
         reason: 'first',
       },
     ])
-    await admin.aliases.setAliases({ model, targets: [to('production', 2, 1)], reason: 'better' })
-    expect((await admin.aliases.setAliases({ model, targets: [removal('production', 2)] })).aliases).toEqual([])
+    await admin.aliases.setAliases({ model, targets: [pointTo('production', 2, 1)], reason: 'better' })
+    expect((await admin.aliases.setAliases({ model, targets: [removalOf('production', 2)] })).aliases).toEqual([])
   })
   const resource = { type: 'alias', name: `default/${name}@production`, namespace: 'default' }
   expect(events).toMatchObject([
@@ -71,9 +69,9 @@ test('several aliases move together or not at all', async () => {
   const name = newName()
   await makeModel(admin, name, 2)
   const model = byName(name)
-  await admin.aliases.setAliases({ model, targets: [to('a', 1), to('b', 1)] })
+  await admin.aliases.setAliases({ model, targets: [pointTo('a', 1), pointTo('b', 1)] })
   const events = await metadata.eventsOf(async () => {
-    const targets = [to('a', 2, 1), to('c', 2), to('b', 2, 2)]
+    const targets = [pointTo('a', 2, 1), pointTo('c', 2), pointTo('b', 2, 2)]
     expect(await refusalOf(admin.aliases.setAliases({ model, targets }))).toMatchObject({
       code: 'Aborted',
       reason: 'ALIAS_MOVED',
@@ -82,8 +80,11 @@ test('several aliases move together or not at all', async () => {
   })
   expect(events).toEqual([])
   expect([await pointsAt(name, 'a'), await pointsAt(name, 'b'), await pointsAt(name, 'c')]).toEqual([1, 1, 0])
-  const answer = await admin.aliases.setAliases({ model, targets: [to('c', 1), removal('b', 1), to('a', 2, 1)] })
-  expect(answer.aliases.map(({ name }) => name)).toEqual(['c', 'a'])
+  const answer = await admin.aliases.setAliases({
+    model,
+    targets: [pointTo('c', 1), removalOf('b', 1), pointTo('a', 2, 1)],
+  })
+  expect(answer.aliases.map((alias) => alias.name)).toEqual(['c', 'a'])
 })
 
 test('a move names where the alias is; 0 is nowhere', async () => {
@@ -94,18 +95,18 @@ test('a move names where the alias is; 0 is nowhere', async () => {
     reason: 'ALIAS_MOVED',
     metadata: { alias: 'production', expected, current },
   })
-  const set = (target: ReturnType<typeof to> | ReturnType<typeof removal>) =>
+  const set = (target: ReturnType<typeof pointTo> | ReturnType<typeof removalOf>) =>
     admin.aliases.setAliases({ model, targets: [target] })
-  expect(await refusalOf(set(to('production', 1, 2)))).toMatchObject(moved('2', '0'))
-  await set(to('production', 1))
-  expect(await refusalOf(set(to('production', 2)))).toMatchObject(moved('0', '1'))
-  expect(await refusalOf(set(removal('production', 2)))).toMatchObject(moved('2', '1'))
-  expect(await refusalOf(set(removal('absent', 0)))).toMatchObject({
+  expect(await refusalOf(set(pointTo('production', 1, 2)))).toMatchObject(moved('2', '0'))
+  await set(pointTo('production', 1))
+  expect(await refusalOf(set(pointTo('production', 2)))).toMatchObject(moved('0', '1'))
+  expect(await refusalOf(set(removalOf('production', 2)))).toMatchObject(moved('2', '1'))
+  expect(await refusalOf(set(removalOf('absent', 0)))).toMatchObject({
     code: 'NotFound',
     reason: 'ALIAS_NOT_FOUND',
     metadata: { alias: 'absent' },
   })
-  expect(await refusalOf(set(to('production', 9, 1)))).toMatchObject({
+  expect(await refusalOf(set(pointTo('production', 9, 1)))).toMatchObject({
     reason: 'VERSION_NOT_FOUND',
     metadata: { version: `default/${name}:9` },
   })
@@ -115,9 +116,9 @@ test('an alias that is there already stays untouched, without event or move', as
   const name = newName()
   await makeModel(admin, name, 1)
   const model = byName(name)
-  const first = await admin.aliases.setAliases({ model, targets: [to('production', 1)], reason: 'first' })
+  const first = await admin.aliases.setAliases({ model, targets: [pointTo('production', 1)], reason: 'first' })
   const events = await metadata.eventsOf(async () => {
-    const again = await admin.aliases.setAliases({ model, targets: [to('production', 1, 1)], reason: 'again' })
+    const again = await admin.aliases.setAliases({ model, targets: [pointTo('production', 1, 1)], reason: 'again' })
     expect(again.aliases).toEqual(first.aliases)
   })
   expect(events).toEqual([])
@@ -127,9 +128,9 @@ test('an alias that is there already stays untouched, without event or move', as
 test('of two moves at the same time on two replicas one wins, and the other one is told', async () => {
   const name = newName()
   await makeModel(admin, name, 3)
-  await admin.aliases.setAliases({ model: byName(name), targets: [to('production', 1)] })
+  await admin.aliases.setAliases({ model: byName(name), targets: [pointTo('production', 1)] })
   const move = (clients: Clients, number: number) =>
-    clients.aliases.setAliases({ model: byName(name), targets: [to('production', number, 1)] })
+    clients.aliases.setAliases({ model: byName(name), targets: [pointTo('production', number, 1)] })
   const [one, two] = await Promise.allSettled([move(admin, 2), move(metadata.replica, 3)])
   expect([one.status, two.status].sort()).toEqual(['fulfilled', 'rejected'])
   const [winner, loser] = one.status === 'fulfilled' ? [2, two] : [3, one]
@@ -147,8 +148,8 @@ test('a rollback goes to where the alias pointed before, and is a move like any 
   const name = newName()
   await makeModel(admin, name, 3)
   const model = byName(name)
-  await admin.aliases.setAliases({ model, targets: [to('production', 1)] })
-  await admin.aliases.setAliases({ model, targets: [to('production', 3, 1)] })
+  await admin.aliases.setAliases({ model, targets: [pointTo('production', 1)] })
+  await admin.aliases.setAliases({ model, targets: [pointTo('production', 3, 1)] })
   const request = { model, name: 'production', expectedNumber: 3, reason: 'errors', requestId: randomUUID() }
   const [event, ...none] = await metadata.eventsOf(async () => {
     const { alias } = await admin.aliases.rollbackAlias(request)
@@ -168,16 +169,16 @@ test('there is no rollback to nowhere, to a deleted version, or of an alias that
   const rollback = (expectedNumber: number) =>
     refusalOf(admin.aliases.rollbackAlias({ model, name: 'production', expectedNumber }))
   expect(await rollback(1)).toMatchObject({ code: 'NotFound', reason: 'ALIAS_NOT_FOUND' })
-  await admin.aliases.setAliases({ model, targets: [to('production', 1)] })
+  await admin.aliases.setAliases({ model, targets: [pointTo('production', 1)] })
   expect(await rollback(1)).toMatchObject({ code: 'NotFound', reason: 'VERSION_NOT_FOUND' })
   expect(await rollback(2)).toMatchObject({
     reason: 'ALIAS_MOVED',
     metadata: { alias: 'production', expected: '2', current: '1' },
   })
-  await admin.aliases.setAliases({ model, targets: [to('production', 2, 1)] })
+  await admin.aliases.setAliases({ model, targets: [pointTo('production', 2, 1)] })
   await admin.versions.deleteVersion({ version: numbered(name, 1) })
   expect(await rollback(2)).toMatchObject({ reason: 'VERSION_NOT_FOUND', metadata: { version: `default/${name}:1` } })
-  await admin.aliases.setAliases({ model, targets: [removal('production', 2)] })
+  await admin.aliases.setAliases({ model, targets: [removalOf('production', 2)] })
   expect(await rollback(2)).toMatchObject({ reason: 'ALIAS_NOT_FOUND' })
 })
 
@@ -185,19 +186,19 @@ test('aliases and their moves are listed page by page', async () => {
   const name = newName()
   await makeModel(admin, name, 2)
   const model = byName(name)
-  await admin.aliases.setAliases({ model, targets: [to('c', 1), to('a', 1), to('b', 2)] })
-  await admin.aliases.setAliases({ model, targets: [to('a', 2, 1)] })
+  await admin.aliases.setAliases({ model, targets: [pointTo('c', 1), pointTo('a', 1), pointTo('b', 2)] })
+  await admin.aliases.setAliases({ model, targets: [pointTo('a', 2, 1)] })
   const names: string[] = []
   for (let pageToken = ''; ;) {
     const page = await admin.aliases.listAliases({ model, pageSize: 1, pageToken })
-    names.push(...page.aliases.map(({ name }) => name))
+    names.push(...page.aliases.map((alias) => alias.name))
     if (!(pageToken = page.nextPageToken)) break
   }
   expect(names).toEqual(['a', 'b', 'c'])
   const moves: string[] = []
   for (let pageToken = ''; ;) {
     const page = await admin.aliases.listAliasMoves({ model, pageSize: 1, pageToken })
-    moves.push(...page.moves.map(({ name, fromNumber, toNumber }) => `${name}:${fromNumber}>${toNumber}`))
+    moves.push(...page.moves.map((move) => `${move.name}:${move.fromNumber}>${move.toNumber}`))
     if (!(pageToken = page.nextPageToken)) break
   }
   expect(moves).toEqual(['a:1>2', 'b:0>2', 'a:0>1', 'c:0>1'])
@@ -212,8 +213,8 @@ test('the history outlives the versions', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
   const model = byName(name)
-  await admin.aliases.setAliases({ model, targets: [to('x', 1)] })
-  await admin.aliases.setAliases({ model, targets: [removal('x', 1)] })
+  await admin.aliases.setAliases({ model, targets: [pointTo('x', 1)] })
+  await admin.aliases.setAliases({ model, targets: [removalOf('x', 1)] })
   await admin.versions.deleteVersion({ version: numbered(name, 1) })
   expect((await admin.aliases.listAliasMoves({ model })).moves).toHaveLength(2)
 })
@@ -222,10 +223,10 @@ test('an alias at a past time tells what it pointed at, also where that has been
   const name = newName()
   const [digest] = await makeModel(admin, name, 2)
   const model = byName(name)
-  await admin.aliases.setAliases({ model, targets: [to('x', 1)] })
+  await admin.aliases.setAliases({ model, targets: [pointTo('x', 1)] })
   const { version } = await admin.versions.resolveVersion({ ref: selected(name, { case: 'number', value: 1 }) })
   const { moves } = await admin.aliases.listAliasMoves({ model })
-  await admin.aliases.setAliases({ model, targets: [to('x', 2, 1)] })
+  await admin.aliases.setAliases({ model, targets: [pointTo('x', 2, 1)] })
   await admin.versions.deleteVersion({ version: numbered(name, 1) })
   const ref = selected(name, { case: 'alias', value: 'x' })
   expect(await refusalOf(admin.versions.resolveVersion({ ref, atTime: moves[0]!.moveTime! }))).toMatchObject({
@@ -239,14 +240,14 @@ test('moves of one model that race with its versions stay in order', async () =>
   const name = newName()
   await makeModel(admin, name, 2)
   const model = byName(name)
-  await admin.aliases.setAliases({ model, targets: [to('hot', 1)] })
+  await admin.aliases.setAliases({ model, targets: [pointTo('hot', 1)] })
   const flip = async (clients: Clients) => {
     for (let turn = 0; turn < 10; turn += 1) {
       const { version } = await clients.versions.resolveVersion({
         ref: selected(name, { case: 'alias', value: 'hot' }),
       })
       const from = version!.number
-      await clients.aliases.setAliases({ model, targets: [to('hot', 3 - from, from)] }).catch(() => undefined)
+      await clients.aliases.setAliases({ model, targets: [pointTo('hot', 3 - from, from)] }).catch(() => undefined)
     }
   }
   await Promise.all([flip(admin), flip(metadata.replica)])
@@ -260,7 +261,7 @@ test('moves of one model that race with its versions stay in order', async () =>
 test('a repeated request gets the first answer', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
-  const request = { model: byName(name), targets: [to('a', 1)], requestId: randomUUID() }
+  const request = { model: byName(name), targets: [pointTo('a', 1)], requestId: randomUUID() }
   const first = await admin.aliases.setAliases(request)
   expect(await metadata.replica.aliases.setAliases(request)).toEqual(first)
   expect(await refusalOf(admin.aliases.setAliases({ ...request, reason: 'x' }))).toMatchObject({

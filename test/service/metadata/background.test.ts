@@ -1,12 +1,11 @@
 // What the service does by itself, in every replica.
 import { pino } from 'pino'
-import { afterAll, expect, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { metadataService } from '../../../services/metadata/service.ts'
 import { openStore } from '../../../services/metadata/store/orm.ts'
 import { byName, makeModel, newDigest, newName, startMetadata } from '../../support/metadata.ts'
 
 const metadata = await startMetadata()
-afterAll(() => metadata.close())
 const { admin, peers } = metadata
 
 test('two replicas let a hundred manifests go, each of them once', async () => {

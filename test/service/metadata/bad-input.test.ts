@@ -1,13 +1,14 @@
 // Bad input on every RPC of the registry: the answer names field and rule, and nothing is half-written.
 import { create } from '@bufbuild/protobuf'
 import { ValueSchema } from '@bufbuild/protobuf/wkt'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import {
   byId,
   byName,
   makeModel,
   newDigest,
   numbered,
+  pointTo,
   selected,
   startMetadata,
   type Clients,
@@ -15,7 +16,6 @@ import {
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
-afterAll(() => metadata.close())
 const { admin } = metadata
 
 beforeAll(() => makeModel(admin, 'm', 2))
@@ -46,7 +46,7 @@ const model = byName('m')
 const version = numbered('m', 1)
 const manifestDigest = newDigest()
 const infinity = create(ValueSchema, { kind: { case: 'numberValue', value: Number.NaN } })
-const target = { name: 'a', target: { case: 'number' as const, value: 1 } }
+const target = pointTo('a', 1)
 const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, '']))
 
 type Call = (clients: Clients) => Promise<unknown>
@@ -205,7 +205,7 @@ test('every limit can be reached', async () => {
   await admin.namespaces.createNamespace({ name: long(63), description })
   const request = { namespace: long(63), name, description, owner: '🦊'.repeat(255), labels, requestId: newUuid() }
   expect((await admin.models.createModel(request)).model).toMatchObject({ owner: request.owner, labels })
-  const { version } = await admin.versions.createVersion({
+  const { version: created } = await admin.versions.createVersion({
     model: byName(name, long(63)),
     manifestDigest,
     semver: `1.0.0-${long(249)}`,
@@ -213,7 +213,7 @@ test('every limit can be reached', async () => {
     modelCard: description,
     labels,
   })
-  expect(version).toMatchObject({ description, modelCard: description, labels })
+  expect(created).toMatchObject({ description, modelCard: description, labels })
   const targets = Array.from({ length: 100 }, (_, index) => ({ ...target, name: `${index}${long(125)}` }))
   const set = { model: byName(name, long(63)), targets, reason: long(2048) }
   expect((await admin.aliases.setAliases(set)).aliases).toHaveLength(100)
@@ -224,10 +224,10 @@ test('names that mean something elsewhere mean nothing here', async () => {
     await makeModel(admin, name, 1)
     const set = { model: byName(name), targets: [{ ...target, name: 'constructor' }] }
     expect((await admin.aliases.setAliases(set)).aliases[0]!.name).toBe('constructor')
-    const { version } = await admin.versions.resolveVersion({
+    const { version: resolved } = await admin.versions.resolveVersion({
       ref: selected(name, { case: 'alias', value: 'constructor' }),
     })
-    expect(version!.model).toBe(name)
+    expect(resolved!.model).toBe(name)
   }
   const labels = { constructor: '1', toString: '2', hasOwnProperty: '3' }
   expect((await admin.models.createModel({ name: 'labelled', labels })).model!.labels).toEqual(labels)

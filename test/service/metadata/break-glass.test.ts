@@ -1,21 +1,13 @@
 // Past the gates, in an emergency.
-import { afterAll, expect, test } from 'vitest'
-import { byName, makeModel, newName, startMetadata } from '../../support/metadata.ts'
+import { expect, test } from 'vitest'
+import { byName, makeModel, makeNamespace, newName, pointTo, removalOf, startMetadata } from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
-afterAll(() => metadata.close())
 const { admin } = metadata
 
-const to = (name: string, value: number, expectedNumber = 0) => ({
-  name,
-  target: { case: 'number' as const, value },
-  expectedNumber,
-})
-
 async function startGuarded() {
-  const namespace = newName('room')
-  await admin.namespaces.createNamespace({ name: namespace })
+  const namespace = await makeNamespace(admin)
   const name = newName()
   const digests = await makeModel(admin, name, 3, namespace)
   const { gate } = await admin.gates.createGate({
@@ -30,12 +22,11 @@ test('an admin moves, rolls back and removes a guarded alias, told as what it is
   const { namespace, model, name, digests, gate } = await startGuarded()
   const past = { breakGlass: true, reason: 'incident 42' }
   const events = await metadata.eventsOf(async () => {
-    await admin.aliases.setAliases({ model, targets: [to('production', 1), to('staging', 1)], ...past })
-    await admin.aliases.setAliases({ model, targets: [to('production', 2, 1)], ...past })
+    await admin.aliases.setAliases({ model, targets: [pointTo('production', 1), pointTo('staging', 1)], ...past })
+    await admin.aliases.setAliases({ model, targets: [pointTo('production', 2, 1)], ...past })
     const rolledBack = await admin.aliases.rollbackAlias({ model, name: 'production', expectedNumber: 2, ...past })
     expect(rolledBack.alias).toMatchObject({ number: 1, reason: 'incident 42' })
-    const remove = { name: 'production', target: { case: 'remove' as const, value: true }, expectedNumber: 1 }
-    await admin.aliases.setAliases({ model, targets: [remove], ...past })
+    await admin.aliases.setAliases({ model, targets: [removalOf('production', 1)], ...past })
   })
   const gates = [{ id: gate.id, revision: 1 }]
   const resource = { type: 'alias', namespace, name: `${namespace}/${name}@production` }
@@ -66,7 +57,7 @@ test('an admin moves, rolls back and removes a guarded alias, told as what it is
 test('nobody else may, and not without a reason; then nothing has moved', async () => {
   const { namespace, model } = await startGuarded()
   const approver = await metadata.member({ [namespace]: 'APPROVER' })
-  const targets = [to('staging', 1), to('production', 1)]
+  const targets = [pointTo('staging', 1), pointTo('production', 1)]
   const forced = approver.aliases.setAliases({ model, targets, breakGlass: true, reason: 'hurry' })
   expect(await refusalOf(forced)).toMatchObject({
     code: 'PermissionDenied',
@@ -79,15 +70,15 @@ test('nobody else may, and not without a reason; then nothing has moved', async 
   }
   expect((await refusalOf(admin.aliases.setAliases({ model, targets, reason: 'why not' }))).reason).toBe('ALIAS_GATED')
   expect((await admin.aliases.listAliases({ model })).aliases).toEqual([])
-  await approver.aliases.setAliases({ model, targets: [to('staging', 1)], breakGlass: true })
-  await approver.aliases.setAliases({ model, targets: [to('staging', 2, 1)] })
+  await approver.aliases.setAliases({ model, targets: [pointTo('staging', 1)], breakGlass: true })
+  await approver.aliases.setAliases({ model, targets: [pointTo('staging', 2, 1)] })
 })
 
 test('a rollback is a move like others', async () => {
   const { model } = await startGuarded()
   const past = { breakGlass: true, reason: 'incident 43' }
-  await admin.aliases.setAliases({ model, targets: [to('production', 1)], ...past })
-  await admin.aliases.setAliases({ model, targets: [to('production', 2, 1)], ...past })
+  await admin.aliases.setAliases({ model, targets: [pointTo('production', 1)], ...past })
+  await admin.aliases.setAliases({ model, targets: [pointTo('production', 2, 1)], ...past })
   const back = { model, name: 'production', expectedNumber: 2, reason: 'worse' }
   expect(await refusalOf(admin.aliases.rollbackAlias(back))).toMatchObject({
     reason: 'ALIAS_GATED',

@@ -1,7 +1,7 @@
 import { fromJson, type JsonValue } from '@bufbuild/protobuf'
 import { ValueSchema } from '@bufbuild/protobuf/wkt'
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeEach, expect, test, vi } from 'vitest'
+import { beforeEach, expect, test, vi } from 'vitest'
 import { DatasetRole, ParentRelation } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
 import { VersionState } from '#gen/modelkeep/metadata/v1/version_pb.ts'
 import { byId, byName, makeModel, newDigest, newName, startMetadata } from '../../support/metadata.ts'
@@ -9,7 +9,6 @@ import { refusalOf } from '../../support/refusal.ts'
 import { MANIFEST_BYTES, MANIFEST_FILES } from '../../support/fake-peers.ts'
 
 const metadata = await startMetadata()
-afterAll(() => metadata.close())
 const { admin, peers } = metadata
 
 beforeEach(() => {

@@ -1,6 +1,6 @@
 // Bad and large input about what was measured: the answer names field and rule, and nothing is kept.
 import { randomUUID } from 'node:crypto'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { DatasetRole } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
 import { Verdict } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
 import { measuring, PASSED, type Facts } from '../../support/measuring.ts'
@@ -8,7 +8,6 @@ import { byId, makeModel, newDigest, newName, numbered, selected, startMetadata 
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
-afterAll(() => metadata.close())
 const { admin } = metadata
 const { add, list } = measuring(admin)
 

@@ -1,12 +1,11 @@
 // Lists of what was measured of a version: order, pages, suites.
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type { Evaluation } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
 import { measuring, PASSED } from '../../support/measuring.ts'
-import { byId, byName, makeModel, newName, selected, startMetadata } from '../../support/metadata.ts'
+import { byId, byName, makeModel, newName, pointTo, selected, startMetadata } from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
-afterAll(() => metadata.close())
 const { admin } = metadata
 const { add, list } = measuring(admin)
 
@@ -95,8 +94,7 @@ test('every kind of reference lists the same', async () => {
   const name = newName()
   const [digest] = await makeModel(admin, name, 1)
   const made = await add(name)
-  const target = { name: 'live', target: { case: 'number' as const, value: 1 } }
-  await admin.aliases.setAliases({ model: byName(name), targets: [target] })
+  await admin.aliases.setAliases({ model: byName(name), targets: [pointTo('live', 1)] })
   for (const version of [
     byId(made.versionId),
     selected(name, { case: 'alias', value: 'live' }),

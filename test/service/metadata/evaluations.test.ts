@@ -1,6 +1,6 @@
 // What was measured of versions, over RPC.
 import { randomUUID } from 'node:crypto'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { Verdict, type Evaluation } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
 import { measuring, PASSED, type Facts } from '../../support/measuring.ts'
 import {
@@ -16,7 +16,6 @@ import {
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
-afterAll(() => metadata.close())
 const { admin } = metadata
 const { add, list } = measuring(admin)
 

@@ -1,26 +1,22 @@
 // A registry that fails closed: the gravest changes are answered when the log has given them an index, and not before.
 import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt'
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { accessRuleOf, methodName } from '#lib/access/method-rules.ts'
 import { CHANGES, METADATA_METHODS, outcomeOf, prepareChanges, type Change } from '../../support/changes.ts'
 import { METHODS, ruleOf } from '../../support/every-service.ts'
-import { byName, makeModel, startMetadata, type Metadata } from '../../support/metadata.ts'
+import { byName, makeModel, pointTo, startMetadata } from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
-let metadata: Metadata
-beforeAll(async () => {
-  metadata = await startMetadata({ failClosedSeconds: 1 })
-})
+const metadata = await startMetadata({ failClosedSeconds: 1 })
 beforeEach(() => {
   metadata.peers.auditDown = false
 })
-afterAll(() => metadata.close())
 
 const seen = (type: string) => metadata.peers.events.filter((event) => event.type === type)
 const move = (model: string, number: number, expectedNumber: number, requestId = '') => ({
   model: byName(model),
-  targets: [{ name: 'live', target: { case: 'number' as const, value: number }, expectedNumber }],
+  targets: [pointTo('live', number, expectedNumber)],
   requestId,
 })
 

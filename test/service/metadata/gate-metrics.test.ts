@@ -1,13 +1,12 @@
 // Metrics of one name in the conditions of gates: which of them a condition sees.
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { Verdict } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
 import { ConditionOutcome } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { wordOf } from '#lib/values/words.ts'
-import { byName, newDigest, newName, numbered, selected, startMetadata } from '../../support/metadata.ts'
+import { byName, newDigest, newName, numbered, pointTo, selected, startMetadata } from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
-afterAll(() => metadata.close())
 const { admin } = metadata
 
 /** Neither sorted by anything nor the best first. */
@@ -26,8 +25,7 @@ async function makeMeasured(): Promise<string> {
   const facts = { suite: 'speed', verdict: Verdict.PASSED, metrics: metrics.toReversed() }
   await admin.evaluations.createEvaluation({ version: numbered(name, 1), facts })
   await admin.versions.createVersion({ model: byName(name), manifestDigest: newDigest(), facts: {} })
-  const target = { name: 'live', target: { case: 'number' as const, value: 1 } }
-  await admin.aliases.setAliases({ model: byName(name), targets: [target] })
+  await admin.aliases.setAliases({ model: byName(name), targets: [pointTo('live', 1)] })
   return name
 }
 

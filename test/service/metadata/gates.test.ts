@@ -1,24 +1,27 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { ConditionOutcome } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { FIELDS } from '../../../services/metadata/domain/governance/condition.ts'
-import { byName, makeModel, newName, numbered, startMetadata } from '../../support/metadata.ts'
+import {
+  byName,
+  makeModel,
+  makeNamespace,
+  newName,
+  numbered,
+  pointTo,
+  removalOf,
+  startMetadata,
+} from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
-afterAll(() => metadata.close())
 const { admin } = metadata
 
 const auc = { expression: 'version.metrics.auc >= 0.9', sentence: 'AUC is at least 0.9' }
 const rules = { aliasPattern: 'production', conditions: [auc], approvalsRequired: 1 }
-const newRoom = async (): Promise<string> => {
-  const name = newName('room')
-  await admin.namespaces.createNamespace({ name })
-  return name
-}
 
 test('a gate is made, read, changed and deleted, each with one event and a revision', async () => {
-  const namespace = await newRoom()
+  const namespace = await makeNamespace(admin)
   const approvers = ['carol', 'dave']
   const events = await metadata.eventsOf(async () => {
     const { gate } = await admin.gates.createGate({ namespace, name: 'two', rules, reason: 'new' })
@@ -54,7 +57,7 @@ test('a gate is made, read, changed and deleted, each with one event and a revis
 })
 
 test('bad rules name the field and the rule, and nothing is made', async () => {
-  const namespace = await newRoom()
+  const namespace = await makeNamespace(admin)
   const { expression, sentence } = auc
   const cases: [object, string][] = [
     [{ ...rules, aliasPattern: '' }, 'rules.alias_pattern'],
@@ -98,7 +101,7 @@ test('bad rules name the field and the rule, and nothing is made', async () => {
 })
 
 test('a gate of a name that is taken, of nothing that is there, and one too many are refused', async () => {
-  const namespace = await newRoom()
+  const namespace = await makeNamespace(admin)
   await admin.gates.createGate({ namespace, name: 'one', rules })
   expect(await refusalOf(admin.gates.createGate({ namespace, name: 'one', rules }))).toMatchObject({
     code: 'AlreadyExists',
@@ -123,7 +126,7 @@ test('a gate of a name that is taken, of nothing that is there, and one too many
 })
 
 test('gates and revisions come in pages', async () => {
-  const namespace = await newRoom()
+  const namespace = await makeNamespace(admin)
   const names = ['a', 'b', 'c', 'd', 'e']
   for (const name of names.toReversed()) await admin.gates.createGate({ namespace, name, rules })
   const seen: string[] = []
@@ -146,7 +149,7 @@ test('gates and revisions come in pages', async () => {
 })
 
 test('a repeated request gets the first answer, and a stale etag is refused', async () => {
-  const namespace = await newRoom()
+  const namespace = await makeNamespace(admin)
   const request = { namespace, name: 'once', rules, requestId: randomUUID() }
   const first = await admin.gates.createGate(request)
   expect(await admin.gates.createGate(request)).toEqual(first)
@@ -160,7 +163,7 @@ test('a repeated request gets the first answer, and a stale etag is refused', as
 })
 
 test('only admins of the namespace change gates; who may not read there learns nothing', async () => {
-  const namespace = await newRoom()
+  const namespace = await makeNamespace(admin)
   const { gate } = await admin.gates.createGate({ namespace, name: 'closed', rules })
   const approver = await metadata.member({ [namespace]: 'APPROVER' })
   for (const change of [
@@ -180,14 +183,14 @@ test('only admins of the namespace change gates; who may not read there learns n
 })
 
 test('a gate guards the aliases of its pattern, of its model, from the moment it is made', async () => {
-  const namespace = await newRoom()
+  const namespace = await makeNamespace(admin)
   const [one, two] = [newName(), newName()]
   await makeModel(admin, one, 2, namespace)
   await makeModel(admin, two, 1, namespace)
   const set = (model: string, name: string, value = 1, expectedNumber = 0) =>
     admin.aliases.setAliases({
       model: byName(model, namespace),
-      targets: [{ name, target: { case: 'number', value }, expectedNumber }],
+      targets: [pointTo(name, value, expectedNumber)],
     })
   await set(one, 'prod-eu')
   await admin.gates.createGate({
@@ -207,7 +210,7 @@ test('a gate guards the aliases of its pattern, of its model, from the moment it
   await admin.gates.createGate({ namespace, name: 'everywhere', rules: { aliasPattern: '*', approvalsRequired: 1 } })
   expect((await refusalOf(set(one, 'prod-eu', 2, 1))).metadata['gates']).toBe('eu, everywhere')
   const model = byName(two, namespace)
-  const remove = { name: 'prod-eu', target: { case: 'remove' as const, value: true }, expectedNumber: 1 }
+  const remove = removalOf('prod-eu', 1)
   expect((await refusalOf(admin.aliases.setAliases({ model, targets: [remove] }))).reason).toBe('ALIAS_GATED')
   await admin.gates.deleteGate({ namespace, name: 'everywhere' })
   await admin.aliases.setAliases({ model, targets: [remove] })
@@ -252,8 +255,7 @@ test('rules are tried out without being made, and every condition has its result
 test('conditions see every field that they may name', async () => {
   const name = newName()
   await makeModel(admin, name, 2)
-  const target = { name: 'production', target: { case: 'number' as const, value: 1 } }
-  await admin.aliases.setAliases({ model: byName(name), targets: [target] })
+  await admin.aliases.setAliases({ model: byName(name), targets: [pointTo('production', 1)] })
   const chosen = { namespace: '', model: name, selector: { case: 'number' as const, value: 2 } }
   const version = { ref: { case: 'name' as const, value: chosen } }
   for (const [variable, fields] of FIELDS) {
@@ -267,7 +269,7 @@ test('conditions see every field that they may name', async () => {
 })
 
 test('gates end with their model and with their namespace, each with its event', async () => {
-  const namespace = await newRoom()
+  const namespace = await makeNamespace(admin)
   const name = newName()
   await makeModel(admin, name, 0, namespace)
   const model = byName(name, namespace)
@@ -287,7 +289,7 @@ test('gates end with their model and with their namespace, each with its event',
 })
 
 test('neither gates nor what they were change without an event', async () => {
-  const namespace = await newRoom()
+  const namespace = await makeNamespace(admin)
   await admin.gates.createGate({ namespace, name: 'firm', rules })
   for (const statement of [
     `update metadata.gate set rules = '{}' where namespace = '${namespace}'`,

@@ -6,10 +6,7 @@ import { makeModel, startMetadata } from '../../support/metadata.ts'
 
 const metadata = await startMetadata()
 const owner = openOwnedStore({ url: metadata.url })
-afterAll(async () => {
-  await owner.close(true)
-  await metadata.close()
-})
+afterAll(() => owner.close(true))
 const { admin } = metadata
 
 const waiting = async () =>

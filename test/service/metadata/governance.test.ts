@@ -1,16 +1,14 @@
 // No change of what is governed without its event: not even for somebody with the service's own rights in SQL.
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { Verdict } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
-import { byName, makeModel, numbered, startMetadata } from '../../support/metadata.ts'
+import { byName, makeModel, numbered, pointTo, startMetadata } from '../../support/metadata.ts'
 
 const metadata = await startMetadata()
-afterAll(() => metadata.close())
 const { admin, peers } = metadata
 
 beforeAll(async () => {
   await makeModel(admin, 'm', 2)
-  const target = { name: 'production', target: { case: 'number' as const, value: 1 } }
-  await admin.aliases.setAliases({ model: byName('m'), targets: [target] })
+  await admin.aliases.setAliases({ model: byName('m'), targets: [pointTo('production', 1)] })
   const rules = { aliasPattern: 'guarded', approvalsRequired: 2 }
   await admin.gates.createGate({ name: 'gate', rules })
   const facts = { suite: 'fairness', verdict: Verdict.PASSED }

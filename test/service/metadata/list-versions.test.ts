@@ -1,11 +1,10 @@
 import { fromJson, type JsonValue } from '@bufbuild/protobuf'
 import { ValueSchema } from '@bufbuild/protobuf/wkt'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { byId, byName, makeModel, newDigest, newName, startMetadata } from '../../support/metadata.ts'
+import { beforeAll, expect, test } from 'vitest'
+import { byId, byName, makeModel, newDigest, newName, pointTo, startMetadata } from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
-afterAll(() => metadata.close())
 const { admin } = metadata
 const value = (json: JsonValue) => fromJson(ValueSchema, json)
 
@@ -57,8 +56,7 @@ beforeAll(async () => {
       },
     })
   }
-  const target = { name: 'production', target: { case: 'number' as const, value: 4 } }
-  await admin.aliases.setAliases({ model: byName('listed'), targets: [target] })
+  await admin.aliases.setAliases({ model: byName('listed'), targets: [pointTo('production', 4)] })
 })
 
 test.each([

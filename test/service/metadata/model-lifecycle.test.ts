@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, expect, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { ParentRelation } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
 import { ModelState } from '#gen/modelkeep/metadata/v1/model_pb.ts'
 import {
@@ -9,20 +9,14 @@ import {
   newDigest,
   newName,
   numbered,
+  pointTo,
   selected,
   startMetadata,
 } from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
-afterAll(() => metadata.close())
 const { admin } = metadata
-
-const production = (value: number, expectedNumber = 0) => ({
-  name: 'production',
-  target: { case: 'number' as const, value },
-  expectedNumber,
-})
 
 test('a renamed model keeps its id, and its former names lead to it', async () => {
   const [first, second, third] = [newName('First'), newName('Second'), newName('Third')]
@@ -65,9 +59,9 @@ test('a former name leads to the model until another model takes it, by birth or
 
 test('a former name leads nowhere after another model took it, created or renamed, and was deleted', async () => {
   const create = (name: string) => admin.models.createModel({ name })
-  const rename = async (newName: string, other: string) => {
+  const rename = async (name: string, other: string) => {
     await makeModel(admin, other)
-    await admin.models.renameModel({ model: byName(other), newName })
+    await admin.models.renameModel({ model: byName(other), newName: name })
   }
   for (const take of [create, rename]) {
     const [name, later] = [newName(), newName()]
@@ -122,7 +116,7 @@ test('a name that another model has cannot be taken, also when two rename at onc
 test('an archived model takes neither versions nor alias moves, yet resolves', async () => {
   const name = newName()
   await makeModel(admin, name, 2)
-  await admin.aliases.setAliases({ model: byName(name), targets: [production(1)] })
+  await admin.aliases.setAliases({ model: byName(name), targets: [pointTo('production', 1)] })
   const events = await metadata.eventsOf(async () => {
     const { model } = await admin.models.archiveModel({ model: byName(name), reason: 'old', etag: '1' })
     expect(model!.state).toBe(ModelState.ARCHIVED)
@@ -133,7 +127,7 @@ test('an archived model takes neither versions nor alias moves, yet resolves', a
   const archived = { code: 'FailedPrecondition', reason: 'MODEL_ARCHIVED', metadata: { model: `default/${name}` } }
   const calls = [
     () => admin.versions.createVersion({ model: byName(name), manifestDigest: newDigest() }),
-    () => admin.aliases.setAliases({ model: byName(name), targets: [production(2, 1)] }),
+    () => admin.aliases.setAliases({ model: byName(name), targets: [pointTo('production', 2, 1)] }),
     () => admin.aliases.rollbackAlias({ model: byName(name), name: 'production', expectedNumber: 1 }),
   ]
   for (const call of calls) expect(await refusalOf(call())).toMatchObject(archived)
@@ -142,7 +136,7 @@ test('an archived model takes neither versions nor alias moves, yet resolves', a
   const [unarchived] = await metadata.eventsOf(() => admin.models.unarchiveModel({ model: byName(name) }))
   expect(unarchived!.type).toBe('model.unarchived.v1')
   expect(await metadata.eventsOf(() => admin.models.unarchiveModel({ model: byName(name) }))).toEqual([])
-  await admin.aliases.setAliases({ model: byName(name), targets: [production(2, 1)] })
+  await admin.aliases.setAliases({ model: byName(name), targets: [pointTo('production', 2, 1)] })
 })
 
 test('stale etags stop rename, archive, unarchive and delete', async () => {
@@ -168,7 +162,7 @@ test('only an archived model without aliases can be deleted', async () => {
     code: 'FailedPrecondition',
     reason: 'MODEL_IN_USE',
   })
-  await admin.aliases.setAliases({ model: byName(name), targets: [production(1)] })
+  await admin.aliases.setAliases({ model: byName(name), targets: [pointTo('production', 1)] })
   await admin.models.archiveModel({ model: byName(name) })
   expect(await refusalOf(admin.models.deleteModel({ model: byName(name) }))).toMatchObject({
     reason: 'MODEL_IN_USE',

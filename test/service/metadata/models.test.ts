@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { ModelState } from '#gen/modelkeep/metadata/v1/model_pb.ts'
-import { byId, byName, makeModel, newName, startMetadata, type Clients } from '../../support/metadata.ts'
+import { byId, byName, makeModel, newName, pointTo, startMetadata, type Clients } from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
-afterAll(() => metadata.close())
 const { admin } = metadata
 
 test('a model is registered with all that was said of it, and one event', async () => {
@@ -45,11 +44,10 @@ test('a model is read by id and by name without case', async () => {
 test('a model shows its aliases by name and its latest number', async () => {
   const name = newName()
   await makeModel(admin, name, 2)
-  const point = (alias: string, value: number) => ({ name: alias, target: { case: 'number' as const, value } })
-  await admin.aliases.setAliases({ model: byName(name), targets: [point('z', 1), point('a', 2)] })
+  await admin.aliases.setAliases({ model: byName(name), targets: [pointTo('z', 1), pointTo('a', 2)] })
   const { model } = await admin.models.getModel({ model: byName(name) })
   expect(model!.latestNumber).toBe(2)
-  expect(model!.aliases.map(({ name, number }) => [name, number])).toEqual([
+  expect(model!.aliases.map((alias) => [alias.name, alias.number])).toEqual([
     ['a', 2],
     ['z', 1],
   ])

@@ -1,12 +1,11 @@
 // How promotions end, other than by being applied.
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { PromotionState } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
-import { byName, numbered, startMetadata } from '../../support/metadata.ts'
+import { byName, numbered, removalOf, startMetadata } from '../../support/metadata.ts'
 import { production, roomsOf } from '../../support/promotion-room.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
-afterAll(() => metadata.close())
 const { admin } = metadata
 const startRoom = roomsOf(metadata)
 
@@ -183,10 +182,10 @@ test('it ends when what it is bound to is no more: alias, gate, version or model
   const six = (await room.ask(bob, 3, 1)).promotion!
   const version = numbered(room.model, 3, namespace)
   await voided(six.id, 'VERSION_DELETED', () => admin.versions.deleteVersion({ version }))
-  const target = { name: 'production', target: { case: 'remove' as const, value: true }, expectedNumber: 1 }
+  const targets = [removalOf('production', 1)]
   const seven = (await room.ask(bob, 2, 1)).promotion!
   await voided(seven.id, 'ALIAS_MOVED', () =>
-    admin.aliases.setAliases({ model, targets: [target], breakGlass: true, reason: 'incident' }),
+    admin.aliases.setAliases({ model, targets, breakGlass: true, reason: 'incident' }),
   )
   const eight = (await room.ask(bob, 2)).promotion!
   await admin.models.archiveModel({ model })

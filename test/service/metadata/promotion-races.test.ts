@@ -1,12 +1,11 @@
 // Many at once, on two replicas: whatever comes first, the log tells an order in which every rule was kept.
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { replayGovernance } from '../../../clients/verifier/replay/replay.ts'
 import { PromotionState } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
-import { byName, makeModel, newName, numbered, startMetadata } from '../../support/metadata.ts'
+import { byName, makeModel, makeNamespace, newName, numbered, pointTo, startMetadata } from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
-afterAll(() => metadata.close())
 const { admin, replica } = metadata
 
 const rules = (approvalsRequired: number) => ({
@@ -24,8 +23,7 @@ const settled = async (calls: Promise<unknown>[]): Promise<string[]> => {
 }
 
 async function startRoom(versions: number, members: number) {
-  const namespace = newName('room')
-  await admin.namespaces.createNamespace({ name: namespace })
+  const namespace = await makeNamespace(admin)
   const name = newName()
   await makeModel(admin, name, versions, namespace)
   const approvers = await Promise.all(
@@ -88,8 +86,7 @@ test('gates that change while aliases move leave a log in which every move was a
   const other = (number: number): number => (number % 4) + 1
   const move = async () => {
     const from = await pointsAt()
-    const target = { case: 'number' as const, value: other(from) }
-    await replica.aliases.setAliases({ model, targets: [{ name: 'production', target, expectedNumber: from }] })
+    await replica.aliases.setAliases({ model, targets: [pointTo('production', other(from), from)] })
   }
   const promote = async () => {
     const from = await pointsAt()
@@ -110,8 +107,7 @@ test('gates that change while aliases move leave a log in which every move was a
   }
   const force = async () => {
     const from = await pointsAt()
-    const target = { case: 'number' as const, value: other(from) }
-    const targets = [{ name: 'production', target, expectedNumber: from }]
+    const targets = [pointTo('production', other(from), from)]
     await admin.aliases.setAliases({ model, targets, breakGlass: true, reason: 'incident' })
   }
   const allowed = [

@@ -1,15 +1,22 @@
 // The way of a promotion: asked for, decided on, applied.
 import { randomUUID } from 'node:crypto'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { Verdict } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
 import { ConditionOutcome, type GateRules } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { PromotionState } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
-import { byName, makeModel, newName, numbered, startMetadata, type Clients } from '../../support/metadata.ts'
+import {
+  byName,
+  makeModel,
+  makeNamespace,
+  newName,
+  numbered,
+  startMetadata,
+  type Clients,
+} from '../../support/metadata.ts'
 import { production, roomsOf } from '../../support/promotion-room.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
-afterAll(() => metadata.close())
 const { admin } = metadata
 
 const startRoom = roomsOf(metadata)
@@ -166,13 +173,13 @@ test('who may not approve any more does not count, and is shown not to', async (
 test('a promotion goes by the name that its model has', async () => {
   const room = await startRoom(production({ approvalsRequired: 1 }))
   const { id } = (await room.ask(room.bob, 1)).promotion!
-  const newName = `${room.model}-anew`
-  await admin.models.renameModel({ model: byName(room.model, room.namespace), newName })
+  const renamed = `${room.model}-anew`
+  await admin.models.renameModel({ model: byName(room.model, room.namespace), newName: renamed })
   const events = await metadata.eventsOf(async () => {
     const { promotion } = await room.carol.promotions.approvePromotion({ id, reason: 'good' })
-    expect(promotion!.model).toBe(newName)
+    expect(promotion!.model).toBe(renamed)
   })
-  const name = `${room.namespace}/${newName}@production`
+  const name = `${room.namespace}/${renamed}@production`
   expect(events.map(({ type, resource }) => [type, resource.name])).toEqual([
     ['promotion.approved.v1', name],
     ['promotion.applied.v1', name],
@@ -182,8 +189,7 @@ test('a promotion goes by the name that its model has', async () => {
 
 describe('nobody decides on their own work', () => {
   test('not who asked, not who made the version, not whom no gate asks, nobody twice', async () => {
-    const namespace = newName('room')
-    await admin.namespaces.createNamespace({ name: namespace })
+    const namespace = await makeNamespace(admin)
     const [maker, asker, carol, eve] = await Promise.all(
       Array.from({ length: 4 }, () => metadata.member({ [namespace]: 'APPROVER' })),
     )

@@ -1,22 +1,20 @@
 // Request ids of all RPCs that change something: a repeat returns the first answer, and another RPC never returns it.
 import { fromJson, toJson, type DescMethodUnary, type Message } from '@bufbuild/protobuf'
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { CHANGES, outcomeOf, prepareChanges, type Change } from '../../support/changes.ts'
-import { startMetadata, type Metadata } from '../../support/metadata.ts'
+import { startMetadata } from '../../support/metadata.ts'
 
-let metadata: Metadata
+const metadata = await startMetadata()
 let changes: Change[]
 const answers: Message[] = []
 beforeAll(async () => {
-  metadata = await startMetadata()
   changes = await prepareChanges(metadata)
   for (const { caller, method, request } of changes) {
     request.requestId = randomUUID()
     answers.push(await caller.call(method, request))
   }
 })
-afterAll(() => metadata.close())
 
 test.each(CHANGES)('%s returns the first answer to a repeat, and changes nothing again', async (name) => {
   for (const [at, { caller, method, request }] of changes.entries()) {

@@ -1,6 +1,6 @@
 import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import { randomUUID } from 'node:crypto'
-import { afterAll, expect, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { ParentRelation } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
 import {
   byId,
@@ -9,13 +9,14 @@ import {
   newDigest,
   newName,
   numbered,
+  pointTo,
+  removalOf,
   selected,
   startMetadata,
 } from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
-afterAll(() => metadata.close())
 const { admin } = metadata
 
 type Ref = Parameters<typeof admin.versions.resolveVersion>[0]['ref']
@@ -27,8 +28,8 @@ test('every kind of reference leads to the version', async () => {
   const request = { model: byName(name), manifestDigest: newDigest(), semver: '2.0.0+build' }
   const { version } = await admin.versions.createVersion(request)
   await admin.versions.createVersion({ model: byName(name), manifestDigest: newDigest() })
-  const target = { name: 'production', target: { case: 'number' as const, value: 3 } }
-  await admin.aliases.setAliases({ model: byName(name), targets: [target, { ...target, name: 'champion' }] })
+  const targets = [pointTo('production', 3), pointTo('champion', 3)]
+  await admin.aliases.setAliases({ model: byName(name), targets })
   const expected = { ...version!, aliases: ['champion', 'production'] }
   expect(await resolve(byId(version!.id.toUpperCase()))).toEqual(expected)
   for (const selector of [
@@ -74,9 +75,9 @@ test('an alias resolves to where it pointed at a past time', async () => {
   const name = newName()
   await makeModel(admin, name, 3)
   const move = async (value: number | undefined, expectedNumber: number) => {
-    const target = value ? { case: 'number' as const, value } : { case: 'remove' as const, value: true }
+    const target = value ? pointTo('production', value, expectedNumber) : removalOf('production', expectedNumber)
     const before = await databaseTime()
-    await admin.aliases.setAliases({ model: byName(name), targets: [{ name: 'production', target, expectedNumber }] })
+    await admin.aliases.setAliases({ model: byName(name), targets: [target] })
     return before
   }
   const times = [await move(1, 0), await move(3, 1), await move(undefined, 3), await move(2, 0), await databaseTime()]
@@ -177,21 +178,13 @@ test('a version with an alias or a child stays', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
   const { id } = await resolve(selected(name, { case: 'number', value: 1 }))
-  const target = { name: 'b', target: { case: 'number' as const, value: 1 } }
-  await admin.aliases.setAliases({ model: byName(name), targets: [target, { ...target, name: 'a' }] })
+  await admin.aliases.setAliases({ model: byName(name), targets: [pointTo('b', 1), pointTo('a', 1)] })
   expect(await refusalOf(admin.versions.deleteVersion({ version: byId(id) }))).toMatchObject({
     code: 'FailedPrecondition',
     reason: 'VERSION_IN_USE',
     metadata: { aliases: 'a, b' },
   })
-  const removal = { target: { case: 'remove' as const, value: true }, expectedNumber: 1 }
-  await admin.aliases.setAliases({
-    model: byName(name),
-    targets: [
-      { name: 'a', ...removal },
-      { name: 'b', ...removal },
-    ],
-  })
+  await admin.aliases.setAliases({ model: byName(name), targets: [removalOf('a', 1), removalOf('b', 1)] })
   const parents = [{ versionId: id, relation: ParentRelation.MERGED }]
   await admin.versions.createVersion({ model: byName(name), manifestDigest: newDigest(), facts: { parents } })
   expect(await refusalOf(admin.versions.deleteVersion({ version: byId(id) }))).toMatchObject({
