@@ -1,7 +1,10 @@
-// Garbage in tests: time that passes at once, and what was collected.
+// Garbage collection in tests: moves leases into the past, and lists what was collected.
+import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { GarbageKind, type Garbage } from '#gen/modelkeep/artifact/v1/maintenance_pb.ts'
 import { MaintenanceService } from '#gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
+import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import type { Replica, TestArtifact } from './artifact.ts'
+import { blobMessages, digestOf } from './bytes.ts'
 import { runSql } from './database.ts'
 
 const KINDS = Object.fromEntries(Object.entries(GarbageKind).map(([word, kind]) => [kind, word]))
@@ -11,7 +14,7 @@ const TIMES = [
   ['manifest', 'lease_time'],
 ]
 
-/** As if so much time had passed for everything that is there. */
+/** Moves the leases of all blobs and manifests into the past. */
 export async function passTime(databaseUrl: string, hours: number): Promise<void> {
   for (const [table, column] of TIMES) {
     await runSql(
@@ -22,7 +25,7 @@ export async function passTime(databaseUrl: string, hours: number): Promise<void
   }
 }
 
-/** By the one who administers everything. */
+/** Collects garbage as the administrator of the installation. */
 export async function collectGarbage(
   replica: Replica,
   options: { namespace?: string; dryRun?: boolean } = {},
@@ -34,13 +37,46 @@ export async function collectGarbage(
   return all
 }
 
-/** Kind and name of each. */
+/** Kind and name of each collected item. */
 export function told(garbage: Garbage[]): [string, string][] {
   return garbage.map(({ kind, name }) => [KINDS[kind]!, name])
 }
 
-/** All that nobody holds is gone after it. */
+/** Collects everything that no version holds, whatever its lease. */
 export async function collectEverything(artifact: TestArtifact): Promise<void> {
   do await passTime(artifact.database.url, 100)
   while ((await collectGarbage(artifact)).length > 0)
+}
+
+/** The calls that tests of garbage collection repeat; alice makes them in the namespace default unless stated otherwise. */
+export function garbageCalls(artifact: TestArtifact) {
+  return {
+    upload: async (bytes: Buffer, options: { namespace?: string; token?: string } = {}): Promise<string> => {
+      const { namespace = 'default', token = 'alice' } = options
+      await artifact.client(BlobService, token).uploadBlob(blobMessages(bytes, { namespace }))
+      return digestOf(bytes)
+    },
+    /** Creates a manifest of the blobs, and returns its digest. */
+    nameFiles: async (...all: Buffer[]): Promise<string> => {
+      const files = all.map((bytes, index) => ({
+        path: `${index}.bin`,
+        digest: digestOf(bytes),
+        sizeBytes: BigInt(bytes.length),
+      }))
+      return (await artifact.client(ManifestService).createManifest({ files })).manifest!.digest
+    },
+    collect: (options: { namespace?: string; dryRun?: boolean } = {}) => collectGarbage(artifact, options),
+    pass: (hours: number) => passTime(artifact.database.url, hours),
+    /** Event types of a blob or manifest, in order. */
+    eventsOf: async (digest: string): Promise<string[]> => {
+      const rows = await artifact.sql<{ type: string }>(
+        `select event ->> 'type' as type from artifact.outbox where resource_id = '${digest}' order by sequence`,
+      )
+      return rows.map(({ type }) => type)
+    },
+    isMissing: async (digest: string, token = 'alice'): Promise<boolean> => {
+      const { missingDigests } = await artifact.client(BlobService, token).findMissingBlobs({ digests: [digest] })
+      return missingDigests.length > 0
+    },
+  }
 }

@@ -6,8 +6,8 @@ import { MaintenanceService } from '#gen/modelkeep/artifact/v1/maintenance_servi
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { METADATA_TOKEN, MIB, startArtifact, STORES } from '../../support/artifact.ts'
-import { blobMessages, digestOf, download, makeBytes } from '../../support/bytes.ts'
-import { collectEverything, collectGarbage, passTime, told } from '../../support/garbage.ts'
+import { digestOf, download, makeBytes } from '../../support/bytes.ts'
+import { collectEverything, garbageCalls, told } from '../../support/garbage.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
@@ -18,31 +18,8 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
   const maintenance = artifact.client(MaintenanceService, 'root')
   const manifests = artifact.client(ManifestService)
   const metadata = artifact.client(ManifestService, METADATA_TOKEN)
-
-  const upload = async (bytes: Buffer, options: { namespace?: string; token?: string } = {}): Promise<string> => {
-    const { namespace = 'default', token = 'alice' } = options
-    await artifact.client(BlobService, token).uploadBlob(blobMessages(bytes, { namespace }))
-    return digestOf(bytes)
-  }
-  const nameFiles = async (...all: Buffer[]): Promise<string> => {
-    const files = all.map((bytes, index) => ({
-      path: `${index}.bin`,
-      digest: digestOf(bytes),
-      sizeBytes: BigInt(bytes.length),
-    }))
-    return (await manifests.createManifest({ files })).manifest!.digest
-  }
-  const collect = (options: { namespace?: string; dryRun?: boolean } = {}) => collectGarbage(artifact, options)
-  const pass = (hours: number) => passTime(artifact.database.url, hours)
+  const { upload, nameFiles, collect, pass, eventsOf, isMissing } = garbageCalls(artifact)
   beforeEach(() => collectEverything(artifact))
-  const eventsOf = async (digest: string): Promise<string[]> => {
-    const rows = await artifact.sql<{ type: string }>(
-      `select event ->> 'type' as type from artifact.outbox where resource_id = '${digest}' order by sequence`,
-    )
-    return rows.map(({ type }) => type)
-  }
-  const missing = async (digest: string, token = 'alice') =>
-    (await artifact.client(BlobService, token).findMissingBlobs({ digests: [digest] })).missingDigests.length > 0
 
   test('an unnamed blob survives its lease, is condemned, and is collected after the time of grace', async () => {
     const digest = await upload(makeBytes(1000, 'unnamed'))
@@ -59,7 +36,7 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     expect(told(await collect())).toEqual([['BLOB', digest]])
     expect(await refusalOf(alice.getBlob({ digest }))).toMatchObject({ reason: 'BLOB_NOT_FOUND' })
     expect(await refusalOf(download(alice, { digest }))).toMatchObject({ reason: 'BLOB_NOT_FOUND' })
-    expect(await missing(digest)).toBe(true)
+    expect(await isMissing(digest)).toBe(true)
     await expect.poll(() => store.listObjects()).toHaveLength(objects.length - 1)
     expect(await collect()).toEqual([])
     expect(await eventsOf(digest)).toEqual(['blob.committed.v1', 'blob.condemned.v1', 'blob.collected.v1'])
@@ -103,9 +80,9 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
   test('FindMissingBlobs by a reader renews no lease', async () => {
     const digest = await upload(makeBytes(100, 'looked at'))
     await pass(25)
-    expect(await missing(digest, 'reader')).toBe(false)
+    expect(await isMissing(digest, 'reader')).toBe(false)
     expect(told(await collect())).toContainEqual(['CONDEMNED', digest])
-    expect(await missing(digest, 'reader')).toBe(true)
+    expect(await isMissing(digest, 'reader')).toBe(true)
     await pass(26)
     expect(told(await collect())).toEqual([['BLOB', digest]])
   })
@@ -133,7 +110,7 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     expect(await refusalOf(again)).toMatchObject({ reason: 'MANIFEST_NOT_FOUND' })
     await pass(26)
     await collect()
-    expect(await missing(digestOf(own))).toBe(true)
+    expect(await isMissing(digestOf(own))).toBe(true)
     expect((await download(alice, { digest: digestOf(shared) })).equals(shared)).toBe(true)
     expect(await eventsOf(second)).toEqual(['manifest.created.v1', 'manifest.collected.v1'])
     expect(await refusalOf(nameFiles(shared, own))).toMatchObject({ reason: 'BLOB_MISSING' })
@@ -163,7 +140,7 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     expect(told(await collect({ namespace: 'default' }))).toEqual([['CONDEMNED', digest]])
     await pass(26)
     expect(told(await collect({ namespace: 'default' }))).toEqual([['BLOB', digest]])
-    expect(await missing(digest)).toBe(true)
+    expect(await isMissing(digest)).toBe(true)
     const carol = artifact.client(BlobService, 'carol')
     expect((await download(carol, { namespace: 'other', digest })).equals(bytes)).toBe(true)
     expect(await store.listObjects()).toHaveLength(objects.length)

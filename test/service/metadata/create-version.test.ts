@@ -1,53 +1,15 @@
-import { fromJson, type JsonValue } from '@bufbuild/protobuf'
-import { ValueSchema } from '@bufbuild/protobuf/wkt'
+// CreateVersion: numbers, facts, duplicates, parents.
 import { randomUUID } from 'node:crypto'
-import { beforeEach, expect, test, vi } from 'vitest'
-import { DatasetRole, ParentRelation } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
+import { expect, test } from 'vitest'
+import { ParentRelation } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
 import { VersionState } from '#gen/modelkeep/metadata/v1/version_pb.ts'
 import { byId, byName, makeModel, newDigest, newName, startMetadata } from '../../support/metadata.ts'
+import { FACTS } from '../../support/facts.ts'
 import { refusalOf } from '../../support/refusal.ts'
 import { MANIFEST_BYTES, MANIFEST_FILES } from '../../support/fake-peers.ts'
 
 const metadata = await startMetadata()
 const { admin, peers } = metadata
-
-beforeEach(() => {
-  peers.artifactDown = false
-  peers.onRetain = () => {}
-})
-
-const value = (json: JsonValue) => fromJson(ValueSchema, json)
-
-const FACTS = {
-  source: { repository: 'https://git.example/scorer', commit: 'abc123', path: 'train', dirty: true },
-  run: {
-    id: 'run-7',
-    uri: 'https://mlflow.example/7',
-    startTime: { seconds: 1_700_000_000n, nanos: 123_456_000 },
-    endTime: { seconds: 1_700_000_500n, nanos: 0 },
-    framework: 'pytorch',
-    frameworkVersion: '2.9.1',
-  },
-  parameters: [
-    { name: 'depth', value: value(12) },
-    { name: 'rate', value: value(1e-5) },
-    { name: 'kind', value: value('gbm') },
-    { name: 'warm', value: value(false) },
-    { name: 'layers', value: value({ sizes: [64, 32], act: 'relu' }) },
-  ],
-  metrics: [
-    { name: 'f1', value: 0.93, dataset: 'holdout', split: 'test' },
-    { name: 'f1', value: 0.99, dataset: 'holdout', split: 'train' },
-    { name: 'loss', value: -1.5e-7 },
-  ],
-  datasets: [{ name: 'holdout', uri: 's3://data', digest: 'sha256:ab', role: DatasetRole.TEST }],
-  signature: {
-    inputs: [{ name: 'x', dataType: 'float32', shape: [-1n, 512n] }],
-    outputs: [{ dataType: 'float32', shape: [] }],
-  },
-  dependencies: [{ name: 'numpy', version: '>=2' }],
-  license: 'Apache-2.0 OR MIT',
-}
 
 test('a version keeps every fact that was given, and is READY', async () => {
   const name = newName()
@@ -139,34 +101,6 @@ test('the same bytes and the same semver come once in a model, and again in anot
   await admin.versions.createVersion({ model: byName(other), ...request })
 })
 
-test('of two calls with the same bytes one wins, and the other one holds nothing', async () => {
-  const name = newName()
-  await makeModel(admin, name)
-  const request = { model: byName(name), manifestDigest: newDigest() }
-  const answers = await Promise.allSettled([
-    admin.versions.createVersion(request),
-    metadata.replica.versions.createVersion(request),
-  ])
-  expect(answers.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
-  await vi.waitFor(() => expect(retentionsOf(request.manifestDigest)).toBe(1))
-  await expectNoNotes()
-})
-
-test('a manifest that is not there makes no version', async () => {
-  const name = newName()
-  await makeModel(admin, name)
-  const manifestDigest = newDigest()
-  peers.missing.add(manifestDigest)
-  const refused = await refusalOf(admin.versions.createVersion({ model: byName(name), manifestDigest }))
-  expect(refused).toMatchObject({
-    code: 'NotFound',
-    reason: 'MANIFEST_NOT_FOUND',
-    metadata: { digest: manifestDigest },
-  })
-  expect((await admin.versions.listVersions({ model: byName(name) })).versions).toEqual([])
-  await expectNoNotes()
-})
-
 test('parents must be there and readable', async () => {
   const [name, secret] = [newName(), newName('secret')]
   await makeModel(admin, name, 1)
@@ -193,80 +127,6 @@ test('parents must be there and readable', async () => {
   expect(version!.facts!.parents).toMatchObject([{ versionId: id, relation: ParentRelation.FINE_TUNED }])
 })
 
-test('a repeated request gets the first answer and retains nothing more', async () => {
-  const name = newName()
-  await makeModel(admin, name)
-  const request = { model: byName(name), manifestDigest: newDigest(), facts: FACTS, requestId: randomUUID() }
-  const answers = await Promise.all(
-    [admin, metadata.replica, admin].map(({ versions }) => versions.createVersion(request)),
-  )
-  const [first] = answers
-  for (const answer of answers) expect(answer).toEqual(first)
-  await vi.waitFor(() => expect(retentionsOf(request.manifestDigest)).toBe(1))
-  const calls = peers.calls.length
-  await admin.models.archiveModel({ model: byName(name) })
-  expect(await admin.versions.createVersion(request)).toEqual(first)
-  expect(peers.calls.slice(calls).filter((call) => call.startsWith('retain'))).toEqual([])
-  expect(await refusalOf(admin.versions.createVersion({ ...request, semver: '1.0.0' }))).toMatchObject({
-    reason: 'REQUEST_ID_REUSED',
-  })
-  await expectNoNotes()
-})
-
-test('what was retained is let go when the model is archived in between', async () => {
-  const name = newName()
-  await makeModel(admin, name)
-  const manifestDigest = newDigest()
-  peers.onRetain = async () => {
-    await metadata.replica.models.archiveModel({ model: byName(name) })
-  }
-  const refused = await refusalOf(admin.versions.createVersion({ model: byName(name), manifestDigest }))
-  expect(refused.reason).toBe('MODEL_ARCHIVED')
-  await vi.waitFor(() => expect(retentionsOf(manifestDigest)).toBe(0))
-  await expectNoNotes()
-})
-
-test('a peer that does not answer is told, and asked to let go once it answers again', async () => {
-  const name = newName()
-  await makeModel(admin, name, 1)
-  peers.artifactDown = true
-  const request = { model: byName(name), manifestDigest: newDigest() }
-  expect(await refusalOf(admin.versions.createVersion(request))).toMatchObject({
-    code: 'Unavailable',
-    reason: 'DEPENDENCY_UNAVAILABLE',
-    metadata: { dependency: 'artifact' },
-  })
-  const { version } = await admin.versions.resolveVersion({
-    ref: { ref: { case: 'name', value: { model: name, selector: { case: 'number', value: 1 } } } },
-  })
-  await admin.versions.deleteVersion({ version: byId(version!.id) })
-  await vi.waitFor(() => expect(peers.calls).toContain(`release ${version!.id}`))
-  expect(peers.retained.has(version!.id)).toBe(true)
-  peers.artifactDown = false
-  await vi.waitFor(() => expect(peers.retained.has(version!.id)).toBe(false), { timeout: 20_000 })
-  await expectNoNotes()
-})
-
-test('a note left by a process that died is worked off when it falls due', async () => {
-  const [id, digest] = [randomUUID(), newDigest()]
-  peers.retained.set(id, digest)
-  await metadata.sql(`insert into metadata.manifest_release (version_id, namespace, digest, due_time)
-    values ('${id}', 'default', '${digest}', now())`)
-  await vi.waitFor(() => expect(peers.retained.has(id)).toBe(false), { timeout: 20_000 })
-})
-
-test('a version whose retention is already being let go is not written', async () => {
-  const name = newName()
-  await makeModel(admin, name)
-  const manifestDigest = newDigest()
-  peers.onRetain = async (id) => {
-    await metadata.sql(`update metadata.manifest_release set attempts = 1 where version_id = '${id}'`)
-  }
-  const refused = await refusalOf(admin.versions.createVersion({ model: byName(name), manifestDigest }))
-  expect(refused).toMatchObject({ code: 'Aborted', reason: 'CONFLICT' })
-  expect((await admin.versions.listVersions({ model: byName(name) })).versions).toEqual([])
-})
-
 test('metrics keep the last bit, however large or small', async () => {
   const name = newName()
   await makeModel(admin, name)
@@ -289,14 +149,3 @@ test('metrics keep the last bit, however large or small', async () => {
   }
   expect(seen).toEqual(values.toSorted((a, b) => a - b))
 })
-
-function retentionsOf(digest: string): number {
-  return [...peers.retained.values()].filter((retained) => retained === digest).length
-}
-
-async function expectNoNotes(): Promise<void> {
-  await vi.waitFor(
-    async () => expect(await metadata.sql('select * from metadata.manifest_release where attempts = 0')).toEqual([]),
-    { timeout: 20_000 },
-  )
-}
