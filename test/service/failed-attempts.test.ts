@@ -1,4 +1,4 @@
-// Which failed calls are told as `attempt.failed.v1`, on a server without a database.
+// The failed calls that are recorded as `attempt.failed.v1`, on a server without a database.
 import { Code, ConnectError } from '@connectrpc/connect'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { NamespaceService } from '../../gen/modelkeep/metadata/v1/namespace_service_pb.ts'
@@ -8,7 +8,7 @@ import { serve, type Served } from '../../services/lib/server/serve.ts'
 import { refusalOf } from '../support/refusal.ts'
 import { grpcClient, stubServing } from '../support/serving.ts'
 
-/** What the handlers throw. */
+/** The error that the handlers throw. */
 let thrown: unknown
 const serving = stubServing([NamespaceService], (router) =>
   router.service(NamespaceService, {
@@ -33,7 +33,7 @@ beforeAll(async () => {
 afterAll(() => served.close(0))
 
 const client = (token = 'mk_admin') => grpcClient(NamespaceService, served.port, token)
-const told = () => serving.refusals.splice(0)
+const takeRecorded = () => serving.refusals.splice(0)
 
 test.each<[Reason, string]>([
   ['FIELD_INVALID', 'InvalidArgument'],
@@ -43,14 +43,14 @@ test.each<[Reason, string]>([
   ['NAMESPACE_NOT_EMPTY', 'FailedPrecondition'],
   ['ALIAS_MOVED', 'Aborted'],
   ['STORE_FULL', 'ResourceExhausted'],
-])('%s at what is audited is told with reason and code, and without the message', async (reason, code) => {
+])('records %s of an audited RPC with reason and code, and without the message', async (reason, code) => {
   thrown = new ModelkeepError(reason, 'what the client said', { field: 'what the client said' })
   const headers = { 'x-request-id': 'ticket-7' }
   expect(await refusalOf(client('mk_owner').updateNamespace({ name: 'default' }, { headers }))).toMatchObject({
     reason,
     code,
   })
-  const [refusal, ...others] = told()
+  const [refusal, ...others] = takeRecorded()
   expect(others).toEqual([])
   expect(refusal).toMatchObject({
     type: 'attempt.failed.v1',
@@ -71,25 +71,25 @@ test.each<[string, unknown]>([
   ['OVERLOADED', new ModelkeepError('OVERLOADED', 'later')],
   ['no reason', new ConnectError('cannot be read', Code.InvalidArgument)],
   ['no reason', new ConnectError('gone', Code.Canceled)],
-])('%s is not told: it is no doing of the caller, or no attempt that was understood', async (_name, error) => {
+])('does not record %s, which the caller did not cause or whose request was not parsed', async (_name, error) => {
   thrown = error
   await refusalOf(client().createNamespace({ name: 'room' }))
-  expect(told()).toEqual([])
+  expect(takeRecorded()).toEqual([])
 })
 
-test('neither a success nor a failed read is told, and a denial is told as one', async () => {
+test('records neither a success nor a failed read, and records a denial as such', async () => {
   thrown = undefined
   await client().createNamespace({ name: 'room' })
   thrown = new ModelkeepError('NAMESPACE_NOT_FOUND', 'no')
   expect(await refusalOf(client().getNamespace({ name: 'room' }))).toMatchObject({ code: 'NotFound' })
-  expect(told()).toEqual([])
+  expect(takeRecorded()).toEqual([])
   expect(await refusalOf(client('mk_owner').updateNamespace({ name: 'room' }))).toMatchObject({
     code: 'PermissionDenied',
   })
-  expect(told()).toMatchObject([{ type: 'access.denied.v1', namespace: 'room' }])
+  expect(takeRecorded()).toMatchObject([{ type: 'access.denied.v1', namespace: 'room' }])
 })
 
-test('when it cannot be recorded, the caller gets the same error', async () => {
+test('returns the same error when the attempt cannot be recorded', async () => {
   const deaf = { ...serving, recordRefusal: async () => fail('DEPENDENCY_UNAVAILABLE', 'no database') }
   const other = await serve(deaf, { host: '127.0.0.1', port: 0 })
   thrown = new ModelkeepError('NAMESPACE_EXISTS', 'there is one', { namespace: 'room' })

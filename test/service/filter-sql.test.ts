@@ -97,16 +97,16 @@ test.each([
   ['labels.app.kubernetes.io/name = x', ['alpha']],
   ['source.commit = alpha', ['alpha']],
   ['(name = alpha OR name = Beta) -labels.team = core', ['Beta']],
-])('%s', async (filter, names) => expect(await find(filter)).toEqual(names))
+])('finds rows by %s', async (filter, names) => expect(await find(filter)).toEqual(names))
 
-test('what is unknown is neither equal nor smaller, and NOT takes it in', async () => {
+test('treats null as neither equal nor smaller, and includes it in NOT', async () => {
   expect(await find('size < 0 OR size > 50 OR size != 100 name = gamma')).toEqual(['gamma'])
   expect(await find('NOT size < 1000')).toEqual(['gamma'])
   expect(await find('labels.team != core name : a size < 50')).toEqual(['Beta'])
   expect(await find('NOT labels.team = core (name = alpha OR name = gamma)')).toEqual(['gamma'])
 })
 
-test.each(HOSTILE)('%j is a value and nothing else, in every place', async (text) => {
+test.each(HOSTILE)('treats %j as a value in every place', async (text) => {
   const quoted = `"${text.replaceAll(/["\\]/g, String.raw`\$&`)}"`
   expect(await find(`name = ${quoted}`)).toEqual([text])
   expect(await find(`labels.hostile = ${quoted}`)).toEqual([text])
@@ -128,7 +128,7 @@ test.each([
   ['size = +1', ['alpha']],
   ['size = 1.', ['alpha']],
   ['size = -.5', ['Beta']],
-])('%s is answered', async (filter, names) => expect(await find(filter)).toEqual(names))
+])('accepts %s', async (filter, names) => expect(await find(filter)).toEqual(names))
 
 test.each([
   ['nothing = 1', 'has an unknown field "nothing"'],
@@ -145,7 +145,7 @@ test.each([
   ['state = GONE', 'has "GONE" where one of ACTIVE, ARCHIVED is expected'],
   ['state < ACTIVE', 'supports only = and !='],
   ['time : 2026-01-01', 'does not support :'],
-])('%s is refused', async (filter, why) => {
+])('rejects %s', async (filter, why) => {
   await expect(find(filter)).rejects.toMatchObject({
     metadata: { field: 'filter' },
     message: expect.stringContaining(why) as string,
@@ -166,14 +166,14 @@ test.each([
   '2026-01-01T00:00:00+99:00',
   '0001-01-01T00:00:00+15:00',
   '9999-12-31T23:59:59-15:00',
-])('%s is no time', async (time) => {
+])('rejects the time %s', async (time) => {
   await expect(find(`time = ${time}`)).rejects.toMatchObject({
     metadata: { field: 'filter' },
     message: expect.stringContaining(`has "${time}" where a time like`) as string,
   })
 })
 
-test('whatever the filter, the answer is rows or a refusal', async () => {
+test('returns rows or an error for any filter', async () => {
   const text = `name size state time labels labels.team AND OR NOT - ( ) = != < : alpha 1 -0.5 1e308 9e999 2026-01-01
     99999-01-01 "x" ' \\ ACTIVE * ""`
   const words = constantFrom(...text.split(/\s+/))

@@ -1,4 +1,4 @@
-// The real services: what their handlers let out to callers whose role is elsewhere, and what bad input does to them.
+// The real services: their handlers return nothing to callers with a role elsewhere, and handle bad input without faults.
 import type { DescField, DescMethod, DescService } from '@bufbuild/protobuf'
 import { ConnectError, type Client } from '@connectrpc/connect'
 import { randomUUID } from 'node:crypto'
@@ -23,7 +23,7 @@ afterAll(() => all.close())
 type AnyClient = Record<string, (input: unknown, options: object) => unknown>
 type Outcome = { answer: string } | { code: string; reason: string; message: string }
 
-/** Calls a method of whatever kind; of a stream the first message. */
+/** Calls a method of any kind; the answer of a stream is its first message. */
 async function call(method: DescMethod, request: object, token: string): Promise<Outcome> {
   const client: Client<DescService> = all.client(method.parent, token)
   const run = (client as unknown as AnyClient)[method.localName]!
@@ -52,13 +52,13 @@ function show(value: unknown): string {
 }
 
 const NAME = `blobs/${DIGEST.replace('sha256:', '')}/${BYTES.length}`
-/** What a text field is given that is in no list; google.bytestream's name is one for reads and another for writes. */
+/** The value of a text field without a prepared one; the resource name of google.bytestream differs for reads and writes. */
 function otherString({ name, parent }: DescField): string {
   if (name === 'resource_name') return parent.name === 'ReadRequest' ? NAME : `uploads/${randomUUID()}/${NAME}`
   return name === 'name' ? SECRET : 'x'
 }
 
-/** Where what is filled in goes with nothing else. */
+/** Fields that exclude others, so requests leave them unset. */
 const LEFT_OUT = [
   'CreateVersionRequest.facts',
   'Dataset.role',
@@ -69,11 +69,11 @@ const LEFT_OUT = [
 
 const real = METHODS.map((method): [string, DescMethod] => [`${method.parent.name}/${method.name}`, method])
 
-/** They answer with what the caller may see, which is nothing here. */
+/** Lists that answer with what the caller can read, here nothing. */
 const FILTERED = ['NamespaceService/ListNamespaces', 'ModelService/ListModels', 'VersionService/ListVersions']
 const FILTERED_LOG = ['LogService/ListEntries', 'LogService/WatchEntries']
 
-describe('a caller whose role is elsewhere', () => {
+describe('a caller with a role in another namespace', () => {
   const tied = real.filter(([, method]) => ['READ', 'WRITE', 'APPROVE', 'ADMINISTER'].includes(ruleOf(method).name))
 
   const plausible = (): Filling => ({
@@ -97,7 +97,7 @@ describe('a caller whose role is elsewhere', () => {
     }
   })
 
-  test('was refused by its role, not by chance, wherever a namespace is named', async () => {
+  test('is denied by its role, not because of bad input', async () => {
     const codes: Record<string, string> = {}
     for (const [name, method] of tied) {
       const outcome = await call(method, fillRequest(method.input, plausible()), 'mk_elsewhere')
@@ -107,7 +107,7 @@ describe('a caller whose role is elsewhere', () => {
     expect(byChance.map(([name]) => name)).toEqual([])
   })
 
-  test('left no trace but denials and failed attempts', async () => {
+  test('causes only denials and failed attempts as events', async () => {
     for (const schema of ['metadata', 'artifact']) {
       const rows = (await runSql(
         all.url,
@@ -118,7 +118,7 @@ describe('a caller whose role is elsewhere', () => {
   })
 })
 
-describe('a caller who reads here and administers elsewhere', () => {
+describe('a caller who reads one namespace and administers another', () => {
   const request = (method: DescMethod) =>
     fillRequest(method.input, {
       strings,
@@ -129,9 +129,9 @@ describe('a caller who reads here and administers elsewhere', () => {
     })
 
   const changes = real.filter(([, method]) => ['WRITE', 'APPROVE', 'ADMINISTER'].includes(ruleOf(method).name))
-  test.each(changes)('may not %s here, and is told so', async (_name, method) => {
+  test.each(changes)('is denied %s in the first namespace', async (_name, method) => {
     const outcome = await call(method, request(method), 'mk_mixed')
-    // Uploads do not exist to anybody but who began them.
+    // An upload is visible only to the caller who started it.
     const code = isOfAnUpload(method) ? 'NotFound' : 'PermissionDenied'
     expect(outcome).toMatchObject({ code })
   })
@@ -139,7 +139,7 @@ describe('a caller who reads here and administers elsewhere', () => {
   const isOfAnUpload = (method: DescMethod): boolean =>
     ['WritePart', 'GetUpload', 'CompleteUpload', 'AbortUpload', 'SignParts', 'ConfirmParts'].includes(method.name)
 
-  test('may read here', async () => {
+  test('reads the first namespace', async () => {
     const model = { ref: { case: 'name' as const, value: { model: SECRET } } }
     const answer = await all.client(ModelService, 'mk_mixed').getModel({ model })
     expect(answer.model!.description).toBe(SECRET)
@@ -148,7 +148,7 @@ describe('a caller who reads here and administers elsewhere', () => {
   })
 })
 
-/** Answers that would mean a fault of ours. */
+/** Codes that would mean a fault of the service. */
 const FAULTS = ['Internal', 'Unknown', 'DataLoss', 'Unavailable']
 const ID = '01900000-0000-7000-8000-000000000000'
 
@@ -167,7 +167,7 @@ const STRANGE: [string, Partial<Filling>][] = [
   ['a star', { string: () => '*', number: 1000 }],
 ]
 
-describe('strange input by an administrator is refused or answered, never a fault', () => {
+describe('never fails with a fault of the service on strange input by an administrator', () => {
   const mine = real.filter(([, method]) => !['SERVICE'].includes(ruleOf(method).name))
 
   test.each(mine)(
@@ -186,7 +186,7 @@ describe('strange input by an administrator is refused or answered, never a faul
   )
 
   const services = real.filter(([, method]) => ruleOf(method).name === 'SERVICE')
-  test.each(services)('%s, from a peer', async (_name, method) => {
+  test.each(services)('%s, called by a peer service', async (_name, method) => {
     for (const [what, change] of STRANGE) {
       const filling = { string: () => '', number: 1, bytes: Buffer.from('x'), ...change, strings: {} }
       const outcome = await call(method, fillRequest(method.input, filling), `mks_${ruleOf(method).services[0]}`)

@@ -1,4 +1,4 @@
-// What the gate and the interceptors do with an RPC that declares nothing, and a handler that forgets to ask.
+// RPCs that declare no permission are denied; answers of handlers that do not check access are withheld.
 import { create, createFileRegistry, setExtension, type DescService } from '@bufbuild/protobuf'
 import {
   FieldDescriptorProto_Label as Label,
@@ -25,7 +25,7 @@ interface MethodInit {
   streaming?: boolean
 }
 
-/** A service made here and now, whose RPCs take and give a message with the field `text`. */
+/** A service defined at run time, whose RPCs receive and return a message with the field `text`. */
 function defineService(methods: MethodInit[]): DescService {
   const file = create(FileDescriptorProtoSchema, {
     name: 'test/v1/thing_service.proto',
@@ -119,7 +119,7 @@ async function readAll(answers: unknown): Promise<unknown[]> {
 }
 
 test.each(['undeclared', 'unspecified', 'unknown', 'forNoService'])(
-  'an RPC that is %s is refused to everybody, and its handler never runs',
+  'denies every caller an RPC with the access rule %s, and never runs its handler',
   async (name) => {
     ran = []
     for (const token of ['mk_admin', 'mk_owner', 'mks_metadata', 'mks_artifact', 'mks_audit']) {
@@ -131,16 +131,19 @@ test.each(['undeclared', 'unspecified', 'unknown', 'forNoService'])(
   },
 )
 
-test.each(['forgets', 'forgetsToWrite'])('the answer of a handler that %s to ask is held back', async (name) => {
-  ran = []
-  const refused = await refusalOf(callerOf('mk_admin')[name]!({ text: '' }))
-  expect(refused).toMatchObject({ code: 'Internal', reason: 'INTERNAL' })
-  expect(JSON.stringify(refused)).not.toContain(SECRET.text)
-  expect(ran).toEqual([name])
-  expect(serving.logs.join('\n')).toContain('did not check access')
-})
+test.each(['forgets', 'forgetsToWrite'])(
+  'withholds the answer of the handler %s, which does not check access',
+  async (name) => {
+    ran = []
+    const refused = await refusalOf(callerOf('mk_admin')[name]!({ text: '' }))
+    expect(refused).toMatchObject({ code: 'Internal', reason: 'INTERNAL' })
+    expect(JSON.stringify(refused)).not.toContain(SECRET.text)
+    expect(ran).toEqual([name])
+    expect(serving.logs.join('\n')).toContain('did not check access')
+  },
+)
 
-test.each(['forgetsInStream', 'asksLate'])('so is every message of a stream: %s', async (name) => {
+test.each(['forgetsInStream', 'asksLate'])('withholds every message of the stream %s', async (name) => {
   const answers: unknown[] = []
   const reading = (async () => {
     const stream = callerOf('mk_admin')[name]!({ text: '' }) as unknown as AsyncIterable<unknown>
@@ -150,7 +153,7 @@ test.each(['forgetsInStream', 'asksLate'])('so is every message of a stream: %s'
   expect(answers).toEqual([])
 })
 
-test('over JSON too, nothing of the answer leaves', async () => {
+test('withholds the answer over JSON too', async () => {
   const transport = createConnectTransport({ baseUrl: `http://127.0.0.1:${served.port}`, httpVersion: '1.1' })
   const client = createClient(things, transport) as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>
   const headers = { authorization: 'Bearer mk_admin' }
@@ -159,7 +162,7 @@ test('over JSON too, nothing of the answer leaves', async () => {
   await expect(readAll(client['forgetsInStream']!({}, { headers }))).rejects.toThrow('response withheld')
 })
 
-test('who asks gets the answer where the role is, a denial elsewhere, and the denial is told with its namespace', async () => {
+test('returns the answer where the caller has the role, and records a denial with its namespace elsewhere', async () => {
   const reader = callerOf('mk_reader')
   expect(await reader['asks']!({ text: 'default' })).toMatchObject(SECRET)
   const before = serving.refusals.length
@@ -178,7 +181,7 @@ test('who asks gets the answer where the role is, a denial elsewhere, and the de
   ])
 })
 
-test('what a caller may not know of looks as if it were not there', async () => {
+test('returns not found for a resource that the caller cannot read', async () => {
   const reader = callerOf('mk_reader')
   expect(await reader['hides']!({ text: 'default' })).toMatchObject(SECRET)
   expect(await refusalOf(reader['hides']!({ text: 'other' }))).toMatchObject({
@@ -187,7 +190,7 @@ test('what a caller may not know of looks as if it were not there', async () => 
   })
 })
 
-test('when a denial cannot be recorded, the call is refused all the same', async () => {
+test('rejects the call also when the denial cannot be recorded', async () => {
   const deaf = { ...serving, recordRefusal: () => Promise.reject(new ModelkeepError('DEPENDENCY_UNAVAILABLE', 'no')) }
   const other = await serve(deaf, { host: '127.0.0.1', port: 0 })
   const client = grpcClient(things, other.port, 'mk_nobody') as unknown as Record<string, Call>

@@ -1,4 +1,4 @@
-// Every RPC of every service declares who may call it, and whoever may not is refused before the body is read.
+// Every RPC of every service declares its permission, and callers without it are denied before the body is read.
 import { MethodOptions_IdempotencyLevel as Idempotency } from '@bufbuild/protobuf/wkt'
 import type { DescMethod } from '@bufbuild/protobuf'
 import { connect, type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2'
@@ -7,28 +7,28 @@ import { serve, type Served } from '../../services/lib/server/serve.ts'
 import { METHODS, pathOf, ruleOf, SERVICES } from '../support/every-service.ts'
 import { CALLERS, stubServing } from '../support/serving.ts'
 
-/** RPCs that sound like a change and leave no event of their own, and why. */
+/** RPCs that are not reads and emit no event of their own, with the reason. */
 const NOT_AUDITED: Record<string, string> = {
-  'UploadService/StartUpload': 'nothing is kept before CompleteUpload, which is audited',
+  'UploadService/StartUpload': 'nothing is stored before CompleteUpload, which is audited',
   'UploadService/WritePart': 'parts are no content until CompleteUpload, which is audited',
-  'DirectService/SignParts': 'lets parts be sent, which are no content until CompleteUpload',
+  'DirectService/SignParts': 'allows sending parts, which are no content until CompleteUpload',
   'DirectService/ConfirmParts': 'parts are no content until CompleteUpload, which is audited',
-  'UploadService/AbortUpload': 'takes back what was never content',
-  'MaintenanceService/VerifyBlob': 'finds out; only what it finds wrong is an event, by the service itself',
-  'ManifestService/RetainManifest': 'part of version.created, which the metadata service tells',
-  'ManifestService/ReleaseManifest': 'part of version.deleted, which the metadata service tells',
+  'UploadService/AbortUpload': 'discards parts that were never content',
+  'MaintenanceService/VerifyBlob': 'only reads; the service emits an event for damage that it finds',
+  'ManifestService/RetainManifest': 'part of version.created, which the metadata service emits',
+  'ManifestService/ReleaseManifest': 'part of version.deleted, which the metadata service emits',
   'IngestService/AppendEvents': 'events themselves',
 }
-/** What others defined cannot say of itself that it has no side effects. */
+/** Reads of foreign protos, which cannot declare that they have no side effects. */
 const FOREIGN_READS = ['ByteStream/Read', 'ByteStream/QueryWriteStatus']
-/** Begins leases for those who may write, which needs no event of its own. */
+/** A read that renews leases for callers who can write, and emits no event for that. */
 const RENEWING_READ = 'BlobService/FindMissingBlobs'
 const READS = /^(Get|List|Find|Resolve|Download|Watch|Export|Test|WhoAmI$|AuthenticateToken$|Export)/
 
 const named = METHODS.map((method): [string, DescMethod] => [`${method.parent.name}/${method.name}`, method])
 
-describe('the contracts', () => {
-  test('were all found', () => {
+describe('access rules', () => {
+  test('cover every service', () => {
     expect(SERVICES.map(({ name }) => name)).toEqual(
       expect.arrayContaining(['NamespaceService', 'ModelService', 'VersionService', 'AliasService', 'IdentityService']),
     )
@@ -46,7 +46,7 @@ describe('the contracts', () => {
     for (const service of services) expect(Object.keys(CALLERS)).toContain(`mks_${service}`)
   })
 
-  test.each(named)('%s is a read without side effects, or audited, or says why not', (name, method) => {
+  test.each(named)('%s is a read without side effects, or audited, or listed as an exception', (name, method) => {
     const { audited, name: permission } = ruleOf(method)
     if (FOREIGN_READS.includes(name)) return expect(audited).toBe(false)
     if (name === RENEWING_READ) return expect(method.idempotency).toBe(Idempotency.IDEMPOTENT)
@@ -61,13 +61,13 @@ describe('the contracts', () => {
     expect(audited && NOT_AUDITED[name] !== undefined, `${name} is audited and excused`).toBe(false)
   })
 
-  test('excuses are for RPCs that exist', () => {
+  test('have exceptions only for RPCs that exist', () => {
     for (const name of Object.keys(NOT_AUDITED)) expect(named.map(([known]) => known)).toContain(name)
   })
 })
 
 const ADMINISTERS_ELSEWHERE = ['mk_elsewhere', 'mk_mixed', 'mk_mixed_contributor', 'mk_mixed_approver']
-/** Who may call by the first check, by permission: the callers of `CALLERS` who hold it anywhere. */
+/** The callers of `CALLERS` whom the first check accepts, by permission: they hold it in any namespace. */
 const MAY_CALL: Record<string, string[]> = {
   AUTHENTICATED: Object.keys(CALLERS),
   READ: ['mk_admin', 'mk_reader', 'mk_contributor', 'mk_approver', 'mk_owner', ...ADMINISTERS_ELSEWHERE],
@@ -82,8 +82,8 @@ function mayCall(method: DescMethod): string[] {
   return name === 'SERVICE' ? services.map((service) => `mks_${service}`) : MAY_CALL[name]!
 }
 
-describe('the gate, on a real socket', () => {
-  // No handler is mounted: what is let in ends as UNIMPLEMENTED, once its body was read.
+describe('the access check on a real socket', () => {
+  // No handler is mounted: an accepted call ends as UNIMPLEMENTED after its body was read.
   const serving = stubServing(SERVICES, (router) => SERVICES.forEach((service) => router.service(service, {})))
   let served: Served
   let session: ClientHttp2Session
@@ -91,13 +91,13 @@ describe('the gate, on a real socket', () => {
     served = await serve(serving, { host: '127.0.0.1', port: 0 })
   })
   afterAll(() => served.close(0))
-  // A connection on which too many calls were broken off is closed.
+  // The server closes a connection on which too many calls were cancelled.
   beforeEach(() => {
     session = connect(`http://127.0.0.1:${served.port}`)
   })
   afterEach(() => session.destroy())
 
-  /** The `grpc-status` of a call whose headers came and whose body never does. */
+  /** The `grpc-status` of a call that sends headers and never a body. */
   function statusWithoutBody(method: DescMethod, headers: Record<string, string>): Promise<string> {
     const stream = session.request({
       ':method': 'POST',
@@ -119,7 +119,7 @@ describe('the gate, on a real socket', () => {
   const UNAUTHENTICATED = '16'
   const PERMISSION_DENIED = '7'
 
-  test.each(named)('%s refuses strangers before the body', async (_name, method) => {
+  test.each(named)('%s rejects unauthenticated callers before the body', async (_name, method) => {
     for (const headers of [
       {},
       { authorization: 'mk_admin' },
@@ -135,19 +135,22 @@ describe('the gate, on a real socket', () => {
     }
   })
 
-  test.each(named)('%s refuses who lacks the permission before the body, and tells of it', async (_name, method) => {
-    const refused = Object.keys(CALLERS).filter((token) => !mayCall(method).includes(token))
-    for (const token of refused) {
-      const before = serving.refusals.length
-      expect(await statusWithoutBody(method, { authorization: `Bearer ${token}` }), token).toBe(PERMISSION_DENIED)
-      expect(serving.refusals.slice(before)).toMatchObject([
-        { caller: CALLERS[token], method: pathOf(method).slice(1), details: { permission: ruleOf(method).name } },
-      ])
-    }
-  })
+  test.each(named)(
+    '%s denies callers without the permission before the body, and records the denial',
+    async (_name, method) => {
+      const refused = Object.keys(CALLERS).filter((token) => !mayCall(method).includes(token))
+      for (const token of refused) {
+        const before = serving.refusals.length
+        expect(await statusWithoutBody(method, { authorization: `Bearer ${token}` }), token).toBe(PERMISSION_DENIED)
+        expect(serving.refusals.slice(before)).toMatchObject([
+          { caller: CALLERS[token], method: pathOf(method).slice(1), details: { permission: ruleOf(method).name } },
+        ])
+      }
+    },
+  )
 
   test.each(named.filter(([, { methodKind }]) => methodKind === 'unary'))(
-    '%s takes a body that is nonsense for a refusal of the caller, not of the body',
+    '%s checks the caller before it parses a malformed body',
     async (_name, method) => {
       const call = (type: string, authorization: string) =>
         fetch(`http://127.0.0.1:${served.port}${pathOf(method)}`, {
@@ -160,7 +163,7 @@ describe('the gate, on a real socket', () => {
         expect(await call(type, 'Bearer mk_unknown')).toBe('unauthenticated')
         const denied = Object.keys(CALLERS).find((token) => !mayCall(method).includes(token))
         if (denied) expect(await call(type, `Bearer ${denied}`)).toBe('permission_denied')
-        // Now the body is looked at.
+        // An accepted caller gets the error of the body.
         const code = type === 'application/json' ? 'invalid_argument' : 'internal'
         expect(await call(type, `Bearer ${mayCall(method)[0]}`)).toBe(code)
       }

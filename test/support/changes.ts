@@ -1,5 +1,5 @@
-// A valid request for every RPC of the metadata service that changes something. Tests compare the list with the
-// descriptors, so that a new RPC cannot be forgotten.
+// A valid request for every RPC of the metadata service that changes something. A test compares the list with the
+// descriptors, so it fails for a new RPC that is missing here.
 import { create, type DescMessage, type DescMethodUnary, type Message, type MessageInitShape } from '@bufbuild/protobuf'
 import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
@@ -42,7 +42,7 @@ function change<I extends DescMessage, O extends DescMessage>(
   return { method, request: create(method.input, init) as unknown as Change['request'], caller }
 }
 
-/** The changes are independent: they may run in any order, and at the same time. */
+/** The changes are independent: they can run in any order, also concurrently. */
 export async function prepareChanges(metadata: Metadata): Promise<Change[]> {
   const { admin } = metadata
   await makeModel(admin, 'changed', 4)
@@ -103,7 +103,7 @@ const to = (name: string, value: number, expectedNumber = 0) => ({
 })
 const past = { breakGlass: true, reason: 'incident' }
 
-/** Each kind of move occurs twice: the ordinary way, and with a gate bypassed. */
+/** Two alias changes of each kind: an ordinary one, and one past a gate. */
 async function prepareAliases(admin: Clients): Promise<Change[]> {
   const { setAliases, rollbackAlias } = AliasService.method
   const rules = { aliasPattern: 'forced*', approvalsRequired: 1 }
@@ -131,7 +131,7 @@ async function prepareGates(admin: Clients): Promise<Change[]> {
   ]
 }
 
-/** Promotions that are applied, that are pending, and that are closed. */
+/** Promotions that are applied, that wait, and that end. */
 async function preparePromotions(admin: Clients, approver: Clients): Promise<Change[]> {
   const { method } = PromotionService
   const rules = { aliasPattern: 'one-*', approvalsRequired: 1 }

@@ -13,7 +13,7 @@ import { refusalOf } from './refusal.ts'
 const LEASE_HOURS = 23.8
 const BLOBS = 8
 const TOKENS: Record<string, string> = { default: 'alice', other: 'carol' }
-/** What a call may run into when others are at the same blob. */
+/** Reasons for which a call may fail when others use the same blob. */
 const TOLERATED = [
   'BLOB_MISSING',
   'MANIFEST_NOT_FOUND',
@@ -29,16 +29,17 @@ interface Manifest {
   blobs: number[]
 }
 
+/** Random calls of one seed, and the promises that follow from their answers; broken promises are in `faults`. */
 export class GarbageWorld {
-  /** In hours. */
+  /** Time passed so far, in hours. */
   now = 0
   readonly faults: string[] = []
   readonly #blobs: Buffer[]
   readonly #replicas: Replica[]
-  /** Until when, by namespace and blob. */
+  /** End of the lease in hours, by namespace and blob. */
   readonly #leases = new Map<string, number>()
   readonly #manifests = new Map<string, Manifest & { until: number }>()
-  /** By version. */
+  /** Manifests that versions hold, by version id. */
   readonly #held = new Map<string, Manifest>()
   #state: number
 
@@ -62,9 +63,9 @@ export class GarbageWorld {
       () => this.#upload(),
       () => this.#upload(),
       () => this.#uploadInParts(),
-      () => this.#ask(),
-      () => this.#ask(),
-      () => this.#name(),
+      () => this.#findMissing(),
+      () => this.#findMissing(),
+      () => this.#createManifest(),
       () => this.#retain(),
       () => this.#release(),
       () => this.#collect(),
@@ -99,7 +100,7 @@ export class GarbageWorld {
     this.#promise(namespace, [index])
   }
 
-  async #ask(): Promise<void> {
+  async #findMissing(): Promise<void> {
     const namespace = this.#pickNamespace()
     const digests = this.#blobs.map((bytes) => digestOf(bytes))
     const { missingDigests } = await this.#client(BlobService, namespace).findMissingBlobs({ namespace, digests })
@@ -107,7 +108,7 @@ export class GarbageWorld {
     this.#promise(namespace, present)
   }
 
-  async #name(): Promise<void> {
+  async #createManifest(): Promise<void> {
     const namespace = this.#pickNamespace()
     const blobs = [...new Set([this.#pickIndex(), this.#pickIndex()])]
     const files = blobs.map((index) => {

@@ -38,7 +38,7 @@ export async function collectGarbage(
 }
 
 /** Kind and name of each collected item. */
-export function told(garbage: Garbage[]): [string, string][] {
+export function kindsAndNames(garbage: Garbage[]): [string, string][] {
   return garbage.map(({ kind, name }) => [KINDS[kind]!, name])
 }
 

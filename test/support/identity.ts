@@ -15,7 +15,7 @@ import { lookUpToken } from '../../services/metadata/store/identity/token-lookup
 import { openStore } from '../../services/metadata/store/orm.ts'
 import { createDatabase, runSql } from './database.ts'
 
-/** The service token of the artifact service in these tests. */
+/** The token of the artifact service in these tests. */
 export const ARTIFACT_TOKEN = `mks_${'a'.repeat(43)}`
 
 export interface Identity {
@@ -26,7 +26,7 @@ export interface Identity {
   admin: Client<typeof IdentityService>
   /** Returns how often the relay was woken. */
   wakes(): number
-  /** Makes the tokens of a principal expire now. */
+  /** Expires the tokens of a principal. */
   expire(principal: string): Promise<void>
   /** Every line logged so far. */
   logs: string[]
@@ -34,7 +34,7 @@ export interface Identity {
   /** A client of a new principal with a role. */
   member(principal: string, namespace: string, role: Role): Promise<Client<typeof IdentityService>>
   newToken(principal: string, lifeMs?: number): Promise<{ id: string; secret: string }>
-  /** Returns the events of the outbox by sequence, without failed attempts. */
+  /** Events of the outbox in sequence, without failed attempts. */
   events(): Promise<OutboxEvent[]>
   close(): Promise<void>
 }
@@ -96,7 +96,7 @@ export async function openIdentity(): Promise<Identity> {
     },
     newToken,
     async expire(principal) {
-      // This bypasses the trigger that requires an event.
+      // Bypasses the trigger that requires an event for every change.
       const sql = `update metadata.token set expire_time = now() where principal = '${principal}'`
       await runSql(url, `set session_replication_role = replica; ${sql}; set session_replication_role = origin`)
     },

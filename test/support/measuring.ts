@@ -1,4 +1,4 @@
-// Helpers for tests of evaluations.
+// Shared calls of the tests of evaluations.
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import { Verdict, type Evaluation, type EvaluationFactsSchema } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
 import { numbered, selected, type Clients } from './metadata.ts'
@@ -7,7 +7,7 @@ export type Facts = MessageInitShape<typeof EvaluationFactsSchema>
 
 export const PASSED = { suite: 'smoke', verdict: Verdict.PASSED } satisfies Facts
 
-/** Adds evaluations of a model's version, and lists those of its first. */
+/** Functions that add an evaluation to a version of a model, and list those of its first version. */
 export function measuring({ evaluations }: Clients) {
   return {
     add: async (model: string, facts: Facts = PASSED, number = 1): Promise<Evaluation> => {

@@ -1,11 +1,11 @@
-// Changes by the metadata service that can be stopped in the middle and repeated.
+// Changes of the metadata service that tests interrupt and repeat.
 import { expect } from 'vitest'
 import { PromotionState } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
 import { byName, newDigest, newName, numbered } from './metadata.ts'
 import type { MortalClients } from './mortal-metadata.ts'
 
 export interface Change {
-  /** It concerns this one alone. */
+  /** The model that the change concerns. */
   model: string
   call: (requestId: string) => Promise<unknown>
   isDone: () => Promise<boolean>
@@ -17,7 +17,7 @@ interface People {
   alice: MortalClients
 }
 
-/** Each prepared by a function, with its first statement that only it sends. */
+/** Changes by name, each with the function that prepares it and the first statement that is specific to it. */
 export const CHANGES: [string, (people: People) => Promise<Change>, RegExp][] = [
   ['a new model', creation, /insert into .*"model"/],
   ['a new version', registration, /insert into version /],
@@ -57,7 +57,7 @@ async function move({ admin }: People): Promise<Change> {
   }
 }
 
-/** Its last approval applies it: three events in one transaction. */
+/** The last approval, which applies the promotion: three events in one transaction. */
 async function promotion({ admin, alice }: People): Promise<Change> {
   const model = await newModel(alice, 1)
   const rules = { aliasPattern: model, approvalsRequired: 1 }

@@ -1,4 +1,4 @@
-// A metadata service that may be killed, the real log that it sends to, and an artifact service's double.
+// A metadata service that tests kill, the real audit service, and a test double of the artifact service.
 import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
 import { GateService } from '#gen/modelkeep/metadata/v1/gate_service_pb.ts'
@@ -17,12 +17,12 @@ import { grpcClient } from './suite.ts'
 
 export interface MortalMetadata extends Mortal {
   admin: MortalClients
-  /** A contributor. */
+  /** Clients of a contributor. */
   alice: MortalClients
   audit: RunningAudit
   peers: FakePeers
   sql: <T extends object>(statement: string, values?: unknown[]) => Promise<T[]>
-  /** As if the claims of what was killed had run out. */
+  /** Expires the claims of a killed process. */
   passClaims: () => Promise<void>
 }
 
@@ -37,7 +37,7 @@ export async function startMortalMetadata(): Promise<MortalMetadata> {
     TRUSTED_SERVICES: `artifact=${'0'.repeat(64)}`,
     ARTIFACT_ADDRESS: peers.address,
     AUDIT_ADDRESS: audit.address,
-    // Each call that stands still holds a connection.
+    // Every frozen call holds a connection.
     DATABASE_POOL_SIZE: '40',
   })
   const store = openStore({ url: database.url })

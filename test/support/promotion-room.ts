@@ -21,7 +21,7 @@ export function roomsOf(metadata: Metadata) {
     const model = newName()
     const digests = await makeModel(alice, model, 3, namespace)
     if (rules) await admin.gates.createGate({ namespace, name: 'gate', rules })
-    const ask = (who: Clients, number: number, expectedNumber = 0, alias = 'production') =>
+    const request = (who: Clients, number: number, expectedNumber = 0, alias = 'production') =>
       who.promotions.requestPromotion({
         version: numbered(model, number, namespace),
         alias,
@@ -32,6 +32,6 @@ export function roomsOf(metadata: Metadata) {
       const { aliases } = await admin.aliases.listAliases({ model: byName(model, namespace) })
       return aliases.find(({ name }) => name === alias)?.number ?? 0
     }
-    return { namespace, model, digests, alice, bob, carol, dave, ask, pointsAt }
+    return { namespace, model, digests, alice, bob, carol, dave, request, pointsAt }
   }
 }

@@ -1,5 +1,5 @@
-// Uploads, questions, manifests, versions and several collectors at once, in seeded random schedules, against a model of
-// what has been promised: a blob that was said to be there stays for its lease, one that a version needs for ever.
+// Uploads, lookups, manifests, versions and several collectors run at once in seeded random schedules, and a model checks
+// the promises: a blob reported as present stays for its lease, and a blob that a version needs stays until its release.
 import { afterAll, describe, expect, test } from 'vitest'
 import { DEFAULT_TERMS } from '../../../services/artifact/jobs/garbage/collector.ts'
 import { startArtifact, STORES, type Replica } from '../../support/artifact.ts'
@@ -12,7 +12,7 @@ const AT_ONCE = 14
 describe.each(STORES)('garbage collection during other calls, in %s', async (_kind, createStore) => {
   const store = await createStore()
   const artifact = await startArtifact(store, { bytes: store.open() })
-  // One that condemns and removes at once: where only the time of grace hides a mistake, it shows.
+  // The first of them has no grace period, so that a mistake which the grace period would hide becomes visible.
   const others = [
     await artifact.addReplica({ limits: { terms: { ...DEFAULT_TERMS, graceSeconds: 0 } } }),
     await artifact.addReplica(),
@@ -49,7 +49,7 @@ describe.each(STORES)('garbage collection during other calls, in %s', async (_ki
     },
   )
 
-  /** Each blob's events tell a story that can be: it comes, is condemned and revived, and goes, in turn. */
+  /** The events of each blob have a possible order: committed, then condemned and revived in turn, then collected. */
   async function checkEvents(): Promise<void> {
     const events = await artifact.sql<{ name: string; type: string }>(
       `select event #>> '{resource,name}' as name, event ->> 'type' as type
@@ -61,8 +61,8 @@ describe.each(STORES)('garbage collection during other calls, in %s', async (_ki
     const present = await artifact.sql<{ name: string }>(
       `select namespace || '/' || digest as name from artifact.namespace_blob`,
     )
-    const told = [...stories].filter(([, story]) => !story.endsWith('-')).map(([name]) => name)
-    expect(told.toSorted()).toEqual(present.map(({ name }) => name).toSorted())
+    const remaining = [...stories].filter(([, story]) => !story.endsWith('-')).map(([name]) => name)
+    expect(remaining.toSorted()).toEqual(present.map(({ name }) => name).toSorted())
   }
 })
 

@@ -7,7 +7,7 @@ import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { METADATA_TOKEN, MIB, startArtifact, STORES } from '../../support/artifact.ts'
 import { digestOf, download, makeBytes } from '../../support/bytes.ts'
-import { collectEverything, garbageCalls, told } from '../../support/garbage.ts'
+import { collectEverything, garbageCalls, kindsAndNames } from '../../support/garbage.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
@@ -21,19 +21,19 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
   const { upload, nameFiles, collect, pass, eventsOf, isMissing } = garbageCalls(artifact)
   beforeEach(() => collectEverything(artifact))
 
-  test('an unnamed blob survives its lease, is condemned, and is collected after the time of grace', async () => {
+  test('condemns a blob without a manifest after its lease, and collects it after the grace period', async () => {
     const digest = await upload(makeBytes(1000, 'unnamed'))
     await pass(23)
     expect(await collect()).toEqual([])
     await pass(2)
-    expect(told(await collect())).toEqual([['CONDEMNED', digest]])
+    expect(kindsAndNames(await collect())).toEqual([['CONDEMNED', digest]])
     expect((await alice.getBlob({ digest })).blob).toMatchObject({ state: BlobState.CONDEMNED })
     expect((await download(alice, { digest })).length).toBe(1000)
     await pass(24)
     expect(await collect()).toEqual([])
     await pass(2)
     const objects = await store.listObjects()
-    expect(told(await collect())).toEqual([['BLOB', digest]])
+    expect(kindsAndNames(await collect())).toEqual([['BLOB', digest]])
     expect(await refusalOf(alice.getBlob({ digest }))).toMatchObject({ reason: 'BLOB_NOT_FOUND' })
     expect(await refusalOf(download(alice, { digest }))).toMatchObject({ reason: 'BLOB_NOT_FOUND' })
     expect(await isMissing(digest)).toBe(true)
@@ -43,7 +43,7 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
   })
 
   const REVIVALS: [string, (bytes: Buffer, digest: string) => Promise<unknown>][] = [
-    ['a question for it', (_bytes, digest) => alice.findMissingBlobs({ digests: [digest] })],
+    ['FindMissingBlobs', (_bytes, digest) => alice.findMissingBlobs({ digests: [digest] })],
     ['an upload', (bytes) => upload(bytes)],
     [
       'the start of an upload',
@@ -56,7 +56,7 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     const bytes = makeBytes(2000, `revived by ${how}`)
     const digest = await upload(bytes)
     await pass(25)
-    expect(told(await collect())).toContainEqual(['CONDEMNED', digest])
+    expect(kindsAndNames(await collect())).toContainEqual(['CONDEMNED', digest])
     await pass(26)
     await revive(bytes, digest)
     expect((await alice.getBlob({ digest })).blob!.state).toBe(BlobState.PRESENT)
@@ -81,10 +81,10 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     const digest = await upload(makeBytes(100, 'looked at'))
     await pass(25)
     expect(await isMissing(digest, 'reader')).toBe(false)
-    expect(told(await collect())).toContainEqual(['CONDEMNED', digest])
+    expect(kindsAndNames(await collect())).toContainEqual(['CONDEMNED', digest])
     expect(await isMissing(digest, 'reader')).toBe(true)
     await pass(26)
-    expect(told(await collect())).toEqual([['BLOB', digest]])
+    expect(kindsAndNames(await collect())).toEqual([['BLOB', digest]])
   })
 
   test('keeps what a version holds, and collects what only that version held after its release', async () => {
@@ -99,12 +99,12 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     await pass(10_000)
     expect(await collect()).toEqual([])
     await metadata.releaseManifest({ namespace: 'default', digest: second, versionId: versions[1]! })
-    const foreseen = told(await collect({ dryRun: true }))
-    const went = told(await collect())
-    expect(went[0]).toEqual(['MANIFEST', second])
-    expect(went).toContainEqual(['CONDEMNED', digestOf(own)])
-    expect(went).not.toContainEqual(['CONDEMNED', digestOf(shared)])
-    expect(new Set(foreseen.map(String))).toEqual(new Set(went.map(String)))
+    const planned = kindsAndNames(await collect({ dryRun: true }))
+    const collected = kindsAndNames(await collect())
+    expect(collected[0]).toEqual(['MANIFEST', second])
+    expect(collected).toContainEqual(['CONDEMNED', digestOf(own)])
+    expect(collected).not.toContainEqual(['CONDEMNED', digestOf(shared)])
+    expect(new Set(planned.map(String))).toEqual(new Set(collected.map(String)))
     expect(await refusalOf(manifests.getManifest({ digest: second }))).toMatchObject({ reason: 'MANIFEST_NOT_FOUND' })
     const again = metadata.retainManifest({ namespace: 'default', digest: second, versionId: randomUUID() })
     expect(await refusalOf(again)).toMatchObject({ reason: 'MANIFEST_NOT_FOUND' })
@@ -136,21 +136,21 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     await upload(bytes, { namespace: 'other', token: 'carol' })
     await expect.poll(() => artifact.sql('select * from artifact.doomed_object')).toEqual([])
     const objects = await store.listObjects()
-    expect(told(await collect({ namespace: 'other' }))).toEqual([])
-    expect(told(await collect({ namespace: 'default' }))).toEqual([['CONDEMNED', digest]])
+    expect(kindsAndNames(await collect({ namespace: 'other' }))).toEqual([])
+    expect(kindsAndNames(await collect({ namespace: 'default' }))).toEqual([['CONDEMNED', digest]])
     await pass(26)
-    expect(told(await collect({ namespace: 'default' }))).toEqual([['BLOB', digest]])
+    expect(kindsAndNames(await collect({ namespace: 'default' }))).toEqual([['BLOB', digest]])
     expect(await isMissing(digest)).toBe(true)
     const carol = artifact.client(BlobService, 'carol')
     expect((await download(carol, { namespace: 'other', digest })).equals(bytes)).toBe(true)
     expect(await store.listObjects()).toHaveLength(objects.length)
     await collect()
     await pass(26)
-    expect(told(await collect())).toEqual([['BLOB', digest]])
+    expect(kindsAndNames(await collect())).toEqual([['BLOB', digest]])
     await expect.poll(() => store.listObjects()).toHaveLength(objects.length - 1)
   })
 
-  test('a collected blob can be uploaded again, under another key', async () => {
+  test('accepts a collected blob again, under another object key', async () => {
     const bytes = makeBytes(2 * MIB, 'again')
     const digest = await upload(bytes)
     const keyOf = async () =>
@@ -167,7 +167,7 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     expect((await download(alice, { digest })).equals(bytes)).toBe(true)
   })
 
-  test('a download outlasts its lease, and fails without a wrong byte if it outlasts the time of grace', async () => {
+  test('finishes a download after the lease, and fails without a wrong byte after the grace period', async () => {
     const bytes = makeBytes(40 * MIB, 'slowly read')
     const digest = await upload(bytes)
     const slowly = async (atStart: () => Promise<void>): Promise<Buffer> => {
@@ -180,26 +180,26 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     }
     const whole = await slowly(async () => {
       await pass(25)
-      expect(told(await collect())).toEqual([['CONDEMNED', digest]])
+      expect(kindsAndNames(await collect())).toEqual([['CONDEMNED', digest]])
       await pass(24)
       expect(await collect()).toEqual([])
     })
     expect(whole.equals(bytes)).toBe(true)
     const late = await slowly(async () => {
       await pass(2)
-      expect(told(await collect())).toEqual([['BLOB', digest]])
+      expect(kindsAndNames(await collect())).toEqual([['BLOB', digest]])
     }).catch((error: unknown) => error)
     if (Buffer.isBuffer(late)) expect(late.equals(bytes)).toBe(true)
     else expect(await refusalOf(Promise.reject(late))).toMatchObject({ code: 'DataLoss' })
-    // MinIO removes an object only when nobody reads it any more.
+    // MinIO removes an object only after its last reader is done.
     await expect.poll(() => artifact.sql('select * from artifact.doomed_object')).toEqual([])
   })
 
-  test('a dry run changes nothing', async () => {
+  test('changes nothing in a dry run', async () => {
     await upload(makeBytes(100, 'dry'))
     await nameFiles(makeBytes(500, 'waiting'))
     await pass(30)
-    const look = () =>
+    const snapshot = () =>
       Promise.all([
         artifact.sql('select * from artifact.namespace_blob order by 1, 2'),
         artifact.sql('select * from artifact.manifest order by 1, 2'),
@@ -207,9 +207,9 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
         artifact.sql('select * from artifact.outbox order by sequence'),
         store.listObjects(),
       ])
-    const before = await look()
+    const before = await snapshot()
     expect(await collect({ dryRun: true })).not.toEqual([])
-    expect(await look()).toEqual(before)
+    expect(await snapshot()).toEqual(before)
   })
 
   test('rejects collection by a caller who is not an administrator', async () => {

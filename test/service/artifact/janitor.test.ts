@@ -13,7 +13,7 @@ import {
   pushInParts,
   startChaosArtifact,
 } from '../../support/chaos-artifact.ts'
-import { collectGarbage, told } from '../../support/garbage.ts'
+import { collectGarbage, kindsAndNames } from '../../support/garbage.ts'
 import { refusalOf } from '../../support/refusal.ts'
 import { wholePart } from '../../support/store-contract.ts'
 import { changed } from '../../support/store-spies.ts'
@@ -79,7 +79,7 @@ describe.each(STORES)('the janitor of %s', async (_kind, createStore) => {
     const [late] = lost
     await own.put(late!.key, late!.part)
     expect(await store.listObjects()).toEqual([late!.key])
-    expect(told(await collectGarbage(artifact))).toEqual([['OBJECT', late!.key]])
+    expect(kindsAndNames(await collectGarbage(artifact))).toEqual([['OBJECT', late!.key]])
     await expect.poll(() => store.listObjects()).toEqual([])
   })
 })

@@ -47,10 +47,10 @@ describe.each(STORES)('verification of bytes in %s', async (_kind, createStore) 
 
   const DAMAGES: [string, string, Verdict, (key: string, bytes: Buffer) => Promise<unknown>][] = [
     ['a flipped byte', 'content', Verdict.WRONG, (key, bytes) => store.overwrite(key, flipped(bytes))],
-    ['a lost end', 'size', Verdict.WRONG, (key, bytes) => store.overwrite(key, bytes.subarray(0, -1))],
-    ['bytes added', 'size', Verdict.WRONG, (key, bytes) => store.overwrite(key, Buffer.concat([bytes, bytes]))],
+    ['a missing end', 'size', Verdict.WRONG, (key, bytes) => store.overwrite(key, bytes.subarray(0, -1))],
+    ['added bytes', 'size', Verdict.WRONG, (key, bytes) => store.overwrite(key, Buffer.concat([bytes, bytes]))],
     ['other bytes', 'content', Verdict.WRONG, (key, bytes) => store.overwrite(key, Buffer.alloc(bytes.length))],
-    ['a lost object', 'missing', Verdict.MISSING, (key) => store.open().remove(key)],
+    ['a missing object', 'missing', Verdict.MISSING, (key) => store.open().remove(key)],
   ]
   const FINDERS: [string, (digest: string) => Promise<unknown>][] = [
     ['VerifyBlob', (digest) => verify(digest)],
@@ -62,12 +62,12 @@ describe.each(STORES)('verification of bytes in %s', async (_kind, createStore) 
     ],
   ]
   const cases = DAMAGES.flatMap((damage) => FINDERS.map((finder) => ({ damage, finder }))).filter(
-    // Who gets the right bytes does not see what comes after them.
-    ({ damage, finder }) => damage[0] !== 'bytes added' || finder[0] !== 'a download',
+    // A download ends at the recorded size, so it cannot see bytes after that.
+    ({ damage, finder }) => damage[0] !== 'added bytes' || finder[0] !== 'a download',
   )
 
   test.each(cases.map((each) => [each.damage[0], each.finder[0], each] as const))(
-    '%s is found by %s, never served again, and repaired by an upload',
+    'quarantines a blob with %s found by %s, and serves it again after an upload',
     async (what, who, { damage: [, problem, verdict, damage], finder: [, find] }) => {
       const bytes = makeBytes(what === 'a flipped byte' ? 17 * MIB : MIB, `${what} ${who}`)
       const { digest, key } = await storeBlob(bytes)

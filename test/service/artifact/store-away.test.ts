@@ -1,4 +1,4 @@
-// A service whose store is away: its directory is not mounted, its bucket is gone, or another one is in its place.
+// A service whose store is unavailable: its directory is not mounted, its bucket is gone, or another one is in its place.
 import { randomUUID } from 'node:crypto'
 import { access } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -18,7 +18,7 @@ import { wholePart } from '../../support/store-contract.ts'
 import { changed } from '../../support/store-spies.ts'
 
 const UNAVAILABLE = { code: 'Unavailable', reason: 'DEPENDENCY_UNAVAILABLE', metadata: { dependency: 'store' } }
-/** The background work runs once, when nothing is due. */
+/** Limits under which the background jobs run once, while nothing is due. */
 const QUIET = { sweepEveryMs: 3_600_000 }
 
 describe.each(STORES)('a service on %s', async (kind, createStore) => {
@@ -125,7 +125,7 @@ describe.each(STORES)('a service on %s', async (kind, createStore) => {
     await away.stop()
   })
 
-  test('makes its store at the first start, or as soon as the store is available', async () => {
+  test('creates its store at the first start, or as soon as the store is available', async () => {
     const place = await createStore()
     await place.drop()
     const own = place.open()
@@ -140,7 +140,7 @@ describe.each(STORES)('a service on %s', async (kind, createStore) => {
   })
 })
 
-test('neither a check nor a write makes a missing root directory', async () => {
+test('neither a check nor a write creates a missing root directory', async () => {
   const root = join(tmpdir(), `modelkeep-gone-${randomUUID()}`)
   const bytes = new DirectoryStore(root)
   const key = newObjectKey()

@@ -1,4 +1,4 @@
-// Who may do what: every RPC of the registry, called by every role.
+// Permissions: every RPC of the registry, called with every role.
 import { beforeAll, expect, test } from 'vitest'
 import {
   byId,
@@ -29,7 +29,7 @@ beforeAll(async () => {
   modelId = model!.id
   const { versions } = await admin.versions.listVersions({ model: byName('scorer', 'room') })
   versionId = versions[0]!.id
-  // Everybody is an administrator of another namespace: the gate lets all of them pass.
+  // All callers administer another namespace, so the first check lets them pass.
   for (const role of ROLES) {
     callers[role] = await metadata.member({ elsewhere: 'ADMIN', ...(role === 'NONE' ? {} : { room: role }) })
   }
@@ -39,7 +39,7 @@ const model = byName('scorer', 'room')
 const mask = { updateMask: { paths: ['description'] } }
 const target = pointTo('production', 1, 9)
 
-/** Each call fails for another reason once it is allowed, or reads: nothing here changes anything. */
+/** Calls that change nothing: they read, or fail for another reason once they are allowed. */
 const BY_NAME: [string, RoleName, (clients: Clients) => Promise<unknown>][] = [
   ['GetNamespace', 'READER', ({ namespaces }) => namespaces.getNamespace({ name: 'room' })],
   ['UpdateNamespace', 'ADMIN', ({ namespaces }) => namespaces.updateNamespace({ name: 'room', etag: 'stale' })],
@@ -83,7 +83,7 @@ const BY_NAME: [string, RoleName, (clients: Clients) => Promise<unknown>][] = [
 ]
 
 test.each(BY_NAME)(
-  '%s needs %s where the namespace is named, and a denial is an event',
+  '%s requires %s where the namespace is given, and emits an event for a denial',
   async (_name, needed, call) => {
     for (const role of ROLES) {
       const events = await metadata.eventsOf(async () => {
@@ -131,7 +131,7 @@ metadata.peers.missing.add(taken)
 
 const UNKNOWN = '0191d3a0-0000-7000-8000-000000000000'
 
-test.each(BY_ID)('%s by a foreign id answers as for an unknown one, and needs %s else', async (_name, needed, call) => {
+test.each(BY_ID)('%s answers for a foreign id as for an unknown one, and requires %s', async (_name, needed, call) => {
   const unknown = await refusalOf(call(callers.NONE, UNKNOWN, UNKNOWN))
   expect(unknown.code).toBe('NotFound')
   const foreign = await refusalOf(call(callers.NONE, modelId, versionId))
@@ -148,12 +148,12 @@ const PLATFORM: [string, (clients: Clients) => Promise<unknown>][] = [
   ['DeleteNamespace', ({ namespaces }) => namespaces.deleteNamespace({ name: 'room' })],
 ]
 
-test.each(PLATFORM)('%s is for administrators of the installation', async (_name, call) => {
+test.each(PLATFORM)('%s requires an administrator of the installation', async (_name, call) => {
   for (const role of ROLES) expect(await isDenied(call(callers[role]))).toBe(true)
   expect(await isDenied(call(admin))).toBe(false)
 })
 
-test('lists hold only what the caller may read', async () => {
+test('lists only what the caller can read', async () => {
   const { NONE, READER } = callers
   expect((await NONE.models.listModels({})).models).toEqual([])
   expect((await NONE.versions.listVersions({})).versions).toEqual([])
@@ -162,7 +162,7 @@ test('lists hold only what the caller may read', async () => {
   expect((await READER.versions.listVersions({})).versions).toHaveLength(2)
 })
 
-test('whoever reads nowhere is stopped at the gate', async () => {
+test('denies a caller who can read no namespace', async () => {
   const nobody = await metadata.member({})
   expect(await refusalOf(nobody.models.listModels({}))).toMatchObject({
     code: 'PermissionDenied',
@@ -171,7 +171,7 @@ test('whoever reads nowhere is stopped at the gate', async () => {
   })
 })
 
-test('where a namespace is named, one that does not exist is denied like any other', async () => {
+test('denies a missing namespace like any other', async () => {
   const denied = await refusalOf(callers.READER.models.getModel({ model: byName('x', 'nowhere') }))
   expect(denied).toMatchObject({ reason: 'PERMISSION_DENIED', metadata: { permission: 'READ', namespace: 'nowhere' } })
 })

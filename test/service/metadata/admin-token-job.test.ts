@@ -25,7 +25,7 @@ function run(environment: Record<string, string>, ...args: string[]): Promise<En
   })
 }
 
-test('prints a token that administers, and nothing else, on standard output', async () => {
+test('prints a token of an administrator, and nothing else, on standard output', async () => {
   const { code, stdout, stderr } = await run({ DATABASE_URL: identity.url }, 'ops')
   expect(code).toBe(0)
   expect(stdout).toMatch(/^mk_[A-Za-z0-9_-]{43}\n$/)
@@ -49,7 +49,7 @@ test('creates a new token at each call and says so; earlier tokens remain valid'
   }
 })
 
-test('tells what is wrong, and fails', async () => {
+test('reports what is wrong, and fails', async () => {
   expect(await run({})).toMatchObject({
     code: 1,
     stdout: '',

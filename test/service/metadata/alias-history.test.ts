@@ -16,7 +16,7 @@ import { refusalOf } from '../../support/refusal.ts'
 const metadata = await startMetadata()
 const { admin } = metadata
 
-test('a rollback goes to where the alias pointed before, and is a move like any other', async () => {
+test('rolls an alias back to its previous version, and records it as a move', async () => {
   const name = newName()
   await makeModel(admin, name, 3)
   const model = byName(name)
@@ -34,7 +34,7 @@ test('a rollback goes to where the alias pointed before, and is a move like any 
   expect(alias!.number).toBe(3)
 })
 
-test('there is no rollback to nowhere, to a deleted version, or of an alias that is elsewhere', async () => {
+test('rejects a rollback without a previous version, to a deleted version, or with a wrong expected number', async () => {
   const name = newName()
   await makeModel(admin, name, 2)
   const model = byName(name)
@@ -54,7 +54,7 @@ test('there is no rollback to nowhere, to a deleted version, or of an alias that
   expect(await rollback(2)).toMatchObject({ reason: 'ALIAS_NOT_FOUND' })
 })
 
-test('the history outlives the versions', async () => {
+test('keeps the history after the versions are deleted', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
   const model = byName(name)
@@ -64,7 +64,7 @@ test('the history outlives the versions', async () => {
   expect((await admin.aliases.listAliasMoves({ model })).moves).toHaveLength(2)
 })
 
-test('an alias at a past time tells what it pointed at, also where that has been deleted since', async () => {
+test('reports the version that an alias pointed to at a past time, also after its deletion', async () => {
   const name = newName()
   const [digest] = await makeModel(admin, name, 2)
   const model = byName(name)

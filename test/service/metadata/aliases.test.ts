@@ -21,7 +21,7 @@ async function pointsAt(model: string, alias: string): Promise<number> {
   return aliases.find(({ name }) => name === alias)?.number ?? 0
 }
 
-test('an alias is set, moved and removed, each with one event', async () => {
+test('sets, moves and removes an alias, with one event each', async () => {
   const name = newName()
   const digests = await makeModel(admin, name, 2)
   const model = byName(name)
@@ -65,7 +65,7 @@ test('an alias is set, moved and removed, each with one event', async () => {
   ])
 })
 
-test('several aliases move together or not at all', async () => {
+test('moves several aliases together or not at all', async () => {
   const name = newName()
   await makeModel(admin, name, 2)
   const model = byName(name)
@@ -87,7 +87,7 @@ test('several aliases move together or not at all', async () => {
   expect(answer.aliases.map((alias) => alias.name)).toEqual(['c', 'a'])
 })
 
-test('a move names where the alias is; 0 is nowhere', async () => {
+test('rejects a move whose expected number is not the current one, 0 for a new alias', async () => {
   const name = newName()
   await makeModel(admin, name, 2)
   const model = byName(name)
@@ -112,7 +112,7 @@ test('a move names where the alias is; 0 is nowhere', async () => {
   })
 })
 
-test('an alias that is there already stays untouched, without event or move', async () => {
+test('leaves an alias that already points to the version unchanged, without event or move', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
   const model = byName(name)
@@ -125,7 +125,7 @@ test('an alias that is there already stays untouched, without event or move', as
   expect((await admin.aliases.listAliasMoves({ model })).moves).toHaveLength(1)
 })
 
-test('of two moves at the same time on two replicas one wins, and the other one is told', async () => {
+test('accepts one of two concurrent moves on two replicas, and rejects the other', async () => {
   const name = newName()
   await makeModel(admin, name, 3)
   await admin.aliases.setAliases({ model: byName(name), targets: [pointTo('production', 1)] })
@@ -144,7 +144,7 @@ test('of two moves at the same time on two replicas one wins, and the other one 
   expect((await admin.aliases.listAliasMoves({ model: byName(name) })).moves).toHaveLength(2)
 })
 
-test('aliases and their moves are listed page by page', async () => {
+test('lists aliases and their moves page by page', async () => {
   const name = newName()
   await makeModel(admin, name, 2)
   const model = byName(name)
@@ -171,7 +171,7 @@ test('aliases and their moves are listed page by page', async () => {
   expect(await refusalOf(admin.aliases.listAliasMoves(foreign))).toMatchObject({ fields: ['page_token'] })
 })
 
-test('moves of one model that race with its versions stay in order', async () => {
+test('keeps the history of concurrent moves in order', async () => {
   const name = newName()
   await makeModel(admin, name, 2)
   const model = byName(name)
@@ -193,7 +193,7 @@ test('moves of one model that race with its versions stay in order', async () =>
   }
 })
 
-test('a repeated request gets the first answer', async () => {
+test('returns the first answer to a repeated request', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
   const request = { model: byName(name), targets: [pointTo('a', 1)], requestId: randomUUID() }

@@ -1,4 +1,4 @@
-// What the service does by itself, in every replica.
+// The background jobs, which run in every replica.
 import { pino } from 'pino'
 import { expect, test, vi } from 'vitest'
 import { metadataService } from '../../../services/metadata/service.ts'
@@ -8,14 +8,14 @@ import { byName, makeModel, newDigest, newName, startMetadata } from '../../supp
 const metadata = await startMetadata()
 const { admin, peers } = metadata
 
-test('two replicas let a hundred manifests go, each of them once', async () => {
+test('releases each of a hundred manifests once on two replicas', async () => {
   const name = newName()
   await makeModel(admin, name)
   const { model } = await admin.models.archiveModel({ model: byName(name) })
   const digest = newDigest()
   await metadata.sql(`insert into metadata.manifest_release (version_id, namespace, digest, due_time)
     select gen_random_uuid(), 'default', '${digest}', now() from generate_series(1, 100)`)
-  // Whichever comes second finds nothing.
+  // The second deletion finds no model.
   const deletions = await Promise.allSettled([
     admin.models.deleteModel({ model: byName(name) }),
     metadata.replica.models.deleteModel({ model: byName(model!.name) }),
@@ -30,7 +30,7 @@ test('two replicas let a hundred manifests go, each of them once', async () => {
   expect(new Set(released).size).toBe(100)
 })
 
-test('a release that another replica has claimed is left alone until its lease is over', async () => {
+test('retries a release that another replica has claimed only after its lease', async () => {
   const id = crypto.randomUUID()
   await metadata.sql(`insert into metadata.manifest_release (version_id, namespace, digest, due_time, attempts)
     values ('${id}', 'default', '${newDigest()}', now() + interval '2 seconds', 1)`)
@@ -38,7 +38,7 @@ test('a release that another replica has claimed is left alone until its lease i
   await vi.waitFor(() => expect(peers.calls).toContain(`release ${id}`), { timeout: 20_000 })
 })
 
-test('answers to requests of more than two days ago are removed when a service starts, later ones stay', async () => {
+test('removes answers older than two days at the start, and keeps newer ones', async () => {
   await metadata.sql(`insert into metadata.answered_request (principal, request_id, content_hash, create_time)
     select 'old', gen_random_uuid(), '', now() - make_interval(hours => hours) from unnest(array[47, 49, 999]) as hours`)
   const service = metadataService({

@@ -1,4 +1,4 @@
-// Bad input on every RPC of the registry: the answer names field and rule, and nothing is half-written.
+// Bad input on every RPC of the registry: the error names field and rule, and nothing is written.
 import { create } from '@bufbuild/protobuf'
 import { ValueSchema } from '@bufbuild/protobuf/wkt'
 import { beforeAll, expect, test } from 'vitest'
@@ -32,7 +32,7 @@ const TABLES = [
 ]
 const OTHERS = ['tombstone', 'manifest_release', 'outbox', 'answered_request']
 
-/** Every row of every table, as one digest each; less the events of failed attempts. */
+/** A digest of every table, without the events of failed attempts. */
 async function contents(): Promise<object[]> {
   const texts = [...TABLES, ...OTHERS].map(
     (table) => `select '${table}' as table, md5(string_agg(t::text, '|' order by t::text)) from metadata.${table} t
@@ -186,7 +186,7 @@ test.each([
   ['ModelService', MODELS],
   ['VersionService', VERSIONS],
   ['AliasService', ALIASES],
-])('%s names the field and the rule, and writes nothing', async (_service, calls) => {
+])('%s reports the field and the rule, and writes nothing', async (_service, calls) => {
   const before = await contents()
   const retained = metadata.peers.calls.length
   for (const [field, call] of calls) {
@@ -198,6 +198,6 @@ test.each([
   expect(metadata.peers.calls).toHaveLength(retained)
 })
 
-test('none of it is a fault of the service', () => {
+test('logs no internal error', () => {
   expect(metadata.logs.filter((line) => line.includes('"message":"internal error"'))).toEqual([])
 })

@@ -1,4 +1,4 @@
-// Past the gates, in an emergency.
+// Alias moves past the gates, in an emergency.
 import { expect, test } from 'vitest'
 import { byName, makeModel, makeNamespace, newName, pointTo, removalOf, startMetadata } from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
@@ -18,7 +18,7 @@ async function startGuarded() {
   return { namespace, model: byName(name, namespace), name, digests, gate: gate! }
 }
 
-test('an admin moves, rolls back and removes a guarded alias, told as what it is', async () => {
+test('records forced moves, rollbacks and removals of a guarded alias by an administrator', async () => {
   const { namespace, model, name, digests, gate } = await startGuarded()
   const past = { breakGlass: true, reason: 'incident 42' }
   const events = await metadata.eventsOf(async () => {
@@ -54,7 +54,7 @@ test('an admin moves, rolls back and removes a guarded alias, told as what it is
   ])
 })
 
-test('nobody else may, and not without a reason; then nothing has moved', async () => {
+test('rejects a forced move by others or without a reason, and moves nothing', async () => {
   const { namespace, model } = await startGuarded()
   const approver = await metadata.member({ [namespace]: 'APPROVER' })
   const targets = [pointTo('staging', 1), pointTo('production', 1)]
@@ -74,7 +74,7 @@ test('nobody else may, and not without a reason; then nothing has moved', async 
   await approver.aliases.setAliases({ model, targets: [pointTo('staging', 2, 1)] })
 })
 
-test('a rollback is a move like others', async () => {
+test('guards a rollback like any other move', async () => {
   const { model } = await startGuarded()
   const past = { breakGlass: true, reason: 'incident 43' }
   await admin.aliases.setAliases({ model, targets: [pointTo('production', 1)], ...past })

@@ -1,5 +1,5 @@
-// kill -9 of the metadata service at a named statement: what was acknowledged is there, what was not is there as a whole
-// or not at all, a repeat with the same request id gets the answer, and the log has every event once.
+// SIGKILL of the metadata service at a named statement: acknowledged changes are stored, others are stored completely or
+// not at all, a repeat with the same request id returns the answer, and the log has every event once.
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { CHANGES, newModel, registration, type Change } from '../../support/mortal-changes.ts'
@@ -24,7 +24,7 @@ const CASES = CHANGES.flatMap(([what, prepare, insert]) => [
   { when: `in ${what}, after its commit, before the answer`, prepare, point: afterCommit(insert) },
 ])
 
-describe('a change is there as a whole or not at all, and ends once when it is repeated, killed', () => {
+describe('stores a change completely or not at all, and once when it is repeated, after a kill', () => {
   interface Killed extends Change {
     requestId: string
     wasAnswered: boolean
@@ -47,7 +47,7 @@ describe('a change is there as a whole or not at all, and ends once when it is r
     return { isDone: await isDone(), ...counts! }
   }
 
-  // All stand still at once, and one kill ends them.
+  // All calls are frozen at their statement, and one kill ends them.
   beforeAll(async () => {
     const changes = []
     for (const { prepare } of CASES) changes.push({ ...(await prepare(metadata)), requestId: randomUUID() })
@@ -79,17 +79,17 @@ describe('a change is there as a whole or not at all, and ends once when it is r
   })
 })
 
-describe('what is retained for a version that does not come to be is released, killed', () => {
-  const notes = () => sql<{ version_id: string }>('select version_id from metadata.manifest_release')
-  const expectNoNotes = async (): Promise<void> => {
+describe('releases the manifest of a version that was not created, after a kill', () => {
+  const pendingReleases = () => sql<{ version_id: string }>('select version_id from metadata.manifest_release')
+  const expectNoPendingReleases = async (): Promise<void> => {
     await passClaims()
-    await expect.poll(notes).toEqual([])
+    await expect.poll(pendingReleases).toEqual([])
   }
   const expectRetained = async (): Promise<void> => {
     const versions = await sql<{ id: string }>('select id from metadata.version order by id')
     expect([...peers.retained.keys()].toSorted()).toEqual(versions.map(({ id }) => id))
   }
-  beforeEach(expectNoNotes)
+  beforeEach(expectNoPendingReleases)
 
   test.each([
     ['before the manifest is retained', after(/insert into manifest_release/), false],
@@ -98,16 +98,16 @@ describe('what is retained for a version that does not come to be is released, k
     const { call, isDone } = await registration(metadata)
     const requestId = randomUUID()
     const { isAnswered } = await metadata.freeze(point, () => call(requestId))
-    expect((await notes()).map(({ version_id: id }) => peers.retained.has(id))).toEqual([isRetained])
+    expect((await pendingReleases()).map(({ version_id: id }) => peers.retained.has(id))).toEqual([isRetained])
     await metadata.killAndStart()
     expect(await isAnswered).toBe(false)
     await call(requestId)
     expect(await isDone()).toBe(true)
-    await expectNoNotes()
+    await expectNoPendingReleases()
     await expectRetained()
   })
 
-  test('after the manifest is released, before that is noted', async () => {
+  test('after the manifest is released, before that is recorded', async () => {
     const model = byName(await newModel(admin, 1))
     const { versions } = await admin.versions.listVersions({ model })
     const { id } = versions[0]!
@@ -116,9 +116,9 @@ describe('what is retained for a version that does not come to be is released, k
     const { answer } = await metadata.freeze(point, () => admin.versions.deleteVersion(request))
     await answer
     expect(peers.retained.has(id)).toBe(false)
-    expect(await notes()).toEqual([{ version_id: id }])
+    expect(await pendingReleases()).toEqual([{ version_id: id }])
     await metadata.killAndStart()
-    await expectNoNotes()
+    await expectNoPendingReleases()
     expect(peers.calls.filter((call) => call === `release ${id}`)).toHaveLength(2)
     await expectRetained()
   })
@@ -130,12 +130,12 @@ async function logOf(name = ''): Promise<number[]> {
   return entries.map(({ event }) => Number(event!.sequence))
 }
 
-describe('an event comes from the outbox to the log once, killed', () => {
+describe('sends an event from the outbox to the log once, after a kill', () => {
   test.each([
     ['before the outbox is claimed', before(/^update outbox_counter set sender = /), 0, false],
-    ['after the log has taken it, before that is noted', before(/^update outbox_counter set sent_seq/), 1, false],
-    ['after that is noted', after(/^update outbox_counter set sent_seq/), 1, true],
-  ])('%s', async (_when, point, taken, isNoted) => {
+    ['after the log has appended it, before that is recorded', before(/^update outbox_counter set sent_seq/), 1, false],
+    ['after that is recorded', after(/^update outbox_counter set sent_seq/), 1, true],
+  ])('%s', async (_when, point, taken, isRecorded) => {
     await passClaims()
     const { last: all } = await counters()
     await expect.poll(counters).toEqual({ last: all, sent: all })
@@ -143,7 +143,7 @@ describe('an event comes from the outbox to the log once, killed', () => {
     const { answer } = await metadata.freeze(point, () => admin.models.createModel({ name, requestId: randomUUID() }))
     await answer
     const last = all + 1
-    expect(await counters()).toEqual({ last, sent: isNoted ? last : all })
+    expect(await counters()).toEqual({ last, sent: isRecorded ? last : all })
     expect(await logOf(name)).toEqual([last].slice(0, taken))
     await metadata.killAndStart()
     await passClaims()
@@ -152,7 +152,7 @@ describe('an event comes from the outbox to the log once, killed', () => {
   })
 })
 
-test('afterwards the log has every event that was committed, once and in order', async () => {
+test('ends with every committed event in the log, once and in order', async () => {
   await passClaims()
   const { last } = await counters()
   await expect.poll(() => logOf()).toEqual(Array.from({ length: last }, (_, at) => at + 1))

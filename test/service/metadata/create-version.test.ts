@@ -11,7 +11,7 @@ import { MANIFEST_BYTES, MANIFEST_FILES } from '../../support/fake-peers.ts'
 const metadata = await startMetadata()
 const { admin, peers } = metadata
 
-test('a version keeps every fact that was given, and is READY', async () => {
+test('stores every fact of a version, and returns it READY', async () => {
   const name = newName()
   await makeModel(admin, name)
   const manifestDigest = newDigest()
@@ -48,7 +48,7 @@ test('a version keeps every fact that was given, and is READY', async () => {
   expect(peers.retained.get(version.id)).toBe(manifestDigest)
 })
 
-test('eight concurrent calls on two replicas get the numbers 1 to 8, in order of creation', async () => {
+test('assigns the numbers 1 to 8, in order of creation, to eight concurrent calls on two replicas', async () => {
   const name = newName()
   await makeModel(admin, name)
   const answers = await Promise.all(
@@ -63,7 +63,7 @@ test('eight concurrent calls on two replicas get the numbers 1 to 8, in order of
   expect(times).toEqual(times.toSorted((a, b) => (a < b ? -1 : 1)))
 })
 
-test('a number is never given twice, not even after its version is deleted', async () => {
+test('never assigns a number twice, not even after its version is deleted', async () => {
   const name = newName()
   const [, digest] = await makeModel(admin, name, 2)
   const ref = { ref: { case: 'name' as const, value: { model: name, number: 2 } } }
@@ -73,7 +73,7 @@ test('a number is never given twice, not even after its version is deleted', asy
   expect((await admin.models.getModel({ model: byName(name) })).model!.latestNumber).toBe(3)
 })
 
-test('a refused call takes no number', async () => {
+test('assigns no number to a rejected call', async () => {
   const name = newName()
   const [digest] = await makeModel(admin, name, 1)
   await refusalOf(admin.versions.createVersion({ model: byName(name), manifestDigest: digest! }))
@@ -81,7 +81,7 @@ test('a refused call takes no number', async () => {
   expect(version!.number).toBe(2)
 })
 
-test('the same bytes and the same semver come once in a model, and again in another', async () => {
+test('rejects a second version with the same bytes or semver in a model, and accepts both in another model', async () => {
   const [name, other] = [newName(), newName()]
   await makeModel(admin, name)
   await makeModel(admin, other)
@@ -101,7 +101,7 @@ test('the same bytes and the same semver come once in a model, and again in anot
   await admin.versions.createVersion({ model: byName(other), ...request })
 })
 
-test('parents must be there and readable', async () => {
+test('requires parents that exist and that the caller can read', async () => {
   const [name, secret] = [newName(), newName('secret')]
   await makeModel(admin, name, 1)
   await admin.namespaces.createNamespace({ name: secret })
@@ -127,7 +127,7 @@ test('parents must be there and readable', async () => {
   expect(version!.facts!.parents).toMatchObject([{ versionId: id, relation: ParentRelation.FINE_TUNED }])
 })
 
-test('metrics keep the last bit, however large or small', async () => {
+test('stores metrics to the last bit, however large or small', async () => {
   const name = newName()
   await makeModel(admin, name)
   const values = [5e-324, 1.7976931348623157e308, -1.7976931348623157e308, 0.1 + 0.2, 123456789.12345679]

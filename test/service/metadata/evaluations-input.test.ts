@@ -1,4 +1,4 @@
-// Bad and large input about what was measured: the answer names field and rule, and nothing is kept.
+// Bad and large input of evaluations: the error names field and rule, and nothing is stored.
 import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { DatasetRole } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
@@ -13,7 +13,7 @@ const { add, list } = measuring(admin)
 
 const long = (length: number) => 'x'.repeat(length)
 
-test('every limit can be reached', async () => {
+test('accepts values at every limit', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
   const facts: Facts = {
@@ -61,12 +61,12 @@ const WRONG: [string, string, Facts][] = [
   ['facts.run_uri', 'must have at most 2048 bytes', { ...PASSED, runUri: long(2049) }],
   ['facts.report_uri', 'must have at most 2048 bytes', { ...PASSED, reportUri: '€'.repeat(683) }],
   ['facts.report_uri', 'must be one line', { ...PASSED, reportUri: 'https://a\r\nb' }],
-  ['facts.report_digest', 'must be sha256: and 64', { ...PASSED, reportDigest: 'md5:1' }],
+  ['facts.report_digest', 'must be "sha256:" and 64', { ...PASSED, reportDigest: 'md5:1' }],
   ['facts.summary', 'must have at most 4096 bytes', { ...PASSED, summary: '€'.repeat(1366) }],
   ['facts.summary', 'must be Unicode text without NUL', { ...PASSED, summary: '\0' }],
 ]
 
-test('bad input names the field and the rule, and nothing is kept', async () => {
+test('reports the field and the rule of bad input, and stores nothing', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
   const version = numbered(name, 1)
@@ -100,7 +100,7 @@ test('bad input names the field and the rule, and nothing is kept', async () => 
   expect((await list(name)).evaluations).toEqual([])
 })
 
-test('what is not there is told apart: model, version, alias, evaluation', async () => {
+test('distinguishes a missing model, version, alias and evaluation', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
   const id = randomUUID()
@@ -134,6 +134,6 @@ test('what is not there is told apart: model, version, alias, evaluation', async
   }
 })
 
-test('none of it is a fault of the service', () => {
+test('logs no internal error', () => {
   expect(metadata.logs.filter((line) => line.includes('"message":"internal error"'))).toEqual([])
 })

@@ -1,4 +1,4 @@
-// Lists of what was measured of a version: order, pages, suites.
+// Lists of evaluations: order, pages, suites.
 import { expect, test } from 'vitest'
 import type { Evaluation } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
 import { measuring, PASSED } from '../../support/measuring.ts'
@@ -11,7 +11,7 @@ const { add, list } = measuring(admin)
 
 const long = (length: number) => 'x'.repeat(length)
 
-test('a list goes from the newest to the oldest by pages, and by suite', async () => {
+test('lists evaluations newest first, in pages and by suite', async () => {
   const name = newName()
   await makeModel(admin, name, 2)
   const made: Evaluation[] = []
@@ -35,7 +35,7 @@ test('a list goes from the newest to the oldest by pages, and by suite', async (
   expect((await list(name, { pageSize: 5 })).nextPageToken).toBe('')
 })
 
-test('many at once come in an order that does not change', async () => {
+test('lists concurrent evaluations in a stable order', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
   await Promise.all(Array.from({ length: 20 }, (_, index) => add(name, { ...PASSED, suite: `s${index}` })))
@@ -45,7 +45,7 @@ test('many at once come in an order that does not change', async () => {
   expect(times).toEqual(times.toSorted((a, b) => (a < b ? 1 : -1)))
 })
 
-test('the newest is the newest also when the clock went back', async () => {
+test('lists the newest first also after the clock went back', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
   const first = await add(name)
@@ -55,7 +55,7 @@ test('the newest is the newest also when the clock went back', async () => {
   expect((await list(name)).evaluations.map(({ id }) => id)).toEqual([second.id, first.id])
 })
 
-test('a page of large ones stays below what clients take', async () => {
+test('keeps a page of large evaluations below the message limit', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
   const metrics = Array.from({ length: 100 }, (_, index) => ({ name: `${index}${long(252)}`, value: index }))
@@ -69,7 +69,7 @@ test('a page of large ones stays below what clients take', async () => {
   expect(second.nextPageToken).toBe('')
 })
 
-test('a page token goes with its question only', async () => {
+test('rejects a page token of another query', async () => {
   const [name, other] = [newName(), newName()]
   for (const model of [name, other]) {
     await makeModel(admin, model, 1)
@@ -90,7 +90,7 @@ test('a page token goes with its question only', async () => {
   }
 })
 
-test('every kind of reference lists the same', async () => {
+test('lists the same evaluations for every kind of reference', async () => {
   const name = newName()
   const [digest] = await makeModel(admin, name, 1)
   const made = await add(name)
@@ -105,6 +105,6 @@ test('every kind of reference lists the same', async () => {
   }
 })
 
-test('none of it is a fault of the service', () => {
+test('logs no internal error', () => {
   expect(metadata.logs.filter((line) => line.includes('"message":"internal error"'))).toEqual([])
 })

@@ -1,4 +1,4 @@
-// What was measured of versions, over RPC.
+// Evaluations of versions, over RPC.
 import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { Verdict, type Evaluation } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
@@ -19,7 +19,7 @@ const metadata = await startMetadata()
 const { admin } = metadata
 const { add, list } = measuring(admin)
 
-test('an evaluation comes back with the version and the digest of its bytes', async () => {
+test('returns an evaluation with its version and the digest of the manifest', async () => {
   const name = newName('Measured')
   const [digest] = await makeModel(admin, name, 1)
   const facts: Facts = {
@@ -52,7 +52,7 @@ test('an evaluation comes back with the version and the digest of its bytes', as
   expect(other.evaluation).toMatchObject({ versionId: version!.id, digest })
 })
 
-test('an evaluation is told once, with what was measured and how it came out', async () => {
+test('emits one event per evaluation, with suite, verdict and digests', async () => {
   const name = newName()
   const [digest] = await makeModel(admin, name, 1)
   const dataset = { name: 'holdout', digest: 'sha1:2' }
@@ -89,7 +89,7 @@ test('an evaluation is told once, with what was measured and how it came out', a
   expect(failed!.afterDigest).not.toBe(events[0]!.afterDigest)
 })
 
-test('what cannot be told of is not kept', async () => {
+test('rejects a row without an event in the database', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
   const insert = metadata.sql(`insert into metadata.evaluation
@@ -98,7 +98,7 @@ test('what cannot be told of is not kept', async () => {
   await expect(insert).rejects.toThrow(/event/)
 })
 
-test('a version of an archived model can still be measured, a deleted one takes its evaluations along', async () => {
+test('accepts evaluations of an archived model, and deletes those of a deleted version', async () => {
   const name = newName()
   await makeModel(admin, name, 2)
   const gone = await add(name, PASSED, 2)
@@ -121,7 +121,7 @@ test('a version of an archived model can still be measured, a deleted one takes 
   expect(rows).toEqual([])
 })
 
-test('a repeated call gets its first answer also when the version is gone since', async () => {
+test('returns the first answer to a repeated call, also after the version is deleted', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
   const version = (await add(name)).versionId
@@ -131,7 +131,7 @@ test('a repeated call gets its first answer also when the version is gone since'
   expect(await admin.evaluations.createEvaluation(request)).toEqual(first)
 })
 
-test('readers read, contributors and approvers record; elsewhere it looks like not found', async () => {
+test('lets readers read and contributors and approvers record, and hides evaluations from others', async () => {
   const namespace = newName('evals')
   await admin.namespaces.createNamespace({ name: namespace })
   const name = newName()
@@ -165,6 +165,6 @@ test('readers read, contributors and approvers record; elsewhere it looks like n
   }
 })
 
-test('none of it is a fault of the service', () => {
+test('logs no internal error', () => {
   expect(metadata.logs.filter((line) => line.includes('"message":"internal error"'))).toEqual([])
 })

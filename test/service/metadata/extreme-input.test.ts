@@ -11,7 +11,7 @@ const manifestDigest = newDigest()
 const target = pointTo('a', 1)
 const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, '']))
 
-test('every limit can be reached', async () => {
+test('accepts values at every limit', async () => {
   const description = '€'.repeat(21_845)
   const labels = { ...many(63), [long(63)]: long(255) }
   const name = `a${long(127)}`
@@ -32,7 +32,7 @@ test('every limit can be reached', async () => {
   expect((await admin.aliases.setAliases(set)).aliases).toHaveLength(100)
 })
 
-test('names that mean something elsewhere mean nothing here', async () => {
+test('accepts names that are reserved in other systems', async () => {
   for (const name of ['constructor', 'toString', 'null', 'CON', '0', 'a--b', 'DROP TABLE']) {
     await makeModel(admin, name, 1)
     const set = { model: byName(name), targets: [{ ...target, name: 'constructor' }] }
@@ -46,7 +46,7 @@ test('names that mean something elsewhere mean nothing here', async () => {
   expect((await admin.models.createModel({ name: 'labelled', labels })).model!.labels).toEqual(labels)
 })
 
-test('texts come back as they were, whatever they mean in SQL or JSON', async () => {
+test('returns texts unchanged, also those with a meaning in SQL or JSON', async () => {
   for (const [index, text] of [
     `'; drop table metadata.model; --`,
     `\\' ? ?? $1 :x %s`,
@@ -80,6 +80,6 @@ test('texts come back as they were, whatever they mean in SQL or JSON', async ()
   }
 })
 
-test('none of it is a fault of the service', () => {
+test('logs no internal error', () => {
   expect(metadata.logs.filter((line) => line.includes('"message":"internal error"'))).toEqual([])
 })

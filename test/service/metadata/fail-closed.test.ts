@@ -1,4 +1,4 @@
-// A registry that fails closed: the gravest changes are answered when the log has given them an index, and not before.
+// A registry that fails closed: it answers changes that are not minor only after the log has assigned them an index.
 import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt'
 import { randomUUID } from 'node:crypto'
 import { beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -20,7 +20,7 @@ const move = (model: string, number: number, expectedNumber: number, requestId =
   requestId,
 })
 
-test('answers a grave change when the log has its event, whichever replica sends it', async () => {
+test('answers a change after the log has its event, whichever replica sends it', async () => {
   await makeModel(metadata.admin, 'open', 2)
   for (const [at, clients] of [metadata.admin, metadata.replica].entries()) {
     await clients.aliases.setAliases(move('open', at + 1, at))
@@ -28,13 +28,13 @@ test('answers a grave change when the log has its event, whichever replica sends
   }
 })
 
-test('refuses while the log does not answer, says that the change is done, and answers a repeat when the log is back', async () => {
+test('fails while the log is unavailable, says that the change is committed, and answers a repeat later', async () => {
   await makeModel(metadata.admin, 'closed', 1)
   metadata.peers.auditDown = true
   const requestId = randomUUID()
   const refused = await refusalOf(metadata.admin.aliases.setAliases(move('closed', 1, 0, requestId)))
   expect(refused).toMatchObject({ code: 'Unavailable', reason: 'AUDIT_UNAVAILABLE', metadata: { seconds: '1' } })
-  expect(refused.message).toContain('the change is done')
+  expect(refused.message).toContain('the change is committed')
   const { aliases } = await metadata.admin.aliases.listAliases({ model: byName('closed') })
   expect(aliases).toMatchObject([{ name: 'live', number: 1 }])
   const again = await refusalOf(metadata.admin.aliases.setAliases(move('closed', 1, 0, requestId)))
@@ -47,7 +47,7 @@ test('refuses while the log does not answer, says that the change is done, and a
 
 const run = ({ caller, method, request }: Change): Promise<string> => outcomeOf(caller.call(method, request))
 
-describe('of all RPCs', () => {
+describe('every RPC', () => {
   let changes: Change[]
   let whileDown: string[]
   let repeated: string[]
@@ -57,12 +57,12 @@ describe('of all RPCs', () => {
     metadata.peers.auditDown = true
     whileDown = await Promise.all(changes.map(run))
     metadata.peers.auditDown = false
-    const grave = changes.find(({ method }) => !accessRuleOf(method).minor)!
-    await vi.waitFor(async () => expect(await run(grave)).toBe('answered'), 10_000)
+    const waiting = changes.find(({ method }) => !accessRuleOf(method).minor)!
+    await vi.waitFor(async () => expect(await run(waiting)).toBe('answered'), 10_000)
     repeated = await Promise.all(changes.map(run))
   })
 
-  test('every RPC is declared free of side effects, or audited and tested here', () => {
+  test('is declared free of side effects, or audited and tested here', () => {
     for (const method of METADATA_METHODS) {
       const isRead = method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS
       expect([method.name, ruleOf(method).audited]).toEqual([method.name, !isRead])
@@ -70,7 +70,7 @@ describe('of all RPCs', () => {
     expect(new Set(changes.map(({ method }) => method.name))).toEqual(new Set(CHANGES))
   })
 
-  test('only these are declared minor', () => {
+  test('is minor only where this list says so', () => {
     const minor = METHODS.filter((method) => accessRuleOf(method).minor)
     expect(minor.map(methodName)).toEqual([
       'modelkeep.metadata.v1.EvaluationService/CreateEvaluation',

@@ -9,7 +9,7 @@ import { refusalOf } from '../../support/refusal.ts'
 const metadata = await startMetadata()
 const { admin } = metadata
 
-/** Neither sorted by anything nor the best first. */
+/** Metrics in no order, and not the best one first. */
 const metrics = [
   { name: 'f1', value: 0.7, dataset: 'noise', split: 'test' },
   { name: 'f1', value: 0.9, dataset: 'clean', split: 'test' },
@@ -31,7 +31,7 @@ async function makeMeasured(): Promise<string> {
 
 const name = await makeMeasured()
 
-/** What becomes of conditions on the first version, which is live. */
+/** The outcomes of conditions on the first version, which is live. */
 async function judge(expressions: string[]): Promise<[string, string, string][]> {
   const conditions = expressions.map((expression) => ({ expression, sentence: 'it holds' }))
   const { decisions } = await admin.gates.testGate({
@@ -48,7 +48,7 @@ async function judge(expressions: string[]): Promise<[string, string, string][]>
 
 const holding = (expressions: string[]) => expressions.map((expression) => [expression, 'TRUE', ''])
 
-test('conditions see the first metric of a name, of the candidate, of what is live and of evaluations', async () => {
+test('uses the first metric of a name: of the candidate, of the live version and of evaluations', async () => {
   const expressions = [
     'version.metrics.f1 == 0.7',
     'current.metrics.f1 == 0.7',
@@ -60,7 +60,7 @@ test('conditions see the first metric of a name, of the candidate, of what is li
   expect(await judge(expressions)).toEqual(holding(expressions))
 })
 
-test('conditions name dataset and split of a metric', async () => {
+test('selects a metric by dataset and split', async () => {
   const expressions = [
     'version.metrics_on.noise.test.f1 == 0.7',
     'version.metrics_on.clean.test.f1 == 0.9 && version.metrics_on.clean.test.loss == 3.0',
@@ -74,7 +74,7 @@ test('conditions name dataset and split of a metric', async () => {
   expect(await judge(expressions)).toEqual(holding(expressions))
 })
 
-test('a metric that was not measured on that dataset and split denies', async () => {
+test('fails a condition on a metric that was not measured on that dataset and split', async () => {
   expect(
     await judge([
       'version.metrics_on.noise.train.f1 > 0.0',
@@ -88,14 +88,14 @@ test('a metric that was not measured on that dataset and split denies', async ()
   ])
 })
 
-test('a gate lets a version pass by the metric of the dataset and split that it names', async () => {
+test('passes a version by its metric on the dataset and split that the gate names', async () => {
   const conditions = [{ expression: 'version.metrics_on.clean.test.f1 >= 0.9', sentence: 'F1 on clean speech' }]
   await admin.gates.createGate({ model: byName(name), name: 'clean', rules: { aliasPattern: 'guarded', conditions } })
-  const ask = (number: number) =>
+  const request = (number: number) =>
     admin.promotions.requestPromotion({ version: numbered(name, number), alias: 'guarded', reason: 'better' })
-  expect(await refusalOf(ask(2))).toMatchObject({
+  expect(await refusalOf(request(2))).toMatchObject({
     reason: 'GATE_UNMET',
     preconditions: [{ description: 'F1 on clean speech (field not found: clean)' }],
   })
-  expect((await ask(1)).promotion!.number).toBe(1)
+  expect((await request(1)).promotion!.number).toBe(1)
 })

@@ -7,7 +7,7 @@ import {
   makeModel,
   makeNamespace,
   newName,
-  numbered,
+  selected,
   pointTo,
   removalOf,
   startMetadata,
@@ -20,7 +20,7 @@ const { admin } = metadata
 const auc = { expression: 'version.metrics.auc >= 0.9', sentence: 'AUC is at least 0.9' }
 const rules = { aliasPattern: 'production', conditions: [auc], approvalsRequired: 1 }
 
-test('bad rules name the field and the rule, and nothing is made', async () => {
+test('reports the field of bad rules, and creates nothing', async () => {
   const namespace = await makeNamespace(admin)
   const { expression, sentence } = auc
   const cases: [object, string][] = [
@@ -64,7 +64,7 @@ test('bad rules name the field and the rule, and nothing is made', async () => {
   expect((await admin.gates.listGates({ namespace })).gates).toEqual([])
 })
 
-test('a gate guards the aliases of its pattern, of its model, from the moment it is made', async () => {
+test('guards the aliases of its pattern and model as soon as it is created', async () => {
   const namespace = await makeNamespace(admin)
   const [one, two] = [newName(), newName()]
   await makeModel(admin, one, 2, namespace)
@@ -98,23 +98,19 @@ test('a gate guards the aliases of its pattern, of its model, from the moment it
   await admin.aliases.setAliases({ model, targets: [remove] })
 })
 
-test('rules are tried out without being made, and every condition has its result', async () => {
+test('evaluates rules without a gate, with a result per condition', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
-  const version = numbered(name, 1)
   const conditions = [
     { expression: 'version.number == 1', sentence: 'it is the first' },
     { expression: 'current != null', sentence: 'something is there already' },
     auc,
   ]
   const events = await metadata.eventsOf(async () => {
-    const asked = { version: { ref: { case: 'id' as const, value: '' } }, alias: 'production' }
-    const { ref } = version
-    const chosen = { namespace: '', model: name, selector: { case: 'number' as const, value: ref.value.number } }
-    const by = { ...asked, version: { ref: { case: 'name' as const, value: chosen } } }
-    const tried = await admin.gates.testGate({ ...by, rules: { ...rules, conditions } })
-    expect(tried.passed).toBe(false)
-    expect(tried.decisions).toMatchObject([
+    const target = { version: selected(name, { case: 'number', value: 1 }), alias: 'production' }
+    const tested = await admin.gates.testGate({ ...target, rules: { ...rules, conditions } })
+    expect(tested.passed).toBe(false)
+    expect(tested.decisions).toMatchObject([
       {
         gate: '',
         revision: 0,
@@ -125,27 +121,26 @@ test('rules are tried out without being made, and every condition has its result
         ],
       },
     ])
-    expect(await admin.gates.testGate(by)).toMatchObject({ decisions: [], passed: true })
+    expect(await admin.gates.testGate(target)).toMatchObject({ decisions: [], passed: true })
     const passing = { ...rules, conditions: conditions.slice(0, 1) }
-    expect((await admin.gates.testGate({ ...by, rules: passing })).passed).toBe(true)
-    expect((await refusalOf(admin.gates.testGate({ ...by, alias: 'latest' }))).fields).toEqual(['alias'])
-    expect((await refusalOf(admin.gates.testGate({ ...by, rules: {} }))).fields).toEqual(['rules.alias_pattern'])
+    expect((await admin.gates.testGate({ ...target, rules: passing })).passed).toBe(true)
+    expect((await refusalOf(admin.gates.testGate({ ...target, alias: 'latest' }))).fields).toEqual(['alias'])
+    expect((await refusalOf(admin.gates.testGate({ ...target, rules: {} }))).fields).toEqual(['rules.alias_pattern'])
   })
   expect(events).toEqual([])
 })
 
-test('conditions see every field that they may name', async () => {
+test('provides every field that conditions may name', async () => {
   const name = newName()
   await makeModel(admin, name, 2)
   await admin.aliases.setAliases({ model: byName(name), targets: [pointTo('production', 1)] })
-  const chosen = { namespace: '', model: name, selector: { case: 'number' as const, value: 2 } }
-  const version = { ref: { case: 'name' as const, value: chosen } }
+  const version = selected(name, { case: 'number', value: 2 })
   for (const [variable, fields] of FIELDS) {
     const conditions = fields.map((field) => ({ expression: `has(${variable}.${field})`, sentence: field }))
-    const tried = await admin.gates.testGate({ version, alias: 'production', rules: { ...rules, conditions } })
+    const tested = await admin.gates.testGate({ version, alias: 'production', rules: { ...rules, conditions } })
     expect([
       variable,
-      tried.decisions[0]!.conditions.filter(({ outcome }) => outcome !== ConditionOutcome.TRUE),
+      tested.decisions[0]!.conditions.filter(({ outcome }) => outcome !== ConditionOutcome.TRUE),
     ]).toEqual([variable, []])
   }
 })

@@ -1,4 +1,4 @@
-// Gates as resources: their life, names, limits, lists, access and events.
+// Gates as resources: creation to deletion, names, limits, lists, access, events.
 import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { byName, makeModel, makeNamespace, newName, startMetadata } from '../../support/metadata.ts'
@@ -10,7 +10,7 @@ const { admin } = metadata
 const auc = { expression: 'version.metrics.auc >= 0.9', sentence: 'AUC is at least 0.9' }
 const rules = { aliasPattern: 'production', conditions: [auc], approvalsRequired: 1 }
 
-test('a gate is made, read, changed and deleted, each with one event and a revision', async () => {
+test('creates, reads, updates and deletes a gate, with one event and one revision per change', async () => {
   const namespace = await makeNamespace(admin)
   const approvers = ['carol', 'dave']
   const events = await metadata.eventsOf(async () => {
@@ -46,7 +46,7 @@ test('a gate is made, read, changed and deleted, each with one event and a revis
   })
 })
 
-test('a gate of a name that is taken, of nothing that is there, and one too many are refused', async () => {
+test('rejects a duplicate gate, a gate of a missing namespace or model, and one gate over the limit', async () => {
   const namespace = await makeNamespace(admin)
   await admin.gates.createGate({ namespace, name: 'one', rules })
   expect(await refusalOf(admin.gates.createGate({ namespace, name: 'one', rules }))).toMatchObject({
@@ -71,7 +71,7 @@ test('a gate of a name that is taken, of nothing that is there, and one too many
   })
 })
 
-test('gates and revisions come in pages', async () => {
+test('lists gates and revisions in pages', async () => {
   const namespace = await makeNamespace(admin)
   const names = ['a', 'b', 'c', 'd', 'e']
   for (const name of names.toReversed()) await admin.gates.createGate({ namespace, name, rules })
@@ -94,7 +94,7 @@ test('gates and revisions come in pages', async () => {
   expect(second.nextPageToken).toBe('')
 })
 
-test('a repeated request gets the first answer, and a stale etag is refused', async () => {
+test('returns the first answer to a repeated request, and rejects a stale etag', async () => {
   const namespace = await makeNamespace(admin)
   const request = { namespace, name: 'once', rules, requestId: randomUUID() }
   const first = await admin.gates.createGate(request)
@@ -108,7 +108,7 @@ test('a repeated request gets the first answer, and a stale etag is refused', as
   }
 })
 
-test('only admins of the namespace change gates; who may not read there learns nothing', async () => {
+test('lets only administrators of the namespace change gates, and hides gates from callers who cannot read it', async () => {
   const namespace = await makeNamespace(admin)
   const { gate } = await admin.gates.createGate({ namespace, name: 'closed', rules })
   const approver = await metadata.member({ [namespace]: 'APPROVER' })
@@ -128,7 +128,7 @@ test('only admins of the namespace change gates; who may not read there learns n
   expect((await refusalOf(stranger.gates.listGateRevisions({ gateId: gate!.id }))).reason).toBe('GATE_NOT_FOUND')
 })
 
-test('gates end with their model and with their namespace, each with its event', async () => {
+test('deletes gates with their model and their namespace, with one event each', async () => {
   const namespace = await makeNamespace(admin)
   const name = newName()
   await makeModel(admin, name, 0, namespace)
@@ -148,7 +148,7 @@ test('gates end with their model and with their namespace, each with its event',
   ])
 })
 
-test('neither gates nor what they were change without an event', async () => {
+test('changes neither a gate nor its revisions without an event', async () => {
   const namespace = await makeNamespace(admin)
   await admin.gates.createGate({ namespace, name: 'firm', rules })
   for (const statement of [

@@ -1,4 +1,4 @@
-// A list whose caller is gone gives its SQL up.
+// Lists whose caller has cancelled: their SQL is cancelled too.
 import { afterAll, expect, test } from 'vitest'
 import { inTransaction } from '#lib/store/database.ts'
 import { openOwnedStore } from '../../../services/metadata/store/orm.ts'
@@ -16,7 +16,7 @@ const waiting = async () =>
 test.each([
   ['versions', (signal: AbortSignal) => admin.versions.listVersions({}, { signal })],
   ['models', (signal: AbortSignal) => admin.models.listModels({}, { signal })],
-])('a list of %s', async (_what, list) => {
+])('cancels the SQL of a list of %s when the caller cancels', async (_what, list) => {
   await makeModel(admin, `m-${_what}`, 1)
   const locked = Promise.withResolvers<void>()
   const mayEnd = Promise.withResolvers<void>()

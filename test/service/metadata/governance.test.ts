@@ -1,4 +1,4 @@
-// No change of what is governed without its event: not even for somebody with the service's own rights in SQL.
+// Governed rows change only together with their event, even for SQL with the rights of the service.
 import { beforeAll, expect, test, vi } from 'vitest'
 import { Verdict } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
 import { byName, makeModel, numbered, pointTo, startMetadata } from '../../support/metadata.ts'
@@ -45,7 +45,7 @@ test.each([
     select id, 'mallory', true, '', now() from metadata.promotion`,
   `insert into metadata.evaluation (id, version_id, suite, facts, message_bytes, creator, create_time)
     select gen_random_uuid(), id, 'fairness', '{}', 0, 'x', now() from metadata.version where number = 1`,
-])('refuses: %s', async (statement) => {
+])('rejects %s without an event', async (statement) => {
   await expect(asService(statement)).rejects.toThrow(/without an audit event|violates foreign key/)
 })
 
@@ -60,17 +60,17 @@ test.each([
   'delete from metadata.promotion',
   'delete from metadata.promotion_vote',
   'update metadata.promotion_vote set approved = true',
-])('history cannot be changed by the service at all: %s', async (statement) => {
+])('denies the service %s', async (statement) => {
   await expect(asService(statement)).rejects.toThrow('permission denied')
 })
 
-test('what was refused has changed nothing', async () => {
+test('changes nothing by a rejected statement', async () => {
   const { model } = await admin.models.getModel({ model: byName('m') })
   expect(model).toMatchObject({ owner: 'admin', aliases: [{ name: 'production', number: 1 }] })
   expect((await admin.versions.listVersions({ model: byName('m') })).versions).toHaveLength(2)
 })
 
-test('every event reaches the audit service once, in sequence, also from two replicas', async () => {
+test('sends every event to the audit service once, in sequence, also from two replicas', async () => {
   await Promise.all(
     [admin, metadata.replica, admin, metadata.replica].map(({ models }, index) =>
       models.updateModel({ model: byName('m'), updateMask: { paths: ['owner'] }, owner: `o${index}` }),

@@ -15,13 +15,13 @@ afterAll(() => identity.close())
 const { admin } = identity
 const artifact = identity.as(ARTIFACT_TOKEN)
 
-const ask = (secret: string) => artifact.authenticateToken({ tokenSha256: new Uint8Array(hashToken(secret)) })
+const authenticate = (secret: string) => artifact.authenticateToken({ tokenSha256: new Uint8Array(hashToken(secret)) })
 
-test('a peer learns whom a token stands for, and with which roles', async () => {
+test('returns the principal and the roles of a token to a peer service', async () => {
   const { id, secret } = await identity.newToken('alice')
   await admin.grantRole({ principal: 'alice', role: Role.CONTRIBUTOR })
   await admin.grantRole({ principal: 'alice', namespace: '*', role: Role.READER })
-  const { token, roles } = await ask(secret)
+  const { token, roles } = await authenticate(secret)
   expect(token).toMatchObject({ id, principal: 'alice' })
   expect(roles).toEqual(
     (await admin.listRoles({ namespace: '*' })).bindings
@@ -32,15 +32,15 @@ test('a peer learns whom a token stands for, and with which roles', async () => 
 
 const isAlice = ({ principal }: { principal: string }) => principal === 'alice'
 
-test('unknown, revoked and expired tokens open nothing, and only the expired is told from the others', async () => {
+test('rejects unknown, revoked and expired tokens, and distinguishes only expired ones', async () => {
   const revoked = await identity.newToken('revoked')
   await admin.revokeToken({ id: revoked.id })
   const expired = await identity.newToken('expired')
   await identity.expire('expired')
-  const unknown = await refusalOf(ask('mk_unknown'))
+  const unknown = await refusalOf(authenticate('mk_unknown'))
   expect(unknown).toMatchObject({ code: 'NotFound', reason: 'TOKEN_NOT_FOUND', metadata: {} })
-  expect(await refusalOf(ask(revoked.secret))).toEqual(unknown)
-  expect(await refusalOf(ask(expired.secret))).toMatchObject({
+  expect(await refusalOf(authenticate(revoked.secret))).toEqual(unknown)
+  expect(await refusalOf(authenticate(expired.secret))).toMatchObject({
     code: 'NotFound',
     reason: 'TOKEN_NOT_FOUND',
     metadata: { expire_time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/) as string },
@@ -49,17 +49,17 @@ test('unknown, revoked and expired tokens open nothing, and only the expired is 
   const both = await identity.newToken('both')
   await admin.revokeToken({ id: both.id })
   await identity.expire('both')
-  expect(await refusalOf(ask(both.secret))).toEqual(unknown)
+  expect(await refusalOf(authenticate(both.secret))).toEqual(unknown)
 })
 
-test('a revoked or expired token that is shown is told, one that nobody knows is not', async () => {
+test('emits an event for a revoked or expired token, and none for an unknown one', async () => {
   const { secret, id } = await identity.newToken('shown')
   await identity.expire('shown')
   const before = (await identity.events()).length
-  const told = async () => (await identity.events()).slice(before)
-  await refusalOf(ask(secret))
+  const newEvents = async () => (await identity.events()).slice(before)
+  await refusalOf(authenticate(secret))
   await refusalOf(identity.as(secret).whoAmI({}))
-  await refusalOf(ask('mk_unknown'))
+  await refusalOf(authenticate('mk_unknown'))
   await refusalOf(identity.as('mk_unknown').whoAmI({}))
   const event = {
     type: 'authentication.failed.v1',
@@ -68,22 +68,22 @@ test('a revoked or expired token that is shown is told, one that nobody knows is
     resource: { type: 'rpc', name: 'modelkeep.metadata.v1.IdentityService/AuthenticateToken' },
     details: { reason: 'TOKEN_EXPIRED' },
   }
-  expect(await told()).toMatchObject([event, event])
+  expect(await newEvents()).toMatchObject([event, event])
   await admin.revokeToken({ id })
-  await refusalOf(ask(secret))
+  await refusalOf(authenticate(secret))
   await refusalOf(identity.as(secret).whoAmI({}))
   const revoked = { ...event, details: { reason: 'TOKEN_REVOKED' } }
-  expect(await told()).toMatchObject([event, event, { type: 'token.revoked.v1' }, revoked, revoked])
+  expect(await newEvents()).toMatchObject([event, event, { type: 'token.revoked.v1' }, revoked, revoked])
 })
 
-test('a hash that is none is refused', async () => {
+test('rejects a hash of a wrong length', async () => {
   for (const length of [0, 31, 33]) {
     const refused = refusalOf(artifact.authenticateToken({ tokenSha256: new Uint8Array(length) }))
     expect(await refused).toMatchObject({ fields: ['token_sha256'] })
   }
 })
 
-test('only peer services may ask: administrators, and people who guess, may not', async () => {
+test('rejects AuthenticateToken by an administrator, and guessed tokens of services', async () => {
   expect(await refusalOf(admin.authenticateToken({ tokenSha256: new Uint8Array(32) }))).toMatchObject({
     code: 'PermissionDenied',
     metadata: { permission: 'SERVICE' },
@@ -93,14 +93,14 @@ test('only peer services may ask: administrators, and people who guess, may not'
   }
 })
 
-test('a peer service has no token of its own to show and no roles', async () => {
+test('returns no token and no roles to a peer service about itself', async () => {
   const who = await artifact.whoAmI({})
   expect(who).toMatchObject({ principal: 'service:artifact', roles: [] })
   expect(who.token).toBeUndefined()
   expect(await refusalOf(artifact.listTokens({}))).toMatchObject({ code: 'PermissionDenied' })
 })
 
-test('an expired token is UNAUTHENTICATED with its time, at the metadata service', async () => {
+test('rejects an expired token with its expiry time', async () => {
   const { secret } = await identity.newToken('short')
   await identity.expire('short')
   expect(await refusalOf(identity.as(secret).whoAmI({}))).toMatchObject({
@@ -110,14 +110,14 @@ test('an expired token is UNAUTHENTICATED with its time, at the metadata service
   })
 })
 
-test('a token that lives two seconds is over after them', async () => {
+test('rejects a token two seconds after its creation when it expires then', async () => {
   const { secret } = await admin.createToken({ principal: 'brief', expireTime: timestampFromMs(Date.now() + 2000) })
   await expect
     .poll(() => refusalOf(identity.as(secret).whoAmI({})).catch(() => undefined))
     .toMatchObject({ reason: 'TOKEN_EXPIRED' })
 })
 
-test('a peer refuses what the metadata service refuses, in the same words', async () => {
+test('rejects the same tokens at a peer service, with the same errors', async () => {
   const served = await serve(identity.serving, { host: '127.0.0.1', port: 0 })
   try {
     const address = `http://127.0.0.1:${served.port}`
@@ -154,7 +154,7 @@ test('a peer refuses what the metadata service refuses, in the same words', asyn
   }
 })
 
-test('the first administrator is made at the server itself, with events, and again without a second role', async () => {
+test('creates the first administrator at the server, with events, and a second token without a second role', async () => {
   const before = (await identity.events()).length
   const secret = await createAdminToken(identity.database, { principal: 'root', days: 2 })
   const who = await identity.as(secret).whoAmI({})

@@ -12,7 +12,7 @@ afterAll(() => identity.close())
 
 const LAST_ADMIN = { code: 'FailedPrecondition', reason: 'LAST_ADMIN' }
 
-test('the last administrator keeps token and role', async () => {
+test('keeps token and role of the last administrator', async () => {
   const { admin } = identity
   const { token } = await admin.whoAmI({})
   const before = (await identity.events()).length
@@ -27,7 +27,7 @@ test('the last administrator keeps token and role', async () => {
   expect((await admin.whoAmI({})).roles).toMatchObject([{ namespace: '*', role: Role.ADMIN }])
 })
 
-test('an administrator without a working token does not count', async () => {
+test('does not count an administrator without a valid token', async () => {
   const { admin } = identity
   const own = (await admin.whoAmI({})).token!.id
   await admin.grantRole({ principal: 'no-token', namespace: '*', role: Role.ADMIN })
@@ -41,7 +41,7 @@ test('an administrator without a working token does not count', async () => {
   expect(await refusalOf(admin.revokeToken({ id: own }))).toMatchObject(LAST_ADMIN)
 })
 
-test('a second token of the last administrator is enough to revoke the first', async () => {
+test('revokes the first token of the last administrator when there is a second', async () => {
   const second = await identity.newToken('admin')
   const own = (await identity.admin.whoAmI({})).token!.id
   await identity.admin.revokeToken({ id: own })
@@ -50,28 +50,31 @@ test('a second token of the last administrator is enough to revoke the first', a
   expect(await refusalOf(admin.revokeToken({ id: second.id }))).toMatchObject(LAST_ADMIN)
 })
 
-test.each([1, 2, 3, 4, 5])('of two who remove each other at the same moment, one stays (%i)', async (round) => {
-  const names = [`left-${round}`, `right-${round}`]
-  const rescue = identity.as(await createAdminToken(identity.database, { principal: 'rescue' }))
-  const [left, right] = await Promise.all(
-    names.map(async (principal) => {
-      const secret = await createAdminToken(identity.database, { principal })
-      const client = identity.as(secret)
-      return { client, id: (await client.whoAmI({})).token!.id }
-    }),
-  )
-  // Nobody else is left to administer the installation.
-  for (const { principal } of (await rescue.listRoles({ namespace: '*' })).bindings) {
-    if (!names.includes(principal) && principal !== 'rescue') await rescue.revokeRole({ principal, namespace: '*' })
-  }
-  await left!.client.revokeRole({ principal: 'rescue', namespace: '*' })
-  const outcomes = await Promise.allSettled([
-    left!.client.revokeToken({ id: right!.id }),
-    right!.client.revokeRole({ principal: names[0]!, namespace: '*' }),
-    left!.client.grantRole({ principal: names[1]!, namespace: '*', role: Role.READER }),
-    right!.client.revokeToken({ id: left!.id }),
-  ])
-  expect(outcomes.some(({ status }) => status === 'fulfilled')).toBe(true)
-  const standing = await Promise.allSettled([left!, right!].map(({ client }) => client.listTokens({})))
-  expect(standing.some(({ status }) => status === 'fulfilled')).toBe(true)
-})
+test.each([1, 2, 3, 4, 5])(
+  'keeps one of two administrators who remove each other at the same time (%i)',
+  async (round) => {
+    const names = [`left-${round}`, `right-${round}`]
+    const rescue = identity.as(await createAdminToken(identity.database, { principal: 'rescue' }))
+    const [left, right] = await Promise.all(
+      names.map(async (principal) => {
+        const secret = await createAdminToken(identity.database, { principal })
+        const client = identity.as(secret)
+        return { client, id: (await client.whoAmI({})).token!.id }
+      }),
+    )
+    // Leaves these two as the only administrators.
+    for (const { principal } of (await rescue.listRoles({ namespace: '*' })).bindings) {
+      if (!names.includes(principal) && principal !== 'rescue') await rescue.revokeRole({ principal, namespace: '*' })
+    }
+    await left!.client.revokeRole({ principal: 'rescue', namespace: '*' })
+    const outcomes = await Promise.allSettled([
+      left!.client.revokeToken({ id: right!.id }),
+      right!.client.revokeRole({ principal: names[0]!, namespace: '*' }),
+      left!.client.grantRole({ principal: names[1]!, namespace: '*', role: Role.READER }),
+      right!.client.revokeToken({ id: left!.id }),
+    ])
+    expect(outcomes.some(({ status }) => status === 'fulfilled')).toBe(true)
+    const standing = await Promise.allSettled([left!, right!].map(({ client }) => client.listTokens({})))
+    expect(standing.some(({ status }) => status === 'fulfilled')).toBe(true)
+  },
+)

@@ -13,7 +13,7 @@ const rolesOf = async (namespace: string) =>
 
 const roleName = (role: Role) => Object.keys(Role).find((name) => Role[name as keyof typeof Role] === role)
 
-test('a role is given, works at once, is replaced by another, and taken', async () => {
+test('grants a role with immediate effect, replaces it, and revokes it', async () => {
   const alice = identity.as((await identity.newToken('alice')).secret)
   expect(await refusalOf(alice.listRoles({}))).toMatchObject({ code: 'PermissionDenied' })
   const { binding } = await admin.grantRole({ principal: 'alice', role: Role.READER })
@@ -28,7 +28,7 @@ test('a role is given, works at once, is replaced by another, and taken', async 
   expect(await refusalOf(alice.listRoles({}))).toMatchObject({ code: 'PermissionDenied' })
 })
 
-test('giving and taking are events of their namespace; what changes nothing is none', async () => {
+test('emits events in the namespace of the role, and none where nothing changes', async () => {
   const before = (await identity.events()).length
   const wakes = identity.wakes()
   const given = { principal: 'eve', role: Role.READER, reason: 'audit week' }
@@ -56,7 +56,7 @@ test('giving and taking are events of their namespace; what changes nothing is n
   expect(identity.wakes()).toBeGreaterThanOrEqual(wakes + 4)
 })
 
-test('a repeat with the same request id returns the first answer, even after the role was taken', async () => {
+test('returns the first answer to a repeated request, even after the role was revoked', async () => {
   const request = { principal: 'carol', role: Role.READER, requestId: randomUUID() }
   const first = await admin.grantRole(request)
   await admin.revokeRole({ principal: 'carol' })
@@ -79,14 +79,14 @@ test.each([
   ['reason', { reason: 'x'.repeat(2049) }],
   ['reason', { reason: '\0' }],
   ['request_id', { requestId: 'x' }],
-])('a grant with a bad %s is refused, and the field named: %o', async (field, change) => {
+])('rejects a grant with a bad %s: %o', async (field, change) => {
   const before = (await identity.events()).length
   const request = { principal: 'dave', role: Role.READER, ...change }
   expect(await refusalOf(admin.grantRole(request as never))).toMatchObject({ code: 'InvalidArgument', fields: [field] })
   expect(await identity.events()).toHaveLength(before)
 })
 
-test('a role needs a namespace that exists; taking one, or asking for them, does not', async () => {
+test('requires an existing namespace for a grant, but not for revoking or listing', async () => {
   expect(
     await refusalOf(admin.grantRole({ principal: 'dave', namespace: 'nowhere', role: Role.READER })),
   ).toMatchObject({
@@ -98,7 +98,7 @@ test('a role needs a namespace that exists; taking one, or asking for them, does
   expect(await rolesOf('nowhere')).toEqual([])
 })
 
-test('an administrator of a namespace rules there and nowhere else', async () => {
+test('limits an administrator of a namespace to that namespace', async () => {
   const frank = await identity.member('frank', 'default', Role.ADMIN)
   await frank.grantRole({ principal: 'grace', role: Role.READER })
   await frank.revokeRole({ principal: 'grace' })
@@ -120,7 +120,7 @@ test('an administrator of a namespace rules there and nowhere else', async () =>
   expect(denials.some(({ resource }) => resource.namespace === 'other')).toBe(true)
 })
 
-test('readers and contributors give no roles, not even with a role on all namespaces', async () => {
+test('rejects grants by readers and contributors, even with a role on all namespaces', async () => {
   for (const role of [Role.READER, Role.CONTRIBUTOR]) {
     const member = await identity.member(`member-${role}`, '*', role)
     expect(await refusalOf(member.grantRole({ principal: `member-${role}`, role: Role.ADMIN }))).toMatchObject({
@@ -129,7 +129,7 @@ test('readers and contributors give no roles, not even with a role on all namesp
   }
 })
 
-test('roles are listed by principal, page by page', async () => {
+test('lists roles by principal, page by page', async () => {
   for (const principal of ['pat-3', 'pat-1', 'pat-2']) await admin.grantRole({ principal, role: Role.READER })
   const seen: string[] = []
   let pageToken = ''
@@ -146,7 +146,7 @@ test('roles are listed by principal, page by page', async () => {
   })
 })
 
-test('the same role given by many at once is one role', async () => {
+test('stores one role when many grant it at once', async () => {
   const grants = Array.from({ length: 8 }, (_, count) =>
     admin.grantRole({ principal: 'popular', role: count % 2 === 0 ? Role.READER : Role.CONTRIBUTOR }),
   )

@@ -14,7 +14,7 @@ const { admin } = identity
 const DAY = 24 * 3600 * 1000
 const inDays = (days: number) => timestampFromMs(Date.now() + days * DAY)
 
-test('a token is made, shown once, and works', async () => {
+test('creates a token that is shown once and is accepted', async () => {
   const { token, secret } = await admin.createToken({
     principal: 'alice@example.org',
     description: 'laptop · ноутбук',
@@ -28,7 +28,7 @@ test('a token is made, shown once, and works', async () => {
   expect(who).toMatchObject({ principal: 'alice@example.org', roles: [], token })
 })
 
-test('a repeat with the same request id returns the token without the secret, and makes no second one', async () => {
+test('returns the token without the secret to a repeated request, and creates no second one', async () => {
   const request = { principal: 'repeat', description: '', expireTime: inDays(1), requestId: randomUUID() }
   const first = await admin.createToken(request)
   const second = await admin.createToken(request)
@@ -45,7 +45,7 @@ test('a repeat with the same request id returns the token without the secret, an
 })
 const C = randomUUID()
 
-test('the secret and its hash are nowhere but in the answer and the one column', async () => {
+test('stores the secret nowhere, and its hash in one column only', async () => {
   const requestId = randomUUID()
   const { secret } = await admin.createToken({ principal: 'ghost', expireTime: inDays(1), requestId })
   await identity.as(secret).whoAmI({})
@@ -66,7 +66,7 @@ test('the secret and its hash are nowhere but in the answer and the one column',
   expect(identity.logs.join('\n')).not.toContain(hash.toString('hex'))
 })
 
-test('when the database fails, neither answer nor log has the hash', async () => {
+test('keeps the hash out of answer and log when the database fails', async () => {
   const table = 'alter table metadata.token'
   await runSql(identity.url, `${table} add constraint poison check (principal <> 'poison') not valid`)
   const refused = await refusalOf(admin.createToken({ principal: 'poison', expireTime: inDays(1) }))
@@ -108,7 +108,7 @@ test.each([
   ['expire_time', { expireTime: { seconds: 1n << 60n, nanos: 0 } }],
   ['expire_time', { expireTime: { seconds: 1_900_000_000n, nanos: -5 } }],
   ['request_id', { requestId: 'twelve' }],
-])('a token with a bad %s is refused, and the field named: %o', async (field, change) => {
+])('rejects a token with a bad %s: %o', async (field, change) => {
   const request = { principal: 'bad-input', expireTime: inDays(1), ...change }
   const refused = await refusalOf(admin.createToken(request))
   expect(refused).toMatchObject({ code: 'InvalidArgument', fields: [field], metadata: { field } })
@@ -116,13 +116,13 @@ test.each([
   expect((await admin.listTokens({ principal: 'bad-input' })).tokens).toEqual([])
 })
 
-test('a principal and a description may have their full length', async () => {
+test('accepts a principal and a description of the maximum length', async () => {
   const principal = `a${'.'.repeat(126)}z`
   const { token } = await admin.createToken({ principal, description: '🗝'.repeat(255), expireTime: inDays(365) })
   expect(token).toMatchObject({ principal, description: '🗝'.repeat(255) })
 })
 
-test('tokens are listed the newest first, page by page, those of one principal too', async () => {
+test('lists tokens newest first, page by page, also of one principal', async () => {
   const made: string[] = []
   for (let count = 0; count < 5; count += 1) made.unshift((await identity.newToken('pages')).id)
   await admin.revokeToken({ id: made[2]! })
@@ -140,11 +140,14 @@ test('tokens are listed the newest first, page by page, those of one principal t
   expect(all.tokens[2]!.revokeTime).toBeDefined()
 })
 
-test.each([{ pageSize: -1 }, { pageToken: 'x' }, { principal: 'NO' }])('a bad list is refused: %o', async (request) => {
-  expect((await refusalOf(admin.listTokens(request))).code).toBe('InvalidArgument')
-})
+test.each([{ pageSize: -1 }, { pageToken: 'x' }, { principal: 'NO' }])(
+  'rejects a bad list request: %o',
+  async (request) => {
+    expect((await refusalOf(admin.listTokens(request))).code).toBe('InvalidArgument')
+  },
+)
 
-test('a page token of another principal, or with a forged key, is refused', async () => {
+test('rejects a page token of another principal or with a forged key', async () => {
   const { nextPageToken } = await admin.listTokens({ principal: 'pages', pageSize: 1 })
   const [query] = JSON.parse(Buffer.from(nextPageToken, 'base64url').toString()) as [string]
   const forge = (key: unknown) => Buffer.from(JSON.stringify([query, key])).toString('base64url')
@@ -158,7 +161,7 @@ test('a page token of another principal, or with a forged key, is refused', asyn
   }
 })
 
-test('a revoked token stops at once; revoking it again changes nothing', async () => {
+test('rejects a revoked token at once, and changes nothing when it is revoked again', async () => {
   const { id, secret } = await identity.newToken('short-lived')
   await identity.as(secret).whoAmI({})
   const { token } = await admin.revokeToken({ id, reason: 'lost laptop', requestId: randomUUID() })
@@ -172,7 +175,7 @@ test('a revoked token stops at once; revoking it again changes nothing', async (
   expect(await identity.events()).toHaveLength(events)
 })
 
-test('revoking what is not there, or is no id, is refused', async () => {
+test('rejects the revocation of a missing token, and a bad id or reason', async () => {
   const id = randomUUID()
   expect(await refusalOf(admin.revokeToken({ id }))).toMatchObject({
     code: 'NotFound',
@@ -187,7 +190,7 @@ test('revoking what is not there, or is no id, is refused', async () => {
   })
 })
 
-test('making and revoking tokens are events, in their own words and in order', async () => {
+test('emits events for the creation and revocation of tokens, in order', async () => {
   const before = (await identity.events()).length
   const wakes = identity.wakes()
   const { id } = await identity.newToken('eventful')
@@ -206,7 +209,7 @@ test('making and revoking tokens are events, in their own words and in order', a
   expect(identity.wakes()).toBe(wakes + 2)
 })
 
-test('only an administrator of the installation handles tokens, and a refusal is an event', async () => {
+test('rejects callers who do not administer the installation, with an event each', async () => {
   const bob = await identity.member('bob', 'default', Role.ADMIN)
   const before = (await identity.events()).length
   for (const call of [
@@ -230,7 +233,7 @@ test('only an administrator of the installation handles tokens, and a refusal is
   })
 })
 
-test('the database itself keeps no token change without an event, and removes no token', async () => {
+test('rejects token changes without an event, and deletions, in the database', async () => {
   const { id } = await identity.newToken('guarded')
   const em = identity.database.em.fork()
   await expect(em.execute('update token set revoke_time = now() where id = ?', [id])).rejects.toThrow(/audit event/)

@@ -55,7 +55,7 @@ test.each([
   ['datasets.digest = "sha256:5"', [5]],
   ['datasets.name != set-3', [5, 4, 2, 1]],
   ['(metrics.f1 > 0.6 OR license = MIT) AND NOT number = 5', [4, 2, 1]],
-])('finds by %s', async (filter, expected) => {
+])('finds versions by %s', async (filter, expected) => {
   expect(await numbersOf({ model: byName('listed'), filter, pageSize: 2 })).toEqual(expected)
 })
 
@@ -78,13 +78,13 @@ test.each([
   ['number = 1; drop table version', 'expects one of'],
   ['labels.a = "\0"', 'without NUL'],
   [`number = ${'1'.repeat(2048)}`, 'must have at most 2048 bytes'],
-])('refuses the filter %j', async (filter, message) => {
+])('rejects the filter %j', async (filter, message) => {
   const refused = await refusalOf(admin.versions.listVersions({ model: byName('listed'), filter }))
   expect(refused).toMatchObject({ code: 'InvalidArgument', fields: ['filter'] })
   expect(refused.message).toContain(message)
 })
 
-test('hostile values are values', async () => {
+test('treats hostile text in a filter as a value', async () => {
   for (const text of [`'; drop table metadata.version; --`, '$1', '%', '\\', '?', '{}', '")']) {
     const quoted = JSON.stringify(text)
     for (const filter of [

@@ -19,13 +19,13 @@ test.each([
   ['create_time desc', [5, 4, 3, 2, 1]],
   ['metrics.val loss.1', [5, 4, 2, 1]],
   ['metrics.none', []],
-])('in the order %j, in pages of any size', async (orderBy, expected) => {
+])('lists in the order %j, in pages of any size', async (orderBy, expected) => {
   for (const pageSize of [1, 2, 3, 0]) {
     expect(await numbersOf({ model: byName('listed'), orderBy, pageSize })).toEqual(expected)
   }
 })
 
-test('by a metric, its first value of a version counts, and ties are broken by id', async () => {
+test('orders by the first value of a metric, and breaks ties by id', async () => {
   const ascending = await numbersOf({ model: byName('listed'), orderBy: 'metrics.f1', pageSize: 1 })
   expect(ascending.slice(0, 2)).toEqual([1, 4])
   expect(ascending.slice(2).sort((a, b) => a - b)).toEqual([2, 5])
@@ -33,7 +33,7 @@ test('by a metric, its first value of a version counts, and ties are broken by i
   expect(descending).toEqual(ascending.toReversed())
 })
 
-test('a page token belongs to its question', async () => {
+test('rejects a page token of another query, and a forged one', async () => {
   const question = { model: byName('listed'), pageSize: 1 }
   const { nextPageToken } = await admin.versions.listVersions(question)
   const other = newName()
@@ -69,7 +69,7 @@ function forge(token: string, keys: unknown[]): string {
   return Buffer.from(JSON.stringify([query, ...keys])).toString('base64url')
 }
 
-test('orders are known ones; number needs a model', async () => {
+test('rejects an unknown order, and the order by number without a model', async () => {
   for (const request of [
     { orderBy: 'number' },
     { model: byName('listed'), orderBy: 'size_bytes' },
@@ -80,7 +80,7 @@ test('orders are known ones; number needs a model', async () => {
   }
 })
 
-test('without a model, versions of all that may be read come, the newest first', async () => {
+test('lists versions of all readable models, newest first, where no model is given', async () => {
   await admin.namespaces.createNamespace({ name: 'apart' })
   await makeModel(admin, 'there', 2, 'apart')
   const all = await admin.versions.listVersions({ pageSize: 3 })
@@ -97,7 +97,7 @@ test('without a model, versions of all that may be read come, the newest first',
   expect((await both.versions.listVersions({ pageSize: 1000 })).versions.length).toBeGreaterThan(6)
 })
 
-test('a reference by id lists the same; an absent model is told', async () => {
+test('lists by the id of a model too, and reports a missing model', async () => {
   const { model } = await admin.models.getModel({ model: byName('listed') })
   expect(await numbersOf({ model: byId(model!.id) })).toEqual([5, 4, 3, 2, 1])
   expect(await refusalOf(admin.versions.listVersions({ model: byName('absent') }))).toMatchObject({
@@ -105,7 +105,7 @@ test('a reference by id lists the same; an absent model is told', async () => {
   })
 })
 
-test('a page of large versions stays below the limit of a message, and none is lost', async () => {
+test('keeps a page of large versions below the message limit, and loses none', async () => {
   const name = newName()
   await makeModel(admin, name)
   const parameters = Array.from({ length: 100 }, (_, index) => ({

@@ -18,7 +18,7 @@ import { refusalOf } from '../../support/refusal.ts'
 const metadata = await startMetadata()
 const { admin } = metadata
 
-test('a renamed model keeps its id, and its former names lead to it', async () => {
+test('keeps the id of a renamed model, and finds it by its former names', async () => {
   const [first, second, third] = [newName('First'), newName('Second'), newName('Third')]
   await makeModel(admin, first, 1)
   const { model: before } = await admin.models.getModel({ model: byName(first) })
@@ -45,7 +45,7 @@ test('a renamed model keeps its id, and its former names lead to it', async () =
   expect((await admin.versions.listVersions({ model: byName(first) })).versions).toHaveLength(4)
 })
 
-test('a former name leads to the model until another model takes it, by birth or by rename', async () => {
+test('finds a model by a former name until another model takes that name', async () => {
   const [name, other, third] = [newName(), newName(), newName()]
   await makeModel(admin, name)
   await admin.models.renameModel({ model: byName(name), newName: other })
@@ -57,7 +57,7 @@ test('a former name leads to the model until another model takes it, by birth or
   expect((await admin.models.getModel({ model: byName(name) })).model!.id).toBe(taker!.id)
 })
 
-test('a former name leads nowhere after another model took it, created or renamed, and was deleted', async () => {
+test('does not find a model by a former name that a deleted model had taken', async () => {
   const create = (name: string) => admin.models.createModel({ name })
   const rename = async (name: string, other: string) => {
     await makeModel(admin, other)
@@ -79,7 +79,7 @@ test('a former name leads nowhere after another model took it, created or rename
   }
 })
 
-test('a model can be renamed back, and in case only', async () => {
+test('renames a model back, and in case only', async () => {
   const name = newName('Back')
   await makeModel(admin, name)
   await admin.models.renameModel({ model: byName(name), newName: `${name}x` })
@@ -93,7 +93,7 @@ test('a model can be renamed back, and in case only', async () => {
   expect(events).toEqual([])
 })
 
-test('a name that another model has cannot be taken, also when two rename at once', async () => {
+test('rejects a rename to a name in use, also when two rename at once', async () => {
   const [one, two, wanted] = [newName(), newName(), newName('Wanted')]
   await makeModel(admin, one)
   await makeModel(admin, two)
@@ -113,7 +113,7 @@ test('a name that another model has cannot be taken, also when two rename at onc
   })
 })
 
-test('an archived model takes neither versions nor alias moves, yet resolves', async () => {
+test('rejects new versions and alias moves of an archived model, and still resolves it', async () => {
   const name = newName()
   await makeModel(admin, name, 2)
   await admin.aliases.setAliases({ model: byName(name), targets: [pointTo('production', 1)] })
@@ -139,7 +139,7 @@ test('an archived model takes neither versions nor alias moves, yet resolves', a
   await admin.aliases.setAliases({ model: byName(name), targets: [pointTo('production', 2, 1)] })
 })
 
-test('stale etags stop rename, archive, unarchive and delete', async () => {
+test('rejects rename, archive, unarchive and delete with a stale etag', async () => {
   const name = newName()
   await makeModel(admin, name)
   await admin.models.updateModel({ model: byName(name), updateMask: { paths: ['owner'] }, owner: 'x' })
@@ -155,7 +155,7 @@ test('stale etags stop rename, archive, unarchive and delete', async () => {
   }
 })
 
-test('only an archived model without aliases can be deleted', async () => {
+test('deletes a model only when it is archived and has no aliases', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
   expect(await refusalOf(admin.models.deleteModel({ model: byName(name) }))).toMatchObject({
@@ -170,7 +170,7 @@ test('only an archived model without aliases can be deleted', async () => {
   })
 })
 
-test('a deleted model is gone with its versions, its manifests are let go, and its name is free', async () => {
+test('deletes a model with its versions, releases its manifests, and frees its name', async () => {
   const name = newName()
   await makeModel(admin, name, 3)
   const { model } = await admin.models.archiveModel({ model: byName(name) })
@@ -201,7 +201,7 @@ test('a deleted model is gone with its versions, its manifests are let go, and i
   expect(first.version!.number).toBe(1)
 })
 
-test('a model with a child elsewhere stays; children within go with it', async () => {
+test('rejects the deletion of a model whose version has a child in another model', async () => {
   const [parent, child] = [newName(), newName()]
   await makeModel(admin, parent, 1)
   await makeModel(admin, child)

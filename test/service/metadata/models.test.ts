@@ -7,7 +7,7 @@ import { refusalOf } from '../../support/refusal.ts'
 const metadata = await startMetadata()
 const { admin } = metadata
 
-test('a model is registered with all that was said of it, and one event', async () => {
+test('creates a model with all its fields, and one event', async () => {
   const name = newName()
   const request = { name, description: '# Scorer', owner: 'risk team', labels: { team: 'core', 'app/x': '' } }
   const [event, ...none] = await metadata.eventsOf(() => admin.models.createModel(request))
@@ -29,19 +29,19 @@ test('a model is registered with all that was said of it, and one event', async 
   })
 })
 
-test('without an owner, the caller owns it', async () => {
+test('makes the caller the owner where none is given', async () => {
   const { model } = await admin.models.createModel({ name: newName() })
   expect(model!.owner).toBe('admin')
 })
 
-test('a model is read by id and by name without case', async () => {
+test('returns a model by id and by name, without regard to case', async () => {
   const name = newName('Case')
   const { model } = await admin.models.createModel({ name })
   expect((await admin.models.getModel({ model: byId(model!.id.toUpperCase()) })).model).toEqual(model)
   expect((await admin.models.getModel({ model: byName(name.toUpperCase()) })).model).toEqual(model)
 })
 
-test('a model shows its aliases by name and its latest number', async () => {
+test('returns the aliases of a model by name, and its latest number', async () => {
   const name = newName()
   await makeModel(admin, name, 2)
   await admin.aliases.setAliases({ model: byName(name), targets: [pointTo('z', 1), pointTo('a', 2)] })
@@ -53,7 +53,7 @@ test('a model shows its aliases by name and its latest number', async () => {
   ])
 })
 
-test('names are unique in their namespace without case, also between replicas', async () => {
+test('rejects a name that differs from another in case only, also between replicas', async () => {
   const name = newName('Unique')
   const answers = await Promise.allSettled(
     Array.from({ length: 6 }, (_, index) => {
@@ -71,7 +71,7 @@ test('names are unique in their namespace without case, also between replicas', 
   await admin.models.createModel({ name, namespace: 'other' })
 })
 
-test('there is no model in a namespace that does not exist', async () => {
+test('rejects a model in a missing namespace', async () => {
   expect(await refusalOf(admin.models.createModel({ name: 'x', namespace: 'nowhere' }))).toMatchObject({
     code: 'NotFound',
     reason: 'NAMESPACE_NOT_FOUND',
@@ -79,7 +79,7 @@ test('there is no model in a namespace that does not exist', async () => {
   })
 })
 
-test('an update changes what its mask names and nothing else', async () => {
+test('updates the fields of the mask and nothing else', async () => {
   const name = newName()
   const { model: before } = await admin.models.createModel({ name, description: 'd', owner: 'o', labels: { a: '1' } })
   const [event, ...none] = await metadata.eventsOf(() =>
@@ -100,7 +100,7 @@ test('an update changes what its mask names and nothing else', async () => {
   expect(emptied.model).toMatchObject({ description: '', owner: '', labels: {}, etag: '3' })
 })
 
-test('of two updates with the same etag one wins', async () => {
+test('accepts one of two updates with the same etag', async () => {
   const name = newName()
   await makeModel(admin, name)
   const update = (clients: Clients, owner: string) =>
@@ -114,7 +114,7 @@ test('of two updates with the same etag one wins', async () => {
   })
 })
 
-test('models are listed by name, page by page, without the archived ones', async () => {
+test('lists models by name, page by page, without archived ones', async () => {
   await admin.namespaces.createNamespace({ name: 'list' })
   for (const name of ['b', 'A', 'c', 'gone', 'D']) await makeModel(admin, name, 0, 'list')
   await admin.models.archiveModel({ model: byName('gone', 'list') })
@@ -133,7 +133,7 @@ test('models are listed by name, page by page, without the archived ones', async
   expect(await namesOf({ namespace: 'list', filter: 'state = ARCHIVED OR state = ACTIVE' })).toHaveLength(5)
 })
 
-test('a filter finds models by every field it knows', async () => {
+test('finds models by every field of the filter', async () => {
   await admin.namespaces.createNamespace({ name: 'filter' })
   await admin.models.createModel({ namespace: 'filter', name: 'Fraud', owner: 'risk', labels: { team: 'core', n: '' } })
   await admin.models.createModel({ namespace: 'filter', name: 'churn', owner: 'sales', labels: { team: 'growth' } })
@@ -152,7 +152,7 @@ test('a filter finds models by every field it knows', async () => {
   expect(await find('labels."a b\' ? $1" = x')).toEqual([])
 })
 
-test('a list without a namespace spans all that the caller may read', async () => {
+test('lists the models of all readable namespaces where none is given', async () => {
   for (const name of ['span-a', 'span-b']) {
     await admin.namespaces.createNamespace({ name })
     await makeModel(admin, name, 0, name)
@@ -166,7 +166,7 @@ test('a list without a namespace spans all that the caller may read', async () =
   })
 })
 
-test('a page of large models stays below the limit of a message', async () => {
+test('keeps a page of large models below the message limit', async () => {
   await admin.namespaces.createNamespace({ name: 'large' })
   const description = 'x'.repeat(65_536)
   const names = Array.from({ length: 60 }, (_, index) => `m${String(index).padStart(2, '0')}`)
@@ -177,7 +177,7 @@ test('a page of large models stays below the limit of a message', async () => {
   expect(await namesOf({ namespace: 'large', pageSize: 1000 })).toEqual(names)
 })
 
-test('a repeated request gets the first answer', async () => {
+test('returns the first answer to a repeated request', async () => {
   const request = { name: newName(), labels: { a: '1', b: '2' }, requestId: randomUUID() }
   const answers = await Promise.all(
     [admin, metadata.replica, admin, metadata.replica].map(({ models }) => models.createModel(request)),

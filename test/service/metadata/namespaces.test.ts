@@ -6,13 +6,13 @@ import { refusalOf } from '../../support/refusal.ts'
 const metadata = await startMetadata()
 const { admin } = metadata
 
-test('the namespace default is there from the beginning', async () => {
+test('starts with the namespace "default"', async () => {
   const { namespace } = await admin.namespaces.getNamespace({})
   expect(namespace).toMatchObject({ name: 'default', description: '', etag: '1' })
   expect(namespace!.id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/)
 })
 
-test('a namespace is made, read, described and removed, each with one event', async () => {
+test('creates, reads, updates and deletes a namespace, with one event each', async () => {
   const name = newName('ns')
   const [created] = await metadata.eventsOf(() => admin.namespaces.createNamespace({ name, description: '# Fraud' }))
   const { namespace } = await admin.namespaces.getNamespace({ name })
@@ -41,7 +41,7 @@ test('a namespace is made, read, described and removed, each with one event', as
   expect(await refusalOf(admin.namespaces.deleteNamespace({ name }))).toMatchObject(gone)
 })
 
-test('a name is given once, also when two replicas are asked at the same time', async () => {
+test('rejects a duplicate name, also in concurrent calls on two replicas', async () => {
   const name = newName('ns')
   const answers = await Promise.allSettled(
     [admin, metadata.replica].map((clients) => clients.namespaces.createNamespace({ name })),
@@ -54,7 +54,7 @@ test('a name is given once, also when two replicas are asked at the same time', 
   })
 })
 
-test('only an empty namespace can be removed, and default never', async () => {
+test('deletes only an empty namespace, and never the default one', async () => {
   const name = newName('ns')
   await admin.namespaces.createNamespace({ name })
   await makeModel(admin, 'kept', 0, name)
@@ -66,7 +66,7 @@ test('only an empty namespace can be removed, and default never', async () => {
   expect(await refusalOf(admin.namespaces.deleteNamespace({}))).toMatchObject({ fields: ['name'] })
 })
 
-test('a model is not registered in a namespace that goes at the same time', async () => {
+test('rejects a model in a namespace that is deleted at the same time', async () => {
   const name = newName('ns')
   await admin.namespaces.createNamespace({ name })
   const [deletion, creation] = await Promise.allSettled([
@@ -76,7 +76,7 @@ test('a model is not registered in a namespace that goes at the same time', asyn
   expect([deletion.status, creation.status].sort()).toEqual(['fulfilled', 'rejected'])
 })
 
-test('roles on a namespace end with it, so that another one of its name begins without', async () => {
+test('revokes the roles of a deleted namespace, so that a new one of its name starts without', async () => {
   const name = newName('ns')
   await admin.namespaces.createNamespace({ name })
   const member = await metadata.member({ [name]: 'READER' })
@@ -86,7 +86,7 @@ test('roles on a namespace end with it, so that another one of its name begins w
   expect(await refusalOf(member.namespaces.getNamespace({ name }))).toMatchObject({ reason: 'PERMISSION_DENIED' })
 })
 
-test('namespaces are listed by name, page by page, those that may be read', async () => {
+test('lists the readable namespaces by name, page by page', async () => {
   const names = ['list-c', 'list-a', 'list-b']
   for (const name of names) await admin.namespaces.createNamespace({ name })
   const seen: string[] = []
@@ -103,7 +103,7 @@ test('namespaces are listed by name, page by page, those that may be read', asyn
   expect(namespaces.map(({ name }) => name)).toEqual(['list-a', 'list-c'])
 })
 
-test('a repeated request gets the first answer, another one with its id is refused', async () => {
+test('returns the first answer to a repeated request, and rejects its id in another', async () => {
   const name = newName('ns')
   const request = { name, description: 'x', requestId: randomUUID() }
   const events = await metadata.eventsOf(async () => {
@@ -118,7 +118,7 @@ test('a repeated request gets the first answer, another one with its id is refus
   expect(await admin.namespaces.deleteNamespace(deletion)).toBeDefined()
 })
 
-test('a stale etag changes nothing', async () => {
+test('rejects a stale etag', async () => {
   const name = newName('ns')
   await admin.namespaces.createNamespace({ name })
   await admin.namespaces.updateNamespace({ name, description: 'new', etag: '1' })

@@ -12,24 +12,24 @@ const { admin } = metadata
 
 const startRoom = roomsOf(metadata)
 
-test('where no approval is asked for, it is applied at once; also where nothing guards the alias', async () => {
+test('applies a promotion at once where no approval is required or no gate guards the alias', async () => {
   const room = await startRoom(
     production({ conditions: [{ expression: 'version.number > 1', sentence: 'not the first' }] }),
   )
-  const { promotion } = await room.ask(room.bob, 2)
+  const { promotion } = await room.request(room.bob, 2)
   expect(promotion).toMatchObject({
     state: PromotionState.APPLIED,
     closer: room.bob.principal,
     decisions: [{ conditions: [{ sentence: 'not the first', outcome: ConditionOutcome.TRUE }] }],
   })
-  expect((await room.ask(room.bob, 3, 0, 'staging')).promotion).toMatchObject({
+  expect((await room.request(room.bob, 3, 0, 'staging')).promotion).toMatchObject({
     state: PromotionState.APPLIED,
     decisions: [],
   })
   expect([await room.pointsAt(), await room.pointsAt('staging')]).toEqual([2, 3])
 })
 
-test('conditions that do not hold are told, each with its sentence, and nothing is kept', async () => {
+test('rejects a request with the sentence of each unmet condition, and stores nothing', async () => {
   const conditions = [
     { expression: 'version.number == 2', sentence: 'it is the second' },
     { expression: 'latest["fairness"].verdict == "PASSED"', sentence: 'the fairness suite passed' },
@@ -37,7 +37,7 @@ test('conditions that do not hold are told, each with its sentence, and nothing 
   ]
   const room = await startRoom(production({ conditions }))
   const events = await metadata.eventsOf(async () => {
-    expect(await refusalOf(room.ask(room.bob, 2))).toMatchObject({
+    expect(await refusalOf(room.request(room.bob, 2))).toMatchObject({
       code: 'FailedPrecondition',
       reason: 'GATE_UNMET',
       metadata: { alias: 'production', unmet: '2' },
@@ -55,7 +55,7 @@ test('conditions that do not hold are told, each with its sentence, and nothing 
   expect((await admin.promotions.listPromotions({ namespace: room.namespace })).promotions).toEqual([])
 })
 
-test('the newest evaluation of a suite counts, and those that were looked at are told', async () => {
+test('evaluates the newest evaluation of a suite, and records in the event which ones it used', async () => {
   const conditions = [{ expression: 'latest["fairness"].verdict == "PASSED"', sentence: 'the fairness suite passed' }]
   const room = await startRoom(production({ conditions, approvalsRequired: 1 }))
   const record = async (verdict: Verdict): Promise<string> => {
@@ -64,7 +64,7 @@ test('the newest evaluation of a suite counts, and those that were looked at are
     return (await room.bob.evaluations.createEvaluation({ version, facts })).evaluation!.id
   }
   const passed = await record(Verdict.PASSED)
-  const events = await metadata.eventsOf(() => room.ask(room.bob, 1))
+  const events = await metadata.eventsOf(() => room.request(room.bob, 1))
   expect(events[0]!.details).toMatchObject({ evaluations: [passed], gates: [{ conditions: ['TRUE'] }] })
   await record(Verdict.FAILED)
   const id = events[0]!.resource.id
@@ -79,10 +79,10 @@ test('the newest evaluation of a suite counts, and those that were looked at are
   expect(await room.pointsAt()).toBe(1)
 })
 
-test('rules of a gate as they were asked are kept with the promotion', async () => {
+test('keeps the rules that a promotion was requested under, also after the gate is deleted', async () => {
   const sentence = 'it has a number'
   const room = await startRoom(production({ conditions: [{ expression: 'version.number > 0', sentence }] }))
-  const { promotion } = await room.ask(room.bob, 1)
+  const { promotion } = await room.request(room.bob, 1)
   await admin.gates.deleteGate({ namespace: room.namespace, name: 'gate' })
   const { promotion: later } = await room.bob.promotions.getPromotion({ id: promotion!.id })
   expect(later!.decisions).toEqual(promotion!.decisions)

@@ -1,4 +1,4 @@
-// How promotions end, other than by being applied.
+// Promotions that end without being applied: rejected, withdrawn, expired, voided.
 import { expect, test } from 'vitest'
 import { PromotionState } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
 import { byName, numbered, removalOf, startMetadata } from '../../support/metadata.ts'
@@ -11,9 +11,9 @@ const startRoom = roomsOf(metadata)
 
 const stateOf = async (id: string) => (await admin.promotions.getPromotion({ id })).promotion!.state
 
-test('a promotion ends when an approver says no', async () => {
+test('closes a promotion when an approver rejects it', async () => {
   const room = await startRoom(production({ approvalsRequired: 1 }))
-  const { id } = (await room.ask(room.bob, 1)).promotion!
+  const { id } = (await room.request(room.bob, 1)).promotion!
   const events = await metadata.eventsOf(async () => {
     const { promotion } = await room.carol.promotions.rejectPromotion({ id, reason: 'too slow' })
     expect(promotion).toMatchObject({
@@ -30,10 +30,10 @@ test('a promotion ends when an approver says no', async () => {
   })
 })
 
-test('a rejection does not count as an approval, and its principal can approve only another request', async () => {
+test('does not count a rejection as an approval; its principal can approve only a new request', async () => {
   const room = await startRoom(production({ approvalsRequired: 2 }))
   const { bob, carol, dave } = room
-  const { id } = (await room.ask(bob, 1)).promotion!
+  const { id } = (await room.request(bob, 1)).promotion!
   await carol.promotions.approvePromotion({ id, reason: 'good' })
   const { promotion } = await dave.promotions.rejectPromotion({ id, reason: 'too slow' })
   expect(promotion).toMatchObject({
@@ -49,7 +49,7 @@ test('a rejection does not count as an approval, and its principal can approve o
     expect(await refusalOf(late)).toMatchObject({ reason: 'PROMOTION_CLOSED', metadata: { state: 'REJECTED' } })
   }
   expect((await admin.promotions.getPromotion({ id })).promotion).toEqual(promotion)
-  const anew = (await room.ask(bob, 1)).promotion!
+  const anew = (await room.request(bob, 1)).promotion!
   expect(anew).toMatchObject({ votes: [], decisions: [{ approvalsGiven: 0 }] })
   await dave.promotions.approvePromotion({ id: anew.id, reason: 'fast now' })
   expect(await room.pointsAt()).toBe(0)
@@ -57,9 +57,9 @@ test('a rejection does not count as an approval, and its principal can approve o
   expect(await room.pointsAt()).toBe(1)
 })
 
-test('it ends when whoever asked takes it back, or an admin does; nobody else', async () => {
+test('closes a promotion when its requester or an administrator withdraws it, and nobody else', async () => {
   const room = await startRoom(production({ approvalsRequired: 1 }))
-  const first = (await room.ask(room.bob, 1)).promotion!
+  const first = (await room.request(room.bob, 1)).promotion!
   const stranger = room.alice.promotions.withdrawPromotion({ id: first.id })
   expect(await refusalOf(stranger)).toMatchObject({
     code: 'PermissionDenied',
@@ -70,16 +70,16 @@ test('it ends when whoever asked takes it back, or an admin does; nobody else', 
     expect(promotion).toMatchObject({ state: PromotionState.WITHDRAWN, closer: room.bob.principal })
   })
   expect(events).toMatchObject([{ type: 'promotion.withdrawn.v1', reason: 'mistake' }])
-  const second = (await room.ask(room.bob, 1)).promotion!
+  const second = (await room.request(room.bob, 1)).promotion!
   expect((await admin.promotions.withdrawPromotion({ id: second.id })).promotion!.closer).toBe('admin')
 })
 
-test('it ends when its time is over, which is told of later and holds at once', async () => {
+test('shows a promotion as expired at once, and records the event later', async () => {
   const room = await startRoom(production({ approvalsRequired: 1, expiry: { seconds: 60n } }))
-  const { promotion } = await room.ask(room.bob, 1)
+  const { promotion } = await room.request(room.bob, 1)
   const { id, requestTime, expireTime } = promotion!
   expect(expireTime!.seconds - requestTime!.seconds).toBe(60n)
-  // What a minute does. The row itself is governed, so its event comes with it.
+  // Moves the row past its expiry; a trigger would otherwise require an event.
   await metadata.sql(`begin; set local session_replication_role = replica;
     update metadata.promotion set expire_time = now() where id = '${id}'; commit`)
   expect(await stateOf(id)).toBe(PromotionState.EXPIRED)
@@ -87,20 +87,20 @@ test('it ends when its time is over, which is told of later and holds at once', 
   expect(await refusalOf(late)).toMatchObject({ reason: 'PROMOTION_CLOSED', metadata: { state: 'EXPIRED' } })
   const listed = await admin.promotions.listPromotions({ namespace: room.namespace, state: PromotionState.EXPIRED })
   expect(listed.promotions).toMatchObject([{ id }])
-  const told = async () =>
+  const expiries = async () =>
     (
       await metadata.sql<{ event: object }>(`select event from metadata.outbox where resource_id = '${id}'
       and event ->> 'type' = 'promotion.expired.v1'`)
     ).length
-  await expect.poll(told, { timeout: 30_000 }).toBe(1)
+  await expect.poll(expiries, { timeout: 30_000 }).toBe(1)
   expect((await admin.promotions.getPromotion({ id })).promotion).toMatchObject({
     state: PromotionState.EXPIRED,
     closer: 'service:metadata',
   })
-  expect((await room.ask(room.bob, 1)).promotion!.state).toBe(PromotionState.PENDING_APPROVAL)
+  expect((await room.request(room.bob, 1)).promotion!.state).toBe(PromotionState.PENDING_APPROVAL)
 })
 
-/** Lets promotions expire, and refuses to record it: the service retries every five seconds. */
+/** Lets promotions expire and makes the database reject the record of it; the service retries every five seconds. */
 async function passTime(ids: string[]): Promise<void> {
   const list = ids.map((id) => `'${id}'`).join(', ')
   await metadata.sql(`create or replace function metadata.refuse_expiry() returns trigger language plpgsql
@@ -111,11 +111,11 @@ async function passTime(ids: string[]): Promise<void> {
     update metadata.promotion set expire_time = now() where id in (${list}); commit`)
 }
 
-test('an expired promotion is closed to everybody, also before the service has recorded its end', async () => {
+test('rejects votes on an expired promotion, also before the service has recorded its end', async () => {
   const room = await startRoom(production({ approvalsRequired: 1 }))
   const { namespace, bob, carol } = room
   const model = byName(room.model, namespace)
-  const ids = [(await room.ask(bob, 1)).promotion!.id, (await room.ask(bob, 2)).promotion!.id]
+  const ids = [(await room.request(bob, 1)).promotion!.id, (await room.request(bob, 2)).promotion!.id]
   const id = ids[0]!
   await passTime(ids)
   const list = async (state: PromotionState) =>
@@ -141,7 +141,7 @@ test('an expired promotion is closed to everybody, also before the service has r
   const { promotions } = await bob.promotions.listPromotions({ model })
   expect(promotions.map(({ state }) => state)).toEqual([PromotionState.EXPIRED, PromotionState.EXPIRED])
   const events = await metadata.eventsOf(async () => {
-    const anew = (await room.ask(bob, 1)).promotion!
+    const anew = (await room.request(bob, 1)).promotion!
     expect(await list(PromotionState.PENDING_APPROVAL)).toEqual([anew.id])
     await carol.promotions.approvePromotion({ id: anew.id, reason: 'in time' })
     await admin.gates.deleteGate({ namespace, name: 'gate' })
@@ -157,7 +157,7 @@ test('an expired promotion is closed to everybody, also before the service has r
   await requireOver()
 })
 
-test('it ends when what it is bound to is no more: alias, gate, version or model', async () => {
+test('voids a promotion when its alias moves, its gate changes, or its version or model is deleted', async () => {
   const room = await startRoom(production({ approvalsRequired: 1 }))
   const { namespace, carol, bob } = room
   const model = byName(room.model, namespace)
@@ -169,34 +169,34 @@ test('it ends when what it is bound to is no more: alias, gate, version or model
     const late = carol.promotions.approvePromotion({ id, reason: 'late' })
     expect(await refusalOf(late)).toMatchObject({ reason: 'PROMOTION_CLOSED', metadata: { state: 'VOIDED' } })
   }
-  const [one, two] = [(await room.ask(bob, 1)).promotion!, (await room.ask(bob, 2)).promotion!]
+  const [one, two] = [(await room.request(bob, 1)).promotion!, (await room.request(bob, 2)).promotion!]
   await voided(two.id, 'ALIAS_MOVED', () => carol.promotions.approvePromotion({ id: one.id, reason: 'good' }))
   const rules = production({ approvalsRequired: 2 })
-  const three = (await room.ask(bob, 3, 1)).promotion!
+  const three = (await room.request(bob, 3, 1)).promotion!
   await voided(three.id, 'GATE_CHANGED', () => admin.gates.updateGate({ namespace, name: 'gate', rules }))
-  const four = (await room.ask(bob, 3, 1)).promotion!
+  const four = (await room.request(bob, 3, 1)).promotion!
   const pattern = { aliasPattern: 'prod*', approvalsRequired: 1 }
   await voided(four.id, 'GATE_CHANGED', () => admin.gates.createGate({ model, name: 'another', rules: pattern }))
-  const five = (await room.ask(bob, 3, 1)).promotion!
+  const five = (await room.request(bob, 3, 1)).promotion!
   await voided(five.id, 'GATE_CHANGED', () => admin.gates.deleteGate({ namespace, name: 'another' }))
-  const six = (await room.ask(bob, 3, 1)).promotion!
+  const six = (await room.request(bob, 3, 1)).promotion!
   const version = numbered(room.model, 3, namespace)
   await voided(six.id, 'VERSION_DELETED', () => admin.versions.deleteVersion({ version }))
   const targets = [removalOf('production', 1)]
-  const seven = (await room.ask(bob, 2, 1)).promotion!
+  const seven = (await room.request(bob, 2, 1)).promotion!
   await voided(seven.id, 'ALIAS_MOVED', () =>
     admin.aliases.setAliases({ model, targets, breakGlass: true, reason: 'incident' }),
   )
-  const eight = (await room.ask(bob, 2)).promotion!
+  const eight = (await room.request(bob, 2)).promotion!
   await admin.models.archiveModel({ model })
   const archived = carol.promotions.approvePromotion({ id: eight.id, reason: 'late' })
   expect((await refusalOf(archived)).reason).toBe('MODEL_ARCHIVED')
   await voided(eight.id, 'MODEL_DELETED', () => admin.models.deleteModel({ model }))
 })
 
-test('it does not end by a gate that guards other aliases', async () => {
+test('keeps a promotion open when a gate for other aliases is created', async () => {
   const room = await startRoom(production({ approvalsRequired: 1 }))
-  const { id } = (await room.ask(room.bob, 1)).promotion!
+  const { id } = (await room.request(room.bob, 1)).promotion!
   const { namespace } = room
   await admin.gates.createGate({ namespace, name: 'staging', rules: { aliasPattern: 'staging', approvalsRequired: 1 } })
   expect(await stateOf(id)).toBe(PromotionState.PENDING_APPROVAL)

@@ -1,4 +1,4 @@
-// Many at once, on two replicas: whatever comes first, the log tells an order in which every rule was kept.
+// Concurrent votes, moves and gate changes on two replicas: in the order of the log, every rule holds.
 import { expect, test } from 'vitest'
 import { replayGovernance } from '../../../clients/verifier/replay/replay.ts'
 import { PromotionState } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
@@ -29,17 +29,17 @@ async function startRoom(versions: number, members: number) {
   const approvers = await Promise.all(
     Array.from({ length: members }, () => metadata.member({ [namespace]: 'APPROVER' })),
   )
-  const ask = (number: number, expectedNumber: number) =>
+  const request = (number: number, expectedNumber: number) =>
     admin.promotions.requestPromotion({
       version: numbered(name, number, namespace),
       alias: 'production',
       expectedNumber,
       reason: 'race',
     })
-  return { namespace, name, model: byName(name, namespace), approvers, ask }
+  return { namespace, name, model: byName(name, namespace), approvers, request }
 }
 
-/** What the replay of everything told so far complains of. */
+/** The broken rules that a replay of all events so far finds. */
 async function findBroken(): Promise<readonly string[]> {
   const rows = await metadata.sql<{ event: object; time: string }>(
     `select event, to_char(occur_time at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as time
@@ -52,10 +52,10 @@ async function findBroken(): Promise<readonly string[]> {
   return replay.broken
 }
 
-test('of ten who approve at once, as many are needed as the gate asks, and the alias moves once', async () => {
-  const { namespace, model, approvers, ask } = await startRoom(1, 10)
+test('counts as many of ten concurrent approvals as the gate requires, and moves the alias once', async () => {
+  const { namespace, model, approvers, request } = await startRoom(1, 10)
   await admin.gates.createGate({ namespace, name: 'gate', rules: rules(3) })
-  const { id } = (await ask(1, 0)).promotion!
+  const { id } = (await request(1, 0)).promotion!
   const events = await metadata.eventsOf(async () => {
     const outcomes = await settled(approvers.map((who) => who.promotions.approvePromotion({ id, reason: 'good' })))
     expect(outcomes.toSorted()).toEqual([...Array<string>(7).fill('PROMOTION_CLOSED'), 'done', 'done', 'done'])
@@ -65,11 +65,11 @@ test('of ten who approve at once, as many are needed as the gate asks, and the a
   expect((await admin.aliases.listAliases({ model })).aliases).toMatchObject([{ number: 1 }])
 })
 
-test('of promotions that are approved at once, one moves the alias and the others are void', async () => {
-  const { namespace, model, approvers, ask } = await startRoom(6, 1)
+test('applies one of several promotions approved at once, and voids the others', async () => {
+  const { namespace, model, approvers, request } = await startRoom(6, 1)
   await admin.gates.createGate({ namespace, name: 'gate', rules: rules(1) })
-  const asked = await Promise.all([1, 2, 3, 4, 5, 6].map((number) => ask(number, 0)))
-  const ids = asked.map(({ promotion }) => promotion!.id)
+  const answers = await Promise.all([1, 2, 3, 4, 5, 6].map((number) => request(number, 0)))
+  const ids = answers.map(({ promotion }) => promotion!.id)
   const outcomes = await settled(ids.map((id) => approvers[0]!.promotions.approvePromotion({ id, reason: 'good' })))
   expect(outcomes.filter((outcome) => outcome === 'done')).toHaveLength(1)
   const { promotions } = await admin.promotions.listPromotions({ model })
@@ -78,7 +78,7 @@ test('of promotions that are approved at once, one moves the alias and the other
   expect(inState(PromotionState.VOIDED)).toHaveLength(5)
 })
 
-test('gates that change while aliases move leave a log in which every move was allowed', async () => {
+test('allows every alias move in the log while gates change at the same time', async () => {
   const { namespace, name, model, approvers } = await startRoom(4, 2)
   let turn = 0
   const pointsAt = async (): Promise<number> =>

@@ -11,28 +11,28 @@ const { admin } = metadata
 
 const startRoom = roomsOf(metadata)
 
-test('the same twice, what is there already, and what the caller has not seen are refused', async () => {
+test('rejects a duplicate request, a target that is already live, and an outdated expected number', async () => {
   const room = await startRoom(production({ approvalsRequired: 1 }))
-  const { promotion } = await room.ask(room.bob, 1)
-  expect(await refusalOf(room.ask(room.alice, 1))).toMatchObject({
+  const { promotion } = await room.request(room.bob, 1)
+  expect(await refusalOf(room.request(room.alice, 1))).toMatchObject({
     code: 'AlreadyExists',
     reason: 'PROMOTION_EXISTS',
     metadata: { promotion: promotion!.id },
   })
   await room.carol.promotions.approvePromotion({ id: promotion!.id, reason: 'good' })
-  expect((await refusalOf(room.ask(room.bob, 1, 1))).fields).toEqual(['version'])
-  expect(await refusalOf(room.ask(room.bob, 2, 0))).toMatchObject({
+  expect((await refusalOf(room.request(room.bob, 1, 1))).fields).toEqual(['version'])
+  expect(await refusalOf(room.request(room.bob, 2, 0))).toMatchObject({
     reason: 'ALIAS_MOVED',
     metadata: { alias: 'production', expected: '0', current: '1' },
   })
-  expect((await refusalOf(room.ask(room.bob, 9, 1))).reason).toBe('VERSION_NOT_FOUND')
+  expect((await refusalOf(room.request(room.bob, 9, 1))).reason).toBe('VERSION_NOT_FOUND')
 })
 
-test('bad input names the field', async () => {
+test('reports the field of bad input', async () => {
   const room = await startRoom()
   const version = numbered(room.model, 1, room.namespace)
   const good = { version, alias: 'production', reason: 'it is better' }
-  const ask = (bad: object) => room.bob.promotions.requestPromotion({ ...good, ...bad })
+  const request = (bad: object) => room.bob.promotions.requestPromotion({ ...good, ...bad })
   for (const [bad, field] of [
     [{ version: undefined }, 'version'],
     [{ alias: '' }, 'alias'],
@@ -43,7 +43,7 @@ test('bad input names the field', async () => {
     [{ reason: 'a'.repeat(2049) }, 'reason'],
     [{ requestId: 'x' }, 'request_id'],
   ] as const) {
-    expect([field, (await refusalOf(ask(bad))).fields]).toEqual([field, [field]])
+    expect([field, (await refusalOf(request(bad))).fields]).toEqual([field, [field]])
   }
   const { promotions } = admin
   const id = randomUUID()
@@ -63,9 +63,9 @@ test('bad input names the field', async () => {
   expect((await refusalOf(promotions.listPromotions(both))).fields).toEqual(['namespace'])
 })
 
-test('a promotion of a namespace that the caller may not read is not there', async () => {
+test('hides promotions from callers who cannot read the namespace', async () => {
   const room = await startRoom(production({ approvalsRequired: 1 }))
-  const { id } = (await room.ask(room.bob, 1)).promotion!
+  const { id } = (await room.request(room.bob, 1)).promotion!
   const stranger = await metadata.member({ default: 'ADMIN' })
   for (const call of [
     () => stranger.promotions.getPromotion({ id }),
@@ -78,11 +78,11 @@ test('a promotion of a namespace that the caller may not read is not there', asy
   expect((await refusalOf(stranger.promotions.listPromotions({ namespace }))).code).toBe('PermissionDenied')
 })
 
-test('promotions are listed by namespace, model and state, the newest first, in pages', async () => {
+test('lists promotions by namespace, model and state, newest first, in pages', async () => {
   const room = await startRoom(production({ approvalsRequired: 1 }))
   const { namespace } = room
   const ids: string[] = []
-  for (const number of [1, 2, 3]) ids.unshift((await room.ask(room.bob, number)).promotion!.id)
+  for (const number of [1, 2, 3]) ids.unshift((await room.request(room.bob, number)).promotion!.id)
   await room.bob.promotions.withdrawPromotion({ id: ids[1]! })
   const list = async (question: object): Promise<string[]> => {
     const found: string[] = []

@@ -1,4 +1,4 @@
-// The way of a promotion: asked for, decided on, applied.
+// Promotions from the request through the votes to the alias move.
 import { describe, expect, test } from 'vitest'
 import { PromotionState } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
 import {
@@ -18,11 +18,11 @@ const { admin } = metadata
 
 const startRoom = roomsOf(metadata)
 
-test('a promotion waits for its approvals, and moves the alias with the last of them', async () => {
+test('applies a promotion and moves the alias with the last required approval', async () => {
   const room = await startRoom(production({ approvalsRequired: 2 }))
   const { namespace, model, digests, alice, bob, carol, dave } = room
   const events = await metadata.eventsOf(async () => {
-    const { promotion } = await room.ask(bob, 2)
+    const { promotion } = await room.request(bob, 2)
     expect(promotion).toMatchObject({
       namespace,
       model,
@@ -73,11 +73,11 @@ test('a promotion waits for its approvals, and moves the alias with the last of 
   ])
 })
 
-test('who may not approve any more does not count, and is shown not to', async () => {
+test('does not count the approval of a principal who lost the role, and says so in the vote', async () => {
   const room = await startRoom(production({ approvalsRequired: 2 }))
   const { namespace, carol, dave } = room
   const erin = await metadata.member({ [namespace]: 'APPROVER' })
-  const { id } = (await room.ask(room.bob, 1)).promotion!
+  const { id } = (await room.request(room.bob, 1)).promotion!
   await carol.promotions.approvePromotion({ id, reason: 'good' })
   await admin.identity.revokeRole({ principal: carol.principal, namespace, reason: 'has left' })
   const { promotion } = await dave.promotions.approvePromotion({ id, reason: 'good' })
@@ -100,9 +100,9 @@ test('who may not approve any more does not count, and is shown not to', async (
   expect(later.promotion!.decisions).toMatchObject([{ approvalsGiven: 2 }])
 })
 
-test('a promotion goes by the name that its model has', async () => {
+test('shows a promotion under the current name of its model', async () => {
   const room = await startRoom(production({ approvalsRequired: 1 }))
-  const { id } = (await room.ask(room.bob, 1)).promotion!
+  const { id } = (await room.request(room.bob, 1)).promotion!
   const renamed = `${room.model}-anew`
   await admin.models.renameModel({ model: byName(room.model, room.namespace), newName: renamed })
   const events = await metadata.eventsOf(async () => {
@@ -117,26 +117,30 @@ test('a promotion goes by the name that its model has', async () => {
   ])
 })
 
-describe('nobody decides on their own work', () => {
-  test('not who asked, not who made the version, not whom no gate asks, nobody twice', async () => {
+describe('who may vote', () => {
+  test('rejects a vote by the requester, by the creator of the version, by a principal whom no gate names, and a second vote', async () => {
     const namespace = await makeNamespace(admin)
-    const [maker, asker, carol, eve] = await Promise.all(
+    const [maker, requester, carol, eve] = await Promise.all(
       Array.from({ length: 4 }, () => metadata.member({ [namespace]: 'APPROVER' })),
     )
     const reader = await metadata.member({ [namespace]: 'CONTRIBUTOR' })
     const model = newName()
     await makeModel(maker!, model, 1, namespace)
-    const approvers = [maker!.principal, asker!.principal, carol!.principal, reader.principal]
+    const approvers = [maker!.principal, requester!.principal, carol!.principal, reader.principal]
     const rules = production({ approvalsRequired: 2, approvers })
     await admin.gates.createGate({ namespace, name: 'gate', rules })
     const version = numbered(model, 1, namespace)
-    const asked = await asker!.promotions.requestPromotion({ version, alias: 'production', reason: 'it is better' })
-    const { id } = asked.promotion!
+    const response = await requester!.promotions.requestPromotion({
+      version,
+      alias: 'production',
+      reason: 'it is better',
+    })
+    const { id } = response.promotion!
     const approve = (who: Clients) => who.promotions.approvePromotion({ id, reason: 'good' })
     const reject = (who: Clients) => who.promotions.rejectPromotion({ id, reason: 'bad' })
     for (const decide of [approve, reject]) {
       for (const [who, because] of [
-        [asker!, 'REQUESTER'],
+        [requester!, 'REQUESTER'],
         [maker!, 'CREATOR'],
         [eve!, 'NOT_ASKED'],
       ] as const) {
@@ -150,18 +154,18 @@ describe('nobody decides on their own work', () => {
     await approve(carol!)
     expect((await refusalOf(approve(carol!))).metadata['because']).toBe('VOTED')
     expect((await refusalOf(reject(carol!))).metadata['because']).toBe('VOTED')
-    // An admin is asked like everybody else.
+    // The rule holds for an administrator too.
     expect((await refusalOf(approve(admin))).metadata['because']).toBe('NOT_ASKED')
     const { promotion } = await admin.promotions.getPromotion({ id })
     expect(promotion!.state).toBe(PromotionState.PENDING_APPROVAL)
   })
 
-  test('of several gates each counts its own approvers', async () => {
+  test('counts for each gate the approvals of its own approvers', async () => {
     const room = await startRoom(production({ approvalsRequired: 1 }))
     const { namespace, carol, dave } = room
     const rules = production({ approvalsRequired: 1, approvers: [dave.principal] })
     await admin.gates.createGate({ namespace, name: 'only-dave', rules })
-    const { id } = (await room.ask(room.bob, 1)).promotion!
+    const { id } = (await room.request(room.bob, 1)).promotion!
     const { promotion } = await carol.promotions.approvePromotion({ id, reason: 'good' })
     expect(promotion).toMatchObject({
       state: PromotionState.PENDING_APPROVAL,

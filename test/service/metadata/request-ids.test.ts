@@ -28,7 +28,7 @@ test.each(CHANGES)('%s returns the first answer to a repeat, and changes nothing
   }
 })
 
-/** The same content as a request of another RPC; undefined where that has other fields. */
+/** The same content as a request of another RPC, or undefined where the fields differ. */
 function readAs(method: DescMethodUnary, { method: own, request }: Change): Message | undefined {
   try {
     return fromJson(method.input, toJson(own.input, request))
@@ -37,7 +37,7 @@ function readAs(method: DescMethodUnary, { method: own, request }: Change): Mess
   }
 }
 
-/** Every request as another RPC's where it can be one: which, and what became of it. */
+/** Sends every request to every other RPC that can parse it, and returns the names of both with the outcome. */
 async function tryElsewhere(): Promise<[string, string][]> {
   const methods = new Map(changes.map(({ method }) => [method.name, method]))
   const tried: [string, string][] = []
@@ -51,7 +51,7 @@ async function tryElsewhere(): Promise<[string, string][]> {
   return tried
 }
 
-test('refuses the same request id and content in another RPC, and changes nothing', async () => {
+test('rejects the same request id and content in another RPC, and changes nothing', async () => {
   let tried: [string, string][] = []
   const events = await metadata.eventsOf(async () => {
     tried = await tryElsewhere()

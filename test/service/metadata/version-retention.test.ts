@@ -13,7 +13,7 @@ beforeEach(() => {
   peers.onRetain = () => {}
 })
 
-test('of two calls with the same bytes one wins, and the other one holds nothing', async () => {
+test('accepts one of two calls with the same bytes, and retains nothing for the other', async () => {
   const name = newName()
   await makeModel(admin, name)
   const request = { model: byName(name), manifestDigest: newDigest() }
@@ -23,10 +23,10 @@ test('of two calls with the same bytes one wins, and the other one holds nothing
   ])
   expect(answers.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
   await vi.waitFor(() => expect(retentionsOf(request.manifestDigest)).toBe(1))
-  await expectNoNotes()
+  await expectNoPendingReleases()
 })
 
-test('a manifest that is not there makes no version', async () => {
+test('creates no version of a missing manifest', async () => {
   const name = newName()
   await makeModel(admin, name)
   const manifestDigest = newDigest()
@@ -38,10 +38,10 @@ test('a manifest that is not there makes no version', async () => {
     metadata: { digest: manifestDigest },
   })
   expect((await admin.versions.listVersions({ model: byName(name) })).versions).toEqual([])
-  await expectNoNotes()
+  await expectNoPendingReleases()
 })
 
-test('a repeated request gets the first answer and retains nothing more', async () => {
+test('returns the first answer to a repeated request, and retains nothing more', async () => {
   const name = newName()
   await makeModel(admin, name)
   const request = { model: byName(name), manifestDigest: newDigest(), facts: FACTS, requestId: randomUUID() }
@@ -58,10 +58,10 @@ test('a repeated request gets the first answer and retains nothing more', async 
   expect(await refusalOf(admin.versions.createVersion({ ...request, semver: '1.0.0' }))).toMatchObject({
     reason: 'REQUEST_ID_REUSED',
   })
-  await expectNoNotes()
+  await expectNoPendingReleases()
 })
 
-test('what was retained is let go when the model is archived in between', async () => {
+test('releases the manifest when the model is archived during the call', async () => {
   const name = newName()
   await makeModel(admin, name)
   const manifestDigest = newDigest()
@@ -71,10 +71,10 @@ test('what was retained is let go when the model is archived in between', async 
   const refused = await refusalOf(admin.versions.createVersion({ model: byName(name), manifestDigest }))
   expect(refused.reason).toBe('MODEL_ARCHIVED')
   await vi.waitFor(() => expect(retentionsOf(manifestDigest)).toBe(0))
-  await expectNoNotes()
+  await expectNoPendingReleases()
 })
 
-test('a sister that does not answer is told, and asked to let go once it answers again', async () => {
+test('reports an unavailable artifact service, and releases the manifest once it answers again', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
   peers.artifactDown = true
@@ -92,10 +92,10 @@ test('a sister that does not answer is told, and asked to let go once it answers
   expect(peers.retained.has(version!.id)).toBe(true)
   peers.artifactDown = false
   await vi.waitFor(() => expect(peers.retained.has(version!.id)).toBe(false), { timeout: 20_000 })
-  await expectNoNotes()
+  await expectNoPendingReleases()
 })
 
-test('a note left by a process that died is worked off when it falls due', async () => {
+test('releases a manifest that a killed process left pending, when it falls due', async () => {
   const [id, digest] = [randomUUID(), newDigest()]
   peers.retained.set(id, digest)
   await metadata.sql(`insert into metadata.manifest_release (version_id, namespace, digest, due_time)
@@ -103,7 +103,7 @@ test('a note left by a process that died is worked off when it falls due', async
   await vi.waitFor(() => expect(peers.retained.has(id)).toBe(false), { timeout: 20_000 })
 })
 
-test('a version whose retention is already being let go is not written', async () => {
+test('creates no version whose manifest is already being released', async () => {
   const name = newName()
   await makeModel(admin, name)
   const manifestDigest = newDigest()
@@ -119,7 +119,7 @@ function retentionsOf(digest: string): number {
   return [...peers.retained.values()].filter((retained) => retained === digest).length
 }
 
-async function expectNoNotes(): Promise<void> {
+async function expectNoPendingReleases(): Promise<void> {
   await vi.waitFor(
     async () => expect(await metadata.sql('select * from metadata.manifest_release where attempts = 0')).toEqual([]),
     { timeout: 20_000 },

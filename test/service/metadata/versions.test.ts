@@ -22,7 +22,7 @@ const { admin } = metadata
 type Ref = Parameters<typeof admin.versions.resolveVersion>[0]['ref']
 const resolve = async (ref: Ref) => (await admin.versions.resolveVersion({ ref })).version!
 
-test('every kind of reference leads to the version', async () => {
+test('resolves every kind of reference to the version', async () => {
   const name = newName('Refs')
   await makeModel(admin, name, 2)
   const request = { model: byName(name), manifestDigest: newDigest(), semver: '2.0.0+build' }
@@ -43,14 +43,14 @@ test('every kind of reference leads to the version', async () => {
   expect((await resolve(selected(name, { case: 'alias', value: 'latest' }))).number).toBe(4)
 })
 
-test('latest goes down when the highest is deleted', async () => {
+test('resolves latest to a lower number after the highest version is deleted', async () => {
   const name = newName()
   await makeModel(admin, name, 2)
   await admin.versions.deleteVersion({ version: numbered(name, 2) })
   expect((await resolve(selected(name, { case: 'alias', value: 'latest' }))).number).toBe(1)
 })
 
-test('what is not there is told apart: model, version, alias', async () => {
+test('distinguishes a missing model, version and alias', async () => {
   const name = newName()
   await makeModel(admin, name)
   const model = `default/${name}`
@@ -71,7 +71,7 @@ test('what is not there is told apart: model, version, alias', async () => {
   })
 })
 
-test('an alias resolves to where it pointed at a past time', async () => {
+test('resolves an alias at a past time', async () => {
   const name = newName()
   await makeModel(admin, name, 3)
   const move = async (value: number | undefined, expectedNumber: number) => {
@@ -95,7 +95,7 @@ test('an alias resolves to where it pointed at a past time', async () => {
   expect(await refusalOf(at(1))).toMatchObject({ reason: 'VERSION_NOT_FOUND' })
 })
 
-test('a past time goes with an alias, and is not in the future', async () => {
+test('rejects a past time without an alias, and a time in the future', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
   const atTime = timestampFromMs(Date.now() - 1000)
@@ -113,7 +113,7 @@ test('a past time goes with an alias, and is not in the future', async () => {
   }
 })
 
-test('an update changes what its mask names; facts stay', async () => {
+test('updates the fields of the mask, and leaves the facts unchanged', async () => {
   const name = newName()
   await makeModel(admin, name)
   const facts = { license: 'MIT' }
@@ -148,7 +148,7 @@ test('an update changes what its mask names; facts stay', async () => {
   expect(await metadata.replica.versions.updateVersion(repeated)).toEqual(first)
 })
 
-test('a deleted version is gone for readers, its manifest is let go, its event stays', async () => {
+test('deletes a version, releases its manifest, and keeps its event', async () => {
   const name = newName()
   await makeModel(admin, name, 2)
   const version = await resolve(selected(name, { case: 'number', value: 1 }))
@@ -174,7 +174,7 @@ test('a deleted version is gone for readers, its manifest is let go, its event s
   await vi.waitFor(() => expect(metadata.peers.retained.has(version.id)).toBe(false))
 })
 
-test('a version with an alias or a child stays', async () => {
+test('rejects the deletion of a version with an alias or a child', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
   const { id } = await resolve(selected(name, { case: 'number', value: 1 }))
@@ -194,7 +194,7 @@ test('a version with an alias or a child stays', async () => {
   await admin.versions.deleteVersion({ version: byId(id) })
 })
 
-test('a child and the deletion of its parent do not both succeed', async () => {
+test('accepts either a child or the deletion of its parent, not both', async () => {
   const [name, other] = [newName(), newName()]
   await makeModel(admin, other)
   for (let round = 1; round <= 5; round += 1) {
