@@ -53,7 +53,7 @@ export const EXPECTED_SKIPS: ExpectedSkip[] = [
   })),
   {
     file: 'test/service/artifact/byte-stream-crash.test.ts',
-    test: 'a client in Go',
+    test: 'of a Go client',
     reason: 'Go is not installed',
     isExpected: ({ hasGo }) => !hasGo,
   },
@@ -64,7 +64,7 @@ export const EXPECTED_SKIPS: ExpectedSkip[] = [
   },
   {
     file: 'test/service/artifact/stores.test.ts',
-    test: 'takes nothing, leaves nothing, and takes again when there is room',
+    test: 'rejects writes, leaves no partial files',
     reason: 'a small file system can be mounted by an administrator only',
     isExpected: ({ mayMount }) => !mayMount,
   },
@@ -82,7 +82,7 @@ export const EXPECTED_SKIPS: ExpectedSkip[] = [
   },
   {
     file: 'test/suite/cli-cache.test.ts',
-    test: 'another user owns the directory',
+    test: 'in a directory that other users own',
     reason: 'only root can give a directory to another user',
     isExpected: ({ isRoot }) => !isRoot,
   },
