@@ -40,18 +40,18 @@ test.each(['skipped', 'pending', 'todo'])('a test that is %s and not listed is n
   expect(unexpected(report, { ...COMPLETE, hasPython: false })).toEqual(['trusts a key'])
 })
 
-test('every expected skip gives a reason, and names a test that is there', () => {
+test('every expected skip has a reason and names an existing test', () => {
   for (const { file, test: name, reason } of EXPECTED_SKIPS) {
     const path = new URL(`../../${file}`, import.meta.url)
     expect(existsSync(path), file).toBe(true)
     expect(reason).not.toBe('')
-    // In the report a name begins with those of the groups around it.
+    // In the report, the names of the groups precede the name of the test.
     const source = readFileSync(path, 'utf8')
     expect(source, file).toContain((name ?? '').replace(/^a directory /, ''))
   }
 })
 
-test('the time of a room is the sum of its files, and the longest comes first', () => {
+test('sums the time of the files of a room, and lists the longest room first', () => {
   const files = ['unit/audit-leaf', 'unit/audit-trust', 'unit/audit-hostile', 'suite/soak']
   const testResults = files.flatMap((file) => reportOf(`test/${file}.test.ts`, ['passes', 'passed']).testResults)
   expect(sumByRoom({ numPassedTests: 4, numFailedTests: 0, testResults }, '/repository')).toEqual([

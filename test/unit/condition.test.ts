@@ -1,4 +1,4 @@
-// Conditions of gates: what may be written, and what becomes of it.
+// Conditions of gates: parsing, limits and evaluation.
 import { describe, expect, test } from 'vitest'
 import { checkExpression, evaluate, type VariableValues } from '../../services/metadata/domain/governance/condition.ts'
 
@@ -65,7 +65,7 @@ test.each([
   expect(evaluate(expression, subject).outcome).toBe(outcome)
 })
 
-test('what fails says why', () => {
+test('returns the reason for a condition that fails', () => {
   expect(evaluate('latest.safety.verdict == "PASSED"', subject)).toEqual({
     outcome: 'ERROR',
     error: 'field not found: safety',
@@ -76,7 +76,7 @@ test('what fails says why', () => {
   expect(evaluate('version.number', subject)).toMatchObject({ error: 'the result is not a boolean' })
 })
 
-describe('what may not be written says so', () => {
+describe('an invalid condition is rejected with the reason', () => {
   test.each([
     ['', 'is required'],
     ['version.number >', 'must be a valid CEL expression: 1:16'],
@@ -97,14 +97,14 @@ describe('what may not be written says so', () => {
     expect(refusal(expression)).toContain(rule)
   })
 
-  test('a name that a macro binds is known inside it only', () => {
+  test('a variable of a macro is known only inside it', () => {
     expect(refusal('evaluations.exists(it, it.suite == "a") && it == 1')).toContain(
       'must not use the unknown name "it"',
     )
   })
 })
 
-test('a regular expression that backtracks elsewhere takes no time that grows', () => {
+test('matches a regular expression in linear time that would backtrack elsewhere', () => {
   const long = { ...subject, alias: `${'a'.repeat(100)}!` }
   expect(evaluate('alias.matches("^(a+)+$")', long)).toEqual({ outcome: 'FALSE', error: '' })
 })

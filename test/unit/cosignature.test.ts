@@ -19,8 +19,8 @@ const named = (name: string) =>
   findVerifier(formatVerifierKey(name, witness, KEY_TYPE.cosignature), KEY_TYPE.cosignature)!
 const cosigner = named('witness.example/w')
 
-test('keys of witnesses are of a type of their own', () => {
-  // Published ones: of a log, and of a witness.
+test('distinguishes keys of witnesses from keys of logs', () => {
+  // These are published keys of a log and of a witness.
   const [log, remora] = [
     'TEST+7997405c+AQcC+FTVKf0jlTdHDY3rbevmnKxxPjigCXlVtGe6RIr6',
     'remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2',
@@ -34,14 +34,14 @@ test('keys of witnesses are of a type of their own', () => {
   ).toBe(remora)
 })
 
-test('a cosignature has its time where others look for it', () => {
+test('encodes the time of a cosignature where other implementations read it', () => {
   const line = cosign(TEXT, cosigner.name, witness, 1_727_964_367n)
-  // As in the published example ZGhGuQAAAABm/qTP…, after the four bytes of the key.
+  // The published example ZGhGuQAAAABm/qTP… has it after the four bytes of the key hash.
   expect(findSignature(line.trimEnd())!.signature.subarray(0, 8).toString('hex')).toBe('0000000066fea4cf')
   expect(findCosignature(NOTE + line, cosigner)).toBe(1_727_964_367n)
 })
 
-test('a cosignature counts for its own checkpoint, name, key and kind alone', () => {
+test('accepts a cosignature only for its own checkpoint, name, key and type', () => {
   const line = cosign(TEXT, cosigner.name, witness, 9n)
   expect(findCosignature(NOTE, cosigner)).toBeUndefined()
   expect(findCosignature(NOTE + line, named('witness.example/other'))).toBeUndefined()
@@ -50,11 +50,11 @@ test('a cosignature counts for its own checkpoint, name, key and kind alone', ()
   expect(findCosignature(NOTE + cosign(TEXT, cosigner.name, witness, 9n) + line, cosigner)).toBe(9n)
   expect(findCosignature(NOTE + cosign(TEXT, cosigner.name, witness, 11n) + line, cosigner)).toBe(11n)
   expect(findCosignature(NOTE + cosign(TEXT, cosigner.name, witness, 0n), cosigner)).toBe('forged')
-  // The same key as a log's key is another signature.
+  // A signature with the same key as a log's key differs.
   expect(findCosignature(NOTE + signNote(TEXT, cosigner.name, witness).split('\n\n')[1], cosigner)).toBeUndefined()
 })
 
-test('no changed byte of a cosigned checkpoint goes unnoticed', () => {
+test('rejects a cosigned checkpoint with any changed byte', () => {
   const bytes = Buffer.from(NOTE.split('\n\n')[0] + '\n\n' + cosign(TEXT, cosigner.name, witness, 1_727_964_367n))
   const property = fc.property(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), (at, change) => {
     const changed = Buffer.from(bytes)
@@ -64,7 +64,7 @@ test('no changed byte of a cosigned checkpoint goes unnoticed', () => {
   fc.assert(property, { numRuns: 500 })
 })
 
-test('a note opens with any of several keys, and a wrong signature under one of them spoils it', () => {
+test('opens a note with any of several keys, and rejects it if one of their signatures is wrong', () => {
   const fresh = generateKeyPairSync('ed25519').privateKey
   const keys = [key, fresh].map((half) => findVerifier(formatVerifierKey('log.example', half))!)
   const lineOf = (text: string, half = fresh) => signNote(text, 'log.example', half).split('\n\n')[1]!

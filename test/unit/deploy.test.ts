@@ -110,19 +110,19 @@ function importedPackages(source: string): string[] {
   )
 }
 
-/** All settings of the example, also those that are commented out. */
+/** All settings of the example, including the commented ones. */
 const EXAMPLE = Object.fromEntries(
   [...readFileSync('deploy/example.env', 'utf8').matchAll(/^(?:# )?([A-Z][A-Z0-9_]+)=(.*)$/gm)].map(
     ([, name, value]): [string, string] => [name!, value!],
   ),
 )
-/** Every secret may come from a file. */
+/** The names without the suffix `_FILE`, which the setting of every secret may have. */
 const withoutFile = (names: Iterable<string>) =>
   [...new Set([...names].map((name) => name.replace(/_FILE$/, '')))].toSorted()
 
 test('the example lists exactly the settings that the services read', () => {
   const asked = new Set<string>()
-  // The origin and the state are read where there is a key.
+  // The services read the origin and the state only if there is a key.
   const withKey: Environment = { ...EXAMPLE, AUDIT_KEY: SECRETS['AUDIT_KEY'] }
   const watched = new Proxy(withKey, {
     get: (target, key: string) => {

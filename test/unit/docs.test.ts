@@ -1,10 +1,10 @@
-// README, CONTRIBUTING and docs/ name files and link to each other: a name that is gone misleads whoever follows it.
+// README, CONTRIBUTING and docs/ name files and link to each other. All of these must exist.
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 
 const PAGES = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/*.md')]
-/** The folders below which a page names files in short. */
+/** The folders whose files the pages name by a short path. */
 const ROOTS = ['', 'services/', 'services/metadata/', 'services/artifact/', 'services/audit/']
 const FILES = globSync('{services,clients,proto,test,deploy,docs}/**/*.*')
 
@@ -27,13 +27,13 @@ test('the front page has at most 2,000 words', () => {
   expect(readFileSync('README.md', 'utf8').split(/\s+/).length).toBeLessThanOrEqual(2000)
 })
 
-/** Whether a page that names `name`, in full or in short, can mean a file. */
+/** Whether `name` is the full or the short path of a file. */
 function isFile(name: string): boolean {
   if (!name.includes('/')) return FILES.some((file) => file.endsWith(`/${name}`))
   return ROOTS.some((root) => FILES.includes(root + name))
 }
 
-/** The anchors that GitHub makes of the headings of a page. */
+/** The anchors that GitHub generates from the headings of a page. */
 function headingsOf(page: string): string[] {
   const headings = [...readFileSync(page, 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading!)
   return headings.map((heading) =>

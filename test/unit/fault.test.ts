@@ -28,10 +28,10 @@ function thrownBy(work: () => unknown): ConnectError {
   throw new Error('nothing was thrown')
 }
 
-/** What will pass by itself: the answer says after how long. */
+/** Reasons that are temporary, so that the error has a retry delay. */
 const PASSING: Reason[] = ['OVERLOADED', 'UPLOAD_BUSY', 'DEPENDENCY_UNAVAILABLE']
 
-test.each(REASONS)('%s has the code its comment promises, and says why', (reason) => {
+test.each(REASONS)('%s has the code that its comment documents, and its reason', (reason) => {
   const refused = thrownBy(() => fail(reason, 'a whole sentence', { field: 'x' }))
   const info = refused.findDetails(ErrorInfoSchema)
   expect(info).toMatchObject([{ reason, domain: 'modelkeep', metadata: { field: 'x' } }])
@@ -43,7 +43,7 @@ test.each(REASONS)('%s has the code its comment promises, and says why', (reason
   expect(reasonOf(refused)).toEqual({ reason, metadata: { field: 'x' } })
 })
 
-test('a call that its caller has ended is no fault of the service', () => {
+test('does not count a call that its caller ended as a fault of the service', () => {
   const lines: unknown[][] = []
   const note =
     (level: string) =>
@@ -60,7 +60,7 @@ test('a call that its caller has ended is no fault of the service', () => {
   ])
 })
 
-test('bad input names field and rule, for people and for programs', () => {
+test('names the field and the rule of bad input in the message and in the details', () => {
   const refused = thrownBy(() => failField('facts.metrics[2].name', 'must not be empty'))
   expect(refused.rawMessage).toBe('facts.metrics[2].name must not be empty')
   expect(refused.code).toBe(Code.InvalidArgument)
@@ -75,7 +75,7 @@ test('bad input names field and rule, for people and for programs', () => {
   expect(over.findDetails(BadRequestSchema)).toHaveLength(1)
 })
 
-test('nothing internal leaves the service', () => {
+test('returns no internal details', () => {
   const inner = new Error('relation "token" does not exist at 10.0.0.7, password hunter2')
   for (const thrown of [
     inner,
@@ -91,7 +91,7 @@ test('nothing internal leaves the service', () => {
   }
 })
 
-test('a caller who is gone gets CANCELED, one who is too late DEADLINE_EXCEEDED, and a refusal stays a refusal', () => {
+test('returns CANCELED after a disconnect, DEADLINE_EXCEEDED after the deadline, and keeps an error of the service', () => {
   const gone = AbortSignal.abort(new ConnectError('gone', Code.Canceled))
   const late = AbortSignal.abort(new ConnectError('late', Code.DeadlineExceeded))
   expect(toConnectError(new Error('query cancelled'), gone).code).toBe(Code.Canceled)
@@ -99,7 +99,7 @@ test('a caller who is gone gets CANCELED, one who is too late DEADLINE_EXCEEDED,
   expect(toConnectError(new ModelkeepError('MODEL_EXISTS', 'taken'), late).code).toBe(Code.AlreadyExists)
 })
 
-test('what is no answer of Modelkeep has no reason', () => {
+test('finds no reason in an error that is not from Modelkeep', () => {
   expect(reasonOf(new Error('x'))).toBeUndefined()
   expect(reasonOf(new ConnectError('x', Code.NotFound))).toBeUndefined()
   const foreign = new ConnectError('x', Code.NotFound)
@@ -107,13 +107,13 @@ test('what is no answer of Modelkeep has no reason', () => {
   expect(reasonOf(foreign)).toBeUndefined()
 })
 
-test('a request that cannot be read is no fault of the service', () => {
+test('does not count an unreadable request as a fault of the service', () => {
   const unread = toConnectError(new ConnectError('parse binary: not valid utf-8', Code.Internal))
   expect(unread).toMatchObject({ code: Code.InvalidArgument, rawMessage: 'parse binary: not valid utf-8' })
   expect(toConnectError(new ConnectError('serialize binary: x', Code.Internal)).code).toBe(Code.Internal)
 })
 
-test('an error stays small, however much it names of what was sent', () => {
+test('limits the size of an error, however much of the request it names', () => {
   const long = '€'.repeat(40_000)
   const refused = thrownBy(() => fail('EVENT_NOT_PRIVATE', `no value ${long}`, { event_id: 'x', field: long }))
   const { metadata } = refused.findDetails(ErrorInfoSchema)[0]!
@@ -122,7 +122,7 @@ test('an error stays small, however much it names of what was sent', () => {
   expect(reasonOf(refused)!.metadata).toEqual(metadata)
 })
 
-test('of what had to hold first, an error tells as much as there is room for', () => {
+test('includes as many precondition violations as fit in an error', () => {
   const holds = (name: string) => ({ type: name, subject: 'x'.repeat(1000), description: 'it holds' })
   const preconditions = ['a', 'b', 'c', 'd', 'e', 'f'].map(holds)
   const unmet = new ModelkeepError('GATE_UNMET', 'conditions do not hold', { unmet: '6' }, [], { preconditions })

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { ModelkeepError } from '../../services/lib/errors/errors.ts'
 import { parseFilter, type Filter } from '../../services/lib/lists/filter.ts'
 
-/** The tree as text with all its parentheses. */
+/** Presents the tree as text with all parentheses. */
 function show(filter: Filter | undefined): string {
   if (filter === undefined) return ''
   if (filter.kind === 'not') return `not ${show(filter.operand)}`
@@ -121,7 +121,7 @@ const pieces = constantFrom(
   '\0',
 )
 
-test('whatever the text, the answer is a tree or a refusal', () => {
+test('parses or rejects any text', () => {
   const text = oneof(
     string({ unit: 'binary', maxLength: 200 }),
     array(pieces, { maxLength: 60 }).map((all) => all.join('')),
@@ -139,7 +139,7 @@ test('whatever the text, the answer is a tree or a refusal', () => {
   )
 })
 
-test('every quoted text comes out as it went in', () => {
+test('parses every quoted text to the original text', () => {
   assert(
     property(string({ maxLength: 100 }), (text) => {
       pre(!text.includes('\n') && !text.includes('\0'))

@@ -17,7 +17,7 @@ import {
 } from '../../services/lib/tlog/merkle.ts'
 import { verifyConsistency, verifyInclusion } from '../../services/lib/tlog/merkle-proof.ts'
 
-/** RFC 6962, 2.1, word by word. */
+/** The tree hash of RFC 6962, 2.1. */
 function naiveRoot(leaves: Buffer[]): Buffer {
   if (leaves.length === 0) return EMPTY_ROOT
   if (leaves.length === 1) return leaves[0]!
@@ -25,7 +25,7 @@ function naiveRoot(leaves: Buffer[]): Buffer {
   return hashNode(naiveRoot(leaves.slice(0, middle)), naiveRoot(leaves.slice(middle)))
 }
 
-/** RFC 6962, 2.1.1. */
+/** The audit path of RFC 6962, 2.1.1. */
 function naivePath(index: number, leaves: Buffer[]): Buffer[] {
   if (leaves.length === 1) return []
   const middle = split(leaves.length)
@@ -34,7 +34,7 @@ function naivePath(index: number, leaves: Buffer[]): Buffer[] {
   return [...naivePath(index - middle, right), naiveRoot(left)]
 }
 
-/** RFC 6962, 2.1.2. */
+/** The consistency proof of RFC 6962, 2.1.2. */
 function naiveProof(size: number, leaves: Buffer[], isKnown = true): Buffer[] {
   if (size === leaves.length) return isKnown ? [] : [naiveRoot(leaves)]
   const middle = split(leaves.length)
@@ -51,7 +51,7 @@ function makeLeaves(count: number): Buffer[] {
   return Array.from({ length: count }, (_, index) => hashLeaf(`leaf ${index}`))
 }
 
-/** Appends all leaves; gives the range and every complete subtree. */
+/** Appends all leaves, and returns the range and every complete subtree. */
 function grow(leaves: Buffer[]) {
   const range: Range = { size: 0, peaks: [] }
   const nodes = new Map<string, Buffer>()
@@ -66,7 +66,7 @@ function grow(leaves: Buffer[]) {
 
 const hex = (hashes: Buffer[]) => hashes.map((hash) => hash.toString('hex'))
 
-test('the root, peaks and every proof are those of a naive tree, for every size to 300', () => {
+test('computes the root, peaks and proofs of a naive tree for every size up to 300', () => {
   const leaves = makeLeaves(300)
   const { roots, hashPart } = grow(leaves)
   for (let size = 1; size <= leaves.length; size += 1) {
@@ -92,7 +92,7 @@ test('the root, peaks and every proof are those of a naive tree, for every size 
 const LARGE = makeLeaves(5_000)
 const large = grow(LARGE)
 
-test('random leaves of larger trees are proved, and a proof holds for its own leaf, index, size and root only', () => {
+test('proves random leaves of larger trees, and accepts a proof only for its own leaf, index, size and root', () => {
   const cases = fc
     .integer({ min: 2, max: LARGE.length })
     .chain((size) => fc.tuple(fc.constant(size), fc.nat(size - 1), fc.nat(size - 1), fc.nat(255), fc.nat(30)))
@@ -116,7 +116,7 @@ test('random leaves of larger trees are proved, and a proof holds for its own le
   fc.assert(property, { numRuns: 300 })
 })
 
-test('random pairs of larger trees are proved consistent, and no others', () => {
+test('proves the consistency of random pairs of larger trees, and of no others', () => {
   const cases = fc
     .integer({ min: 2, max: LARGE.length })
     .chain((size) => fc.tuple(fc.constant(size), fc.integer({ min: 1, max: size - 1 }), fc.nat(255), fc.nat(30)))
@@ -146,7 +146,7 @@ function flip(hash: Buffer, bit: number): Buffer {
   return copy
 }
 
-test('hashes are the published ones', () => {
+test('computes the published hashes', () => {
   expect(hashLeaf('').toString('hex')).toBe('6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d')
   expect(EMPTY_ROOT.toString('hex')).toBe('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855')
   expect(hashLeaf('L123456').toString('hex')).toBe('395aa064aa4c29f7010acfe3f25db9485bbd4b91897b6ad7ad547639252b4d56')

@@ -1,4 +1,4 @@
-// Faults that the seed of a mutation run chooses.
+// Faults that a mutation run chooses by its seed.
 import { expect, test } from 'vitest'
 import { findProblem, REPOSITORY, type Fault } from '../mutate/faults.ts'
 import { phrase, pickFreshFaults, shareOut, takeShares } from '../mutate/fresh.ts'
@@ -36,19 +36,19 @@ test.each([
   expect(changesOf(source)).toEqual(expected)
 })
 
-test('words a change with as many lines before it as make it unique', () => {
+test('quotes a change with as many preceding lines as make it unique', () => {
   const source = 'a()\nif (x) y()\nb()\nif (x) y()\n'
   const second = listChanges(source).findLast(({ says }) => says === 'negates a condition')!
   expect(second.line).toBe(4)
   expect(phrase(source, second)).toEqual({ find: 'b()\nif (x) y()', replace: 'b()\nif (!(x)) y()' })
 })
 
-test('gives every room its least share and all of the count', () => {
+test('gives every room its minimum share, and distributes the whole count', () => {
   expect(shareOut(60, [1, 1000, 3000])).toEqual([3, 16, 41])
   expect(shareOut(2, [1, 1, 1]).reduce((sum, share) => sum + share)).toBe(2)
 })
 
-test('picks the same faults for the same seed, in every room, each of which can be put in', async () => {
+test('picks the same applicable faults in every room for the same seed', async () => {
   const pick = (seed: number) => pickFreshFaults(40, ROOM_NAMES, seededRandom(seed))
   const faults = await pick(7)
   expect(faults).toHaveLength(40)
@@ -58,7 +58,7 @@ test('picks the same faults for the same seed, in every room, each of which can 
   expect(faults.map((fault) => findProblem(fault)).filter((problem) => problem !== undefined)).toEqual([])
 })
 
-test('finds the tests next to a file by imports, by nouns, and by the fewest imports between', async () => {
+test('finds the tests of a file by imports, by nouns, and by the shortest chain of imports', async () => {
   const tests = readTests(await listFiles(REPOSITORY))
   expect(findNeighbours('services/lib/lists/wildcard.ts', tests)).toContain('test/unit/wildcard.test.ts')
   expect(findNeighbours('services/metadata/rpc/promotion/approve-promotion.ts', tests)).toContain(
@@ -70,7 +70,7 @@ test('finds the tests next to a file by imports, by nouns, and by the fewest imp
   expect(nounsOf('services/metadata/rpc/promotion/approve-promotion.ts')).toEqual(['approve', 'promotion'])
 })
 
-test('takes as many faults of each room as its share of the candidates', () => {
+test('picks faults of each room in proportion to its candidates', () => {
   const of = (room: 'lib' | 'cli', count: number) => Array.from({ length: count }, () => ({ room }) as Fault)
   const candidates = [...of('lib', 6), ...of('cli', 12)]
   expect(takeShares(candidates.slice(0, 12), candidates, 9, ['lib', 'cli']).map(({ room }) => room)).toEqual([

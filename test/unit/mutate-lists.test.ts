@@ -1,9 +1,9 @@
-// The lists of faults must move with the code: an entry that no longer fits proves nothing.
+// The lists of faults must change with the code: an entry that no longer applies proves nothing.
 import { expect, test } from 'vitest'
 import { findProblem, readFaults } from '../mutate/faults.ts'
 import { findRoom, findRoomOfTest, ROOM_NAMES } from '../mutate/rooms.ts'
 
-test.each(ROOM_NAMES)('every fault of the list of %s can be put into its file', (room) => {
+test.each(ROOM_NAMES)('every fault in the list of %s applies to its file', (room) => {
   const faults = readFaults([room])
   const problems = faults.map((fault) => ({ fault, problem: findProblem(fault) }))
   expect(faults.length).toBeGreaterThanOrEqual(5)
@@ -22,7 +22,7 @@ test.each(ROOM_NAMES)(
   },
 )
 
-test('a file belongs to the room whose path is the longest', () => {
+test('a file belongs to the room with the longest matching path', () => {
   expect(findRoom('clients/verifier/verdict.ts')).toBe('verifier')
   expect(findRoom('clients/cli/connection/registry.ts')).toBe('cli')
   expect(findRoom('test/support/poll.ts')).toBeUndefined()

@@ -1,4 +1,4 @@
-// Tests of the mutation run, on a small tree of its own.
+// Tests of the mutation run on a small source tree.
 import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -84,19 +84,19 @@ test.each([
   ])
 })
 
-test('ends a run that hangs, and goes on', async () => {
+test('stops a run that hangs, and continues', async () => {
   const endless = fault('let total = 0', 'let total = 0; for (;;);', 'test/unit/sum.test.ts')
   await bench.run('test/unit/sum.test.ts', 60)
   expect(await bench.try(endless, 'test/unit/sum.test.ts', 0.5)).toMatchObject({ hung: true, passed: 0 })
   expect(await bench.run('test/unit/sum.test.ts', 60)).toMatchObject({ hung: false, passed: 1 })
 })
 
-test('shows of a fault the lines that change', () => {
+test('shows the changed lines of a fault', () => {
   const lines = describeChange(fault('one\n  two\nthree', 'one\n  four\nthree'))
   expect(lines.map((line) => line.trim())).toEqual(['- two', '+ four'])
 })
 
-test('leaves out the faults that the compiler or the linter refuses', async () => {
+test('excludes faults that the compiler or the linter rejects', async () => {
   const sound = fault('total += value', 'total -= value')
   expect(await screenFaults([sound], tree)).toEqual([sound])
   expect(await screenFaults([fault('let total = 0', "let total = '0'")], tree)).toEqual([])

@@ -11,14 +11,14 @@ import {
   type Verifier,
 } from '../../services/lib/tlog/note.ts'
 
-// The example of c2sp.org/signed-note.
+// This is the example of c2sp.org/signed-note.
 const VKEY = 'example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k'
 const TEXT = 'This is an example message.\n'
 const NOTE = `${TEXT}
 — example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=
 `
 
-test('the published note opens with the published key', () => {
+test('opens the published note with the published key', () => {
   expect(openNote(NOTE, findVerifier(VKEY)!)).toBe(TEXT)
   expect(formatVerifierKey('example.com/foo', findVerifier(VKEY)!.key)).toBe(VKEY)
 })
@@ -26,7 +26,7 @@ test('the published note opens with the published key', () => {
 const { privateKey, publicKey } = generateKeyPairSync('ed25519')
 const own = (name: string): Verifier => findVerifier(formatVerifierKey(name, publicKey))!
 
-test('a note opens with the key that signed it, among signatures of others, and with no other', () => {
+test('opens a note that others signed too with each key that signed it, and with no other key', () => {
   const note = signNote(TEXT, 'log.example', privateKey)
   expect(openNote(note, own('log.example'))).toBe(TEXT)
   expect(openNote(note, own('log.example/other'))).toBeUndefined()
@@ -50,7 +50,7 @@ test.each([
   expect(openNote(note, findVerifier(VKEY)!)).toBeUndefined()
 })
 
-test('no changed byte goes unnoticed', () => {
+test('rejects a note with any changed byte', () => {
   const bytes = Buffer.from(NOTE)
   const property = fc.property(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), (at, change) => {
     const changed = Buffer.from(bytes)
@@ -72,7 +72,7 @@ test.each([
   expect(findVerifier(text)).toBeUndefined()
 })
 
-test('a checkpoint is read as it was written', () => {
+test('parses a checkpoint as it was formatted', () => {
   const checkpoint = { origin: 'log.example', size: 7n, root: Buffer.alloc(32, 7) }
   const text = formatCheckpoint(checkpoint)
   expect(text).toBe('log.example\n7\nBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n')

@@ -21,7 +21,7 @@ function expectPrefix(digest: RunningDigest, ...parts: Buffer[]): void {
 
 afterEach(() => void vi.useRealTimers())
 
-test('a stored part waits for one before it that is arriving, and is hashed after it', async () => {
+test('hashes a stored part after an earlier part that is still arriving', async () => {
   const digest = new RunningDigest()
   const first = arriving(one)
   const release = digest.add(1, first)
@@ -33,7 +33,7 @@ test('a stored part waits for one before it that is arriving, and is hashed afte
   expectPrefix(digest, one, two)
 })
 
-test('leaves nothing of an aborted part, and ends the wait of parts after it', async () => {
+test('discards an aborted part, and ends the wait of later parts', async () => {
   const digest = new RunningDigest()
   const first = arriving(one)
   const release = digest.add(1, first)
@@ -48,7 +48,7 @@ test('leaves nothing of an aborted part, and ends the wait of parts after it', a
   expectPrefix(digest, one, two, three)
 })
 
-test('limits the wait of a part for a slow one before it', async () => {
+test('limits how long a part waits for a slow earlier one', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   const digest = new RunningDigest()
   const slow = arriving(one)
@@ -69,7 +69,7 @@ test('limits the wait of a part for a slow one before it', async () => {
   expectPrefix(digest, one)
 })
 
-test('leaves a part out that arrives without the one before it', async () => {
+test('skips a part that arrives without the part before it', async () => {
   const digest = new RunningDigest()
   await digest.add(2, wholePart(two))(true)
   await digest.add(1, wholePart(one))(true)

@@ -1,4 +1,4 @@
-// Our signatures compared with those of AWS's own library.
+// Signatures compared with those of the AWS library.
 import { SignatureV4 } from '@smithy/signature-v4'
 import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto'
 import { expect, test } from 'vitest'
@@ -87,7 +87,7 @@ function reference(): SignatureV4 {
   })
 }
 
-/** The library is given its hash by the caller. */
+/** The caller passes the hash implementation to the library. */
 class Sha256 {
   readonly #hash: Hash | Hmac
 

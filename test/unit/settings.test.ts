@@ -30,7 +30,7 @@ function problemsOf(environment: Environment): string[] {
   }
 }
 
-test('three settings are needed, the rest has defaults', () => {
+test('requires three settings, and has defaults for the others', () => {
   expect(read(GOOD)).toEqual({
     host: '127.0.0.1',
     port: 7701,
@@ -45,11 +45,11 @@ test('three settings are needed, the rest has defaults', () => {
   })
 })
 
-test('an empty environment tells all that is missing at once', () => {
+test('reports all missing settings at once', () => {
   expect(problemsOf({})).toEqual(['DATABASE_URL is missing', 'SERVICE_TOKEN is missing', 'TRUSTED_SERVICES is missing'])
 })
 
-test('a wrong environment tells all that is wrong at once, and no secret with it', () => {
+test('reports all invalid settings at once, without secrets', () => {
   const secret = 'short-and-secret'
   const problems = problemsOf({
     HOST: '',
@@ -67,7 +67,7 @@ test('a wrong environment tells all that is wrong at once, and no secret with it
   expect(problems.join('\n')).not.toContain('pa55word')
 })
 
-test('secrets may lie in files', () => {
+test('reads secrets from files', () => {
   const path = join(createTemporaryDirectory(), 'token')
   writeFileSync(path, `${GOOD.SERVICE_TOKEN}\n`)
   const { SERVICE_TOKEN: serviceToken, ...rest } = GOOD
@@ -75,7 +75,7 @@ test('secrets may lie in files', () => {
   expect(problemsOf({ ...rest, SERVICE_TOKEN_FILE: `${path}.gone` })).toEqual(['SERVICE_TOKEN_FILE cannot be read'])
 })
 
-test('TLS needs a certificate and its key', () => {
+test('requires a certificate and its key for TLS', () => {
   const vector = (name: string): string => fileURLToPath(new URL(`../support/tls/${name}`, import.meta.url))
   const tls = { TLS_CERT_FILE: vector('localhost.cert.pem'), TLS_KEY_FILE: vector('localhost.key.pem') }
   expect(read({ ...GOOD, ...tls }).tls).toMatchObject({ key: expect.stringContaining('PRIVATE KEY') as string })

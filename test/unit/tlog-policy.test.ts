@@ -10,7 +10,7 @@ const log = generateKeyPairSync('ed25519').privateKey
 const vkeyOf = (name: (typeof NAMES)[number]) =>
   formatVerifierKey(`witness.example/${name}`, keys.get(name)!, KEY_TYPE.cosignature)
 
-// The example of c2sp.org/tlog-policy.
+// This is the example of c2sp.org/tlog-policy.
 const POLICY = `# logs
 log ${formatVerifierKey('log.example', log)}
 
@@ -43,7 +43,7 @@ test.each([
   expect(parsePolicy(POLICY).isQuorum(new Set(cosigned))).toBe(isQuorum)
 })
 
-test('counts the cosignatures on a checkpoint, and none where one is forged', () => {
+test('counts the cosignatures on a checkpoint, and none if one is forged', () => {
   const text = 'log.example\n7\nBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n'
   const line = (name: (typeof NAMES)[number], signed = text, by = name) =>
     cosign(signed, `witness.example/${name}`, keys.get(by)!, 5n)
@@ -67,7 +67,7 @@ test('counts the cosignatures on a checkpoint, and none where one is forged', ()
   expect(checkPolicy(`${note}${line('X3')}${line('X2', 'else\n')}`, policy)).toMatchObject({ isQuorum: false })
 })
 
-test('a quorum of none is always there', () => {
+test('a quorum of none is always reached', () => {
   expect(parsePolicy('quorum none').isQuorum(new Set())).toBe(true)
 })
 
