@@ -1,4 +1,4 @@
-// The clients that are compared: each moves one blob of incompressible bytes up or down.
+// The compared clients: each uploads or downloads one blob of incompressible bytes.
 import { createClient } from '@connectrpc/connect'
 import { createGrpcTransport } from '@connectrpc/connect-node'
 import { createHash } from 'node:crypto'
@@ -19,7 +19,7 @@ const WINDOW_BYTES = 8 * MIB
 
 export interface Blob {
   bytes: Buffer
-  /** In the place of the first bytes, where `bytes` are shared. */
+  /** Replaces the first bytes, because `bytes` are shared. */
   head?: Buffer
   digest: string
 }
@@ -35,14 +35,14 @@ export interface ConnectBlobClient extends BlobClient {
   /** The id of an upload. */
   startParts(blob: Blob): Promise<string>
   writePart(upload: string, blob: Blob, number: number): Promise<void>
-  /** The numbers of those that have arrived. */
+  /** The numbers of the parts that have arrived. */
   partsOf(upload: string): Promise<number[]>
   completeParts(upload: string): Promise<void>
 }
 
 let stamp = Date.now()
 
-/** The same bytes with another beginning, so that they are new to the store. */
+/** Returns the same bytes with other first bytes, so that they are new to the store. */
 export function renew(bytes: Buffer): Blob {
   bytes.writeBigUInt64BE(BigInt((stamp += 1)))
   return { bytes, digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}` }
@@ -56,7 +56,7 @@ export function partAt(bytes: Buffer, number: number): Buffer {
   return bytes.subarray((number - 1) * PART_BYTES, number * PART_BYTES)
 }
 
-/** The `minio` SDK's low-level calls, straight to the store. */
+/** Sends the low-level calls of the `minio` SDK directly to the store. */
 export function directClient({ minio, bucket }: World): BlobClient {
   const keyOf = ({ digest }: Blob): string => `direct/${digest.slice(7)}`
   return {
@@ -80,7 +80,7 @@ export function directClient({ minio, bucket }: World): BlobClient {
   }
 }
 
-/** grpc-js as anybody has it. */
+/** The client of stock grpc-js. */
 export function grpcJsClient(address: string): BlobClient {
   const options = { 'grpc-node.flow_control_window': WINDOW_BYTES }
   const uploads = stockClient(UploadService, address, options)
@@ -208,7 +208,7 @@ function clientStream(client: StockClient, method: string, messages: AsyncIterab
   })
 }
 
-/** `work` for 1 to `count`, several at a time. */
+/** Runs `work` for 1 to `count`, several at a time. */
 export async function inParallel<T>(
   count: number,
   work: (number: number) => Promise<T>,

@@ -1,4 +1,4 @@
-// The direct lane as `modelkeep` takes it: signed by the service, the bytes straight to and from the store.
+// The direct transfer mode of `modelkeep`: the service signs requests, and the bytes go directly to and from the store.
 import { createClient } from '@connectrpc/connect'
 import { createGrpcTransport } from '@connectrpc/connect-node'
 import { DirectService } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
@@ -13,7 +13,7 @@ import { TOKEN } from './artifact-world.ts'
 const SETTINGS = { mode: 'direct' as const, stallMs: 15_000, secure: false, local: true }
 
 export interface DirectLaneClient extends BlobClient {
-  /** The upload's last step, in which the service reads the bytes back. */
+  /** Completes the upload, for which the service reads the bytes back. */
   complete(): Promise<void>
 }
 
@@ -38,7 +38,7 @@ export function directLaneClient(address: string): DirectLaneClient {
       uploadId = result.value.id
       const parts = new DirectParts({ signal, artifact: () => direct as never }, uploadId, countParts(bytes))
       const slots = new Semaphore(PARALLEL)
-      // As many again are hashed meanwhile.
+      // The same number of parts is hashed meanwhile.
       const work = async (number: number): Promise<void> => {
         const part = partAt(bytes, number)
         const sha256 = await hashInTurn(part, signal)

@@ -1,4 +1,4 @@
-// What is measured besides speed: a slow line, memory, early answers, small files, and a process that is killed.
+// Measurements besides throughput: latency, memory, early responses, small files, and a killed process.
 import { Code, ConnectError } from '@connectrpc/connect'
 import { createHash, randomBytes, randomFillSync } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -23,7 +23,7 @@ const RTT_MS = 20
 const CHUNK_BYTES = MIB - 64
 const ZEROS = Buffer.alloc(CHUNK_BYTES)
 
-/** One stream each way over a line of 20 ms, beside the same without the line. */
+/** Compares one stream in each direction with 20 ms of latency to one without. */
 export async function measureLatency(world: World, figures: Figures, quick: boolean): Promise<void> {
   const service = await world.startService('fast')
   const proxy = await startDelayProxy(service.address, RTT_MS / 2)
@@ -59,7 +59,7 @@ async function rateOf(bytes: Buffer, work: () => Promise<void>): Promise<number>
   return bytes.length / MIB / ((performance.now() - began) / 1000)
 }
 
-/** 32 uploads at once, each asking again where there is no room for it. */
+/** Runs 32 uploads at the same time. Each retries while the memory budget is used up. */
 export async function measureMemory(world: World, figures: Figures, quick: boolean): Promise<void> {
   const service = await world.startService('fast')
   const size = quick ? 64 * MIB : 1024 * MIB
@@ -99,7 +99,7 @@ async function patiently(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** 10 GB that exist: seeded as rows, because nobody reads them. */
+/** Uploads 10 GB that the store has. They are only rows, because nothing reads them. */
 export async function measureEarlyExit(world: World, figures: Figures): Promise<void> {
   const service = await world.startService('fast')
   const digest = `sha256:${randomBytes(32).toString('hex')}`
@@ -119,7 +119,7 @@ export async function measureEarlyExit(world: World, figures: Figures): Promise<
   await service.kill()
 }
 
-/** Chunks for as long as there is no answer; how many bytes. */
+/** Sends chunks until there is a response. Returns the number of bytes. */
 function sendUntilAnswered(stock: StockClient, header: object): Promise<number> {
   return new Promise((resolve, reject) => {
     const state = { sent: 0, isOver: false }
@@ -140,7 +140,7 @@ function sendUntilAnswered(stock: StockClient, header: object): Promise<number> 
   })
 }
 
-/** Without the event of it, which nobody here misses. */
+/** Inserts the blob without its event, which the benchmark does not need. */
 async function seedBlob({ databaseUrl }: World, digest: string, size: number): Promise<void> {
   const store = openOwnedStore({ url: databaseUrl })
   await store.em.fork().execute(`do $$ begin
@@ -152,7 +152,7 @@ async function seedBlob({ databaseUrl }: World, digest: string, size: number): P
   await store.close(true)
 }
 
-/** What a push does with files that the registry lacks: from the disk until each is committed. */
+/** Measures a push of new files, from the disk until each is committed. */
 export async function measureSmall(world: World, figures: Figures, quick: boolean): Promise<void> {
   const service = await world.startService('fast')
   const directory = await mkdtemp(join(tmpdir(), 'modelkeep-bench-small-'))
@@ -189,7 +189,7 @@ async function makeFiles(directory: string, count: number, bytes: number): Promi
   return hashFiles(files, await openProgress('hashing', 0, true), new AbortController().signal)
 }
 
-/** The service is killed while four streams carry parts; another one is asked what has arrived. */
+/** Kills the service while four streams send parts, and asks another replica which parts have arrived. */
 export async function measureCrash(world: World, figures: Figures): Promise<void> {
   const streams = 4
   const first = await world.startService('fast')

@@ -1,5 +1,5 @@
-// The artifact service in a process of its own, its byte methods by the fast lane or, with `general`, by the general
-// adapter. Settings as the service's own; prints its port.
+// The artifact service in a separate process. The zero-copy handler serves the byte methods, or, with `general`, the general
+// adapter. The settings are those of the service. The process prints its port.
 import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { peerClient } from '#lib/server/peers.ts'

@@ -1,5 +1,5 @@
-// What the benchmark runs on: real MinIO and PostgreSQL, a peer that knows one caller, and services in processes of
-// their own.
+// The environment of the benchmark: real MinIO and PostgreSQL, a fake peer that knows one caller, and services in separate
+// processes.
 import type { ConnectRouter } from '@connectrpc/connect'
 import { connectNodeAdapter } from '@connectrpc/connect-node'
 import { spawn, type ChildProcess } from 'node:child_process'
@@ -119,7 +119,7 @@ async function kill(child: ChildProcess, profile: string | undefined): Promise<v
   await ended
 }
 
-/** Metadata and audit in one: whom the token stands for, and an end for the events. */
+/** A fake metadata and audit service: it authenticates the token, and discards events. */
 async function startFakePeer() {
   const expireTime = { seconds: BigInt(Math.floor(Date.now() / 1000) + 86_400), nanos: 0 }
   const routes = (router: ConnectRouter): void => {

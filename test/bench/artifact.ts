@@ -1,7 +1,7 @@
 // `npm run bench:artifact [-- --quick] [-- --json FILE] [-- --profile DIR] [-- --only NAME]
-// [-- --rounds N] [-- --mib N]`: bytes up and down through the
-// service against the same bytes straight to and from the store. Real MinIO, PostgreSQL and gRPC over sockets, all on this
-// machine, every path in turn in every round, so that what else the machine does hits all. Ratios are judged.
+// [-- --rounds N] [-- --mib N]`: compares transfers through the service with direct transfers to and from the store. MinIO,
+// PostgreSQL and gRPC are real, all on this machine. Every round measures every path in turn, so that other load affects all of
+// them. The targets are ratios.
 import { randomFillSync } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -23,16 +23,16 @@ const { values: options } = parseArgs({
     mib: { type: 'string' },
   },
 })
-/** A part is 16 MiB, and four go at once: less has no middle between its beginning and its end. */
+/** A part has 16 MiB, and four are sent at once, so that smaller blobs would measure only start and end. */
 const SIZE = Number(options.mib ?? 256) * MIB
 const PROCESSES = ['service', 'MinIO', 'client']
 const ROUNDS = Number(options.rounds ?? (options.quick ? 2 : 7))
 
 interface Path {
   client: BlobClient & Partial<Pick<DirectLaneClient, 'complete'>>
-  /** Of the service that it goes through. */
+  /** The process id of the service on the path. */
   pid?: number
-  /** Collects garbage as `modelkeep` does; the others as Node does. */
+  /** Whether the JavaScript heap is limited as in `modelkeep`; other clients have Node's defaults. */
   isOurs?: boolean
 }
 
@@ -69,7 +69,7 @@ async function compareLanes(world: World): Promise<void> {
   const down: Record<string, Usage[]> = {}
   const readBack: number[] = []
   const bytes = randomFillSync(Buffer.allocUnsafeSlow(SIZE))
-  // The first round warms up.
+  // The first round is a warm-up.
   for (let round = -1; round < ROUNDS; round += 1) {
     for (const [name, path] of Object.entries(paths)) {
       const blob = renew(bytes)
@@ -96,8 +96,8 @@ function watch(world: World, { pid, isOurs = false }: Path, work: () => Promise<
   return watchUsage({ MinIO: world.minioPid, client: process.pid, ...(pid ? { service: pid } : {}) }, work)
 }
 
-/** Against the direct path, and the fast lane against the general adapter; each beside what it would be if all cores did
- * nothing but what these processes took of them. */
+/** Reports each path against the direct path, and the zero-copy handler against the general adapter. Each ratio has a second
+ * one: the ratio if these processes used all cores. */
 function tell(way: string, usages: Record<string, Usage[]>, targets: Record<string, number>, gain: number): void {
   const gib = SIZE / 1024 / MIB
   console.log(

@@ -1,5 +1,4 @@
-// A log for the benchmarks in which every rule is kept: 100 people, 1,000 models in 10 namespaces, and their versions and
-// aliases.
+// A log for benchmarks that follows all rules: 100 people, 1,000 models in 10 namespaces, and their versions and aliases.
 import { createHash } from 'node:crypto'
 import type { Event } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { makeEvent } from '../support/audit.ts'
@@ -8,11 +7,11 @@ type Init = NonNullable<Parameters<typeof makeEvent>[1]>
 
 const PEOPLE = 100
 const MODELS = 1_000
-/** Every fifth model's alias follows its newest version. */
+/** The alias of every fifth model moves to its newest version. */
 const MOVED = MODELS / 5
 const FIRST_VERSION = 2 * PEOPLE + MODELS + 1
 
-/** The metadata service's event of this sequence, of about 1 KiB. */
+/** Returns the event of the metadata service with this sequence, of about 1 KiB. */
 export function eventAt(sequence: number): Event {
   return makeEvent(sequence, sequence < FIRST_VERSION ? setUp(sequence) : work(sequence - FIRST_VERSION, sequence))
 }
@@ -32,7 +31,7 @@ function setUp(sequence: number): Init {
     : { type: 'role.granted.v1', actor, resource, details: { principal, namespace: '*', role: 'ADMIN' } }
 }
 
-/** Rounds in which every model gets a version, and then every fifth one's alias moves to it. */
+/** In each round every model gets a version, and then the alias of every fifth model moves to it. */
 function work(at: number, sequence: number): Init {
   const number = Math.floor(at / (MODELS + MOVED)) + 1
   const step = at % (MODELS + MOVED)

@@ -1,5 +1,5 @@
-// The log under load: its writer alone, single appends at a steady rate, how soon a checkpoint has an event of another
-// service, and what the outbox costs that service.
+// The log under load: the writer alone, single appends at a steady rate, the time until a checkpoint covers an event of another
+// service, and the cost of the outbox for that service.
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts'
@@ -17,8 +17,7 @@ import type { Registry } from './metadata-registry.ts'
 
 const BATCH = 256
 
-/** What an append does in the database and before it, without the wire. */
-/** Batches that are not counted: what was measured before has left much to collect. */
+/** Warm-up batches, which are not counted because earlier measurements left much garbage. */
 const WARM_UPS = 10
 
 export async function measureWriter(
@@ -46,8 +45,8 @@ const RATE = 500
 const SINGLE_RATE = 50
 const LOAD_BATCH = 25
 
-/** One service's relay sends batches, as relays under load do; another's sends events one by one, which are timed. What is
- * late counts from when it should have been sent. */
+/** Sends batches of one service, as relays under load do, and times single events of another service. A late event is timed
+ * from the moment when it should have been sent. */
 export async function measureSingle(
   figures: Figures,
   audit: RunningAudit,
@@ -87,7 +86,7 @@ async function paced(
 
 const EVERY_MS = 50
 
-/** On a database where nothing but these events is in the log. */
+/** Runs on a database whose log has only these events. */
 export async function measureFreshness(
   figures: Figures,
   audit: RunningAudit,
@@ -129,9 +128,9 @@ const GOVERNED = ['model', 'version']
 
 const TURNS = 8
 
-/** CreateVersion with its event, and with the outbox made idle: its rows are refused by a trigger before they are there,
- * and nothing asks for them. The statement itself is added, as the way to the database and back. Each round compares the
- * two within a fifth of a second: what else the machine does is the same for both. */
+/** Compares CreateVersion with its event and with an idle outbox: a trigger skips the new rows, and no trigger requires them.
+ * The statement is still sent, so that the round trip counts in both. Each round takes a fifth of a second, so that other
+ * load affects both equally. */
 export async function measureOutbox(figures: Figures, registry: Registry, rounds: number): Promise<void> {
   const database = openMetadata({ url: registry.url })
   const em = forkFor(database)

@@ -1,4 +1,4 @@
-// Reading a log: pages, filters, and what a reader of few namespaces sees.
+// Reads of a log: pages, filters, and the entries of a reader of few namespaces.
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import type { RunningAudit } from '../support/audit.ts'
 import { median, type Figures } from './figures.ts'
@@ -39,7 +39,7 @@ export async function measureReads(figures: Figures, audit: RunningAudit, size: 
   }
 }
 
-/** The token of page `page`. */
+/** Returns the token of page `page`. */
 async function walk({ log }: RunningAudit, page: number): Promise<string> {
   let pageToken = ''
   for (let at = 1; at < page; at += 1) pageToken = (await log.listEntries({ pageToken })).nextPageToken

@@ -1,5 +1,5 @@
-// Fills a log quickly: the rows that appending writes, made by the database itself, and the tree over them as appending
-// grows it. Only the way to a size; nothing of it is measured.
+// Fills a log to a size: the database generates the rows that appends would write, and the tree over them grows as in appends.
+// The benchmark does not measure this.
 import { statfs } from 'node:fs/promises'
 import { sql } from 'kysely'
 import { HASH_BYTES, rootOf, type Range } from '#lib/tlog/merkle.ts'
@@ -10,7 +10,7 @@ import { lockLog } from '../../services/audit/store/log/append.ts'
 const AT_ONCE = 100_000
 const PRODUCER = 'seed'
 
-/** With its indexes, and what the database keeps to recover. */
+/** The size includes indexes and the write-ahead log. */
 const ENTRY_BYTES = 1_000
 const WAL_BYTES = 1_500_000_000
 
@@ -20,7 +20,7 @@ export async function requireRoom(directory: string, count: number): Promise<voi
   if (bavail * bsize < wanted) throw new Error(`${count} more entries need ${Math.ceil(wanted / 1e9)} GB on the disk`)
 }
 
-/** Adds small entries of a producer of their own, up to `size`, and looks once whether the tree is the one of the rows. */
+/** Adds small entries of an extra producer up to `size`, and checks once that the tree matches the rows. */
 export async function seedTo(database: Database, size: number): Promise<void> {
   const began = performance.now()
   await fillTo(database, size)
@@ -28,7 +28,7 @@ export async function seedTo(database: Database, size: number): Promise<void> {
   console.log(`filled up to ${size} entries in ${((performance.now() - began) / 1000).toFixed(0)} s`)
 }
 
-/** The same, unchecked and without a word. */
+/** Does the same without the check and without output. */
 export async function fillTo(database: Database, size: number): Promise<void> {
   let reached = 0
   while (reached < size) reached = await seedSome(database, size)
@@ -70,7 +70,7 @@ async function seedSome(database: Database, size: number): Promise<number> {
   })
 }
 
-/** The root over the hashes of all rows, read anew. */
+/** Computes the root from the hashes of all rows. */
 async function requireSound(database: Database): Promise<void> {
   const em = forkFor(database)
   const range: Range = { size: 0, peaks: [] }

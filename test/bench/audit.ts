@@ -1,6 +1,6 @@
 // `npm run bench:audit [-- --quick] [-- --size N,N] [-- --json FILE]`: appends, proofs, verification and reads of a log,
-// against what they have to reach. Real PostgreSQL, real gRPC over sockets; the client shares the machine. `--size` fills
-// the log up to these sizes by SQL, and measures proofs there.
+// with targets. PostgreSQL and gRPC are real; the client runs on the same machine. `--size` fills the log up to these sizes by
+// SQL, and measures proofs there.
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -25,7 +25,7 @@ const { values: options } = parseArgs({
 const BATCH = 256
 const PROOF_SIZE = 10_000
 const WARM_UPS = 200
-/** Enough to be verified in threads, as any log is that takes a while. */
+/** Enough entries to be verified in threads, as large logs are. */
 const APPENDED = options.quick ? 60_000 : 100_000
 const SEEDED = options.size.split(',').filter(Boolean).map(Number)
 const figures = new Figures()
@@ -46,7 +46,7 @@ async function measureLog(): Promise<void> {
   const signer = makeSigner()
   const audit = await startAudit(url, { signer })
   const database = openStore({ url })
-  // The first thousand warm the process up.
+  // The first thousand is a warm-up.
   await append(audit, 0, 1_000, {})
   await append(audit, 1_000, PROOF_SIZE, {})
   await measureProofs(audit, PROOF_SIZE)

@@ -1,9 +1,9 @@
-// A TCP proxy, in a thread of its own, that delivers every byte so much later, each way.
+// A TCP proxy in a separate thread that delays every byte in both directions.
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 
-/** What may be on its way at once: more than any window. Bytes. */
+/** The maximum number of delayed bytes, which exceeds any window. */
 const IN_FLIGHT = 64 * 1024 * 1024
 
 interface Settings {

@@ -1,11 +1,11 @@
-// What a benchmark tells: a line for each figure, with what it has to reach, and an exit code where one does not.
+// The output of a benchmark: a line for each figure with its target, and exit code 1 if a target is missed.
 import { writeFile } from 'node:fs/promises'
 
 export interface Figure {
   name: string
   value: number
   unit: string
-  /** `{ least: 5000 }` or `{ most: 10 }`; none where the figure is told for comparison only. */
+  /** `{ least: 5000 }` or `{ most: 10 }`; empty if the figure is only for comparison. */
   target: { least?: number; most?: number }
 }
 
@@ -21,7 +21,7 @@ export class Figures {
     console.log(`${name.padEnd(64)}${`${shown} ${unit}`.padStart(14)}  ${wanted}${isMissed(figure) ? '  MISSED' : ''}`)
   }
 
-  /** Says which were missed, and makes the process end with 1 then. */
+  /** Prints the missed targets, and sets the exit code to 1 if there are any. */
   async conclude(more: object, file: string | undefined): Promise<void> {
     if (file) await writeFile(file, `${JSON.stringify({ ...more, figures: this.all }, null, 2)}\n`)
     const missed = this.all.filter(isMissed)

@@ -1,10 +1,10 @@
-// Where a benchmark keeps its servers: gone at its end, also where it is interrupted.
+// The directory for the servers of a benchmark. It is removed at the end, even after an interrupt.
 import { globSync, readFileSync, rmSync } from 'node:fs'
 import { chmod, mkdtemp } from 'node:fs/promises'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** A directory for clusters, each in one of its own. */
+/** Creates the directory. Each cluster gets a subdirectory. */
 export async function makeHome(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'modelkeep-bench-'))
   await chmod(directory, 0o755)
@@ -19,14 +19,14 @@ export async function makeHome(): Promise<string> {
 
 const WAITS = 200
 
-/** Ends the clusters at once, without writing what nobody will read. */
+/** Stops the clusters immediately, without a checkpoint. */
 function destroy(directory: string): void {
   const running = (): string[] => globSync(join(directory, '*', 'data', 'postmaster.pid'))
   for (const file of running()) {
     try {
       process.kill(Number(readFileSync(file, 'utf8').split('\n')[0]), 'SIGQUIT')
     } catch {
-      // It ends already.
+      // The process has exited.
     }
   }
   for (let waited = 0; running().length > 0 && waited < WAITS; waited += 1) {

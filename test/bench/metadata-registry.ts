@@ -1,4 +1,4 @@
-// A metadata service under load: its own PostgreSQL, its own socket, and a peer that keeps every manifest.
+// A metadata service under load, with its own PostgreSQL and socket, and a fake peer that has every manifest.
 import { createClient } from '@connectrpc/connect'
 import { connectNodeAdapter, createGrpcTransport } from '@connectrpc/connect-node'
 import { randomBytes, randomUUID } from 'node:crypto'
@@ -23,14 +23,14 @@ type Selector = { case: 'number'; value: number } | { case: 'alias'; value: stri
 export interface Registry {
   url: string
   asOwner: (statement: string) => Promise<unknown>
-  /** How many versions each model was filled with. */
+  /** The number of versions by model. */
   counts: Record<string, number>
-  /** A model of so many versions, the middle one of them in production. */
+  /** Creates a model with `count` versions, the middle one of which is in production. */
   fill: (model: string, count: number) => Promise<void>
   create: (model: string) => Promise<unknown>
   resolve: (model: string, selector: Selector) => Promise<unknown>
   list: (model: string, orderBy: string, pageToken: string, pageSize: number) => Promise<unknown>
-  /** The token of the page that begins after so many versions. */
+  /** Returns the token of the page after a number of versions. */
   tokenAt: (model: string, orderBy: string, skipped: number) => Promise<string>
   close: () => Promise<void>
 }
@@ -141,7 +141,7 @@ async function startService(url: string, peerAddress: string) {
   }
 }
 
-/** As the service would write them, past the triggers that ask for events. */
+/** Inserts rows as the service would, but without the triggers that require events. */
 async function insertVersions(url: string, modelId: string, count: number): Promise<void> {
   const store = openOwnedStore({ url })
   const facts = `jsonb_build_object(

@@ -1,5 +1,5 @@
-// `npm run bench:metadata [-- --quick] [-- --json FILE]`: do creating, resolving and listing keep their speed as a model
-// grows? Real PostgreSQL, real gRPC over sockets. Figures depend on the machine, their ratios hardly: those are judged.
+// `npm run bench:metadata [-- --quick] [-- --json FILE]`: compares the rates of create, resolve and list in small and large
+// models, on real PostgreSQL and gRPC. The targets are ratios, because they hardly depend on the machine.
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -16,22 +16,22 @@ interface Measure {
 
 interface Figure {
   name: string
-  /** What the two rates are of. */
+  /** The two compared subjects. */
   of: [string, string]
-  /** Calls a second, the median of the rounds. */
+  /** Calls per second, the median of the rounds. */
   rates: [number, number]
-  /** Milliseconds a call, the median of all. */
+  /** Milliseconds per call, the median of all calls. */
   medians: [number, number]
-  /** The second rate by the first, the median of the rounds. */
+  /** The second rate divided by the first, the median of the rounds. */
   ratio: number
   target: number
 }
 
 const SMALL = 1_000
 const PAGE = 1_000
-/** A large model keeps at least this part of a small one's rate. */
+/** The minimum rate of a large model, as a share of the rate of a small one. */
 const SIZE_TARGET = 0.8
-/** Page 1,000 takes at most 1.25 times what page 1 takes. */
+/** Page 1,000 takes at most 1.25 times as long as page 1. */
 const PAGE_TARGET = 0.8
 const ATTEMPTS = 3
 
@@ -115,7 +115,7 @@ async function comparePages({ list, tokenAt }: Registry): Promise<Figure[]> {
   return figures
 }
 
-/** What misses is measured again: a busy machine misses now and then, a slow query always. */
+/** Measures a missed target again: a busy machine misses sometimes, a slow query always. */
 async function compare(
   measure: Measure,
   subjects: [string, string],
@@ -135,7 +135,7 @@ interface Rounds {
   times: number[]
 }
 
-/** Both subjects take turns in many short rounds, so that what else the machine does hits both. */
+/** Alternates the two subjects in many short rounds, so that other load affects both. */
 async function interleave(measure: Measure, subjects: [string, string]): Promise<Rounds[]> {
   const results = subjects.map((): Rounds => ({ rates: [], times: [] }))
   for (let round = -1; round < rounds; round += 1) {

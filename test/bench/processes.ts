@@ -1,21 +1,21 @@
-// CPU time and memory of other processes, as Linux tells them in /proc.
+// CPU time and memory of processes, read from Linux's /proc.
 import { readFileSync } from 'node:fs'
 
 const TICKS_PER_SECOND = 100
 const PAGE_BYTES = 4096
 const SAMPLE_MS = 50
 
-/** Seconds of CPU since the process began; with those of its children, unless it is this one. */
+/** Seconds of CPU since the start of the process, including its children unless it is this process. */
 export function cpuSeconds(pid: number): number {
   if (pid === process.pid) return fieldsOf(pid, 11, 13)
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean)
   return fieldsOf(pid, 11, 15) + children.reduce((sum, child) => sum + fieldsOf(child, 11, 13), 0)
 }
 
-/** In seconds: 11 and 12 are the process's own time, 13 and 14 that of its children that have ended. */
+/** Seconds from the given fields: 11 and 12 are the time of the process, 13 and 14 that of its exited children. */
 function fieldsOf(pid: number | string, from: number, to: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  // The name, in parentheses, may have spaces.
+  // The name in parentheses may contain spaces.
   const fields = stat
     .slice(stat.lastIndexOf(')') + 2)
     .split(' ')
@@ -29,12 +29,12 @@ export function residentMib(pid: number): number {
 
 export interface Usage {
   seconds: number
-  /** By process. */
+  /** Keyed by process name. */
   cpu: Record<string, number>
   peakMib: Record<string, number>
 }
 
-/** Runs `work` and watches the processes meanwhile. */
+/** Runs `work`, and measures the processes meanwhile. */
 export async function watchUsage(pids: Record<string, number>, work: () => Promise<unknown>): Promise<Usage> {
   const names = Object.keys(pids)
   const before = names.map((name) => cpuSeconds(pids[name]!))

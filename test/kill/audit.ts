@@ -1,4 +1,4 @@
-// `npm run kill:audit -- --runs 200 --seed 7`: on a PostgreSQL and services of its own.
+// `npm run kill:audit -- --runs 200 --seed 7`: with its own PostgreSQL and services.
 import { parseArgs } from 'node:util'
 import { runKillMatrix } from '../support/kill-matrix.ts'
 import { chosenSeed } from '../support/random.ts'

@@ -1,4 +1,4 @@
-// A copy of the tree in which faults are tried, with a Vitest and a PostgreSQL of its own.
+// A copy of the source tree for faults, with its own Vitest and PostgreSQL.
 import { fork, type ChildProcess, type ForkOptions } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
@@ -10,14 +10,14 @@ import type { Answer, Request } from './runner.ts'
 
 export interface Verdict extends Answer {
   seconds: number
-  /** The run had not ended after the time that it was given. */
+  /** Whether the run exceeded its time limit. */
   hung: boolean
 }
 
 export interface BenchOptions {
   /** The tree to copy. */
   tree: string
-  /** Starts a PostgreSQL for the tests. */
+  /** Whether the tests need a PostgreSQL. */
   database: boolean
 }
 
@@ -52,7 +52,7 @@ export class Bench {
     await this.#copy.remove()
   }
 
-  /** Runs a test file on the tree as it is. */
+  /** Runs a test file on the unchanged tree. */
   async run(test: string, limitSeconds: number, bail = false): Promise<Verdict> {
     const runner = this.#startedRunner()
     const request: Request = { test, changed: [...this.#changed], bail }
@@ -66,7 +66,7 @@ export class Bench {
     return { passed: 0, failure, seconds, hung: true }
   }
 
-  /** Puts a fault in, runs a test file until a test fails, and takes the fault out. */
+  /** Applies a fault, runs a test file until a test fails, and reverts the fault. */
   async try(fault: Fault, test: string, limitSeconds: number): Promise<Verdict> {
     const path = join(this.#copy.root, fault.file)
     const source = await readFile(path, 'utf8')
@@ -86,7 +86,7 @@ export class Bench {
     if (this.#runner?.connected) return this.#runner
     const database = this.#postgres ? { TEST_DATABASE_URL: this.#postgres.url('postgres') } : {}
     const env = { ...process.env, ...database, TMPDIR: this.#copy.temporary }
-    // A process group of its own, which can be ended as a whole.
+    // The runner has its own process group, so that all of its processes can be killed.
     const options: ForkOptions = {
       cwd: this.#copy.root,
       env,
@@ -108,12 +108,12 @@ export class Bench {
   }
 }
 
-/** Global set-up has run before a fault is put in: what it uses needs another one. */
+/** Whether the fault affects code that the global set-up runs, so that the runner must start again. */
 function isForSetUp({ file }: Fault): boolean {
   return file.includes('/migrations/') || file === 'services/migrate.ts'
 }
 
-/** Undefined where no answer comes in time. */
+/** Returns undefined if no answer arrives in time. */
 async function ask(runner: ChildProcess, request: Request, limitMs: number): Promise<Answer | undefined> {
   const over = new AbortController()
   const timer = setTimeout(() => over.abort(), limitMs)
@@ -142,6 +142,6 @@ function killGroup(pid: number): void {
   try {
     process.kill(-pid, 'SIGKILL')
   } catch {
-    // It has ended.
+    // The group has exited.
   }
 }

@@ -1,4 +1,4 @@
-// A copy of the working tree, so that no fault ever stands in the tree itself.
+// A copy of the working tree, so that faults are never applied to the tree itself.
 import { execFile } from 'node:child_process'
 import { chmod, cp, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -7,12 +7,12 @@ import { promisify } from 'node:util'
 
 export interface Copy {
   root: string
-  /** For the temporary files of tests: they go with the copy. */
+  /** The directory for temporary files of tests, which is removed with the copy. */
   temporary: string
   remove(): Promise<void>
 }
 
-/** Copies the files that git knows or would take, and the generated code; links the packages. */
+/** Copies the tracked and the addable files and the generated code, and links the packages. */
 export async function copyTree(from: string): Promise<Copy> {
   const home = await mkdtemp(join(tmpdir(), 'modelkeep-mutate-'))
   const remove = (): Promise<void> => rm(home, { recursive: true, force: true, maxRetries: 10 })
@@ -33,7 +33,7 @@ export async function copyTree(from: string): Promise<Copy> {
   }
 }
 
-/** The paths of a repository that git tracks, or would if they were added. */
+/** Returns the paths that git tracks or could add. */
 export async function listFiles(from: string): Promise<string[]> {
   const command = ['ls-files', '-z', '--cached', '--others', '--exclude-standard']
   const { stdout } = await promisify(execFile)('git', command, { cwd: from, maxBuffer: 2 ** 26 })
@@ -43,7 +43,7 @@ export async function listFiles(from: string): Promise<string[]> {
 async function copyInto(root: string, from: string, path: string): Promise<void> {
   await mkdir(dirname(join(root, path)), { recursive: true })
   await cp(join(from, path), join(root, path), { recursive: true }).catch((error: NodeJS.ErrnoException) => {
-    // A tracked file that the working tree has lost.
+    // A tracked file may be missing in the working tree.
     if (error.code !== 'ENOENT') throw error
   })
 }

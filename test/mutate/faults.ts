@@ -1,4 +1,4 @@
-// One-line faults of the product, each with the tests that must notice it: faults/<room>.json beside this file.
+// One-line faults of the product, each with the tests that must catch it, from faults/<room>.json beside this file.
 import { existsSync, readFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { join } from 'node:path'
@@ -13,9 +13,9 @@ export interface Fault {
   replace: string
   /** The test files of which at least one must fail. */
   tests: string[]
-  /** What the fault does, in one sentence. */
+  /** The effect of the fault, in one sentence. */
   says: string
-  /** True where the tests take too long for a sample in CI. */
+  /** Whether the tests take too long for a sample in CI. */
   slow?: boolean
 }
 
@@ -28,7 +28,7 @@ export function readFaults(rooms: readonly RoomName[] = ROOM_NAMES): Fault[] {
   })
 }
 
-/** The source with the fault in it. Throws where the fault cannot be put in. */
+/** Returns the source with the fault. Throws if the fault does not apply. */
 export function applyFault(source: string, fault: Fault): string {
   const parts = source.split(fault.find)
   if (parts.length !== 2) throw new Error(`the text to replace occurs ${parts.length - 1} times, not once`)
@@ -38,7 +38,7 @@ export function applyFault(source: string, fault: Fault): string {
   return changed
 }
 
-/** Says what is wrong with an entry of a list: code moves, and the list must move with it. */
+/** Returns the problem of a list entry that no longer applies to the code. */
 export function findProblem(fault: Fault, root = REPOSITORY): string | undefined {
   const missing = [fault.file, ...fault.tests].find((path) => !existsSync(join(root, path)))
   if (missing !== undefined) return `${missing} not found`
@@ -51,7 +51,7 @@ export function findProblem(fault: Fault, root = REPOSITORY): string | undefined
   }
 }
 
-/** `services/lib/lists/pages.ts:17`, the first line that changes. */
+/** The first changed line, for example `services/lib/lists/pages.ts:17`. */
 export function placeOf(fault: Fault, root = REPOSITORY): string {
   const before = readFileSync(join(root, fault.file), 'utf8').split(fault.find)[0]!
   let same = 0

@@ -1,4 +1,4 @@
-// New faults, independent of the tests: a seed picks lines of the sources, and one of the standard faults for each.
+// New faults, chosen independently of the tests: a seed picks source lines, and a standard fault for each.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { shuffle, type Random } from '../support/random.ts'
@@ -8,7 +8,7 @@ import { findNeighbours, readTests } from './neighbours.ts'
 import { applyChange, listChanges, parses, type Change } from './operators.ts'
 import { findRoom, type RoomName } from './rooms.ts'
 
-/** No room gets fewer, where it has so many lines that can have one. */
+/** The minimum number of faults in a room with enough suitable lines. */
 const LEAST_FAULTS = 3
 
 interface Line {
@@ -16,7 +16,7 @@ interface Line {
   line: number
 }
 
-/** `count` faults: a few in every room, the others in proportion to the lines of the rooms. */
+/** Returns `count` faults: a few in every room, the others in proportion to the lines of the rooms. */
 export async function pickFreshFaults(
   count: number,
   rooms: readonly RoomName[],
@@ -50,7 +50,7 @@ export async function pickFreshFaults(
   })
 }
 
-/** `count` of the sound candidates, with the shares of the rooms that all candidates have. */
+/** Picks `count` of the sound candidates, with the same share per room as in all candidates. */
 export function takeShares(
   sound: readonly Fault[],
   candidates: readonly Fault[],
@@ -64,7 +64,7 @@ export function takeShares(
   return rooms.flatMap((room, at) => sound.filter((fault) => fault.room === room).slice(0, shares[at]))
 }
 
-/** Hand-written product code. Migrations are SQL, and have run before a test begins. */
+/** Hand-written product code, without migrations, which run before a test starts. */
 function isSource(path: string): boolean {
   return /^(services|clients)\/.*\.ts$/.test(path) && !path.includes('/migrations/') && !path.endsWith('.test.ts')
 }
@@ -82,12 +82,12 @@ function listLines(files: readonly string[]): Map<RoomName, Line[]> {
   return lines
 }
 
-/** Shares of `count`, by weight, of which none is below the least. */
+/** Distributes `count` by weight, with a minimum for each. */
 export function shareOut(count: number, weights: readonly number[]): number[] {
   const least = Math.min(LEAST_FAULTS, Math.floor(count / weights.length))
   const rest = count - least * weights.length
   const total = weights.reduce((sum, weight) => sum + weight, 0)
-  // Rounding where the sum passes the next whole number gives away `rest` exactly.
+  // Rounding at each whole number of the running sum distributes exactly `rest`.
   let sum = 0
   return weights.map((weight) => {
     const before = Math.round((sum / total) * rest)
@@ -112,7 +112,7 @@ function changesOf(source: string): Change[] {
   return found
 }
 
-/** The change as the lists have it: with as many lines before it as make the text occur once. */
+/** The change in the format of the lists, with as many preceding lines as make the text unique. */
 export function phrase(source: string, change: Change): Pick<Fault, 'find' | 'replace'> {
   const changed = applyChange(source, change)
   let start = source.lastIndexOf('\n', change.start - 1) + 1

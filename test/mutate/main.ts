@@ -1,5 +1,5 @@
-// `npm run mutate -- --room audit`: puts one-line faults into a copy of the tree, one at a time, and says which of them no
-// test notices. `npm run mutate -- --help` prints the options.
+// `npm run mutate -- --room audit`: applies one-line faults to a copy of the tree, one at a time, and reports those that no
+// test catches. `npm run mutate -- --help` prints the options.
 import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
@@ -43,7 +43,7 @@ const { values } = parseArgs({
   },
 })
 
-/** As many candidates for each fresh fault: the compiler and the linter refuse some. */
+/** Candidates per fresh fault, because the compiler and the linter reject some. */
 const SPARE = 4
 
 if (values.help) console.log(HELP)
@@ -67,7 +67,7 @@ async function chooseFaults(): Promise<Fault[]> {
   ).slice(0, Number(values.sample))
 }
 
-/** Whether tests start processes of all services, or are said to be slow. */
+/** Whether the tests start processes of all services, or are listed as slow. */
 function isSlow({ slow, tests }: Fault): boolean {
   return slow === true || tests.some((path) => path.startsWith('test/suite/'))
 }

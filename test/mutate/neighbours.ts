@@ -1,7 +1,7 @@
-// Which tests stand next to a source file. The rule is the first of these that finds any:
+// Finds the tests of a source file by the first of these rules that finds any:
 //
 // 1. the tests that import the file, and those of its room with a noun of its name in theirs (`promotion-votes.ts`:
-//    `promotions.test.ts`), or of the name of a file that imports it; for the command, also those that say the noun as an
+//    `promotions.test.ts`), or of the name of a file that imports it; for the command, also those with the noun as an
 //    argument (`'gate'`);
 // 2. the tests of the room that reach the file by the fewest imports, not counting ways through a service's `service.ts` or
 //    `main.ts`, which import everything;
@@ -14,13 +14,13 @@ import { REPOSITORY } from './faults.ts'
 import { findRoom, findRoomOfTest } from './rooms.ts'
 
 const LEVELS = ['test/unit/', 'test/service/', 'test/suite/']
-/** Words of file names that say where something is, not what it is about. */
+/** Words of file names that describe a place and not a subject. */
 const PLACES = new Set(['main', 'index', 'service', 'store', 'rpc', 'domain', 'present', 'row', 'test', 'change', 'to'])
 
 export interface TestFile {
   path: string
   text: string
-  /** How many imports lead to each file that it reaches. */
+  /** The number of imports to each reachable file. */
   distances: Map<string, number>
 }
 
@@ -70,7 +70,7 @@ export function nounsOf(path: string): string[] {
 
 function measure(test: string): Map<string, number> {
   const distances = new Map([[test, 0]])
-  // A map's iteration takes in what is added meanwhile.
+  // The iteration of a map includes entries that are added meanwhile.
   for (const [path, distance] of distances) {
     if (/^services\/\w+\/(service|main)\.ts$/.test(path)) continue
     for (const imported of importsOf(path)) {

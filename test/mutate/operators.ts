@@ -3,11 +3,11 @@ import { stripTypeScriptTypes } from 'node:module'
 import { parseAst } from 'vitest/node'
 
 export interface Change {
-  /** Counted from 1. */
+  /** The line number, from 1. */
   line: number
   start: number
   end: number
-  /** What stands from `start` to `end` with the fault. */
+  /** The text from `start` to `end` with the fault. */
   text: string
   says: string
 }
@@ -34,7 +34,7 @@ const COUNTERPARTS: Record<string, string> = {
   '!==': '===',
 }
 
-/** All faults that the lines of a source can get, one each. */
+/** Returns at most one fault for each line of a source. */
 export function listChanges(source: string): Change[] {
   const edits: Edit[] = []
   visit(parseAst(source, { lang: 'ts' }), source, (node) => edits.push(...editsOf(node, source)))
@@ -47,7 +47,7 @@ export function applyChange(source: string, { start, end, text }: Change): strin
   return source.slice(0, start) + text + source.slice(end)
 }
 
-/** Every node except what is written to a log: the tests are not about its words. */
+/** Visits every node except log messages, whose words are not tested. */
 function visit(value: unknown, source: string, take: (node: Tree) => void): void {
   if (typeof value !== 'object' || value === null) return
   if (!Array.isArray(value) && 'type' in value) {
@@ -91,7 +91,7 @@ function swapOperator(node: Tree, source: string): Edit[] {
   const [left, right] = [node['left'] as Tree, node['right'] as Tree]
   const operator = node['operator'] as string
   const counterpart = COUNTERPARTS[operator]
-  // A sum of texts has no difference.
+  // Strings can be added, but not subtracted.
   const isText = [left, right].some(({ type, value }) => type === 'TemplateLiteral' || typeof value === 'string')
   if (counterpart === undefined || (operator === '+' && isText)) return []
   const start = left.end + source.slice(left.end, right.start).indexOf(operator)
@@ -108,7 +108,7 @@ function replaceLiteral(node: Tree | null): Edit[] {
   return other === undefined ? [] : [[node.start, node.end, other, 'replaces what is returned']]
 }
 
-/** Two plain names next to each other; others would seldom have the same type. */
+/** Swaps two adjacent names; other expressions seldom have the same type. */
 function swapArguments(node: Tree, textOf: (node: Node) => string): Edit[] {
   const given = node['arguments'] as Node[]
   if (/^Math\.(min|max)$/.test(textOf(node['callee'] as Node))) return []
@@ -139,7 +139,7 @@ function lineOf(source: string, at: number): number {
   return source.slice(0, at).split('\n').length
 }
 
-/** Whether a service could start with the source, as far as syntax goes. */
+/** Whether the syntax of the source is valid. */
 export function parses(source: string): boolean {
   try {
     parseAst(source, { lang: 'ts' })

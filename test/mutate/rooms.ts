@@ -1,9 +1,9 @@
-// The rooms of the house, with the tests that stand beside each.
+// The rooms of the source tree, each with its tests.
 
 export interface Room {
-  /** Where its source files are. */
+  /** The paths of its source files. */
   sources: readonly string[]
-  /** How the paths of its own tests begin. */
+  /** The prefixes of the paths of its tests. */
   tests: readonly string[]
 }
 

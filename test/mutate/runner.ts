@@ -1,13 +1,13 @@
-// Runs a test file in the tree it was started in, again and again, in one Vitest whose global set-up happens once. A child
-// process of `bench.ts`, which sends a `Request` and waits for the `Answer`.
+// A child process of `bench.ts` that runs test files of its working directory in one Vitest, whose global set-up runs once.
+// `bench.ts` sends a `Request` and waits for the `Answer`.
 import { join } from 'node:path'
 import { createVitest, type Reporter, type TestCase, type Vitest } from 'vitest/node'
 
 export interface Request {
   test: string
-  /** Source files that differ from those of the run before. */
+  /** Source files that changed since the previous run. */
   changed: string[]
-  /** Stop at the first failure. */
+  /** Whether to stop at the first failure. */
   bail: boolean
 }
 
@@ -28,14 +28,14 @@ const reporter: Reporter = {
     if (state === 'failed') fail(test.fullName, errors?.[0]?.message ?? '')
   },
   onTestModuleEnd(module) {
-    // A hook that failed, or a file that cannot be read.
+    // A hook failed, or the file cannot be loaded.
     if (!module.ok()) fail(module.relativeModuleId, module.errors()[0]?.message ?? 'a hook failed')
   },
 }
 
 function fail(name: string, message: string): void {
   answer.failure ??= { name, message: message.split('\n')[0]! }
-  // Not awaited: it resolves when the run has ended.
+  // This is not awaited, because it resolves after the run.
   if (bail) void vitest.cancelCurrentRun('test-failure')
 }
 
@@ -62,7 +62,7 @@ async function run(request: Request): Promise<Answer> {
   const specifications = (await vitest.globTestSpecifications([request.test])).filter(
     ({ moduleId }) => moduleId === path,
   )
-  // A rerun, so that global set-up builds anew what it has built of the sources.
+  // A rerun makes the global set-up build the bundle again.
   const { unhandledErrors } = await vitest.rerunTestSpecifications(specifications)
   if (unhandledErrors.length > 0) fail('outside of a test', String(unhandledErrors[0]))
   return answer

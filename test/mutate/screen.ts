@@ -1,11 +1,11 @@
-// Leaves out the faults that `npm run check` refuses: nobody could commit them, so they need no test.
+// Excludes faults that `npm run check` rejects, because they cannot be committed and need no test.
 import { execFile } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { copyTree } from './copy.ts'
 import { applyFault, REPOSITORY, type Fault } from './faults.ts'
 
-/** The faults in whose files neither the compiler nor the linter finds anything wrong. */
+/** Returns the faults in whose files neither the compiler nor the linter finds an error. */
 export async function screenFaults(faults: readonly Fault[], tree = REPOSITORY): Promise<Fault[]> {
   const copy = await copyTree(tree)
   try {
@@ -21,7 +21,7 @@ export async function screenFaults(faults: readonly Fault[], tree = REPOSITORY):
   }
 }
 
-/** False where a fault in the same line stands in the way. */
+/** Returns false if another fault changes the same line. */
 async function isApplied(path: string, fault: Fault): Promise<boolean> {
   try {
     await writeFile(path, applyFault(await readFile(path, 'utf8'), fault))
@@ -31,11 +31,11 @@ async function isApplied(path: string, fault: Fault): Promise<boolean> {
   }
 }
 
-/** The files in which a program finds something wrong. */
+/** Returns the files in which a program finds an error. */
 async function filesIn(root: string, program: string, args: string[]): Promise<string[]> {
   const command = join(root, 'node_modules', '.bin', program)
   const output = await new Promise<string>((resolve) => {
-    // The exit code only says that there are complaints.
+    // The exit code only shows that there are errors.
     execFile(command, args, { cwd: root, maxBuffer: 2 ** 26 }, (_, stdout) => resolve(stdout))
   })
   return [...output.matchAll(/^(\S+?\.ts)[(:]\d+[,:]/gm)].map(([, file = '']) => file.replace(`${root}/`, ''))

@@ -1,4 +1,4 @@
-// What a mutation run prints.
+// The output of a mutation run.
 import { placeOf, type Fault } from './faults.ts'
 import { ROOM_NAMES } from './rooms.ts'
 import type { Outcome, Result } from './trial.ts'
@@ -12,7 +12,7 @@ export function describeResult({ fault, outcome, seconds, why }: Result): string
   return [head, ...describeChange(fault), `${INDENT}green: ${fault.tests.join(', ')}`].join('\n')
 }
 
-/** The lines that the fault changes, before and after. */
+/** The changed lines of the fault, before and after. */
 export function describeChange({ find, replace }: Fault): string[] {
   const before = find.split('\n')
   const after = replace.split('\n')

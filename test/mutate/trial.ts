@@ -1,4 +1,4 @@
-// Tries faults, each by its tests, on several benches at a time.
+// Tries faults with their tests, on several benches at a time.
 import type { Bench, Verdict } from './bench.ts'
 import { type Fault } from './faults.ts'
 
@@ -6,26 +6,26 @@ export type Outcome = 'caught' | 'timed out' | 'survived' | 'wrong'
 
 export interface Result {
   fault: Fault
-  /** `wrong`: the entry cannot be tried, for example because its tests fail without the fault, too. */
+  /** `wrong` means that the entry cannot be tried, for example because its tests fail without the fault, too. */
   outcome: Outcome
   seconds: number
-  /** The test that failed, or why the entry is wrong. */
+  /** The test that failed, or the reason why the entry is wrong. */
   why: string
 }
 
 export interface TrialOptions {
   benches: Bench[]
   onResult?: (result: Result) => void
-  /** No further fault is tried once this returns true. */
+  /** Stops the trial of further faults by returning true. */
   isOver?: () => boolean
 }
 
-/** Longer than any test file takes. */
+/** The time limit, which is longer than any test file takes. */
 const CLEAN_LIMIT_SECONDS = 900
 
 export async function tryFaults(faults: readonly Fault[], options: TrialOptions): Promise<Result[]> {
   const results: Result[] = []
-  // Faults of the same tests follow one another.
+  // Faults with the same tests are tried one after the other.
   const queue = faults.toSorted((a, b) => (a.tests.join() < b.tests.join() ? -1 : 1))
   const clean = new CleanRuns()
   const work = async (bench: Bench): Promise<void> => {
@@ -43,7 +43,7 @@ export async function tryFaults(faults: readonly Fault[], options: TrialOptions)
   return results
 }
 
-/** What test files do without a fault; each is run once. */
+/** The results of test files without a fault; each file runs once. */
 class CleanRuns {
   readonly #verdicts = new Map<string, Promise<Verdict>>()
 

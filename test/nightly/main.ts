@@ -1,5 +1,5 @@
-// `npm run nightly`: what is too long for every run, one after the other, with a line of verdict each. Ends with 1 where one
-// fails; its whole output is in a file that the verdict names.
+// `npm run nightly`: runs the tests that take too long for every run, one after the other, and prints a line for each. Exits
+// with 1 if one fails; the line names a file with its full output.
 import { spawn } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -10,7 +10,7 @@ import { chosenSeed } from '../support/random.ts'
 
 interface Task {
   name: string
-  /** What Node runs. */
+  /** The arguments of Node. */
   command: string[]
   environment?: Record<string, string>
 }
@@ -64,7 +64,7 @@ for (const [at, task] of tasks.entries()) {
   const minutes = ((performance.now() - began) / 60_000).toFixed(1)
   console.log(`${isPassed ? 'passed' : 'FAILED'}  ${task.name}, ${minutes} min${isPassed ? '' : `; see ${output}`}`)
 }
-if (tasks.length === 0) console.log(`nothing is named ${values.only}`)
+if (tasks.length === 0) console.log(`no task matches "${values.only}"`)
 if (failures === 0) await rm(folder, { recursive: true })
 process.exitCode = failures > 0 || tasks.length === 0 ? 1 : 0
 

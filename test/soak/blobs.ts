@@ -1,4 +1,4 @@
-// The blobs of a soak and what the service said of them. Their bytes are made again from their names.
+// The blobs of a soak and their acknowledged states. Their bytes are generated from their names.
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { blobMessages, digestOf, download, makeBytes } from '../support/bytes.ts'
@@ -10,13 +10,13 @@ export interface KnownBlob {
   name: string
   size: number
   digest: string
-  /** Acknowledged, and its lease has not ended since. */
+  /** Whether the upload was acknowledged, and its lease has not expired since. */
   kept: boolean
-  /** How many versions need it. */
+  /** The number of versions that need the blob. */
   holds: number
-  /** How often it was free to go. */
+  /** How often the blob could have been deleted. */
   broken: number
-  /** One step at a time concerns it. */
+  /** Serializes the steps on this blob. */
   turn: Promise<unknown>
 }
 
@@ -49,7 +49,7 @@ export async function push(world: World, blob: KnownBlob, inParts: boolean): Pro
   blob.kept = before === world.age && before % 2 === 0
 }
 
-/** The whole of it or a range; throws `WrongBytes` where anything else came than what was stored. */
+/** Downloads the blob or a range of it; throws `WrongBytes` if the bytes differ from the stored ones. */
 export async function pull(world: World, blob: KnownBlob, random: Random): Promise<void> {
   const bytes = makeBytes(blob.size, blob.name)
   const offset = random.below(2) === 0 ? 0 : random.below(blob.size + 1)

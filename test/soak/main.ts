@@ -1,4 +1,4 @@
-// `npm run soak -- --minutes 60 --seed 7`: on a PostgreSQL and a MinIO of its own.
+// `npm run soak -- --minutes 60 --seed 7`: with its own PostgreSQL and MinIO.
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -8,10 +8,10 @@ import { blobMessages, makeBytes } from '../support/bytes.ts'
 
 const CHUNKS = 66
 const PAUSE_MS = 5_000
-/** What a soak must last at least to have such an upload in it. */
+/** The minimum duration of a soak with such an upload. */
 export const SLOW_UPLOAD_SECONDS = (CHUNKS * PAUSE_MS) / 1000 + 30
 
-/** Undefined where it succeeded, or all its bytes came and only the store failed. */
+/** Returns the error; undefined if the upload succeeded, or all bytes arrived and only the store failed. */
 export async function uploadSlowly(baseUrl: string, token: string, name: string): Promise<string | undefined> {
   const transport = createConnectTransport({
     baseUrl,

@@ -1,5 +1,6 @@
-// Pushes, pulls, makes versions and gives them up, collects and verifies for as long as it is told, while the store fails
-// and a replica dies again and again. What a version needs, or a lease protects, must be there, right; all else must go.
+// Pushes and pulls blobs, creates and deletes versions, collects garbage and verifies bytes for a given time, while the store
+// fails and a replica is killed repeatedly. Blobs of versions and of active leases must exist unchanged; all others must be
+// deleted in the end.
 import { ConnectError } from '@connectrpc/connect'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,7 +11,7 @@ import type { S3Access } from '../support/minio-server.ts'
 import { seededRandom, type Random } from '../support/random.ts'
 import { inTurn, newBlob, pull, push, WrongBytes, type KnownBlob } from './blobs.ts'
 import { SLOW_UPLOAD_SECONDS, uploadSlowly } from './slow-upload.ts'
-import { age, collect, hold, letGo, release, type KnownVersion } from './versions.ts'
+import { age, collect, hold, release, markReleased, type KnownVersion } from './versions.ts'
 import { startWorld, TOKEN, type Measure, type World } from './world.ts'
 
 export interface SoakOptions {
@@ -29,7 +30,7 @@ export interface SoakReport {
   collected: number
   restarts: number
   faults: number
-  /** What must be empty. */
+  /** These four lists must be empty. */
   lost: string[]
   wrong: string[]
   stuck: string[]
@@ -40,9 +41,9 @@ export interface SoakReport {
 }
 
 const WORKERS = 4
-/** How long a client goes on trying. */
+/** How long a client retries. */
 const PATIENCE_MS = 90_000
-/** Blobs that a soak works with at a time; older ones are compared at the end only. */
+/** The number of newest blobs that the soak uses; older ones are compared only at the end. */
 const RECENT = 200
 
 interface Soak {
@@ -64,8 +65,8 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
     const workers = Array.from({ length: WORKERS }, (_, worker) => work(run, worker))
     await Promise.all([
       ...workers,
-      restartAgainAndAgain(run),
-      collectAgainAndAgain(run),
+      restartRepeatedly(run),
+      collectRepeatedly(run),
       watch(run, options),
       pushSlowly(run, options),
     ])
@@ -125,7 +126,7 @@ async function makeVersion(run: Soak): Promise<void> {
 async function giveUpVersion(run: Soak): Promise<void> {
   const [version] = run.versions.splice(run.random.below(run.versions.length), 1)
   if (!version) return
-  letGo(version)
+  markReleased(version)
   await patiently(run, `release of ${version.id}`, () => release(run.world, version))
   run.report.released += 1
 }
@@ -164,7 +165,7 @@ async function pushSlowly({ world, report }: Soak, { seconds, seed }: SoakOption
   if (complaint) report.stuck.push(complaint)
 }
 
-async function restartAgainAndAgain({ world, random, report, until }: Soak): Promise<void> {
+async function restartRepeatedly({ world, random, report, until }: Soak): Promise<void> {
   for (;;) {
     const pause = 2_000 + random.below(5_000)
     if (Date.now() + pause > until) return
@@ -174,43 +175,45 @@ async function restartAgainAndAgain({ world, random, report, until }: Soak): Pro
   }
 }
 
-/** Lets the leases of all that nothing holds end, at any moment, and what is garbage then go. */
-async function collectAgainAndAgain(run: Soak): Promise<void> {
+/** Expires the leases of everything that nothing retains, at random moments, and collects the garbage. */
+async function collectRepeatedly(run: Soak): Promise<void> {
   const { world, random, report, until } = run
   for (;;) {
     const pause = 2_000 + random.below(3_000)
     if (Date.now() + pause > until) return
     await sleep(pause)
-    await patiently(run, 'passing of time', () => age(world, run.blobs))
+    await patiently(run, 'the passage of time', () => age(world, run.blobs))
     await collect(world).then(
       (count) => (report.collected += count),
-      // The store failed, or the replica died: what is left goes the next time.
+      // The store failed, or the replica was killed; the next run collects the rest.
       () => undefined,
     )
   }
 }
 
-/** Only what versions need is left after it. */
+/** Collects everything that no version needs. */
 async function collectAll(run: Soak): Promise<void> {
   const { world, report } = run
-  // Manifests, leases, and the time of grace after them.
+  // One round each for manifests, leases, and the grace period after them.
   for (let round = 1; round <= 3; round += 1) {
-    await patiently(run, 'the last passing of time', () => age(world, run.blobs))
+    await patiently(run, 'the last passage of time', () => age(world, run.blobs))
     await patiently(run, 'the last collection', async () => {
       report.collected += await collect(world)
     })
   }
   const versions = new Set(run.versions.map(({ id }) => id))
   const holds = await world.sql<{ id: string }>('select version_id id from artifact.manifest_hold')
-  report.leftovers.push(...holds.filter(({ id }) => !versions.has(id)).map(({ id }) => `held for nothing: ${id}`))
+  report.leftovers.push(
+    ...holds.filter(({ id }) => !versions.has(id)).map(({ id }) => `retained without a version: ${id}`),
+  )
   const unheld = await world.sql<{ digest: string }>(
     `select digest from artifact.namespace_blob where digest not in (
       select blob_digest from artifact.manifest_blob join artifact.manifest_hold hold on hold.digest = manifest_digest)`,
   )
-  report.leftovers.push(...unheld.map(({ digest }) => `held by none: ${digest}`))
+  report.leftovers.push(...unheld.map(({ digest }) => `retained by no manifest: ${digest}`))
 }
 
-/** Takes the measure after the first third, and says from time to time how far it is. */
+/** Measures after the first third, and reports the progress from time to time. */
 async function watch({ world, report, until }: Soak, { seconds, onLine }: SoakOptions): Promise<void> {
   const step = Math.min(60_000, (seconds * 1000) / 3)
   await sleep((seconds * 1000) / 3)
@@ -226,13 +229,13 @@ async function compareAll(run: Soak): Promise<void> {
   for (const blob of run.blobs) await pullPatiently(run, blob)
 }
 
-/** Ends what is unfinished and lets the janitors do their work. What is left then was forgotten. */
+/** Expires everything unfinished and waits for the background jobs. Returns what they did not delete. */
 async function cleanUp({ world }: Soak): Promise<string[]> {
   const keys = world.chaos.seen.flatMap(({ operation, key }) => (operation === 'CreateMultipartUpload' ? [key] : []))
   for (let tries = 1; ; tries += 1) {
     const leftovers = await findLeftovers(world, world.bucket, [...new Set(keys)])
     if (leftovers.length === 0 || tries === 40) return leftovers
-    // A janitor looks again whenever somebody gives an upload up.
+    // An aborted upload wakes the background job.
     const uploads = world.client(UploadService)
     const { result } = await uploads.startUpload({ digest: `sha256:${'0'.repeat(64)}`, sizeBytes: 1n })
     if (result.case === 'upload') await uploads.abortUpload({ uploadId: result.value.id })

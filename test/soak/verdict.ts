@@ -1,10 +1,10 @@
 import type { SoakReport } from './soak.ts'
 
-/** Of a replica with 128 MiB for uploads, however long it has run. */
+/** The limit for a replica with 128 MiB for uploads, however long it runs. */
 const MOST_RSS_MEBIBYTES = 700
 const MOST_MORE_HANDLES = 40
 
-/** What is wrong with a soak. */
+/** Returns the violated expectations of a soak. */
 export function complaintsOf(report: SoakReport): string[] {
   const { warm, end } = report
   return [

@@ -1,5 +1,5 @@
-// The versions of a soak: they hold manifests, and those hold blobs, until they are given up. What nothing holds goes when
-// its time is over.
+// The versions of a soak. They retain manifests, which retain blobs, until they are released. What nothing retains is deleted
+// after its lease and grace period.
 import { ConnectError } from '@connectrpc/connect'
 import { MaintenanceService } from '#gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
@@ -14,7 +14,7 @@ export interface KnownVersion {
   blobs: KnownBlob[]
 }
 
-/** One go at a version of the blobs, which are pushed again where they went meanwhile. */
+/** Tries to create a version of the blobs, and pushes blobs again that were deleted meanwhile. */
 export async function hold(world: World, blobs: KnownBlob[], id: string): Promise<KnownVersion> {
   const manifests = world.client(ManifestService)
   const files = blobs.map(({ name, digest, size }) => ({ path: name, digest, sizeBytes: BigInt(size) }))
@@ -32,8 +32,8 @@ export async function hold(world: World, blobs: KnownBlob[], id: string): Promis
   }
 }
 
-/** From the first attempt on nothing is promised any more. */
-export function letGo({ blobs }: KnownVersion): void {
+/** The service guarantees nothing about the version after the first attempt to release it. */
+export function markReleased({ blobs }: KnownVersion): void {
   for (const blob of blobs) {
     blob.holds -= 1
     if (blob.holds === 0) breakPromise(blob)
@@ -53,12 +53,12 @@ export function breakPromise(blob: KnownBlob): void {
   blob.broken += 1
 }
 
-/** More than a lease or the time of grace. */
+/** Longer than a lease and longer than the grace period. */
 const HOURS = 26
 
-/** Lets all leases end, and makes everything due to be verified. */
+/** Expires all leases, and makes the verification of all blobs due. */
 export async function age(world: World, blobs: KnownBlob[]): Promise<void> {
-  // Whoever is told before that something is there is told so of a lease that is over.
+  // A response from before this point relies on a lease that has expired now.
   world.age += 1
   for (const blob of blobs) if (blob.holds === 0) breakPromise(blob)
   try {
@@ -69,7 +69,7 @@ export async function age(world: World, blobs: KnownBlob[]): Promise<void> {
   }
 }
 
-/** Returns how much went. */
+/** Returns the number of deleted blobs and manifests. */
 export async function collect(world: World): Promise<number> {
   let count = 0
   for await (const { garbage } of world.client(MaintenanceService).collectGarbage({})) count += garbage.length

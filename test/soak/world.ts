@@ -1,4 +1,5 @@
-// What a soak runs on: two replicas of the artifact service, of which one is mortal, on a store that fails at random.
+// The environment of a soak: two replicas of the artifact service, one of which is killed repeatedly, on a store that fails at
+// random.
 import type { Client } from '@connectrpc/connect'
 import type { DescService } from '@bufbuild/protobuf'
 import { readdir, readFile } from 'node:fs/promises'
@@ -19,19 +20,19 @@ export interface World {
   bucket: TestBucket
   sql<T extends object>(statement: string): Promise<T[]>
   databaseUrl: string
-  /** Grows when leases begin to end, and when all have ended: odd in between. */
+  /** Increases before and after all leases are expired, so it is odd meanwhile. */
   age: number
-  /** Of either replica, by chance, as the metadata service. */
+  /** Returns a client of a random replica, with the token of the metadata service. */
   metadata<S extends DescService>(service: S): Client<S>
-  /** Of either replica, by chance. */
+  /** Returns a client of a random replica. */
   client<S extends DescService>(service: S): Client<S>
-  /** Where the replica is that lives as long as the soak. */
+  /** The address of the replica that is never killed. */
   steadyAddress: string
-  /** Ends the mortal replica, with or without warning, and starts it again. */
+  /** Stops the other replica with SIGKILL or SIGTERM, and starts it again. */
   restart(): Promise<void>
-  /** Of the steady replica. */
+  /** Measures the replica that is never killed. */
   measure(): Promise<Measure>
-  /** The store fails no more. */
+  /** Stops the failures of the store. */
   heal(): void
   stop(): Promise<void>
 }
@@ -41,7 +42,7 @@ export interface Measure {
   handles: number
 }
 
-/** Of all requests to the store. */
+/** The share of failing requests to the store. */
 const FAULTY = 0.06
 export const TOKEN = 'soak'
 const METADATA_TOKEN = `mks_${'b'.repeat(40)}`
