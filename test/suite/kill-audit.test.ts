@@ -30,7 +30,7 @@ afterAll(async () => {
   for (const database of Object.values(databases)) await database.close()
 })
 
-const MODEL = /insert into model /
+const MODEL = /insert into "metadata"\."model"/
 const ENTRY = /insert into entry /
 
 test('the log has every committed event once after PostgreSQL is killed', async () => {
