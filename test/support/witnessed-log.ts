@@ -12,18 +12,23 @@ import { makeEvents, startAudit, type RunningAudit } from './audit.ts'
 import { closeSql, createDatabase, runSql } from './database.ts'
 import { startWitness, type RunningWitness } from './witness.ts'
 
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 180_000 })
-
-export const home = await mkdtemp(join(tmpdir(), 'modelkeep-publish-'))
 const undo: (() => Promise<unknown>)[] = []
 const closing: (() => Promise<unknown>)[] = []
-afterEach(async () => {
-  for (const close of closing.splice(0).toReversed()) await close()
-})
-afterAll(async () => {
-  await Promise.all(undo.map((step) => step()))
-  await rm(home, { recursive: true, force: true })
-})
+
+/** Makes a directory for the tests of a file, and registers what closes and removes all that they open. Every file calls it:
+ * files that run in one process share this module. */
+export async function prepareHome(): Promise<string> {
+  vi.setConfig({ testTimeout: 120_000, hookTimeout: 180_000 })
+  const home = await mkdtemp(join(tmpdir(), 'modelkeep-publish-'))
+  afterEach(async () => {
+    for (const close of closing.splice(0).toReversed()) await close()
+  })
+  afterAll(async () => {
+    await Promise.all(undo.splice(0).map((step) => step()))
+    await rm(home, { recursive: true, force: true })
+  })
+  return home
+}
 
 export async function freshDatabase(): Promise<string> {
   const database = await createDatabase()

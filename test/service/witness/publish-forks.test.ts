@@ -17,12 +17,14 @@ import {
   copyOf,
   cosigningBy,
   freshDatabase,
-  home,
+  prepareHome,
   published,
   serveInstead,
   start,
   witnessOf,
 } from '../../support/witnessed-log.ts'
+
+const home = await prepareHome()
 
 test.each([3, 0])(
   'does not sign a backup of %i entries when a witness has seen more, even without a state file',

@@ -16,12 +16,14 @@ import {
   closeLast,
   cosigningBy,
   freshDatabase,
-  home,
+  prepareHome,
   published,
   serveInstead,
   start,
   witnessOf,
 } from '../../support/witnessed-log.ts'
+
+const home = await prepareHome()
 
 test('published checkpoints carry the cosignatures of all witnesses in every response', async () => {
   const signer = makeSigner()
