@@ -1,4 +1,5 @@
 // The errors of the command itself.
+import { ExitError } from '../../verifier/exit-error.ts'
 
 /** Exit codes. They are documented in `modelkeep --help`, and never change. */
 export const EXIT = {
@@ -16,20 +17,8 @@ export const EXIT = {
 
 export type ExitName = keyof typeof EXIT
 
-export class CliError extends Error {
+export class CliError extends ExitError<ExitName> {
   override name = 'CliError'
-  readonly exit: ExitName
-  /** The next step to try: a whole sentence or a command. */
-  readonly hint: string | undefined
-  /** A machine-readable reason that begins with `CLI_`, or the reason of a service. */
-  readonly reason: string
-
-  constructor(exit: ExitName, message: string, options: ErrorOptions & { hint?: string; reason?: string } = {}) {
-    super(message, options)
-    this.exit = exit
-    this.hint = options.hint
-    this.reason = options.reason ?? `CLI_${exit.toUpperCase()}`
-  }
 }
 
 export function failUsage(message: string, hint?: string): never {
