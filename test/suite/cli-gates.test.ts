@@ -15,14 +15,6 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 
-async function pushTwo(model: string): Promise<void> {
-  for (const [index, f1] of [0.91, 0.96].entries()) {
-    const file = await server.write(`${model}-${index}.bin`, Buffer.from(`${model} ${index}`))
-    await people.ok('ci', 'push', file, model, '--metric', `f1=${f1}`)
-  }
-  await server.ok('alias', 'set', `${model}@production`, '1')
-}
-
 test('erases values of an event, but only after confirmation', async () => {
   const file = await server.write('secret.bin', Buffer.from('secret'))
   await server.ok('push', file, 'secret')
@@ -42,7 +34,7 @@ test('erases values of an event, but only after confirmation', async () => {
 })
 
 test('lists and shows evaluations with the digest of a report', async () => {
-  await pushTwo('measured')
+  await people.pushTwo(server, 'measured')
   const report = await server.write('report.html', Buffer.from('<p>good</p>'))
   const data = ['--dataset', 'calls', '--dataset-digest', 'md5:1', '--runner', 'pytest 9.1', '--summary', '# Fine']
   const metric = ['--metric', 'p99=12,dataset=calls', '--run-uri', 'https://ci.example/7']
@@ -111,7 +103,7 @@ test('prints rules as JSON, reads them from a file, and lists their revisions', 
 })
 
 test('tests rules before they are a gate, and moves an unguarded alias at once', async () => {
-  await pushTwo('free')
+  await people.pushTwo(server, 'free')
   expect(await people.ok('ada', 'gate', 'test', 'free:2', 'staging')).toBe('nothing guards default/free@staging\n')
   const fine = ['gate', 'test', 'free@latest', 'staging', '--condition', 'version.number == 2 :: it is the second']
   expect((await people.run('ada', ...fine)).out).toBe('these rules\n  ✓ it is the second\n')

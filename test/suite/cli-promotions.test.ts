@@ -17,16 +17,8 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 
-async function pushTwo(model: string): Promise<void> {
-  for (const [index, f1] of [0.91, 0.96].entries()) {
-    const file = await server.write(`${model}-${index}.bin`, Buffer.from(`${model} ${index}`))
-    await people.ok('ci', 'push', file, model, '--metric', `f1=${f1}`)
-  }
-  await server.ok('alias', 'set', `${model}@production`, '1')
-}
-
 test('a promotion moves the alias when its gate is met and another person approves', { timeout: 120_000 }, async () => {
-  await pushTwo('scorer')
+  await people.pushTwo(server, 'scorer')
   await people.ok('ci', 'alias', 'set', 'scorer@candidate', '2')
   await people.ok('ci', 'evaluation', 'add', 'scorer:2', '--suite', 'noise', '--failed', '--metric', 'wer=0.3')
   const rules = ['--alias', 'production', '--condition', NOISE, '--condition', BETTER, '--approvals', '1']
@@ -116,7 +108,7 @@ test('a promotion moves the alias when its gate is met and another person approv
 })
 
 test('a promotion can be rejected or withdrawn', async () => {
-  await pushTwo('ranker')
+  await people.pushTwo(server, 'ranker')
   await server.ok('gate', 'create', 'ranker-two', '--model', 'ranker', '--alias', 'prod*', '--approvals', '1')
   const promote = ['promotion', 'request', 'ranker:2', 'production', '--reason', 'try it']
   const first = await people.json<{ id: string; state: string }>('ada', ...promote)
@@ -146,7 +138,7 @@ test('a promotion can be rejected or withdrawn', async () => {
 })
 
 test('shows which votes count if not all of them do', async () => {
-  await pushTwo('counted')
+  await people.pushTwo(server, 'counted')
   for (const name of ['eve', 'zoe']) await people.join(server, name, 'approver')
   const gate = ['gate', 'create', 'counted-three', '--model', 'counted', '--alias', 'production', '--approvals', '3']
   await server.ok(...gate)
