@@ -189,7 +189,7 @@ async function makeFiles(directory: string, count: number, bytes: number): Promi
   return hashFiles(files, await openProgress('hashing', 0, true), new AbortController().signal)
 }
 
-/** Kills the service while four streams send parts, and asks another replica which parts have arrived. */
+/** Kills the service while four streams send parts, and queries another replica for the parts that have arrived. */
 export async function measureCrash(world: World, figures: Figures): Promise<void> {
   const streams = 4
   const first = await world.startService('fast')

@@ -13,15 +13,15 @@ export interface Machine {
   hasGo: boolean
   /** Ceph's gateway and what it needs. */
   hasCeph: boolean
-  /** May mount a file system. */
+  /** Whether the machine may mount a file system. */
   mayMount: boolean
-  /** An ordinary user reaches this checkout and its Node. */
+  /** Whether an ordinary user can reach this checkout and its Node. */
   isReachable: boolean
 }
 
 export interface ExpectedSkip {
   file: string
-  /** A part of the name of the test; all of the file where it is not here. */
+  /** Part of the test's name; absent for all tests of the file. */
   test?: string
   reason: string
   isExpected: (machine: Machine) => boolean
@@ -30,13 +30,13 @@ export interface ExpectedSkip {
 export const EXPECTED_SKIPS: ExpectedSkip[] = [
   {
     file: 'test/service/artifact/uploads.test.ts',
-    test: 'a directory parts that the store knows otherwise',
+    test: 'a directory requires parts again whose stored form differs from the record',
     reason: 'a directory stores a part under the name that was recorded',
     isExpected: () => true,
   },
   {
     file: 'test/service/artifact/inline-digest.test.ts',
-    test: 'is read back when parts may have been sent directly to the store',
+    test: 'are read back when parts may have been sent directly to the store',
     reason: 'a directory receives no part directly',
     isExpected: () => true,
   },
@@ -70,7 +70,7 @@ export const EXPECTED_SKIPS: ExpectedSkip[] = [
   },
   {
     file: 'test/suite/standalone-directory.test.ts',
-    test: 'a copied directory does not take the database of the first',
+    test: 'a copied directory does not use the database of the original',
     reason: 'only for root the database lies elsewhere',
     isExpected: ({ isRoot }) => !isRoot,
   },

@@ -1,4 +1,4 @@
-// `node test/ci/report.ts REPORT`: prints what a run of the tests came to, with the time of each room, and exits with 1
+// `node test/ci/report.ts REPORT`: prints the result of a test run, with the time of each room, and exits with 1
 // where a test was skipped that this machine should not skip.
 import { readFile } from 'node:fs/promises'
 import { relative } from 'node:path'
@@ -33,7 +33,7 @@ interface RoomTime {
 interface Skip {
   file: string
   test: string
-  /** Absent where nobody expects it. */
+  /** Absent if the skip is not expected. */
   expected?: ExpectedSkip | undefined
 }
 
@@ -55,7 +55,7 @@ function findExpected(file: string, test: string, machine: Machine): ExpectedSki
 }
 
 /**
- * The time of the test files of each room, the longest first. Files run at the same time, so that the sum is more than the
+ * The time of the test files of each room, the longest first. Files run at the same time, so the sum is more than the
  * time of the run. A test of the whole suite that belongs to no room counts as "suite".
  */
 export function sumByRoom(report: Report, repository: string): RoomTime[] {

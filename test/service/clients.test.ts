@@ -1,4 +1,4 @@
-// How a service handles the responses of its peers, and peers that do not respond.
+// The handling of responses of peers, and of peers that do not respond.
 import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { Code, ConnectError } from '@connectrpc/connect'

@@ -97,7 +97,7 @@ test.each([
   expect(await stateOf(world)).toEqual(before)
 })
 
-test('no fewer requests were sent than before', () => {
+test('sends at least as many requests as before', () => {
   expect(made.length).toBeGreaterThan(FEWEST)
 })
 

@@ -57,7 +57,7 @@ test('runs the same id with the same content once, whatever the case of the id',
   expect(await ask({ requestId: requestId.toUpperCase() })).toBe(first)
 })
 
-test('rejects the same id with other content, and keeps the first response', async () => {
+test('rejects the same id with other content, and retains the first response', async () => {
   const requestId = randomUUID()
   const first = await ask({ requestId })
   await expect(ask({ requestId, name: 'other' })).rejects.toMatchObject({
@@ -67,7 +67,7 @@ test('rejects the same id with other content, and keeps the first response', asy
   expect(await ask({ requestId })).toBe(first)
 })
 
-test('compares the values of a map’s entries, but not their order', async () => {
+test("compares the values of a map's entries, but not their order", async () => {
   const requestId = randomUUID()
   const first = await ask({ requestId, labels: { a: '1', b: '2', '10': 'x' } })
   expect(await ask({ requestId, labels: { b: '2', '10': 'x', a: '1' } })).toBe(first)

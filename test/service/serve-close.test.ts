@@ -94,7 +94,7 @@ test('reports NOT_SERVING to probes and watchers as soon as the shutdown begins'
   await served.close(1000)
 })
 
-test('ends a call when the caller’s deadline passes or the caller disconnects', async () => {
+test("ends a call when the caller's deadline passes or the caller disconnects", async () => {
   const { served, begun } = await serveSlowly()
   const client = grpcClient(IdentityService, served.port)
   const late = client.whoAmI({}, { headers, timeoutMs: 100 })

@@ -53,7 +53,7 @@ export function breakPromise(blob: KnownBlob): void {
   blob.broken += 1
 }
 
-/** Longer than a lease and longer than the grace period. */
+/** The age step, longer than a lease and longer than the grace period. */
 const HOURS = 26
 
 /** Expires all leases, and makes the verification of all blobs due. */

@@ -150,7 +150,7 @@ describe('exit codes', () => {
     other.close()
   })
 
-  test('with messages that name options instead of fields', async () => {
+  test('prints messages that name options instead of fields', async () => {
     const latest = await server.run('alias', 'set', 'vad@latest', '1')
     expect(latest).toMatchObject({ code: 2, err: expect.stringMatching(/^modelkeep: the alias must not be/) as string })
     const future = await server.run('resolve', 'vad@production', '--at', '2999-01-01')
@@ -162,7 +162,7 @@ describe('exit codes', () => {
     expect(used).toMatchObject({ code: 5, err: expect.stringContaining('modelkeep alias list vad\n') as string })
   })
 
-  test('with reasons in JSON', async () => {
+  test('prints reasons in JSON', async () => {
     const { code, err } = await server.run('show', 'nowhere', '--json')
     expect(code).toBe(3)
     expect(JSON.parse(err)).toMatchObject({ error: { reason: 'MODEL_NOT_FOUND', exit: 3 } })

@@ -125,7 +125,7 @@ describe.each(SERVICE_NAMES)('while %s is killed', (victim) => {
     ['an upload of the same bytes ends in one blob', 'upload'],
     ['a registration under one request id makes one version and one event', 'registration'],
     ['an alias move under one request id happens once', 'move'],
-    ['a download can be taken again and has every byte', 'download'],
+    ['a download can be repeated and has every byte', 'download'],
   ] as const)('%s', async (_what, step) => {
     const hit = killed.filter((one) => one.step === step)
     for (const { attempt, isAnswered, found, done = false, logged = false } of hit) {

@@ -58,7 +58,7 @@ function peakMemory(): number {
 }
 
 test.skipIf(process.platform !== 'linux')(
-  `${LARGE / MEBIBYTE} MiB are transferred in the memory that 256 MiB need`,
+  `transfers ${LARGE / MEBIBYTE} MiB with no more memory than 256 MiB`,
   { timeout: 600_000 },
   async () => {
     const small = await roundTrip(SMALL)

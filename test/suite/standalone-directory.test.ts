@@ -38,7 +38,7 @@ test('starts below a directory that other users cannot read', async () => {
 })
 
 test.skipIf(!isRoot)(
-  'a copied directory does not take the database of the first, a moved one keeps its own',
+  'a copied directory does not use the database of the original; a moved one still has its own',
   async () => {
     const closed = join(home, 'closed for copies')
     await mkdir(closed, { mode: 0o700 })

@@ -38,7 +38,7 @@ export interface AllServices {
 export interface AllServicesOptions {
   /** Where the artifact service stores its bytes; a directory by default. */
   bytes?: ByteStore
-  /** Signs checkpoints; nobody does by default. */
+  /** Signs checkpoints. By default, nothing signs them. */
   signer?: Signer
 }
 

@@ -14,7 +14,7 @@ import { createBucket, type TestBucket } from './minio.ts'
 import { findLeftovers } from './leftovers.ts'
 import { refusalOf } from './refusal.ts'
 
-/** Long enough for a real answer, short enough for a test to wait. */
+/** A timeout long enough for a real answer, and short enough for a test. */
 const SILENCE_MS = 700
 
 export interface ChaosArtifact {

@@ -39,7 +39,7 @@ export class GarbageWorld {
   /** End of the lease in hours, by namespace and blob. */
   readonly #leases = new Map<string, number>()
   readonly #manifests = new Map<string, Manifest & { until: number }>()
-  /** Manifests that versions hold, by version id. */
+  /** Manifests that versions retain, by version id. */
   readonly #held = new Map<string, Manifest>()
   #state: number
 

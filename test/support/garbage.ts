@@ -42,7 +42,7 @@ export function kindsAndNames(garbage: Garbage[]): [string, string][] {
   return garbage.map(({ kind, name }) => [KINDS[kind]!, name])
 }
 
-/** Collects everything that no version holds, whatever its lease. */
+/** Collects everything that no version retains, whatever its lease. */
 export async function collectEverything(artifact: TestArtifact): Promise<void> {
   do await passTime(artifact.database.url, 100)
   while ((await collectGarbage(artifact)).length > 0)

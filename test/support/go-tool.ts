@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
-/** Long enough for the first build of a large program on two cores. */
+/** A timeout long enough for the first build of a large program on two cores. */
 const BUILD_MS = 20 * 60_000
 const CACHE = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'modelkeep', 'bin')
 

@@ -16,7 +16,7 @@ export type Difference = 'verdict' | 'words' | 'none'
 type Replay = typeof import('../../clients/verifier/replay/replay.ts').replayGovernance
 
 interface Judgement {
-  /** For an accepted log, its counts. A crash is a verdict of its own, because an auditor would get none. */
+  /** The counts of an accepted log. A crash is a separate verdict, because an auditor would get none. */
   verdict: string
   words: string
 }

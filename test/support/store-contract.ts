@@ -21,7 +21,7 @@ export function describeStore(kind: string, createStore: () => Promise<TestStore
       await place.drop()
     })
     describe('in parts', () => testParts(kind, place, store))
-    describe('a part that is still coming in', () => testComing(place, store))
+    describe('a part that is still arriving', () => testComing(place, store))
     describe('aborting', () => testAborting(place, store))
     describe('whole', () => testWhole(kind, store))
   })
@@ -72,7 +72,7 @@ function testParts(kind: string, place: TestStore, store: ByteStore): void {
     expect(await store.stat(key)).toBe(content.length)
   })
 
-  test('keeps the object whole when it is completed or aborted again', async () => {
+  test('leaves the object unchanged when it is completed or aborted again', async () => {
     const { key, uploadId, etags } = await begin()
     await store.complete(key, uploadId, stored(etags))
     // Some stores remember a completed upload, others do not.

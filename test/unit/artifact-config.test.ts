@@ -56,12 +56,12 @@ test('an S3 store is the default', () => {
   })
 })
 
-test('a directory is a store too', () => {
+test('accepts a directory as the store', () => {
   const settings = readArtifactSettings({ ...COMMON, STORE: 'directory', STORE_DIRECTORY: '/var/lib/modelkeep' })
   expect(settings.store).toEqual({ kind: 'directory', path: '/var/lib/modelkeep' })
 })
 
-test('keys come from files, as container secrets do', () => {
+test('reads keys from files, such as container secrets', () => {
   const path = join(createTemporaryDirectory(), 'secret')
   writeFileSync(path, 'from a file\n')
   const { S3_SECRET_KEY: _secret, ...rest } = S3
@@ -69,7 +69,7 @@ test('keys come from files, as container secrets do', () => {
   expect(settings.store).toMatchObject({ s3: { secretKey: 'from a file' } })
 })
 
-test('all problems are told at once', () => {
+test('reports all problems at once', () => {
   const problems = problemsOf({
     STORE: 'tape',
     UPLOAD_MEMORY_MIB: '1',
@@ -97,7 +97,7 @@ test.each([
   ['S3_PUBLIC_ENDPOINT', { STORE: 'directory', STORE_DIRECTORY: '/x', S3_PUBLIC_ENDPOINT: 'http://minio:9000' }],
   ['S3_BUCKET', { STORE: 'directory', STORE_DIRECTORY: '/x', S3_BUCKET: 'models' }],
   ['S3_SECRET_KEY_FILE', { STORE: 'directory', STORE_DIRECTORY: '/x', S3_SECRET_KEY_FILE: '/run/secrets/key' }],
-])('%s is a problem with the other store', (name, settings) => {
+])('rejects %s with the other store', (name, settings) => {
   const store = 'STORE' in settings ? 'directory' : 's3'
   expect(problemsOf({ ...COMMON, ...settings })).toEqual([`${name} does not belong to STORE=${store}`])
 })
@@ -118,11 +118,11 @@ test.each([
     { ...S3, PRESIGN_SECONDS: '2701', GARBAGE_GRACE_HOURS: '1' },
     'GARBAGE_GRACE_HOURS must be a quarter of an hour longer than PRESIGN_SECONDS',
   ],
-])('settings %# are refused: %s', (settings, problem) => {
+])('rejects settings %#: %s', (settings, problem) => {
   expect(problemsOf({ ...COMMON, ...settings }).join('\n')).toContain(problem)
 })
 
-test('an hour of grace is enough for URLs of three quarters, and for a directory', () => {
+test('accepts an hour of grace with URLs valid for 45 minutes, and with a directory', () => {
   const grace = { GARBAGE_GRACE_HOURS: '1' }
   expect(problemsOf({ ...COMMON, ...S3, ...grace, PRESIGN_SECONDS: '2700' })).toEqual([])
   expect(problemsOf({ ...COMMON, ...grace, STORE: 'directory', STORE_DIRECTORY: '/x' })).toEqual([])

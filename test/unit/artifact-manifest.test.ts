@@ -8,7 +8,7 @@ const layer = (path: string, kind: string, digest: string, size: number) =>
   `{"mediaType":"application/vnd.cncf.model.${kind}.v1.raw","digest":"${digest}","size":${size},` +
   `"annotations":{"org.cncf.model.filepath":"${path}"}}`
 
-test('a manifest is written in one canonical way', () => {
+test('writes a manifest in one canonical form', () => {
   const { content, digest, config, totalSizeBytes } = writeManifest(
     parseFiles([file('weights/model.onnx', B, 9n), file('README.md'), file('config.json')]),
   )
@@ -24,12 +24,12 @@ test('a manifest is written in one canonical way', () => {
   expect(totalSizeBytes).toBe(15n)
 })
 
-test('equal files in another order give the same bytes', () => {
+test('writes the same bytes for equal files in another order', () => {
   const files = [file('b'), file('a'), file('c/d', B, 7n)]
   expect(writeManifest(parseFiles(files)).content).toEqual(writeManifest(parseFiles(files.toReversed())).content)
 })
 
-test('a manifest reads back as the files it was written from', () => {
+test('reads a manifest back as it was written', () => {
   const files = parseFiles([file('größe/x'), file('😀.bin', B, 2n ** 42n)])
   expect(readManifest(writeManifest(files).content)).toEqual(files)
 })
@@ -49,12 +49,12 @@ test.each([
   ['requirements.txt', 'code'],
   ['train.parquet', 'dataset'],
   ['eval/set.jsonl', 'dataset'],
-])('%s is taken as %s', (path, kind) => {
+])('maps %s to %s', (path, kind) => {
   const [parsed] = parseFiles([file(path)])
   expect(parsed!.mediaType).toBe(`application/vnd.cncf.model.${kind}.v1.raw`)
 })
 
-test('a media type given is kept when it is one of ModelPack’s raw ones, and refused otherwise', () => {
+test('accepts a raw media type of ModelPack, and rejects others', () => {
   const dataset = 'application/vnd.cncf.model.dataset.v1.raw'
   expect(parseFiles([file('x.json', A, 3n, dataset)])[0]!.mediaType).toBe(dataset)
   for (const bad of ['text/plain', 'application/vnd.cncf.model.weight.v1.tar']) {
@@ -68,11 +68,11 @@ test.each([
   [[file('a'), file('b', A, -1n)], 'files[1].size_bytes must not be negative'],
   [[file('a', A, 6n * 1024n ** 4n)], 'files[0].size_bytes must have at most'],
   [[file('a'), file('b', B), file('c', A, 4n)], 'files[2].size_bytes must equal that of files[0]'],
-])('files %# are refused: %s', (files, message) => {
+])('rejects files %#: %s', (files, message) => {
   expect(() => parseFiles(files)).toThrow(message)
 })
 
-test('more than 100,000 files are refused', () => {
+test('rejects more than 100,000 files', () => {
   const files = Array.from({ length: 100_001 }, (_, index) => file(`f${index}`))
   expect(() => parseFiles(files)).toThrow('files must have at most 100000 files')
   expect(parseFiles(files.slice(1))).toHaveLength(100_000)

@@ -14,7 +14,7 @@ test.each([
   'x'.repeat(255),
   `${'a/'.repeat(511)}ab`,
   '😀',
-])('%j is a path', (path) => {
+])('accepts the path %j', (path) => {
   expect(parsePath(path, 'files[0].path')).toBe(path)
 })
 
@@ -48,7 +48,7 @@ test.each([
   ...['CON', 'prn', 'Aux', 'NUL', 'nul.txt', 'a/COM1', 'com9.tar.gz', 'LPT1', 'lpt9.x', 'COM¹', 'con .txt'].map(
     (name): [string, string] => [name, 'must have no reserved device name'],
   ),
-])('%j is not a path: it %s', (path, rule) => {
+])('rejects the path %j: it %s', (path, rule) => {
   expect(() => parsePath(path, 'files[3].path')).toThrow(ModelkeepError)
   expect(() => parsePath(path, 'files[3].path')).toThrow(`files[3].path ${rule}`)
 })
@@ -60,15 +60,15 @@ test.each([
   [['ﬁle', 'FILE'], 'files[1].path must differ from files[0].path in more than case'],
   [['Σ', 'ς'], 'files[1].path must differ from files[0].path in more than case'],
   [['a/b', 'A'], 'files[0].path must not be below files[1].path, which is a file'],
-])('%j cannot lie side by side', (paths, message) => {
+])('rejects %j in one manifest', (paths, message) => {
   expect(() => checkPathsTogether(paths)).toThrow(message)
 })
 
-test('paths that differ, and directories that are shared, lie side by side', () => {
+test('accepts different paths and shared directories', () => {
   expect(() => checkPathsTogether(['a/b', 'a/c', 'ab', 'a.b', 'b/a'])).not.toThrow()
 })
 
-test('paths are ordered by code point, beyond the basic plane too', () => {
+test('orders paths by code point, beyond the basic plane too', () => {
   const paths = ['😀', '\uff5e', 'b', 'a/b', 'a', 'B', 'a.b']
   expect(paths.sort(comparePaths)).toEqual(['B', 'a', 'a.b', 'a/b', 'b', '\uff5e', '😀'])
 })

@@ -51,7 +51,7 @@ test('every expected skip has a reason and names an existing test', () => {
   }
 })
 
-test('sums the time of the files of a room, and lists the longest room first', () => {
+test('sums the time of the files of an area, and lists the longest area first', () => {
   const files = ['unit/audit-leaf', 'unit/audit-trust', 'unit/audit-hostile', 'suite/soak']
   const testResults = files.flatMap((file) => reportOf(`test/${file}.test.ts`, ['passes', 'passed']).testResults)
   expect(sumByRoom({ numPassedTests: 4, numFailedTests: 0, testResults }, '/repository')).toEqual([

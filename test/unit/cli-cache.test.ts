@@ -31,7 +31,7 @@ async function storeFile(cache: Cache, text: string): Promise<string> {
 
 const files = async () => (await readdir(join(root, 'sha256'), { recursive: true })).filter((name) => name.length > 2)
 
-test('eviction removes drafts that are older than a day, and keeps younger ones and all files that fit', async () => {
+test('eviction removes drafts that are older than a day, but no younger ones and no files that fit', async () => {
   const cache = new Cache(root, 1_000)
   const hex = await storeFile(cache, 'kept')
   await writeDraft('killed', 25)

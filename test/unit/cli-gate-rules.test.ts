@@ -40,7 +40,7 @@ describe('rules', () => {
     [{ expiry: '12h' }, '43200s'],
     [{ expiry: '7d' }, '604800s'],
     [{ expiry: '1m' }, '60s'],
-  ])('%j lasts %s', async (options, expiry) => {
+  ])('parse the expiry %j as %s', async (options, expiry) => {
     expect(await read(options)).toEqual({ expiry })
   })
 

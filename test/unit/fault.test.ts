@@ -91,7 +91,7 @@ test('returns no internal details', () => {
   }
 })
 
-test('returns CANCELED after a disconnect, DEADLINE_EXCEEDED after the deadline, and keeps an error of the service', () => {
+test('returns CANCELED after a disconnect, DEADLINE_EXCEEDED after the deadline, and leaves an error of the service unchanged', () => {
   const gone = AbortSignal.abort(new ConnectError('gone', Code.Canceled))
   const late = AbortSignal.abort(new ConnectError('late', Code.DeadlineExceeded))
   expect(toConnectError(new Error('query cancelled'), gone).code).toBe(Code.Canceled)

@@ -10,7 +10,7 @@ const complete = {
   AUDIT_ADDRESS: 'https://audit:7703',
 }
 
-test('what is not said has a default', () => {
+test('has defaults for omitted settings', () => {
   expect(readMetadataSettings(complete)).toEqual({
     host: '127.0.0.1',
     port: 7701,
@@ -30,7 +30,7 @@ test('what is not said has a default', () => {
   })
 })
 
-test('every problem is told at once', () => {
+test('reports all problems at once', () => {
   const wrong = { ...complete, PORT: 'x', ARTIFACT_ADDRESS: 'artifact:7702', AUDIT_ADDRESS: '' }
   const read = () => readMetadataSettings(wrong)
   for (const name of ['PORT must be', 'ARTIFACT_ADDRESS must be a URL', 'AUDIT_ADDRESS is missing']) {

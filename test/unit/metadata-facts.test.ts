@@ -13,7 +13,7 @@ const times = <T>(count: number, make: (index: number) => T) => Array.from({ len
 const long = (length: number) => 'x'.repeat(length)
 const ID = '0191d3a0-0000-7000-8000-000000000000'
 
-test('facts may be empty, and may be as large as each limit says', () => {
+test('accepts empty facts, and facts at every limit', () => {
   expect(parse({})).toEqual(create(VersionFactsSchema))
   const full: Facts = {
     source: { repository: long(2048), commit: long(255), path: long(1024), dirty: true },
@@ -101,7 +101,7 @@ test.each<[string, Facts]>([
   expect(() => parse(facts)).toThrow(message)
 })
 
-test('the same dataset may play two roles, and a metric be measured on two splits', () => {
+test('accepts a dataset in two roles, and a metric on two splits', () => {
   const facts = parse({
     datasets: [
       { name: 'a', role: 1 },
@@ -122,7 +122,7 @@ test.each([['text'], [0.5], [false], [[1, 'a', [true]]], [{ a: { b: [1] } }], ['
   },
 )
 
-test('a parameter keeps hostile names as they are', () => {
+test('stores hostile parameter names unchanged', () => {
   const json = JSON.parse('{"__proto__": 1, "constructor": 2}') as JsonValue
   expect(JSON.stringify(parseValue(value(json), 'value'))).toBe('{"__proto__":1,"constructor":2}')
 })
@@ -134,11 +134,11 @@ test.each<[string, JsonValue]>([
   ['contain only Unicode text without NUL', 'a\0'],
   ['contain only Unicode text without NUL', { 'a\0': 1 }],
   ['have at most 8192 bytes as JSON', long(8191)],
-])('a parameter must %s', (rule, json) => {
+])('rejects a parameter: must %s', (rule, json) => {
   expect(() => parseValue(value(json), 'facts.parameters[0].value')).toThrow(rule)
 })
 
-test('a parameter holds finite numbers, and does not nest without end', () => {
+test('rejects parameters that are not finite or nest too deeply', () => {
   const infinite = create(ValueSchema, { kind: { case: 'numberValue', value: Number.POSITIVE_INFINITY } })
   expect(() => parseValue(infinite, 'value')).toThrow('value must contain only finite numbers')
   const nested = times(40, (index) => index).reduce<JsonValue>((inner) => [inner], 1)

@@ -14,35 +14,35 @@ import {
 import { parseModelOrder, parseVersionOrder } from '../../services/metadata/domain/orders.ts'
 import { parseLine, parseText } from '../../services/metadata/domain/text.ts'
 
-test.each(['a', '0', 'fraud', 'a-', 'a'.repeat(63)])('takes the namespace %s', (name) => {
+test.each(['a', '0', 'fraud', 'a-', 'a'.repeat(63)])('accepts the namespace %s', (name) => {
   expect(parseNamespaceName(name, 'namespace')).toBe(name)
 })
 
 test.each(['-a', 'A', 'a_b', 'a.b', 'a/b', '*', '..', 'ä', 'a\n', 'a\0', 'a'.repeat(64), '1 '])(
-  'refuses the namespace %j',
+  'rejects the namespace %j',
   (name) => expect(() => parseNamespaceName(name, 'namespace')).toThrow('namespace must be 1 to 63 characters'),
 )
 
-test('an empty namespace is default where one may be left out, and missing where not', () => {
+test('reads an empty namespace as default where optional, and rejects it where required', () => {
   expect(parseNamespace('', 'namespace')).toBe('default')
   expect(() => parseNamespaceName('', 'name')).toThrow('name is required')
 })
 
-test.each(['a', 'A b', 'x.y_z-1', '7', 'a'.repeat(128)])('takes the model name %s', (name) => {
+test.each(['a', 'A b', 'x.y_z-1', '7', 'a'.repeat(128)])('accepts the model name %s', (name) => {
   expect(parseModelName(name, 'name')).toBe(name)
 })
 
 test.each([' a', 'a ', '.a', 'a-', '-', 'a/b', 'a\tb', 'é', 'a\u202Eb', 'a\n', 'a'.repeat(129), '../x', 'a:b', 'a@b'])(
-  'refuses the model name %j',
+  'rejects the model name %j',
   (name) => expect(() => parseModelName(name, 'name')).toThrow('name must be 1 to 128 characters'),
 )
 
-test('names of models compare without case', () => {
+test('compares model names without case', () => {
   expect(nameKey('Fraud Scorer')).toBe(nameKey('fraud scorer'))
   expect(nameKey('fraud.scorer')).not.toBe(nameKey('fraud scorer'))
 })
 
-test.each(['production', 'a', 'V', 'vv1', 'v1.0', '1a', 'x'.repeat(128)])('takes the alias %s', (name) => {
+test.each(['production', 'a', 'V', 'vv1', 'v1.0', '1a', 'x'.repeat(128)])('accepts the alias %s', (name) => {
   expect(parseAliasName(name, 'name')).toBe(name)
 })
 
@@ -55,34 +55,34 @@ test.each([
   ['a b', 'must be 1 to 128 characters'],
   ['é', 'must be 1 to 128 characters'],
   ['x'.repeat(129), 'must be 1 to 128 characters'],
-])('refuses the alias %j: it %s', (name, rule) => {
+])('rejects the alias %j: it %s', (name, rule) => {
   expect(() => parseAliasName(name, 'targets[0].name')).toThrow(`targets[0].name ${rule}`)
 })
 
-test('latest can be looked up, though not set', () => {
+test('accepts latest in a read, and rejects it in a change', () => {
   expect(parseSelectorAlias('latest', 'alias')).toBe('latest')
 })
 
-test.each(['0.0.0', '1.2.3', '1.2.3-rc.1', '1.0.0-alpha+build.5', '10.20.30+x'])('takes the semver %s', (semver) => {
+test.each(['0.0.0', '1.2.3', '1.2.3-rc.1', '1.0.0-alpha+build.5', '10.20.30+x'])('accepts the semver %s', (semver) => {
   expect(parseSemver(semver, 'semver')).toBe(semver)
 })
 
 test.each(['1', '1.2', '01.2.3', 'v1.2.3', '1.2.3-', '1.2.3-01', '1.2.3+', '1.2.3 ', '1.2.3\n', 'x'])(
-  'refuses the semver %j',
+  'rejects the semver %j',
   (semver) => expect(() => parseSemver(semver, 'semver')).toThrow('semver must be a version by Semantic Versioning'),
 )
 
-test('a semver has at most 255 characters', () => {
+test('limits a semver to 255 characters', () => {
   expect(parseSemver(`1.0.0-${'a'.repeat(249)}`, 'semver')).toHaveLength(255)
   expect(() => parseSemver(`1.0.0-${'a'.repeat(250)}`, 'semver')).toThrow('semver must have at most 255 characters')
 })
 
-test('a number begins at 1', () => {
+test('rejects version numbers below 1', () => {
   expect(parseNumber(1, 'number')).toBe(1)
   for (const number of [0, -1]) expect(() => parseNumber(number, 'number')).toThrow('number must be at least 1')
 })
 
-test('64 labels go, 65 do not; keys have 1 to 63 characters, values at most 255', () => {
+test('accepts 64 labels and rejects 65; limits keys to 1–63 characters and values to 255', () => {
   const labels = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, 'v']))
   expect(parseLabels(labels(64))).toEqual(labels(64))
   expect(() => parseLabels(labels(65))).toThrow('labels must have at most 64 labels')
@@ -94,7 +94,7 @@ test('64 labels go, 65 do not; keys have 1 to 63 characters, values at most 255'
   expect(() => parseLabels({ k: 'a\0' })).toThrow('control characters')
 })
 
-test('long texts are limited in bytes, lines in characters; neither holds what a database cannot', () => {
+test('limits texts in bytes and lines in characters; rejects what a database cannot store', () => {
   expect(parseText('ä'.repeat(4), 'text', 8)).toBe('ääää')
   expect(() => parseText('ä'.repeat(4), 'text', 7)).toThrow('text must have at most 7 bytes')
   expect(parseText('# a\n\tb', 'text', 100)).toBe('# a\n\tb')
@@ -106,7 +106,7 @@ test('long texts are limited in bytes, lines in characters; neither holds what a
   }
 })
 
-test('a mask names at least one field, and known ones only', () => {
+test('rejects a mask without fields or with unknown ones', () => {
   expect(parseMask({ paths: ['owner', 'labels', 'owner'] }, ['owner', 'labels'])).toEqual(new Set(['owner', 'labels']))
   expect(() => parseMask(undefined, ['owner'])).toThrow('update_mask is required; known fields: owner')
   expect(() => parseMask({ paths: [] }, ['owner'])).toThrow('update_mask is required')
@@ -115,7 +115,7 @@ test('a mask names at least one field, and known ones only', () => {
   }
 })
 
-test('orders have defaults, a reverse, and known fields only', () => {
+test('parses orders with default, direction and known fields only', () => {
   expect(parseModelOrder('')).toEqual({ by: 'name', descending: false })
   expect(parseModelOrder(' update_time  desc ')).toEqual({ by: 'update_time', descending: true })
   expect(parseVersionOrder('', true)).toEqual({ by: 'number', descending: true })

@@ -22,7 +22,7 @@ test('a model is named by id or by name; an empty namespace is default', () => {
   })
 })
 
-test('what is wrong with a reference is told with its path', () => {
+test('reports the path of an invalid reference', () => {
   expect(() => parseModelRef(undefined, 'model')).toThrow('model is required')
   expect(() => parseModelRef(none, 'model')).toThrow('model must have id or name')
   expect(() => parseModelRef(byId('7'), 'model')).toThrow('model.id must be a UUID')
@@ -37,7 +37,7 @@ test.each([
   [{ case: 'alias' as const, value: 'latest' }, 'fraud/scorer@latest'],
   [{ case: 'semver' as const, value: '1.2.3' }, 'fraud/scorer:1.2.3'],
   [{ case: 'digest' as const, value: digest }, `fraud/scorer@${digest}`],
-])('a version is selected by %j', (selector, written) => {
+])('parses the selector %j', (selector, written) => {
   const key = parseVersionRef(named({ namespace: 'fraud', model: 'scorer', selector }), 'ref')
   expect(key).toMatchObject({ selector: { kind: selector.case, value: selector.value } })
   expect(formatVersionKey(key)).toBe(written)
@@ -49,12 +49,12 @@ test.each([
   [{ case: 'alias' as const, value: 'v1' }, 'ref.name.alias must not look like a version number'],
   [{ case: 'semver' as const, value: '' }, 'ref.name.semver must be a version'],
   [{ case: 'digest' as const, value: 'sha256:AA' }, 'ref.name.digest must be "sha256:" and 64'],
-])('refuses the selector %j', (selector, message) => {
+])('rejects the selector %j', (selector, message) => {
   const ref = named({ namespace: '', model: 'scorer', selector })
   expect(() => parseVersionRef(ref, 'ref')).toThrow(message)
 })
 
-test('references are written as people write them', () => {
+test('formats references as people write them', () => {
   expect(formatModelKey({ namespace: 'default', model: 'x' })).toBe('default/x')
   expect(formatModelKey({ id: ID })).toBe(ID)
   expect(formatVersionKey({ namespace: 'default', model: 'x', number: 3 })).toBe('default/x:3')
@@ -66,7 +66,7 @@ const target = (name: string, number = 1, expectedNumber = 0) => ({
   expectedNumber,
 })
 
-test('1 to 100 targets of different aliases', () => {
+test('requires 1 to 100 targets of different aliases', () => {
   const many = Array.from({ length: 101 }, (_, index) => target(`a${index}x`))
   expect(parseTargets(many.slice(1))).toHaveLength(100)
   expect(() => parseTargets(many)).toThrow('targets must have at most 100 targets')
@@ -74,7 +74,7 @@ test('1 to 100 targets of different aliases', () => {
   expect(() => parseTargets([target('a'), target('b'), target('a')])).toThrow('targets[2].name must be unique')
 })
 
-test('a target points somewhere or removes', () => {
+test('requires a number or a removal in each target', () => {
   expect(parseTargets([{ ...target('a', 1, 3), target: { case: 'remove', value: true } }])).toEqual([
     { name: 'a', expected: 3 },
   ])

@@ -43,12 +43,12 @@ test('quotes a change with as many preceding lines as make it unique', () => {
   expect(phrase(source, second)).toEqual({ find: 'b()\nif (x) y()', replace: 'b()\nif (!(x)) y()' })
 })
 
-test('gives every room its minimum share, and distributes the whole count', () => {
+test('gives every area its minimum share, and distributes the whole count', () => {
   expect(shareOut(60, [1, 1000, 3000])).toEqual([3, 16, 41])
   expect(shareOut(2, [1, 1, 1]).reduce((sum, share) => sum + share)).toBe(2)
 })
 
-test('picks the same applicable faults in every room for the same seed', async () => {
+test('picks the same applicable faults in every area for the same seed', async () => {
   const pick = (seed: number) => pickFreshFaults(40, ROOM_NAMES, seededRandom(seed))
   const faults = await pick(7)
   expect(faults).toHaveLength(40)
@@ -70,7 +70,7 @@ test('finds the tests of a file by imports, by nouns, and by the shortest chain 
   expect(nounsOf('services/metadata/rpc/promotion/approve-promotion.ts')).toEqual(['approve', 'promotion'])
 })
 
-test('picks faults of each room in proportion to its candidates', () => {
+test('picks faults of each area in proportion to its candidates', () => {
   const of = (room: 'lib' | 'cli', count: number) => Array.from({ length: count }, () => ({ room }) as Fault)
   const candidates = [...of('lib', 6), ...of('cli', 12)]
   expect(takeShares(candidates.slice(0, 12), candidates, 9, ['lib', 'cli']).map(({ room }) => room)).toEqual([

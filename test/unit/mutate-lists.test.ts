@@ -11,7 +11,7 @@ test.each(ROOM_NAMES)('every fault in the list of %s applies to its file', (room
 })
 
 test.each(ROOM_NAMES)(
-  'every fault of the list of %s is in a file of that room, says what it does, and is there once',
+  'every fault of the list of %s is in a file of that area, says what it does, and is there once',
   (room) => {
     const faults = readFaults([room])
     expect(faults.filter(({ file }) => findRoom(file) !== room)).toEqual([])
@@ -22,7 +22,7 @@ test.each(ROOM_NAMES)(
   },
 )
 
-test('a file belongs to the room with the longest matching path', () => {
+test('a file belongs to the area with the longest matching path', () => {
   expect(findRoom('clients/verifier/verdict.ts')).toBe('verifier')
   expect(findRoom('clients/cli/connection/registry.ts')).toBe('cli')
   expect(findRoom('test/support/poll.ts')).toBeUndefined()

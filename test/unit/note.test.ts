@@ -45,8 +45,8 @@ test.each([
   ['with a blank line after the signatures', `${NOTE}\n`],
   ['with base64 in another form', NOTE.replace('QM=\n', 'QN=\n')],
   ['with a second, wrong signature of the key', `${NOTE}— example.com/foo Uw2QOkn8\n`],
-  ['empty', ''],
-])('a note %s does not open', (_name, note) => {
+  ['without any text', ''],
+])('rejects a note %s', (_name, note) => {
   expect(openNote(note, findVerifier(VKEY)!)).toBeUndefined()
 })
 
@@ -68,7 +68,7 @@ test.each([
   `${VKEY}A`,
   'example.com/foo',
   '',
-])('%s is no key', (text) => {
+])('rejects the key %s', (text) => {
   expect(findVerifier(text)).toBeUndefined()
 })
 

@@ -35,7 +35,7 @@ test.each([
   ['a process that is gone', { pid: 2 ** 22 - 1, started: '1' }],
   ['a process whose id another has now', { pid: process.ppid, started: '1' }],
   ['this process in another life', { pid: process.pid, started: '1' }],
-  ['nobody that can be made out', 'garbage'],
+  ['an unknown process', 'garbage'],
 ])('replaces the leftover lock of %s', async (_name, owner) => {
   await writeFile(join(path, 'lock'), JSON.stringify(owner))
   await writeFile(join(path, 'server.json'), '{}')

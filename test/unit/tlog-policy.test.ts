@@ -95,6 +95,6 @@ test.each([
   ['another scheme', `witness W ${vkeyOf('X1')} ftp://w\nquorum W`, /^line 1/],
   ['a carriage return', `quorum none\r\n`, /^line 1: the line has a control character/],
   ['an unknown word', `trust everybody\nquorum none`, /^line 1: unknown keyword "trust"/],
-])('refuses a policy with %s', (_name, text, message) => {
+])('rejects a policy with %s', (_name, text, message) => {
   expect(() => parsePolicy(text)).toThrow(message)
 })

@@ -87,7 +87,7 @@ describe.each(STORES)('a part that goes to %s', async (kind, createStore) => {
   })
   const alice = artifact.client(UploadService)
 
-  test('and breaks off is discarded, and is not read back after it was sent again', async () => {
+  test('that is cut off is discarded, and needs no reading back once it is sent again', async () => {
     const bytes = makeBytes(3 * PART, `${kind} breaks off`)
     const upload = await startUpload(alice, bytes)
     await writePart(alice, upload, bytes, 1)

@@ -29,7 +29,7 @@ describe.each(STORES)('blobs in %s', async (_kind, createStore) => {
   })
 
   test.each([0, 1, 65_536, MIB, MIB + 1, 16 * MIB, 16 * MIB + 1])(
-    'a blob of %d bytes comes back as it was sent',
+    'returns a blob of %d bytes as it was sent',
     async (length) => {
       const bytes = makeBytes(length, `sized ${length}`)
       const { blob } = await alice.uploadBlob(blobMessages(bytes))
@@ -54,7 +54,7 @@ describe.each(STORES)('blobs in %s', async (_kind, createStore) => {
     [BigInt(40 * MIB), 0n],
     [BigInt(40 * MIB + 12_345), 0n],
     [BigInt(40 * MIB), BigInt(2) ** 60n],
-  ])('a range from %d of %d bytes is what was asked for', async (offset, length) => {
+  ])('returns the requested range from %d of %d bytes', async (offset, length) => {
     const end = length === 0n ? large.length : Math.min(large.length, Number(offset + length))
     const bytes = await download(alice, { digest: digestOf(large), offset, length })
     expect(bytes.equals(large.subarray(Number(offset), end))).toBe(true)
@@ -83,7 +83,7 @@ describe.each(STORES)('blobs in %s', async (_kind, createStore) => {
   })
 
   test.each(['Default', 'a b', '-a', 'a'.repeat(64), 'a\u0000', '*', '../x'])(
-    '%j is no namespace',
+    'rejects the namespace %j',
     async (namespace) => {
       const digest = digestOf(large)
       for (const [field, call] of [
@@ -140,7 +140,7 @@ describe.each(STORES)('blobs in %s', async (_kind, createStore) => {
     expect(await refusalOf(reader.uploadBlob(blobMessages(large)))).toMatchObject({ reason: 'PERMISSION_DENIED' })
   })
 
-  test('gives another namespace a blob only after it sent the bytes, and stores them once', async () => {
+  test('returns a blob to another namespace only after that sent the bytes, and stores them once', async () => {
     const carol = artifact.client(BlobService, 'carol')
     const digest = digestOf(large)
     expect((await carol.findMissingBlobs({ namespace: 'other', digests: [digest] })).missingDigests).toEqual([digest])

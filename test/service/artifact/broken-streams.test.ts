@@ -78,7 +78,7 @@ describe.each(STORES)('broken streams to %s', async (_kind, createStore) => {
     ['header.digest', { digest: 'sha256:0' }],
     ['header.size_bytes', { sizeBytes: -1n }],
     ['header.size_bytes', { sizeBytes: 6n * 1024n ** 4n }],
-  ])('a header with a bad %s is refused', async (field, header) => {
+  ])('rejects a header with a bad %s', async (field, header) => {
     const refusal = await refusalOf(alice.uploadBlob(blobMessages(bytes, header)))
     expect(refusal).toMatchObject({ code: 'InvalidArgument', fields: [field] })
   })

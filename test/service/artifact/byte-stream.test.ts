@@ -60,7 +60,7 @@ describe.each(STORES)('google.bytestream on %s', async (kind, createStore) => {
     'uploads/x/compressed-blobs/zstd/HASH/1',
     'uploads//blobs/HASH/1',
     'uploads/x/blobs/HASH',
-  ])('a name like «%s» is refused', async (form) => {
+  ])('rejects the name "%s"', async (form) => {
     const name = form.replace('HASH', '0'.repeat(64))
     expect(await codeOf(readBlob(client, name))).toBe('INVALID_ARGUMENT')
     expect(await codeOf(queryStatus(client, name))).toBe('INVALID_ARGUMENT')
@@ -89,7 +89,7 @@ describe.each(STORES)('google.bytestream on %s', async (kind, createStore) => {
     expect(await codeOf(readBlob(client, blobName(bytes, { sizeBytes: 5 })))).toBe('NOT_FOUND')
   })
 
-  test('has the empty blob always, and accepts it in a write', async () => {
+  test('always serves the empty blob, and accepts writes of it', async () => {
     const empty = Buffer.alloc(0)
     expect(await readBlob(client, blobName(empty))).toHaveLength(0)
     expect(await queryStatus(client, uploadName(empty))).toEqual({ committed: 0, complete: true })
@@ -110,7 +110,7 @@ describe.each(STORES)('google.bytestream on %s', async (kind, createStore) => {
     expect(await call.answer).toBe(3)
   })
 
-  test.each([100, PART + 100])('rejects more bytes than the %d of the name at once', async (length) => {
+  test.each([100, PART + 100])('rejects more bytes than the %d in the resource name at once', async (length) => {
     const bytes = make(length, `too many ${length}`)
     const call = beginWrite(client)
     await call.send({ resource_name: uploadName(bytes), data: bytes.subarray(0, 100) })

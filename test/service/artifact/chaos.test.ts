@@ -19,7 +19,7 @@ const SMALL = 2 * MIB
 /** Two parts. */
 const LARGE = 16 * MIB + 999
 
-/** Reasons that tell a client to retry the call or to restart the upload. */
+/** Reasons after which a client must retry the call or restart the upload. */
 const CLEAR = ['DEPENDENCY_UNAVAILABLE', 'UPLOAD_CLOSED', 'PARTS_MISSING']
 
 let place: ChaosArtifact

@@ -102,7 +102,7 @@ describe.each(STORES)('the completion of an upload on %s', async (_kind, createS
     const third = await artifact.addReplica({ bytes: moody })
     const client = third.client(UploadService)
     const upload = await startUpload(client, bytes)
-    // In reverse order, so that the whole has to be read back.
+    // The parts arrive in reverse order, so the whole has to be read back.
     for (const number of [2, 1]) await writePart(client, upload, bytes, number)
     const complete = () => client.completeUpload({ uploadId: upload.id })
     expect(await refusalOf(complete())).toMatchObject({
@@ -128,7 +128,7 @@ describe.each(STORES)('the completion of an upload on %s', async (_kind, createS
     const third = await artifact.addReplica({ bytes: slow })
     const client = third.client(UploadService)
     const upload = await startUpload(client, bytes)
-    // In reverse order, so that the whole has to be read back.
+    // The parts arrive in reverse order, so the whole has to be read back.
     for (const number of [2, 1]) await writePart(client, upload, bytes, number)
     const abort = new AbortController()
     const call = client.completeUpload({ uploadId: upload.id }, { signal: abort.signal })

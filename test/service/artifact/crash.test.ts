@@ -1,4 +1,4 @@
-// A process of its own, killed without warning in the middle of everything it does.
+// The service as a separate process, killed at every step.
 import { ConnectError } from '@connectrpc/connect'
 import { afterAll, describe, expect, test, vi } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
@@ -15,7 +15,7 @@ import { grpcClient, startProcess, type RunningProcess } from '../../support/sui
 /** Turns of the event loop before the kill. */
 const TURNS = [0, 150, 1500]
 
-describe.each(PLACES)('killed on %s', async (kind, createPlace) => {
+describe.each(PLACES)('a service killed on %s', async (kind, createPlace) => {
   const place = await createPlace()
   const database = await createDatabase()
   const peer = await startFakeIdentity({ alice: { principal: 'alice', roles: { default: Role.CONTRIBUTOR } } })
@@ -40,7 +40,7 @@ describe.each(PLACES)('killed on %s', async (kind, createPlace) => {
     await place.drop()
   })
 
-  /** Kills in the middle of `step`, starts again, lets the dead one's leases end, and takes the step again. */
+  /** Kills the service during `step`, restarts it, waits until the leases of the killed process expire, and repeats the step. */
   async function withKill<T>(turns: number, step: () => Promise<T>): Promise<T> {
     const first = step().catch((error: unknown) => ConnectError.from(error))
     for (let turn = 0; turn < turns; turn += 1) await new Promise(setImmediate)
@@ -53,7 +53,7 @@ describe.each(PLACES)('killed on %s', async (kind, createPlace) => {
     return vi.waitFor(step, { timeout: 20_000, interval: 100 })
   }
 
-  test('a part is sent again and the upload is completed', { timeout: 120_000 }, async () => {
+  test('completes an upload after its part is sent again', { timeout: 120_000 }, async () => {
     for (const turns of TURNS) {
       const bytes = makeBytes(18 * MIB, `part ${kind} ${turns}`)
       const upload = await startUpload(uploads(), bytes)
@@ -64,7 +64,7 @@ describe.each(PLACES)('killed on %s', async (kind, createPlace) => {
     }
   })
 
-  test('a completion is asked for again and succeeds', { timeout: 120_000 }, async () => {
+  test('completes an upload when the call is retried', { timeout: 120_000 }, async () => {
     for (const turns of TURNS) {
       const bytes = makeBytes(34 * MIB, `complete ${kind} ${turns}`)
       const upload = await startUpload(uploads(), bytes)
@@ -77,7 +77,7 @@ describe.each(PLACES)('killed on %s', async (kind, createPlace) => {
     }
   })
 
-  test('a blob in one stream is sent again', { timeout: 120_000 }, async () => {
+  test('stores a blob in one stream when it is sent again', { timeout: 120_000 }, async () => {
     for (const turns of TURNS) {
       const bytes = makeBytes(34 * MIB, `stream ${kind} ${turns}`)
       const { blob } = await withKill(turns, () => blobs().uploadBlob(blobMessages(bytes)))
@@ -85,7 +85,7 @@ describe.each(PLACES)('killed on %s', async (kind, createPlace) => {
     }
   })
 
-  test('once its time is over, nothing is left of what was not finished', { timeout: 120_000 }, async () => {
+  test('leaves nothing of unfinished uploads after they expire', { timeout: 120_000 }, async () => {
     const bytes = makeBytes(34 * MIB, `left ${kind}`)
     const upload = await startUpload(uploads(), bytes)
     await withKill(200, () => refusalOf(writePart(uploads(), upload, bytes, 1)).catch(() => undefined))

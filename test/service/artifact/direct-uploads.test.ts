@@ -33,7 +33,7 @@ describe('a direct upload', () => {
   })
 
   test('can continue as a stream, and a stream can continue as a direct upload', async () => {
-    const bytes = makeBytes(33 * MIB, 'both lanes')
+    const bytes = makeBytes(33 * MIB, 'both modes')
     const upload = await startUpload(uploads, bytes)
     await writePart(uploads, upload, bytes, 1)
     await putPart(direct, upload, bytes, 2)
@@ -92,7 +92,7 @@ describe('a direct upload', () => {
     expect(await refusalOf(blobs.getBlob({ digest: digestOf(bytes) }))).toMatchObject({ reason: 'BLOB_NOT_FOUND' })
   })
 
-  test('keeps its correct parts when another part was confirmed with a wrong hash', async () => {
+  test('retains its correct parts when another part was confirmed with a wrong hash', async () => {
     const bytes = makeBytes(17 * MIB, 'wrong hash')
     const upload = await startUpload(uploads, bytes)
     const first = partOf(bytes, upload, 1)

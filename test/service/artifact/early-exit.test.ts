@@ -19,7 +19,7 @@ import { counted } from '../../support/store-spies.ts'
 
 const PART = 16 * MIB
 
-describe.each(STORES)('a blob that appears while it is sent to %s', async (_kind, createStore) => {
+describe.each(STORES)('an upload to %s whose blob appears meanwhile', async (_kind, createStore) => {
   const store = await createStore()
   const whole = store.open()
   const counts = counted(whole)
@@ -36,7 +36,7 @@ describe.each(STORES)('a blob that appears while it is sent to %s', async (_kind
     (await artifact.sql<{ object_key: string }>(`select object_key from artifact.upload where id = '${id}'`))[0]!
       .object_key
 
-  test('ends an upload in parts at the next part, without its bytes', async () => {
+  test('ends at the next part, without its bytes', async () => {
     const bytes = makeBytes(4 * PART, 'appears')
     const upload = await startUpload(alice, bytes)
     const key = await keyOf(upload.id)
@@ -66,7 +66,7 @@ describe.each(STORES)('a blob that appears while it is sent to %s', async (_kind
     expect(await store.listObjects()).toEqual(objects)
   })
 
-  test('ends the stream of one blob at the next part', async () => {
+  test('in one stream ends at the next part', async () => {
     const bytes = makeBytes(6 * PART, 'appears in the stream')
     const gate = Promise.withResolvers<void>()
     const begun = Promise.withResolvers<void>()
@@ -89,7 +89,7 @@ describe.each(STORES)('a blob that appears while it is sent to %s', async (_kind
     expect(await artifact.sql('select * from artifact.upload where not resumable')).toEqual([])
   })
 
-  test('in another namespace is not revealed, and is shared only after all bytes were sent', async () => {
+  test('reveals no blob of another namespace, and shares it only after all bytes were sent', async () => {
     const bytes = makeBytes(2 * PART, 'elsewhere')
     await artifact.client(BlobService).uploadBlob(blobMessages(bytes))
     const objects = await store.listObjects()
@@ -119,7 +119,7 @@ describe.each(STORES)('a blob that appears while it is sent to %s', async (_kind
     expect(await store.listObjects()).toEqual(objects)
   })
 
-  test('from many clients at once, in parts and in streams, in two namespaces, is stored once', async () => {
+  test('stores a blob once that many clients send at once, in parts and streams, to two namespaces', async () => {
     const bytes = makeBytes(3 * PART + 1, 'many')
     const objects = await store.listObjects()
     const inParts = async (client: typeof alice, namespace: string) => {
@@ -163,7 +163,7 @@ describe.each(STORES)('a blob that appears while it is sent to %s', async (_kind
     expect(await artifact.sql(`select * from artifact.outbox where resource_id = '${digestOf(bytes)}'`)).toHaveLength(2)
   })
 
-  test('unfinished uploads of a principal in a namespace are limited, and the error has the limit', async () => {
+  test('limits the unfinished uploads of a principal in a namespace, and reports the limit', async () => {
     const start = (client: typeof alice, seed: string) => startUpload(client, makeBytes(3, `bounded ${seed}`))
     const [open] = await artifact.sql<{ count: number }>(
       `select count(*)::int from artifact.upload where principal = 'alice' and state = 'OPEN'`,

@@ -1,5 +1,5 @@
-// Two replicas that both believe they own an upload: only the later one can write. The first one stands still in the
-// middle of its work, as a process does that is starved or paused, while its lease ends.
+// Two replicas that both believe they own an upload: only the later one can write. The first one stops during its work,
+// like a starved process, until its lease expires.
 import { afterAll, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { UploadState } from '#gen/modelkeep/artifact/v1/upload_pb.ts'
@@ -23,7 +23,7 @@ describe.each(STORES)('an upload to %s with two owners', { timeout: 120_000 }, a
   const alice = artifact.client(UploadService)
   const state = async (uploadId: string) => (await alice.getUpload({ uploadId })).upload!.state
 
-  /** A replica on whose store `work` is done in the place of the call `name`, once it is let go on. */
+  /** A replica whose call `name` to the store is paused, and runs `work` once it is resumed. */
   async function pausedIn<N extends 'complete' | 'read'>(name: N, work: ByteStore[N]) {
     const reached = Promise.withResolvers<void>()
     const go = Promise.withResolvers<void>()
@@ -43,7 +43,7 @@ describe.each(STORES)('an upload to %s with two owners', { timeout: 120_000 }, a
     return { replica, uploads: replica.client(UploadService), reached: reached.promise, go: go.resolve }
   }
 
-  /** Lets the first owner's lease end, and gives the upload to another. */
+  /** Expires the first owner's lease, so that another call takes over the upload. */
   async function takeOver(uploadId: string): Promise<void> {
     await expect
       .poll(async () => {
@@ -62,11 +62,11 @@ describe.each(STORES)('an upload to %s with two owners', { timeout: 120_000 }, a
   }
 
   test.each([
-    ['puts the parts together late', (...args) => whole.complete(...args)],
-    ['is told that the store has forgotten it', () => Promise.reject(new ByteStoreError('upload gone'))],
-    ['is told that a part is another', () => Promise.reject(new ByteStoreError('part stale'))],
+    ['joins the parts late', (...args) => whole.complete(...args)],
+    ['learns that the store has lost the upload', () => Promise.reject(new ByteStoreError('upload gone'))],
+    ['learns that a part was replaced', () => Promise.reject(new ByteStoreError('part stale'))],
     ['cannot reach the store', () => Promise.reject(new Error('out of reach'))],
-  ] as [string, ByteStore['complete']][])('is safe from the first, which %s', async (name, work) => {
+  ] as [string, ByteStore['complete']][])('rejects writes of the first owner, which %s', async (name, work) => {
     const bytes = makeBytes(18 * MIB, name)
     const first = await pausedIn('complete', work)
     const upload = await startUpload(alice, bytes)
@@ -98,25 +98,28 @@ describe.each(STORES)('an upload to %s with two owners', { timeout: 120_000 }, a
         throw new ByteStoreError('object gone')
       },
     ],
-  ] as [string, ByteStore['read']][])('is safe from the first, which reads %s back late', async (name, work) => {
-    const bytes = makeBytes(18 * MIB, `reads ${name}`)
-    const first = await pausedIn('read', work)
-    const upload = await startUpload(alice, bytes)
-    for (const number of [1, 2]) await writePart(alice, upload, bytes, number)
-    counts.completed.splice(0)
-    const lost = refusalOf(first.uploads.completeUpload({ uploadId: upload.id }))
-    await first.reached
-    expect(await state(upload.id)).toBe(UploadState.VERIFYING)
-    await takeOver(upload.id)
-    expect(counts.completed).toHaveLength(1)
-    first.go()
-    expect(await lost).toMatchObject({ code: 'Aborted', reason: 'UPLOAD_BUSY' })
-    await expectCommitted(upload.id, bytes)
-    await first.replica.stop()
-  })
+  ] as [string, ByteStore['read']][])(
+    'rejects writes of the first owner, which reads %s back late',
+    async (name, work) => {
+      const bytes = makeBytes(18 * MIB, `reads ${name}`)
+      const first = await pausedIn('read', work)
+      const upload = await startUpload(alice, bytes)
+      for (const number of [1, 2]) await writePart(alice, upload, bytes, number)
+      counts.completed.splice(0)
+      const lost = refusalOf(first.uploads.completeUpload({ uploadId: upload.id }))
+      await first.reached
+      expect(await state(upload.id)).toBe(UploadState.VERIFYING)
+      await takeOver(upload.id)
+      expect(counts.completed).toHaveLength(1)
+      first.go()
+      expect(await lost).toMatchObject({ code: 'Aborted', reason: 'UPLOAD_BUSY' })
+      await expectCommitted(upload.id, bytes)
+      await first.replica.stop()
+    },
+  )
 
-  test('cannot be given up while its owner is at work, and stays given up when the owner comes back late', async () => {
-    const bytes = makeBytes(18 * MIB, 'given up')
+  test('cannot be aborted while its owner works, and stays aborted when a stale owner resumes', async () => {
+    const bytes = makeBytes(18 * MIB, 'aborted')
     const first = await pausedIn('read', (...args) => whole.read(...args))
     const upload = await startUpload(alice, bytes)
     for (const number of [1, 2]) await writePart(alice, upload, bytes, number)
@@ -134,7 +137,7 @@ describe.each(STORES)('an upload to %s with two owners', { timeout: 120_000 }, a
     await first.replica.stop()
   })
 
-  test('of completion, the last part and giving up at once, one order is kept', async () => {
+  test('serializes a completion, the last part and an abort at the same time', async () => {
     const replica = await artifact.addReplica({ bytes: counts.bytes })
     const other = replica.client(UploadService)
     for (let round = 0; round < 4; round += 1) {

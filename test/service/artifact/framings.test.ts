@@ -66,7 +66,7 @@ describe.each([
   }
 
   test.each([0, 1, 127, 128, 16_383, 16_384, 65_536, MIB - 1, MIB, MIB + 1, 16 * MIB, 16 * MIB + 1])(
-    'carries %d bytes there and back, for connect-node and grpc-js alike',
+    'transfers %d bytes in both directions, for connect-node and grpc-js',
     async (length) => {
       const before = replica.fastCalls()
       const bytes = makeBytes(length, `${framing} ${length}`)

@@ -1,4 +1,4 @@
-// A collecting process killed without warning, wherever it is; another one finishes.
+// A process killed during garbage collection; another one completes it.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -63,7 +63,7 @@ test('a killed collector loses no blob and leaves no object behind', { timeout: 
     if (left > 0)
       await vi.waitUntil(async () => (await count('doomed_object')) <= left, { timeout: 60_000, interval: 5 })
     await running.kill()
-    // As if the dead process's claims had run out.
+    // Expires the claims of the killed process.
     await runSql(database.url, 'update artifact.doomed_object set claimed_until = null')
     running = await start()
     await passTime(database.url, 30)

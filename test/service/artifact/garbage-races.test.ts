@@ -24,7 +24,7 @@ describe.each(STORES)('garbage collection during other calls, in %s', async (_ki
   })
 
   test.each([1, 2, 3])(
-    'every leased or held blob is served byte for byte (seed %i)',
+    'serves every leased or retained blob byte for byte (seed %i)',
     { timeout: 240_000 },
     async (seed) => {
       const world = new GarbageWorld(seed, replicas)

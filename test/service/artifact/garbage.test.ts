@@ -87,7 +87,7 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     expect(kindsAndNames(await collect())).toEqual([['BLOB', digest]])
   })
 
-  test('keeps what a version holds, and collects what only that version held after its release', async () => {
+  test('retains what a version needs, and collects it after the release', async () => {
     const [shared, own] = [makeBytes(3000, 'shared'), makeBytes(3000, 'own')]
     await upload(shared)
     await upload(own)
@@ -129,7 +129,7 @@ describe.each(STORES)('garbage in %s', async (_kind, createStore) => {
     expect(await collect()).toEqual([])
   })
 
-  test('keeps bytes while any namespace has them, and collects the blob of each namespace separately', async () => {
+  test('stores bytes while any namespace has them, and collects the blob of each namespace separately', async () => {
     const bytes = makeBytes(4000, 'in two namespaces')
     const digest = await upload(bytes)
     await pass(25)

@@ -1,5 +1,5 @@
-// Hostile clients of upload and download: they break off at any byte, announce bytes that they do not send, or hold
-// resources for ever.
+// Hostile clients of upload and download: they disconnect at any byte, announce bytes that they do not send, or hold
+// resources forever.
 import { once } from 'node:events'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
@@ -64,7 +64,7 @@ test('ends an upload that announces a message of 4 GiB, and leaves nothing', asy
   session.destroy()
 })
 
-describe('a client that breaks off at any byte', () => {
+describe('a client that disconnects at any byte', () => {
   const random = seededRandom(chosenSeed())
   const content = makeBytes(1_200_000, 'broken off')
   const whole = Buffer.concat(uploadFrames(content))

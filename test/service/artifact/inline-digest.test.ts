@@ -20,7 +20,7 @@ import { changed, counted } from '../../support/store-spies.ts'
 
 const PART = 16 * MIB
 
-describe.each(STORES)('the whole of an upload to %s', async (kind, createStore) => {
+describe.each(STORES)('the bytes of an upload to %s', async (kind, createStore) => {
   const store = await createStore()
   const whole = store.open()
   const counts = counted(whole)
@@ -52,7 +52,7 @@ describe.each(STORES)('the whole of an upload to %s', async (kind, createStore) 
     expect((await download(blobs, { digest: digestOf(bytes) })).equals(bytes)).toBe(true)
   }
 
-  test('is not read back when one process received the parts in order', async () => {
+  test('are not read back when one process received the parts in order', async () => {
     const bytes = makeBytes(3 * PART + 5, 'in order')
     const upload = await send(bytes, [1, 2, 3, 4])
     await alice.completeUpload({ uploadId: upload.id })
@@ -60,7 +60,7 @@ describe.each(STORES)('the whole of an upload to %s', async (kind, createStore) 
     await expectBlob(bytes)
   })
 
-  test('is not read back when parts that are being received overtake each other', async () => {
+  test('are not read back when parts that are being received overtake each other', async () => {
     const bytes = makeBytes(4 * PART, 'overtaking')
     const upload = await startUpload(alice, bytes)
     const first = Promise.withResolvers<void>()
@@ -85,7 +85,7 @@ describe.each(STORES)('the whole of an upload to %s', async (kind, createStore) 
     await third.stop()
   })
 
-  test('is not read back when it is one part, whichever process completes it', async () => {
+  test('are not read back when they are one part, whichever process completes the upload', async () => {
     const bytes = makeBytes(5 * MIB, 'one part')
     const upload = await send(bytes, [1])
     await other.completeUpload({ uploadId: upload.id })
@@ -93,7 +93,7 @@ describe.each(STORES)('the whole of an upload to %s', async (kind, createStore) 
     await expectBlob(bytes)
   })
 
-  test('is read back from the first part that was left out', async () => {
+  test('are read back from the first part that was not hashed on arrival', async () => {
     const bytes = makeBytes(5 * PART + 1, 'left out')
     const upload = await send(bytes, [1, 2, 4, 3, 5, 6])
     await alice.completeUpload({ uploadId: upload.id })
@@ -101,7 +101,7 @@ describe.each(STORES)('the whole of an upload to %s', async (kind, createStore) 
     await expectBlob(bytes)
   })
 
-  test('is read back when another process completes it', async () => {
+  test('are read back when another process completes the upload', async () => {
     const bytes = makeBytes(2 * PART, 'elsewhere')
     const upload = await send(bytes, [1, 2])
     await other.completeUpload({ uploadId: upload.id })
@@ -109,7 +109,7 @@ describe.each(STORES)('the whole of an upload to %s', async (kind, createStore) 
     await expectBlob(bytes)
   })
 
-  test('is read back from the part that another process received', async () => {
+  test('are read back from the part that another process received', async () => {
     const bytes = makeBytes(3 * PART, 'two processes')
     const upload = await send(bytes, [1])
     await writePart(other, upload, bytes, 2)
@@ -119,7 +119,7 @@ describe.each(STORES)('the whole of an upload to %s', async (kind, createStore) 
     await expectBlob(bytes)
   })
 
-  test.each(['the same bytes', 'other bytes'])('is read back when a part was sent again with %s', async (what) => {
+  test.each(['the same bytes', 'other bytes'])('are read back when a part was sent again with %s', async (what) => {
     for (const client of [alice, other]) {
       const bytes = makeBytes(2 * PART, `again ${what} ${client === alice}`)
       const upload = await startUpload(alice, bytes)
@@ -133,7 +133,7 @@ describe.each(STORES)('the whole of an upload to %s', async (kind, createStore) 
     }
   })
 
-  test('with another digest than announced is rejected, before the store completes it if all parts were hashed', async () => {
+  test('with another digest than announced are rejected, before the store completes them if all parts were hashed', async () => {
     for (const order of [
       [1, 2],
       [2, 1],
@@ -152,7 +152,7 @@ describe.each(STORES)('the whole of an upload to %s', async (kind, createStore) 
     }
   })
 
-  test('is rejected when the store changed a part, and the error has its number', async () => {
+  test('are rejected when the store changed a part, and the error has its number', async () => {
     const bytes = makeBytes(3 * PART, 'changed by the store')
     const upload = await send(bytes, [3, 2, 1])
     const flipping = changed(counts.bytes, {
@@ -187,7 +187,7 @@ describe.each(STORES)('the whole of an upload to %s', async (kind, createStore) 
     await third.stop()
   })
 
-  test('is usually not read back when a client always sends four parts in parallel', async () => {
+  test('are usually not read back when a client always sends four parts in parallel', async () => {
     const read: number[] = []
     for (const round of [1, 2, 3]) {
       const bytes = makeBytes(12 * PART, `four at once ${round}`)
@@ -204,7 +204,7 @@ describe.each(STORES)('the whole of an upload to %s', async (kind, createStore) 
     expect(read).toContain(0)
   })
 
-  test.skipIf(kind !== 'S3')('is read back when parts may have been sent directly to the store', async () => {
+  test.skipIf(kind !== 'S3')('are read back when parts may have been sent directly to the store', async () => {
     const wanted = makeBytes(MIB, 'wanted')
     const direct = artifact.client(DirectService)
     const { result } = await alice.startUpload({ digest: digestOf(wanted), sizeBytes: BigInt(MIB) })

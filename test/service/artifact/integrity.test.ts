@@ -13,7 +13,7 @@ describe.each(STORES)('corruption in %s', async (_kind, createStore) => {
   const digest = digestOf(bytes)
   await alice.uploadBlob(blobMessages(bytes))
   const [key] = await store.listObjects()
-  // Keeps the scrubber from the blob: it would quarantine it after the first read.
+  // Prevents the scrubber from verifying the blob: it would quarantine it after the first read.
   await artifact.sql(`update artifact.blob set verifying_until = 'infinity'`)
 
   /** The bytes that arrive before the stream ends with an error. */
@@ -30,10 +30,10 @@ describe.each(STORES)('corruption in %s', async (_kind, createStore) => {
   }
 
   test.each([
-    ['the first byte of a part', 16 * MIB],
-    ['a byte in the middle', 20 * MIB],
-    ['the last byte of a part', 32 * MIB - 1],
-  ])('%s is found, and the part never ends', async (_where, at) => {
+    ['a wrong first byte of a part', 16 * MIB],
+    ['a wrong byte in the middle', 20 * MIB],
+    ['a wrong last byte of a part', 32 * MIB - 1],
+  ])('detects %s, and never sends the end of the part', async (_where, at) => {
     const damaged = Buffer.from(bytes)
     damaged[at]! ^= 0x10
     await store.overwrite(key!, damaged)

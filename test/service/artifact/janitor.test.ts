@@ -1,4 +1,4 @@
-// What the janitor makes of a store that does not do what it is asked, does it twice, or does it late.
+// The janitor with a store that ignores, repeats or delays requests.
 import { afterAll, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { Part } from '../../../services/artifact/domain/part.ts'
@@ -52,7 +52,7 @@ describe.each(STORES)('the janitor of %s', async (_kind, createStore) => {
     for (const key of keys.slice(0, 45)) stubborn.add(key)
     for (const key of keys) await own.put(key, wholePart(Buffer.from(key)))
     const values = keys.map((key, index) => `('${key}', now() - interval '${100 - index} minutes')`)
-    // The sweeper may have found some of them to be nobody's meanwhile.
+    // The sweeper may have found some of them as orphans meanwhile.
     await artifact.sql(`insert into artifact.doomed_object (object_key, create_time) values ${values.join()}
       on conflict (object_key) do update set create_time = excluded.create_time, claimed_until = null, attempts = 0`)
     const left = keys.slice(0, 45).map((object_key) => ({ object_key, keeps_object: false, waits: true }))
@@ -93,9 +93,9 @@ describe('an object that was begun more than once', async () => {
     ['one stream', pushInOneStream],
     ['parts', pushInParts],
   ])(
-    'keeps its blob and loses a second multipart upload that was not listed when %s was complete',
+    'leaves its blob, and aborts a second multipart upload that was not listed when %s was complete',
     async (how, push) => {
-      const bytes = makeBytes(17 * MIB, `twin of ${how}`)
+      const bytes = makeBytes(17 * MIB, `duplicate of ${how}`)
       chaos.harm({ operation: 'CreateMultipartUpload', fault: 'sent twice' })
       chaos.harm({ operation: 'ListUploads', fault: 'too busy', times: 1000 })
       await push(place, bytes)
@@ -108,8 +108,8 @@ describe('an object that was begun more than once', async () => {
   test.each([
     ['one stream', pushInOneStream],
     ['parts', pushInParts],
-  ])('keeps its blob and loses a second multipart upload that began after %s was complete', async (how, push) => {
-    const bytes = makeBytes(17 * MIB, `late twin of ${how}`)
+  ])('leaves its blob, and aborts a second multipart upload that began after %s was complete', async (how, push) => {
+    const bytes = makeBytes(17 * MIB, `late duplicate of ${how}`)
     chaos.harm({ operation: 'CreateMultipartUpload', fault: 'done later than it seems' })
     await push(place, bytes)
     expect(await artifact.sql<Row>(ROWS)).toMatchObject([{ keeps_object: true, waits: true }])

@@ -1,4 +1,4 @@
-// kill -9 at each step of an upload; then the same client goes on with another instance, which was there or is started.
+// SIGKILL at each step of an upload; the client continues with another instance, running or newly started.
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
@@ -22,7 +22,7 @@ import { grpcClient, startProcess, type RunningProcess } from '../../support/sui
 const PROGRAM = ['test/support/freezing-artifact.ts']
 const STREAMS = 3
 const IN_ORDER = [1, 2, 3]
-/** Such that it has to be read back. */
+/** An order in which the blob must be read back. */
 const BACKWARDS = [3, 2, 1]
 
 const STEPS: [string, string, number[]][] = [
@@ -33,7 +33,7 @@ const STEPS: [string, string, number[]][] = [
   ['after the store took a part', 'after putPart', IN_ORDER],
   ['after a part was recorded', 'part recorded', IN_ORDER],
   ['after SEALING', 'sealed', IN_ORDER],
-  ['after COMPLETING, before the store is asked', 'before complete', IN_ORDER],
+  ['after COMPLETING, before the request to the store', 'before complete', IN_ORDER],
   ['after the store put the parts together', 'after complete', IN_ORDER],
   ['in the middle of VERIFYING', 'in read', BACKWARDS],
   ['after the blob was recorded, before the answer', 'committed', IN_ORDER],
@@ -69,7 +69,7 @@ describe.each(PLACES)('a service killed on %s', { timeout: 120_000 }, async (kin
   const sql = <T extends object>(statement: string, parameters: unknown[] = []) =>
     runSql(database.url, statement, parameters) as Promise<T[]>
 
-  /** Kills where it froze, and lets the dead one's lease end. */
+  /** Kills the service at the step, and expires its lease. */
   async function killAt(victim: RunningProcess, isThere: () => boolean, call: Promise<unknown>): Promise<void> {
     const outcome = call.then(
       () => 'answered',
@@ -102,32 +102,29 @@ describe.each(PLACES)('a service killed on %s', { timeout: 120_000 }, async (kin
     expect(await place.countEntries(keys.map(({ object_key }) => object_key))).toBe(blobs.length)
   }
 
-  test.each(STEPS)(
-    '%s: the upload goes on, and no part is sent twice but those in flight',
-    async (name, step, order) => {
-      const bytes = makeBytes(34 * MIB, `${kind} ${name}`)
-      const victim = await start(step)
-      const client = new Pusher(bytes, order, name === 'in the middle of a part')
-      const isThere = () => client.isHalfway || isFrozen(victim)
-      await killAt(victim, isThere, client.push(victim.address))
-      await vi.waitFor(() => client.push(survivor.address), { timeout: 30_000, interval: 100 })
-      await expectOneBlob(bytes)
-      expect(Math.max(...client.sent.values())).toBeLessThanOrEqual(2)
-      const again = [...client.sent.values()].reduce((sum, count) => sum + count - 1, 0)
-      expect(again).toBeLessThanOrEqual(
-        step === 'never' || step.endsWith('putPart') || step === 'part recorded' ? STREAMS : 0,
-      )
-      const key = await keyOf(bytes)
-      expect([...victim.logs, ...survivor.logs].filter((line) => isComplete(line, key))).toHaveLength(1)
-      await expectNoOrphans()
-    },
-  )
+  test.each(STEPS)('%s: resumes the upload, and resends only parts in flight', async (name, step, order) => {
+    const bytes = makeBytes(34 * MIB, `${kind} ${name}`)
+    const victim = await start(step)
+    const client = new Pusher(bytes, order, name === 'in the middle of a part')
+    const isThere = () => client.isHalfway || isFrozen(victim)
+    await killAt(victim, isThere, client.push(victim.address))
+    await vi.waitFor(() => client.push(survivor.address), { timeout: 30_000, interval: 100 })
+    await expectOneBlob(bytes)
+    expect(Math.max(...client.sent.values())).toBeLessThanOrEqual(2)
+    const again = [...client.sent.values()].reduce((sum, count) => sum + count - 1, 0)
+    expect(again).toBeLessThanOrEqual(
+      step === 'never' || step.endsWith('putPart') || step === 'part recorded' ? STREAMS : 0,
+    )
+    const key = await keyOf(bytes)
+    expect([...victim.logs, ...survivor.logs].filter((line) => isComplete(line, key))).toHaveLength(1)
+    await expectNoOrphans()
+  })
 
   test.each([
     ['after the session was recorded', 'before put'],
     ['after the store took the bytes', 'after put'],
     ['after the blob was recorded, before the answer', 'committed'],
-  ])('%s: a blob in one stream is sent again', async (name, step) => {
+  ])('%s: stores a blob in one stream when it is sent again', async (name, step) => {
     const bytes = makeBytes(3 * MIB, `stream ${kind} ${name}`)
     const victim = await start(step)
     const upload = (address: string) => grpcClient(BlobService, address, 'alice').uploadBlob(blobMessages(bytes))
@@ -156,7 +153,7 @@ function isComplete(line: string, key: string): boolean {
   return line.includes('"message":"complete"') && line.includes(key)
 }
 
-/** A client that goes on where it was. */
+/** A client that resumes its upload. */
 class Pusher {
   /** How often each part was sent. */
   readonly sent = new Map<number, number>()

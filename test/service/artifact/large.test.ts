@@ -14,7 +14,7 @@ import { startFakeIdentity } from '../../support/fake-identity.ts'
 import { minioSettings } from '../../support/minio.ts'
 import { grpcClient, startProcess, type RunningProcess } from '../../support/suite.ts'
 
-/** Whole parts, and more bytes than the process may hold. Set `LARGE_MIB=2048` for a larger test. */
+/** The size: whole parts, larger than the memory of the process. Set `LARGE_MIB=2048` for a larger test. */
 const SIZE = Number(process.env['LARGE_MIB'] ?? 768) * MIB
 const BUDGET_MIB = 64
 /** Memory of Node, the code, streams and uncollected garbage. */
@@ -41,44 +41,48 @@ function* pieces(seed: number, from = 0, until = SIZE / MIB): Generator<Buffer> 
 test.each([
   ['MinIO', 1, minioSettings],
   ['a directory', 2, async () => ({ STORE: 'directory', STORE_DIRECTORY: directory })],
-])(`${SIZE / MIB} MiB go to %s and back in less memory`, { timeout: 600_000 }, async (name, seed, store) => {
-  // A separate database, because an installation has one store.
-  const database = await createDatabase()
-  const artifact = await startProcess('artifact', {
-    PORT: '0',
-    DATABASE_URL: database.url,
-    SERVICE_TOKEN: `mks_${'a'.repeat(40)}`,
-    TRUSTED_SERVICES: `metadata=${'0'.repeat(64)}`,
-    METADATA_ADDRESS: peer.address,
-    AUDIT_ADDRESS: peer.address,
-    UPLOAD_MEMORY_MIB: String(BUDGET_MIB),
-    ...(await store()),
-  })
-  let peak = 0
-  const watch = (): void => void (peak = Math.max(peak, residentMib(artifact)))
-  const digest = digestOfPieces(seed)
-  const blobs = grpcClient(BlobService, artifact.address, 'alice')
-  const uploads = grpcClient(UploadService, artifact.address, 'alice')
+])(
+  `transfers ${SIZE / MIB} MiB to and from %s with less memory than that`,
+  { timeout: 600_000 },
+  async (name, seed, store) => {
+    // A separate database, because an installation has one store.
+    const database = await createDatabase()
+    const artifact = await startProcess('artifact', {
+      PORT: '0',
+      DATABASE_URL: database.url,
+      SERVICE_TOKEN: `mks_${'a'.repeat(40)}`,
+      TRUSTED_SERVICES: `metadata=${'0'.repeat(64)}`,
+      METADATA_ADDRESS: peer.address,
+      AUDIT_ADDRESS: peer.address,
+      UPLOAD_MEMORY_MIB: String(BUDGET_MIB),
+      ...(await store()),
+    })
+    let peak = 0
+    const watch = (): void => void (peak = Math.max(peak, residentMib(artifact)))
+    const digest = digestOfPieces(seed)
+    const blobs = grpcClient(BlobService, artifact.address, 'alice')
+    const uploads = grpcClient(UploadService, artifact.address, 'alice')
 
-  const up = await measure(() => blobs.uploadBlob(send(digest, seed, watch)))
-  const down = await measure(async () => {
-    const received = createHash('sha256')
-    let count = 0
-    for await (const { message } of blobs.downloadBlob({ digest })) {
-      if (message.case !== 'chunk') continue
-      received.update(message.value)
-      if ((count += 1) % 32 === 0) watch()
-    }
-    expect(`sha256:${received.digest('hex')}`).toBe(digest)
-  })
-  const parts = await measure(() => sendParts(uploads, seed + 10, watch))
-  console.info(
-    `${name}: up ${up} MB/s, down ${down} MB/s, up in four parallel parts ${parts} MB/s, at most ${peak} MiB`,
-  )
-  expect(peak).toBeLessThan(BASE_MIB + BUDGET_MIB)
-  await artifact.kill()
-  await database.drop()
-})
+    const up = await measure(() => blobs.uploadBlob(send(digest, seed, watch)))
+    const down = await measure(async () => {
+      const received = createHash('sha256')
+      let count = 0
+      for await (const { message } of blobs.downloadBlob({ digest })) {
+        if (message.case !== 'chunk') continue
+        received.update(message.value)
+        if ((count += 1) % 32 === 0) watch()
+      }
+      expect(`sha256:${received.digest('hex')}`).toBe(digest)
+    })
+    const parts = await measure(() => sendParts(uploads, seed + 10, watch))
+    console.info(
+      `${name}: up ${up} MB/s, down ${down} MB/s, up in four parallel parts ${parts} MB/s, at most ${peak} MiB`,
+    )
+    expect(peak).toBeLessThan(BASE_MIB + BUDGET_MIB)
+    await artifact.kill()
+    await database.drop()
+  },
+)
 
 function digestOfPieces(seed: number): string {
   const hash = createHash('sha256')

@@ -127,7 +127,7 @@ describe.each(STORES)('manifests over %s', async (_kind, createStore) => {
     ['namespace', { namespace: '' }],
     ['digest', { digest: 'x' }],
     ['version_id', { versionId: 'x' }],
-  ])('rejects a hold with a bad %s', async (field, change) => {
+  ])('rejects a retention with a bad %s', async (field, change) => {
     const hold = { namespace: 'default', digest: UNKNOWN, versionId: randomUUID(), ...change }
     for (const call of [() => metadata.retainManifest(hold), () => metadata.releaseManifest(hold)]) {
       expect(await refusalOf(call())).toMatchObject({ code: 'InvalidArgument', fields: [field] })

@@ -49,7 +49,7 @@ describe.each(STORES)('overload on %s', async (kind, createStore) => {
   const paused = (bytes: Buffer, gate: Promise<void>, at = 1) =>
     blobMessages(bytes, { onChunk: (index) => (index < at ? undefined : gate) })
 
-  test('an upload without budget is told when to retry, and leaves nothing', async () => {
+  test('returns a retry delay to an upload without budget, and leaves nothing', async () => {
     const gate = Promise.withResolvers<void>()
     const first = make(30 * MIB, 'first')
     const running = blobs.uploadBlob(paused(first, gate.promise))
@@ -74,7 +74,7 @@ describe.each(STORES)('overload on %s', async (kind, createStore) => {
     expect(budget.used).toBe(0)
   })
 
-  test('downloads hold budget as well', async () => {
+  test('counts downloads against the budget', async () => {
     const bytes = make(2 * MIB, 'down')
     await blobs.uploadBlob(blobMessages(bytes))
     const release = await budget.acquire('alice', 30 * MIB)
@@ -167,7 +167,7 @@ describe.each(STORES)('overload on %s', async (kind, createStore) => {
     foreign.close()
   })
 
-  test('no budget and no stream is held after streams that broke in every way', { timeout: 120_000 }, async () => {
+  test('releases budget and streams after every kind of broken stream', { timeout: 120_000 }, async () => {
     const random = seeded(7)
     // grpc-js sends nothing for a call that is cancelled at once, so the service can only detect its silence.
     const client = byteStream(artifact.address)

@@ -93,7 +93,7 @@ async function testService(access: S3Access): Promise<void> {
     expect(received.equals(bytes.subarray(15 * MIB, 17 * MIB))).toBe(true)
   })
 
-  test('tells a client to restart an upload whose parts the store has lost', async () => {
+  test('reports lost parts so that a client restarts the upload', async () => {
     const bytes = makeBytes(17 * MIB, 'ceph, forgotten')
     const upload = await startUpload(uploads, bytes)
     await Promise.all([1, 2].map((number) => writePart(uploads, upload, bytes, number)))

@@ -55,7 +55,7 @@ test('a request that is aborted stops waiting, and leaves the connection to the 
   expect(await next).toBe(taken[0])
 })
 
-test('a pool that is closed closes its connections, and rejects who waits', async () => {
+test('a closed pool closes its connections, and rejects waiting requests', async () => {
   const { pool, taken } = await createBusyPool()
   const waiting = pool.take()
   pool.close()
@@ -77,7 +77,7 @@ test('a connection is reused until the server closes it', async () => {
   await fake.close()
 })
 
-test('a request over a connection that the server has just closed is sent again, beside the retries', async () => {
+test('a request over a connection that the server has just closed is sent again, without counting as a retry', async () => {
   const fake = await startFakeS3()
   fake.answer = accept
   await fake.store.put(newObjectKey(), object())
@@ -92,7 +92,7 @@ test.each([
   ['another range', { 'content-range': 'bytes 5-14/20', 'content-length': 10 }],
   ['a length that is not its range', { 'content-range': 'bytes 0-9/20', 'content-length': 5 }],
   ['no length', { 'content-range': 'bytes 0-9/20', 'transfer-encoding': 'chunked' }],
-])('an answer with %s is not taken for the requested bytes', async (_name, headers) => {
+])('a response with %s does not count as the requested bytes', async (_name, headers) => {
   const fake = await startFakeS3()
   const good = { 'content-range': 'bytes 0-9/20', 'content-length': 10 }
   let attempts = 0

@@ -1,4 +1,4 @@
-// What the scrubber reads, how fast, and what its verdict changes. The tests run it one blob at a time.
+// The scrubber: the blobs it reads, its rate, the effect of verdicts. The tests run it one blob at a time.
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { Verdict } from '#gen/modelkeep/artifact/v1/maintenance_pb.ts'
@@ -27,7 +27,7 @@ afterAll(async () => {
   await database.close(true)
   await artifact.stop()
 })
-// Nothing is due but what a test ages.
+// Only blobs that a test ages are due.
 beforeEach(() => artifact.sql('update artifact.blob set verify_time = now(), verifying_until = null'))
 
 interface Scrub {

@@ -9,7 +9,7 @@ import { blobMessages, digestOf, download, makeBytes } from '../../support/bytes
 import { refusalOf } from '../../support/refusal.ts'
 import { changed } from '../../support/store-spies.ts'
 
-/** Whatever a database does not know is old enough to go. */
+/** Every unknown object is old enough to be deleted. */
 const IMPATIENT = { terms: { ...DEFAULT_TERMS, orphanSeconds: 0 } }
 
 describe.each(STORES)('two installations in %s', async (_kind, createStore) => {

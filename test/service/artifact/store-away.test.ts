@@ -104,7 +104,7 @@ describe.each(STORES)('a service on %s', async (kind, createStore) => {
     if (what !== 'gone') await place.drop()
   })
 
-  test('quarantines nothing when its store goes away between two reads', async () => {
+  test('quarantines nothing when its store becomes unavailable between two reads', async () => {
     const { digest } = await storeBlob('between two reads')
     const own = store.open()
     let reads = 0

@@ -99,7 +99,7 @@ describe.each(STORES)('rejected uploads to %s', async (_kind, createStore) => {
     randomUUID().toUpperCase(),
     `${randomUUID()}\n`,
     "' or 1=1",
-  ])('the upload id %j opens nothing', async (uploadId) => {
+  ])('rejects the upload id %j', async (uploadId) => {
     const bytes = makeBytes(3, 'hostile')
     const known = /^[0-9a-f-]{36}$/i.test(uploadId)
     for (const call of [
@@ -138,7 +138,7 @@ describe.each(STORES)('rejected uploads to %s', async (_kind, createStore) => {
     ['digest', { digest: 'sha256:1', sizeBytes: 1n }],
     ['size_bytes', { digest: `sha256:${'1'.repeat(64)}`, sizeBytes: -1n }],
     ['size_bytes', { digest: `sha256:${'1'.repeat(64)}`, sizeBytes: 5n * 1024n ** 4n + 1n }],
-  ])('a start with a bad %s is refused', async (field, request) => {
+  ])('rejects StartUpload with a bad %s', async (field, request) => {
     expect(await refusalOf(alice.startUpload(request))).toMatchObject({ code: 'InvalidArgument', fields: [field] })
   })
 })

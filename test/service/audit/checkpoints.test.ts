@@ -106,7 +106,7 @@ test('replicas that race never sign a fork: every checkpoint extends every small
   for (const { stateFile } of signers) expect(await readFile(stateFile!, 'utf8')).toBe(rows.at(-1)!.note)
 })
 
-test('does not sign a database restored from an old backup, logs why, and keeps serving', async () => {
+test('does not sign a database restored from an old backup, logs why, and continues to serve', async () => {
   const url = await freshDatabase()
   const signer = makeSigner('log.example/backup', freshStateFile())
   const before = await startAudit(url, { signer })

@@ -97,7 +97,7 @@ test('raises an alarm for a producer whose clock was set back, and accepts its n
   )
   const artifact = audit.client(IngestService, ARTIFACT_TOKEN)
   expect(await artifact.appendEvents({ events })).toMatchObject({ nextSequence: 4n })
-  // Sent again it is the same, and no news.
+  // A repeated event returns the same entry and raises no alarm.
   expect(await artifact.appendEvents({ events })).toMatchObject({ nextSequence: 4n })
   expect(await alarms()).toEqual([
     [CLOCK, 'artifact', 'back', 1],
@@ -107,7 +107,7 @@ test('raises an alarm for a producer whose clock was set back, and accepts its n
   expect((await skewEntries()).length).toBe(3)
 })
 
-test("the log's clock may jump ahead and back: what is recorded is never before what was", async () => {
+test("record times never decrease when the log's clock jumps ahead and back", async () => {
   const before = await append()
   await shiftClock(120)
   const ahead = await append()

@@ -150,7 +150,7 @@ async function killInCheckpoint(
   expect(splitNote(checkpoint!.note)!.text).toBe(marked)
 }
 
-describe('killed while a checkpoint is signed, it is published afterwards, the same', () => {
+describe('a service killed while it signs a checkpoint publishes the same one after a restart', () => {
   test.each([
     ['after the state file has it, before the database', before(/^insert into "audit"."checkpoint"/), ['file']],
     ['before its commit', beforeCommit(/^insert into "audit"."checkpoint"/), ['file']],
@@ -158,7 +158,7 @@ describe('killed while a checkpoint is signed, it is published afterwards, the s
   ])('%s', (_when, point, steps) => killInCheckpoint(point, steps, { all: SIGNED, settings: {} }))
 })
 
-describe('killed while a checkpoint is cosigned, it is published afterwards, the same', () => {
+describe('a service killed while it has a checkpoint cosigned publishes the same one after a restart', () => {
   let witness: RunningWitness
   const settings: Record<string, string> = { AUDIT_WITHOUT_QUORUM: 'withhold' }
   beforeAll(async () => {

@@ -96,7 +96,7 @@ test.each<[string, Subject, boolean[]]>([
   await expire(left, [false, false, false, false])
 })
 
-test('one pass erases all due values, also behind more held values than one event can name', async () => {
+test('one pass erases all due values, even after more held values than one event can name', async () => {
   const append250 = (id: string) => append(Array.from({ length: 250 }, () => makeNoted('legal', id)))
   const held = [...(await append250('held')), ...(await append250('held'))]
   const due = [...(await append250('free')), ...(await append250('free'))]

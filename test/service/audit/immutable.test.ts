@@ -6,7 +6,7 @@ const database = await createDatabase()
 beforeAll(async () => {
   const audit = await startAudit(database.url, { signer: makeSigner() })
   await audit.ingest.appendEvents({ events: makeEvents(1, 3) })
-  // It signs before it ends.
+  // The service signs a last checkpoint when it stops.
   await audit.close()
 })
 afterAll(() => database.drop())

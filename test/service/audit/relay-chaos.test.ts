@@ -58,7 +58,7 @@ async function append(request: AppendEventsRequest): Promise<unknown> {
   return answer
 }
 
-test(`whatever happens on the way, every event is in the log once and in order (CHAOS_SEED=${random.seed})`, async () => {
+test(`the log has every event once and in order despite random faults (CHAOS_SEED=${random.seed})`, async () => {
   for (let replica = 0; replica < 2; replica += 1) {
     relays.push(startRelay(outboxReader(metadata, 'metadata'), append, pino({ level: 'silent' })))
   }

@@ -83,7 +83,7 @@ test('the relay logs each reason of a rejection once, also after an outage of th
     `insert into metadata.outbox (event_id, resource_id, event) values (gen_random_uuid(), 'x', '{"type": "unknown"}')`,
   )
   await logged('error FIELD_INVALID')
-  // To leave it out is no remedy.
+  // Skipping the rejected event does not help.
   await counter('sent_sequence = last_sequence')
   await write(1, 'second')
   await logged('error SEQUENCE_GAP')

@@ -27,7 +27,7 @@ const events = [
 ]
 let audit: RunningAudit
 beforeAll(async () => {
-  // Nothing expires here.
+  // Values do not expire in this service.
   audit = await startAudit(database.url, { signer, privateDetails: ['email'] })
   audit.known.set('mk_admin', { principal: 'root', roles: { '*': Role.ADMIN } })
   await audit.ingest.appendEvents({ events })

@@ -155,7 +155,7 @@ test('logs an outage of the bucket, and resumes copying after it', async () => {
   expect(logs.join()).toContain('copying to the locked bucket failed; it is retried')
   expect((await fetch(`${audit.address}/healthz`)).status).toBe(200)
   await closeLast()
-  // From where it had come, with the same bucket on another way.
+  // Copying resumes from the recorded progress when the same bucket is reached by another address.
   await gate.free()
   await start(url, { signer, worm: { ...worm, endpoint: access.endpoint }, logs })
   await copied(worm.bucket, 'log/tile/0/000')

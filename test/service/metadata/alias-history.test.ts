@@ -54,7 +54,7 @@ test('rejects a rollback without a previous version, to a deleted version, or wi
   expect(await rollback(2)).toMatchObject({ reason: 'ALIAS_NOT_FOUND' })
 })
 
-test('keeps the history after the versions are deleted', async () => {
+test('retains the history after the versions are deleted', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
   const model = byName(name)

@@ -171,7 +171,7 @@ test('lists aliases and their moves page by page', async () => {
   expect(await refusalOf(admin.aliases.listAliasMoves(foreign))).toMatchObject({ fields: ['page_token'] })
 })
 
-test('keeps the history of concurrent moves in order', async () => {
+test('lists the history of concurrent moves in order', async () => {
   const name = newName()
   await makeModel(admin, name, 2)
   const model = byName(name)

@@ -30,7 +30,7 @@ test('releases each of a hundred manifests once on two replicas', async () => {
   expect(new Set(released).size).toBe(100)
 })
 
-test('retries a release that another replica has claimed only after its lease', async () => {
+test('retries a release claimed by another replica only after the claim expires', async () => {
   const id = crypto.randomUUID()
   await metadata.sql(`insert into metadata.manifest_release (version_id, namespace, digest, due_time, attempts)
     values ('${id}', 'default', '${newDigest()}', now() + interval '2 seconds', 1)`)
@@ -38,7 +38,7 @@ test('retries a release that another replica has claimed only after its lease', 
   await vi.waitFor(() => expect(peers.calls).toContain(`release ${id}`), { timeout: 20_000 })
 })
 
-test('removes answers older than two days at the start, and keeps newer ones', async () => {
+test('removes answers older than two days at the start, and no newer ones', async () => {
   await metadata.sql(`insert into metadata.answered_request (principal, request_id, content_hash, create_time)
     select 'old', gen_random_uuid(), '', now() - make_interval(hours => hours) from unnest(array[47, 49, 999]) as hours`)
   const service = metadataService({

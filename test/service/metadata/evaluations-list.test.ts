@@ -55,7 +55,7 @@ test('lists the newest first also after the clock went back', async () => {
   expect((await list(name)).evaluations.map(({ id }) => id)).toEqual([second.id, first.id])
 })
 
-test('keeps a page of large evaluations below the message limit', async () => {
+test('limits a page of large evaluations to the message limit', async () => {
   const name = newName()
   await makeModel(admin, name, 1)
   const metrics = Array.from({ length: 100 }, (_, index) => ({ name: `${index}${long(252)}`, value: index }))

@@ -12,7 +12,7 @@ afterAll(() => identity.close())
 
 const LAST_ADMIN = { code: 'FailedPrecondition', reason: 'LAST_ADMIN' }
 
-test('keeps token and role of the last administrator', async () => {
+test('rejects the removal of token and role of the last administrator', async () => {
   const { admin } = identity
   const { token } = await admin.whoAmI({})
   const before = (await identity.events()).length
@@ -51,7 +51,7 @@ test('revokes the first token of the last administrator when there is a second',
 })
 
 test.each([1, 2, 3, 4, 5])(
-  'keeps one of two administrators who remove each other at the same time (%i)',
+  'rejects one of two administrators who remove each other at the same time (%i)',
   async (round) => {
     const names = [`left-${round}`, `right-${round}`]
     const rescue = identity.as(await createAdminToken(identity.database, { principal: 'rescue' }))

@@ -66,7 +66,7 @@ test('stores the secret nowhere, and its hash in one column only', async () => {
   expect(identity.logs.join('\n')).not.toContain(hash.toString('hex'))
 })
 
-test('keeps the hash out of answer and log when the database fails', async () => {
+test('neither returns nor logs the hash when the database fails', async () => {
   const table = 'alter table metadata.token'
   await runSql(identity.url, `${table} add constraint poison check (principal <> 'poison') not valid`)
   const refused = await refusalOf(admin.createToken({ principal: 'poison', expireTime: inDays(1) }))

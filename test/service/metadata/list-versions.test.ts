@@ -105,7 +105,7 @@ test('lists by the id of a model too, and reports a missing model', async () => 
   })
 })
 
-test('keeps a page of large versions below the message limit, and loses none', async () => {
+test('limits a page of large versions to the message limit, and omits none', async () => {
   const name = newName()
   await makeModel(admin, name)
   const parameters = Array.from({ length: 100 }, (_, index) => ({

@@ -18,7 +18,7 @@ import { refusalOf } from '../../support/refusal.ts'
 const metadata = await startMetadata()
 const { admin } = metadata
 
-test('keeps the id of a renamed model, and finds it by its former names', async () => {
+test('retains the id of a renamed model, and finds it by its former names', async () => {
   const [first, second, third] = [newName('First'), newName('Second'), newName('Third')]
   await makeModel(admin, first, 1)
   const { model: before } = await admin.models.getModel({ model: byName(first) })

@@ -166,7 +166,7 @@ test('lists the models of all readable namespaces where none is given', async ()
   })
 })
 
-test('keeps a page of large models below the message limit', async () => {
+test('limits a page of large models to the message limit', async () => {
   await admin.namespaces.createNamespace({ name: 'large' })
   const description = 'x'.repeat(65_536)
   const names = Array.from({ length: 60 }, (_, index) => `m${String(index).padStart(2, '0')}`)

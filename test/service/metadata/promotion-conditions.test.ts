@@ -79,7 +79,7 @@ test('evaluates the newest evaluation of a suite, and records in the event which
   expect(await room.pointsAt()).toBe(1)
 })
 
-test('keeps the rules that a promotion was requested under, also after the gate is deleted', async () => {
+test('stores the rules that a promotion was requested under, also after the gate is deleted', async () => {
   const sentence = 'it has a number'
   const room = await startRoom(production({ conditions: [{ expression: 'version.number > 0', sentence }] }))
   const { promotion } = await room.request(room.bob, 1)

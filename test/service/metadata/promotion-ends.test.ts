@@ -57,7 +57,7 @@ test('does not count a rejection as an approval; its principal can approve only 
   expect(await room.pointsAt()).toBe(1)
 })
 
-test('closes a promotion when its requester or an administrator withdraws it, and nobody else', async () => {
+test('lets only the requester and administrators withdraw a promotion, which closes it', async () => {
   const room = await startRoom(production({ approvalsRequired: 1 }))
   const first = (await room.request(room.bob, 1)).promotion!
   const stranger = room.alice.promotions.withdrawPromotion({ id: first.id })
@@ -194,7 +194,7 @@ test('voids a promotion when its alias moves, its gate changes, or its version o
   await voided(eight.id, 'MODEL_DELETED', () => admin.models.deleteModel({ model }))
 })
 
-test('keeps a promotion open when a gate for other aliases is created', async () => {
+test('leaves a promotion open when a gate for other aliases is created', async () => {
   const room = await startRoom(production({ approvalsRequired: 1 }))
   const { id } = (await room.request(room.bob, 1)).promotion!
   const { namespace } = room

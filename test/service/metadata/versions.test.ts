@@ -148,7 +148,7 @@ test('updates the fields of the mask, and leaves the facts unchanged', async () 
   expect(await metadata.replica.versions.updateVersion(repeated)).toEqual(first)
 })
 
-test('deletes a version, releases its manifest, and keeps its event', async () => {
+test('deletes a version, releases its manifest, and retains its event', async () => {
   const name = newName()
   await makeModel(admin, name, 2)
   const version = await resolve(selected(name, { case: 'number', value: 1 }))

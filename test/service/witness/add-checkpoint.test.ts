@@ -62,7 +62,7 @@ test('responds with its known size to a request with another old size', async ()
   }
 })
 
-test('rejects forks, keeps its state, and logs the evidence', async () => {
+test('rejects forks, leaves its state unchanged, and logs the evidence', async () => {
   const fork = new MemoryLog(ORIGIN, 7)
   await add(0, 10)
   expect((await add(10, 10, fork)).status).toBe(422)
@@ -96,7 +96,7 @@ test('rejects checkpoints of unknown logs and wrong keys', async () => {
   expect(
     (await post(witness.url, addBody(0, [], `${log.text(3)}\n${other.checkpoint(3).split('\n\n')[1]}`))).status,
   ).toBe(403)
-  // A wrong signature under the name of the right key spoils the note.
+  // A wrong signature under the name of the right key invalidates the note.
   const wrong = log.checkpoint(4).split('\n\n')[1]!
   expect((await post(witness.url, addBody(0, [], log.checkpoint(3) + wrong))).status).toBe(403)
   expect((await post(witness.url, addBody(4, [], log.checkpoint(3)))).status).toBe(400)
@@ -173,7 +173,7 @@ test('one of several concurrent requests advances, the others receive the new si
 })
 
 test('a cosignature that was stored but not sent is returned on retry', async () => {
-  // As a process that is killed after it wrote, and before it could answer.
+  // The state left by a process that was killed after it stored the checkpoint and before it answered.
   expect(addCheckpoint(witness.witness, addBody(0, [], log.checkpoint(10))).status).toBe(200)
   const again = await startWitness({ vkeys: [log.vkey], directory: witness.directory })
   expect(await post(again.url, addBody(0, [], log.checkpoint(10)))).toMatchObject({ status: 409, body: '10\n' })

@@ -74,7 +74,7 @@ test('two processes on one directory never both advance', async () => {
     const answers = await Promise.all([post(both[0].url, body(size - 1, size)), post(both[1].url, forked)])
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 409]))
     if (answers[0].status === 409) {
-      // The fork was first: now it is the log, as far as the witness knows.
+      // The witness saw the fork first, so it accepts the fork as the log.
       expect((await post(both[0].url, body(size, size))).status).toBe(422)
       break
     }

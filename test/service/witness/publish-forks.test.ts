@@ -94,7 +94,7 @@ test('a witness rejects a fork that was signed during its outage, and signing st
   expect((await forked.proofs.getCheckpoint({})).checkpoint!.size).toBe(9n)
 })
 
-test('replicas that race cosign each other’s checkpoints, and publish the last one', async () => {
+test("replicas that race cosign each other's checkpoints, and publish the last one", async () => {
   const url = await freshDatabase()
   const key = makeKey()
   const signers = [

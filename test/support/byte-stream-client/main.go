@@ -67,7 +67,7 @@ func read(ctx context.Context, connection *grpc.ClientConn, name string) error {
 	return err
 }
 
-// Goes on at the committed size, and says what that was.
+// Resumes at the committed size, and prints it.
 func resume(ctx context.Context, client pb.ByteStreamClient, name string) error {
 	answer, err := client.QueryWriteStatus(ctx, &pb.QueryWriteStatusRequest{ResourceName: name})
 	if err != nil && status.Code(err) != codes.NotFound {

@@ -71,7 +71,7 @@ export const BYTES_RULES: Record<string, [length: number, verdict: Verdict][]> =
   ],
 }
 
-/** Enums that may be left out; every other one must be said. */
+/** Enums that may be omitted; all others are required. */
 export const FREE_ENUMS = ['Dataset.role', 'ListPromotionsRequest.state', 'Event.retention_class']
 
 /** The maximum number of items in a list or map; `empty` is the verdict for none. */
