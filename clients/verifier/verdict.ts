@@ -15,7 +15,7 @@ export class Unmet extends Error {
   override name = 'Unmet'
 }
 
-/** The log does not answer, which may pass. */
+/** The log does not answer, which may be temporary. */
 export class Unreachable extends Error {
   override name = 'Unreachable'
 }

@@ -48,7 +48,7 @@ export async function verifyExport(chunks: AsyncIterable<Buffer>, trust: Trust, 
       const part = await pending.shift()
       if (!part) break
       joined.add(part)
-      // Lets the results of the threads arrive.
+      // Yields to the event loop, so that results of threads arrive.
       await setImmediate()
     }
     // A problem in an earlier part has been thrown before this one.

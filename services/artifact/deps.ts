@@ -36,7 +36,7 @@ export interface Backend {
   uploadMinBytesPerSecond: number
   uploadExpireSeconds: number
   uploadLimit: number
-  /** Aborted when the service stops. Work that outlives its call ends on it. */
+  /** Aborted when the service stops; it also stops background work. */
   closing: AbortSignal
   /** Work that outlives its call; the service waits for it before it stops. */
   running: Set<Promise<unknown>>

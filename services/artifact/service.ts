@@ -62,7 +62,7 @@ export interface ArtifactLimits {
   streamIdleSeconds: number
   /** The average rate that an upload must reach over that time. Default 64 KiB/s. */
   uploadMinBytesPerSecond?: number
-  /** An upload expires when it gets no new part for so long. */
+  /** An upload expires if it receives no part for this long. */
   uploadExpireSeconds: number
   /** Limit of the unfinished uploads of a principal in a namespace. */
   uploadLimit: number

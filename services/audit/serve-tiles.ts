@@ -13,7 +13,7 @@ import { requireNewest } from './rpc/proof/get-checkpoint.ts'
 import type { LogDeps } from './deps.ts'
 
 const { getCheckpoint, exportEntries } = ProofService.method
-/** Tiles never change, and need a token. */
+/** Clients may cache tiles forever, because they never change; `private`, because they require a token. */
 const CACHE_FOREVER = 'private, max-age=31536000, immutable'
 
 /** Returns undefined for other paths, and where the log has no such tile. */

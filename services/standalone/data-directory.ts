@@ -23,7 +23,7 @@ export interface DataDirectory {
   release(): void
 }
 
-/** The process that holds the lock. Its start time tells it from a later process with the same id. */
+/** The process that holds the lock. Its start time distinguishes it from a later process with the same id. */
 interface Owner {
   pid: number
   started: string

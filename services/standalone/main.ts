@@ -108,7 +108,7 @@ function printWelcome(
 ): void {
   const isDefault = directory === DEFAULT_DIRECTORY
   const isInvalid = token === 'invalid'
-  // PostgreSQL of the root user runs as another user, who may not be able to reach the data directory.
+  // When root starts the server, PostgreSQL runs as another user, who may not be able to reach the data directory.
   const databaseLine = database === data.postgres ? '' : `\n  database     ${database}`
   console.log(`Modelkeep is running at ${address}
 

@@ -59,7 +59,7 @@ function isExtension({ oldSize, proof, checkpoint }: AddCheckpoint, { checkpoint
   return verifyConsistency({ oldSize, oldRoot: seen!.root, newSize, newRoot, proof })
 }
 
-/** Logs both checkpoints: the log has signed them, so that they are evidence of a fork where no proof connects them. */
+/** Logs both checkpoints: the log has signed them, so they are evidence of a fork where no proof connects them. */
 function reject({ logger }: Witness, { note, checkpoint }: AddCheckpoint, { note: stored }: Seen): Answer {
   logger.error(
     { origin: checkpoint.origin, seen: stored, refused: note },

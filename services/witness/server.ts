@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { addCheckpoint, type Answer, type Witness } from './add-checkpoint.ts'
 import { hashOrigin } from './store/state.ts'
 
-/** Enough for a checkpoint with dozens of signatures and the longest proof. */
+/** The size limit of a request, enough for a checkpoint with dozens of signatures and the longest proof. */
 const MAX_BODY_BYTES = 128 * 1024
 const MAX_CONNECTIONS = 256
 /** Timeout for receiving a request. */
@@ -71,7 +71,7 @@ function checkHealth({ logs, state }: Witness): Answer {
   return { status: 200, body: 'serving\n' }
 }
 
-/** Returns undefined where the body is too long. Invalid UTF-8 needs no care: it cannot be a signed checkpoint. */
+/** Returns undefined where the body is too long. Invalid UTF-8 needs no check: it cannot be a signed checkpoint. */
 async function readBody(request: IncomingMessage): Promise<string | undefined> {
   const chunks: Buffer[] = []
   let bytes = 0

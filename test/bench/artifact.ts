@@ -23,7 +23,7 @@ const { values: options } = parseArgs({
     mib: { type: 'string' },
   },
 })
-/** A part has 16 MiB, and four are sent at once, so that smaller blobs would measure only start and end. */
+/** A part has 16 MiB, and four are sent at once, so smaller blobs would measure only start and end. */
 const SIZE = Number(options.mib ?? 256) * MIB
 const PROCESSES = ['service', 'MinIO', 'client']
 const ROUNDS = Number(options.rounds ?? (options.quick ? 2 : 7))

@@ -65,7 +65,7 @@ test.each<[Reason, string]>([
 
 test.each<[string, unknown]>([
   ['INTERNAL', new Error('a bug')],
-  ['DEPENDENCY_UNAVAILABLE', new ModelkeepError('DEPENDENCY_UNAVAILABLE', 'the store is away')],
+  ['DEPENDENCY_UNAVAILABLE', new ModelkeepError('DEPENDENCY_UNAVAILABLE', 'the store is unavailable')],
   ['BLOB_CORRUPT', new ModelkeepError('BLOB_CORRUPT', 'the disk is bad')],
   ['STREAM_IDLE', new ModelkeepError('STREAM_IDLE', 'nothing came')],
   ['OVERLOADED', new ModelkeepError('OVERLOADED', 'later')],

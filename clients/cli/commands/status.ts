@@ -1,4 +1,4 @@
-// status and whoami: the services that the command uses, and the principal of its token.
+// The commands status and whoami print the services that the command uses, and the principal of its token.
 import { ConnectError } from '@connectrpc/connect'
 import { HealthCheckResponse_ServingStatus as Serving, Health } from '#gen/health/v1/health_pb.ts'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'

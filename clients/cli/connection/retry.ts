@@ -5,9 +5,9 @@ import { reasonOf, retryAfterMs } from '#lib/errors/read-error.ts'
 
 const FIRST_WAIT_MS = 200
 const LONGEST_WAIT_MS = 5_000
-/** Attempts without progress, which take about 20 seconds. */
+/** Maximum number of attempts without progress (about 20 seconds). */
 const ATTEMPTS = 9
-/** Attempts while the service is overloaded, which take some minutes. */
+/** Maximum number of attempts while the service is overloaded (some minutes). */
 const ATTEMPTS_WHEN_BUSY = 60
 const TRANSIENT = ['OVERLOADED', 'DEPENDENCY_UNAVAILABLE', 'STREAM_IDLE', 'CONFLICT']
 const CONNECTION_LOST = ['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ERR_HTTP2_GOAWAY_SESSION', 'ERR_HTTP2_SESSION_ERROR']

@@ -1,4 +1,4 @@
-// token and role.
+// The command groups token and role.
 import type { Command } from 'commander'
 import { lazily } from '../context.ts'
 

@@ -1,4 +1,4 @@
-// alias set, remove, list, history, rollback.
+// The commands alias set, remove, list, history and rollback.
 import type { Command } from 'commander'
 import { lazily } from '../context.ts'
 

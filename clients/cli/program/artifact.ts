@@ -1,4 +1,4 @@
-// artifact gc, verify, stat.
+// The commands artifact gc, verify and stat.
 import type { Command } from 'commander'
 import { lazily } from '../context.ts'
 

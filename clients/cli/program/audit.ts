@@ -1,4 +1,4 @@
-// audit export, verify, consistency, monitor, proof, checkpoint, redact, hold.
+// The commands audit export, verify, consistency, monitor, proof, checkpoint, redact and hold.
 import type { Command } from 'commander'
 import { lazily } from '../context.ts'
 import { collect } from './collect.ts'

@@ -1,4 +1,4 @@
-// list, show, resolve, log, status, whoami, completion.
+// The commands list, show, resolve, log, status, whoami and completion.
 import type { Command } from 'commander'
 import { lazily } from '../context.ts'
 

@@ -1,4 +1,4 @@
-// evaluation add, list, show.
+// The commands evaluation add, list and show.
 import type { Command } from 'commander'
 import { lazily } from '../context.ts'
 import { collect } from './collect.ts'

@@ -1,4 +1,4 @@
-// gate create, update, delete, show, list, history, test.
+// The commands gate create, update, delete, show, list, history and test.
 import { Option, type Command } from 'commander'
 import { lazily } from '../context.ts'
 import { collect } from './collect.ts'

@@ -1,4 +1,4 @@
-// model, version and namespace.
+// The command groups model, version and namespace.
 import type { Command } from 'commander'
 import { lazily } from '../context.ts'
 import { collect } from './collect.ts'

@@ -1,4 +1,4 @@
-// promote; promotion request, list, show, approve, reject, withdraw.
+// The commands promote, and promotion request, list, show, approve, reject and withdraw.
 import type { Command } from 'commander'
 import { lazily } from '../context.ts'
 

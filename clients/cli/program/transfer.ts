@@ -1,4 +1,4 @@
-// push and pull.
+// The commands push and pull.
 import { Option, type Command } from 'commander'
 import { lazily } from '../context.ts'
 import { TRANSFER_MODES } from '../transfer/modes.ts'

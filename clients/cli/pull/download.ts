@@ -7,7 +7,7 @@ import { DownloadPlan } from './download-plan.ts'
 import { findStoredParts } from './stored-parts.ts'
 import { WholeHash } from './whole-hash.ts'
 
-/** Parts of one file; the semaphore that all files share may allow fewer. */
+/** Maximum number of parts of one file in flight; the shared semaphore may allow fewer. */
 const AT_ONCE = 8
 /** Up to this size a file is downloaded as one part, without a request for its parts. */
 const ONE_PART_BYTES = 16 * 1024 * 1024

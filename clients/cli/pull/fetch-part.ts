@@ -17,7 +17,7 @@ import type { DownloadPlan } from './download-plan.ts'
 
 /** The time without a byte after which a stream counts as lost. */
 const STREAM_STALL_MS = 60_000
-/** Downloads with wrong bytes after which the pull fails. */
+/** Number of downloads with wrong bytes after which the pull fails. */
 const WRONG_BYTES_TRIES = 3
 /** Up to this size, the request for a signed URL takes longer than it saves. */
 const SMALL_BYTES = 16 * 1024 * 1024 - 1

@@ -10,7 +10,7 @@ import type { RemoteFile } from './manifest.ts'
 import { openPartialFile, preparePath } from './partial.ts'
 
 const FILES_AT_ONCE = 8
-/** Parts of all files together; a small file is one part. */
+/** Maximum number of parts in flight, of all files; a small file is one part. */
 const PARTS_AT_ONCE = 8
 
 export interface Fetching {

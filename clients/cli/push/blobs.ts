@@ -11,15 +11,15 @@ import type { PushContext } from './push-context.ts'
 
 /** Up to this size a blob is uploaded in one stream, as little is lost with the connection. */
 const SMALL_BYTES = 16 * 1024 * 1024
-/** Small blobs: store and database sync once for all blobs that arrive together. */
+/** Maximum number of small blobs in flight: store and database sync once for all that arrive together. */
 const SMALL_AT_ONCE = 48
 /** The total size of the small blobs in flight. */
 const SMALL_BYTES_AT_ONCE = 8 * SMALL_BYTES
-/** Large blobs: while one is being completed, the parts of the next are uploaded. */
+/** Maximum number of large blobs in flight, so that parts of the next are uploaded while one is completed. */
 const LARGE_AT_ONCE = 4
-/** Parts of all blobs in flight. */
+/** Maximum number of parts in flight, of all blobs. */
 const PARTS_AT_ONCE = 4
-/** Parts in flight, and those that are read and hashed meanwhile. */
+/** Maximum number of parts in memory: in flight, or being read and hashed. */
 const PARTS_IN_MEMORY = 8
 const BATCH = 1_000
 

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 
-/** Just below 1 MiB, so that the encoded message fits into a buffer of 1 MiB. */
+/** The chunk size, just below 1 MiB, so that the encoded message fits into a buffer of 1 MiB. */
 const CHUNK_BYTES = 1024 * 1024 - 64
 
 /** Yields a range of a file. Ends early if the file does. */

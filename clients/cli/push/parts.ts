@@ -12,11 +12,11 @@ import { requireUnchanged, type HashedFile } from './files.ts'
 import { sendPart } from './send-part.ts'
 import type { Part, PushContext } from './push-context.ts'
 
-/** Parts of one blob; the semaphores that all blobs share may allow fewer. */
+/** Maximum number of parts of one blob in flight; the shared semaphores may allow fewer. */
 const AT_ONCE = 8
 const ROUNDS = 3
 const POLL_MS = 500
-/** Long enough to read the whole blob once. */
+/** Timeout of CompleteUpload, long enough to read the blob once. */
 const COMPLETE_TIMEOUT_MS = 60 * 60 * 1000
 /** Reasons to start the upload again: it was completed by another push of the same bytes, or expired. */
 const RESTART_REASONS = ['UPLOAD_NOT_FOUND', 'UPLOAD_CLOSED', 'PARTS_MISSING']

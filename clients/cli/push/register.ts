@@ -16,7 +16,7 @@ import { unary, type Registry } from '../connection/registry.ts'
 import { modelRef, type VersionRef } from '../arguments/refs.ts'
 import type { HashedFile } from './files.ts'
 
-/** Long enough for a manifest of 100,000 files. */
+/** Timeout of CreateManifest, long enough for 100,000 files. */
 const MANIFEST_TIMEOUT_MS = 120_000
 
 export async function findModel(registry: Registry, namespace: string, name: string): Promise<Model | undefined> {

@@ -1,4 +1,4 @@
-// The confirmation that a command asks for before a change that cannot be undone.
+// The confirmation that a command requests before a change that cannot be undone.
 import { createInterface } from 'node:readline/promises'
 import { failUsage, CliError } from './cli-error.ts'
 

@@ -1,5 +1,5 @@
-// Bounded concurrency with abort signals. The command keeps its own: the first failure must abort the work in flight, wait for
-// it to end, and only then be thrown, and a semaphore must count bytes as well as calls.
+// Bounded concurrency with abort signals. It is our own code because the first failure must abort the work in flight, wait for it
+// to end, and only then be thrown, and because a semaphore must count bytes as well as calls.
 
 /** Runs `work` for every item, at most `width` at once. The first failure aborts the others and is thrown after they ended. */
 export async function forEach<T>(

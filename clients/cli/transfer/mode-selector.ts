@@ -13,7 +13,7 @@ export interface TransferSettings {
   stallMs: number
   /** Whether the store must use TLS, because the server does. */
   secure: boolean
-  /** Whether the server is on this machine, so that the store may have a loopback address. */
+  /** Whether the server is on this machine, in which case the store may have a loopback address. */
   local: boolean
 }
 

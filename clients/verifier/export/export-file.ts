@@ -44,7 +44,7 @@ export interface Line {
   bytes: Buffer
   /** The bytes as Latin-1, one character per byte. */
   text: string
-  /** Whether the bytes are ASCII, so that `text` is their UTF-8 text as well. */
+  /** Whether the bytes are ASCII, in which case `text` is their UTF-8 text as well. */
   isAscii: boolean
   begin: number
   /** The offset of the newline. */

@@ -20,9 +20,9 @@ export function checkInline(context: PartContext): PartChecker {
 }
 
 const MAX_THREADS = 4
-/** More parts than the caller checks between two turns of the event loop. */
+/** Maximum number of parts pending in a thread: more than the caller checks between two turns of the event loop. */
 const MAX_PENDING_IN_THREAD = 8
-/** Large enough that the caller always has a part to check itself. */
+/** Maximum number of parts pending per caller, large enough that the caller always has a part to check itself. */
 const MAX_PENDING_EACH = 4 * MAX_PENDING_IN_THREAD
 
 /** Checks parts in threads beside the caller's, which must yield to the event loop now and then. */

@@ -17,7 +17,7 @@ export interface WatchOptions extends TrustOptions {
 const EVERY_SECONDS = 60
 
 /** Calls `report` for each new state of the log. Ends after the first check with `once`, and throws when the log was tampered
- * with. Calls `warn` for a failure that may pass, once per kind, and checks again. */
+ * with. Calls `warn` for a temporary failure, once per kind, and checks again. */
 export async function watchLog(
   address: string,
   options: WatchOptions,

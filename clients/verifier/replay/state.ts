@@ -80,7 +80,7 @@ export interface AppliedPromotion {
   index: number
   id: string
   name: string
-  /** Who applied it. */
+  /** The principal that applied it. */
   principal: string
   modelId: string
   alias: string
@@ -97,7 +97,7 @@ export interface Registry {
   gates: Gates
   /** Pending promotions by id. */
   pending: Map<string, Promotion>
-  /** How each closed promotion ended, by id. */
+  /** The final state of each closed promotion, by id. */
   closed: Map<string, string>
   applied: AppliedPromotion | undefined
 }

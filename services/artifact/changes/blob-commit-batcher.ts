@@ -1,5 +1,5 @@
-// Records the beginning and the commit of simple uploads, those that are one stream. Uploads of the same moment share a
-// transaction, because a commit takes longer than all other work for a small blob.
+// Records the start and the commit of simple uploads, those that are one stream. Concurrent uploads share a transaction,
+// because a commit takes longer than all other work for a small blob.
 import type { HandlerContext } from '@connectrpc/connect'
 import { forkFor, inTransaction, type Database } from '#lib/store/database.ts'
 import { asModelkeepError, translateFault } from '#lib/store/faults.ts'
@@ -25,7 +25,7 @@ export type CommitResult = { isExpired: true } | { isExpired: false; blob?: Know
 
 type Step = { begun: SimpleUpload; sent?: never } | { sent: SentUpload; begun?: never }
 
-/** A simple upload expires when it stores no part for so long. */
+/** A simple upload expires if it stores no part for this long. */
 export const SIMPLE_EXPIRE_SECONDS = 3600
 const MAX_STEPS = 64
 
@@ -55,7 +55,7 @@ export class BlobCommitBatcher {
     return typeof result === 'object' ? result : this.#finishKnown({ upload, context })
   }
 
-  /** Commits the blob of an upload whose bytes the store had before. */
+  /** Commits the blob of an upload whose bytes were already stored. */
   async #finishKnown({ upload, context }: FinishedUpload): Promise<CommitResult> {
     return inTransaction(this.#database, undefined, async (em) => {
       if (!(await deleteSimpleUpload(em, upload.id))) return { isExpired: true }
@@ -65,13 +65,14 @@ export class BlobCommitBatcher {
   }
 }
 
-/** After a lost connection nobody knows whether the batch was committed, so no step is tried again by itself. */
+/** After a lost connection nobody knows whether the batch was committed, so no step is retried automatically. */
 function isJobError(error: unknown): boolean {
   const reason = asModelkeepError(error)?.reason ?? (error as { reason?: unknown } | undefined)?.reason
   return reason !== 'DEPENDENCY_UNAVAILABLE'
 }
 
-/** Returns for each beginning whether it was recorded; for each end its result, or false if `#finishKnown` has to commit it. */
+/** Returns, for each upload that begins, whether it was recorded; for each that ends, its result, or false if `#finishKnown`
+ * must commit it. */
 async function runBatch(database: Database, steps: Step[]): Promise<(CommitResult | boolean)[]> {
   const begun = steps.flatMap((step) => step.begun ?? [])
   const sent = steps.flatMap((step) => step.sent ?? [])

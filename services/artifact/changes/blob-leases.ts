@@ -1,5 +1,5 @@
-// Renewing the leases of blobs. A caller who was told that the namespace has a blob can rely on it until the lease expires,
-// long enough to create a manifest that names it.
+// Renewal of the leases of blobs. A caller that received the answer that the namespace has a blob can rely on it until the
+// lease expires, long enough to create a manifest that names it.
 import type { HandlerContext } from '@connectrpc/connect'
 import { forkFor, inTransaction, type Database, type EntityManager } from '#lib/store/database.ts'
 import { extendLeases, findLeases } from '../store/blobs/blob-lease.ts'

@@ -28,8 +28,8 @@ export class ByteBudget {
     return this.#used
   }
 
-  /** Waits for room, and returns the function that releases it. Throws OVERLOADED when there is none for too long. More than
-   * the share of a principal is cut to the share. */
+  /** Waits for room, and returns the function that releases it. Throws OVERLOADED when there is none for too long. A request
+   * for more than a principal's share is reduced to the share. */
   async acquire(principal: string, wanted: number): Promise<() => void> {
     const bytes = Math.min(wanted, this.limit * SHARE)
     if (this.#queue.length === 0 && this.#fits(principal, bytes)) this.#hold(principal, bytes)

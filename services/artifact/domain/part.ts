@@ -4,9 +4,10 @@
 import { Chunk } from '#lib/byte-streams/chunk.ts'
 import { PieceList } from '#lib/byte-streams/piece-list.ts'
 
-/** An HTTP/2 frame is 16 KiB: to send each to the store by itself costs more than to copy them together. */
+/** The smallest size of a view that is not copied. An HTTP/2 frame is 16 KiB: sending each to the store separately costs
+ * more than joining them by a copy. */
 export const KEPT_BYTES = 64 * 1024
-/** Readers are woken once for so many bytes: to wake them for each block costs the service 7 % more CPU time. */
+/** Readers are woken once per this many bytes: waking them for each block costs 7 % more CPU time. */
 const WAKE_BYTES = 512 * 1024
 
 export class Part {

@@ -14,7 +14,7 @@ export interface Prefix {
 
 /** How long a stored part waits for slow ones before it: longer than this, reading it back from the store is faster. */
 const MAX_WAIT_MS = 10_000
-/** The hashing yields to other work after so many bytes. */
+/** Hashing yields to other work after this many bytes. */
 const BYTES_PER_TURN = 4 * 1024 * 1024
 
 export class RunningDigest {
@@ -26,8 +26,8 @@ export class RunningDigest {
   #hashing: Promise<void> = Promise.resolve()
   #busy = false
 
-  /** Adds a part. Call the function that is returned before the bytes of the part are recycled, with whether the store has
-   * them: it waits until the digest does not read the part any more. */
+  /** Adds a part. Before its memory is recycled, call the returned function with whether the part is stored; it waits until
+   * the digest no longer reads the part. */
   add(number: number, part: Part): (isStored: boolean) => Promise<void> {
     if (number > this.#sha256s.length) this.#offered.set(number, part)
     if (!this.#busy) void this.#hashAll()

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { Chunk } from '#lib/byte-streams/chunk.ts'
 import type { Range } from './range.ts'
 
-/** Just below a power of two: beyond it the general encoder would double its buffer. */
+/** The chunk size, just below a power of two: beyond it the general encoder would double its buffer. */
 const MESSAGE_BYTES = 1024 * 1024 - 64
 
 export interface Parts {

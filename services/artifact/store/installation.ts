@@ -1,6 +1,6 @@
 // The installation that uses a store. Objects that a database does not know may belong to another installation: each one
-// marks its store, and deletes no orphans where it finds the mark of another one. A store without the mark is away, for
-// example because it is not mounted: objects that it lacks are not lost.
+// marks its store, and deletes no orphans where it finds the mark of another one. A store without the mark is unavailable,
+// for example because it is not mounted: objects that it lacks are not lost.
 import { defineEntity, p } from '@mikro-orm/postgresql'
 import { randomUUID } from 'node:crypto'
 import { fail, ModelkeepError } from '#lib/errors/errors.ts'
@@ -31,7 +31,7 @@ export interface Stores {
   bytes: ByteStore
 }
 
-/** Fails while the store is away: out of reach, or without the mark of this installation. Only the first start marks the
+/** Fails while the store is unavailable: out of reach, or without the mark of this installation. Only the first start marks the
  * store, and makes its directory or bucket. Returns the installation's id. An abort of `signal` cancels the query. */
 export async function requireStore({ database, bytes }: Stores, signal?: AbortSignal): Promise<string> {
   const em = forkFor(database, signal)
@@ -57,7 +57,7 @@ async function insertInstallation(em: EntityManager): Promise<Installation> {
   return em.findOneOrFail(Installation, { single: true })
 }
 
-/** Fails if the store is away, another installation uses it, or its marks cannot be listed. */
+/** Fails if the store is unavailable, another installation uses it, or its marks cannot be listed. */
 export async function requireOwnStore({ database, bytes }: Stores): Promise<void> {
   const own = await requireStore({ database, bytes })
   const marks = await bytes.listMarks().catch((error: unknown) => {

@@ -1,5 +1,5 @@
-// Parses an event as its producer sends it. A rejected event stays in the producer's outbox, so that only events which the
-// log cannot store are rejected.
+// Parses an event as its producer sends it. A rejected event stays in the producer's outbox, so only events that the log
+// cannot store are rejected.
 import { toJson, type JsonValue } from '@bufbuild/protobuf'
 import type { Timestamp } from '@bufbuild/protobuf/wkt'
 import {

@@ -28,7 +28,7 @@ export interface PublisherDeps {
 }
 
 interface Published {
-  /** Entries of the tree that was signed. */
+  /** Number of entries in the signed tree. */
   size: number
   /** False where too few witnesses have cosigned. */
   isQuorum: boolean

@@ -43,7 +43,7 @@ async function expireClass(
   if (count > 0) deps.logger.info({ retentionClass, seconds, count }, 'private values expired')
 }
 
-/** Entries are ordered by record time, so that no value after one that is not due is due. */
+/** Entries are ordered by record time, so once one is not due, no later one is. */
 function expireBatch(deps: LogDeps, retentionClass: RetentionClass, seconds: number, after: ValueName) {
   return changeWithEvent(deps, undefined, async (em, log) => {
     requireClock(log.clock)

@@ -32,7 +32,7 @@ export class WitnessClient {
   readonly #url: string
   /** The size that the witness last reported or cosigned. */
   #size: number | undefined
-  /** The reason why the witness holds the log to be forked. */
+  /** The reason why the witness considers the log forked. */
   rejection: ForkError | undefined
   /** True once the witness has responded in this process without reporting a fork. */
   hasAnswered = false

@@ -11,7 +11,7 @@ import type { Authenticate } from '../server/gate.ts'
 /** Names of peer services by the SHA-256 of their token, in hex. */
 export type TrustedServices = ReadonlyMap<string, string>
 
-/** Finds the caller that an API token stands for, by its SHA-256. Throws TOKEN_INVALID or TOKEN_EXPIRED. */
+/** Finds the caller to whom an API token belongs, by its SHA-256. Throws TOKEN_INVALID or TOKEN_EXPIRED. */
 export type LookUpToken = (tokenHash: Buffer, signal: AbortSignal) => Promise<Caller>
 
 export const SERVICE_TOKEN_PREFIX = 'mks_'
@@ -38,7 +38,7 @@ export function createTokenLookup(identity: Client<typeof IdentityService>): Loo
     const cached = known.get(key)
     if (cached && cached.until > Date.now()) return cached.caller
     known.delete(key)
-    // Without the call's signal: a caller that leaves must not fail the others who wait.
+    // The lookup ignores the call's signal: a caller that disconnects must not fail others that wait for it.
     const found = await identity.authenticateToken({ tokenSha256: hash }).catch(asUnauthenticated)
     const caller = tokenCaller(found)
     const expires = Number(found.token!.expireTime!.seconds) * 1000

@@ -29,7 +29,7 @@ const KEPT_BYTES = 64 * 1024
 const CALL_ENDED = new ConnectError('the call has ended', Code.Canceled)
 /** `readMessages` reads the body. */
 const NO_BODY = {}
-/** How long a client may go on sending after it got the answer. */
+/** How long a client may continue to send after the response. */
 const LINGER_MS = 5_000
 
 export async function answerCall(
@@ -111,7 +111,7 @@ function end(stream: Http2Stream, response: Http2ServerResponse, context: Contex
   if (!response.headersSent) response.writeHead(200, toNodeHeaders(context.responseHeader))
   response.addTrailers(toNodeHeaders(context.responseTrailer))
   response.end()
-  // Bytes that a Node client has queued and cannot send would count against the memory of its session for ever.
+  // Bytes that a Node client has queued and cannot send would count against the memory of its session forever.
   stream.resume()
   const timer = setTimeout(() => stream.close(), LINGER_MS)
   stream.once('close', () => clearTimeout(timer))

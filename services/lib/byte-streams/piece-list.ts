@@ -3,7 +3,7 @@
 import { BLOCK_BYTES, lend, recycle, seal, takeBlock } from './blocks.ts'
 
 const KEPT_BYTES = 8 * 1024
-/** A view stays as it is when its buffer has at most so many times its bytes. */
+/** A view is copied if its buffer is more than this many times larger. */
 const MAX_HELD = 4
 
 export class PieceList {

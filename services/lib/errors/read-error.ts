@@ -5,7 +5,7 @@ import { ErrorInfoSchema, RetryInfoSchema } from '#gen/google/rpc/error_details_
 /** The domain in `google.rpc.ErrorInfo`. */
 export const DOMAIN = 'modelkeep'
 
-/** Returns the retry delay that the service asked for, in milliseconds; 0 if it gave none. */
+/** Returns the retry delay that the service requested, in milliseconds; 0 if it gave none. */
 export function retryAfterMs(error: unknown): number {
   if (!(error instanceof ConnectError)) return 0
   const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay

@@ -23,7 +23,7 @@ import { accessRuleOf, methodName } from '../access/method-rules.ts'
 import type { Logger } from '../process/log.ts'
 import { findRefusal, tryRecordRefusal, type RecordRefusal } from './refusals.ts'
 
-/** Returns the caller that a bearer token stands for. Throws TOKEN_INVALID or TOKEN_EXPIRED. */
+/** Returns the caller to whom a bearer token belongs. Throws TOKEN_INVALID or TOKEN_EXPIRED. */
 export type Authenticate = (token: string, signal: AbortSignal) => Promise<Caller>
 
 export interface GateOptions {

@@ -51,7 +51,7 @@ const MAX_EVENT_BYTES = 1_000_000
 
 export interface EventInit {
   type: EventType
-  /** The trigger of the governed table looks for this `id`. */
+  /** The trigger of the governed table matches this `id`. */
   resource: { type: string; id: string; namespace: string; name: string; digest?: string }
   reason?: string
   beforeDigest?: string

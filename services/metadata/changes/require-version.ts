@@ -10,7 +10,7 @@ import { resolveByName } from '../store/versions/resolve-version.ts'
 import type { Version } from '../store/versions/version.ts'
 import { failNoModel, failNoVersion } from './checks.ts'
 
-/** Returns the version that the reference leads to, and requires the RPC's permission. `atTime` selects the version that
+/** Returns the version that the reference names, and requires the RPC's permission. `atTime` selects the version that
  * an alias pointed at then. */
 export async function requireVersion(
   em: EntityManager,

@@ -1,4 +1,4 @@
-// role grant, revoke, list.
+// The commands role grant, revoke and list.
 import { randomUUID } from 'node:crypto'
 import { Role, RoleBindingSchema, RoleSchema } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'

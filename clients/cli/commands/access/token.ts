@@ -1,4 +1,4 @@
-// token create, list, revoke.
+// The commands token create, list and revoke.
 import { timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt'
 import { randomUUID } from 'node:crypto'
 import { TokenSchema, type Token } from '#gen/modelkeep/metadata/v1/identity_pb.ts'

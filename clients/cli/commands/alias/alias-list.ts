@@ -1,4 +1,4 @@
-// alias list and history.
+// The commands alias list and history.
 import { AliasMoveSchema, AliasSchema, type AliasMove } from '#gen/modelkeep/metadata/v1/alias_pb.ts'
 import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
 import { CliError } from '../../terminal/cli-error.ts'

@@ -1,4 +1,4 @@
-// alias set, remove, rollback.
+// The commands alias set, remove and rollback.
 import { AliasSchema } from '#gen/modelkeep/metadata/v1/alias_pb.ts'
 import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
 import { randomUUID } from 'node:crypto'

@@ -1,4 +1,4 @@
-// resolve: prints the version that a reference names, now or at a past time.
+// The command resolve prints the version that a reference names, now or at a past time.
 import { create } from '@bufbuild/protobuf'
 import { TimestampSchema } from '@bufbuild/protobuf/wkt'
 import { VersionSchema, type Version } from '#gen/modelkeep/metadata/v1/version_pb.ts'

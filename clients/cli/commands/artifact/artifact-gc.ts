@@ -1,4 +1,4 @@
-// artifact gc: collects garbage.
+// The command artifact gc collects garbage.
 import { GarbageKind, GarbageSchema, type Garbage } from '#gen/modelkeep/artifact/v1/maintenance_pb.ts'
 import { MaintenanceService } from '#gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
 import type { Context } from '../../context.ts'

@@ -1,4 +1,4 @@
-// artifact stat: shows how much is stored, or the state of given files.
+// The command artifact stat shows how much is stored, or the state of given files.
 import { BlobSchema, BlobStateSchema, type Blob } from '#gen/modelkeep/artifact/v1/blob_pb.ts'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { GetStorageResponseSchema, MaintenanceService } from '#gen/modelkeep/artifact/v1/maintenance_service_pb.ts'

@@ -1,4 +1,4 @@
-// artifact verify: lets the server verify stored bytes.
+// The command artifact verify lets the server verify stored bytes.
 import { Verdict, VerdictSchema } from '#gen/modelkeep/artifact/v1/maintenance_pb.ts'
 import { MaintenanceService } from '#gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
 import { CliError } from '../../terminal/cli-error.ts'

@@ -1,4 +1,4 @@
-// audit checkpoint: prints the newest checkpoint, verified or with a consistency proof if requested.
+// The command audit checkpoint prints the newest checkpoint, verified or with a consistency proof if requested.
 import { toJson } from '@bufbuild/protobuf'
 import { CheckpointSchema, ProofService } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
 import { formatConsistency } from '../../../verifier/consistency-file.ts'

@@ -1,4 +1,4 @@
-// audit export: exports the whole log, for verification or as CloudEvents.
+// The command audit export exports the whole log, for verification or as CloudEvents.
 import { createWriteStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { Readable } from 'node:stream'

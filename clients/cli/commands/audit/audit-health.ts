@@ -1,4 +1,4 @@
-// audit health: shows the state of the log and its alarms.
+// The command audit health shows the state of the log and its alarms.
 import {
   AlarmKindSchema,
   GetLogHealthResponseSchema,

@@ -1,4 +1,4 @@
-// audit monitor: monitors any log that is served as tlog-tiles.
+// The command audit monitor monitors any log that is served as tlog-tiles.
 import { watchLog, type WatchOptions } from '../../../verifier/monitor/watch-log.ts'
 import type { Context } from '../../context.ts'
 import { environment, findToken, parseAddress } from '../../settings.ts'

@@ -1,4 +1,4 @@
-// audit redact, audit hold, audit retention: erasure of private values, and legal holds against it.
+// The commands audit redact, hold and retention: erasure of private values, and legal holds against it.
 import {
   HoldSchema,
   ListRetentionResponseSchema,

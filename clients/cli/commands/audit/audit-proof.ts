@@ -1,4 +1,4 @@
-// audit proof: writes the proof of an event, and the event itself.
+// The command audit proof writes the proof of an event, and the event itself.
 import { rm, writeFile } from 'node:fs/promises'
 import { ProofService, type GetProofBundleResponse } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
 import { findProof } from '#lib/tlog/proof-file.ts'

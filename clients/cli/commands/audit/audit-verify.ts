@@ -1,4 +1,4 @@
-// audit verify and audit consistency: verify files against a public key, without a server.
+// The commands audit verify and consistency verify files against a public key, without a server.
 import { verifyFile, verifyFiles, type Report } from '../../../verifier/verify-file.ts'
 import { readTrust, type TrustOptions } from '../../../verifier/read-trust.ts'
 import type { Context } from '../../context.ts'

@@ -4,7 +4,7 @@ import { ProofService, type Checkpoint } from '#gen/modelkeep/audit/v1/proof_ser
 import { reasonOf } from '#lib/errors/read-error.ts'
 import { unary, type Registry } from '../../connection/registry.ts'
 
-/** A process that signs covers new entries within two seconds. */
+/** The signer publishes a checkpoint for new entries within two seconds. */
 const WAIT_MS = 6_000
 const POLL_MS = 250
 

@@ -1,4 +1,4 @@
-// evaluation add: records the result of an evaluation.
+// The command evaluation add records the result of an evaluation.
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import { createHash, randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'

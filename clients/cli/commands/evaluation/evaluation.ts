@@ -1,4 +1,4 @@
-// evaluation list and show.
+// The commands evaluation list and show.
 import { EvaluationSchema, VerdictSchema, type Evaluation } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
 import { EvaluationService } from '#gen/modelkeep/metadata/v1/evaluation_service_pb.ts'
 import type { Context } from '../../context.ts'

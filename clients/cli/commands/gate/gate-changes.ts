@@ -1,4 +1,4 @@
-// gate create, update, delete.
+// The commands gate create, update and delete.
 import { randomUUID } from 'node:crypto'
 import { GateSchema, type Gate } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { GateService } from '#gen/modelkeep/metadata/v1/gate_service_pb.ts'

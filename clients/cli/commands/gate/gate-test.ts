@@ -1,4 +1,4 @@
-// gate test: tests a version against the gates of an alias, or against given rules.
+// The command gate test tests a version against the gates of an alias, or against given rules.
 import { TestGateResponseSchema, GateService } from '#gen/modelkeep/metadata/v1/gate_service_pb.ts'
 import { CliError } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'

@@ -1,4 +1,4 @@
-// gate show, list, history.
+// The commands gate show, list and history.
 import { GateRevisionSchema, GateSchema, type Gate, type GateRevision } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { GateService } from '#gen/modelkeep/metadata/v1/gate_service_pb.ts'
 import { isUuid } from '#lib/values/ids.ts'

@@ -1,4 +1,4 @@
-// log: shows who did what, when and why.
+// The command log shows who did what, when and why.
 import type { JsonObject } from '@bufbuild/protobuf'
 import { Code, ConnectError } from '@connectrpc/connect'
 import { LogEntrySchema, Outcome, type LogEntry } from '#gen/modelkeep/audit/v1/event_pb.ts'

@@ -1,4 +1,4 @@
-// list: shows models, the models of a namespace, or the versions of a model.
+// The command list shows models, the models of a namespace, or the versions of a model.
 import { ModelSchema, ModelStateSchema, type Model } from '#gen/modelkeep/metadata/v1/model_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { NamespaceService } from '#gen/modelkeep/metadata/v1/namespace_service_pb.ts'

@@ -1,4 +1,4 @@
-// model create, update, rename, archive, unarchive, delete.
+// The commands model create, update, rename, archive, unarchive and delete.
 import { randomUUID } from 'node:crypto'
 import { ModelSchema, type Model } from '#gen/modelkeep/metadata/v1/model_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'

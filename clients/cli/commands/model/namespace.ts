@@ -1,4 +1,4 @@
-// namespace create, list, delete.
+// The commands namespace create, list and delete.
 import { randomUUID } from 'node:crypto'
 import { NamespaceSchema } from '#gen/modelkeep/metadata/v1/namespace_pb.ts'
 import { NamespaceService } from '#gen/modelkeep/metadata/v1/namespace_service_pb.ts'

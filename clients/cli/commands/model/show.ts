@@ -1,4 +1,4 @@
-// show: shows a model or a version with its facts, files and evaluations.
+// The command show shows a model or a version with its facts, files and evaluations.
 import { ManifestFileSchema } from '#gen/modelkeep/artifact/v1/manifest_pb.ts'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { EvaluationSchema } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'

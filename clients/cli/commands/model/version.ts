@@ -1,4 +1,4 @@
-// version update and delete.
+// The commands version update and delete.
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { VersionSchema } from '#gen/modelkeep/metadata/v1/version_pb.ts'

@@ -1,4 +1,4 @@
-// promote, or promotion request: requests to move an alias, with the version that it points at now.
+// The command promote, or promotion request, requests to move an alias, with the version that it points at now.
 import { randomUUID } from 'node:crypto'
 import { PromotionState } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
 import { PromotionService } from '#gen/modelkeep/metadata/v1/promotion_service_pb.ts'

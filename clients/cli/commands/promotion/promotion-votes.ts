@@ -1,4 +1,4 @@
-// promotion approve, reject, withdraw.
+// The commands promotion approve, reject and withdraw.
 import { randomUUID } from 'node:crypto'
 import { PromotionService } from '#gen/modelkeep/metadata/v1/promotion_service_pb.ts'
 import type { Context } from '../../context.ts'

@@ -1,4 +1,4 @@
-// promotion list and show.
+// The commands promotion list and show.
 import { PromotionSchema, PromotionState, type Promotion, type Vote } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
 import type { GateDecision } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { PromotionService } from '#gen/modelkeep/metadata/v1/promotion_service_pb.ts'

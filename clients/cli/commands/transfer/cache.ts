@@ -1,4 +1,4 @@
-// cache show and cache clear.
+// The commands cache show and clear.
 import { rm } from 'node:fs/promises'
 import { cacheRoot, cacheSize, findProblem } from '../../cache/settings.ts'
 import { listEntries } from '../../cache/evict.ts'

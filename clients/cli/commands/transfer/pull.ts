@@ -1,4 +1,4 @@
-// pull: resolves the version, verifies its manifest, downloads and verifies files beside the target, and renames once.
+// The command pull resolves the version, verifies its manifest, downloads and verifies files beside the target, and renames once.
 import { dirname } from 'node:path'
 import { statfs } from 'node:fs/promises'
 import { VersionSchema, type Version } from '#gen/modelkeep/metadata/v1/version_pb.ts'

@@ -1,4 +1,5 @@
-// push: hashes files, uploads missing blobs, registers the version, and moves aliases. It can be repeated after any failure.
+// The command push hashes files, uploads missing blobs, registers the version, and moves aliases. It can be repeated
+// after any failure.
 import { equals } from '@bufbuild/protobuf'
 import { readFile } from 'node:fs/promises'
 import { VersionFactsSchema, type VersionFacts } from '#gen/modelkeep/metadata/v1/facts_pb.ts'

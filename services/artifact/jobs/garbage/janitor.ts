@@ -42,7 +42,7 @@ export async function sweep({ database, bytes }: JanitorOptions, stopping?: Abor
   const failures: unknown[] = []
   for (let claimed = await claim(); claimed.length > 0; claimed = await claim()) {
     const before = failures.length
-    // A store that is away has no objects, so each deletion would seem to succeed.
+    // An unavailable store has no objects, so each deletion would seem to succeed.
     await requireStore({ database, bytes })
     for (const deletion of claimed) {
       if (stopping?.aborted) return

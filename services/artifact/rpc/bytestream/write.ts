@@ -1,5 +1,5 @@
 // google.bytestream.Write. A blob of one part is stored at the end of its stream. A larger blob becomes a resumable upload
-// of the caller: every part that was received whole is kept, and a later stream can continue after it.
+// of the caller: every part that was received completely is stored, and a later stream can continue after it.
 import type { HandlerContext } from '@connectrpc/connect'
 import type { WriteRequest } from '#gen/google/bytestream/bytestream_pb.ts'
 import { accessOf } from '#lib/access/caller.ts'

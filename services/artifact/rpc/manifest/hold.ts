@@ -1,4 +1,4 @@
-// A version's hold on a manifest, which protects the manifest from garbage collection.
+// The retention of a manifest by a version, which protects it from garbage collection.
 import { fail, failField } from '#lib/errors/errors.ts'
 import { parseDigest, parseUuid } from '#lib/values/ids.ts'
 import { parseNamespace } from '../../domain/namespace.ts'

@@ -15,7 +15,7 @@ interface Reader {
 }
 
 /** Passes the messages of a download on, while it holds budget for them. When the client accepts no message for too long,
- * it aborts the source and releases the budget at once, and throws STREAM_IDLE if the client ever asks for the next. */
+ * it aborts the source and releases the budget at once, and throws STREAM_IDLE if the client ever requests another message. */
 export async function* limitIdleReader<T>(
   { budget, principal, length, streamIdleSeconds: seconds, signal }: Reader,
   open: (signal: AbortSignal) => AsyncIterable<T>,

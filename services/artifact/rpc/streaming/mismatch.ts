@@ -9,7 +9,7 @@ export function failSize(announced: number, actual: number, hasMore: boolean): n
   fail('SIZE_MISMATCH', message, { expected: String(announced), actual: String(actual) })
 }
 
-/** The namespace has the blob already, with another size than announced. */
+/** Throws SIZE_MISMATCH for a blob that the namespace has with another size. */
 export function failKnownSize(announced: number, known: number): never {
   const message = `the blob with this digest has ${known} bytes, not the announced ${announced}`
   fail('SIZE_MISMATCH', message, { expected: String(announced), actual: String(known) })

@@ -28,15 +28,15 @@ interface Job {
 
 /** The same read by the same caller is recorded once within this time. */
 const REPEAT_MS = 60_000
-/** Reads that are remembered. When the oldest is evicted, its repetition is recorded again. */
+/** Maximum number of remembered reads; a read is recorded again after its eviction. */
 const MAX_REMEMBERED = 10_000
-/** Events in one transaction. */
+/** Maximum number of events per transaction. */
 const MAX_BATCH = 64
 
 export class ReadAudit {
   readonly #policy: DownloadPolicy
   readonly #batcher: Batcher<Job, void>
-  /** By caller and read. */
+  /** Recorded reads, keyed by caller and read. */
   readonly #recorded = new LRUCache<string, Promise<unknown>>({ ttl: REPEAT_MS, max: MAX_REMEMBERED })
 
   constructor(database: Database, policy: DownloadPolicy) {

@@ -75,7 +75,7 @@ async function begin(backend: Backend, context: HandlerContext, upload: Upload):
   if (upload.storeUploadId === null && upload.sizeBytes > 0) {
     const onDoubt = () => scheduleAbort(forkFor(database), upload.objectKey)
     const storeUploadId = await bytes.begin(upload.objectKey, onDoubt)
-    // If another call of the client was faster, its id is kept. The other unfinished object is removed when the upload is
+    // If another call of the client was faster, its id remains. The other unfinished object is removed when the upload is
     // completed or closed.
     await setStoreUpload(forkFor(database), upload.id, storeUploadId)
   }

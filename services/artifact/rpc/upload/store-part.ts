@@ -43,7 +43,7 @@ async function writeToStore(backend: Backend, upload: Upload, number: number, pa
     if (isByteStoreProblem(error, 'digest differs')) return failDiffering(backend, upload.id, number, part, error)
     if (!isByteStoreProblem(error, 'upload gone')) throw error
     await requireStore(backend)
-    // Another call completed or expired the upload, or the store forgot it, as S3 servers do with old unfinished uploads.
+    // Another call completed or expired the upload, or the store removed it, as S3 servers do with old unfinished uploads.
     await closeUpload(forkFor(backend.database), upload.id, { ...FORGOTTEN, epoch: upload.epoch })
     return failClosedNow(backend, upload.id)
   }

@@ -4,7 +4,7 @@ import { forkFor } from '#lib/store/database.ts'
 import type { Backend } from '../../deps.ts'
 import { Upload, type UploadFailure, type UploadState } from '../../store/uploads/upload.ts'
 
-/** How an upload is closed whose parts the store has forgotten. */
+/** The end of an upload whose parts the store has removed. */
 export const FORGOTTEN = {
   state: 'EXPIRED',
   failure: { reason: 'STORE_FORGOT', message: 'the store no longer has its parts; start a new upload' },

@@ -1,5 +1,5 @@
-// Leases on blobs. A caller that stored a blob, or was told that it is there, has time to name it in a manifest. Each such
-// answer renews the lease; the collector decides how long it lasts. All statements are about sets of blobs.
+// Leases on blobs. A caller that stored a blob, or received the answer that it is there, has time to name it in a manifest.
+// Each such answer renews the lease; the collector decides how long it lasts. Each statement handles a set of blobs.
 import type { EntityManager } from '#lib/store/database.ts'
 import { blobResource, type Emit } from '../events.ts'
 

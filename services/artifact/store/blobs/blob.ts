@@ -17,9 +17,9 @@ const BlobSchema = defineEntity({
     objectKey: p.text(),
     createTime: createTimeColumn(),
     state: p.string().$type<BytesState>().columnType('text').default('PRESENT'),
-    /** When the stored bytes were last found right; in 1970 if a caller found them wrong since. */
+    /** The time of the last successful verification; 1970 if a caller has since found wrong bytes. */
     verifyTime: createTimeColumn(),
-    /** Until then one replica has claimed the bytes for verification. */
+    /** The end of the claim of the replica that verifies the bytes. */
     verifyingUntil: timeColumn().nullable(),
   },
   uniques: [{ name: 'blob_object_key_unique', properties: ['objectKey'] }],
@@ -39,7 +39,7 @@ const NamespaceBlobSchema = defineEntity({
     namespace: p.text().primary(),
     blob: () => p.manyToOne(Blob).primary().fieldName('digest').foreignKeyName('namespace_blob_digest_foreign'),
     createTime: createTimeColumn(),
-    /** The begin of the lease: when a caller last stored the blob, or was told that it is there. */
+    /** The start of the lease: when a caller last stored the blob, or received the answer that it is there. */
     leaseTime: createTimeColumn(),
     /** When the blob was condemned; null while it is not. */
     condemnTime: timeColumn().nullable(),
@@ -53,7 +53,7 @@ const NamespaceBlobSchema = defineEntity({
     },
   ],
 })
-/** A row says that the namespace has the blob. */
+/** Each row records that the namespace has the blob. */
 export class NamespaceBlob extends NamespaceBlobSchema.class {}
 NamespaceBlobSchema.setClass(NamespaceBlob)
 
@@ -69,7 +69,7 @@ export interface BlobInit extends Omit<StoredBlob, 'createTime'> {
 
 /** A blob as a namespace has it. */
 export interface KnownBlob extends StoredBlob {
-  /** CONDEMNED: the blob is right, and goes at the end of the time of grace unless a caller needs it. */
+  /** CONDEMNED: the bytes are right; the blob is removed after the grace time unless it is used before. */
   state: BytesState | 'CONDEMNED'
   condemnTime: string | null
   verifyTime: string

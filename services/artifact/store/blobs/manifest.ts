@@ -1,4 +1,4 @@
-// Manifests, the blobs they name and the versions that hold them.
+// Manifests, the blobs they name and the versions that retain them.
 import { defineEntity, LockMode, p } from '@mikro-orm/postgresql'
 import type { EntityManager } from '#lib/store/database.ts'
 import { createTimeColumn } from '#lib/store/time.ts'
@@ -15,7 +15,7 @@ const ManifestSchema = defineEntity({
     totalSizeBytes: p.bigint('bigint'),
     fileCount: p.integer(),
     createTime: createTimeColumn(),
-    /** The begin of the lease: when a caller last created the manifest. */
+    /** The start of the lease: when a caller last created the manifest. */
     leaseTime: createTimeColumn(),
   },
 })
@@ -32,7 +32,7 @@ const ManifestBlobSchema = defineEntity({
   },
   indexes: [{ name: 'manifest_blob_blob_digest_index', properties: ['namespace', 'blobDigest'] }],
 })
-/** A row says that the manifest names the blob. */
+/** Each row records that the manifest names the blob. */
 export class ManifestBlob extends ManifestBlobSchema.class {}
 ManifestBlobSchema.setClass(ManifestBlob)
 
@@ -46,7 +46,7 @@ const ManifestHoldSchema = defineEntity({
     createTime: createTimeColumn(),
   },
 })
-/** A row says that the version needs the manifest. */
+/** Each row records that the version needs the manifest. */
 export class ManifestHold extends ManifestHoldSchema.class {}
 ManifestHoldSchema.setClass(ManifestHold)
 

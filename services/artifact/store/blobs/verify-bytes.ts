@@ -6,19 +6,19 @@ import { requireStore, type Stores } from '../installation.ts'
 import type { StoredBlob } from './blob.ts'
 import type { Problem } from './quarantine.ts'
 
-/** A blob to verify. `verifyTime` tells whether other callers report wrong bytes meanwhile. */
+/** A blob to verify. `verifyTime` shows whether other callers report wrong bytes meanwhile. */
 export type VerifiableBlob = Omit<StoredBlob, 'createTime'> & { verifyTime: string }
 
 export interface VerifyOptions {
   signal: AbortSignal
-  /** Default: as fast as the store. */
+  /** The maximum rate; default: as fast as the store allows. */
   bytesPerSecond?: number
   /** Called about every 64 MiB. */
   onProgress?: (readBytes: number) => void
 }
 
 /** Reads wrong bytes a second time before it reports them: the transfer may be at fault, not the store. Fails while the
- * store is away, because a store that is away has lost nothing. Returns undefined if the bytes are right. */
+ * store is unavailable, because an unavailable store has lost nothing. Returns undefined if the bytes are right. */
 export async function verifyBytes(stores: Stores, blob: VerifiableBlob, options: VerifyOptions): Promise<Problem> {
   let problem: Problem
   for (let reads = 0; reads < 2; reads += 1) {

@@ -22,7 +22,7 @@ import {
   type StoredPart,
 } from '../byte-store.ts'
 
-/** Less than a power of two, so that one read fits into one message. */
+/** The read size, just below a power of two, so that one read fits into one message. */
 const READ_BYTES = 1024 * 1024 - 64
 /** The only id: every key has at most one unfinished object. */
 const UPLOAD_ID = 'unfinished'

@@ -1,5 +1,5 @@
-// Garbage collection. A manifest that no version holds is collected when its lease is over. A namespace's blob that no
-// manifest names is condemned when its lease is over, and collected after a time of grace unless a caller revives it. The
+// Garbage collection. A manifest that no version retains is collected when its lease is over. A namespace's blob that no
+// manifest names is condemned when its lease is over, and collected after a grace time unless a caller revives it. The
 // bytes are deleted with the last namespace that had them.
 //
 // Each step locks a set of rows, and reads the references to them in a second statement: a transaction that adds a reference
@@ -16,7 +16,7 @@ export interface Terms {
 }
 
 export interface Garbage {
-  /** CONDEMNED: the blob will be collected after the time of grace, unless it is revived. BLOB: it was collected. */
+  /** CONDEMNED: the blob will be collected after the grace time, unless it is revived. BLOB: it was collected. */
   kind: 'MANIFEST' | 'CONDEMNED' | 'BLOB' | 'OBJECT' | 'UNFINISHED'
   namespace: string
   /** The digest of a manifest or blob; the key in the store of an orphan. */

@@ -18,7 +18,7 @@ export interface OrphanOptions {
 }
 
 const BATCH = 500
-/** One event names no more keys than these. */
+/** Maximum number of keys in one event. */
 const MAX_NAMED = 100
 
 /** Schedules the deletion of orphans and aborts orphaned multipart uploads. Yields each batch. */

@@ -13,7 +13,7 @@ const PendingDeletionSchema = defineEntity({
     objectKey: p.text().primary(),
     /** The multipart upload in the store that is to be aborted too. */
     storeUploadId: p.text().nullable(),
-    /** No janitor claims it earlier. */
+    /** The time before which no janitor claims it. */
     claimedUntil: timeColumn().nullable(),
     createTime: createTimeColumn(),
     /** True where only multipart uploads are to be aborted, after the upload has ended; the object may belong to a blob. */
@@ -26,7 +26,7 @@ const PendingDeletionSchema = defineEntity({
 export class PendingDeletion extends PendingDeletionSchema.class {}
 PendingDeletionSchema.setClass(PendingDeletion)
 
-/** Follows the insert of a set of pending deletions. A deletion of the object prevails over an abort that keeps it. */
+/** Follows the insert of a set of pending deletions. A deletion of the object prevails over an abort that leaves the object. */
 export const DELETE_OBJECT_SQL = `on conflict (object_key) do update set keeps_object = false,
   store_upload_id = coalesce(excluded.store_upload_id, doomed_object.store_upload_id)`
 
@@ -40,7 +40,7 @@ export async function scheduleDeletion(
   await em.upsert(PendingDeletion, storeUploadId === null ? deletion : { ...deletion, storeUploadId })
 }
 
-/** A request that its sender has given up may still reach the store within this time. */
+/** A request that its sender has abandoned may still reach the store within this time. */
 const LATE_SECONDS = 600
 
 /** Schedules the abort of multipart uploads that the store may have begun, or may still begin, without an answer that

@@ -14,7 +14,7 @@ export class M0003UploadStates extends Migration {
         drop constraint upload_state_check,
         add constraint upload_state_check check (state in (${states})),
         add constraint upload_failure_check check (state <> 'FAILED' or failure_reason is not null)`,
-      // Uploads that are under way have parts of which it is not known how often they were sent.
+      // For unfinished uploads, the number of attempts per part is unknown.
       `update upload set attempts = 1000000 where state in ('OPEN', 'COMPLETING')`,
       `drop index upload_unfinished_unique`,
       `create unique index upload_unfinished_unique on upload (principal, namespace, digest, size_bytes)

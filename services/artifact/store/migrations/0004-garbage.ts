@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations'
 import { grantAllSql } from '#lib/store/roles-sql.ts'
 
-/** Leases are renewed by every push and need no event; all else that is changed does. */
+/** Renewals of leases need no event; all other changes do. */
 const LEASES = [
   `alter table namespace_blob
     add column lease_time timestamptz(6) not null default now(),

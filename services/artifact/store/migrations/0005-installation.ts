@@ -9,7 +9,7 @@ export class M0005Installation extends Migration {
         constraint installation_pkey primary key (single),
         constraint installation_single_check check (single)
       )`,
-      // Never changed: what it has marked is its own for as long as there is a backup.
+      // Rows never change: a restored backup must find the mark of its installation.
       'grant select, insert on installation to modelkeep_artifact',
       `alter table doomed_object
         add column keeps_object boolean not null default false,

@@ -31,7 +31,7 @@ export class Connection {
   readonly #socket: Socket
   readonly #silenceMs: number
   #block = takeBlock()
-  /** The bytes of the block from `#start` to `#used` are received and not handed out. */
+  /** The bytes of the block from `#start` to `#used` are received and not yet returned. */
   #start = 0
   #used = 0
   #ready: Buffer[] = []
@@ -42,12 +42,12 @@ export class Connection {
   #left = 0
   #refusal: Refusal | undefined
   #isSending = false
-  /** While this side keeps the server waiting, its silence is no failure. */
+  /** While this side has paused the exchange, a silent server is not a failure. */
   #isPaused = false
   #failure: Error | undefined
   #wake = (): void => {}
   #onDrain = (): void => {}
-  /** Requests that were sent. */
+  /** Number of requests sent. */
   used = 0
 
   constructor(address: Address, silenceMs: number, onClose: () => void) {
@@ -187,7 +187,7 @@ export class Connection {
     this.#wake()
   }
 
-  /** Whatever the server sends from here on is the answer to the next request. */
+  /** All bytes received from here on belong to the response to the next request. */
   #finish(): void {
     this.#state = 'idle'
     this.#start = this.#used = 0

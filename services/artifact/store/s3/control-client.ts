@@ -6,7 +6,7 @@ import { silence } from './faults.ts'
 import type { S3Options } from './options.ts'
 
 const MAX_SOCKETS = 128
-/** The client throws at these without reading the body, which would occupy the connection for ever. */
+/** The client throws on these statuses without reading the body, which would occupy the connection forever. */
 const UNREAD_STATUSES = [408, 429, 499, 500, 502, 503, 504, 520]
 
 export function createControlClient(options: S3Options, silenceMs: number): { client: Client; close: () => void } {

@@ -21,7 +21,7 @@ export async function listMarks(client: Client, bucket: string): Promise<string[
   return objects.flatMap(({ name }) => (name ? [name.slice(MARKS.length)] : []))
 }
 
-/** Lists without a prefix: MinIO knows no prefix of uploads but a whole key. */
+/** Lists without a prefix, because MinIO accepts only a whole key as the prefix of uploads. */
 export async function* listUploads(client: Client, bucket: string): AsyncIterable<ListedUpload> {
   let [key, upload] = ['', '']
   do {

@@ -1,4 +1,4 @@
-// Connections to the S3 server that are reused, the most recent one first. Node's agents serve its own client alone.
+// Connections to the S3 server that are reused, the most recent one first. Node's agents work only with Node's own HTTP client.
 
 const MAX_CONNECTIONS = 256
 const MAX_IDLE = 64
@@ -34,7 +34,7 @@ export class ConnectionPool<C extends Connection> {
     }
   }
 
-  /** Keeps the connection for reuse where it is idle, and closes it otherwise. */
+  /** Returns an idle connection to the pool, and closes any other. */
   release(connection: C): void {
     if (connection.isIdle && this.#idle.length < MAX_IDLE) this.#idle.push(connection)
     else connection.destroy()

@@ -15,7 +15,7 @@ export async function discountAttempt(em: EntityManager, id: string): Promise<vo
   await em.nativeUpdate(Upload, { id }, { attempts: raw<number>('attempts - 1') })
 }
 
-/** Exceeds the number of parts of any upload. */
+/** Added to the attempts of an upload whose parts must be read back; exceeds the number of parts of any upload. */
 const FOREIGN_ATTEMPTS = 1_000_000
 
 /** Whether `distrustParts` was called for an upload. That cannot be undone. */

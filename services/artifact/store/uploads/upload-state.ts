@@ -90,7 +90,7 @@ export async function releaseLease(em: EntityManager, id: string, epoch: number)
   await em.nativeUpdate(Upload, { id, epoch }, { leaseUntil: null })
 }
 
-/** Closes an upload whose object is a blob's from now on. Returns false if another call owns the upload. */
+/** Closes an upload whose object now belongs to a blob. Returns false if another call owns the upload. */
 export async function commitUpload(em: EntityManager, id: string, epoch: number): Promise<boolean> {
   return (await em.nativeUpdate(Upload, owned(id, epoch), { state: 'COMMITTED', leaseUntil: null })) > 0
 }

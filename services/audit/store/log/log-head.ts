@@ -10,7 +10,7 @@ export async function readHead(em: EntityManager): Promise<Tree> {
   return { size, root }
 }
 
-/** Every page of entries needs the size, so that it is read without an entity. */
+/** Every page of entries needs the size, so it is read by SQL. */
 export async function readLogSize(em: EntityManager): Promise<number> {
   const [head] = await query<{ size: string }>(em, sql`select size from log_head`)
   return Number(head!.size)

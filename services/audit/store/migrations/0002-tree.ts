@@ -82,7 +82,7 @@ const TABLES = [
 ]
 
 const GUARDS = [
-  // A writer that knows nothing of the tree, from before this migration, is stopped.
+  // Rejects writers from before this migration, which do not extend the tree.
   `create or replace function log_head_grows() returns trigger language plpgsql as $$
     begin
       if new.id is distinct from old.id or new.size < old.size then raise exception 'the log never shrinks'; end if;

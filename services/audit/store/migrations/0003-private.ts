@@ -9,7 +9,7 @@ export class M0003Private extends Migration {
 }
 
 const TABLES = [
-  // Of the values beside the leaf, as they were taken: answers are measured by it.
+  // The size of the values stored beside the leaf when recorded; it counts toward the limit of a response.
   `alter table entry add column private_bytes int not null default 0`,
   `create table private_value (
     index bigint not null,
@@ -60,7 +60,7 @@ const GUARDS = [
       end if;
       return new;
     end $$`,
-  // Without a fixed path, a temporary table of the same name would be looked at instead.
+  // Without a fixed path, a temporary table of the same name would take precedence.
   `do $$ begin
     execute format('alter function private_value_erased() set search_path = %I, pg_temp', current_schema());
   end $$`,

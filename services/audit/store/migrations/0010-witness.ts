@@ -9,7 +9,7 @@ export class M0010Witness extends Migration {
 }
 
 const TABLES = [
-  // One for each that has cosigned a checkpoint.
+  // One row per witness and checkpoint.
   `create table cosignature (
     size bigint not null,
     key_id text not null,
@@ -19,7 +19,7 @@ const TABLES = [
     cosign_time timestamptz(6) not null,
     constraint cosignature_pkey primary key (size, key_id, cosigner_id)
   )`,
-  // That a checkpoint was shown to readers; again, if it reached its quorum later.
+  // A row records that a checkpoint was published; another one, that it reached its quorum later.
   `create table publication (
     size bigint not null,
     key_id text not null,

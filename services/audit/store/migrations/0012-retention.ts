@@ -7,7 +7,7 @@ export class M0012Retention extends Migration {
 }
 
 const STATEMENTS = [
-  // Empty for what the log took before there were classes: it does not expire.
+  // Empty for values from before retention classes, which do not expire.
   `alter table private_value add column retention_class text not null default ''`,
   `alter table private_value add constraint private_value_retention_class_check
     check (retention_class in ('', 'OPERATIONAL', 'SECURITY', 'GOVERNANCE'))`,
@@ -29,7 +29,7 @@ const STATEMENTS = [
       end if;
       return new;
     end $$`,
-  // Without a fixed path, a temporary table of the same name would be looked at instead.
+  // Without a fixed path, a temporary table of the same name would take precedence.
   `do $$ begin
     execute format('alter function private_value_erased() set search_path = %I, pg_temp', current_schema());
   end $$`,

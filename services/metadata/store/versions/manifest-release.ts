@@ -53,7 +53,7 @@ export async function expediteRelease(em: EntityManager, versionId: string): Pro
   await em.nativeUpdate(ManifestRelease, { versionId, attempts: 0 }, { dueTime: transactionTime() })
 }
 
-/** Locks releases that are due, and postpones them for the time that this replica has for them. */
+/** Locks releases that are due, and postpones them by the lease of this replica. */
 export async function claimReleases(em: EntityManager, limit: number): Promise<Retention[]> {
   const rows = await em.execute<object[]>(
     `update manifest_release set attempts = attempts + 1, due_time = now() + make_interval(secs => ?)
