@@ -99,7 +99,7 @@ async function checkExport(file: string, trust: Trust): Promise<Report> {
     `verified: ${size} entries of ${origin}, root ${root}`,
     `events without gaps: ${counts.map((count) => count.join(' ')).join(', ')}`,
     `private values: ${values.shown} match their commitments, ${values.erased} erased`,
-    `rules kept: replayed ${replayed.events} changes of models, versions, aliases, gates, promotions, roles and tokens`,
+    `rules satisfied: replayed ${replayed.events} changes of models, versions, aliases, gates, promotions, roles and tokens`,
     ...formatMoves(replayed),
   ]
   const found = { shown: String(values.shown), erased: String(values.erased) }

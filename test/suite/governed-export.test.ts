@@ -131,7 +131,7 @@ test('accepts promotions with every outcome, changed gates and a forced move', a
   const { code, out, err } = await verify()
   expect([code, err]).toEqual([0, ''])
   expect(out).toMatch(
-    /rules kept: replayed \d+ changes of models, versions, aliases, gates, promotions, roles and tokens/,
+    /rules satisfied: replayed \d+ changes of models, versions, aliases, gates, promotions, roles and tokens/,
   )
   expect(out).toMatch(/alias moves: \d by promotion, \d past gates\n {2}past gates: entry \d+, /)
 })

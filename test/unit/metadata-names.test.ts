@@ -126,7 +126,7 @@ test('parses orders with default, direction and known fields only', () => {
     metric: 'val loss.1',
     descending: true,
   })
-  expect(() => parseVersionOrder('number', false)).toThrow('order_by must not be number without a model')
+  expect(() => parseVersionOrder('number', false)).toThrow('order_by must not be "number" without a model')
   expect(() => parseVersionOrder('metrics.', true)).toThrow('order_by is required')
   for (const text of ['name desc desc', 'name;drop', 'labels', 'number', ' '.repeat(400)]) {
     expect(() => parseModelOrder(text)).toThrow('order_by')

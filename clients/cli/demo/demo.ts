@@ -109,7 +109,7 @@ async function pullAndUse(model: string, directory: string): Promise<void> {
   console.log(`\nA real inference on the pulled ${relative(directory, file)}:`)
   console.log(`  ${SECONDS_OF_SOUND} s of silence          speech probability ${inSilence.toFixed(3)}`)
   console.log(`  ${SECONDS_OF_SOUND} s of synthetic voice  speech probability ${inVoice.toFixed(3)}`)
-  if (!(inSilence < 0.1 && inVoice > 0.5)) throw new Error('the pulled model does not tell a voice from silence')
+  if (!(inSilence < 0.1 && inVoice > 0.5)) throw new Error('pulled model does not distinguish a voice from silence')
 }
 
 async function showLog(model: string): Promise<void> {

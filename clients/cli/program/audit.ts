@@ -78,7 +78,7 @@ function addPrivacyCommands(audit: Command): void {
     .action(lazily(async () => (await load()).releaseHold))
   audit
     .command('retention')
-    .description('show how long private values are kept, by retention class')
+    .description('show how long private values are stored, by retention class')
     .action(lazily(async () => (await load()).showRetention))
   hold
     .command('list')

@@ -27,7 +27,7 @@ export function addGateCommands(program: Command): void {
     .action(lazily(async () => (await import('../commands/gate/gate-changes.ts')).updateGate))
   gate
     .command('delete <gate>')
-    .description('delete a gate; its history is kept')
+    .description('delete a gate; its history remains')
     .option(...REASON)
     .option('--yes', 'skip the confirmation')
     .action(lazily(async () => (await import('../commands/gate/gate-changes.ts')).deleteGate))

@@ -60,7 +60,10 @@ export class WormBucket {
   async put(key: string, bytes: Buffer, same = (there: Buffer) => there.equals(bytes)): Promise<void> {
     await this.#prepare()
     const requireSame = (there: Buffer): void => {
-      if (!same(there)) throw new WormMismatch(`${this.#options.bucket} holds another ${this.#options.prefix}${key}`)
+      if (!same(there))
+        throw new WormMismatch(
+          `bucket "${this.#options.bucket}" has different content for ${this.#options.prefix}${key}`,
+        )
     }
     const there = await this.#get(key)
     if (there) return requireSame(there)
@@ -140,7 +143,7 @@ export class WormBucket {
     const answer = await this.#client.makeRequestStreamAsync(request, bytes, sha256, [200], region)
     answer.resume()
     const versionId = answer.headers['x-amz-version-id']
-    if (typeof versionId !== 'string') throw new Error(`bucket "${bucket}" keeps no versions`)
+    if (typeof versionId !== 'string') throw new Error(`bucket "${bucket}" has no versioning; enable it`)
     // Some servers ignore headers that they do not know.
     const kept = (await this.#client.getObjectRetention(bucket, objectName, { versionId })) as { mode?: string } | null
     if (kept?.mode !== LOCKED) throw new Error(`server does not lock the objects of bucket "${bucket}"`)

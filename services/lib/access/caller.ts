@@ -81,7 +81,7 @@ export const accessKey = createContextKey<Access>(new Access(ANONYMOUS, Permissi
 /** Authenticates the call again and throws if the caller may no longer make it. Long streams call it, because they can
  * outlive a token. */
 export const renewAccessKey = createContextKey<() => Promise<Access>>(() =>
-  Promise.reject(new Error('the call did not pass the gate')),
+  Promise.reject(new Error('the call did not pass the access check')),
 )
 export const requestIdKey = createContextKey<string>('')
 export const traceIdKey = createContextKey<string>('')

@@ -122,7 +122,7 @@ function asEnded(reason: unknown): ConnectError {
   const ended = ConnectError.from(reason, Code.Canceled)
   const codes = [reason, ended.cause].map((error) => (error as { code?: unknown } | undefined)?.code)
   const isGone = ended.rawMessage.startsWith(RESET) || codes.some((code) => typeof code === 'string' && GONE.test(code))
-  return isGone ? new ConnectError('the caller has gone', Code.Canceled, undefined, undefined, reason) : ended
+  return isGone ? new ConnectError('caller disconnected', Code.Canceled, undefined, undefined, reason) : ended
 }
 
 /** Errors are sent as HTTP trailers, which peers limit to a few KiB, and may quote what a caller sent. */

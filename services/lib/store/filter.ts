@@ -63,7 +63,9 @@ export function timeField(column: RawBuilder<unknown>): FilterField {
 export function wordField(column: RawBuilder<unknown>, words: readonly string[]): FilterField {
   return (path, operator, value) => {
     noPath(path)
-    if (operator !== '=' && operator !== '!=') failField('filter', 'supports only = and != on a field of fixed words')
+    if (operator !== '=' && operator !== '!=') {
+      failField('filter', 'supports only = and != on this field, whose values are fixed')
+    }
     const word = value.text.toUpperCase()
     if (!words.includes(word)) failField('filter', `has "${value.text}" where one of ${words.join(', ')} is expected`)
     return compare(column, operator, sql`${word}`)

@@ -16,7 +16,7 @@ export function parseModelOrder(text: string): ModelOrder {
   const { field, descending } = splitOrder(text)
   if (field === '') return { by: 'name', descending: false }
   if (field !== 'name' && field !== 'create_time' && field !== 'update_time') {
-    failField('order_by', 'must be name, create_time or update_time, optionally followed by desc')
+    failField('order_by', 'must be "name", "create_time" or "update_time", optionally followed by "desc"')
   }
   return { by: field, descending }
 }
@@ -26,11 +26,11 @@ export function parseVersionOrder(text: string, withinModel: boolean): VersionOr
   if (field === '') return { by: withinModel ? 'number' : 'create_time', descending: true }
   if (field === 'create_time') return { by: field, descending }
   if (field === 'number') {
-    if (!withinModel) failField('order_by', 'must not be number without a model')
+    if (!withinModel) failField('order_by', 'must not be "number" without a model')
     return { by: field, descending }
   }
   if (!field.startsWith('metrics.')) {
-    failField('order_by', 'must be number, create_time or metrics.<name>, optionally followed by desc')
+    failField('order_by', 'must be "number", "create_time" or "metrics.<name>", optionally followed by "desc"')
   }
   const metric = parseRequiredLine(field.slice('metrics.'.length), 'order_by', MAX_METRIC_CHARACTERS)
   return { by: 'metric', metric, descending }

@@ -69,8 +69,8 @@ export async function showRetention(context: Context): Promise<void> {
   if (context.output.json) return context.output.document(jsonOf(ListRetentionResponseSchema, answer))
   const row = ({ retentionClass, keep, oldestRecordTime }: Retention) => [
     word(RetentionClassSchema, retentionClass),
-    keep?.seconds ? `${Number(keep.seconds) / DAY_SECONDS} days` : 'for ever',
+    keep?.seconds ? `${Number(keep.seconds) / DAY_SECONDS} days` : 'forever',
     oldestRecordTime ? time(oldestRecordTime) : 'none',
   ]
-  context.output.write(table(['CLASS', 'KEPT', 'OLDEST VALUE'], answer.retention.map(row)))
+  context.output.write(table(['CLASS', 'STORED FOR', 'OLDEST VALUE'], answer.retention.map(row)))
 }

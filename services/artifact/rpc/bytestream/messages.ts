@@ -57,7 +57,7 @@ function check(request: WriteRequest, resourceName: string, position: bigint): v
     failField('resource_name', 'must be empty or the same in every message of a stream')
   }
   if (request.writeOffset !== position) {
-    failField('write_offset', `must be ${position}, the end of the bytes before it, and is ${request.writeOffset}`)
+    failField('write_offset', `must be ${position}, where the previous message ended, not ${request.writeOffset}`)
   }
 }
 

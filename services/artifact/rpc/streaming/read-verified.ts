@@ -61,7 +61,7 @@ function reportSuspicion(
 ): void {
   const work = reportWrongBytes(database, seen).then(
     () => scrubber.wake(),
-    (error: unknown) => logger.warn({ error, digest: seen.digest }, 'a suspicion could not be recorded'),
+    (error: unknown) => logger.warn({ error, digest: seen.digest }, 'the report of wrong bytes could not be recorded'),
   )
   running.add(work)
   void work.finally(() => running.delete(work))

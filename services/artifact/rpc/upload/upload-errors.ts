@@ -40,11 +40,11 @@ export function failBusy(upload: string): never {
 }
 
 export function failMissing(missing: number[]): never {
-  fail('PARTS_MISSING', `parts ${missing.join(', ')} are missing`, { missing: missing.join(',') })
+  fail('PARTS_MISSING', `upload has missing parts: ${missing.join(', ')}`, { missing: missing.join(',') })
 }
 
 export function failTooMany(namespace: string, limit: number): never {
-  const message = `limit of ${limit} unfinished uploads in namespace "${namespace}" reached; complete or abort some`
+  const message = `namespace "${namespace}" has reached the limit of ${limit} unfinished uploads; complete or abort some`
   fail('UPLOAD_LIMIT_REACHED', message, { namespace, limit: String(limit) })
 }
 

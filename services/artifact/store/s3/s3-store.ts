@@ -79,7 +79,7 @@ export class S3Store implements ByteStore {
     const find = () => retry(() => this.#client.findUploadId(this.#bucket, key))
     const tried = new Set<string>()
     for (let id = uploadId ?? (await find()); id; id = await find()) {
-      if (tried.has(id)) throw storeUnavailable(new Error('upload listed after its abortion'))
+      if (tried.has(id)) throw storeUnavailable(new Error('upload is still listed after it was aborted'))
       const found = id
       tried.add(found)
       await retry(() => this.#client.abortMultipartUpload(this.#bucket, key, found)).catch(ignoreGone('upload gone'))
