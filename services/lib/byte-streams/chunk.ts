@@ -1,5 +1,5 @@
-// Bytes in transit through a process, from the wire to the store and back, in the buffers in which they arrived, which are
-// not joined. A chunk is passed by value, in a message in its field of type `bytes`.
+// Bytes in transit through a process, from the wire to the store and back, in the pieces in which they arrived (see
+// `PieceList`), which are not joined. A chunk is passed by value, in a message in its field of type `bytes`.
 import { createContextKey, type HandlerContext } from '@connectrpc/connect'
 import { recycle } from './blocks.ts'
 

@@ -1,5 +1,5 @@
-// gRPC's framing: 5 bytes of envelope before each message. A message that is one chunk and nothing else is read and
-// written without a copy of the chunk; every other message is left to the general codec.
+// gRPC's framing: 5 bytes of envelope before each message. A message that is one chunk and nothing else is read into pieces
+// and written from them, without joining them; every other message is left to the general codec.
 import { Code, ConnectError } from '@connectrpc/connect'
 import { recycle } from './blocks.ts'
 import { Chunk } from './chunk.ts'

@@ -1,6 +1,6 @@
-// The zero-copy handler: it answers gRPC calls on HTTP/2 of methods that carry bytes, without a copy of the bytes, and of
-// methods that are called very often, with less work and less garbage for each call. Gate, interceptors and handlers are
-// those of the general adapter, which answers all other methods and all other protocols.
+// The zero-copy handler: it answers gRPC calls on HTTP/2 of methods that carry bytes, which it copies once at most, into
+// recycled blocks, and of methods that are called very often, with less work and less garbage for each call. Gate,
+// interceptors and handlers are those of the general adapter, which answers all other methods and all other protocols.
 import type { DescMethod } from '@bufbuild/protobuf'
 import { createMethodImplSpec, type ConnectRouter, type HandlerContext, type Interceptor } from '@connectrpc/connect'
 import { createMethodUrl } from '@connectrpc/connect/protocol'
