@@ -22,7 +22,7 @@ export const CHANGES: [string, (people: People) => Promise<Change>, RegExp][] = 
   ['a new model', creation, /insert into .*"model"/],
   ['a new version', registration, /insert into version /],
   ['a move of an alias', move, /insert into .*alias_move/],
-  ['a promotion that is applied', promotion, /insert into promotion_vote/],
+  ['a promotion that is applied', promotion, /insert into .*promotion_vote/],
 ]
 
 async function creation({ admin }: People): Promise<Change> {

@@ -10,8 +10,11 @@ import { emit } from '#lib/store/outbox.ts'
 import type { Target } from '../domain/alias-targets.ts'
 import { Alias, aliasId, AliasMove, findAliases } from '../store/aliases/alias.ts'
 import { nextMoveTime } from '../store/clock.ts'
-import { findGatesOfModel, isGuarded, lockGatesShared, type GateRow } from '../store/governance/gate-rows.ts'
+import { rulesOf } from '../domain/governance/gate-rules.ts'
+import { findGatesOfModel, isGuarded } from '../store/governance/find-gates.ts'
+import type { Gate } from '../store/governance/gate.ts'
 import type { Model } from '../store/models/model.ts'
+import { lockNamespaceShared } from '../store/models/namespace.ts'
 import { Version } from '../store/versions/version.ts'
 import { failNoVersion } from './checks.ts'
 import { voidPromotions } from './void-promotions.ts'
@@ -38,7 +41,7 @@ interface Move {
 
 interface GuardedMove extends Move {
   /** The gates that the move bypasses. */
-  bypassed: GateRow[]
+  bypassed: Gate[]
 }
 
 /** Makes the moves. An alias that already points at its target stays unchanged, without a move or an event. */
@@ -54,7 +57,7 @@ export async function moveAliases(em: EntityManager, context: HandlerContext, re
   }
   await em.flush()
   if (guarded.length === 0) return
-  const filter = { modelId: model.id, aliases: guarded }
+  const filter = { modelId: model.id, alias: guarded }
   await voidPromotions(em, context, filter, { because: 'ALIAS_MOVED', except: request.promotionId })
 }
 
@@ -112,11 +115,11 @@ async function guard(
     return { moves: planned.map((move) => ({ ...move, bypassed: [] })), guarded: planned.map(({ name }) => name) }
   }
   const { namespace, id } = request.model
-  await lockGatesShared(em, namespace)
-  const gates = await findGatesOfModel(em, namespace, id)
+  await lockNamespaceShared(em, namespace)
+  const gates = (await findGatesOfModel(em, namespace, id)).map((gate) => ({ gate, rules: rulesOf(gate) }))
   const found = planned.map((move) => ({
     ...move,
-    bypassed: gates.filter(({ rules }) => isGuarded(move.name, rules)),
+    bypassed: gates.filter(({ rules }) => isGuarded(move.name, rules)).map(({ gate }) => gate),
   }))
   const guarded = found.filter(({ bypassed }) => bypassed.length > 0)
   if (guarded[0] && !request.breakGlass) failAliasGated(guarded[0])

@@ -5,26 +5,28 @@ import { type GateRules, GateRulesSchema } from '#gen/modelkeep/metadata/v1/gate
 import { accessOf } from '#lib/access/caller.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
-import { insertRevision } from '../store/governance/gate-revisions.ts'
-import { isGuarded, listGatesToRemove, removeGate, type GateRow } from '../store/governance/gate-rows.ts'
+import { rulesBytes, rulesOf, rulesToJson } from '../domain/governance/gate-rules.ts'
+import { findGate, isGuarded } from '../store/governance/find-gates.ts'
+import { Gate, GateRevision } from '../store/governance/gate.ts'
 import { gateResource } from './resources.ts'
 import { voidPromotions } from './void-promotions.ts'
 import { digestOf } from './state-digest.ts'
 import { lockNamespace } from '../store/models/namespace.ts'
-import { findGate } from '../store/governance/gate-rows.ts'
 import { failNoGate } from './checks.ts'
 
-/** A created, updated or deleted gate. `gate` has the new revision; `before` and `after` are its rules, undefined
- * before it was created and after it was deleted. */
+/** A created, updated or deleted gate. `before` and `after` are its rules, undefined before it was created and after it
+ * was deleted. */
 export interface GateChange {
-  gate: GateRow
+  gate: Gate
+  /** The number of the new revision. */
+  revision: number
   before: GateRules | undefined
   after: GateRules | undefined
   reason: string
 }
 
 /** Returns the gate, with all gates of its namespace locked. */
-export async function requireGateLock(em: EntityManager, namespace: string, name: string): Promise<GateRow> {
+export async function requireGateLock(em: EntityManager, namespace: string, name: string): Promise<Gate> {
   await lockNamespace(em, namespace)
   return (await findGate(em, namespace, name)) ?? failNoGate(`${namespace}/${name}`)
 }
@@ -32,19 +34,26 @@ export async function requireGateLock(em: EntityManager, namespace: string, name
 /** Stores the revision, emits the event, and voids promotions that are pending under other rules. The caller has locked
  * the gates of the namespace. */
 export async function recordChange(em: EntityManager, context: HandlerContext, change: GateChange): Promise<void> {
-  const { gate, before, after, reason } = change
-  const { id, namespace, revision } = gate
-  const changer = accessOf(context).caller.principal
-  await insertRevision(em, { gate_id: id, revision, namespace, rules: after, changer, reason })
+  const { gate, revision, before, after, reason } = change
+  const { id: gateId, namespace, model } = gate
+  em.create(GateRevision, {
+    gateId,
+    revision,
+    namespace,
+    rules: after ? rulesToJson(after) : null,
+    messageBytes: (after ? rulesBytes(after) : 0) + Buffer.byteLength(reason),
+    changer: accessOf(context).caller.principal,
+    reason,
+  })
   emit(em, context, {
     type: after ? (before ? 'gate.updated.v1' : 'gate.created.v1') : 'gate.deleted.v1',
     resource: gateResource(gate),
     reason,
     beforeDigest: before ? rulesDigest(before) : '',
     afterDigest: after ? rulesDigest(after) : '',
-    details: { model_id: gate.model_id ?? '', revision, ...(after && describeRules(after)) },
+    details: { model_id: model ?? '', revision, ...(after && describeRules(after)) },
   })
-  const filter = gate.model_id === null ? { namespace } : { modelId: gate.model_id }
+  const filter = model ? { modelId: model } : { namespace }
   const affects = (alias: string): boolean => [before, after].some((rules) => rules && isGuarded(alias, rules))
   await voidPromotions(em, context, filter, { because: 'GATE_CHANGED', affects })
 }
@@ -53,14 +62,18 @@ export async function recordChange(em: EntityManager, context: HandlerContext, c
 export async function removeGates(
   em: EntityManager,
   context: HandlerContext,
-  of: { modelId: string } | { namespace: string },
+  of: { model: string } | { namespace: string },
   reason: string,
 ): Promise<void> {
-  for (const row of await listGatesToRemove(em, of)) {
-    await removeGate(em, row.id)
-    const gate = { ...row, revision: row.revision + 1 }
-    await recordChange(em, context, { gate, before: row.rules, after: undefined, reason })
-  }
+  const gates = await em.find(Gate, of, { orderBy: { name: 'asc' } })
+  for (const gate of gates) await removeGate(em, context, gate, reason)
+}
+
+/** Removes the gate. The caller has locked the gates of the namespace. */
+export async function removeGate(em: EntityManager, context: HandlerContext, gate: Gate, reason: string) {
+  const change = { gate, revision: gate.revision + 1, before: rulesOf(gate), after: undefined, reason }
+  em.remove(gate)
+  await recordChange(em, context, change)
 }
 
 function describeRules({ aliasPattern, approvalsRequired, approvers, conditions, expiry }: GateRules): JsonObject {

@@ -11,14 +11,15 @@ import {
 import { ModelkeepError } from '#lib/errors/errors.ts'
 import { wordOf } from '#lib/values/words.ts'
 import { evaluate, type VariableValues } from '../domain/governance/condition.ts'
-import type { GateRow } from '../store/governance/gate-rows.ts'
+import { rulesOf } from '../domain/governance/gate-rules.ts'
+import type { Gate } from '../store/governance/gate.ts'
 
-export function decideGates(gates: GateRow[], variables: VariableValues): GateDecision[] {
-  return gates.map(({ id, name, revision, rules }) => ({
-    ...decideRules(rules, variables),
-    gateId: id,
-    gate: name,
-    revision,
+export function decideGates(gates: Gate[], variables: VariableValues): GateDecision[] {
+  return gates.map((gate) => ({
+    ...decideRules(rulesOf(gate), variables),
+    gateId: gate.id,
+    gate: gate.name,
+    revision: gate.revision,
   }))
 }
 

@@ -5,40 +5,36 @@ import { accessOf } from '#lib/access/caller.ts'
 import { fail } from '#lib/errors/errors.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
-import { findGuardingGates, lockGatesShared, type GateRow } from '../store/governance/gate-rows.ts'
+import { findGuardingGates } from '../store/governance/find-gates.ts'
+import type { Gate } from '../store/governance/gate.ts'
 import { lockModel } from '../store/models/find-model.ts'
 import type { Model } from '../store/models/model.ts'
-import {
-  closePromotion,
-  findPromotion,
-  recordDecisions,
-  type PromotionRow,
-} from '../store/governance/promotion-rows.ts'
+import { lockNamespaceShared } from '../store/models/namespace.ts'
+import { findPromotion } from '../store/governance/find-promotions.ts'
+import type { Promotion } from '../store/governance/promotion.ts'
 import type { Version } from '../store/versions/version.ts'
 import { moveAliases } from './alias-moves.ts'
+import { closePromotion } from './close-promotion.ts'
 import { decideGates, outcomesOf } from './gate-decisions.ts'
 import { findEvidence, type Candidate } from './gate-evidence.ts'
+import { decisionsToJson } from '../domain/governance/gate-decision.ts'
 import { stateOf } from '../domain/governance/promotion-state.ts'
 import { promotionEvent } from './promotion-event.ts'
 
 /** Finds the promotion and requires the RPC's permission in its namespace. */
-export async function authorizePromotion(
-  em: EntityManager,
-  context: HandlerContext,
-  id: string,
-): Promise<PromotionRow> {
-  const row = (await findPromotion(em, id)) ?? failNoPromotion(id)
-  accessOf(context).require(row.namespace, () => failNoPromotion(id))
-  return row
+export async function authorizePromotion(em: EntityManager, context: HandlerContext, id: string): Promise<Promotion> {
+  const promotion = (await findPromotion(em, id)) ?? failNoPromotion(id)
+  accessOf(context).require(promotion.namespace, () => failNoPromotion(id))
+  return promotion
 }
 
 /** Locks the model and the gates of a promotion, and returns both. Fails with PROMOTION_CLOSED unless it is pending. */
 export async function requirePending(
   em: EntityManager,
-  { id, model_id, namespace }: PromotionRow,
-): Promise<{ promotion: PromotionRow; model: Model }> {
-  const model = await lockModel(em, { id: model_id })
-  await lockGatesShared(em, namespace)
+  { id, modelId, namespace }: Promotion,
+): Promise<{ promotion: Promotion; model: Model }> {
+  const model = await lockModel(em, { id: modelId })
+  await lockNamespaceShared(em, namespace)
   const promotion = (await findPromotion(em, id))!
   const state = stateOf(promotion)
   if (model && state === 'PENDING_APPROVAL') return { promotion, model }
@@ -48,7 +44,7 @@ export async function requirePending(
 export interface GateResults {
   /** The version that the alias points at; undefined if the alias does not exist. */
   current: Version | undefined
-  gates: GateRow[]
+  gates: Gate[]
   decisions: GateDecision[]
   /** Ids of the evaluations that the conditions could see. */
   evaluations: string[]
@@ -66,17 +62,12 @@ export async function evaluateGates(em: EntityManager, candidate: Candidate): Pr
 export async function applyPromotion(
   em: EntityManager,
   context: HandlerContext,
-  {
-    promotion,
-    model,
-    results,
-    reason,
-  }: { promotion: PromotionRow; model: Model; results: GateResults; reason: string },
-): Promise<PromotionRow> {
-  const { id, alias, number, from_number: from, votes } = promotion
+  { promotion, model, results, reason }: { promotion: Promotion; model: Model; results: GateResults; reason: string },
+): Promise<Promotion> {
+  const { id, alias, number, fromNumber: from, votes } = promotion
   const { decisions, evaluations } = results
-  await recordDecisions(em, id, decisions)
-  await closePromotion(em, id, { state: 'APPLIED', closer: accessOf(context).caller.principal, reason })
+  em.assign(promotion, { decisions: decisionsToJson(decisions) })
+  await closePromotion(em, promotion, { state: 'APPLIED', closer: accessOf(context).caller.principal, reason })
   const approvers = votes.filter(({ approved, counts }) => approved && counts).map(({ principal }) => principal)
   const details = { from, gates: outcomesOf(decisions), evaluations, approvers }
   emit(em, context, promotionEvent(promotion, { type: 'promotion.applied.v1', reason, details }))

@@ -1,7 +1,7 @@
 // Resources in the form that events contain.
 import { ALL_NAMESPACES } from '#lib/access/caller.ts'
-import type { GateRow } from '../store/governance/gate-rows.ts'
-import type { PromotionRow } from '../store/governance/promotion-rows.ts'
+import type { Gate } from '../store/governance/gate.ts'
+import type { Promotion } from '../store/governance/promotion.ts'
 import type { RoleBinding } from '../store/identity/role-binding.ts'
 import type { Token } from '../store/identity/token.ts'
 import type { Model } from '../store/models/model.ts'
@@ -25,13 +25,12 @@ export function evaluationResource(id: string, { namespace, modelName, number, d
   return { type: 'evaluation', id, namespace, name: `${namespace}/${modelName}:${number}`, digest }
 }
 
-export function gateResource({ id, namespace, name }: Pick<GateRow, 'id' | 'namespace' | 'name'>) {
+export function gateResource({ id, namespace, name }: Pick<Gate, 'id' | 'namespace' | 'name'>) {
   return { type: 'gate', id, namespace, name: `${namespace}/${name}` }
 }
 
-export function promotionResource(row: Pick<PromotionRow, 'id' | 'namespace' | 'model' | 'alias' | 'digest'>) {
-  const { id, namespace, model, alias, digest } = row
-  return { type: 'promotion', id, namespace, name: `${namespace}/${model}@${alias}`, digest }
+export function promotionResource({ id, namespace, modelName, alias, digest }: Promotion) {
+  return { type: 'promotion', id, namespace, name: `${namespace}/${modelName}@${alias}`, digest }
 }
 
 /** A token belongs to the whole installation. */

@@ -3,7 +3,8 @@ import type { HandlerContext } from '@connectrpc/connect'
 import { accessOf } from '#lib/access/caller.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
-import { closePromotion, lockPending, type PendingFilter } from '../store/governance/promotion-rows.ts'
+import { lockPending, type PromotionFilter } from '../store/governance/find-promotions.ts'
+import { closePromotion } from './close-promotion.ts'
 import { promotionEvent } from './promotion-event.ts'
 
 const CAUSES = {
@@ -25,14 +26,14 @@ interface Cause {
 export async function voidPromotions(
   em: EntityManager,
   context: HandlerContext,
-  filter: PendingFilter,
+  filter: PromotionFilter,
   { because, affects = () => true, except }: Cause,
 ): Promise<void> {
   const closer = accessOf(context).caller.principal
-  for (const row of await lockPending(em, filter)) {
+  for (const promotion of await lockPending(em, filter)) {
     // The expiry job closes an overdue promotion as EXPIRED.
-    if (row.overdue || row.id === except || !affects(row.alias)) continue
-    await closePromotion(em, row.id, { state: 'VOIDED', closer, reason: CAUSES[because] })
-    emit(em, context, promotionEvent(row, { type: 'promotion.voided.v1', details: { because } }))
+    if (promotion.overdue || promotion.id === except || !affects(promotion.alias)) continue
+    await closePromotion(em, promotion, { state: 'VOIDED', closer, reason: CAUSES[because] })
+    emit(em, context, promotionEvent(promotion, { type: 'promotion.voided.v1', details: { because } }))
   }
 }

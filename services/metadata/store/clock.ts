@@ -8,6 +8,13 @@ const MAX_TOKEN_LIFETIME = `interval '1 year 1 minute'`
 /** The time at which the transaction began, as the value of a property. Refresh the entity after the flush to read it. */
 export const transactionTime = () => raw('now()')
 
+/** The time at which the row is written, as the value of a property. */
+export const clockTime = () => raw('clock_timestamp()')
+
+/** The time at which the statement began. It is the same in all properties that one flush writes. */
+export const statementTime = (secondsLater = 0) =>
+  raw('statement_timestamp() + make_interval(secs => ?)', [secondsLater])
+
 /** The present time, or a microsecond after the newest evaluation of the version, whichever is later, as the value of a
  * property. No two evaluations of a version have the same time. */
 export const nextEvaluationTime = (versionId: string) =>

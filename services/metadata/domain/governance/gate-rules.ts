@@ -1,5 +1,5 @@
 // Validation of the rules of gates.
-import { toJsonString } from '@bufbuild/protobuf'
+import { fromJson, toJson, toJsonString, type JsonValue } from '@bufbuild/protobuf'
 import type { Duration } from '@bufbuild/protobuf/wkt'
 import { GateRulesSchema, type GateRules } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { failField, failLimit } from '#lib/errors/errors.ts'
@@ -45,8 +45,23 @@ export function parseRules(rules: GateRules | undefined): GateRules {
   }
   checkApprovers(approvers, approvalsRequired)
   const parsed = { ...rules, expiry: parseExpiry(expiry) }
-  if (Buffer.byteLength(toJsonString(GateRulesSchema, parsed)) > MAX_BYTES) failLimit('rules', MAX_BYTES, 'bytes')
+  if (rulesBytes(parsed) > MAX_BYTES) failLimit('rules', MAX_BYTES, 'bytes')
   return parsed
+}
+
+/** Returns the size of the rules as JSON. */
+export function rulesBytes(rules: GateRules): number {
+  return Buffer.byteLength(toJsonString(GateRulesSchema, rules))
+}
+
+/** Converts rules to the JSON that is stored. */
+export function rulesToJson(rules: GateRules): JsonValue {
+  return toJson(GateRulesSchema, rules)
+}
+
+/** Returns the rules of a stored gate. */
+export function rulesOf({ rules }: { rules: JsonValue }): GateRules {
+  return fromJson(GateRulesSchema, rules)
 }
 
 function checkApprovers(approvers: string[], required: number): void {

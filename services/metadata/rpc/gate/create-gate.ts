@@ -10,13 +10,15 @@ import { accessOf } from '#lib/access/caller.ts'
 import { fail } from '#lib/errors/errors.ts'
 import { forkFor, type EntityManager } from '#lib/store/database.ts'
 import { answerOnce } from '#lib/store/requests.ts'
-import { parseGateName, parseRules } from '../../domain/governance/gate-rules.ts'
+import { parseGateName, parseRules, rulesBytes, rulesToJson } from '../../domain/governance/gate-rules.ts'
 import { parseNamespace } from '../../domain/names.ts'
 import { parseModelRef, type ModelKey } from '../../domain/refs.ts'
 import { parseReason } from '../../domain/text.ts'
-import * as gates from '../../store/governance/gate-rows.ts'
+import { reloadGate } from '../../store/governance/find-gates.ts'
+import { Gate, GATE_NAME_CONSTRAINT } from '../../store/governance/gate.ts'
 import type { Model } from '../../store/models/model.ts'
 import { lockNamespace } from '../../store/models/namespace.ts'
+import { flushUnique } from '../../store/unique.ts'
 import { authorizeModel, requireModelLock } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { recordChange } from '../../changes/gate-changes.ts'
@@ -37,14 +39,20 @@ export async function createGate(deps: RegistryDeps, request: CreateGateRequest,
   const once = { context, request, input: CreateGateRequestSchema, output: CreateGateResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
     const model = await lockScope(em, namespace, key)
-    const id = uuidv7()
     const within = model?.namespace ?? namespace
     await requireGateQuota(em, within)
-    const creator = accessOf(context).caller.principal
-    const values = { id, namespace: within, name, modelId: model?.id ?? null, rules, creator }
-    if (!(await gates.insertGate(em, values))) failGateExists(within, name)
-    const gate = (await gates.findGate(em, within, name))!
-    await recordChange(em, context, { gate, before: undefined, after: rules, reason })
+    const gate = em.create(Gate, {
+      id: uuidv7(),
+      namespace: within,
+      name,
+      model: model?.id ?? null,
+      rules: rulesToJson(rules),
+      messageBytes: rulesBytes(rules),
+      creator: accessOf(context).caller.principal,
+    })
+    await flushUnique(em, GATE_NAME_CONSTRAINT, () => failGateExists(within, name))
+    await reloadGate(em, gate)
+    await recordChange(em, context, { gate, revision: gate.revision, before: undefined, after: rules, reason })
     return create(CreateGateResponseSchema, { gate: presentGate(gate) })
   })
   await settleChange(deps.relay, context)
@@ -64,7 +72,7 @@ async function requireNamespaceLock(em: EntityManager, namespace: string): Promi
 }
 
 async function requireGateQuota(em: EntityManager, namespace: string): Promise<void> {
-  if ((await gates.countGates(em, namespace)) < MAX_GATES) return
+  if ((await em.count(Gate, { namespace })) < MAX_GATES) return
   const limit = String(MAX_GATES)
   fail('GATE_LIMIT_REACHED', `namespace "${namespace}" has reached the limit of ${limit} gates`, { namespace, limit })
 }

@@ -1,7 +1,7 @@
 import type { HandlerContext } from '@connectrpc/connect'
 import type { GetGateRequest } from '#gen/modelkeep/metadata/v1/gate_service_pb.ts'
 import { forkFor } from '#lib/store/database.ts'
-import { findGate } from '../../store/governance/gate-rows.ts'
+import { findGate } from '../../store/governance/find-gates.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { presentGate } from './present-gate.ts'
 import { authorizeGate } from './authorize-gate.ts'

@@ -4,7 +4,8 @@ import { accessOf } from '#lib/access/caller.ts'
 import { parseUuid } from '#lib/values/ids.ts'
 import { cutPage, parsePage } from '#lib/lists/pages.ts'
 import { forkFor } from '#lib/store/database.ts'
-import { findNamespaceOfGate, listRevisions } from '../../store/governance/gate-revisions.ts'
+import { listRevisions } from '../../store/governance/gate-list.ts'
+import { GateRevision } from '../../store/governance/gate.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { checkKeys, isNumberKey } from '../page-keys.ts'
 import { presentRevision } from './present-gate.ts'
@@ -17,9 +18,9 @@ export async function listGateRevisions(
 ) {
   const id = parseUuid(request.gateId, 'gate_id')
   const em = forkFor(database, context.signal)
-  const namespace = await findNamespaceOfGate(em, id)
-  if (namespace === undefined) failNoGate(id)
-  accessOf(context).require(namespace, () => failNoGate(id))
+  // A deleted gate still has its revisions.
+  const first = (await em.findOne(GateRevision, { gateId: id, revision: 1 })) ?? failNoGate(id)
+  accessOf(context).require(first.namespace, () => failNoGate(id))
   const page = checkKeys(parsePage(request, ['ListGateRevisions', id], ['number']), [isNumberKey])
   const found = await listRevisions(em, id, page, context.signal)
   const { rows, nextPageToken } = cutPage(found.rows, found.page, ({ revision }) => [revision])

@@ -1,33 +1,39 @@
-import { create } from '@bufbuild/protobuf'
-import { GateRevisionSchema, GateSchema, type Gate, type GateRevision } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
+import { create, fromJson } from '@bufbuild/protobuf'
+import {
+  GateRevisionSchema,
+  GateRulesSchema,
+  GateSchema,
+  type Gate,
+  type GateRevision,
+} from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { toTimestamp } from '#lib/store/time.ts'
-import type { GateRevisionRow } from '../../store/governance/gate-revisions.ts'
-import type { GateRow } from '../../store/governance/gate-rows.ts'
+import { rulesOf } from '../../domain/governance/gate-rules.ts'
+import type { Gate as StoredGate, GateRevision as StoredRevision } from '../../store/governance/gate.ts'
 import { etagOf } from '../../domain/etags.ts'
 
-export function presentGate(row: GateRow): Gate {
+export function presentGate(gate: StoredGate): Gate {
   return create(GateSchema, {
-    id: row.id,
-    namespace: row.namespace,
-    name: row.name,
-    modelId: row.model_id ?? '',
-    model: row.model ?? '',
-    rules: row.rules,
-    revision: row.revision,
-    creator: row.creator,
-    createTime: toTimestamp(row.create_time),
-    updateTime: toTimestamp(row.update_time),
-    etag: etagOf(row),
+    id: gate.id,
+    namespace: gate.namespace,
+    name: gate.name,
+    modelId: gate.model ?? '',
+    model: gate.modelName ?? '',
+    rules: rulesOf(gate),
+    revision: gate.revision,
+    creator: gate.creator,
+    createTime: toTimestamp(gate.createTime),
+    updateTime: toTimestamp(gate.updateTime),
+    etag: etagOf(gate),
   })
 }
 
-export function presentRevision(row: GateRevisionRow): GateRevision {
+export function presentRevision({ rules, changeTime, ...revision }: StoredRevision): GateRevision {
   return create(GateRevisionSchema, {
-    gateId: row.gate_id,
-    revision: row.revision,
-    ...(row.rules && { rules: row.rules }),
-    changer: row.changer,
-    reason: row.reason,
-    changeTime: toTimestamp(row.change_time),
+    gateId: revision.gateId,
+    revision: revision.revision,
+    ...(rules && { rules: fromJson(GateRulesSchema, rules) }),
+    changer: revision.changer,
+    reason: revision.reason,
+    changeTime: toTimestamp(changeTime),
   })
 }

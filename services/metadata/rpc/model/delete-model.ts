@@ -33,7 +33,7 @@ export async function deleteModel(deps: RegistryDeps, request: DeleteModelReques
     if (number !== undefined) failModelInUse(model, number)
     await lockNamespace(em, model.namespace)
     await voidPromotions(em, context, { modelId: model.id }, { because: 'MODEL_DELETED' })
-    await removeGates(em, context, { modelId: model.id }, reason)
+    await removeGates(em, context, { model: model.id }, reason)
     const versions = await removeModel(em, model, accessOf(context).caller.principal)
     emit(em, context, {
       type: 'model.deleted.v1',

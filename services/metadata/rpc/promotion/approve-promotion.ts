@@ -10,9 +10,11 @@ import { forkFor, type EntityManager } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
 import { hasApprovals } from '../../domain/governance/approvals.ts'
+import { decisionsOf } from '../../domain/governance/gate-decision.ts'
 import { parseRequiredReason } from '../../domain/text.ts'
 import type { Model } from '../../store/models/model.ts'
-import { findPromotion, insertVote, type PromotionRow } from '../../store/governance/promotion-rows.ts'
+import { findPromotion } from '../../store/governance/find-promotions.ts'
+import type { Promotion } from '../../store/governance/promotion.ts'
 import { findVersion } from '../../store/versions/find-version.ts'
 import { requireActive } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
@@ -21,6 +23,7 @@ import { presentPromotion } from './present-promotion.ts'
 import { promotionEvent } from '../../changes/promotion-event.ts'
 import { applyPromotion, authorizePromotion, evaluateGates, requirePending } from '../../changes/promotion-steps.ts'
 import { settleChange } from '../../changes/settle-change.ts'
+import { addVote } from './add-vote.ts'
 import { requireVoter } from './require-voter.ts'
 
 export async function approvePromotion(deps: RegistryDeps, request: ApprovePromotionRequest, context: HandlerContext) {
@@ -32,25 +35,25 @@ export async function approvePromotion(deps: RegistryDeps, request: ApprovePromo
     const { promotion, model } = await requirePending(em, found)
     requireActive(model)
     const principal = requireVoter(context, promotion)
-    await insertVote(em, id, { principal, approved: true, reason })
-    const gates = promotion.decisions.map(({ gateId, revision }) => ({ id: gateId, revision }))
+    await addVote(em, promotion, { principal, approved: true, reason })
+    const gates = decisionsOf(promotion).map(({ gateId, revision }) => ({ id: gateId, revision }))
     emit(em, context, promotionEvent(promotion, { type: 'promotion.approved.v1', reason, details: { gates } }))
-    const row = await applyIfApproved(em, context, { id, model, reason })
-    return create(ApprovePromotionResponseSchema, { promotion: presentPromotion(row) })
+    const voted = await applyIfApproved(em, context, { id, model, reason })
+    return create(ApprovePromotionResponseSchema, { promotion: presentPromotion(voted) })
   })
   await settleChange(deps.relay, context)
   return answer
 }
 
-/** Applies the promotion if it has all approvals that it requires, and returns its row. */
+/** Applies the promotion if it has all approvals that it requires, and returns it. */
 async function applyIfApproved(
   em: EntityManager,
   context: HandlerContext,
   { id, model, reason }: { id: string; model: Model; reason: string },
-): Promise<PromotionRow> {
+): Promise<Promotion> {
   const promotion = (await findPromotion(em, id))!
-  if (!hasApprovals(promotion.decisions, promotion.votes)) return promotion
-  const version = (await findVersion(em, promotion.version_id))!
+  if (!hasApprovals(decisionsOf(promotion), promotion.votes)) return promotion
+  const version = (await findVersion(em, promotion.versionId))!
   const { alias, requester } = promotion
   const results = await evaluateGates(em, { version, model, alias, requester })
   requireGatesMet(alias, results.decisions)

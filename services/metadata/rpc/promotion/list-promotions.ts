@@ -9,7 +9,7 @@ import { wordOf } from '#lib/values/words.ts'
 import { parseNamespace } from '../../domain/names.ts'
 import { parseModelRef } from '../../domain/refs.ts'
 import type { PromotionStateName } from '../../domain/governance/promotion-state.ts'
-import { listPromotions as selectPromotions, type PromotionQuery } from '../../store/governance/promotion-rows.ts'
+import { listPromotions as selectPromotions, type PromotionQuery } from '../../store/governance/promotion-list.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { checkKeys, isIdKey, isTimeKey } from '../page-keys.ts'
 import { presentPromotion } from './present-promotion.ts'
@@ -26,7 +26,7 @@ export async function listPromotions(
   const query = ['ListPromotions', ...Object.entries(within).flat(), state ?? '']
   const page = checkKeys(parsePage(request, query, ['string', 'string']), [isTimeKey, isIdKey])
   const found = await selectPromotions(em, { within, state, page }, context.signal)
-  const { rows, nextPageToken } = cutPage(found.rows, found.page, (row) => [row.request_time, row.id])
+  const { rows, nextPageToken } = cutPage(found.rows, found.page, ({ requestTime, id }) => [requestTime, id])
   return { promotions: rows.map(presentPromotion), nextPageToken }
 }
 

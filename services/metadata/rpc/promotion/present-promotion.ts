@@ -3,34 +3,35 @@ import type { GateDecision } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { PromotionSchema, PromotionState, type Promotion } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
 import { toTimestamp } from '#lib/store/time.ts'
 import { countApprovals } from '../../domain/governance/approvals.ts'
-import type { PromotionRow } from '../../store/governance/promotion-rows.ts'
+import { decisionsOf } from '../../domain/governance/gate-decision.ts'
 import { stateOf } from '../../domain/governance/promotion-state.ts'
+import type { Promotion as StoredPromotion } from '../../store/governance/promotion.ts'
 
-export function presentPromotion(row: PromotionRow): Promotion {
+export function presentPromotion(promotion: StoredPromotion): Promotion {
   return create(PromotionSchema, {
-    id: row.id,
-    modelId: row.model_id,
-    namespace: row.namespace,
-    model: row.model,
-    alias: row.alias,
-    number: row.number,
-    versionId: row.version_id,
-    digest: row.digest,
-    fromNumber: row.from_number,
-    fromDigest: row.from_digest,
-    state: PromotionState[stateOf(row)],
-    requester: row.requester,
-    reason: row.reason,
-    requestTime: toTimestamp(row.request_time),
-    expireTime: toTimestamp(row.expire_time),
-    decisions: row.decisions.map((decision) => withApprovals(decision, row)),
-    votes: row.votes.map((vote) => ({ ...vote, voteTime: toTimestamp(vote.vote_time) })),
-    closer: row.closer,
-    closeReason: row.close_reason,
-    ...(row.close_time !== null && { closeTime: toTimestamp(row.close_time) }),
+    id: promotion.id,
+    modelId: promotion.modelId,
+    namespace: promotion.namespace,
+    model: promotion.modelName,
+    alias: promotion.alias,
+    number: promotion.number,
+    versionId: promotion.versionId,
+    digest: promotion.digest,
+    fromNumber: promotion.fromNumber,
+    fromDigest: promotion.fromDigest,
+    state: PromotionState[stateOf(promotion)],
+    requester: promotion.requester,
+    reason: promotion.reason,
+    requestTime: toTimestamp(promotion.requestTime),
+    expireTime: toTimestamp(promotion.expireTime),
+    decisions: decisionsOf(promotion).map((decision) => withApprovals(decision, promotion)),
+    votes: promotion.votes.map((vote) => ({ ...vote, voteTime: toTimestamp(vote.voteTime) })),
+    closer: promotion.closer,
+    closeReason: promotion.closeReason,
+    ...(promotion.closeTime && { closeTime: toTimestamp(promotion.closeTime) }),
   })
 }
 
-function withApprovals(decision: GateDecision, { votes }: PromotionRow): GateDecision {
+function withApprovals(decision: GateDecision, { votes }: StoredPromotion): GateDecision {
   return { ...decision, approvalsGiven: countApprovals(decision, votes) }
 }

@@ -10,12 +10,14 @@ import { forkFor } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
 import { parseRequiredReason } from '../../domain/text.ts'
-import { closePromotion, findPromotion, insertVote } from '../../store/governance/promotion-rows.ts'
+import { findPromotion } from '../../store/governance/find-promotions.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { presentPromotion } from './present-promotion.ts'
+import { closePromotion } from '../../changes/close-promotion.ts'
 import { promotionEvent } from '../../changes/promotion-event.ts'
 import { authorizePromotion, requirePending } from '../../changes/promotion-steps.ts'
 import { settleChange } from '../../changes/settle-change.ts'
+import { addVote } from './add-vote.ts'
 import { requireVoter } from './require-voter.ts'
 
 export async function rejectPromotion(deps: RegistryDeps, request: RejectPromotionRequest, context: HandlerContext) {
@@ -26,8 +28,8 @@ export async function rejectPromotion(deps: RegistryDeps, request: RejectPromoti
   const answer = await answerOnce(deps.database, once, async (em) => {
     const { promotion } = await requirePending(em, found)
     const principal = requireVoter(context, promotion)
-    await insertVote(em, id, { principal, approved: false, reason })
-    await closePromotion(em, id, { state: 'REJECTED', closer: principal, reason })
+    await addVote(em, promotion, { principal, approved: false, reason })
+    await closePromotion(em, promotion, { state: 'REJECTED', closer: principal, reason })
     emit(em, context, promotionEvent(promotion, { type: 'promotion.rejected.v1', reason }))
     return create(RejectPromotionResponseSchema, { promotion: presentPromotion((await findPromotion(em, id))!) })
   })

@@ -13,19 +13,17 @@ import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
 import { rfc3339 } from '#lib/store/time.ts'
 import { hasApprovals } from '../../domain/governance/approvals.ts'
-import { shortestExpiry } from '../../domain/governance/gate-rules.ts'
+import { decisionsToJson } from '../../domain/governance/gate-decision.ts'
+import { rulesOf, shortestExpiry } from '../../domain/governance/gate-rules.ts'
 import { parseAliasName } from '../../domain/names.ts'
 import { parseExactVersionRef } from '../../domain/refs.ts'
 import { parseRequiredReason } from '../../domain/text.ts'
-import { lockGatesShared } from '../../store/governance/gate-rows.ts'
 import { findModel } from '../../store/models/find-model.ts'
 import type { Model } from '../../store/models/model.ts'
-import {
-  findPromotion,
-  findPending,
-  insertPromotion,
-  type PromotionRow,
-} from '../../store/governance/promotion-rows.ts'
+import { lockNamespaceShared } from '../../store/models/namespace.ts'
+import { statementTime } from '../../store/clock.ts'
+import { findPending, findPromotion } from '../../store/governance/find-promotions.ts'
+import { Promotion } from '../../store/governance/promotion.ts'
 import type { Version } from '../../store/versions/version.ts'
 import { failAliasMoved } from '../../changes/alias-moves.ts'
 import { authorizeVersion, requireActive, requireVersionLock } from '../../changes/checks.ts'
@@ -59,15 +57,17 @@ export async function requestPromotion(deps: RegistryDeps, request: RequestPromo
     const version = await requireVersionLock(em, key)
     const model = (await findModel(em, { id: version.model }))!
     requireActive(model)
-    await lockGatesShared(em, model.namespace)
+    await lockNamespaceShared(em, model.namespace)
     const init = { version, model, alias, expected, requester, reason }
     const results = await evaluateGates(em, init)
     await checkPreconditions(em, init, results)
     requireGatesMet(alias, results.decisions)
     const promotion = await record(em, context, init, results)
     const needsNoApproval = hasApprovals(results.decisions, [])
-    const row = needsNoApproval ? await applyPromotion(em, context, { promotion, model, results, reason }) : promotion
-    return create(RequestPromotionResponseSchema, { promotion: presentPromotion(row) })
+    const outcome = needsNoApproval
+      ? await applyPromotion(em, context, { promotion, model, results, reason })
+      : promotion
+    return create(RequestPromotionResponseSchema, { promotion: presentPromotion(outcome) })
   })
   await settleChange(deps.relay, context)
   return answer
@@ -83,10 +83,10 @@ async function checkPreconditions(
   if ((current?.number ?? 0) !== expected) failAliasMoved(alias, expected, current?.number ?? 0)
   if (current?.id === version.id)
     failField('version', `must not be the version that alias "${alias}" already points at`)
-  const promotion = await findPending(em, { modelId: model.id, alias, versionId: version.id })
-  if (promotion === undefined) return
-  fail('PROMOTION_EXISTS', `promotion "${promotion}" of this version to alias "${alias}" is already pending`, {
-    promotion,
+  const pending = await findPending(em, { modelId: model.id, alias, versionId: version.id })
+  if (!pending) return
+  fail('PROMOTION_EXISTS', `promotion "${pending.id}" of this version to alias "${alias}" is already pending`, {
+    promotion: pending.id,
   })
 }
 
@@ -95,33 +95,38 @@ async function record(
   context: HandlerContext,
   { version, model, alias, requester, reason }: PromotionInit,
   { current, gates, decisions, evaluations }: GateResults,
-): Promise<PromotionRow> {
-  const id = uuidv7()
-  await insertPromotion(em, {
-    id,
+): Promise<Promotion> {
+  const expirySeconds = shortestExpiry(gates.map(rulesOf))
+  const stored = decisionsToJson(decisions)
+  const { id } = em.create(Promotion, {
+    id: uuidv7(),
     namespace: model.namespace,
-    model_id: model.id,
+    modelId: model.id,
     model: model.name,
     alias,
     number: version.number,
-    version_id: version.id,
+    versionId: version.id,
     digest: version.digest,
     creator: version.creator,
-    from_number: current?.number ?? 0,
-    from_digest: current?.digest ?? '',
-    decisions,
+    fromNumber: current?.number ?? 0,
+    fromDigest: current?.digest ?? '',
+    state: 'PENDING_APPROVAL',
+    decisions: stored,
     requester,
     reason,
-    expirySeconds: shortestExpiry(gates.map(({ rules }) => rules)),
+    requestTime: statementTime(),
+    expireTime: statementTime(expirySeconds),
+    messageBytes: Buffer.byteLength(JSON.stringify(stored)) + Buffer.byteLength(reason),
   })
-  const row = (await findPromotion(em, id))!
+  await em.flush()
+  const promotion = (await findPromotion(em, id))!
   const details = {
-    from: row.from_number,
-    creator: row.creator,
-    expire_time: rfc3339(row.expire_time),
+    from: promotion.fromNumber,
+    creator: promotion.creator,
+    expire_time: rfc3339(promotion.expireTime),
     gates: outcomesOf(decisions),
     evaluations,
   }
-  emit(em, context, promotionEvent(row, { type: 'promotion.requested.v1', reason, details }))
-  return row
+  emit(em, context, promotionEvent(promotion, { type: 'promotion.requested.v1', reason, details }))
+  return promotion
 }

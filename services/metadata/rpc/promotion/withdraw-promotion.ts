@@ -13,9 +13,11 @@ import { forkFor } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
 import { parseReason } from '../../domain/text.ts'
-import { closePromotion, findPromotion, type PromotionRow } from '../../store/governance/promotion-rows.ts'
+import { findPromotion } from '../../store/governance/find-promotions.ts'
+import type { Promotion } from '../../store/governance/promotion.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { presentPromotion } from './present-promotion.ts'
+import { closePromotion } from '../../changes/close-promotion.ts'
 import { promotionEvent } from '../../changes/promotion-event.ts'
 import { authorizePromotion, requirePending } from '../../changes/promotion-steps.ts'
 import { settleChange } from '../../changes/settle-change.ts'
@@ -32,7 +34,7 @@ export async function withdrawPromotion(
   const once = { context, request, input: WithdrawPromotionRequestSchema, output: WithdrawPromotionResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
     const { promotion } = await requirePending(em, found)
-    await closePromotion(em, id, { state: 'WITHDRAWN', closer, reason })
+    await closePromotion(em, promotion, { state: 'WITHDRAWN', closer, reason })
     emit(em, context, promotionEvent(promotion, { type: 'promotion.withdrawn.v1', reason }))
     return create(WithdrawPromotionResponseSchema, { promotion: presentPromotion((await findPromotion(em, id))!) })
   })
@@ -40,7 +42,7 @@ export async function withdrawPromotion(
   return answer
 }
 
-function requireOwner(context: HandlerContext, { namespace, requester }: PromotionRow): string {
+function requireOwner(context: HandlerContext, { namespace, requester }: Promotion): string {
   const { caller } = accessOf(context)
   if (caller.principal === requester || holds(caller, Permission.ADMINISTER, namespace)) return caller.principal
   const metadata = { permission: 'ADMINISTER', namespace }

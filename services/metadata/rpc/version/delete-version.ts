@@ -12,7 +12,7 @@ import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
 import { parseExactVersionRef } from '../../domain/refs.ts'
 import { parseReason } from '../../domain/text.ts'
-import { lockGatesShared } from '../../store/governance/gate-rows.ts'
+import { lockNamespaceShared } from '../../store/models/namespace.ts'
 import type { Version } from '../../store/versions/version.ts'
 import { authorizeVersion, requireEtag, requireVersionLock } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
@@ -36,7 +36,7 @@ export async function deleteVersion(deps: RegistryDeps, request: DeleteVersionRe
     const version = await requireVersionLock(em, key)
     requireEtag(version, request.etag)
     await requireUnused(em, version)
-    await lockGatesShared(em, version.namespace)
+    await lockNamespaceShared(em, version.namespace)
     await voidPromotions(em, context, { versionId: version.id }, { because: 'VERSION_DELETED' })
     remove(em, version, accessOf(context).caller.principal)
     await em.flush()

@@ -4,6 +4,8 @@ import { createTimeColumn } from '#lib/store/time.ts'
 import { Model } from '../models/model.ts'
 import { Namespace } from '../models/namespace.ts'
 
+export const GATE_NAME_CONSTRAINT = 'gate_namespace_name_unique'
+
 const GateSchema = defineEntity({
   name: 'Gate',
   tableName: 'gate',
@@ -21,10 +23,16 @@ const GateSchema = defineEntity({
     creator: p.text(),
     createTime: createTimeColumn(),
     updateTime: createTimeColumn(),
-    revision: p.integer().default(1),
+    revision: p.integer().version().default(1),
+    /** Name of the model; null if the gate has none. Loaded on demand. */
+    modelName: p
+      .text()
+      .nullable()
+      .formula((columns) => `(select m.name from model m where m.id = ${columns['model']})`)
+      .lazy(),
   },
   indexes: [{ name: 'gate_model_id_index', properties: ['model'] }],
-  uniques: [{ name: 'gate_namespace_name_unique', properties: ['namespace', 'name'] }],
+  uniques: [{ name: GATE_NAME_CONSTRAINT, properties: ['namespace', 'name'] }],
 })
 export class Gate extends GateSchema.class {}
 GateSchema.setClass(Gate)
@@ -37,7 +45,7 @@ const GateRevisionSchema = defineEntity({
     gateId: p.uuid().primary(),
     revision: p.integer().primary(),
     namespace: p.text(),
-    /** Null if this revision deleted the gate. */
+    /** GateRules as JSON; null if this revision deleted the gate. */
     rules: p.json<JsonValue>().nullable(),
     messageBytes: p.integer(),
     changer: p.text(),
