@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { countBuffersInHeapLimit } from '#lib/process/heap.ts'
 import { connectClient, directClient, grpcJsClient, MIB, renew, type BlobClient } from './artifact-clients.ts'
-import { directLaneClient, type DirectLaneClient } from './artifact-direct.ts'
+import { directModeClient, type DirectModeClient } from './artifact-direct-mode.ts'
 import { measureCrash, measureEarlyExit, measureLatency, measureMemory, measureSmall } from './artifact-scenes.ts'
 import { openWorld, type World } from './artifact-world.ts'
 import { Figures, median } from './figures.ts'
@@ -29,7 +29,7 @@ const PROCESSES = ['service', 'MinIO', 'client']
 const ROUNDS = Number(options.rounds ?? (options.quick ? 2 : 7))
 
 interface Path {
-  client: BlobClient & Partial<Pick<DirectLaneClient, 'complete'>>
+  client: BlobClient & Partial<Pick<DirectModeClient, 'complete'>>
   /** The process id of the service on the path. */
   pid?: number
   /** Whether the JavaScript heap is limited as in `modelkeep`; other clients have Node's defaults. */
@@ -39,7 +39,7 @@ interface Path {
 const figures = new Figures()
 const opened = await openWorld(options.profile)
 try {
-  if (!options.only || options.only === 'lanes') await compareLanes(opened)
+  if (!options.only || options.only === 'modes') await compareModes(opened)
   const scenes = {
     latency: measureLatency,
     memory: measureMemory,
@@ -55,11 +55,11 @@ try {
   await opened.close()
 }
 
-async function compareLanes(world: World): Promise<void> {
+async function compareModes(world: World): Promise<void> {
   const [fast, general] = [await world.startService('fast'), await world.startService('general')]
   const paths: Record<string, Path> = {
     direct: { client: directClient(world) },
-    'direct lane, our client': { client: directLaneClient(fast.address), pid: fast.pid, isOurs: true },
+    'direct mode, our client': { client: directModeClient(fast.address), pid: fast.pid, isOurs: true },
     'fast, grpc-js': { client: grpcJsClient(fast.address), pid: fast.pid },
     'fast, our client': { client: connectClient(fast.address, true), pid: fast.pid, isOurs: true },
     'general, grpc-js': { client: grpcJsClient(general.address), pid: general.pid },
@@ -84,9 +84,9 @@ async function compareLanes(world: World): Promise<void> {
       ;(down[name] ??= []).push(download)
     }
   }
-  tell('upload', up, { 'direct lane, our client': 0.95, 'fast, grpc-js': 0.65, 'fast, our client': 0.65 }, 1.4)
-  figures.tell('direct lane, reading back what was sent', SIZE / MIB / median(readBack), 'MiB/s')
-  tell('download', down, { 'direct lane, our client': 0.95, 'fast, grpc-js': 0.45, 'fast, our client': 0.6 }, 2)
+  tell('upload', up, { 'direct mode, our client': 0.95, 'fast, grpc-js': 0.65, 'fast, our client': 0.65 }, 1.4)
+  figures.tell('direct mode, reading back what was sent', SIZE / MIB / median(readBack), 'MiB/s')
+  tell('download', down, { 'direct mode, our client': 0.95, 'fast, grpc-js': 0.45, 'fast, our client': 0.6 }, 2)
   for (const { client } of Object.values(paths)) client.close()
   await Promise.all([fast.kill(), general.kill()])
 }
@@ -123,7 +123,7 @@ function tell(way: string, usages: Record<string, Usage[]>, targets: Record<stri
     figures.tell('  if all cores worked', limitOf(name) / rateOf('direct'), '×')
   }
   const [fast, general] = ['fast, grpc-js', 'general, grpc-js']
-  figures.tell(`${way}, grpc-js, fast lane against general`, ratio(fast, general), '×', { least: gain })
+  figures.tell(`${way}, grpc-js, zero-copy handler against general`, ratio(fast, general), '×', { least: gain })
   figures.tell('  if all cores worked', allCpuOf(general) / allCpuOf(fast), '×')
   figures.tell('  CPU of the service alone', cpuOf(general, 'service') / cpuOf(fast, 'service'), '×')
 }

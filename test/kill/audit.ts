@@ -10,4 +10,4 @@ const seed = Number(values.seed ?? chosenSeed())
 console.log(`${runs} runs, seed ${seed}`)
 const report = await runKillMatrix({ runs, seed, onLine: (line) => console.log(line) })
 console.log(JSON.stringify(report, undefined, 2))
-process.exitCode = report.complaints.length === 0 ? 0 : 1
+process.exitCode = report.violations.length === 0 ? 0 : 1

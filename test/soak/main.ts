@@ -9,7 +9,7 @@ import { closeSql } from '../support/database.ts'
 import { startMinio } from '../support/minio-server.ts'
 import { chosenSeed } from '../support/random.ts'
 import { soak } from './soak.ts'
-import { complaintsOf } from './verdict.ts'
+import { violationsOf } from './verdict.ts'
 
 const { values } = parseArgs({ options: { minutes: { type: 'string' }, seed: { type: 'string' } } })
 const minutes = Number(values.minutes ?? 10)
@@ -26,9 +26,9 @@ try {
   const onLine = (line: string): void => console.log(`${new Date().toISOString()} ${line}`)
   const report = await soak({ seconds: minutes * 60, seed, databaseUrl, access: minio.access, onLine })
   console.log(JSON.stringify(report, undefined, 2))
-  const complaints = complaintsOf(report)
-  console.log(complaints.length === 0 ? 'nothing to complain of' : complaints.join('\n'))
-  process.exitCode = complaints.length === 0 ? 0 : 1
+  const violations = violationsOf(report)
+  console.log(violations.length === 0 ? 'no violations' : violations.join('\n'))
+  process.exitCode = violations.length === 0 ? 0 : 1
 } finally {
   await closeSql(databaseUrl)
   await minio.stop()

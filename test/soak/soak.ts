@@ -161,8 +161,8 @@ async function patiently(run: Soak, what: string, step: () => Promise<void>): Pr
 
 async function pushSlowly({ world, report }: Soak, { seconds, seed }: SoakOptions): Promise<void> {
   if (seconds < SLOW_UPLOAD_SECONDS) return
-  const complaint = await uploadSlowly(world.steadyAddress, TOKEN, `slow ${seed}`)
-  if (complaint) report.stuck.push(complaint)
+  const violation = await uploadSlowly(world.steadyAddress, TOKEN, `slow ${seed}`)
+  if (violation) report.stuck.push(violation)
 }
 
 async function restartRepeatedly({ world, random, report, until }: Soak): Promise<void> {

@@ -5,7 +5,7 @@ const MOST_RSS_MEBIBYTES = 700
 const MOST_MORE_HANDLES = 40
 
 /** Returns the violated expectations of a soak. */
-export function complaintsOf(report: SoakReport): string[] {
+export function violationsOf(report: SoakReport): string[] {
   const { warm, end } = report
   return [
     ...report.lost.map((name) => `lost: ${name}`),

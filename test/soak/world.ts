@@ -69,10 +69,10 @@ export async function startWorld(databaseUrl: string, access: S3Access, random: 
   }
   const start = async (port: number) => startProcess('artifact', { ...settings, PORT: String(port) })
   const [steady, port] = [await start(await freePort()), await freePort()]
-  let mortal: RunningProcess = await start(port)
+  let killed: RunningProcess = await start(port)
   const clients = new Map<string, unknown>()
   const find = <S extends DescService>(service: S, token: string): Client<S> => {
-    const { address } = random.pick([steady, mortal])
+    const { address } = random.pick([steady, killed])
     const name = `${address} ${service.typeName} ${token}`
     if (!clients.has(name)) clients.set(name, grpcClient(service, address, token))
     return clients.get(name) as Client<S>
@@ -87,13 +87,13 @@ export async function startWorld(databaseUrl: string, access: S3Access, random: 
     client: (service) => find(service, TOKEN),
     steadyAddress: steady.address,
     async restart() {
-      await (random.below(2) === 0 ? mortal.kill() : mortal.terminate())
-      mortal = await start(port)
+      await (random.below(2) === 0 ? killed.kill() : killed.terminate())
+      killed = await start(port)
     },
     measure: () => measure(steady.pid),
     heal: () => void (chaos.decide = () => undefined),
     async stop() {
-      await Promise.all([steady.kill(), mortal.kill()])
+      await Promise.all([steady.kill(), killed.kill()])
       await peer.close()
       await chaos.close()
       await bucket.drop()

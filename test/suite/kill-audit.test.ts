@@ -62,8 +62,8 @@ test('the log has every committed event once after PostgreSQL is killed', async 
   const answers = []
   for (const request of [kept!, lost!]) answers.push(await patiently(() => models.createModel(request)))
   expect(await readState()).toEqual({ models: ['kept', 'lost'], events: [...first, ...second].map(({ id }) => id) })
-  const { complaints } = await checkLog(world, { indexes, models: new Set(answers.map(({ model }) => model!.id)) })
-  expect(complaints).toEqual([])
+  const { violations } = await checkLog(world, { indexes, models: new Set(answers.map(({ model }) => model!.id)) })
+  expect(violations).toEqual([])
 })
 
 /** Reads the committed state directly from the database. */

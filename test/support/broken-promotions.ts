@@ -20,12 +20,12 @@ import {
 
 /** Another model with the same versions and alias as the first. */
 const SECOND_MODEL = [
-  model('created', { resource: { id: 'n', namespace: 'fraud', name: 'fraud/sister' } }),
+  model('created', { resource: { id: 'n', namespace: 'fraud', name: 'fraud/peer' } }),
   ...[1, 2].map((number) => {
-    const resource = { id: 'w', namespace: 'fraud', name: `fraud/sister:${number}`, digest: `sha256:${number}` }
+    const resource = { id: 'w', namespace: 'fraud', name: `fraud/peer:${number}`, digest: `sha256:${number}` }
     return version('created', number, { resource })
   }),
-  move(0, 1, { resource: aliasResource(1, 'sister'), details: { from: 0, to: 1, model_id: 'n' } }),
+  move(0, 1, { resource: aliasResource(1, 'peer'), details: { from: 0, to: 1, model_id: 'n' } }),
 ]
 /** A version with the same bytes as version 2. */
 const DUPLICATE = version('created', 3, {
@@ -37,7 +37,7 @@ export const BROKEN_PROMOTIONS: [string, StoryEvent[]][] = [
   ['promotion p was applied by frank', [...AGREED, apply(BOTH), promoted({}, { actor: by('erin') })]],
   [
     'promotion p was for version 2 as live',
-    [...SECOND_MODEL, ...AGREED, apply(BOTH), promoted({ model_id: 'n' }, { resource: aliasResource(2, 'sister') })],
+    [...SECOND_MODEL, ...AGREED, apply(BOTH), promoted({ model_id: 'n' }, { resource: aliasResource(2, 'peer') })],
   ],
   ['promotion p was for version 2 as live', [DUPLICATE, ...AGREED, apply(BOTH), promoted({ to: 3 })]],
   [

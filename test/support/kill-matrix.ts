@@ -17,7 +17,7 @@ export interface KillReport {
   failedCalls: number
   entries: number
   /** One sentence for each violated expectation. */
-  complaints: string[]
+  violations: string[]
 }
 
 export interface KillOptions {
@@ -49,9 +49,9 @@ export async function runKillMatrix({ runs, seed, onLine = () => undefined }: Ki
     stopping.abort()
     await load.ended
     const { acknowledged } = load
-    const { entries, complaints } = await checkLog(world, acknowledged)
+    const { entries, violations } = await checkLog(world, acknowledged)
     const count = acknowledged.models.size + acknowledged.indexes.size
-    return { kills, acknowledged: count, failedCalls: load.failed(), entries, complaints }
+    return { kills, acknowledged: count, failedCalls: load.failed(), entries, violations }
   } finally {
     stopping.abort()
     await load.ended

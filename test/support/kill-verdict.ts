@@ -29,28 +29,28 @@ interface Row {
 export async function checkLog(
   world: World,
   { models, indexes }: Acknowledged,
-): Promise<{ entries: number; complaints: string[] }> {
+): Promise<{ entries: number; violations: string[] }> {
   const { databaseUrl } = world
   await pollUntil(async () => {
     const [counter] = (await runSql(databaseUrl, SENT)) as { last: string; taken: string }[]
     return counter!.last === counter!.taken
   })
   const rows = (await runSql(databaseUrl, ENTRIES)) as Row[]
-  const complaints: string[] = []
+  const violations: string[] = []
   const created = Map.groupBy(
     rows.filter(({ type }) => type === 'model.created.v1'),
     (row) => row.resource_id,
   )
-  for (const id of models) if (!created.has(id)) complaints.push(`the acknowledged model ${id} is not in the log`)
+  for (const id of models) if (!created.has(id)) violations.push(`the acknowledged model ${id} is not in the log`)
   for (const [id, found] of created)
-    if (found.length > 1) complaints.push(`the model ${id} is there ${found.length} times`)
+    if (found.length > 1) violations.push(`the model ${id} is there ${found.length} times`)
   for (const [index, id] of indexes) {
     if (rows[index]?.event_id !== id)
-      complaints.push(`event ${id} was acknowledged with index ${index}, and is not there`)
+      violations.push(`event ${id} was acknowledged with index ${index}, and is not there`)
   }
   const { vkey } = world
-  const { complaints: others } = await checkTree({ databaseUrl, vkey, proofs: proofsOf(world) })
-  return { entries: rows.length, complaints: [...complaints, ...others] }
+  const { violations: others } = await checkTree({ databaseUrl, vkey, proofs: proofsOf(world) })
+  return { entries: rows.length, violations: [...violations, ...others] }
 }
 
 export interface ProvenLog {
@@ -60,11 +60,11 @@ export interface ProvenLog {
 }
 
 /** Checks that each event occurs once, that the tree covers them, and that the export verifies. */
-export async function checkTree(log: ProvenLog): Promise<{ entries: number; complaints: string[] }> {
+export async function checkTree(log: ProvenLog): Promise<{ entries: number; violations: string[] }> {
   const rows = (await runSql(log.databaseUrl, ENTRIES)) as Row[]
-  const complaints = [...(await checkTiles(log, rows)), ...(await verify(log, rows.length))]
-  if (new Set(rows.map((row) => row.event_id)).size !== rows.length) complaints.push('an event is there twice')
-  return { entries: rows.length, complaints }
+  const violations = [...(await checkTiles(log, rows)), ...(await verify(log, rows.length))]
+  if (new Set(rows.map((row) => row.event_id)).size !== rows.length) violations.push('an event is there twice')
+  return { entries: rows.length, violations }
 }
 
 const SENT = `select (select last_sequence from metadata.outbox_counter) as last,

@@ -14,13 +14,13 @@ export async function findLeftovers(database: Database, bucket: TestBucket, keys
   const unfinished = await database.sql<{ id: string }>(
     `select id from artifact.upload where state not in ('COMMITTED', 'ABORTED', 'EXPIRED', 'FAILED')`,
   )
-  const doomed = await database.sql<{ object_key: string }>('select object_key from artifact.doomed_object')
+  const pending = await database.sql<{ object_key: string }>('select object_key from artifact.doomed_object')
   const blobs = await database.sql<{ object_key: string }>('select object_key from artifact.blob')
   const stored = new Set(await bucket.listObjects())
   const wanted = new Set(blobs.map(({ object_key }) => object_key))
   return [
     ...unfinished.map(({ id }) => `upload ${id}`),
-    ...doomed.map(({ object_key }) => `in line for removal: ${object_key}`),
+    ...pending.map(({ object_key }) => `in line for removal: ${object_key}`),
     ...[...stored].filter((key) => !wanted.has(key)).map((key) => `object of nobody: ${key}`),
     ...[...wanted].filter((key) => !stored.has(key)).map((key) => `missing object: ${key}`),
     ...(await bucket.listUnfinished(keys)).map((key) => `unfinished object: ${key}`),

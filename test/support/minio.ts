@@ -2,7 +2,7 @@ import { Client } from 'minio'
 import { randomUUID } from 'node:crypto'
 import { inject } from 'vitest'
 import type { S3Options } from '../../services/artifact/store/s3/options.ts'
-import { askDesk } from './desk.ts'
+import { fetchShared } from './shared-resource.ts'
 import type { S3Access } from './minio-server.ts'
 
 export interface TestBucket {
@@ -17,7 +17,7 @@ export interface TestBucket {
 
 /** Creates a bucket on the MinIO server of the run. */
 export async function createBucket(): Promise<TestBucket> {
-  return createBucketOn(await askDesk<S3Access>(inject('minioDesk')))
+  return createBucketOn(await fetchShared<S3Access>(inject('minioUrl')))
 }
 
 export async function createBucketOn(access: S3Access): Promise<TestBucket> {

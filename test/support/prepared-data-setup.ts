@@ -7,22 +7,22 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { compileCache } from './compile-cache.ts'
-import { openDesk } from './desk.ts'
+import { shareResource } from './shared-resource.ts'
 import { pollUntil } from './poll.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
     /** A URL that returns the path of the prepared directory as JSON. */
-    preparedDataDesk: string
+    preparedDataUrl: string
   }
 }
 
 const REPOSITORY = resolve(import.meta.dirname, '..', '..')
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const desk = await openDesk(prepare, (data) => data)
-  project.provide('preparedDataDesk', desk.address)
-  return async () => void (await desk.close())
+  const shared = await shareResource(prepare, (data) => data)
+  project.provide('preparedDataUrl', shared.address)
+  return async () => void (await shared.close())
 }
 
 /** Returns the path of the prepared directory. */

@@ -7,13 +7,13 @@ import { missingPrograms, startRgw, type RgwServer } from './rgw-server.ts'
 declare module 'vitest' {
   interface ProvidedContext {
     /** A URL that serves the address and keys of the gateway as JSON, or 404 and the reason why there is none. */
-    rgwDesk: string
+    rgwUrl: string
   }
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   let starting: Promise<RgwServer> | undefined
-  const desk = createServer((_request, response) => {
+  const server = createServer((_request, response) => {
     const answer = async (): Promise<void> => {
       const missing = await missingPrograms()
       if (missing.length > 0) {
@@ -25,14 +25,14 @@ export default async function setup(project: TestProject): Promise<() => Promise
     }
     answer().catch((error: unknown) => response.writeHead(500).end(String(error)))
   })
-  desk.requestTimeout = 0
-  await new Promise<void>((resolve) => desk.listen(0, '127.0.0.1', resolve))
-  project.provide('rgwDesk', `http://127.0.0.1:${(desk.address() as AddressInfo).port}`)
+  server.requestTimeout = 0
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  project.provide('rgwUrl', `http://127.0.0.1:${(server.address() as AddressInfo).port}`)
   return async () => {
-    desk.closeAllConnections()
-    desk.close()
+    server.closeAllConnections()
+    server.close()
     await starting?.then(
-      (server) => server.stop(),
+      (gateway) => gateway.stop(),
       () => undefined,
     )
   }

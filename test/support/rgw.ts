@@ -6,7 +6,7 @@ import { createBucketOn, type TestBucket } from './minio.ts'
 
 /** The Ceph gateway of the run, or the reason why there is none. */
 export async function findRgw(): Promise<{ access: S3Access } | { missing: string }> {
-  const answer = await fetch(inject('rgwDesk'))
+  const answer = await fetch(inject('rgwUrl'))
   const text = await answer.text()
   if (answer.status === 404) return { missing: text }
   if (!answer.ok) throw new Error(text)

@@ -6,15 +6,18 @@ export const ALLOWED_MODES = ['any', 'stream', 'direct'] as const
 export type AllowedModes = (typeof ALLOWED_MODES)[number]
 
 /** Throws LANE_CLOSED. */
-export function requireStreamMode(lanes: AllowedModes): void {
-  if (lanes !== 'direct') return
+export function requireStreamMode(allowed: AllowedModes): void {
+  if (allowed !== 'direct') return
   const message = 'streams are disabled in this installation (LANES=direct); use DirectService'
-  fail('LANE_CLOSED', message, { lane: 'stream', lanes })
+  fail('LANE_CLOSED', message, { lane: 'stream', lanes: allowed })
 }
 
 /** Throws LANE_CLOSED. */
-export function requireDirectMode(lanes: AllowedModes): void {
-  if (lanes !== 'stream') return
+export function requireDirectMode(allowed: AllowedModes): void {
+  if (allowed !== 'stream') return
   const message = 'direct transfers are disabled in this installation (LANES=stream)'
-  fail('LANE_CLOSED', `${message}; use UploadService.WritePart and BlobService.DownloadBlob`, { lane: 'direct', lanes })
+  fail('LANE_CLOSED', `${message}; use UploadService.WritePart and BlobService.DownloadBlob`, {
+    lane: 'direct',
+    lanes: allowed,
+  })
 }

@@ -95,14 +95,14 @@ describe.each(PLACES)('a service killed on %s', async (kind, createPlace) => {
     )
     await running.kill()
     running = await start()
-    const doomed = () => runSql(database.url, 'select * from artifact.doomed_object')
+    const pending = () => runSql(database.url, 'select * from artifact.doomed_object')
     const open = () =>
       runSql(
         database.url,
         `select * from artifact.upload where state in ('OPEN', 'SEALING', 'COMPLETING', 'VERIFYING')`,
       )
     await expect.poll(open, { timeout: 20_000 }).toEqual([])
-    await expect.poll(doomed, { timeout: 20_000 }).toEqual([])
+    await expect.poll(pending, { timeout: 20_000 }).toEqual([])
     const stored = await runSql(database.url, 'select 1 from artifact.blob')
     expect(await place.countEntries([...keys])).toBe(stored.length)
   })

@@ -17,7 +17,7 @@ import { createDatabase, runSql } from '../../support/database.ts'
 import { after, afterCommit, before, beforeCommit, type FreezePoint } from '../../support/freezing-database.ts'
 import { startFakeIdentity } from '../../support/fake-identity.ts'
 import { checkTree } from '../../support/kill-verdict.ts'
-import { startMortal } from '../../support/mortal.ts'
+import { startKillableService } from '../../support/killable-service.ts'
 import { grpcClient } from '../../support/suite.ts'
 import { startWitness, type RunningWitness } from '../../support/witness.ts'
 
@@ -28,7 +28,7 @@ const { privateKey } = generateKeyPairSync('ed25519')
 const vkey = formatVerifierKey(ORIGIN, privateKey)
 const database = await createDatabase()
 const peer = await startFakeIdentity({ root: { principal: 'root', roles: { '*': Role.ADMIN } } })
-const audit = await startMortal('audit', database.url, {
+const audit = await startKillableService('audit', database.url, {
   SERVICE_TOKEN: `mks_${'a'.repeat(40)}`,
   TRUSTED_SERVICES: `metadata=${hashToken(METADATA_TOKEN).toString('hex')}`,
   METADATA_ADDRESS: peer.address,
@@ -177,8 +177,8 @@ describe('a service killed while it has a checkpoint cosigned publishes the same
 })
 
 test('the log has every event once after all kills, and the export proves its tree', async () => {
-  const { entries, complaints } = await checkTree({ databaseUrl: database.url, vkey, proofs })
-  expect(complaints).toEqual([])
+  const { entries, violations } = await checkTree({ databaseUrl: database.url, vkey, proofs })
+  expect(violations).toEqual([])
   expect(entries).toBe(await sizeOf())
   const sequences = await sql<{ sequence: string }>(
     `select sequence from audit.entry where producer = 'metadata' order by index`,

@@ -15,7 +15,7 @@ import type { S3Access } from '../../support/minio-server.ts'
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 180_000 })
 
-const access = (await (await fetch(inject('minioDesk'))).json()) as S3Access
+const access = (await (await fetch(inject('minioUrl'))).json()) as S3Access
 const { hostname, port } = new URL(access.endpoint)
 const client = new Client({ endPoint: hostname, port: Number(port), useSSL: false, ...access })
 const undo: (() => Promise<unknown>)[] = []

@@ -2,12 +2,12 @@
 // not at all, a repeat with the same request id returns the answer, and the log has every event once.
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { CHANGES, newModel, registration, type Change } from '../../support/mortal-changes.ts'
+import { CHANGES, newModel, registration, type Change } from '../../support/interrupted-changes.ts'
 import { after, afterCommit, before, beforeCommit } from '../../support/freezing-database.ts'
 import { byName, newName } from '../../support/metadata.ts'
-import { startMortalMetadata } from '../../support/mortal-metadata.ts'
+import { startKillableMetadata } from '../../support/killable-metadata.ts'
 
-const metadata = await startMortalMetadata()
+const metadata = await startKillableMetadata()
 afterAll(() => metadata.stop())
 const { admin, audit, passClaims, peers, sql } = metadata
 

@@ -3,13 +3,13 @@ import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { DatasetRole } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
 import { Verdict } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
-import { measuring, PASSED, type Facts } from '../../support/measuring.ts'
+import { evaluationCalls, PASSED, type Facts } from '../../support/evaluation-calls.ts'
 import { byId, makeModel, newDigest, newName, numbered, selected, startMetadata } from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
 const { admin } = metadata
-const { add, list } = measuring(admin)
+const { add, list } = evaluationCalls(admin)
 
 const long = (length: number) => 'x'.repeat(length)
 

@@ -1,13 +1,13 @@
 // Lists of evaluations: order, pages, suites.
 import { expect, test } from 'vitest'
 import type { Evaluation } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
-import { measuring, PASSED } from '../../support/measuring.ts'
+import { evaluationCalls, PASSED } from '../../support/evaluation-calls.ts'
 import { byId, byName, makeModel, newName, pointTo, selected, startMetadata } from '../../support/metadata.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
 const { admin } = metadata
-const { add, list } = measuring(admin)
+const { add, list } = evaluationCalls(admin)
 
 const long = (length: number) => 'x'.repeat(length)
 

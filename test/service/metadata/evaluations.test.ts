@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { Verdict, type Evaluation } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
-import { measuring, PASSED, type Facts } from '../../support/measuring.ts'
+import { evaluationCalls, PASSED, type Facts } from '../../support/evaluation-calls.ts'
 import {
   byId,
   byName,
@@ -17,7 +17,7 @@ import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
 const { admin } = metadata
-const { add, list } = measuring(admin)
+const { add, list } = evaluationCalls(admin)
 
 test('returns an evaluation with its version and the digest of the manifest', async () => {
   const name = newName('Measured')

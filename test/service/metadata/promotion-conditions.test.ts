@@ -4,16 +4,16 @@ import { Verdict } from '#gen/modelkeep/metadata/v1/evaluation_pb.ts'
 import { ConditionOutcome, type GateRules } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { PromotionState } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
 import { numbered, startMetadata } from '../../support/metadata.ts'
-import { production, roomsOf } from '../../support/promotion-room.ts'
+import { production, createNamespacesFor } from '../../support/promotion-namespace.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
 const { admin } = metadata
 
-const startRoom = roomsOf(metadata)
+const startNamespace = createNamespacesFor(metadata)
 
 test('applies a promotion at once where no approval is required or no gate guards the alias', async () => {
-  const room = await startRoom(
+  const room = await startNamespace(
     production({ conditions: [{ expression: 'version.number > 1', sentence: 'not the first' }] }),
   )
   const { promotion } = await room.request(room.bob, 2)
@@ -35,7 +35,7 @@ test('rejects a request with the sentence of each unmet condition, and stores no
     { expression: 'latest["fairness"].verdict == "PASSED"', sentence: 'the fairness suite passed' },
     { expression: 'current != null', sentence: 'something is in production' },
   ]
-  const room = await startRoom(production({ conditions }))
+  const room = await startNamespace(production({ conditions }))
   const events = await metadata.eventsOf(async () => {
     expect(await refusalOf(room.request(room.bob, 2))).toMatchObject({
       code: 'FailedPrecondition',
@@ -57,7 +57,7 @@ test('rejects a request with the sentence of each unmet condition, and stores no
 
 test('evaluates the newest evaluation of a suite, and records in the event which ones it used', async () => {
   const conditions = [{ expression: 'latest["fairness"].verdict == "PASSED"', sentence: 'the fairness suite passed' }]
-  const room = await startRoom(production({ conditions, approvalsRequired: 1 }))
+  const room = await startNamespace(production({ conditions, approvalsRequired: 1 }))
   const record = async (verdict: Verdict): Promise<string> => {
     const version = numbered(room.model, 1, room.namespace)
     const facts = { suite: 'fairness', verdict, metrics: [{ name: 'gap', value: 0.1 }] }
@@ -81,7 +81,7 @@ test('evaluates the newest evaluation of a suite, and records in the event which
 
 test('stores the rules that a promotion was requested under, also after the gate is deleted', async () => {
   const sentence = 'it has a number'
-  const room = await startRoom(production({ conditions: [{ expression: 'version.number > 0', sentence }] }))
+  const room = await startNamespace(production({ conditions: [{ expression: 'version.number > 0', sentence }] }))
   const { promotion } = await room.request(room.bob, 1)
   await admin.gates.deleteGate({ namespace: room.namespace, name: 'gate' })
   const { promotion: later } = await room.bob.promotions.getPromotion({ id: promotion!.id })

@@ -2,17 +2,17 @@
 import { expect, test } from 'vitest'
 import { PromotionState } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
 import { byName, numbered, removalOf, startMetadata } from '../../support/metadata.ts'
-import { production, roomsOf } from '../../support/promotion-room.ts'
+import { production, createNamespacesFor } from '../../support/promotion-namespace.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
 const { admin } = metadata
-const startRoom = roomsOf(metadata)
+const startNamespace = createNamespacesFor(metadata)
 
 const stateOf = async (id: string) => (await admin.promotions.getPromotion({ id })).promotion!.state
 
 test('closes a promotion when an approver rejects it', async () => {
-  const room = await startRoom(production({ approvalsRequired: 1 }))
+  const room = await startNamespace(production({ approvalsRequired: 1 }))
   const { id } = (await room.request(room.bob, 1)).promotion!
   const events = await metadata.eventsOf(async () => {
     const { promotion } = await room.carol.promotions.rejectPromotion({ id, reason: 'too slow' })
@@ -31,7 +31,7 @@ test('closes a promotion when an approver rejects it', async () => {
 })
 
 test('does not count a rejection as an approval; its principal can approve only a new request', async () => {
-  const room = await startRoom(production({ approvalsRequired: 2 }))
+  const room = await startNamespace(production({ approvalsRequired: 2 }))
   const { bob, carol, dave } = room
   const { id } = (await room.request(bob, 1)).promotion!
   await carol.promotions.approvePromotion({ id, reason: 'good' })
@@ -58,7 +58,7 @@ test('does not count a rejection as an approval; its principal can approve only 
 })
 
 test('lets only the requester and administrators withdraw a promotion, which closes it', async () => {
-  const room = await startRoom(production({ approvalsRequired: 1 }))
+  const room = await startNamespace(production({ approvalsRequired: 1 }))
   const first = (await room.request(room.bob, 1)).promotion!
   const stranger = room.alice.promotions.withdrawPromotion({ id: first.id })
   expect(await refusalOf(stranger)).toMatchObject({
@@ -75,7 +75,7 @@ test('lets only the requester and administrators withdraw a promotion, which clo
 })
 
 test('shows a promotion as expired at once, and records the event later', async () => {
-  const room = await startRoom(production({ approvalsRequired: 1, expiry: { seconds: 60n } }))
+  const room = await startNamespace(production({ approvalsRequired: 1, expiry: { seconds: 60n } }))
   const { promotion } = await room.request(room.bob, 1)
   const { id, requestTime, expireTime } = promotion!
   expect(expireTime!.seconds - requestTime!.seconds).toBe(60n)
@@ -112,7 +112,7 @@ async function passTime(ids: string[]): Promise<void> {
 }
 
 test('rejects votes on an expired promotion, also before the service has recorded its end', async () => {
-  const room = await startRoom(production({ approvalsRequired: 1 }))
+  const room = await startNamespace(production({ approvalsRequired: 1 }))
   const { namespace, bob, carol } = room
   const model = byName(room.model, namespace)
   const ids = [(await room.request(bob, 1)).promotion!.id, (await room.request(bob, 2)).promotion!.id]
@@ -158,7 +158,7 @@ test('rejects votes on an expired promotion, also before the service has recorde
 })
 
 test('voids a promotion when its alias moves, its gate changes, or its version or model is deleted', async () => {
-  const room = await startRoom(production({ approvalsRequired: 1 }))
+  const room = await startNamespace(production({ approvalsRequired: 1 }))
   const { namespace, carol, bob } = room
   const model = byName(room.model, namespace)
   const voided = async (id: string, because: string, work: () => Promise<unknown>): Promise<void> => {
@@ -195,7 +195,7 @@ test('voids a promotion when its alias moves, its gate changes, or its version o
 })
 
 test('leaves a promotion open when a gate for other aliases is created', async () => {
-  const room = await startRoom(production({ approvalsRequired: 1 }))
+  const room = await startNamespace(production({ approvalsRequired: 1 }))
   const { id } = (await room.request(room.bob, 1)).promotion!
   const { namespace } = room
   await admin.gates.createGate({ namespace, name: 'staging', rules: { aliasPattern: 'staging', approvalsRequired: 1 } })

@@ -22,7 +22,7 @@ const settled = async (calls: Promise<unknown>[]): Promise<string[]> => {
   )
 }
 
-async function startRoom(versions: number, members: number) {
+async function startNamespace(versions: number, members: number) {
   const namespace = await makeNamespace(admin)
   const name = newName()
   await makeModel(admin, name, versions, namespace)
@@ -53,7 +53,7 @@ async function findBroken(): Promise<readonly string[]> {
 }
 
 test('counts as many of ten concurrent approvals as the gate requires, and moves the alias once', async () => {
-  const { namespace, model, approvers, request } = await startRoom(1, 10)
+  const { namespace, model, approvers, request } = await startNamespace(1, 10)
   await admin.gates.createGate({ namespace, name: 'gate', rules: rules(3) })
   const { id } = (await request(1, 0)).promotion!
   const events = await metadata.eventsOf(async () => {
@@ -66,7 +66,7 @@ test('counts as many of ten concurrent approvals as the gate requires, and moves
 })
 
 test('applies one of several promotions approved at once, and voids the others', async () => {
-  const { namespace, model, approvers, request } = await startRoom(6, 1)
+  const { namespace, model, approvers, request } = await startNamespace(6, 1)
   await admin.gates.createGate({ namespace, name: 'gate', rules: rules(1) })
   const answers = await Promise.all([1, 2, 3, 4, 5, 6].map((number) => request(number, 0)))
   const ids = answers.map(({ promotion }) => promotion!.id)
@@ -79,7 +79,7 @@ test('applies one of several promotions approved at once, and voids the others',
 })
 
 test('allows every alias move in the log while gates change at the same time', async () => {
-  const { namespace, name, model, approvers } = await startRoom(4, 2)
+  const { namespace, name, model, approvers } = await startNamespace(4, 2)
   let turn = 0
   const pointsAt = async (): Promise<number> =>
     (await admin.aliases.listAliases({ model })).aliases.find((alias) => alias.name === 'production')?.number ?? 0

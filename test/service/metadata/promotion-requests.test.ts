@@ -3,16 +3,16 @@ import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { PromotionState } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
 import { byName, numbered, startMetadata } from '../../support/metadata.ts'
-import { production, roomsOf } from '../../support/promotion-room.ts'
+import { production, createNamespacesFor } from '../../support/promotion-namespace.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
 const { admin } = metadata
 
-const startRoom = roomsOf(metadata)
+const startNamespace = createNamespacesFor(metadata)
 
 test('rejects a duplicate request, a target that is already live, and an outdated expected number', async () => {
-  const room = await startRoom(production({ approvalsRequired: 1 }))
+  const room = await startNamespace(production({ approvalsRequired: 1 }))
   const { promotion } = await room.request(room.bob, 1)
   expect(await refusalOf(room.request(room.alice, 1))).toMatchObject({
     code: 'AlreadyExists',
@@ -29,7 +29,7 @@ test('rejects a duplicate request, a target that is already live, and an outdate
 })
 
 test('reports the field of bad input', async () => {
-  const room = await startRoom()
+  const room = await startNamespace()
   const version = numbered(room.model, 1, room.namespace)
   const good = { version, alias: 'production', reason: 'it is better' }
   const request = (bad: object) => room.bob.promotions.requestPromotion({ ...good, ...bad })
@@ -64,7 +64,7 @@ test('reports the field of bad input', async () => {
 })
 
 test('hides promotions from callers who cannot read the namespace', async () => {
-  const room = await startRoom(production({ approvalsRequired: 1 }))
+  const room = await startNamespace(production({ approvalsRequired: 1 }))
   const { id } = (await room.request(room.bob, 1)).promotion!
   const stranger = await metadata.member({ default: 'ADMIN' })
   for (const call of [
@@ -79,7 +79,7 @@ test('hides promotions from callers who cannot read the namespace', async () => 
 })
 
 test('lists promotions by namespace, model and state, newest first, in pages', async () => {
-  const room = await startRoom(production({ approvalsRequired: 1 }))
+  const room = await startNamespace(production({ approvalsRequired: 1 }))
   const { namespace } = room
   const ids: string[] = []
   for (const number of [1, 2, 3]) ids.unshift((await room.request(room.bob, number)).promotion!.id)

@@ -10,16 +10,16 @@ import {
   startMetadata,
   type Clients,
 } from '../../support/metadata.ts'
-import { production, roomsOf } from '../../support/promotion-room.ts'
+import { production, createNamespacesFor } from '../../support/promotion-namespace.ts'
 import { refusalOf } from '../../support/refusal.ts'
 
 const metadata = await startMetadata()
 const { admin } = metadata
 
-const startRoom = roomsOf(metadata)
+const startNamespace = createNamespacesFor(metadata)
 
 test('applies a promotion and moves the alias with the last required approval', async () => {
-  const room = await startRoom(production({ approvalsRequired: 2 }))
+  const room = await startNamespace(production({ approvalsRequired: 2 }))
   const { namespace, model, digests, alice, bob, carol, dave } = room
   const events = await metadata.eventsOf(async () => {
     const { promotion } = await room.request(bob, 2)
@@ -74,7 +74,7 @@ test('applies a promotion and moves the alias with the last required approval', 
 })
 
 test('does not count the approval of a principal who lost the role, and says so in the vote', async () => {
-  const room = await startRoom(production({ approvalsRequired: 2 }))
+  const room = await startNamespace(production({ approvalsRequired: 2 }))
   const { namespace, carol, dave } = room
   const erin = await metadata.member({ [namespace]: 'APPROVER' })
   const { id } = (await room.request(room.bob, 1)).promotion!
@@ -101,7 +101,7 @@ test('does not count the approval of a principal who lost the role, and says so 
 })
 
 test('shows a promotion under the current name of its model', async () => {
-  const room = await startRoom(production({ approvalsRequired: 1 }))
+  const room = await startNamespace(production({ approvalsRequired: 1 }))
   const { id } = (await room.request(room.bob, 1)).promotion!
   const renamed = `${room.model}-anew`
   await admin.models.renameModel({ model: byName(room.model, room.namespace), newName: renamed })
@@ -161,7 +161,7 @@ describe('who may vote', () => {
   })
 
   test('counts for each gate the approvals of its own approvers', async () => {
-    const room = await startRoom(production({ approvalsRequired: 1 }))
+    const room = await startNamespace(production({ approvalsRequired: 1 }))
     const { namespace, carol, dave } = room
     const rules = production({ approvalsRequired: 1, approvers: [dave.principal] })
     await admin.gates.createGate({ namespace, name: 'only-dave', rules })

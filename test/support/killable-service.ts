@@ -4,7 +4,7 @@ import { freePort } from '../../services/standalone/postgres.ts'
 import { freezeAt, startFreezingDatabase, type FreezePoint, type FrozenCall } from './freezing-database.ts'
 import { startProcess } from './suite.ts'
 
-export interface Mortal {
+export interface KillableService {
   /** The address, which is the same after each start. */
   address: string
   freeze: <T>(point: FreezePoint, call: () => Promise<T>) => Promise<FrozenCall<T>>
@@ -13,11 +13,11 @@ export interface Mortal {
   stop: () => Promise<void>
 }
 
-export async function startMortal(
+export async function startKillableService(
   name: ServiceName,
   databaseUrl: string,
   settings: Record<string, string>,
-): Promise<Mortal> {
+): Promise<KillableService> {
   const database = await startFreezingDatabase(databaseUrl)
   const port = String(await freePort())
   const start = (more = {}) => startProcess(name, { ...settings, ...more, PORT: port, DATABASE_URL: database.url })

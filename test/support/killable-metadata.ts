@@ -11,14 +11,14 @@ import { createAdminToken } from '../../services/metadata/admin-token.ts'
 import { openStore } from '../../services/metadata/store/orm.ts'
 import { METADATA_TOKEN, startAudit, type RunningAudit } from './audit.ts'
 import { createDatabase, runSql } from './database.ts'
-import { startMortal, type Mortal } from './mortal.ts'
+import { startKillableService, type KillableService } from './killable-service.ts'
 import { startFakePeers, type FakePeers } from './fake-peers.ts'
 import { grpcClient } from './suite.ts'
 
-export interface MortalMetadata extends Mortal {
-  admin: MortalClients
+export interface KillableMetadata extends KillableService {
+  admin: KillableClients
   /** Clients of a contributor. */
-  alice: MortalClients
+  alice: KillableClients
   audit: RunningAudit
   peers: FakePeers
   sql: <T extends object>(statement: string, values?: unknown[]) => Promise<T[]>
@@ -26,13 +26,13 @@ export interface MortalMetadata extends Mortal {
   passClaims: () => Promise<void>
 }
 
-export type MortalClients = ReturnType<typeof clientsOf>
+export type KillableClients = ReturnType<typeof clientsOf>
 
-export async function startMortalMetadata(): Promise<MortalMetadata> {
+export async function startKillableMetadata(): Promise<KillableMetadata> {
   const database = await createDatabase()
   const audit = await startAudit(database.url)
   const peers = await startFakePeers()
-  const mortal = await startMortal('metadata', database.url, {
+  const killable = await startKillableService('metadata', database.url, {
     SERVICE_TOKEN: METADATA_TOKEN,
     TRUSTED_SERVICES: `artifact=${'0'.repeat(64)}`,
     ARTIFACT_ADDRESS: peers.address,
@@ -41,7 +41,7 @@ export async function startMortalMetadata(): Promise<MortalMetadata> {
     DATABASE_POOL_SIZE: '40',
   })
   const store = openStore({ url: database.url })
-  const admin = clientsOf(mortal.address, await createAdminToken(store))
+  const admin = clientsOf(killable.address, await createAdminToken(store))
   await store.close(true)
   await admin.identity.grantRole({ principal: 'alice', namespace: 'default', role: Role.CONTRIBUTOR })
   const expireTime = timestampFromMs(Date.now() + 3_600_000)
@@ -49,9 +49,9 @@ export async function startMortalMetadata(): Promise<MortalMetadata> {
   const sql = async <T extends object>(statement: string, values: unknown[] = []): Promise<T[]> =>
     (await runSql(database.url, statement, values)) as T[]
   return {
-    ...mortal,
+    ...killable,
     admin,
-    alice: clientsOf(mortal.address, secret),
+    alice: clientsOf(killable.address, secret),
     audit,
     peers,
     sql,
@@ -60,7 +60,7 @@ export async function startMortalMetadata(): Promise<MortalMetadata> {
       await sql('update metadata.manifest_release set due_time = now()')
     },
     async stop() {
-      await mortal.stop()
+      await killable.stop()
       await peers.close()
       await audit.close()
       await database.drop()

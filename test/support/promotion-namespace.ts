@@ -8,7 +8,7 @@ export type Rules = MessageInitShape<typeof GateRulesSchema>
 export const production = (rules: Rules): Rules => ({ aliasPattern: 'production', ...rules })
 
 /** Returns a function that makes such namespaces: alice creates the versions, bob is a contributor, carol and dave approve. */
-export function roomsOf(metadata: Metadata) {
+export function createNamespacesFor(metadata: Metadata) {
   const { admin } = metadata
   return async (rules?: Rules) => {
     const namespace = await makeNamespace(admin)

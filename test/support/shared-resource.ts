@@ -2,7 +2,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-export interface Desk<T> {
+export interface SharedResource<T> {
   /** The URL that returns the resource as JSON. */
   address: string
   /** Resolves with the created resource, so that the caller can remove it. */
@@ -10,7 +10,10 @@ export interface Desk<T> {
 }
 
 /** `present`: the part of the resource that test files receive. */
-export async function openDesk<T>(make: () => Promise<T>, present: (made: T) => unknown): Promise<Desk<T>> {
+export async function shareResource<T>(
+  make: () => Promise<T>,
+  present: (made: T) => unknown,
+): Promise<SharedResource<T>> {
   let making: Promise<T> | undefined
   const server = createServer((_request, response) => {
     making ??= make()
@@ -31,7 +34,7 @@ export async function openDesk<T>(make: () => Promise<T>, present: (made: T) => 
   }
 }
 
-export async function askDesk<T>(address: string): Promise<T> {
+export async function fetchShared<T>(address: string): Promise<T> {
   const answer = await fetch(address)
   const text = await answer.text()
   if (!answer.ok) throw new Error(text)

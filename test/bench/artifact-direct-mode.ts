@@ -12,12 +12,12 @@ import { TOKEN } from './artifact-world.ts'
 
 const SETTINGS = { mode: 'direct' as const, stallMs: 15_000, secure: false, local: true }
 
-export interface DirectLaneClient extends BlobClient {
+export interface DirectModeClient extends BlobClient {
   /** Completes the upload, for which the service reads the bytes back. */
   complete(): Promise<void>
 }
 
-export function directLaneClient(address: string): DirectLaneClient {
+export function directModeClient(address: string): DirectModeClient {
   const transport = createGrpcTransport({
     baseUrl: address,
     interceptors: [

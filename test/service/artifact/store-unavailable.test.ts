@@ -59,9 +59,9 @@ describe.each(STORES)('a service on %s', async (kind, createStore) => {
     const upload = await startUpload(uploads, begun)
     await writePart(uploads, upload, begun, 1)
     const unsent = await startUpload(uploads, makeBytes(1000, `unsent ${what}`))
-    const doomed = newObjectKey()
-    await store.open().put(doomed, wholePart(Buffer.from('doomed')))
-    await artifact.sql(`insert into artifact.doomed_object (object_key) values ('${doomed}')`)
+    const pendingKey = newObjectKey()
+    await store.open().put(pendingKey, wholePart(Buffer.from('pending')))
+    await artifact.sql(`insert into artifact.doomed_object (object_key) values ('${pendingKey}')`)
     const place = await createStore()
     await prepare(place)
     const marks = () =>
@@ -92,7 +92,7 @@ describe.each(STORES)('a service on %s', async (kind, createStore) => {
       }
     })
     expect(await marks()).toEqual(before)
-    expect(await artifact.sql(`select from artifact.doomed_object where object_key = '${doomed}'`)).toHaveLength(1)
+    expect(await artifact.sql(`select from artifact.doomed_object where object_key = '${pendingKey}'`)).toHaveLength(1)
     expect(
       await artifact.sql(`select from artifact.blob where state <> 'PRESENT' or verify_time < '1971-01-01'`),
     ).toEqual([])

@@ -2,7 +2,7 @@
 import { expect } from 'vitest'
 import { PromotionState } from '#gen/modelkeep/metadata/v1/promotion_pb.ts'
 import { byName, newDigest, newName, numbered } from './metadata.ts'
-import type { MortalClients } from './mortal-metadata.ts'
+import type { KillableClients } from './killable-metadata.ts'
 
 export interface Change {
   /** The model that the change concerns. */
@@ -13,8 +13,8 @@ export interface Change {
 }
 
 interface People {
-  admin: MortalClients
-  alice: MortalClients
+  admin: KillableClients
+  alice: KillableClients
 }
 
 /** Changes by name, each with the function that prepares it and the first statement that is specific to it. */
@@ -76,7 +76,7 @@ async function promotion({ admin, alice }: People): Promise<Change> {
   }
 }
 
-export async function newModel(clients: MortalClients, versions: number): Promise<string> {
+export async function newModel(clients: KillableClients, versions: number): Promise<string> {
   const name = newName()
   await clients.models.createModel({ name })
   for (let number = 1; number <= versions; number += 1) {
@@ -85,6 +85,6 @@ export async function newModel(clients: MortalClients, versions: number): Promis
   return name
 }
 
-async function pointsAt(clients: MortalClients, model: string): Promise<number | undefined> {
+async function pointsAt(clients: KillableClients, model: string): Promise<number | undefined> {
   return (await clients.aliases.listAliases({ model: byName(model) })).aliases[0]?.number
 }

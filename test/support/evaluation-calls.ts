@@ -8,7 +8,7 @@ export type Facts = MessageInitShape<typeof EvaluationFactsSchema>
 export const PASSED = { suite: 'smoke', verdict: Verdict.PASSED } satisfies Facts
 
 /** Functions that add an evaluation to a version of a model, and list those of its first version. */
-export function measuring({ evaluations }: Clients) {
+export function evaluationCalls({ evaluations }: Clients) {
   return {
     add: async (model: string, facts: Facts = PASSED, number = 1): Promise<Evaluation> => {
       const { evaluation } = await evaluations.createEvaluation({ version: numbered(model, number), facts })
