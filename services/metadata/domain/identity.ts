@@ -36,17 +36,6 @@ export function parseTokenDescription(text: string): string {
   return parseLine(text, 'description', MAX_DESCRIPTION_CHARACTERS)
 }
 
-/** Requires a valid `google.protobuf.Timestamp`: from the year 1 to the year 9999, with less than a second of
- * nanoseconds. */
-export function parseTime<T extends { seconds: bigint; nanos: number }>(time: T | undefined, field: string): T {
-  if (time === undefined) failField(field, 'is required')
-  const inRange = time.seconds >= -62_135_596_800n && time.seconds <= 253_402_300_799n
-  if (!inRange || time.nanos < 0 || time.nanos > 999_999_999) {
-    failField(field, 'must be a time from the year 1 to the year 9999')
-  }
-  return time
-}
-
 export function parseTokenHash(hash: Uint8Array): Buffer {
   if (hash.length !== 32) failField('token_sha256', 'must be the 32 bytes of a SHA-256')
   return Buffer.from(hash)
