@@ -1,8 +1,7 @@
 // Periodic work that one replica at a time does.
 import { defineEntity, p } from '@mikro-orm/postgresql'
 import { forkFor, type Database } from '#lib/store/database.ts'
-import { createTimeColumn } from '#lib/store/time.ts'
-import { now, secondsAgo } from './clock.ts'
+import { createTimeColumn, transactionTime } from '#lib/store/time.ts'
 
 const ChoreSchema = defineEntity({
   name: 'Chore',
@@ -20,10 +19,10 @@ ChoreSchema.setClass(Chore)
 export async function claimChore(database: Database, name: string, everySeconds: number): Promise<boolean> {
   const { affectedRows } = await forkFor(database)
     .qb(Chore)
-    .insert({ name, startTime: now() })
+    .insert({ name, startTime: transactionTime() })
     .onConflict('name')
     .merge(['startTime'])
-    .where({ startTime: { $lte: secondsAgo(everySeconds) } })
+    .where({ startTime: { $lte: transactionTime(-everySeconds) } })
     .execute('run')
   return affectedRows > 0
 }

@@ -6,9 +6,8 @@ import { randomUUID } from 'node:crypto'
 import { fail, ModelkeepError } from '#lib/errors/errors.ts'
 import type { Logger } from '#lib/process/log.ts'
 import { forkFor, type Database, type EntityManager } from '#lib/store/database.ts'
-import { timeColumn } from '#lib/store/time.ts'
+import { timeColumn, transactionTime } from '#lib/store/time.ts'
 import { MARKS, type ByteStore } from './byte-store.ts'
-import { now } from './clock.ts'
 import { insertIfAbsent } from './insert.ts'
 
 const InstallationSchema = defineEntity({
@@ -40,7 +39,7 @@ export async function requireStore({ database, bytes }: Stores, signal?: AbortSi
     await bytes.check(id)
   } else {
     await bytes.mark(id)
-    await em.nativeUpdate(Installation, { markTime: null }, { markTime: now() })
+    await em.nativeUpdate(Installation, { markTime: null }, { markTime: transactionTime() })
   }
   return id
 }

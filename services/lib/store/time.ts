@@ -2,13 +2,25 @@
 // because a JavaScript `Date` would lose the microseconds.
 import { create } from '@bufbuild/protobuf'
 import { TimestampSchema, type Timestamp } from '@bufbuild/protobuf/wkt'
-import { p } from '@mikro-orm/postgresql'
+import { p, raw } from '@mikro-orm/postgresql'
 
 /** A `timestamptz(6)` column, read and written in PostgreSQL's text format. */
 export const timeColumn = () => p.string().columnType('timestamptz(6)').runtimeType('string')
 
 /** A time column that defaults to `now()`, the time of the transaction. */
 export const createTimeColumn = () => timeColumn().defaultRaw('now()')
+
+/** The time at which the transaction began, and seconds later, as the value of a property or in a condition. Each value
+ * serves one statement. Refresh the entity after the flush to read it. */
+export function transactionTime(secondsLater = 0): string {
+  return raw<string>('now() + make_interval(secs => ?)', [secondsLater])
+}
+
+/** The time at which the statement began, which may be long after its transaction began. Otherwise like
+ * `transactionTime`. Everything that one statement writes gets the same time. */
+export function statementTime(secondsLater = 0): string {
+  return raw<string>('statement_timestamp() + make_interval(secs => ?)', [secondsLater])
+}
 
 /** Converts `2026-11-23 04:57:12.595123+00` to a Timestamp. */
 export function toTimestamp(text: string): Timestamp {

@@ -1,7 +1,7 @@
 // Verified bytes become a blob of a namespace.
 import { LockMode } from '@mikro-orm/postgresql'
 import type { EntityManager } from '#lib/store/database.ts'
-import { now } from '../clock.ts'
+import { transactionTime } from '#lib/store/time.ts'
 import type { Emit } from '../events.ts'
 import { scheduleDeletion } from '../garbage/pending-deletion.ts'
 import { insertIfAbsent } from '../insert.ts'
@@ -38,7 +38,7 @@ async function storeBytes(em: EntityManager, blob: BlobInit): Promise<boolean> {
     const isRepaired = known.state === 'QUARANTINED'
     await scheduleDeletion(em, isRepaired ? known.objectKey : objectKey)
     if (isRepaired) {
-      em.assign(known, { ...bytes, state: 'PRESENT', verifyTime: now(), verifyingUntil: null })
+      em.assign(known, { ...bytes, state: 'PRESENT', verifyTime: transactionTime(), verifyingUntil: null })
       await em.flush()
     }
     return isRepaired

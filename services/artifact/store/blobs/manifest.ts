@@ -1,8 +1,7 @@
 // Manifests, the blobs they name and the versions that retain them.
 import { defineEntity, LockMode, p } from '@mikro-orm/postgresql'
 import type { EntityManager } from '#lib/store/database.ts'
-import { createTimeColumn } from '#lib/store/time.ts'
-import { now } from '../clock.ts'
+import { createTimeColumn, transactionTime } from '#lib/store/time.ts'
 import { insertIfAbsent } from '../insert.ts'
 
 const ManifestSchema = defineEntity({
@@ -59,7 +58,7 @@ export interface ManifestInit extends ManifestKey, Pick<Manifest, 'content' | 't
 
 /** Renews the lease of a manifest. Returns undefined if the namespace does not have the manifest. */
 export async function renewManifest(em: EntityManager, key: ManifestKey): Promise<Manifest | undefined> {
-  const renewed = await em.nativeUpdate(Manifest, key, { leaseTime: now() })
+  const renewed = await em.nativeUpdate(Manifest, key, { leaseTime: transactionTime() })
   return renewed > 0 ? em.findOneOrFail(Manifest, key) : undefined
 }
 

@@ -2,7 +2,7 @@
 import { LockMode, raw } from '@mikro-orm/postgresql'
 import type { Logger } from '#lib/process/log.ts'
 import { forkFor, inTransaction, type Database, type EntityManager } from '#lib/store/database.ts'
-import { now } from '../clock.ts'
+import { transactionTime } from '#lib/store/time.ts'
 import { blobResource, bySystem } from '../events.ts'
 import { Blob, NamespaceBlob } from './blob.ts'
 
@@ -37,7 +37,7 @@ export async function recordVerdict(
     if (!blob) return
     blob.verifyingUntil = null
     // Wrong bytes that were reported during the verification stay due.
-    if (blob.verifyTime === verifyTime) blob.verifyTime = now()
+    if (blob.verifyTime === verifyTime) blob.verifyTime = transactionTime()
     if (blob.state === state) return
     blob.state = state
     await emitToHolders(em, digest, problem ? 'blob.quarantined.v1' : 'blob.repaired.v1', problem)

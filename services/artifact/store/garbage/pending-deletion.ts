@@ -1,8 +1,7 @@
 // Objects that nothing needs any more. The janitor deletes them from the store.
 import { defineEntity, p } from '@mikro-orm/postgresql'
 import { forkFor, type Database, type EntityManager } from '#lib/store/database.ts'
-import { createTimeColumn, timeColumn } from '#lib/store/time.ts'
-import { secondsFromNow } from '../clock.ts'
+import { createTimeColumn, timeColumn, transactionTime } from '#lib/store/time.ts'
 import { insertIfAbsent } from '../insert.ts'
 import { UNFINISHED_SQL } from '../uploads/upload.ts'
 
@@ -49,7 +48,7 @@ export async function scheduleAbort(em: EntityManager, objectKey: string): Promi
   await insertIfAbsent(em, PendingDeletion, {
     objectKey,
     keepsObject: true,
-    claimedUntil: secondsFromNow(LATE_SECONDS),
+    claimedUntil: transactionTime(LATE_SECONDS),
   })
 }
 

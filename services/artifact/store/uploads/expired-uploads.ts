@@ -1,6 +1,6 @@
 // The end of uploads that nobody has completed or aborted.
 import { forkFor, type Database } from '#lib/store/database.ts'
-import { secondsAgo } from '../clock.ts'
+import { transactionTime } from '#lib/store/time.ts'
 import { DELETE_OBJECT_SQL } from '../garbage/pending-deletion.ts'
 import { UNFINISHED, UNFINISHED_SQL, Upload } from './upload.ts'
 
@@ -27,6 +27,6 @@ const CLOSED_SECONDS = 7 * 24 * 3600
 export async function deleteClosedUploads(database: Database): Promise<void> {
   await forkFor(database).nativeDelete(Upload, {
     state: { $nin: UNFINISHED },
-    $or: [{ resumable: false }, { expireTime: { $lt: secondsAgo(CLOSED_SECONDS) } }],
+    $or: [{ resumable: false }, { expireTime: { $lt: transactionTime(-CLOSED_SECONDS) } }],
   })
 }

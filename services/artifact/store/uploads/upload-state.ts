@@ -3,7 +3,7 @@
 import { LockMode, TransactionPropagation } from '@mikro-orm/postgresql'
 import { v7 as uuidv7 } from 'uuid'
 import type { EntityManager } from '#lib/store/database.ts'
-import { secondsFromNow, secondsFromStatement } from '../clock.ts'
+import { statementTime, transactionTime } from '#lib/store/time.ts'
 import { scheduleDeletion } from '../garbage/pending-deletion.ts'
 import { UNFINISHED, Upload, UploadPart, type SealedState, type UploadFailure } from './upload.ts'
 
@@ -20,7 +20,7 @@ const LEASE_SECONDS = 15
 /** Returns the new upload's id. */
 export async function insertUpload(em: EntityManager, { expireSeconds, ...init }: UploadInit): Promise<string> {
   const id = uuidv7()
-  await em.insert(Upload, { ...init, id, expireTime: secondsFromNow(expireSeconds) })
+  await em.insert(Upload, { ...init, id, expireTime: transactionTime(expireSeconds) })
   return id
 }
 
@@ -31,7 +31,7 @@ export async function setStoreUpload(em: EntityManager, id: string, storeUploadI
 
 /** Moves the time of expiry. Returns false if the upload is no longer open. */
 export async function extendUpload(em: EntityManager, id: string, seconds: number): Promise<boolean> {
-  return (await em.nativeUpdate(Upload, { id, state: 'OPEN' }, { expireTime: secondsFromNow(seconds) })) > 0
+  return (await em.nativeUpdate(Upload, { id, state: 'OPEN' }, { expireTime: transactionTime(seconds) })) > 0
 }
 
 export type LockedUpload = Pick<Upload, 'id' | 'state' | 'failureReason' | 'failureMessage'> & { busy: boolean }
@@ -62,8 +62,8 @@ export async function ownUpload(em: EntityManager, id: string, expireSeconds: nu
   em.assign(upload, {
     state,
     epoch,
-    leaseUntil: secondsFromStatement(LEASE_SECONDS),
-    expireTime: secondsFromNow(expireSeconds),
+    leaseUntil: statementTime(LEASE_SECONDS),
+    expireTime: transactionTime(expireSeconds),
   })
   await em.flush()
   return { epoch, state, attempts: upload.attempts }
@@ -76,13 +76,13 @@ export async function advanceUpload(
   epoch: number,
   state: SealedState,
 ): Promise<boolean> {
-  const leaseUntil = secondsFromStatement(LEASE_SECONDS)
+  const leaseUntil = statementTime(LEASE_SECONDS)
   return (await em.nativeUpdate(Upload, owned(id, epoch), { state, leaseUntil })) > 0
 }
 
 /** Returns false if another call owns the upload. */
 export async function renewLease(em: EntityManager, id: string, epoch: number): Promise<boolean> {
-  return (await em.nativeUpdate(Upload, owned(id, epoch), { leaseUntil: secondsFromStatement(LEASE_SECONDS) })) > 0
+  return (await em.nativeUpdate(Upload, owned(id, epoch), { leaseUntil: statementTime(LEASE_SECONDS) })) > 0
 }
 
 /** Lets the next call own the upload at once. */
