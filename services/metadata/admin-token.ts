@@ -4,11 +4,10 @@ import { readDatabaseUrl } from '#lib/process/settings.ts'
 import { inTransaction, type Database } from '#lib/store/database.ts'
 import { explainAbsence } from '#lib/store/faults.ts'
 import { emitAs } from '#lib/store/outbox.ts'
-import { rfc3339 } from '#lib/store/time.ts'
+import { rfc3339, transactionTime } from '#lib/store/time.ts'
 import { parsePrincipal } from './domain/identity.ts'
 import { openStore } from './store/orm.ts'
 import { upsertRole } from './changes/role-change.ts'
-import { timeAfter } from './store/clock.ts'
 import { lockIdentity } from './store/identity/identity-lock.ts'
 import { RoleBinding } from './store/identity/role-binding.ts'
 import { insertToken } from './store/identity/token-secret.ts'
@@ -42,7 +41,7 @@ export async function createAdminToken(database: Database, options: AdminTokenOp
       const details = { principal, namespace, role, ...(former && { before: former }) }
       emitAs(em, ACTOR, { type: 'role.granted.v1', resource, reason: REASON, details })
     }
-    const expireTime = await timeAfter(em, (options.days ?? DAYS) * DAY_SECONDS)
+    const expireTime = transactionTime((options.days ?? DAYS) * DAY_SECONDS)
     const { token, secret } = await insertToken(em, { principal, description: REASON, expireTime })
     const resource = { type: 'token', id: token.id, namespace: '', name: principal }
     const details = { principal, expire_time: rfc3339(token.expireTime) }

@@ -2,7 +2,7 @@
 import { sql } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
 import { WormCopy } from './entities.ts'
-import { query } from './query.ts'
+import { query } from '#lib/store/query.ts'
 
 export type WormProgress = Pick<WormCopy, 'tiles' | 'checkpointSize'>
 

@@ -3,6 +3,7 @@ import { create, fromJson, toJson } from '@bufbuild/protobuf'
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf'
 import type { HandlerContext } from '@connectrpc/connect'
 import { defineEntity, p } from '@mikro-orm/postgresql'
+import { sql } from 'kysely'
 import { v7 as uuidv7 } from 'uuid'
 import { EventSchema, Outcome, ResourceSchema, type Event, type Resource } from '#gen/modelkeep/audit/v1/event_pb.ts'
 import { accessOf, requestIdKey, traceIdKey } from '../access/caller.ts'
@@ -10,6 +11,7 @@ import type { EventType } from '../events/event-types.ts'
 import { refusalEvent, type Refusal } from '../server/refusals.ts'
 import type { OutboxReader } from '../events/relay.ts'
 import { forkFor, inTransaction, type Database, type EntityManager } from './database.ts'
+import { query } from './query.ts'
 import { createTimeColumn, toTimestamp } from './time.ts'
 
 const OutboxSchema = defineEntity({
@@ -129,25 +131,27 @@ function toRow(event: Event): OutboxRow {
 export function outboxReader(database: Database, producer: string): OutboxReader {
   return {
     async position() {
-      const [row] = await forkFor(database).execute<{ last: string; sent: string }[]>(
-        'select last_sequence as last, sent_sequence as sent from outbox_counter',
+      const [row] = await query<{ last: string; sent: string }>(
+        forkFor(database),
+        sql`select last_sequence as last, sent_sequence as sent from outbox_counter`,
       )
       return { last: Number(row!.last), sent: Number(row!.sent) }
     },
     async claim(sender, seconds) {
-      const rows = await forkFor(database).execute<{ sent_sequence: string }[]>(
-        `update outbox_counter set sender = ?, sender_until = clock_timestamp() + make_interval(secs => ?)
-          where sender = ? or sender is null or sender_until < clock_timestamp()
+      const rows = await query<{ sent_sequence: string }>(
+        forkFor(database),
+        sql`update outbox_counter set sender = ${sender},
+            sender_until = clock_timestamp() + make_interval(secs => ${seconds})
+          where sender = ${sender} or sender is null or sender_until < clock_timestamp()
             -- A claim this far ahead means that the clock was set back.
-            or sender_until > clock_timestamp() + make_interval(secs => ?) returning sent_sequence`,
-        [sender, seconds, sender, seconds],
+            or sender_until > clock_timestamp() + make_interval(secs => ${seconds}) returning sent_sequence`,
       )
       return rows[0] && Number(rows[0].sent_sequence)
     },
     async read(after, limit) {
-      const rows = await forkFor(database).execute<{ sequence: string; event: JsonValue; occur_time: string }[]>(
-        'select sequence, event, occur_time from outbox where sequence > ? order by sequence limit ?',
-        [after, limit],
+      const rows = await query<{ sequence: string; event: JsonValue; occur_time: string }>(
+        forkFor(database),
+        sql`select sequence, event, occur_time from outbox where sequence > ${after} order by sequence limit ${limit}`,
       )
       return rows.map((row) => {
         const event = fromJson(EventSchema, row.event)
@@ -158,16 +162,17 @@ export function outboxReader(database: Database, producer: string): OutboxReader
       })
     },
     async markSent(sequence) {
-      await forkFor(database).execute('update outbox_counter set sent_sequence = ? where sent_sequence < ?', [
-        sequence,
-        sequence,
-      ])
+      await query(
+        forkFor(database),
+        sql`update outbox_counter set sent_sequence = ${sequence} where sent_sequence < ${sequence}`,
+      )
     },
     prune: () => deleteSent(database),
     async release(sender) {
-      await forkFor(database).execute('update outbox_counter set sender = null, sender_until = null where sender = ?', [
-        sender,
-      ])
+      await query(
+        forkFor(database),
+        sql`update outbox_counter set sender = null, sender_until = null where sender = ${sender}`,
+      )
     },
   }
 }
@@ -177,11 +182,11 @@ const PRUNE_BATCH = 1_000
 
 /** Deletes sent events after a day, which leaves time for inspection; the log has them for good. */
 async function deleteSent(database: Database): Promise<boolean> {
-  const removed = await forkFor(database).execute<object[]>(
-    `delete from outbox where occur_time < now() - interval '1 day' and event_id = any(array(
+  const removed = await query(
+    forkFor(database),
+    sql`delete from outbox where occur_time < now() - interval '1 day' and event_id = any(array(
         select event_id from outbox where sequence <= (select sent_sequence from outbox_counter)
-          order by sequence limit ?)) returning 1`,
-    [PRUNE_BATCH],
+          order by sequence limit ${PRUNE_BATCH})) returning 1`,
   )
   return removed.length > 0
 }

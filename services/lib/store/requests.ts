@@ -3,12 +3,14 @@ import { fromBinary, toBinary, toJson, type DescMessage, type MessageShape } fro
 import type { HandlerContext } from '@connectrpc/connect'
 import { defineEntity, p } from '@mikro-orm/postgresql'
 import canonicalize from 'canonicalize'
+import { sql } from 'kysely'
 import { createHash } from 'node:crypto'
 import { accessOf } from '../access/caller.ts'
 import { fail, failField } from '../errors/errors.ts'
 import { isUuid } from '../values/ids.ts'
 import { inTransaction, type Database, type EntityManager } from './database.ts'
-import { createTimeColumn } from './time.ts'
+import { query } from './query.ts'
+import { createTimeColumn, transactionTime } from './time.ts'
 
 const AnsweredRequestSchema = defineEntity({
   name: 'AnsweredRequest',
@@ -38,7 +40,7 @@ export const REQUESTS_SQL: string[] = [
 ]
 
 /** A repeated request finds its first response for this long. */
-const RETENTION_HOURS = 48
+const RETENTION_SECONDS = 48 * 3600
 
 interface Once<I extends DescMessage, O extends DescMessage> {
   context: HandlerContext
@@ -60,19 +62,19 @@ export async function answerOnce<I extends DescMessage, O extends DescMessage>(
   const { principal } = accessOf(context).caller
   const hash = contentHash(once)
   return inTransaction(database, context.signal, async (em) => {
-    const first = await em.execute<unknown[]>(
-      `insert into answered_request (principal, request_id, content_hash) values (?, ?, ?)
+    const first = await query(
+      em,
+      sql`insert into answered_request (principal, request_id, content_hash) values (${principal}, ${id}, ${hash})
         on conflict do nothing returning 1`,
-      [principal, id, hash],
     )
     if (first.length === 0) return replay(em, principal, id, hash, output)
     const answer = await work(em)
     await em.flush()
-    await em.execute('update answered_request set answer = ? where principal = ? and request_id = ?', [
-      Buffer.from(toBinary(output, answer)),
-      principal,
-      id,
-    ])
+    const bytes = Buffer.from(toBinary(output, answer))
+    await query(
+      em,
+      sql`update answered_request set answer = ${bytes} where principal = ${principal} and request_id = ${id}`,
+    )
     return answer
   })
 }
@@ -85,18 +87,16 @@ export async function findAnswer<I extends DescMessage, O extends DescMessage>(
   if (once.request.requestId === '') return undefined
   const id = parseRequestId(once.request.requestId)
   const { principal } = accessOf(once.context).caller
-  const known = await em.execute<unknown[]>('select 1 from answered_request where principal = ? and request_id = ?', [
-    principal,
-    id,
-  ])
+  const known = await query(
+    em,
+    sql`select 1 from answered_request where principal = ${principal} and request_id = ${id}`,
+  )
   return known.length === 0 ? undefined : replay(em, principal, id, contentHash(once), once.output)
 }
 
 /** Deletes responses that are older than the retention time. */
 export async function deleteExpiredRequests(em: EntityManager): Promise<void> {
-  await em.execute('delete from answered_request where create_time < now() - make_interval(hours => ?)', [
-    RETENTION_HOURS,
-  ])
+  await em.nativeDelete(AnsweredRequest, { createTime: { $lt: transactionTime(-RETENTION_SECONDS) } })
 }
 
 async function replay<O extends DescMessage>(
@@ -106,14 +106,15 @@ async function replay<O extends DescMessage>(
   hash: Buffer,
   output: O,
 ): Promise<MessageShape<O>> {
-  const [row] = await em.execute<{ content_hash: Buffer; answer: Buffer | null }[]>(
-    'select content_hash, answer from answered_request where principal = ? and request_id = ?',
-    [principal, id],
+  const [first] = await query<Pick<AnsweredRequest, 'contentHash' | 'answer'>>(
+    em,
+    sql`select content_hash "contentHash", answer from answered_request
+      where principal = ${principal} and request_id = ${id}`,
   )
-  if (!row?.answer || !row.content_hash.equals(hash)) {
+  if (!first?.answer || !hash.equals(first.contentHash)) {
     fail('REQUEST_ID_REUSED', 'request_id was already used with different content; use a new one', { request_id: id })
   }
-  return fromBinary(output, row.answer)
+  return fromBinary(output, first.answer)
 }
 
 /** Hashes canonical JSON, because clients may send the entries of a map in any order. */

@@ -1,6 +1,6 @@
 import type { EntityManager } from '#lib/store/database.ts'
+import { statementTime } from '#lib/store/time.ts'
 import type { PromotionStateName } from '../domain/governance/promotion-state.ts'
-import { clockTime } from '../store/clock.ts'
 import { type Promotion, PromotionVote } from '../store/governance/promotion.ts'
 
 export interface PromotionEnd {
@@ -22,7 +22,7 @@ export async function closePromotion(
     state,
     closer,
     closeReason: reason,
-    closeTime: clockTime(),
+    closeTime: statementTime(),
     messageBytes: promotion.messageBytes + Buffer.byteLength(reason),
   })
   await em.flush()

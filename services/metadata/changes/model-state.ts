@@ -6,6 +6,7 @@ import type {
 } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { forkFor, type EntityManager } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
+import { transactionTime } from '#lib/store/time.ts'
 import { parseModelRef, type ModelKey } from '../domain/refs.ts'
 import { parseReason } from '../domain/text.ts'
 import type { Model } from '../store/models/model.ts'
@@ -13,7 +14,6 @@ import { authorizeModel, requireEtag, requireModelLock } from './checks.ts'
 import type { RegistryDeps } from '../deps.ts'
 import { modelResource } from './resources.ts'
 import { modelDigest } from './state-digest.ts'
-import { transactionTime } from '../store/clock.ts'
 import { reloadModel } from '../store/models/find-model.ts'
 
 interface StateChange {

@@ -1,8 +1,8 @@
 // Granting a role, by an RPC or by the admin-token job.
 import { v7 as uuidv7 } from 'uuid'
 import type { EntityManager } from '#lib/store/database.ts'
+import { transactionTime } from '#lib/store/time.ts'
 import type { RoleName } from '../domain/identity.ts'
-import { transactionTime } from '../store/clock.ts'
 import { RoleBinding } from '../store/identity/role-binding.ts'
 
 /** Inserts the binding, or replaces the role that the principal has in the namespace. The caller holds the identity

@@ -2,7 +2,7 @@
 import { sql } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
 import { Alarm, type Producer } from '../entities.ts'
-import { query } from '../query.ts'
+import { query } from '#lib/store/query.ts'
 
 export type AlarmKey = Pick<Alarm, 'kind' | 'producer' | 'subject'>
 

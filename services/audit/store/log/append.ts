@@ -8,7 +8,7 @@ import { fromTimestamp } from '#lib/store/time.ts'
 import { sealEvent, type NewEvent, type StoredEvent } from '../../domain/event.ts'
 import type { Opening } from '../../domain/private.ts'
 import { insertOpenings, readOpenings } from './openings.ts'
-import { query } from '../query.ts'
+import { query } from '#lib/store/query.ts'
 
 /** The state of the log under its lock. */
 export interface LockedLog {

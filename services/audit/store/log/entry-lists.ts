@@ -6,7 +6,7 @@ import type { Condition } from '#lib/store/filter.ts'
 import type { Entry } from '../entities.ts'
 import type { Readable } from './find-entry.ts'
 import { readOpenings, type OpenedEntry } from './openings.ts'
-import { query } from '../query.ts'
+import { query } from '#lib/store/query.ts'
 
 export interface EntryQuery {
   readable: Readable

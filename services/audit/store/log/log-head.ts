@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
 import type { Tree } from '../../domain/checkpoint.ts'
 import { LogHead } from '../entities.ts'
-import { query } from '../query.ts'
+import { query } from '#lib/store/query.ts'
 
 export async function readHead(em: EntityManager): Promise<Tree> {
   const { size, root } = await em.findOneOrFail(LogHead, 1, { fields: ['size', 'root'], disableIdentityMap: true })

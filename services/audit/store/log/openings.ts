@@ -5,7 +5,7 @@ import type { EntityManager } from '#lib/store/database.ts'
 import type { Opening, StoredOpening } from '../../domain/private.ts'
 import type { RetentionClass } from '../../domain/retention.ts'
 import { PrivateValue, type Entry } from '../entities.ts'
-import { query } from '../query.ts'
+import { query } from '#lib/store/query.ts'
 
 /** An entry with its private values. */
 export type OpenedEntry = Pick<Entry, 'index' | 'leaf'> & { openings: StoredOpening[] }

@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
 import type { RetentionClass } from '../../domain/retention.ts'
 import type { PrivateValue } from '../entities.ts'
-import { query } from '../query.ts'
+import { query } from '#lib/store/query.ts'
 
 export type ValueName = Pick<PrivateValue, 'index' | 'field'>
 

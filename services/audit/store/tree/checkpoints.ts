@@ -2,7 +2,7 @@
 import { sql } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
 import { Checkpoint, Cosignature, Publication } from '../entities.ts'
-import { query } from '../query.ts'
+import { query } from '#lib/store/query.ts'
 
 /** `note` has the signatures of the log, and of a published checkpoint also the cosignatures. */
 export type StoredCheckpoint = Pick<Checkpoint, 'size' | 'root' | 'note'>

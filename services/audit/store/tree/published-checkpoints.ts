@@ -2,7 +2,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
 import type { Quorum, StoredCheckpoint } from './checkpoints.ts'
-import { query } from '../query.ts'
+import { query } from '#lib/store/query.ts'
 
 export interface PublishedCheckpoint extends StoredCheckpoint {
   quorum: Quorum

@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import { consistencyParts, HASH_BYTES } from '#lib/tlog/merkle.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { hashParts, tilesOf, type Tile, type TileName } from '#lib/tlog/tiles.ts'
-import { query } from '../query.ts'
+import { query } from '#lib/store/query.ts'
 
 /** Returns the proof that the tree of `size` entries extends the one of `oldSize` entries, which is from 1 to `size`. */
 export async function proveConsistency(em: EntityManager, oldSize: number, size: number): Promise<Buffer[]> {

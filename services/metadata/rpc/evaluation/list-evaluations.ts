@@ -21,7 +21,7 @@ export async function listEvaluations(
   const version = await requireVersion(em, context, key)
   const given = parsePage(request, ['ListEvaluations', version.id, suite], ['string', 'string'])
   const page = checkKeys(given, [isTimeKey, isIdKey])
-  const found = await selectEvaluations(em, { versionId: version.id, suite, page }, context.signal)
+  const found = await selectEvaluations(em, { versionId: version.id, suite, page })
   const { rows, nextPageToken } = cutPage(found.rows, found.page, ({ createTime, id }) => [createTime, id])
   return { evaluations: rows.map((evaluation) => presentEvaluation(evaluation, version)), nextPageToken }
 }

@@ -22,7 +22,7 @@ export async function listGateRevisions(
   const first = (await em.findOne(GateRevision, { gateId: id, revision: 1 })) ?? failNoGate(id)
   accessOf(context).require(first.namespace, () => failNoGate(id))
   const page = checkKeys(parsePage(request, ['ListGateRevisions', id], ['number']), [isNumberKey])
-  const found = await listRevisions(em, id, page, context.signal)
+  const found = await listRevisions(em, id, page)
   const { rows, nextPageToken } = cutPage(found.rows, found.page, ({ revision }) => [revision])
   return { revisions: rows.map(presentRevision), nextPageToken }
 }

@@ -13,7 +13,7 @@ export async function listGates({ database }: RegistryDeps, request: ListGatesRe
   const namespace = parseNamespace(request.namespace, 'namespace')
   accessOf(context).require(namespace)
   const page = checkKeys(parsePage(request, ['ListGates', namespace], ['string']), [isTextKey])
-  const found = await selectGates(forkFor(database, context.signal), namespace, page, context.signal)
+  const found = await selectGates(forkFor(database, context.signal), namespace, page)
   const { rows, nextPageToken } = cutPage(found.rows, found.page, ({ name }) => [name])
   return { gates: rows.map(presentGate), nextPageToken }
 }

@@ -6,9 +6,9 @@ import {
   type UpdateGateRequest,
 } from '#gen/modelkeep/metadata/v1/gate_service_pb.ts'
 import { answerOnce } from '#lib/store/requests.ts'
+import { transactionTime } from '#lib/store/time.ts'
 import { parseRules, rulesBytes, rulesOf, rulesToJson } from '../../domain/governance/gate-rules.ts'
 import { parseReason } from '../../domain/text.ts'
-import { transactionTime } from '../../store/clock.ts'
 import { reloadGate } from '../../store/governance/find-gates.ts'
 import { requireEtag } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'

@@ -19,11 +19,7 @@ export async function listModels({ database }: RegistryDeps, request: ListModels
   const query = ['ListModels', request.namespace, request.filter, order.by, String(order.descending)]
   const isKey = order.by === 'name' ? isTextKey : isTimeKey
   const page = checkKeys(parsePage(request, query, ['string', 'string']), [isKey, isIdKey])
-  const found = await selectModels(
-    forkFor(database, context.signal),
-    { namespaces, filter, order, page },
-    context.signal,
-  )
+  const found = await selectModels(forkFor(database, context.signal), { namespaces, filter, order, page })
   const { rows, nextPageToken } = cutPage(found.rows, found.page, ({ sortKey, model }) => [sortKey, model.id])
   return { models: rows.map(({ model }) => presentModel(model)), nextPageToken }
 }

@@ -17,11 +17,11 @@ import { modelResource } from '../../changes/resources.ts'
 import { presentModel } from './present-model.ts'
 import { settleChange } from '../../changes/settle-change.ts'
 import { modelDigest } from '../../changes/state-digest.ts'
-import { transactionTime } from '../../store/clock.ts'
 import { reloadModel } from '../../store/models/find-model.ts'
 import { ModelRedirect, NAME_CONSTRAINT, type Model } from '../../store/models/model.ts'
 import { flushUnique } from '../../store/unique.ts'
 import type { EntityManager } from '#lib/store/database.ts'
+import { transactionTime } from '#lib/store/time.ts'
 import { nameKey } from '../../domain/names.ts'
 
 export async function renameModel(deps: RegistryDeps, request: RenameModelRequest, context: HandlerContext) {

@@ -8,6 +8,7 @@ import {
 import { forkFor } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
+import { transactionTime } from '#lib/store/time.ts'
 import { parseLabels } from '../../domain/labels.ts'
 import { parseMask } from '../../domain/masks.ts'
 import { parseModelRef } from '../../domain/refs.ts'
@@ -20,7 +21,6 @@ import { presentModel } from './present-model.ts'
 import { settleChange } from '../../changes/settle-change.ts'
 import { modelDigest } from '../../changes/state-digest.ts'
 import { parseOwner } from '../../domain/text.ts'
-import { transactionTime } from '../../store/clock.ts'
 import { reloadModel } from '../../store/models/find-model.ts'
 
 export async function updateModel(deps: RegistryDeps, request: UpdateModelRequest, context: HandlerContext) {

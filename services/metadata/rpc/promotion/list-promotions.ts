@@ -25,7 +25,7 @@ export async function listPromotions(
   const within = await authorizeScope(em, request, context)
   const query = ['ListPromotions', ...Object.entries(within).flat(), state ?? '']
   const page = checkKeys(parsePage(request, query, ['string', 'string']), [isTimeKey, isIdKey])
-  const found = await selectPromotions(em, { within, state, page }, context.signal)
+  const found = await selectPromotions(em, { within, state, page })
   const { rows, nextPageToken } = cutPage(found.rows, found.page, ({ requestTime, id }) => [requestTime, id])
   return { promotions: rows.map(presentPromotion), nextPageToken }
 }

@@ -20,12 +20,12 @@ import { versionResource } from '../../changes/resources.ts'
 import { voidPromotions } from '../../changes/void-promotions.ts'
 import { settleChange } from '../../changes/settle-change.ts'
 import { versionDigest } from '../../changes/state-digest.ts'
-import { transactionTime } from '../../store/clock.ts'
 import { Alias } from '../../store/aliases/alias.ts'
 import { Tombstone } from '../../store/models/tombstone.ts'
 import { ManifestRelease } from '../../store/versions/manifest-release.ts'
 import { countChildren, lockForDeletion } from '../../store/versions/find-version.ts'
 import type { EntityManager } from '#lib/store/database.ts'
+import { transactionTime } from '#lib/store/time.ts'
 
 export async function deleteVersion(deps: RegistryDeps, request: DeleteVersionRequest, context: HandlerContext) {
   const key = parseExactVersionRef(request.version, 'version')

@@ -22,7 +22,7 @@ export async function listVersions({ database }: RegistryDeps, request: ListVers
   const modelId = 'modelId' in within ? within.modelId : ''
   const query = ['ListVersions', modelId, request.filter, ...Object.values(order).map(String)]
   const page = parseVersionPage(request, query, order)
-  const found = await selectVersions(em, { within, filter, order, page }, context.signal)
+  const found = await selectVersions(em, { within, filter, order, page })
   const { rows, nextPageToken } = cutPage(found.rows, found.page, ({ sortKey, version }) => [sortKey, version.id])
   return { versions: rows.map(({ version }) => presentVersion(version)), nextPageToken }
 }

@@ -8,6 +8,7 @@ import {
 import { forkFor } from '#lib/store/database.ts'
 import { emit } from '#lib/store/outbox.ts'
 import { answerOnce } from '#lib/store/requests.ts'
+import { transactionTime } from '#lib/store/time.ts'
 import { parseLabels } from '../../domain/labels.ts'
 import { parseMask } from '../../domain/masks.ts'
 import { parseExactVersionRef } from '../../domain/refs.ts'
@@ -20,7 +21,6 @@ import { presentVersion } from './present-version.ts'
 import { versionResource } from '../../changes/resources.ts'
 import { settleChange } from '../../changes/settle-change.ts'
 import { versionDigest } from '../../changes/state-digest.ts'
-import { transactionTime } from '../../store/clock.ts'
 
 type EditableFields = Pick<Version, 'description' | 'labels' | 'modelCard'>
 

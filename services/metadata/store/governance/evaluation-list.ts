@@ -2,6 +2,7 @@
 import { sql } from 'kysely'
 import type { Page } from '#lib/lists/pages.ts'
 import type { EntityManager } from '#lib/store/database.ts'
+import { query } from '#lib/store/query.ts'
 import { truncatePage, withinBudget } from '../budget.ts'
 import { Evaluation } from './evaluation.ts'
 import { readRow } from '../rows.ts'
@@ -17,7 +18,6 @@ export interface EvaluationQuery {
 export async function listEvaluations(
   em: EntityManager,
   { versionId, suite, page }: EvaluationQuery,
-  signal: AbortSignal,
 ): Promise<{ rows: Evaluation[]; page: Page }> {
   const conditions = [sql`e.version_id = ${versionId}::uuid`]
   if (suite !== '') conditions.push(sql`e.suite = ${suite}`)
@@ -28,9 +28,10 @@ export async function listEvaluations(
   const keys = sql`select e.id, e.create_time as sort_key, e.message_bytes as bytes
     from evaluation e where ${sql.join(conditions, sql` and `)}
     order by e.create_time desc, e.id desc limit ${page.size + 1}`
-  const { rows } = await sql<{ fetched: string }>`
-    select e.*, p.fetched
-    from ${withinBudget(keys, true)} as p join evaluation e on e.id = p.id order by p.ordinal
-  `.execute(em.getKysely(), { signal, inflightQueryAbortStrategy: 'cancel query' })
+  const rows = await query<{ fetched: string }>(
+    em,
+    sql`select e.*, p.fetched
+      from ${withinBudget(keys, true)} as p join evaluation e on e.id = p.id order by p.ordinal`,
+  )
   return { rows: rows.map((row) => readRow(em, Evaluation, row)), page: truncatePage(page, rows) }
 }

@@ -1,5 +1,5 @@
 import type { JsonValue } from '@bufbuild/protobuf'
-import { defineEntity, p } from '@mikro-orm/postgresql'
+import { defineEntity, p, raw } from '@mikro-orm/postgresql'
 import { timeColumn } from '#lib/store/time.ts'
 import { Version } from '../versions/version.ts'
 
@@ -25,3 +25,12 @@ const EvaluationSchema = defineEntity({
 })
 export class Evaluation extends EvaluationSchema.class {}
 EvaluationSchema.setClass(Evaluation)
+
+/** The present time, or a microsecond after the newest evaluation of the version, whichever is later, as the value of a
+ * property. No two evaluations of a version have the same time. */
+export const nextEvaluationTime = (versionId: string) =>
+  raw(
+    `greatest(clock_timestamp(),
+      (select max(create_time) + interval '1 microsecond' from evaluation where version_id = ?))`,
+    [versionId],
+  )

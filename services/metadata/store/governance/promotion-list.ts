@@ -2,6 +2,7 @@
 import { sql } from 'kysely'
 import type { Page } from '#lib/lists/pages.ts'
 import type { EntityManager } from '#lib/store/database.ts'
+import { query } from '#lib/store/query.ts'
 import type { PromotionStateName } from '../../domain/governance/promotion-state.ts'
 import { truncatePage, withinBudget } from '../budget.ts'
 import { readRow } from '../rows.ts'
@@ -27,7 +28,6 @@ const COLUMNS = {
 export async function listPromotions(
   em: EntityManager,
   { within, state, page }: PromotionQuery,
-  signal: AbortSignal,
 ): Promise<{ rows: Promotion[]; page: Page }> {
   const conditions = [
     'modelId' in within ? sql`p.model_id = ${within.modelId}::uuid` : sql`p.namespace = ${within.namespace}`,
@@ -41,10 +41,11 @@ export async function listPromotions(
   }
   const keys = sql`select p.id, p.request_time as sort_key, p.message_bytes as bytes from promotion p
     where ${sql.join(conditions, sql` and `)} order by p.request_time desc, p.id desc limit ${page.size + 1}`
-  const { rows } = await sql<{ fetched: string }>`
-    select p.*, ${sql.raw(presentModelName(COLUMNS))} as model_name, ${overdue} as overdue,
-      ${sql.raw(votesOf(COLUMNS))} as votes, k.fetched
-    from ${withinBudget(keys, true)} as k join promotion p on p.id = k.id order by k.ordinal
-  `.execute(em.getKysely(), { signal, inflightQueryAbortStrategy: 'cancel query' })
+  const rows = await query<{ fetched: string }>(
+    em,
+    sql`select p.*, ${sql.raw(presentModelName(COLUMNS))} as model_name, ${overdue} as overdue,
+        ${sql.raw(votesOf(COLUMNS))} as votes, k.fetched
+      from ${withinBudget(keys, true)} as k join promotion p on p.id = k.id order by k.ordinal`,
+  )
   return { rows: rows.map((row) => readRow(em, Promotion, row)), page: truncatePage(page, rows) }
 }

@@ -1,13 +1,15 @@
 // The lock on roles and revocations, and the rule that it protects.
 import { raw } from '@mikro-orm/postgresql'
+import { sql } from 'kysely'
 import { fail } from '#lib/errors/errors.ts'
 import type { EntityManager } from '#lib/store/database.ts'
+import { query } from '#lib/store/query.ts'
 import { RoleBinding } from './role-binding.ts'
 import { Token } from './token.ts'
 
 /** Serializes changes of roles and revocations of tokens until commit, so that each sees the result of the previous. */
 export async function lockIdentity(em: EntityManager): Promise<void> {
-  await em.execute(`select pg_advisory_xact_lock(hashtext('modelkeep:metadata:identity'))`)
+  await query(em, sql`select pg_advisory_xact_lock(hashtext('modelkeep:metadata:identity'))`)
 }
 
 /** Fails with LAST_ADMIN when no administrator of the installation has a valid token. Call it under the lock, after the

@@ -1,9 +1,11 @@
 // Hot reads: one for each call of this service, and one for each token that another service has not cached.
+import { sql } from 'kysely'
 import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import type { LookUpToken } from '#lib/access/authenticate.ts'
 import { fail } from '#lib/errors/errors.ts'
 import { forkFor, type Database, type EntityManager } from '#lib/store/database.ts'
 import { translateFault } from '#lib/store/faults.ts'
+import { query } from '#lib/store/query.ts'
 import { rfc3339 } from '#lib/store/time.ts'
 import type { RoleName } from '../../domain/identity.ts'
 import { RoleBinding } from './role-binding.ts'
@@ -28,13 +30,13 @@ export interface FoundToken {
 
 /** Returns the token and the roles of its principal, by namespace; undefined for an unknown token. */
 export async function findToken(em: EntityManager, tokenHash: Buffer): Promise<FoundToken | undefined> {
-  const [row] = await em.execute<{ expired: boolean; roles: object[] }[]>(
-    `select id, principal, description, create_time, expire_time, revoke_time, expire_time <= now() as expired,
+  const [row] = await query<{ expired: boolean; roles: object[] }>(
+    em,
+    sql`select id, principal, description, create_time, expire_time, revoke_time, expire_time <= now() as expired,
         (select coalesce(jsonb_agg(to_jsonb(b) || jsonb_build_object('create_time', b.create_time::text)
             order by namespace), '[]')
           from role_binding b where b.principal = token.principal) as roles
-      from token where token_hash = ?`,
-    [tokenHash],
+      from token where token_hash = ${tokenHash}`,
   )
   if (!row) return undefined
   const token = readRow(em, Token, row)
@@ -60,10 +62,10 @@ interface CallerToken {
 /** Authenticates a token in the metadata service itself: never cached, so the statement reads as little as possible. */
 export function lookUpToken(database: Database, report?: ReportRejectedToken): LookUpToken {
   return async (tokenHash, signal) => {
-    const sql = `select id, principal, expire_time, revoke_time is not null as revoked, expire_time <= now() as expired,
+    const statement = sql<CallerToken>`select id, principal, expire_time, revoke_time is not null as revoked, expire_time <= now() as expired,
         array(select namespace || ' ' || role from role_binding b where b.principal = token.principal) as roles
-      from token where token_hash = ?`
-    const [found] = await forkFor(database, signal).execute<CallerToken[]>(sql, [tokenHash]).catch(translateFault)
+      from token where token_hash = ${tokenHash}`
+    const [found] = await query(forkFor(database, signal), statement).catch(translateFault)
     const rejected = found && rejectionOf(found.revoked, found.expired)
     if (rejected) await report?.(found, rejected)
     if (!found || rejected === 'TOKEN_REVOKED') fail('TOKEN_INVALID', 'token is unknown or revoked')

@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import type { Filter } from '#lib/lists/filter.ts'
 import type { Page } from '#lib/lists/pages.ts'
 import type { EntityManager } from '#lib/store/database.ts'
+import { query } from '#lib/store/query.ts'
 import {
   labelsField,
   mentions,
@@ -17,7 +18,7 @@ import { truncatePage, withinBudget } from '../budget.ts'
 import { Model } from './model.ts'
 import { readRow } from '../rows.ts'
 
-const COLUMNS = `m.*,
+const COLUMNS = sql`m.*,
   (select coalesce(json_agg(json_build_object('name', a.name, 'number', a.number) order by a.name), '[]')
     from alias a where a.model_id = m.id) as aliases`
 
@@ -49,7 +50,6 @@ export interface ModelQuery {
 export async function listModels(
   em: EntityManager,
   { namespaces, filter, order, page }: ModelQuery,
-  signal: AbortSignal,
 ): Promise<{ rows: ListedModel[]; page: Page }> {
   const conditions = [sql`true`]
   if (namespaces !== 'all') conditions.push(sql`m.namespace = any(${namespaces})`)
@@ -66,10 +66,11 @@ export async function listModels(
   const keys = sql`select m.id, ${column} as sort_key, octet_length(m.description) + octet_length(m.labels::text) as bytes
     from model m where ${sql.join(conditions, sql` and `)}
     order by ${column} ${direction}, m.id ${direction} limit ${page.size + 1}`
-  const { rows } = await sql<{ sort_key: string; fetched: string }>`
-    select ${sql.raw(COLUMNS)}, p.sort_key, p.fetched
-    from ${withinBudget(keys, order.descending)} as p join model m on m.id = p.id order by p.ordinal
-  `.execute(em.getKysely(), { signal, inflightQueryAbortStrategy: 'cancel query' })
+  const rows = await query<{ sort_key: string; fetched: string }>(
+    em,
+    sql`select ${COLUMNS}, p.sort_key, p.fetched
+      from ${withinBudget(keys, order.descending)} as p join model m on m.id = p.id order by p.ordinal`,
+  )
   const listed = rows.map((row) => ({ model: readRow(em, Model, row), sortKey: row.sort_key }))
   return { rows: listed, page: truncatePage(page, rows) }
 }

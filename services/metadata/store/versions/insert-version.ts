@@ -1,6 +1,8 @@
 // Hot reads and writes of CreateVersion. The caller holds the lock of the model.
 import type { JsonValue } from '@bufbuild/protobuf'
+import { sql } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
+import { query } from '#lib/store/query.ts'
 
 export interface NewVersion {
   id: string
@@ -26,10 +28,10 @@ export async function findDuplicate(
   em: EntityManager,
   { modelId, digest, semver }: { modelId: string; digest: string; semver: string },
 ): Promise<{ id: string; number: number; digest: string } | undefined> {
-  const [row] = await em.execute<{ id: string; number: number; digest: string }[]>(
-    `select id, number, digest from version where model_id = ? and (digest = ? or semver = ?)
-      order by digest = ? desc limit 1`,
-    [modelId, digest, semver, digest],
+  const [row] = await query<{ id: string; number: number; digest: string }>(
+    em,
+    sql`select id, number, digest from version where model_id = ${modelId} and (digest = ${digest} or semver = ${semver})
+      order by digest = ${digest} desc limit 1`,
   )
   return row
 }
@@ -37,33 +39,20 @@ export async function findDuplicate(
 /** Inserts the version with the next number of its model. The time is read under the lock, so that it increases with the
  * number. */
 export async function insertVersion(em: EntityManager, version: NewVersion): Promise<number> {
-  const [model] = await em.execute<{ last_number: number }[]>(
-    'update model set last_number = last_number + 1 where id = ? returning last_number',
-    [version.modelId],
+  const [model] = await query<{ last_number: number }>(
+    em,
+    sql`update model set last_number = last_number + 1 where id = ${version.modelId} returning last_number`,
   )
   const number = model!.last_number
-  await em.execute(
-    `insert into version (id, model_id, namespace, number, semver, digest, size_bytes, file_count, state, facts,
+  const { facts, parameters, labels } = version
+  await query(
+    em,
+    sql`insert into version (id, model_id, namespace, number, semver, digest, size_bytes, file_count, state, facts,
         parameters, description, labels, model_card, message_bytes, creator, create_time, update_time)
-      select ?, ?, ?, ?, nullif(?, ''), ?, ?, ?, 'READY', ?, ?, ?, ?, ?, ?, ?, now, now
-      from (select clock_timestamp() as now) as clock`,
-    [
-      version.id,
-      version.modelId,
-      version.namespace,
-      number,
-      version.semver,
-      version.digest,
-      version.sizeBytes,
-      version.fileCount,
-      JSON.stringify(version.facts),
-      JSON.stringify(version.parameters),
-      version.description,
-      JSON.stringify(version.labels),
-      version.modelCard,
-      version.messageBytes,
-      version.creator,
-    ],
+      values (${version.id}, ${version.modelId}, ${version.namespace}, ${number}, nullif(${version.semver}, ''),
+        ${version.digest}, ${version.sizeBytes}, ${version.fileCount}, 'READY', ${JSON.stringify(facts)},
+        ${JSON.stringify(parameters)}, ${version.description}, ${JSON.stringify(labels)}, ${version.modelCard},
+        ${version.messageBytes}, ${version.creator}, statement_timestamp(), statement_timestamp())`,
   )
   await insertMetrics(em, version)
   await insertParents(em, version)
@@ -78,30 +67,31 @@ async function insertMetrics(em: EntityManager, { id, modelId, metrics }: NewVer
     known.add(name)
     return { ordinal, name, value, main }
   })
-  await em.execute(
-    `insert into version_metric (version_id, model_id, ordinal, name, value, main)
-      select ?, ?, ordinal, name, value, main
-      from jsonb_to_recordset(?::jsonb) as metric (ordinal int, name text, value float8, main boolean)`,
-    [id, modelId, JSON.stringify(rows)],
+  await query(
+    em,
+    sql`insert into version_metric (version_id, model_id, ordinal, name, value, main)
+      select ${id}::uuid, ${modelId}::uuid, ordinal, name, value, main
+      from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
+        as metric (ordinal int, name text, value float8, main boolean)`,
   )
 }
 
 async function insertParents(em: EntityManager, { id, parents }: NewVersion): Promise<void> {
   if (parents.length === 0) return
-  await em.execute(
-    `insert into version_parent (version_id, ordinal, parent_id)
-      select ?, ordinal, parent::uuid
-      from jsonb_array_elements_text(?::jsonb) with ordinality as listed (parent, ordinal)`,
-    [id, JSON.stringify(parents)],
+  await query(
+    em,
+    sql`insert into version_parent (version_id, ordinal, parent_id)
+      select ${id}::uuid, ordinal, parent
+      from unnest(${parents}::uuid[]) with ordinality as listed (parent, ordinal)`,
   )
 }
 
 /** Returns the namespaces of the given versions by id, and locks the versions against deletion. */
 export async function findNamespacesOfVersions(em: EntityManager, ids: string[]): Promise<Map<string, string>> {
   if (ids.length === 0) return new Map()
-  const rows = await em.execute<{ id: string; namespace: string }[]>(
-    'select id, namespace from version where id in (select jsonb_array_elements_text(?::jsonb)::uuid) for key share',
-    [JSON.stringify(ids)],
+  const rows = await query<{ id: string; namespace: string }>(
+    em,
+    sql`select id, namespace from version where id = any(${ids}::uuid[]) for key share`,
   )
   return new Map(rows.map(({ id, namespace }) => [id, namespace]))
 }

@@ -1,7 +1,8 @@
 import { defineEntity, p, raw } from '@mikro-orm/postgresql'
+import { sql } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
-import { timeColumn } from '#lib/store/time.ts'
-import { transactionTime } from '../clock.ts'
+import { query } from '#lib/store/query.ts'
+import { timeColumn, transactionTime } from '#lib/store/time.ts'
 import { readRow } from '../rows.ts'
 
 /** A manifest that the release job releases in the artifact service when it is due. */
@@ -34,18 +35,19 @@ const afterAttempts = () =>
 /** Hot write of CreateVersion: schedules the release before the manifest is retained, so that a crash in between leaves
  * no garbage. */
 export async function scheduleRelease(em: EntityManager, retention: Retention): Promise<void> {
-  await em.execute(
-    `insert into manifest_release (version_id, namespace, digest, due_time)
-      values (?, ?, ?, now() + make_interval(secs => ?))`,
-    [retention.versionId, retention.namespace, retention.digest, UNCERTAIN_SECONDS],
+  const { versionId, namespace, digest } = retention
+  await query(
+    em,
+    sql`insert into manifest_release (version_id, namespace, digest, due_time)
+      values (${versionId}, ${namespace}, ${digest}, now() + make_interval(secs => ${UNCERTAIN_SECONDS}))`,
   )
 }
 
 /** Hot write of CreateVersion: cancels the release, in the transaction that creates the version. Returns false when it
  * has already begun. */
 export async function cancelRelease(em: EntityManager, versionId: string): Promise<boolean> {
-  const statement = 'delete from manifest_release where version_id = ? and attempts = 0 returning 1'
-  return (await em.execute<unknown[]>(statement, [versionId])).length > 0
+  const statement = sql`delete from manifest_release where version_id = ${versionId} and attempts = 0 returning 1`
+  return (await query(em, statement)).length > 0
 }
 
 /** Makes the release due now, because the version was not created. */
@@ -55,13 +57,13 @@ export async function expediteRelease(em: EntityManager, versionId: string): Pro
 
 /** Locks releases that are due, and postpones them by the lease of this replica. */
 export async function claimReleases(em: EntityManager, limit: number): Promise<Retention[]> {
-  const rows = await em.execute<object[]>(
-    `update manifest_release set attempts = attempts + 1, due_time = now() + make_interval(secs => ?)
+  const rows = await query<object>(
+    em,
+    sql`update manifest_release set attempts = attempts + 1, due_time = now() + make_interval(secs => ${LEASE_SECONDS})
       where version_id in (
         select version_id from manifest_release where due_time <= now()
-        order by due_time limit ? for update skip locked
+        order by due_time limit ${limit} for update skip locked
       ) returning *`,
-    [LEASE_SECONDS, limit],
   )
   return rows.map((row) => readRow(em, ManifestRelease, row))
 }

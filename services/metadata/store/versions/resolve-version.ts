@@ -1,5 +1,7 @@
 // Hot read of ResolveVersion: each kind of reference is one indexed statement.
+import { sql, type RawBuilder } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
+import { query } from '#lib/store/query.ts'
 import { LATEST, nameKey } from '../../domain/names.ts'
 import type { Selector, VersionKey } from '../../domain/refs.ts'
 import { findRedirect } from '../models/find-model.ts'
@@ -8,7 +10,7 @@ import { Version } from './version.ts'
 import { readRow } from '../rows.ts'
 
 /** The columns of a version `v` of the model `m`, with its aliases. */
-export const VERSION_COLUMNS = `v.id, v.model_id, v.namespace, m.name as model_name, v.number, v.semver, v.digest,
+export const VERSION_COLUMNS = sql`v.id, v.model_id, v.namespace, m.name as model_name, v.number, v.semver, v.digest,
   v.size_bytes, v.file_count, v.state, v.facts, v.creator, v.create_time, v.description, v.labels, v.model_card,
   (select coalesce(json_agg(a.name order by a.name), '[]') from alias a where a.version_id = v.id) as aliases,
   v.update_time, v.revision`
@@ -36,9 +38,9 @@ interface ResolvedRow {
 
 /** Returns the version without making it managed, for a caller that only presents it. */
 export async function readVersion(em: EntityManager, id: string): Promise<Version | undefined> {
-  const [row] = await em.execute<object[]>(
-    `select ${VERSION_COLUMNS} from version v join model m on m.id = v.model_id where v.id = ?`,
-    [id],
+  const [row] = await query<object>(
+    em,
+    sql`select ${VERSION_COLUMNS} from version v join model m on m.id = v.model_id where v.id = ${id}`,
   )
   return row && readRow(em, Version, row)
 }
@@ -49,23 +51,18 @@ export async function resolveByName(
   key: Exclude<VersionKey, { id: string }>,
   atTime: string | undefined,
 ): Promise<ResolvedReference> {
-  const { join, values } = selectorJoin(key.selector, atTime)
-  const [future, futureValues] = atTime === undefined ? ['false', []] : ['?::timestamptz > clock_timestamp()', [atTime]]
   const isAlias = key.selector.kind === 'alias' && key.selector.value !== LATEST
-  const [number, versionId] = isAlias ? ['x.number', 'x.version_id'] : ['null', 'null']
-  const alias = `${number} as alias_number, ${versionId} as alias_version_id`
-  const select = `select ${VERSION_COLUMNS}, ${alias}, ${future} as future from model m ${join}`
-  let [row] = await em.execute<ResolvedRow[]>(`${select} where m.namespace = ? and m.name_key = ?`, [
-    ...futureValues,
-    ...values,
-    key.namespace,
-    nameKey(key.model),
-  ])
+  const alias = isAlias
+    ? sql`x.number as alias_number, x.version_id as alias_version_id`
+    : sql`null as alias_number, null as alias_version_id`
+  const future = atTime === undefined ? sql`false` : sql`${atTime}::timestamptz > clock_timestamp()`
+  const select = sql`select ${VERSION_COLUMNS}, ${alias}, ${future} as future
+    from model m ${joinSelected(key.selector, atTime)}`
+  const byName = sql`m.namespace = ${key.namespace} and m.name_key = ${nameKey(key.model)}`
+  let [row] = await query<ResolvedRow>(em, sql`${select} where ${byName}`)
   if (!row) {
     const id = await findRedirect(em, key)
-    if (id !== undefined) {
-      ;[row] = await em.execute<ResolvedRow[]>(`${select} where m.id = ?`, [...futureValues, ...values, id])
-    }
+    if (id !== undefined) [row] = await query<ResolvedRow>(em, sql`${select} where m.id = ${id}`)
   }
   if (!row) return { model: false, alias: false, version: undefined, deleted: undefined, future: false }
   const version = row.id === null ? undefined : readRow(em, Version, row)
@@ -78,18 +75,20 @@ async function findTombstone(em: EntityManager, id: string): Promise<Tombstone |
   return (await em.findOne(Tombstone, { id, type: 'version' })) ?? undefined
 }
 
-function selectorJoin(selector: Selector, atTime: string | undefined): { join: string; values: unknown[] } {
+/** Joins the version `v` that the selector leads to and, for an alias, its target `x`. */
+function joinSelected(selector: Selector, atTime: string | undefined): RawBuilder<unknown> {
   const { kind, value } = selector
-  if (kind !== 'alias') return { join: `left join version v on v.model_id = m.id and v.${kind} = ?`, values: [value] }
+  if (kind !== 'alias') return sql`left join version v on v.model_id = m.id and ${sql.ref(`v.${kind}`)} = ${value}`
   if (value === LATEST) {
-    const highest = `select * from version where model_id = m.id and state = 'READY' order by number desc limit 1`
-    return { join: `left join lateral (${highest}) v on true`, values: [] }
+    return sql`left join lateral (
+      select * from version where model_id = m.id and state = 'READY' order by number desc limit 1
+    ) v on true`
   }
-  const version = 'left join version v on v.id = x.version_id'
-  if (atTime === undefined) {
-    return { join: `left join alias x on x.model_id = m.id and x.name = ? ${version}`, values: [value] }
-  }
-  const move = `select to_number as number, version_id from alias_move
-    where model_id = m.id and name = ? and move_time <= ?::timestamptz order by move_time desc, id desc limit 1`
-  return { join: `left join lateral (${move}) x on true ${version}`, values: [value, atTime] }
+  const version = sql`left join version v on v.id = x.version_id`
+  if (atTime === undefined) return sql`left join alias x on x.model_id = m.id and x.name = ${value} ${version}`
+  return sql`left join lateral (
+    select to_number as number, version_id from alias_move
+      where model_id = m.id and name = ${value} and move_time <= ${atTime}::timestamptz
+      order by move_time desc, id desc limit 1
+  ) x on true ${version}`
 }

@@ -3,6 +3,7 @@ import { sql, type RawBuilder } from 'kysely'
 import type { Filter } from '#lib/lists/filter.ts'
 import type { Page } from '#lib/lists/pages.ts'
 import type { EntityManager } from '#lib/store/database.ts'
+import { query } from '#lib/store/query.ts'
 import { toCondition } from '#lib/store/filter.ts'
 import type { VersionOrder } from '../../domain/orders.ts'
 import { truncatePage, withinBudget } from '../budget.ts'
@@ -28,7 +29,6 @@ export interface ListedVersion {
 export async function listVersions(
   em: EntityManager,
   { within, filter, order, page }: VersionQuery,
-  signal: AbortSignal,
 ): Promise<{ rows: ListedVersion[]; page: Page }> {
   const { from, column, id, type, conditions } = source(order, within)
   if (filter) conditions.push(sql`(${toCondition(filter, VERSION_FIELDS)})`)
@@ -38,12 +38,13 @@ export async function listVersions(
   const keys = sql`select v.id, ${column} as sort_key, v.message_bytes as bytes
     from ${from} where ${sql.join(conditions, sql` and `)}
     order by ${column} ${direction}${tie} limit ${page.size + 1}`
-  const { rows } = await sql<{ sort_key: string | number; fetched: string }>`
-    select ${sql.raw(VERSION_COLUMNS)}, p.sort_key, p.fetched
-    from ${withinBudget(keys, order.descending)} as p
-      join version v on v.id = p.id join model m on m.id = v.model_id
-    order by p.ordinal
-  `.execute(em.getKysely(), { signal, inflightQueryAbortStrategy: 'cancel query' })
+  const rows = await query<{ sort_key: string | number; fetched: string }>(
+    em,
+    sql`select ${VERSION_COLUMNS}, p.sort_key, p.fetched
+      from ${withinBudget(keys, order.descending)} as p
+        join version v on v.id = p.id join model m on m.id = v.model_id
+      order by p.ordinal`,
+  )
   const listed = rows.map((row) => ({ version: readRow(em, Version, row), sortKey: row.sort_key }))
   return { rows: listed, page: truncatePage(page, rows) }
 }

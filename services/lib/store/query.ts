@@ -1,5 +1,5 @@
 import type { RawBuilder } from 'kysely'
-import type { EntityManager } from '#lib/store/database.ts'
+import type { EntityManager } from './database.ts'
 
 type ExecuteOptions = Parameters<RawBuilder<unknown>['execute']>[1]
 
