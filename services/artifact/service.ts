@@ -88,26 +88,7 @@ export function artifactService(deps: ArtifactDeps): Service {
   const scrubber = startScrubber({ database, bytes, logger, terms, everyMs })
   const refusals = new RefusalThrottle((refusal) => recordRefusal(database, refusal), logger)
   const closing = new AbortController()
-  const streams = new StreamLimit(limits.maxStreams ?? DEFAULT_MAX_STREAMS)
-  const backend: Backend = {
-    uploadMinBytesPerSecond: DEFAULT_MIN_BYTES_PER_SECOND,
-    ...limits,
-    transferModes: deps.transferModes ?? 'any',
-    readAudit: new ReadAudit(database, deps.downloads ?? 'manifests'),
-    database,
-    bytes,
-    logger,
-    relay,
-    janitor,
-    blobCommits: new BlobCommitBatcher(database, streams),
-    digests: new RunningDigests(MAX_DIGESTS),
-    streams,
-    budget: deps.budget ?? new ByteBudget(limits.uploadMemoryBytes, limits.patienceMs ?? 5_000),
-    scrubber,
-    terms,
-    closing: closing.signal,
-    running: new Set(),
-  }
+  const backend = createBackend(deps, { relay, janitor, scrubber, terms, closing: closing.signal })
   return {
     services: [BlobService, UploadService, DirectService, ManifestService, ByteStream, MaintenanceService],
     routes: artifactRoutes(backend),
@@ -126,5 +107,27 @@ export function artifactService(deps: ArtifactDeps): Service {
       await bytes.close()
       await database.close(true)
     },
+  }
+}
+
+type Started = Pick<Backend, 'relay' | 'janitor' | 'scrubber' | 'terms' | 'closing'>
+
+function createBackend(deps: ArtifactDeps, started: Started): Backend {
+  const { database, bytes, logger, limits } = deps
+  const streams = new StreamLimit(limits.maxStreams ?? DEFAULT_MAX_STREAMS)
+  return {
+    uploadMinBytesPerSecond: DEFAULT_MIN_BYTES_PER_SECOND,
+    ...limits,
+    ...started,
+    transferModes: deps.transferModes ?? 'any',
+    readAudit: new ReadAudit(database, deps.downloads ?? 'manifests'),
+    database,
+    bytes,
+    logger,
+    blobCommits: new BlobCommitBatcher(database, streams),
+    digests: new RunningDigests(MAX_DIGESTS),
+    streams,
+    budget: deps.budget ?? new ByteBudget(limits.uploadMemoryBytes, limits.patienceMs ?? 5_000),
+    running: new Set(),
   }
 }

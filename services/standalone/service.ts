@@ -41,8 +41,26 @@ const INNER_HOST = '127.0.0.1'
 const INNER_GRACE_MS = 1_000
 
 export async function openStandalone(deps: StandaloneDeps): Promise<Service> {
-  const { databaseUrl: url, draining, limits } = deps
+  const { draining } = deps
   const port = await freePort()
+  const { metadata, artifact, audit } = await openServices(deps, port)
+  const one = { ...combine({ metadata, artifact, audit }), authenticate: metadata.authenticate }
+  const logger = createLogger('inner', deps.logLevel)
+  const inner = await serve({ ...one, logger, draining }, { host: INNER_HOST, port })
+  return {
+    ...one,
+    async close() {
+      // These services send their last events to audit.
+      await Promise.all([artifact.close(), metadata.close()])
+      await inner.close(INNER_GRACE_MS)
+      await audit.close()
+    },
+  }
+}
+
+/** Opens the three services. They call each other at `port` of the inner host. */
+async function openServices(deps: StandaloneDeps, port: number): Promise<Record<ServiceName, Service>> {
+  const { databaseUrl: url, draining, limits } = deps
   const tokens = createTokens()
   const trustedServices = new Map(SERVICE_NAMES.map((name) => [hashToken(tokens[name]).toString('hex'), name]))
   const peer = (from: ServiceName, to: ServiceName) => ({
@@ -74,18 +92,7 @@ export async function openStandalone(deps: StandaloneDeps): Promise<Service> {
     signer: deps.signer,
     retention: deps.retention,
   })
-  const one = { ...combine({ metadata, artifact, audit }), authenticate: metadata.authenticate }
-  const logger = createLogger('inner', deps.logLevel)
-  const inner = await serve({ ...one, logger, draining }, { host: INNER_HOST, port })
-  return {
-    ...one,
-    async close() {
-      // These services send their last events to audit.
-      await Promise.all([artifact.close(), metadata.close()])
-      await inner.close(INNER_GRACE_MS)
-      await audit.close()
-    },
-  }
+  return { metadata, artifact, audit }
 }
 
 /** The tokens are created at every start and never stored. */

@@ -25,6 +25,12 @@ export function addAuditCommands(program: Command): void {
     .option('--key <vkey>', KEY, collect)
     .option('--policy <file>', POLICY)
     .action(lazily(async () => (await import('../commands/audit/audit-verify.ts')).consistency))
+  addServerCommands(audit)
+  addPrivacyCommands(audit)
+}
+
+/** Commands that read a running log. */
+function addServerCommands(audit: Command): void {
   audit
     .command('monitor <address>')
     .description('monitor a log (tlog-tiles); exit code 7 if it was forked or rolled back, 8 if stale')
@@ -51,7 +57,6 @@ export function addAuditCommands(program: Command): void {
     .command('health')
     .description('show the state of the log and its alarms: gaps, altered repeats, clock jumps; exit code 8 on alarms')
     .action(lazily(async () => (await import('../commands/audit/audit-health.ts')).health))
-  addPrivacyCommands(audit)
 }
 
 function addPrivacyCommands(audit: Command): void {

@@ -34,7 +34,10 @@ export function addBrowseCommands(program: Command): void {
     )
     .option('-f, --follow', 'print new entries as they arrive')
     .action(lazily(async () => (await import('../commands/log/log.ts')).log))
+  addStatusCommands(program)
+}
 
+function addStatusCommands(program: Command): void {
   program
     .command('whoami')
     .description('show the principal of the token and its roles')

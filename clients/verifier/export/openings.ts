@@ -52,18 +52,19 @@ export function checkOpenings(): Openings {
       const name = valueName(current, field)
       if ('redactIndex' in opening) {
         const recordedBy = Number(opening.redactIndex)
-        if (recordedBy <= current)
-          throw new Tampered(`${name} cannot be erased by entry ${recordedBy}, which is not later`)
+        requireLater(recordedBy, current, name)
         erased.push({ name, recordedBy, owner: ownerOf(owner) })
       } else {
         shown += 1
         requireCommitted(opening, next[1], name)
       }
     },
-    finish() {
-      requireNone()
-    },
+    finish: requireNone,
   }
+}
+
+function requireLater(recordedBy: number, index: number, name: string): void {
+  if (recordedBy <= index) throw new Tampered(`${name} cannot be erased by entry ${recordedBy}, which is not later`)
 }
 
 function requireCommitted(opening: { salt: Buffer; value: Buffer }, commitment: unknown, name: string): void {

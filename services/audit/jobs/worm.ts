@@ -29,23 +29,9 @@ const TILES_PER_TURN = 64
 
 export function startCopier(database: Database, settings: WormSettings, logger: Logger): Copier {
   const bucket = new WormBucket(settings)
+  const watch = watchDelay(settings.alarmSeconds, logger)
   let problem = ''
-  let isAlarmed = false
-  let behindSince: number | undefined
   let wasCompared = false
-
-  const watch = (isBehind: boolean): void => {
-    behindSince = isBehind ? (behindSince ?? performance.now()) : undefined
-    const seconds = behindSince === undefined ? 0 : Math.floor((performance.now() - behindSince) / 1000)
-    if (seconds >= settings.alarmSeconds && !isAlarmed) {
-      logger.error({ seconds }, 'newest checkpoint has not been copied to the locked bucket')
-      isAlarmed = true
-    }
-    if (!isBehind && isAlarmed) {
-      logger.info('copying to the locked bucket resumed')
-      isAlarmed = false
-    }
-  }
 
   const turn = async (): Promise<void> => {
     try {
@@ -71,6 +57,24 @@ export function startCopier(database: Database, settings: WormSettings, logger: 
       await turn()
       bucket.close()
     },
+  }
+}
+
+/** Returns a function that is called after each attempt, and logs an error once the copy is behind for too long. */
+function watchDelay(alarmSeconds: number, logger: Logger): (isBehind: boolean) => void {
+  let isAlarmed = false
+  let behindSince: number | undefined
+  return (isBehind) => {
+    behindSince = isBehind ? (behindSince ?? performance.now()) : undefined
+    const seconds = behindSince === undefined ? 0 : Math.floor((performance.now() - behindSince) / 1000)
+    if (seconds >= alarmSeconds && !isAlarmed) {
+      logger.error({ seconds }, 'newest checkpoint has not been copied to the locked bucket')
+      isAlarmed = true
+    }
+    if (!isBehind && isAlarmed) {
+      logger.info('copying to the locked bucket resumed')
+      isAlarmed = false
+    }
   }
 }
 
