@@ -50,12 +50,7 @@ export async function listen(
   const { http2, sessions } = createSessions(handler)
   const server = createListener(address, (socket, isHttp2) => (isHttp2 ? http2 : http1).emit('connection', socket))
   server.maxConnections = address.maxConnections ?? MAX_CONNECTIONS
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-    socket.on('error', () => socket.destroy())
-  })
+  const sockets = trackSockets(server)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(address.port, address.host, resolve)
@@ -77,6 +72,17 @@ export async function listen(
       clearInterval(idle)
     },
   }
+}
+
+/** Returns the open sockets of the server. */
+function trackSockets(server: Server): Set<Socket> {
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+    socket.on('error', () => socket.destroy())
+  })
+  return sockets
 }
 
 function createSessions(handler: ReturnType<typeof createAdapter>) {
