@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf'
 import { BlobSchema, BlobState, type Blob } from '#gen/modelkeep/artifact/v1/blob_pb.ts'
-import { ManifestSchema, type Manifest } from '#gen/modelkeep/artifact/v1/manifest_pb.ts'
+import { ManifestFileSchema, ManifestSchema, type Manifest } from '#gen/modelkeep/artifact/v1/manifest_pb.ts'
 import {
   UploadFailureReason,
   UploadFailureSchema,
@@ -9,9 +9,10 @@ import {
   type Upload,
   type UploadFailure,
 } from '#gen/modelkeep/artifact/v1/upload_pb.ts'
+import { forEachInTurns } from '#lib/process/turns.ts'
 import { rfc3339, toTimestamp } from '#lib/store/time.ts'
 import { partCountOf } from '../domain/blob.ts'
-import { readManifest } from '../domain/manifest.ts'
+import type { File } from '../domain/manifest.ts'
 import type { KnownBlob } from '../store/blobs/blob.ts'
 import type { Manifest as StoredManifest } from '../store/blobs/manifest.ts'
 import type { Upload as StoredUpload, UploadPart as StoredPart } from '../store/uploads/upload.ts'
@@ -65,13 +66,20 @@ function presentFailure(upload: StoredUpload): { failure?: UploadFailure } {
   return { failure: create(UploadFailureSchema, { ...failure, partNumber: failurePart ?? 0 }) }
 }
 
-export function presentManifest(manifest: StoredManifest): Manifest {
-  const content = Buffer.from(manifest.content)
-  return create(ManifestSchema, {
-    digest: manifest.digest,
-    files: readManifest(content).map((file) => ({ ...file, sizeBytes: BigInt(file.sizeBytes) })),
-    totalSizeBytes: manifest.totalSizeBytes,
-    content,
-    createTime: toTimestamp(manifest.createTime),
+/** `files`: those that the content lists. */
+export async function presentManifest(
+  { digest, totalSizeBytes, content, createTime }: Omit<StoredManifest, 'namespace' | 'fileCount' | 'leaseTime'>,
+  files: File[],
+  signal: AbortSignal,
+): Promise<Manifest> {
+  const manifest = create(ManifestSchema, {
+    digest,
+    totalSizeBytes,
+    content: Buffer.from(content),
+    createTime: toTimestamp(createTime),
   })
+  await forEachInTurns(files, signal, (file) => {
+    manifest.files.push(create(ManifestFileSchema, { ...file, sizeBytes: BigInt(file.sizeBytes) }))
+  })
+  return manifest
 }

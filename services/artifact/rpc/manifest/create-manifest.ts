@@ -23,19 +23,21 @@ const MAX_NAMED = 10
 export async function createManifest(backend: Backend, request: CreateManifestRequest, context: HandlerContext) {
   const namespace = parseNamespace(request.namespace, 'namespace')
   accessOf(context).require(namespace)
-  const manifest = writeManifest(parseFiles(request.files))
+  const files = await parseFiles(request.files, context.signal)
+  const manifest = await writeManifest(files, context.signal)
   const key = { namespace, digest: manifest.digest }
   const find = () => inTransaction(backend.database, context.signal, (em) => renewManifest(em, key))
   let stored = await find()
   if (!stored) {
-    const sizes = await renewLeases(backend, context, namespace, digestsOf(manifest.files))
-    checkBlobs(namespace, manifest.files, sizes)
-    checkSizes(manifest.files, sizes)
+    const sizes = await renewLeases(backend, context, namespace, digestsOf(files))
+    checkBlobs(namespace, files, sizes)
+    checkSizes(files, sizes)
     await storeConfig(backend, namespace, manifest.config, context)
     await commitManifest(backend, namespace, manifest, context)
     stored = (await find())!
   }
-  return { manifest: presentManifest(stored) }
+  const { createTime } = stored
+  return { manifest: await presentManifest({ ...manifest, createTime }, files, context.signal) }
 }
 
 function digestsOf(files: { digest: string }[]): string[] {

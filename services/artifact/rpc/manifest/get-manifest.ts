@@ -3,6 +3,7 @@ import type { GetManifestRequest } from '#gen/modelkeep/artifact/v1/manifest_ser
 import { accessOf } from '#lib/access/caller.ts'
 import { parseDigest } from '#lib/values/ids.ts'
 import { forkFor } from '#lib/store/database.ts'
+import { readManifest } from '../../domain/manifest.ts'
 import { parseNamespace } from '../../domain/namespace.ts'
 import { Manifest } from '../../store/blobs/manifest.ts'
 import type { Backend } from '../../deps.ts'
@@ -20,5 +21,6 @@ export async function getManifest(
   const manifest = await forkFor(database, context.signal).findOne(Manifest, { namespace, digest })
   if (!manifest) failManifestNotFound(namespace, digest)
   await readAudit.recordManifest(context, digest)
-  return { manifest: presentManifest(manifest) }
+  const files = await readManifest(Buffer.from(manifest.content), context.signal)
+  return { manifest: await presentManifest(manifest, files, context.signal) }
 }

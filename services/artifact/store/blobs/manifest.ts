@@ -56,10 +56,14 @@ export interface ManifestInit extends ManifestKey, Pick<Manifest, 'content' | 't
   blobDigests: string[]
 }
 
-/** Renews the lease of a manifest. Returns undefined if the namespace does not have the manifest. */
-export async function renewManifest(em: EntityManager, key: ManifestKey): Promise<Manifest | undefined> {
+/** Renews the lease of a manifest. Returns undefined if the namespace does not have the manifest. The content is not loaded:
+ * the transaction would compare its megabytes for changes. */
+export async function renewManifest(
+  em: EntityManager,
+  key: ManifestKey,
+): Promise<Pick<Manifest, 'createTime'> | undefined> {
   const renewed = await em.nativeUpdate(Manifest, key, { leaseTime: transactionTime() })
-  return renewed > 0 ? em.findOneOrFail(Manifest, key) : undefined
+  return renewed > 0 ? em.findOneOrFail(Manifest, key, { fields: ['createTime'] }) : undefined
 }
 
 /** Returns whether the namespace got the manifest by this call. */

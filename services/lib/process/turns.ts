@@ -1,0 +1,24 @@
+// Long loops in turns: between two batches, the event loop handles other calls.
+import { setImmediate } from 'node:timers/promises'
+
+/** The items of one batch, which take a few milliseconds. */
+const BATCH = 256
+
+/** Runs `work` for every item in order. Throws the reason of `signal` if it is aborted between two batches. */
+export async function forEachInTurns<T>(
+  items: readonly T[],
+  signal: AbortSignal | undefined,
+  work: (item: T, index: number) => void,
+): Promise<void> {
+  for (let from = 0; from < items.length; from += BATCH) {
+    if (from > 0) await nextTurn(signal)
+    const until = Math.min(from + BATCH, items.length)
+    for (let index = from; index < until; index += 1) work(items[index]!, index)
+  }
+}
+
+/** Lets the event loop handle what has arrived. Throws the reason of `signal` if it is aborted. */
+export async function nextTurn(signal: AbortSignal | undefined): Promise<void> {
+  await setImmediate()
+  signal?.throwIfAborted()
+}
