@@ -2,7 +2,7 @@ import { array, assert, constantFrom, oneof, property, string } from 'fast-check
 import { join, resolve, sep } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parsePath } from '../../services/artifact/domain/path.ts'
-import { findListProblem, findPathProblem } from '../../clients/cli/transfer/paths.ts'
+import { findDepthProblem, findListProblem, findPathProblem } from '../../clients/cli/transfer/paths.ts'
 
 describe('rejects the path', () => {
   test.each([
@@ -66,6 +66,13 @@ test('rejects a list in which two paths collide on some file system', () => {
   expect(findListProblem(['a', 'A/b'])).toContain('a file and a directory')
   expect(findListProblem(['D/a', 'd/b'])).toBeUndefined()
   expect(findListProblem(['ok', '../x'])).toContain('../x')
+})
+
+test('accepts a deep path of an older version, but not of a new one', () => {
+  const deep = `${'a/'.repeat(32)}a`
+  expect(findListProblem([deep])).toBeUndefined()
+  expect(findDepthProblem(deep)).toBe('has more than 32 segments')
+  expect(findDepthProblem(deep.slice(2))).toBeUndefined()
 })
 
 test('agrees with the rules of the server', () => {

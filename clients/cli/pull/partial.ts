@@ -2,8 +2,8 @@
 import { constants } from 'node:fs'
 import { chmod, lstat, mkdir, open, readdir, rm, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { foldPath } from '#lib/values/path-tree.ts'
 import { CliError } from '../terminal/cli-error.ts'
-import { foldPath } from '../transfer/paths.ts'
 import { isRunning } from '../settings.ts'
 
 export interface TargetPaths {
@@ -102,7 +102,7 @@ export async function finishPartial(root: string, paths: string[]): Promise<void
   const { files, directories } = await listTree(root)
   const wanted = new Set(paths.map(foldPath))
   for (const file of files) if (!wanted.has(foldPath(file))) await rm(join(root, file), { force: true })
-  const needed = new Set([...wanted].flatMap((path) => ancestors(path)))
+  const needed = directoriesOf(wanted)
   for (const directory of directories.toReversed()) {
     if (needed.has(foldPath(directory))) await syncDirectory(join(root, directory))
     else await rm(join(root, directory), { recursive: true, force: true })
@@ -111,9 +111,17 @@ export async function finishPartial(root: string, paths: string[]): Promise<void
   await syncDirectory(root)
 }
 
-function ancestors(path: string): string[] {
-  const segments = path.split('/')
-  return segments.slice(1).map((_, index) => segments.slice(0, index + 1).join('/'))
+/** Returns the directories above the paths. */
+function directoriesOf(paths: Iterable<string>): Set<string> {
+  const found = new Set<string>()
+  for (const path of paths) {
+    for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
+      const directory = path.slice(0, end)
+      if (found.has(directory)) break
+      found.add(directory)
+    }
+  }
+  return found
 }
 
 export async function syncDirectory(directory: string): Promise<void> {

@@ -36,7 +36,10 @@ export async function findMissing(registry: Registry, namespace: string, files: 
   for (let at = 0; at < digests.length; at += BATCH) {
     const request = { namespace, digests: digests.slice(at, at + BATCH) }
     const { missingDigests } = await registry.artifact(BlobService).findMissingBlobs(request, unary(registry))
-    missing.push(...missingDigests.flatMap((digest) => byDigest.get(digest) ?? []))
+    for (const digest of missingDigests) {
+      const file = byDigest.get(digest)
+      if (file) missing.push(file)
+    }
   }
   return missing
 }

@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs'
 import { lstat, readdir, realpath, stat } from 'node:fs/promises'
 import { basename, join, resolve, sep } from 'node:path'
 import { CliError } from '../terminal/cli-error.ts'
-import { findListProblem } from '../transfer/paths.ts'
+import { findDepthProblem, findListProblem } from '../transfer/paths.ts'
 import type { Progress } from '../terminal/progress.ts'
 
 const READ_BYTES = 1024 * 1024
@@ -29,30 +29,47 @@ export async function findFiles(path: string): Promise<LocalFile[]> {
   const root = resolve(path)
   const { isDirectory } = await stat(root).then((found) => ({ isDirectory: found.isDirectory() }))
   const files = isDirectory
-    ? await walk(await realpath(root), '')
+    ? await walk(await realpath(root), path)
     : [await describe(root, basename(root).normalize('NFC'))]
   if (files.length === 0) throw new CliError('usage', `${path} contains no files`)
-  if (files.length > MAX_FILES) throw new CliError('usage', `${path} has more than ${MAX_FILES} files`)
   const problem = findListProblem(files.map((file) => file.path))
   if (problem) throw new CliError('usage', problem, { hint: 'Rename the file; this name is not safe on every system.' })
   return files.sort((a, b) => (a.path < b.path ? -1 : 1))
 }
 
-async function walk(root: string, below: string): Promise<LocalFile[]> {
-  const found: LocalFile[] = []
-  for (const entry of await readdir(join(root, below), { withFileTypes: true })) {
-    if (entry.name === '.git') continue
-    const path = below === '' ? entry.name : `${below}/${entry.name}`
-    const file = join(root, path)
-    if (entry.isDirectory()) found.push(...(await walk(root, path)))
-    else if (entry.isSymbolicLink()) found.push(await follow(root, file, path))
-    else found.push(await describe(file, path.normalize('NFC')))
+/** Describes the files below a directory. `given`: the name of the directory in errors. */
+async function walk(root: string, given: string): Promise<LocalFile[]> {
+  const files: LocalFile[] = []
+  for (const { path, isLink } of await list(root, given)) {
+    const file = isLink ? await follow(root, join(root, path)) : join(root, path)
+    files.push(await describe(file, path.normalize('NFC')))
+  }
+  return files
+}
+
+interface Entry {
+  path: string
+  isLink: boolean
+}
+
+/** Lists everything below a directory but directories, before the first file is read. */
+async function list(root: string, given: string): Promise<Entry[]> {
+  const found: Entry[] = []
+  const directories = ['']
+  for (let below = directories.pop(); below !== undefined; below = directories.pop()) {
+    for (const entry of await readdir(join(root, below), { withFileTypes: true })) {
+      if (entry.name === '.git') continue
+      const path = below === '' ? entry.name : `${below}/${entry.name}`
+      if (entry.isDirectory()) directories.push(path)
+      else found.push({ path, isLink: entry.isSymbolicLink() })
+      if (found.length > MAX_FILES) throw new CliError('usage', `${given} has more than ${MAX_FILES} files`)
+    }
   }
   return found
 }
 
-/** A link counts as its target, which must be a file in the directory. */
-async function follow(root: string, link: string, path: string): Promise<LocalFile> {
+/** Returns the target of a link, which must be a file in the directory. */
+async function follow(root: string, link: string): Promise<string> {
   const target = await realpath(link).catch(() => undefined)
   if (target === undefined) throw new CliError('usage', `${link} is a broken link`)
   if (!target.startsWith(root + sep)) {
@@ -60,10 +77,12 @@ async function follow(root: string, link: string, path: string): Promise<LocalFi
     throw new CliError('usage', `${link} is a link to a target outside the directory`, { hint })
   }
   if ((await stat(target)).isDirectory()) throw new CliError('usage', `${link} is a link to a directory`)
-  return describe(target, path.normalize('NFC'))
+  return target
 }
 
 async function describe(file: string, path: string): Promise<LocalFile> {
+  const problem = findDepthProblem(path)
+  if (problem) throw new CliError('usage', `path "${path}" ${problem}`, { hint: 'Move the file up.' })
   const found = await stat(file)
   if (!found.isFile()) throw new CliError('usage', `${file} is neither a file nor a directory`)
   return { file, path, size: found.size, fingerprint: await fingerprintOf(file) }

@@ -28,7 +28,7 @@ export async function takePages<T>(
   for (let pageToken = ''; ;) {
     // The page size must not change, because the token is bound to the request.
     const page = await fetchPage({ pageSize: Math.min(limit, PAGE), pageToken })
-    items.push(...page.items)
+    for (const item of page.items) items.push(item)
     pageToken = page.nextPageToken
     if (pageToken === '' || items.length >= limit) {
       return { items: items.slice(0, limit), hasMore: pageToken !== '' || items.length > limit }

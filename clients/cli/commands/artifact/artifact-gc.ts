@@ -26,7 +26,7 @@ export async function collectGarbage(
   for await (const { garbage } of registry
     .artifact(MaintenanceService)
     .collectGarbage({ namespace, dryRun }, { signal })) {
-    all.push(...garbage)
+    for (const each of garbage) all.push(each)
   }
   if (output.json) return output.document({ dryRun, garbage: all.map((each) => jsonOf(GarbageSchema, each)) })
   if (all.length === 0) return output.write('no garbage')
