@@ -16,6 +16,7 @@ test('has defaults for omitted settings', () => {
     port: 7701,
     logLevel: 'info',
     drainSeconds: 30,
+    bodySeconds: 30,
     maxConnections: 4096,
     databaseUrl: complete.DATABASE_URL,
     databasePoolSize: 10,

@@ -38,6 +38,7 @@ test('requires three settings, and has defaults for the others', () => {
     tls: undefined,
     logLevel: 'info',
     drainSeconds: 30,
+    bodySeconds: 30,
     databaseUrl: GOOD.DATABASE_URL,
     databasePoolSize: 10,
     serviceToken: GOOD.SERVICE_TOKEN,

@@ -4,15 +4,19 @@ import { Code, ConnectError, createContextValues, createHandlerContext, type Han
 import { universalRequestFromNodeRequest } from '@connectrpc/connect-node'
 import { contentTypeProto, grpcStatusOk, parseTimeout, setTrailerStatus } from '@connectrpc/connect/protocol-grpc'
 import type { Http2ServerRequest, Http2ServerResponse, Http2Stream } from 'node:http2'
+import { BodyTimer, hasOneRequest } from '../server/limits/body-timer.ts'
+import { MAX_TIMER_MS } from '../server/limits/deadline.ts'
 import type { Decode, Encode } from './codec.ts'
 import { carriesChunksKey } from './chunk.ts'
 import { FrameReader, type ChunkField } from './frames.ts'
-import { readFrames, writeFrame } from './stream.ts'
+import { LINGER_MS, readFrames, writeFrame } from './stream.ts'
 
 export interface CallOptions {
   method: DescMethod
   requestChunk: ChunkField | undefined
   readMaxBytes: number
+  /** Time limit for the body of a call with one request message. */
+  bodySeconds: number
   decode: Decode
   encode: Encode
   requestGate: (context: HandlerContext) => Promise<void>
@@ -29,8 +33,6 @@ const KEPT_BYTES = 64 * 1024
 const CALL_ENDED = new ConnectError('the call has ended', Code.Canceled)
 /** `readMessages` reads the body. */
 const NO_BODY = {}
-/** How long a client may continue to send after the response. */
-const LINGER_MS = 5_000
 
 export async function answerCall(
   options: CallOptions,
@@ -65,7 +67,7 @@ function openContext(options: CallOptions, request: Http2ServerRequest, response
     protocolName: 'grpc',
     requestMethod: 'POST',
     url,
-    ...(timeout.timeoutMs === undefined ? {} : { timeoutMs: timeout.timeoutMs }),
+    ...(timeout.timeoutMs === undefined ? {} : { timeoutMs: Math.min(timeout.timeoutMs, MAX_TIMER_MS) }),
     shutdownSignal: options.shutdownSignal,
     requestSignal: signal,
     requestHeader: header,
@@ -77,14 +79,16 @@ function openContext(options: CallOptions, request: Http2ServerRequest, response
 }
 
 async function* readMessages(
-  { readMaxBytes, requestChunk, decode }: CallOptions,
+  { method, readMaxBytes, requestChunk, bodySeconds, decode }: CallOptions,
   stream: Http2Stream,
   context: Context,
   timeoutError: ConnectError | undefined,
 ): AsyncGenerator<Message> {
   if (timeoutError) throw timeoutError
   const reader = new FrameReader(readMaxBytes, requestChunk, KEPT_BYTES)
-  for await (const frame of readFrames(stream, reader, context.signal)) yield decode(frame)
+  const { signal } = context
+  using timer = hasOneRequest(method) ? new BodyTimer(bodySeconds, (late) => context.abort(late)) : undefined
+  for await (const frame of readFrames(stream, reader, { signal, timer })) yield decode(frame)
 }
 
 /** Requests the next message while the last one is being written. */

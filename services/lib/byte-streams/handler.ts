@@ -23,6 +23,7 @@ export interface ZeroCopyOptions {
   requestGate: (context: HandlerContext) => Promise<void>
   interceptors: Interceptor[]
   readMaxBytes: number
+  bodySeconds: number
   shutdownSignal: AbortSignal
 }
 
@@ -75,12 +76,13 @@ export class ZeroCopyHandler {
   }
 
   #add({ method, request, response }: FastMethod, run: Run): void {
-    const { interceptors, requestGate, readMaxBytes, shutdownSignal } = this.#options
+    const { interceptors, requestGate, readMaxBytes, bodySeconds, shutdownSignal } = this.#options
     const spec = createMethodImplSpec(method, run as never)
     const call: CallOptions = {
       method,
       requestChunk: request,
       readMaxBytes,
+      bodySeconds,
       decode: createDecode(method.input, request),
       encode: createEncode(method.output, response),
       requestGate,

@@ -2,18 +2,28 @@
 import { Code, ConnectError } from '@connectrpc/connect'
 import type { Http2Stream } from 'node:http2'
 import { recycle } from './blocks.ts'
+import type { BodyTimer } from '../server/limits/body-timer.ts'
 import type { Frame, FrameReader } from './frames.ts'
+
+/** How long a client may go on sending after it got the answer. */
+export const LINGER_MS = 5_000
+
+export interface ReadOptions {
+  signal: AbortSignal
+  /** Counts the bytes that arrive. */
+  timer?: BodyTimer | undefined
+  /** The code of the error when the peer closes the stream early. Default CANCELED. */
+  closedCode?: Code
+}
 
 /** Yields each frame when it is complete. Between two calls of `next`, the stream is paused and the window of the peer
  * closes. */
 export async function* readFrames(
   stream: Http2Stream,
   reader: FrameReader,
-  signal: AbortSignal,
-  /** The code of the error when the peer closes the stream early. */
-  closedCode = Code.Canceled,
+  options: ReadOptions,
 ): AsyncGenerator<Frame> {
-  const incoming = new Incoming(stream, reader, signal, closedCode)
+  const incoming = new Incoming(stream, reader, options)
   try {
     for (let frame = await incoming.next(); frame; frame = await incoming.next()) yield frame
   } finally {
@@ -25,14 +35,16 @@ class Incoming {
   readonly #stream: Http2Stream
   readonly #reader: FrameReader
   readonly #signal: AbortSignal
+  readonly #timer: BodyTimer | undefined
   readonly #closedCode: Code
   readonly #frames: Frame[] = []
   #ended = false
   #failure: { reason: unknown } | undefined
   #wake = (): void => {}
 
-  constructor(stream: Http2Stream, reader: FrameReader, signal: AbortSignal, closedCode: Code) {
+  constructor(stream: Http2Stream, reader: FrameReader, { signal, timer, closedCode = Code.Canceled }: ReadOptions) {
     this.#closedCode = closedCode
+    this.#timer = timer
     this.#stream = stream
     this.#reader = reader
     this.#signal = signal
@@ -67,6 +79,7 @@ class Incoming {
 
   readonly #onData = (bytes: Buffer): void => {
     if (this.#failure) return
+    this.#timer?.count(bytes.length)
     try {
       this.#reader.read(bytes, this.#frames)
     } catch (error) {

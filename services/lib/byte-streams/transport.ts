@@ -78,8 +78,10 @@ async function call(
   const { headerError } = validateResponse(status, header)
   const decode = createDecode(method.output, response)
   const reader = new FrameReader(readMaxBytes, response)
+  const { signal } = outgoing
+  const closedCode = Code.Unavailable
   async function* receive(): AsyncGenerator<Message> {
-    for await (const frame of readFrames(stream, reader, outgoing.signal, Code.Unavailable)) yield decode(frame)
+    for await (const frame of readFrames(stream, reader, { signal, closedCode })) yield decode(frame)
     if (headerError) throw headerError
     validateTrailer(trailer, header)
   }

@@ -103,6 +103,16 @@ function isUnreadable({ code, rawMessage }: ConnectError): boolean {
   return code === Code.Internal && rawMessage.startsWith('parse binary: ')
 }
 
+/** Reports a body that cannot be parsed as INVALID_ARGUMENT also where no interceptor sees the error: the library aborts the
+ * call with the error of a unary request before it presents that error. */
+export function blameSenderOfUnreadable(signal: AbortSignal): void {
+  const correct = (): void => {
+    const error: unknown = signal.reason
+    if (error instanceof ConnectError && isUnreadable(error)) Object.assign(error, { code: Code.InvalidArgument })
+  }
+  signal.addEventListener('abort', correct, { once: true })
+}
+
 function asBadRequest(error: ConnectError): ConnectError {
   return new ConnectError(error.rawMessage, Code.InvalidArgument, undefined, undefined, error)
 }

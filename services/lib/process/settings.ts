@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import { SERVICE_TOKEN_PREFIX, type TrustedServices } from '../access/authenticate.ts'
 import { EnvReader } from './env.ts'
+import { BODY_SECONDS } from '../server/limits/body-timer.ts'
 import { MAX_CONNECTIONS, type Address } from '../server/listen.ts'
 
 export const SERVICE_NAMES = ['metadata', 'artifact', 'audit'] as const
@@ -22,6 +23,8 @@ export interface ProcessSettings {
 }
 
 export interface CommonSettings extends ProcessSettings {
+  /** Time limit for the body of a call with one request message. */
+  bodySeconds: number
   databaseUrl: string
   databasePoolSize: number
   /** This service's own token, which it presents to its peers. */
@@ -35,6 +38,7 @@ const MIN_TOKEN_LENGTH = 40
 export function readCommonSettings(env: EnvReader, defaultPort: number): CommonSettings {
   return {
     ...readProcessSettings(env, defaultPort),
+    bodySeconds: env.integer('REQUEST_BODY_SECONDS', BODY_SECONDS, { min: 1, max: 3600 }),
     databaseUrl: readDatabaseUrl(env),
     databasePoolSize: env.integer('DATABASE_POOL_SIZE', 10, { min: 2, max: 200 }),
     serviceToken: readServiceToken(env),

@@ -7,18 +7,25 @@ import {
   type ConnectNodeAdapterOptions,
 } from '@connectrpc/connect-node'
 import type { ZeroCopyHandler } from '../byte-streams/handler.ts'
+import { LINGER_MS } from '../byte-streams/stream.ts'
 import type { Logger } from '../process/log.ts'
+import { hasOneRequest, limitBody } from './limits/body-timer.ts'
+import { shortenDeadline } from './limits/deadline.ts'
 
 type Handler = ReturnType<typeof connectNodeAdapter>
+type Request = Parameters<Handler>[0]
+type Response = Parameters<Handler>[1]
 
 interface AdapterOptions extends ConnectNodeAdapterOptions {
   fallback: Handler
   /** Handles the zero-copy methods; tried before the generic handlers. */
   zeroCopy: ZeroCopyHandler
+  /** Time limit for the body of a call with one request message. */
+  bodySeconds: number
   logger: Logger
 }
 
-export function createAdapter({ fallback, zeroCopy, logger, ...options }: AdapterOptions): Handler {
+export function createAdapter({ fallback, zeroCopy, bodySeconds, logger, ...options }: AdapterOptions): Handler {
   const router: ConnectRouter = createConnectRouter(options)
   options.routes(zeroCopy.wrap(router))
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]))
@@ -40,7 +47,23 @@ export function createAdapter({ fallback, zeroCopy, logger, ...options }: Adapte
       const taken = zeroCopy.answer(request, response, path)
       if (taken) return taken
       const universal = universalRequestFromNodeRequest(request, response, undefined, undefined)
+      shortenDeadline(universal.header)
+      if (hasOneRequest(handler!.method)) {
+        universal.body = limitBody(universal.body as AsyncIterable<Uint8Array>, bodySeconds)
+      }
+      closeUnfinished(request, response)
       await universalResponseToNodeResponse(await handler!(universal), response)
     }
   }
+}
+
+/** Closes what carries the request when the client goes on sending for too long after it got the answer. */
+function closeUnfinished(request: Request, response: Response): void {
+  const writing = 'stream' in response ? response.stream : response
+  writing.once('finish', () => {
+    if (request.complete) return
+    const close = 'stream' in request ? () => request.stream.close() : () => request.socket.destroy()
+    const timer = setTimeout(close, LINGER_MS)
+    request.once('close', () => clearTimeout(timer))
+  })
 }

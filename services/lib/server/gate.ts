@@ -18,7 +18,7 @@ import {
 } from '../access/caller.ts'
 import type { Caller } from '../access/caller.ts'
 import { fail, ModelkeepError } from '../errors/errors.ts'
-import { toConnectError } from '../errors/connect-error.ts'
+import { blameSenderOfUnreadable, toConnectError } from '../errors/connect-error.ts'
 import { accessRuleOf, methodName } from '../access/method-rules.ts'
 import type { Logger } from '../process/log.ts'
 import { findRefusal, tryRecordRefusal, type RecordRefusal } from './refusals.ts'
@@ -41,6 +41,7 @@ const PUBLIC_SERVICES = [
 
 export function createGate(options: GateOptions): (context: HandlerContext) => Promise<void> {
   return async (context) => {
+    blameSenderOfUnreadable(context.signal)
     const requestId = readRequestId(context.requestHeader.get('x-request-id'))
     context.values.set(requestIdKey, requestId)
     context.values.set(traceIdKey, readTraceId(context.requestHeader.get('traceparent')))

@@ -10,6 +10,8 @@ export interface Address {
   port: number
   /** Further connections are closed at once. Default 4,096. */
   maxConnections?: number | undefined
+  /** Time limit for the body of a call with one request message. Default 30. */
+  bodySeconds?: number | undefined
   /** Certificate and key in PEM; plain text without them. */
   tls?: { cert: string; key: string } | undefined
 }

@@ -4,6 +4,8 @@ import type { ConnectNodeAdapterOptions } from '@connectrpc/connect-node'
 import type { DescService } from '@bufbuild/protobuf'
 import { Health } from '#gen/health/v1/health_pb.ts'
 import { createAdapter } from './adapter.ts'
+import { BODY_SECONDS } from './limits/body-timer.ts'
+import { COMPRESS_NO_RESPONSE, requestGzip } from './compression.ts'
 import { ZeroCopyHandler, type FastMethod } from '../byte-streams/handler.ts'
 import { createGate, type GateOptions } from './gate.ts'
 import { healthRoutes, type HealthOptions } from './health.ts'
@@ -52,7 +54,8 @@ export function adapterOptions(serving: Serving) {
     requestGate: createGate(serving),
     interceptors: createInterceptors(serving.logger, serving.recordRefusal),
     readMaxBytes: MAX_MESSAGE_BYTES,
-    acceptCompression: [],
+    acceptCompression: [requestGzip],
+    compressMinBytes: COMPRESS_NO_RESPONSE,
     // Ignoring a misspelt field could silently weaken a policy.
     jsonOptions: { ignoreUnknownFields: false },
     shutdownSignal: cutOff.signal,
@@ -62,8 +65,10 @@ export function adapterOptions(serving: Serving) {
 
 export async function serve(serving: Serving, address: Address): Promise<Served> {
   const { options, cutOff } = adapterOptions(serving)
-  const zeroCopy = new ZeroCopyHandler({ ...options, methods: serving.fastMethods ?? [] })
-  const handler = createAdapter({ ...options, zeroCopy, logger: serving.logger, fallback: plainHandler(serving) })
+  const { bodySeconds = BODY_SECONDS } = address
+  const zeroCopy = new ZeroCopyHandler({ ...options, bodySeconds, methods: serving.fastMethods ?? [] })
+  const fallback = plainHandler(serving)
+  const handler = createAdapter({ ...options, zeroCopy, bodySeconds, logger: serving.logger, fallback })
   const listening = await listen(handler, address, () => cutOff.abort())
   return { ...listening, zeroCopy }
 }

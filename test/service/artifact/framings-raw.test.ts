@@ -71,7 +71,7 @@ describe('reports the same error for a bad upload', () => {
     ['a namespace of others', [header(bytes, { namespace: 'other' }), chunk]],
     ['no namespace', [header(bytes, { namespace: '../x' }), chunk]],
     ['a deadline that is none', [header(bytes), chunk], { 'grpc-timeout': '5 parsecs' }],
-    ['an unknown compression', [header(bytes), chunk], { 'grpc-encoding': 'gzip' }],
+    ['an unknown compression', [header(bytes), chunk], { 'grpc-encoding': 'br' }],
     ['no token', [header(bytes), chunk], { authorization: '' }],
     ['an unknown token', [header(bytes), chunk], { authorization: 'Bearer mk_unknown' }],
     ['another content type', [header(bytes), chunk], { 'content-type': 'text/plain' }],

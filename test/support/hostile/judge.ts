@@ -26,12 +26,7 @@ export function faultOf({ path, verdict, text }: Mutant, error: ConnectError | u
   return violation.field === field ? undefined : `${said}, which names ${violation.field}`
 }
 
-/** Whether the codec rejected the request, without a reason. The library decodes a unary request before any code of the
- * service runs, and gRPC reports a request that it cannot decode as INTERNAL. */
+/** Whether the codec rejected the request, without a reason. */
 export function isUnreadable(error: ConnectError | undefined): boolean {
-  if (!error || error.findDetails(ErrorInfoSchema).length > 0) return false
-  return (
-    error.code === Code.InvalidArgument ||
-    (error.code === Code.Internal && error.rawMessage.startsWith('parse binary: '))
-  )
+  return error?.code === Code.InvalidArgument && error.findDetails(ErrorInfoSchema).length === 0
 }
