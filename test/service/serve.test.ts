@@ -107,7 +107,7 @@ test('reports the health of each service and of the process to probes of every k
 test('reports NOT_SERVING while the check fails', async () => {
   const ill = stubServing([IdentityService], () => {})
   let works: () => Promise<boolean> = async () => false
-  const other = await serve({ ...ill, check: () => works() }, { host: '127.0.0.1', port: 0 })
+  const other = await serve({ ...ill, check: () => works(), healthCachedMs: 0 }, { host: '127.0.0.1', port: 0 })
   const client = grpcClient(Health, other.port)
   expect((await client.check({})).status).toBe(Status.NOT_SERVING)
   works = () => Promise.reject(new Error('the database is gone'))

@@ -87,7 +87,8 @@ export async function startAudit(
     expireEveryMs,
   })
   const fastMethods = framing === 'general' ? [] : service.fastMethods!
-  const serving = { ...service, fastMethods, logger, draining: draining.signal, checkWithinMs }
+  // Tests see a change of health at once.
+  const serving = { ...service, fastMethods, logger, draining: draining.signal, checkWithinMs, healthCachedMs: 0 }
   const served = await serve(serving, { host: '127.0.0.1', port: 0 })
   const address = `http://127.0.0.1:${served.port}`
   const client = <S extends DescService>(descriptor: S, token: string): Client<S> =>

@@ -16,6 +16,8 @@ test('has defaults for omitted settings', () => {
     port: 7701,
     logLevel: 'info',
     drainSeconds: 30,
+    maxConnectionsPerAddress: 3072,
+    authenticateSeconds: 10,
     bodySeconds: 30,
     maxConnections: 4096,
     databaseUrl: complete.DATABASE_URL,

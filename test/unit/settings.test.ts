@@ -38,6 +38,8 @@ test('requires three settings, and has defaults for the others', () => {
     tls: undefined,
     logLevel: 'info',
     drainSeconds: 30,
+    maxConnectionsPerAddress: 3072,
+    authenticateSeconds: 10,
     bodySeconds: 30,
     databaseUrl: GOOD.DATABASE_URL,
     databasePoolSize: 10,

@@ -5,6 +5,7 @@ import { universalRequestFromNodeRequest } from '@connectrpc/connect-node'
 import { contentTypeProto, grpcStatusOk, parseTimeout, setTrailerStatus } from '@connectrpc/connect/protocol-grpc'
 import type { Http2ServerRequest, Http2ServerResponse, Http2Stream } from 'node:http2'
 import { BodyTimer, hasOneRequest } from '../server/limits/body-timer.ts'
+import { CallConnection, connectionKey, type Connections } from '../server/limits/connections.ts'
 import { MAX_TIMER_MS } from '../server/limits/deadline.ts'
 import type { Decode, Encode } from './codec.ts'
 import { carriesChunksKey } from './chunk.ts'
@@ -22,6 +23,7 @@ export interface CallOptions {
   requestGate: (context: HandlerContext) => Promise<void>
   /** Runs the interceptors and the handler. */
   invoke: (context: HandlerContext, messages: AsyncIterable<Message>) => AsyncIterable<Message>
+  connections: Connections
   shutdownSignal: AbortSignal
 }
 
@@ -73,7 +75,9 @@ function openContext(options: CallOptions, request: Http2ServerRequest, response
     requestHeader: header,
     responseHeader: { 'content-type': contentTypeProto },
     responseTrailer: { 'grpc-status': grpcStatusOk },
-    contextValues: createContextValues().set(carriesChunksKey, true),
+    contextValues: createContextValues()
+      .set(carriesChunksKey, true)
+      .set(connectionKey, new CallConnection(options.connections, request.socket)),
   })
   return { context, timeoutError: timeout.error }
 }

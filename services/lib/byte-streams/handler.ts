@@ -6,6 +6,7 @@ import { createMethodImplSpec, type ConnectRouter, type HandlerContext, type Int
 import { createMethodUrl } from '@connectrpc/connect/protocol'
 import type { IncomingMessage } from 'node:http'
 import { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import type { Connections } from '../server/limits/connections.ts'
 import { answerCall, type CallOptions } from './call.ts'
 import { createDecode, createEncode } from './codec.ts'
 import type { ChunkField } from './frames.ts'
@@ -24,6 +25,7 @@ export interface ZeroCopyOptions {
   interceptors: Interceptor[]
   readMaxBytes: number
   bodySeconds: number
+  connections: Connections
   shutdownSignal: AbortSignal
 }
 
@@ -76,7 +78,7 @@ export class ZeroCopyHandler {
   }
 
   #add({ method, request, response }: FastMethod, run: Run): void {
-    const { interceptors, requestGate, readMaxBytes, bodySeconds, shutdownSignal } = this.#options
+    const { interceptors, requestGate, readMaxBytes, bodySeconds, connections, shutdownSignal } = this.#options
     const spec = createMethodImplSpec(method, run as never)
     const call: CallOptions = {
       method,
@@ -87,6 +89,7 @@ export class ZeroCopyHandler {
       encode: createEncode(method.output, response),
       requestGate,
       invoke: (context, messages) => invoke(spec, context, interceptors, messages),
+      connections,
       shutdownSignal,
     }
     this.#answers.set(createMethodUrl('/', method), (incoming, outgoing) => answerCall(call, incoming, outgoing))

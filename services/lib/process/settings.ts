@@ -4,7 +4,8 @@ import { createSecureContext } from 'node:tls'
 import { SERVICE_TOKEN_PREFIX, type TrustedServices } from '../access/authenticate.ts'
 import { EnvReader } from './env.ts'
 import { BODY_SECONDS } from '../server/limits/body-timer.ts'
-import { MAX_CONNECTIONS, type Address } from '../server/listen.ts'
+import { AUTHENTICATE_SECONDS, MAX_CONNECTIONS, perAddressOf } from '../server/limits/connections.ts'
+import type { Address } from '../server/listen.ts'
 
 export const SERVICE_NAMES = ['metadata', 'artifact', 'audit'] as const
 export type ServiceName = (typeof SERVICE_NAMES)[number]
@@ -23,6 +24,9 @@ export interface ProcessSettings {
 }
 
 export interface CommonSettings extends ProcessSettings {
+  maxConnectionsPerAddress: number
+  /** Time limit for the first authenticated call of a connection. */
+  authenticateSeconds: number
   /** Time limit for the body of a call with one request message. */
   bodySeconds: number
   databaseUrl: string
@@ -36,8 +40,12 @@ const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const
 const MIN_TOKEN_LENGTH = 40
 
 export function readCommonSettings(env: EnvReader, defaultPort: number): CommonSettings {
+  const common = readProcessSettings(env, defaultPort)
+  const perAddress = perAddressOf(common.maxConnections)
   return {
-    ...readProcessSettings(env, defaultPort),
+    ...common,
+    maxConnectionsPerAddress: env.integer('MAX_CONNECTIONS_PER_ADDRESS', perAddress, { min: 1, max: 1_000_000 }),
+    authenticateSeconds: env.integer('AUTHENTICATE_SECONDS', AUTHENTICATE_SECONDS, { min: 1, max: 600 }),
     bodySeconds: env.integer('REQUEST_BODY_SECONDS', BODY_SECONDS, { min: 1, max: 3600 }),
     databaseUrl: readDatabaseUrl(env),
     databasePoolSize: env.integer('DATABASE_POOL_SIZE', 10, { min: 2, max: 200 }),

@@ -1,5 +1,5 @@
 // Request handler for Node's HTTP servers, like `connectNodeAdapter`, except that it prints nothing when a caller leaves.
-import { Code, ConnectError, createConnectRouter, type ConnectRouter } from '@connectrpc/connect'
+import { Code, ConnectError, createConnectRouter, createContextValues, type ConnectRouter } from '@connectrpc/connect'
 import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
@@ -10,6 +10,7 @@ import type { ZeroCopyHandler } from '../byte-streams/handler.ts'
 import { LINGER_MS } from '../byte-streams/stream.ts'
 import type { Logger } from '../process/log.ts'
 import { hasOneRequest, limitBody } from './limits/body-timer.ts'
+import { CallConnection, connectionKey, type Connections } from './limits/connections.ts'
 import { shortenDeadline } from './limits/deadline.ts'
 
 type Handler = ReturnType<typeof connectNodeAdapter>
@@ -22,10 +23,12 @@ interface AdapterOptions extends ConnectNodeAdapterOptions {
   zeroCopy: ZeroCopyHandler
   /** Time limit for the body of a call with one request message. */
   bodySeconds: number
+  connections: Connections
   logger: Logger
 }
 
-export function createAdapter({ fallback, zeroCopy, bodySeconds, logger, ...options }: AdapterOptions): Handler {
+export function createAdapter(adapter: AdapterOptions): Handler {
+  const { fallback, zeroCopy, bodySeconds, connections, logger, ...options } = adapter
   const router: ConnectRouter = createConnectRouter(options)
   options.routes(zeroCopy.wrap(router))
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]))
@@ -46,7 +49,8 @@ export function createAdapter({ fallback, zeroCopy, bodySeconds, logger, ...opti
     async function respond(): Promise<void> {
       const taken = zeroCopy.answer(request, response, path)
       if (taken) return taken
-      const universal = universalRequestFromNodeRequest(request, response, undefined, undefined)
+      const values = createContextValues().set(connectionKey, new CallConnection(connections, request.socket))
+      const universal = universalRequestFromNodeRequest(request, response, undefined, values)
       shortenDeadline(universal.header)
       if (hasOneRequest(handler!.method)) {
         universal.body = limitBody(universal.body as AsyncIterable<Uint8Array>, bodySeconds)

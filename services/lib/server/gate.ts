@@ -21,6 +21,8 @@ import { fail, ModelkeepError } from '../errors/errors.ts'
 import { blameSenderOfUnreadable, toConnectError } from '../errors/connect-error.ts'
 import { accessRuleOf, methodName } from '../access/method-rules.ts'
 import type { Logger } from '../process/log.ts'
+import { connectionKey } from './limits/connections.ts'
+import { ShareLimit } from './limits/share-limit.ts'
 import { findRefusal, tryRecordRefusal, type RecordRefusal } from './refusals.ts'
 
 /** Returns the caller to whom a bearer token belongs. Throws TOKEN_INVALID or TOKEN_EXPIRED. */
@@ -38,19 +40,23 @@ const PUBLIC_SERVICES = [
   'grpc.reflection.v1.ServerReflection',
   'grpc.reflection.v1alpha.ServerReflection',
 ]
+/** Limit of the streams without a token that are open at a time. */
+const MAX_PUBLIC_STREAMS = 4096
 
 export function createGate(options: GateOptions): (context: HandlerContext) => Promise<void> {
+  const publicStreams = new ShareLimit(MAX_PUBLIC_STREAMS, 'streams without a token')
   return async (context) => {
     blameSenderOfUnreadable(context.signal)
     const requestId = readRequestId(context.requestHeader.get('x-request-id'))
     context.values.set(requestIdKey, requestId)
     context.values.set(traceIdKey, readTraceId(context.requestHeader.get('traceparent')))
     context.responseHeader.set('x-request-id', requestId)
-    if (PUBLIC_SERVICES.includes(context.service.typeName)) return
+    if (PUBLIC_SERVICES.includes(context.service.typeName)) return countPublic(publicStreams, context)
     let caller = ANONYMOUS
     try {
       const token = bearerToken(context.requestHeader)
       caller = await options.authenticate(token, context.signal)
+      context.values.get(connectionKey).admit()
       context.values.set(accessKey, admit(context.method, caller))
       context.values.set(renewAccessKey, async () =>
         admit(context.method, await options.authenticate(token, context.signal)),
@@ -61,6 +67,16 @@ export function createGate(options: GateOptions): (context: HandlerContext) => P
       logRefusal(options.logger, { requestId, method, principal: caller.principal }, error, context.signal)
       throw toConnectError(error, context.signal)
     }
+  }
+}
+
+/** Counts a stream for the network that it comes from, until it ends. Throws OVERLOADED. */
+function countPublic(streams: ShareLimit, { method, signal, values }: HandlerContext): void {
+  if (method.methodKind === 'unary') return
+  try {
+    signal.addEventListener('abort', streams.enter(values.get(connectionKey).network), { once: true })
+  } catch (error) {
+    throw toConnectError(error)
   }
 }
 

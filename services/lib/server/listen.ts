@@ -4,12 +4,11 @@ import { createServer as createHttp2Server, type ServerHttp2Session } from 'node
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import type { createAdapter } from './adapter.ts'
+import type { ConnectionLimits, Connections } from './limits/connections.ts'
 
-export interface Address {
+export interface Address extends ConnectionLimits {
   host: string
   port: number
-  /** Further connections are closed at once. Default 4,096. */
-  maxConnections?: number | undefined
   /** Time limit for the body of a call with one request message. Default 30. */
   bodySeconds?: number | undefined
   /** Certificate and key in PEM; plain text without them. */
@@ -22,8 +21,6 @@ export interface Listening {
   close(graceMs: number): Promise<void>
 }
 
-export const MAX_CONNECTIONS = 4096
-
 /** HTTP/2 flow-control windows in bytes: enough for 150 MiB/s on one stream at 20 ms, and bounded for many. */
 const STREAM_WINDOW = 8 * 1024 * 1024
 const CONNECTION_WINDOW = 16 * 1024 * 1024
@@ -31,8 +28,8 @@ const MAX_STREAMS = 256
 const SESSION_MEMORY_MEGABYTES = 256
 const HTTP2_PREFACE = 'PRI'
 
-/** Time limit for the first bytes of a connection, and for the headers of an HTTP/1.1 request. */
-const FIRST_BYTES_MS = 60_000
+/** Time limit for the headers of an HTTP/1.1 request. */
+const HEADERS_MS = 60_000
 /** Delay of TCP keep-alive probes, which detect vanished peers. */
 const KEEP_ALIVE_MS = 60_000
 /** Idle time after which an HTTP/2 connection is closed. */
@@ -41,18 +38,18 @@ const IDLE_MS = 10 * 60_000
 export async function listen(
   handler: ReturnType<typeof createAdapter>,
   address: Address,
+  connections: Connections,
   onCutOff: () => void,
 ): Promise<Listening> {
   const http1 = createHttpServer(
-    { requestTimeout: 0, headersTimeout: FIRST_BYTES_MS, keepAliveTimeout: 75_000 },
+    { requestTimeout: 0, headersTimeout: HEADERS_MS, keepAliveTimeout: 75_000 },
     handler as RequestListener,
   )
   // This server has no port of its own; the event starts its check for slow headers.
   http1.emit('listening')
-  const { http2, sessions } = createSessions(handler)
+  const { http2, sessions } = createSessions(handler, connections)
   const server = createListener(address, (socket, isHttp2) => (isHttp2 ? http2 : http1).emit('connection', socket))
-  server.maxConnections = address.maxConnections ?? MAX_CONNECTIONS
-  const sockets = trackSockets(server)
+  connections.attach(server)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(address.port, address.host, resolve)
@@ -66,7 +63,7 @@ export async function listen(
       http1.on('request', (_request, response) => response.setHeader('connection', 'close'))
       const timer = setTimeout(() => {
         onCutOff()
-        for (const socket of sockets) socket.destroy()
+        connections.destroyAll()
       }, graceMs)
       const idle = setInterval(() => http1.closeIdleConnections(), 50)
       await closed
@@ -76,18 +73,7 @@ export async function listen(
   }
 }
 
-/** Returns the open sockets of the server. */
-function trackSockets(server: Server): Set<Socket> {
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-    socket.on('error', () => socket.destroy())
-  })
-  return sockets
-}
-
-function createSessions(handler: ReturnType<typeof createAdapter>) {
+function createSessions(handler: ReturnType<typeof createAdapter>, connections: Connections) {
   const http2 = createHttp2Server(
     {
       settings: { initialWindowSize: STREAM_WINDOW, maxConcurrentStreams: MAX_STREAMS },
@@ -98,6 +84,7 @@ function createSessions(handler: ReturnType<typeof createAdapter>) {
   const sessions = new Set<ServerHttp2Session>()
   http2.on('session', (session) => {
     session.setLocalWindowSize(CONNECTION_WINDOW)
+    connections.addSession(session)
     sessions.add(session)
     session.once('close', () => sessions.delete(session))
     closeWhenIdle(session)
@@ -126,7 +113,7 @@ function createListener({ tls }: Address, handOver: (socket: Socket, isHttp2: bo
   if (!tls) {
     return createTcpServer(tcp, (socket) => routeByPreface(socket, (isHttp2) => handOver(socket, isHttp2)))
   }
-  const options = { ...tcp, ...tls, ALPNProtocols: ['h2', 'http/1.1'], handshakeTimeout: FIRST_BYTES_MS }
+  const options = { ...tcp, ...tls, ALPNProtocols: ['h2', 'http/1.1'] }
   return createTlsServer(options, (socket: TLSSocket) => {
     socket.on('error', () => socket.destroy())
     handOver(socket, socket.alpnProtocol === 'h2')
@@ -142,13 +129,8 @@ function routeByPreface(socket: Socket, handOver: (isHttp2: boolean) => void): v
     head = Buffer.concat([head, more])
     if (head.length < HTTP2_PREFACE.length && HTTP2_PREFACE.startsWith(head.toString('latin1'))) return
     socket.off('readable', readHead)
-    socket.off('timeout', destroy)
-    socket.setTimeout(0)
     socket.unshift(head)
     handOver(head.toString('latin1', 0, HTTP2_PREFACE.length) === HTTP2_PREFACE)
   }
-  const destroy = (): void => void socket.destroy()
-  socket.setTimeout(FIRST_BYTES_MS)
-  socket.on('timeout', destroy)
   socket.on('readable', readHead)
 }

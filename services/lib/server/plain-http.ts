@@ -8,7 +8,8 @@ import { HealthCheckResponse_ServingStatus as Status } from '#gen/health/v1/heal
 import { ANONYMOUS } from '../access/caller.ts'
 import { toConnectError } from '../errors/connect-error.ts'
 import { admit, bearerToken, logRefusal, type GateOptions } from './gate.ts'
-import { healthStatus, type HealthOptions } from './health.ts'
+import type { HealthMonitor } from './health.ts'
+import type { Connections } from './limits/connections.ts'
 import { findRefusal, tryRecordRefusal } from './refusals.ts'
 
 export interface PlainAnswer {
@@ -26,8 +27,10 @@ export type AdmitPlain = (method: DescMethod, namespace?: string) => Promise<voi
 /** Responds to `GET path`; returns undefined if the path is unknown. */
 export type AnswerPlain = (path: string, admit: AdmitPlain) => Promise<PlainAnswer | undefined>
 
-export interface PlainOptions extends GateOptions, Omit<HealthOptions, 'services'> {
+export interface PlainOptions extends GateOptions {
   plain?: AnswerPlain
+  health: HealthMonitor
+  connections: Connections
 }
 
 type Request = IncomingMessage
@@ -53,7 +56,8 @@ async function answer(options: PlainOptions, request: Request, response: Respons
   const { method, url: path = '/' } = request
   if (method !== 'GET') return reply(response, 404, 'not found')
   if (path === '/healthz') {
-    const isServing = (await healthStatus(options)) === Status.SERVING
+    const isServing = (await options.health.status()) === Status.SERVING
+    if (request.httpVersionMajor === 1) response.setHeader('connection', 'close')
     return isServing ? reply(response, 200, 'serving') : reply(response, 503, 'not serving')
   }
   const requestId = randomUUID()
@@ -81,6 +85,7 @@ async function admitPlain(
   let caller = ANONYMOUS
   try {
     caller = await options.authenticate(bearerToken(new Headers({ authorization })), new AbortController().signal)
+    options.connections.admit(request.socket)
     const access = admit(rpc, caller)
     if (namespace !== undefined) access.require(namespace)
   } catch (error) {

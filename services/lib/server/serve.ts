@@ -8,8 +8,9 @@ import { BODY_SECONDS } from './limits/body-timer.ts'
 import { COMPRESS_NO_RESPONSE, requestGzip } from './compression.ts'
 import { ZeroCopyHandler, type FastMethod } from '../byte-streams/handler.ts'
 import { createGate, type GateOptions } from './gate.ts'
-import { healthRoutes, type HealthOptions } from './health.ts'
+import { healthRoutes, HealthMonitor, type HealthOptions } from './health.ts'
 import { createInterceptors } from './interceptors.ts'
+import { Connections } from './limits/connections.ts'
 import { listen, type Address, type Listening } from './listen.ts'
 import type { Logger } from '../process/log.ts'
 import { plainHandler, type AnswerPlain } from './plain-http.ts'
@@ -24,6 +25,7 @@ export interface Serving extends GateOptions {
   routes: (router: ConnectRouter) => void
   check: HealthOptions['check']
   checkWithinMs?: HealthOptions['checkWithinMs']
+  healthCachedMs?: HealthOptions['healthCachedMs']
   /** Methods that the zero-copy handler serves: they carry bytes, or are called very often. */
   fastMethods?: FastMethod[]
   /** Handler of plain HTTP GET requests. */
@@ -40,15 +42,12 @@ export interface Served extends Listening {
 /** Options shared by the real server and the in-memory router of tests, so that both have gate and interceptors. */
 export function adapterOptions(serving: Serving) {
   const cutOff = new AbortController()
+  const health = new HealthMonitor(serving)
+  const names = serving.services.map(({ typeName }) => typeName)
   const options = {
     routes: (router: ConnectRouter) => {
       serving.routes(router)
-      healthRoutes({
-        services: serving.services.map(({ typeName }) => typeName),
-        check: serving.check,
-        checkWithinMs: serving.checkWithinMs,
-        draining: serving.draining,
-      })(router)
+      healthRoutes(health, names)(router)
       reflectionRoutes([...serving.services, Health])(router)
     },
     requestGate: createGate(serving),
@@ -60,15 +59,17 @@ export function adapterOptions(serving: Serving) {
     jsonOptions: { ignoreUnknownFields: false },
     shutdownSignal: cutOff.signal,
   } satisfies ConnectNodeAdapterOptions
-  return { options, cutOff }
+  return { options, cutOff, health }
 }
 
 export async function serve(serving: Serving, address: Address): Promise<Served> {
-  const { options, cutOff } = adapterOptions(serving)
+  const { options, cutOff, health } = adapterOptions(serving)
   const { bodySeconds = BODY_SECONDS } = address
-  const zeroCopy = new ZeroCopyHandler({ ...options, bodySeconds, methods: serving.fastMethods ?? [] })
-  const fallback = plainHandler(serving)
-  const handler = createAdapter({ ...options, zeroCopy, bodySeconds, logger: serving.logger, fallback })
-  const listening = await listen(handler, address, () => cutOff.abort())
+  const connections = new Connections(address)
+  const shared = { ...options, bodySeconds, connections }
+  const zeroCopy = new ZeroCopyHandler({ ...shared, methods: serving.fastMethods ?? [] })
+  const fallback = plainHandler({ ...serving, health, connections })
+  const handler = createAdapter({ ...shared, zeroCopy, logger: serving.logger, fallback })
+  const listening = await listen(handler, address, connections, () => cutOff.abort())
   return { ...listening, zeroCopy }
 }
