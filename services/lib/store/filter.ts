@@ -5,6 +5,23 @@ import type { Filter, FilterValue, Operator } from '../lists/filter.ts'
 
 export type Condition = RawBuilder<boolean>
 
+/** A filter as SQL. */
+export interface FilterSql {
+  /** Follows the table in FROM. It computes once per row what several conditions read, because PostgreSQL evaluates an
+   * expression again in each condition: it would decompress a document of megabytes as many times. */
+  joined: RawBuilder<unknown>
+  condition: Condition
+}
+
+/** Matches all rows. */
+export const NO_FILTER: FilterSql = { joined: sql``, condition: sql<boolean>`true` }
+
+/** Joins the row of `select` to each row under the name `d`. OFFSET keeps PostgreSQL from copying its expressions into the
+ * conditions. */
+export function joinOnce(select: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`cross join lateral (${select} offset 0) as d`
+}
+
 /** Builds the condition on a field from the path below it (`labels.team` → `['team']`), operator and value. */
 export type FilterField = (path: string[], operator: Operator, value: FilterValue) => Condition
 
@@ -34,11 +51,11 @@ function restriction(path: string[], operator: Operator, value: FilterValue, fie
   failField('filter', `has an unknown field "${path.join('.')}"; use one of ${Object.keys(fields).join(', ')}`)
 }
 
-/** A text column. `:` matches a substring, ignoring case. */
-export function textField(column: RawBuilder<unknown>): FilterField {
+/** A text column. `:` matches a substring, ignoring case. `lowered` is the column in lower case. */
+export function textField(column: RawBuilder<unknown>, lowered = sql`lower(${column})`): FilterField {
   return (path, operator, value) => {
     noPath(path)
-    if (operator === ':') return sql<boolean>`strpos(lower(${column}), lower(${value.text})) > 0`
+    if (operator === ':') return sql<boolean>`strpos(${lowered}, lower(${value.text})) > 0`
     return compare(column, operator, sql`${value.text}`)
   }
 }

@@ -3,7 +3,7 @@ import type { WatchEntriesRequest } from '#gen/modelkeep/audit/v1/log_service_pb
 import { accessOf, renewAccessKey } from '#lib/access/caller.ts'
 import { fail } from '#lib/errors/errors.ts'
 import { forkFor, type Database } from '#lib/store/database.ts'
-import type { Condition } from '#lib/store/filter.ts'
+import type { FilterSql } from '#lib/store/filter.ts'
 import { parseIndex } from '../../domain/entry.ts'
 import { parseEntryFilter } from '../../store/log/filter.ts'
 import { readEntries } from '../../store/log/entry-lists.ts'
@@ -48,7 +48,7 @@ interface Position {
   next: number
   size: number
   readable: Readable
-  filter: Condition | undefined
+  filter: FilterSql | undefined
 }
 
 /** Returns the next matching entries, and the index below which all entries were scanned. */

@@ -2,7 +2,7 @@
 // SQL.
 import { sql, type RawBuilder } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
-import type { Condition } from '#lib/store/filter.ts'
+import { NO_FILTER, type Condition, type FilterSql } from '#lib/store/filter.ts'
 import type { Entry } from '../entities.ts'
 import type { Readable } from './find-entry.ts'
 import { readOpenings, type OpenedEntry } from './openings.ts'
@@ -10,7 +10,7 @@ import { query } from '#lib/store/query.ts'
 
 export interface EntryQuery {
   readable: Readable
-  filter: Condition | undefined
+  filter: FilterSql | undefined
   /** The lowest index, inclusive. */
   from?: number
   /** The highest index, exclusive. */
@@ -96,14 +96,16 @@ function selectEntries(wanted: EntryQuery, order: RawBuilder<unknown>): RawBuild
 }
 
 function selectWhere(where: Condition[], wanted: EntryQuery, order: RawBuilder<unknown>): RawBuilder<unknown> {
+  const { joined } = wanted.filter ?? NO_FILTER
   const condition = where.length === 0 ? sql`true` : sql.join(where, sql` and `)
-  return sql`select index, leaf, private_bytes from entry where ${condition} order by index ${order} limit ${wanted.limit}`
+  return sql`select index, leaf, private_bytes from entry ${joined} where ${condition}
+    order by index ${order} limit ${wanted.limit}`
 }
 
 function conditions({ from, below, filter }: EntryQuery): Condition[] {
   return [
     ...(from === undefined ? [] : [sql<boolean>`index >= ${from}`]),
     ...(below === undefined ? [] : [sql<boolean>`index < ${below}`]),
-    ...(filter === undefined ? [] : [sql<boolean>`(${filter})`]),
+    ...(filter === undefined ? [] : [sql<boolean>`(${filter.condition})`]),
   ]
 }

@@ -4,6 +4,9 @@ import { failField } from '#lib/errors/errors.ts'
 import { parseFilter } from '#lib/lists/filter.ts'
 import {
   compare,
+  joinOnce,
+  mentions,
+  NO_FILTER,
   textField,
   timeField,
   toCondition,
@@ -11,11 +14,13 @@ import {
   type Condition,
   type FilterField,
   type FilterFields,
+  type FilterSql,
 } from '#lib/store/filter.ts'
 
 /** The reason is a private value; entries from before private values have it in their own column. */
-const REASON = sql<string>`coalesce((select value::jsonb #>> '{}' from private_value
-  where private_value.index = entry.index and field = 'reason'), reason)`
+const REASON = sql`select text, lower(text) as lowered from (
+  select coalesce((select value::jsonb #>> '{}' from private_value
+    where private_value.index = entry.index and field = 'reason'), entry.reason) as text offset 0) as reason`
 
 const FIELDS: FilterFields = {
   index: indexField,
@@ -23,7 +28,7 @@ const FIELDS: FilterFields = {
   producer: exactField(sql`producer`),
   actor: exactField(sql`actor`),
   outcome: wordField(sql`outcome`, ['SUCCEEDED', 'DENIED']),
-  reason: textField(REASON),
+  reason: textField(sql`d.text`, sql`d.lowered`),
   request_id: exactField(sql`request_id`),
   occur_time: timeField(sql`occur_time`),
   record_time: timeField(sql`record_time`),
@@ -34,9 +39,12 @@ const FIELDS: FilterFields = {
   'resource.digest': exactField(sql`resource_digest`),
 }
 
-export function parseEntryFilter(text: string): Condition | undefined {
+/** Returns undefined for an empty filter. Throws FIELD_INVALID or LIMIT_EXCEEDED. */
+export function parseEntryFilter(text: string): FilterSql | undefined {
   const filter = parseFilter(text)
-  return filter && toCondition(filter, FIELDS)
+  if (!filter) return undefined
+  const joined = mentions(filter, 'reason') ? joinOnce(REASON) : NO_FILTER.joined
+  return { joined, condition: toCondition(filter, FIELDS) }
 }
 
 /** A text column that is compared, never searched. */

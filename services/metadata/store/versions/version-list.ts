@@ -3,11 +3,11 @@ import { sql, type RawBuilder } from 'kysely'
 import type { Filter } from '#lib/lists/filter.ts'
 import type { Page } from '#lib/lists/pages.ts'
 import type { EntityManager } from '#lib/store/database.ts'
+import { NO_FILTER } from '#lib/store/filter.ts'
 import { query } from '#lib/store/query.ts'
-import { toCondition } from '#lib/store/filter.ts'
 import type { VersionOrder } from '../../domain/orders.ts'
 import { truncatePage, withinBudget } from '../budget.ts'
-import { VERSION_FIELDS } from './version-filter.ts'
+import { toVersionSql } from './version-filter.ts'
 import { VERSION_COLUMNS } from './resolve-version.ts'
 import { Version } from './version.ts'
 import { readRow } from '../rows.ts'
@@ -31,12 +31,13 @@ export async function listVersions(
   { within, filter, order, page }: VersionQuery,
 ): Promise<{ rows: ListedVersion[]; page: Page }> {
   const { from, column, id, type, conditions } = source(order, within)
-  if (filter) conditions.push(sql`(${toCondition(filter, VERSION_FIELDS)})`)
+  const { joined, condition } = filter ? toVersionSql(filter) : NO_FILTER
+  conditions.push(sql`(${condition})`)
   const direction = order.descending ? sql`desc` : sql`asc`
   const tie = order.by === 'number' ? sql`` : sql`, ${id} ${direction}`
   if (page.after) conditions.push(beyond(order, column, id, type, page.after))
   const keys = sql`select v.id, ${column} as sort_key, v.message_bytes as bytes
-    from ${from} where ${sql.join(conditions, sql` and `)}
+    from ${from} ${joined} where ${sql.join(conditions, sql` and `)}
     order by ${column} ${direction}${tie} limit ${page.size + 1}`
   const rows = await query<{ sort_key: string | number; fetched: string }>(
     em,
@@ -58,7 +59,7 @@ interface Source {
 }
 
 function source(order: VersionOrder, within: VersionQuery['within']): Source {
-  const conditions: RawBuilder<unknown>[] = [sql`true`]
+  const conditions: RawBuilder<unknown>[] = []
   if ('modelId' in within) conditions.push(sql`v.model_id = ${within.modelId}::uuid`)
   else if (within.namespaces !== 'all') conditions.push(namespaceCondition(within.namespaces))
   if (order.by === 'metric') {
