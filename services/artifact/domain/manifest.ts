@@ -2,7 +2,7 @@
 // files sorted by path, no white space, no times. The stored bytes are never regenerated.
 import { createHash } from 'node:crypto'
 import { fail, failField, failLimit } from '#lib/errors/errors.ts'
-import { forEachInTurns, nextTurn } from '#lib/process/turns.ts'
+import { forEachInTurns, nextTurn } from '#lib/values/turns.ts'
 import { parseDigest } from '#lib/values/ids.ts'
 import { PathTree } from '#lib/values/path-tree.ts'
 import { parseBlobSize } from './blob.ts'

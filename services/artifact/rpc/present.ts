@@ -9,7 +9,7 @@ import {
   type Upload,
   type UploadFailure,
 } from '#gen/modelkeep/artifact/v1/upload_pb.ts'
-import { forEachInTurns } from '#lib/process/turns.ts'
+import { forEachInTurns } from '#lib/values/turns.ts'
 import { rfc3339, toTimestamp } from '#lib/store/time.ts'
 import { partCountOf } from '../domain/blob.ts'
 import type { File } from '../domain/manifest.ts'
