@@ -137,29 +137,13 @@ export function outboxReader(database: Database, producer: string): OutboxReader
       )
       return { last: Number(row!.last), sent: Number(row!.sent) }
     },
-    async claim(sender, seconds) {
-      const rows = await query<{ sent_sequence: string }>(
-        forkFor(database),
-        sql`update outbox_counter set sender = ${sender},
-            sender_until = clock_timestamp() + make_interval(secs => ${seconds})
-          where sender = ${sender} or sender is null or sender_until < clock_timestamp()
-            -- A claim this far ahead means that the clock was set back.
-            or sender_until > clock_timestamp() + make_interval(secs => ${seconds}) returning sent_sequence`,
-      )
-      return rows[0] && Number(rows[0].sent_sequence)
-    },
+    claim: (sender, seconds) => claimOutbox(forkFor(database), sender, seconds),
     async read(after, limit) {
-      const rows = await query<{ sequence: string; event: JsonValue; occur_time: string }>(
+      const rows = await query<NumberedRow>(
         forkFor(database),
         sql`select sequence, event, occur_time from outbox where sequence > ${after} order by sequence limit ${limit}`,
       )
-      return rows.map((row) => {
-        const event = fromJson(EventSchema, row.event)
-        event.producer = producer
-        event.sequence = BigInt(row.sequence)
-        event.occurTime = toTimestamp(row.occur_time)
-        return event
-      })
+      return rows.map((row) => toEvent(row, producer))
     },
     async markSent(sequence) {
       await query(
@@ -175,6 +159,33 @@ export function outboxReader(database: Database, producer: string): OutboxReader
       )
     },
   }
+}
+
+/** Returns the sequence of the last sent event; undefined while another replica may send. */
+async function claimOutbox(em: EntityManager, sender: string, seconds: number): Promise<number | undefined> {
+  const rows = await query<{ sent_sequence: string }>(
+    em,
+    sql`update outbox_counter set sender = ${sender},
+        sender_until = clock_timestamp() + make_interval(secs => ${seconds})
+      where sender = ${sender} or sender is null or sender_until < clock_timestamp()
+        -- A claim this far ahead means that the clock was set back.
+        or sender_until > clock_timestamp() + make_interval(secs => ${seconds}) returning sent_sequence`,
+  )
+  return rows[0] && Number(rows[0].sent_sequence)
+}
+
+interface NumberedRow {
+  sequence: string
+  event: JsonValue
+  occur_time: string
+}
+
+function toEvent(row: NumberedRow, producer: string): Event {
+  const event = fromJson(EventSchema, row.event)
+  event.producer = producer
+  event.sequence = BigInt(row.sequence)
+  event.occurTime = toTimestamp(row.occur_time)
+  return event
 }
 
 /** Rows deleted per statement. */
