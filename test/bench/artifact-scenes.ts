@@ -42,8 +42,8 @@ export async function measureLatency(world: World, figures: Figures, quick: bool
     }
   }
   for (const way of ['up', 'down']) {
-    figures.tell(`one stream ${way}, no delay`, median(rates[`${way}, near`]!), 'MiB/s')
-    figures.tell(`one stream ${way}, ${RTT_MS} ms there and back`, median(rates[`${way}, far`]!), 'MiB/s', {
+    figures.report(`one stream ${way}, no delay`, median(rates[`${way}, near`]!), 'MiB/s')
+    figures.report(`one stream ${way}, ${RTT_MS} ms there and back`, median(rates[`${way}, far`]!), 'MiB/s', {
       least: 150,
     })
   }
@@ -81,7 +81,7 @@ export async function measureMemory(world: World, figures: Figures, quick: boole
       32,
     ),
   )
-  figures.tell(`memory of the service, 32 uploads of ${size / MIB} MiB at once`, peakMib['service']!, 'MiB', {
+  figures.report(`memory of the service, 32 uploads of ${size / MIB} MiB at once`, peakMib['service']!, 'MiB', {
     most: 600,
   })
   clients.forEach((client) => client.close())
@@ -113,8 +113,8 @@ export async function measureEarlyExit(world: World, figures: Figures): Promise<
     sent.push((await sendUntilAnswered(stock, { namespace: 'default', digest, sizeBytes: BigInt(size) })) / MIB)
     times.push(performance.now() - began)
   }
-  figures.tell('10 GB that exist, until the answer, grpc-js', median(times), 'ms', { most: 100 })
-  figures.tell('10 GB that exist, sent until then, at most', Math.max(...sent), 'MiB', { most: 16 })
+  figures.report('10 GB that exist, until the answer, grpc-js', median(times), 'ms', { most: 100 })
+  figures.report('10 GB that exist, sent until then, at most', Math.max(...sent), 'MiB', { most: 16 })
   stock.close()
   await service.kill()
 }
@@ -174,7 +174,7 @@ export async function measureSmall(world: World, figures: Figures, quick: boolea
   const { seconds, cpu } = await push(count, 64 * 1024)
   const each = Object.entries(cpu).map(([name, spent]) => `${name} ${((spent / count) * 1000).toFixed(2)}`)
   console.log(`a file of 64 KiB, CPU milliseconds: ${each.join(', ')}`)
-  figures.tell(`files of 64 KiB, end to end, ${count} of them`, count / seconds, '/s', { least: 400 })
+  figures.report(`files of 64 KiB, end to end, ${count} of them`, count / seconds, '/s', { least: 400 })
   registry.close()
   await rm(directory, { recursive: true })
   await world.clear()
@@ -218,7 +218,7 @@ export async function measureCrash(world: World, figures: Figures): Promise<void
     if (!arrived.includes(number)) await next.writePart(upload, blob, number)
   })
   await next.completeParts(upload)
-  figures.tell('after kill -9, parts sent again per stream', sentAgain.length / streams, '', { most: 1 })
+  figures.report('after kill -9, parts sent again per stream', sentAgain.length / streams, '', { most: 1 })
   next.close()
   await world.clear()
   await second.kill()

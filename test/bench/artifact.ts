@@ -84,9 +84,9 @@ async function compareModes(world: World): Promise<void> {
       ;(down[name] ??= []).push(download)
     }
   }
-  tell('upload', up, { 'direct mode, our client': 0.95, 'fast, grpc-js': 0.65, 'fast, our client': 0.65 }, 1.4)
-  figures.tell('direct mode, reading back what was sent', SIZE / MIB / median(readBack), 'MiB/s')
-  tell('download', down, { 'direct mode, our client': 0.95, 'fast, grpc-js': 0.45, 'fast, our client': 0.6 }, 2)
+  report('upload', up, { 'direct mode, our client': 0.95, 'fast, grpc-js': 0.65, 'fast, our client': 0.65 }, 1.4)
+  figures.report('direct mode, reading back what was sent', SIZE / MIB / median(readBack), 'MiB/s')
+  report('download', down, { 'direct mode, our client': 0.95, 'fast, grpc-js': 0.45, 'fast, our client': 0.6 }, 2)
   for (const { client } of Object.values(paths)) client.close()
   await Promise.all([fast.kill(), general.kill()])
 }
@@ -98,7 +98,7 @@ function watch(world: World, { pid, isOurs = false }: Path, work: () => Promise<
 
 /** Reports each path against the direct path, and the zero-copy handler against the general adapter. Each ratio has a second
  * one: the ratio if these processes used all cores. */
-function tell(way: string, usages: Record<string, Usage[]>, targets: Record<string, number>, gain: number): void {
+function report(way: string, usages: Record<string, Usage[]>, targets: Record<string, number>, gain: number): void {
   const gib = SIZE / 1024 / MIB
   console.log(
     `\n${way} of ${SIZE / MIB} MiB`.padEnd(26) +
@@ -119,11 +119,11 @@ function tell(way: string, usages: Record<string, Usage[]>, targets: Record<stri
   const ratio = (name: string, of: string): number =>
     median(usages[name]!.map(({ seconds }, round) => usages[of]![round]!.seconds / seconds))
   for (const [name, least] of Object.entries(targets)) {
-    figures.tell(`${way}, ${name}, against direct`, ratio(name, 'direct'), '×', { least })
-    figures.tell('  if all cores worked', limitOf(name) / rateOf('direct'), '×')
+    figures.report(`${way}, ${name}, against direct`, ratio(name, 'direct'), '×', { least })
+    figures.report('  if all cores worked', limitOf(name) / rateOf('direct'), '×')
   }
   const [fast, general] = ['fast, grpc-js', 'general, grpc-js']
-  figures.tell(`${way}, grpc-js, zero-copy handler against general`, ratio(fast, general), '×', { least: gain })
-  figures.tell('  if all cores worked', allCpuOf(general) / allCpuOf(fast), '×')
-  figures.tell('  CPU of the service alone', cpuOf(general, 'service') / cpuOf(fast, 'service'), '×')
+  figures.report(`${way}, grpc-js, zero-copy handler against general`, ratio(fast, general), '×', { least: gain })
+  figures.report('  if all cores worked', allCpuOf(general) / allCpuOf(fast), '×')
+  figures.report('  CPU of the service alone', cpuOf(general, 'service') / cpuOf(fast, 'service'), '×')
 }

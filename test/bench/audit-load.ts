@@ -37,7 +37,7 @@ export async function measureWriter(
   const began = performance.now()
   for (const events of prepared.slice(WARM_UPS)) await append(events)
   const rate = (batches * BATCH * 1000) / (performance.now() - began)
-  figures.tell(`writer alone, batches of ${BATCH}`, rate, '/s', { least: 10_000 })
+  figures.report(`writer alone, batches of ${BATCH}`, rate, '/s', { least: 10_000 })
   return next - 1
 }
 
@@ -66,8 +66,8 @@ export async function measureSingle(
       times.push(performance.now() - due)
     }),
   ])
-  figures.tell(`single append at ${RATE}/s, p50`, percentile(times, 50), 'ms', { most: 15 })
-  figures.tell(`single append at ${RATE}/s, p99`, percentile(times, 99), 'ms', { most: 60 })
+  figures.report(`single append at ${RATE}/s, p50`, percentile(times, 50), 'ms', { most: 15 })
+  figures.report(`single append at ${RATE}/s, p99`, percentile(times, 99), 'ms', { most: 60 })
   return from + (load + SINGLE_RATE) * seconds
 }
 
@@ -120,8 +120,8 @@ export async function measureFreshness(
   await watching
   await relay.stop()
   await metadata.close(true)
-  figures.tell('event committed until in a published checkpoint, p50', percentile(seen, 50), 'ms')
-  figures.tell('event committed until in a published checkpoint, p99', percentile(seen, 99), 'ms', { most: 2000 })
+  figures.report('event committed until in a published checkpoint, p50', percentile(seen, 50), 'ms')
+  figures.report('event committed until in a published checkpoint, p99', percentile(seen, 99), 'ms', { most: 2000 })
 }
 
 const GOVERNED = ['model', 'version']
@@ -166,6 +166,6 @@ export async function measureOutbox(figures: Figures, registry: Registry, rounds
     found.push({ on: times.on, cost: (100 * (times.on - without)) / without })
   }
   await database.close(true)
-  figures.tell('CreateVersion, p50', median(found.map(({ on }) => on)), 'ms')
-  figures.tell('the outbox of that', median(found.map(({ cost }) => cost)), '%', { most: 10 })
+  figures.report('CreateVersion, p50', median(found.map(({ on }) => on)), 'ms')
+  figures.report('the outbox of that', median(found.map(({ cost }) => cost)), '%', { most: 10 })
 }

@@ -35,7 +35,7 @@ export async function measureReads(figures: Figures, audit: RunningAudit, size: 
       await log.listEntries(request)
       times.push(performance.now() - began)
     }
-    figures.tell(`${size} entries, ${name}`, median(times), 'ms')
+    figures.report(`${size} entries, ${name}`, median(times), 'ms')
   }
 }
 

@@ -89,13 +89,13 @@ async function append(audit: RunningAudit, from: number, to: number, target: { l
   const began = performance.now()
   for (const events of batches) await audit.ingest.appendEvents({ events })
   const seconds = (performance.now() - began) / 1000
-  figures.tell(`append ${to - from} events in batches of ${BATCH}`, (to - from) / seconds, '/s', target)
+  figures.report(`append ${to - from} events in batches of ${BATCH}`, (to - from) / seconds, '/s', target)
 }
 
 async function measureProofs({ proofs }: RunningAudit, size: number): Promise<void> {
   const began = performance.now()
   while (!(await proofs.getCheckpoint({ minSize: BigInt(size) }).catch(() => undefined)));
-  figures.tell(`${size} entries, until a checkpoint has the last`, performance.now() - began, 'ms', { most: 2000 })
+  figures.report(`${size} entries, until a checkpoint has the last`, performance.now() - began, 'ms', { most: 2000 })
   const any = (below: number): bigint => BigInt(1 + Math.floor(Math.random() * (below - 1)))
   const treeSize = BigInt(size)
   await measure(`${size} entries, inclusion proof`, () =>
@@ -116,9 +116,9 @@ async function measure(name: string, work: () => Promise<unknown>): Promise<void
     times.push(performance.now() - began)
   }
   const { user, system } = process.cpuUsage(cpu)
-  figures.tell(`${name}, p50`, percentile(times, 50), 'ms')
-  figures.tell(`${name}, p99`, percentile(times, 99), 'ms', { most: 10 })
-  figures.tell(`${name}, CPU of service and client`, (user + system) / 1000 / times.length, 'ms')
+  figures.report(`${name}, p50`, percentile(times, 50), 'ms')
+  figures.report(`${name}, p99`, percentile(times, 99), 'ms', { most: 10 })
+  figures.report(`${name}, CPU of service and client`, (user + system) / 1000 / times.length, 'ms')
 }
 
 async function measureExport({ proofs }: RunningAudit, vkey: string): Promise<void> {
@@ -134,7 +134,7 @@ async function measureExport({ proofs }: RunningAudit, vkey: string): Promise<vo
     }
   }
   const rate = (milliseconds: number): number => (index * 1000) / milliseconds
-  figures.tell(`${index} entries, export`, rate(performance.now() - began), '/s')
+  figures.report(`${index} entries, export`, rate(performance.now() - began), '/s')
   const file = Buffer.concat(lines.flatMap((line) => [line, Buffer.from('\n')]))
   async function* read(): AsyncIterable<Buffer> {
     for (let at = 0; at < file.length; at += 1 << 20) yield file.subarray(at, at + (1 << 20))
@@ -150,6 +150,6 @@ async function measureExport({ proofs }: RunningAudit, vkey: string): Promise<vo
     const { user, system } = process.cpuUsage(cpu)
     cpuRates.push(rate((user + system) / 1000))
   }
-  figures.tell(`${index} entries, verification`, median(rates), '/s', { least: 100_000 })
-  figures.tell(`${index} entries, verification`, median(cpuRates), '/CPU s')
+  figures.report(`${index} entries, verification`, median(rates), '/s', { least: 100_000 })
+  figures.report(`${index} entries, verification`, median(cpuRates), '/CPU s')
 }

@@ -12,7 +12,7 @@ export interface Figure {
 export class Figures {
   readonly all: Figure[] = []
 
-  tell(name: string, value: number, unit: string, target: Figure['target'] = {}): void {
+  report(name: string, value: number, unit: string, target: Figure['target'] = {}): void {
     const figure = { name, value, unit, target }
     this.all.push(figure)
     const { least, most } = target

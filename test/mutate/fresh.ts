@@ -26,7 +26,7 @@ export async function pickFreshFaults(
   const files = await listFiles(REPOSITORY)
   const tests = readTests(files)
   const lines = listLines(files.filter(isSource))
-  const shares = shareOut(
+  const shares = distribute(
     count,
     rooms.map((room) => lines.get(room)?.length ?? 0),
   )
@@ -51,13 +51,13 @@ export async function pickFreshFaults(
 }
 
 /** Picks `count` of the sound candidates, with the same share per room as in all candidates. */
-export function takeShares(
+export function pickProportionally(
   sound: readonly Fault[],
   candidates: readonly Fault[],
   count: number,
   rooms: readonly RoomName[],
 ) {
-  const shares = shareOut(
+  const shares = distribute(
     count,
     rooms.map((room) => candidates.filter((fault) => fault.room === room).length),
   )
@@ -83,7 +83,7 @@ function listLines(files: readonly string[]): Map<RoomName, Line[]> {
 }
 
 /** Distributes `count` by weight, with a minimum for each. */
-export function shareOut(count: number, weights: readonly number[]): number[] {
+export function distribute(count: number, weights: readonly number[]): number[] {
   const least = Math.min(LEAST_FAULTS, Math.floor(count / weights.length))
   const rest = count - least * weights.length
   const total = weights.reduce((sum, weight) => sum + weight, 0)

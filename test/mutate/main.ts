@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { seededRandom, shuffle } from '../support/random.ts'
 import { Bench } from './bench.ts'
 import { placeOf, readFaults, REPOSITORY, type Fault } from './faults.ts'
-import { pickFreshFaults, takeShares } from './fresh.ts'
+import { pickFreshFaults, pickProportionally } from './fresh.ts'
 import { isRoom, ROOM_NAMES, type RoomName } from './rooms.ts'
 import { screenFaults } from './screen.ts'
 import { describeChange, describeResult, drawTable } from './table.ts'
@@ -57,7 +57,7 @@ async function chooseFaults(): Promise<Fault[]> {
   const random = seededRandom(createHash('sha256').update(values.seed).digest().readUInt32BE())
   if (values.fresh !== undefined) {
     const candidates = await pickFreshFaults(SPARE * Number(values.fresh), rooms, random, values.wide)
-    return takeShares(await screenFaults(candidates), candidates, Number(values.fresh), rooms)
+    return pickProportionally(await screenFaults(candidates), candidates, Number(values.fresh), rooms)
   }
   const faults = readFaults(rooms).filter((fault) => JSON.stringify(fault).includes(values.only))
   if (values.sample === undefined) return faults

@@ -57,12 +57,12 @@ const things = defineService([
   { name: 'Unspecified', permission: Permission.UNSPECIFIED },
   { name: 'Unknown', permission: 77 as Permission },
   { name: 'ForNoService', permission: Permission.SERVICE },
-  { name: 'Forgets', permission: Permission.READ },
-  { name: 'ForgetsToWrite', permission: Permission.WRITE },
-  { name: 'ForgetsInStream', permission: Permission.READ, streaming: true },
-  { name: 'AsksLate', permission: Permission.READ, streaming: true },
-  { name: 'Asks', permission: Permission.READ },
-  { name: 'Hides', permission: Permission.READ },
+  { name: 'OmitsCheck', permission: Permission.READ },
+  { name: 'OmitsCheckOfWrite', permission: Permission.WRITE },
+  { name: 'OmitsCheckInStream', permission: Permission.READ, streaming: true },
+  { name: 'ChecksLate', permission: Permission.READ, streaming: true },
+  { name: 'Checks', permission: Permission.READ },
+  { name: 'HidesResource', permission: Permission.READ },
 ])
 
 const SECRET = { text: 'the secret of another namespace' }
@@ -75,22 +75,22 @@ const implementation: Implementation = {
   unspecified: () => run('unspecified'),
   unknown: () => run('unknown'),
   forNoService: () => run('forNoService'),
-  forgets: () => run('forgets'),
-  forgetsToWrite: () => run('forgetsToWrite'),
-  async *forgetsInStream() {
-    yield run('forgetsInStream')
+  omitsCheck: () => run('omitsCheck'),
+  omitsCheckOfWrite: () => run('omitsCheckOfWrite'),
+  async *omitsCheckInStream() {
+    yield run('omitsCheckInStream')
   },
-  async *asksLate(_request, context) {
-    yield run('asksLate')
+  async *checksLate(_request, context) {
+    yield run('checksLate')
     accessOf(context).require('default')
   },
-  asks(request, context) {
+  checks(request, context) {
     accessOf(context).require(request.text)
-    return run('asks')
+    return run('checks')
   },
-  hides(request, context) {
+  hidesResource(request, context) {
     accessOf(context).require(request.text, () => fail('MODEL_NOT_FOUND', 'there is no such model', { model: 'x' }))
-    return run('hides')
+    return run('hidesResource')
   },
 }
 
@@ -131,7 +131,7 @@ test.each(['undeclared', 'unspecified', 'unknown', 'forNoService'])(
   },
 )
 
-test.each(['forgets', 'forgetsToWrite'])(
+test.each(['omitsCheck', 'omitsCheckOfWrite'])(
   'withholds the answer of the handler %s, which does not check access',
   async (name) => {
     ran = []
@@ -143,7 +143,7 @@ test.each(['forgets', 'forgetsToWrite'])(
   },
 )
 
-test.each(['forgetsInStream', 'asksLate'])('withholds every message of the stream %s', async (name) => {
+test.each(['omitsCheckInStream', 'checksLate'])('withholds every message of the stream %s', async (name) => {
   const answers: unknown[] = []
   const reading = (async () => {
     const stream = callerOf('mk_admin')[name]!({ text: '' }) as unknown as AsyncIterable<unknown>
@@ -157,16 +157,16 @@ test('withholds the answer over JSON too', async () => {
   const transport = createConnectTransport({ baseUrl: `http://127.0.0.1:${served.port}`, httpVersion: '1.1' })
   const client = createClient(things, transport) as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>
   const headers = { authorization: 'Bearer mk_admin' }
-  const refused = await refusalOf(client['forgets']!({}, { headers }))
+  const refused = await refusalOf(client['omitsCheck']!({}, { headers }))
   expect(JSON.stringify(refused)).not.toContain(SECRET.text)
-  await expect(readAll(client['forgetsInStream']!({}, { headers }))).rejects.toThrow('response withheld')
+  await expect(readAll(client['omitsCheckInStream']!({}, { headers }))).rejects.toThrow('response withheld')
 })
 
 test('returns the answer where the caller has the role, and records a denial with its namespace elsewhere', async () => {
   const reader = callerOf('mk_reader')
-  expect(await reader['asks']!({ text: 'default' })).toMatchObject(SECRET)
+  expect(await reader['checks']!({ text: 'default' })).toMatchObject(SECRET)
   const before = serving.refusals.length
-  expect(await refusalOf(reader['asks']!({ text: 'other' }))).toMatchObject({
+  expect(await refusalOf(reader['checks']!({ text: 'other' }))).toMatchObject({
     code: 'PermissionDenied',
     metadata: { permission: 'READ', namespace: 'other' },
   })
@@ -174,7 +174,7 @@ test('returns the answer where the caller has the role, and records a denial wit
     {
       type: 'access.denied.v1',
       caller: { principal: 'reader' },
-      method: 'test.v1.ThingService/Asks',
+      method: 'test.v1.ThingService/Checks',
       namespace: 'other',
       details: { permission: 'READ' },
     },
@@ -183,8 +183,8 @@ test('returns the answer where the caller has the role, and records a denial wit
 
 test('returns not found for a resource that the caller cannot read', async () => {
   const reader = callerOf('mk_reader')
-  expect(await reader['hides']!({ text: 'default' })).toMatchObject(SECRET)
-  expect(await refusalOf(reader['hides']!({ text: 'other' }))).toMatchObject({
+  expect(await reader['hidesResource']!({ text: 'default' })).toMatchObject(SECRET)
+  expect(await refusalOf(reader['hidesResource']!({ text: 'other' }))).toMatchObject({
     code: 'NotFound',
     reason: 'MODEL_NOT_FOUND',
   })
@@ -195,7 +195,7 @@ test('rejects the call also when the denial cannot be recorded', async () => {
   const other = await serve(deaf, { host: '127.0.0.1', port: 0 })
   const client = grpcClient(things, other.port, 'mk_nobody') as unknown as Record<string, Call>
   const reader = grpcClient(things, other.port, 'mk_reader') as unknown as Record<string, Call>
-  expect(['PermissionDenied', 'Unavailable']).toContain((await refusalOf(client['asks']!({ text: 'default' }))).code)
-  expect(['PermissionDenied', 'Unavailable']).toContain((await refusalOf(reader['asks']!({ text: 'other' }))).code)
+  expect(['PermissionDenied', 'Unavailable']).toContain((await refusalOf(client['checks']!({ text: 'default' }))).code)
+  expect(['PermissionDenied', 'Unavailable']).toContain((await refusalOf(reader['checks']!({ text: 'other' }))).code)
   await other.close(0)
 })

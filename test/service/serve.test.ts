@@ -6,7 +6,7 @@ import { Health, HealthCheckResponse_ServingStatus as Status } from '../../gen/h
 import { IdentityService } from '../../gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { accessOf } from '../../services/lib/access/caller.ts'
 import { MAX_MESSAGE_BYTES, serve, type Served } from '../../services/lib/server/serve.ts'
-import { ask, foreignClient, loadPackageProto, loadProto } from '../support/foreign.ts'
+import { callUnary, foreignClient, loadPackageProto, loadProto } from '../support/foreign.ts'
 import { refusalOf } from '../support/refusal.ts'
 import { grpcClient, stubServing } from '../support/serving.ts'
 
@@ -28,10 +28,14 @@ const IDENTITY = 'modelkeep.metadata.v1.IdentityService'
 
 test('serves gRPC to a foreign client that has only the protos', async () => {
   const client = foreignClient(loadProto('modelkeep/metadata/v1/identity_service.proto'), IDENTITY, served.port)
-  expect(await ask(client, 'WhoAmI', {}, 'mk_reader')).toMatchObject({ principal: 'reader', roles: [], token: null })
-  const refused = ask(client, 'WhoAmI', {})
+  expect(await callUnary(client, 'WhoAmI', {}, 'mk_reader')).toMatchObject({
+    principal: 'reader',
+    roles: [],
+    token: null,
+  })
+  const refused = callUnary(client, 'WhoAmI', {})
   await expect(refused).rejects.toMatchObject({ code: Code.Unauthenticated, details: expect.stringMatching(/Bearer/) })
-  const unknown = ask(client, 'ListRoles', {}, 'mk_admin')
+  const unknown = callUnary(client, 'ListRoles', {}, 'mk_admin')
   await expect(unknown).rejects.toMatchObject({ code: Code.Unimplemented })
   client.close()
 })
@@ -87,9 +91,9 @@ test('reports the health of each service and of the process to probes of every k
     served.port,
   )
   for (const service of ['', IDENTITY]) {
-    expect(await ask(health, 'Check', { service })).toEqual({ status: 'SERVING' })
+    expect(await callUnary(health, 'Check', { service })).toEqual({ status: 'SERVING' })
   }
-  await expect(ask(health, 'Check', { service: 'unknown' })).rejects.toMatchObject({ code: Code.NotFound })
+  await expect(callUnary(health, 'Check', { service: 'unknown' })).rejects.toMatchObject({ code: Code.NotFound })
   health.close()
   const probe = await fetch(`${address}/healthz`)
   expect([probe.status, await probe.text()]).toEqual([200, 'serving\n'])

@@ -11,7 +11,7 @@ import type { S3Access } from '../support/minio-server.ts'
 import { seededRandom, type Random } from '../support/random.ts'
 import { inTurn, newBlob, pull, push, WrongBytes, type KnownBlob } from './blobs.ts'
 import { SLOW_UPLOAD_SECONDS, uploadSlowly } from './slow-upload.ts'
-import { age, collect, hold, release, markReleased, type KnownVersion } from './versions.ts'
+import { collect, expireAll, markReleased, release, retain, type KnownVersion } from './versions.ts'
 import { startWorld, TOKEN, type Measure, type World } from './world.ts'
 
 export interface SoakOptions {
@@ -118,7 +118,7 @@ async function makeVersion(run: Soak): Promise<void> {
   const chosen = Array.from({ length: 1 + random.below(4) }, () => random.pick(blobs.slice(-RECENT)))
   const id = randomUUID()
   await patiently(run, 'version', async () => {
-    run.versions.push(await hold(run.world, [...new Set(chosen)], id))
+    run.versions.push(await retain(run.world, [...new Set(chosen)], id))
     run.report.versions += 1
   })
 }
@@ -182,7 +182,7 @@ async function collectRepeatedly(run: Soak): Promise<void> {
     const pause = 2_000 + random.below(3_000)
     if (Date.now() + pause > until) return
     await sleep(pause)
-    await patiently(run, 'the passage of time', () => age(world, run.blobs))
+    await patiently(run, 'the passage of time', () => expireAll(world, run.blobs))
     await collect(world).then(
       (count) => (report.collected += count),
       // The store failed, or the replica was killed; the next run collects the rest.
@@ -196,7 +196,7 @@ async function collectAll(run: Soak): Promise<void> {
   const { world, report } = run
   // One round each for manifests, leases, and the grace period after them.
   for (let round = 1; round <= 3; round += 1) {
-    await patiently(run, 'the last passage of time', () => age(world, run.blobs))
+    await patiently(run, 'the last passage of time', () => expireAll(world, run.blobs))
     await patiently(run, 'the last collection', async () => {
       report.collected += await collect(world)
     })

@@ -4,7 +4,7 @@ import { ConnectError } from '@connectrpc/connect'
 import { MaintenanceService } from '#gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { reasonOf } from '../../services/lib/errors/read-error.ts'
-import { passTime } from '../support/garbage.ts'
+import { ageLeases } from '../support/garbage.ts'
 import { push, type KnownBlob } from './blobs.ts'
 import type { World } from './world.ts'
 
@@ -15,7 +15,7 @@ export interface KnownVersion {
 }
 
 /** Tries to create a version of the blobs, and pushes blobs again that were deleted meanwhile. */
-export async function hold(world: World, blobs: KnownBlob[], id: string): Promise<KnownVersion> {
+export async function retain(world: World, blobs: KnownBlob[], id: string): Promise<KnownVersion> {
   const manifests = world.client(ManifestService)
   const files = blobs.map(({ name, digest, size }) => ({ path: name, digest, sizeBytes: BigInt(size) }))
   try {
@@ -36,7 +36,7 @@ export async function hold(world: World, blobs: KnownBlob[], id: string): Promis
 export function markReleased({ blobs }: KnownVersion): void {
   for (const blob of blobs) {
     blob.holds -= 1
-    if (blob.holds === 0) breakPromise(blob)
+    if (blob.holds === 0) abandonGuarantee(blob)
   }
 }
 
@@ -48,7 +48,7 @@ function holdOf({ id, digest }: KnownVersion) {
   return { namespace: 'default', digest, versionId: id }
 }
 
-export function breakPromise(blob: KnownBlob): void {
+export function abandonGuarantee(blob: KnownBlob): void {
   blob.kept = false
   blob.broken += 1
 }
@@ -57,12 +57,12 @@ export function breakPromise(blob: KnownBlob): void {
 const HOURS = 26
 
 /** Expires all leases, and makes the verification of all blobs due. */
-export async function age(world: World, blobs: KnownBlob[]): Promise<void> {
+export async function expireAll(world: World, blobs: KnownBlob[]): Promise<void> {
   // A response from before this point relies on a lease that has expired now.
   world.age += 1
-  for (const blob of blobs) if (blob.holds === 0) breakPromise(blob)
+  for (const blob of blobs) if (blob.holds === 0) abandonGuarantee(blob)
   try {
-    await passTime(world.databaseUrl, HOURS)
+    await ageLeases(world.databaseUrl, HOURS)
     await world.sql(`update artifact.blob set verify_time = verify_time - interval '31 days'`)
   } finally {
     world.age += 1

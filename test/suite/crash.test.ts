@@ -104,7 +104,7 @@ describe.each(SERVICE_NAMES)('while %s is killed', (victim) => {
       await suite.kill(victim)
       for (const { call } of unharmed) await call()
       await suite.start(victim)
-      await passClaims()
+      await expireClaims()
     }
   }, 120_000)
 
@@ -149,7 +149,7 @@ test('afterwards the log has every committed event, without gaps or duplicates',
 const PRODUCERS = ['metadata', 'artifact']
 
 /** Lets the claims of the killed process expire. */
-async function passClaims(): Promise<void> {
+async function expireClaims(): Promise<void> {
   for (const producer of PRODUCERS) {
     await runSql(suite.databaseUrl, `update ${producer}.outbox_counter set sender_until = clock_timestamp()`)
   }

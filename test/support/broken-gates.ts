@@ -1,12 +1,12 @@
 // Stories that break a rule of gates, each with the expected verdict.
 import { by, event, model, move, type StoryEvent, without } from './governed.ts'
-import { asked, deleted, forced, gate, GATED } from './promoted.ts'
+import { requested, deleted, forced, gate, GATED } from './promoted.ts'
 
-export const BROKEN_GATES: [string, StoryEvent[]][] = [
+export const BROKEN_GATE_STORIES: [string, StoryEvent[]][] = [
   ['carol lacked the role ADMIN on fraud', [gate('created', 'g', {}, { actor: by('carol') })]],
   ['carol lacked the role ADMIN on fraud', [...GATED, gate('updated', 'g', { revision: 2 }, { actor: by('carol') })]],
   ['carol lacked the role ADMIN on fraud', [...GATED, gate('deleted', 'g', { revision: 2 }, { actor: by('carol') })]],
-  ['carol lacked the role ADMIN on fraud', [...GATED, forced(1, 2, [asked('g')], 'carol')]],
+  ['carol lacked the role ADMIN on fraud', [...GATED, forced(1, 2, [requested('g')], 'carol')]],
   ['no gate guarded the alias', [forced(1, 2)]],
   ['guarded the alias, but is not listed', [...GATED, forced(1, 2, [])]],
   ['moved from 2, but the alias pointed at 1', [...GATED, forced(2, 1)]],

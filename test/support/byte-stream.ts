@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { startArtifact, type TestStore } from './artifact.ts'
 import { makeBytes, sha256 } from './bytes.ts'
-import { ask, foreignClient, loadPackageProto, type ForeignClient } from './foreign.ts'
+import { callUnary, foreignClient, loadPackageProto, type ForeignClient } from './foreign.ts'
 
 const definition = loadPackageProto('google-proto-files', 'google/bytestream/bytestream.proto')
 
@@ -143,7 +143,7 @@ export async function queryStatus(
   name: string,
   token = 'alice',
 ): Promise<{ committed: number; complete: boolean }> {
-  const answer = await ask(client, 'QueryWriteStatus', { resource_name: name }, token)
+  const answer = await callUnary(client, 'QueryWriteStatus', { resource_name: name }, token)
   return { committed: Number(answer['committed_size']), complete: answer['complete'] as boolean }
 }
 

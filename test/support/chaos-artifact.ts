@@ -73,7 +73,7 @@ export async function pull({ blobs }: Pick<ChaosArtifact, 'blobs'>, bytes: Buffe
 
 /** Repeats `go` until it succeeds, at most `most` times. Returns the reasons of the failures. It waits before a retry only
  * where the upload is busy, for as long as the error says. */
-export async function persist(go: () => Promise<void>, most = 4): Promise<string[]> {
+export async function retryUntilSuccess(go: () => Promise<void>, most = 4): Promise<string[]> {
   const reasons: string[] = []
   for (;;) {
     try {

@@ -5,7 +5,7 @@ export interface CommitProxy {
   /** The database's URL through the proxy. */
   url: string
   /** Drops the response to the `nth` commit from now on. */
-  lose(nth: number): void
+  dropResponse(nth: number): void
   /** Whether a response was dropped since. */
   lost: boolean
   close(): Promise<void>
@@ -46,7 +46,7 @@ export async function startCommitProxy(database: string): Promise<CommitProxy> {
   const proxy: CommitProxy = {
     url: url.href,
     lost: false,
-    lose(nth) {
+    dropResponse(nth) {
       left = nth
       proxy.lost = false
     },

@@ -16,7 +16,7 @@ export interface FakeFile {
   bytes: Buffer
 }
 
-export interface Lies {
+export interface FakeResponses {
   /** The digest that the version claims to have. */
   digest?: string
   /** Replaces a chunk by other bytes than the digest requires. */
@@ -57,9 +57,9 @@ export function manifestOf(files: FakeFile[]): Buffer {
   return Buffer.from(JSON.stringify({ schemaVersion: 2, layers }))
 }
 
-export async function startFakeRegistry(files: FakeFile[], lies: Lies = {}): Promise<FakeRegistry> {
+export async function startFakeRegistry(files: FakeFile[], fakes: FakeResponses = {}): Promise<FakeRegistry> {
   const content = manifestOf(files)
-  const digest = lies.digest ?? sha256(content)
+  const digest = fakes.digest ?? sha256(content)
   const blobs = new Map(files.map(({ bytes }) => [sha256(bytes), bytes]))
   const sockets = new Set<Socket>()
   let sent = 0
@@ -79,7 +79,7 @@ export async function startFakeRegistry(files: FakeFile[], lies: Lies = {}): Pro
     const { localName } = request.method
     const isFirst = !calls.includes(localName)
     calls.push(localName)
-    if (isFirst && lies.failFirst) throw toConnectError(new ModelkeepError(lies.failFirst, 'failed once'))
+    if (isFirst && fakes.failFirst) throw toConnectError(new ModelkeepError(fakes.failFirst, 'failed once'))
     return next(request)
   }
   const handler = connectNodeAdapter({
@@ -96,16 +96,16 @@ export async function startFakeRegistry(files: FakeFile[], lies: Lies = {}): Pro
         const end = Math.min(bytes.length, request.length > 0n ? offset + Number(request.length) : bytes.length)
         const header = { blob: describe(request.digest), offset: request.offset, length: BigInt(end - offset) }
         yield { message: { case: 'header' as const, value: header } }
-        await lies.hold?.()
-        for (let at = offset; at < Math.min(end, offset + (lies.endAfter ?? Infinity)); at += CHUNK) {
+        await fakes.hold?.()
+        for (let at = offset; at < Math.min(end, offset + (fakes.endAfter ?? Infinity)); at += CHUNK) {
           const chunk = Buffer.from(bytes.subarray(at, Math.min(end, at + CHUNK)))
-          if (lies.cutBefore?.()) {
+          if (fakes.cutBefore?.()) {
             await setTimeout(20)
             for (const socket of sockets) socket.destroy()
             return
           }
           sent += chunk.length
-          yield { message: { case: 'chunk' as const, value: lies.corrupt?.(chunk, at) ?? chunk } }
+          yield { message: { case: 'chunk' as const, value: fakes.corrupt?.(chunk, at) ?? chunk } }
         }
       })
     },

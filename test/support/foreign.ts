@@ -30,7 +30,7 @@ export function foreignClient(definition: PackageDefinition, service: string, po
 }
 
 /** Makes a unary call. */
-export function ask(
+export function callUnary(
   client: ForeignClient,
   method: string,
   request: object,

@@ -15,7 +15,7 @@ const TIMES = [
 ]
 
 /** Moves the leases of all blobs and manifests into the past. */
-export async function passTime(databaseUrl: string, hours: number): Promise<void> {
+export async function ageLeases(databaseUrl: string, hours: number): Promise<void> {
   for (const [table, column] of TIMES) {
     await runSql(
       databaseUrl,
@@ -44,7 +44,7 @@ export function kindsAndNames(garbage: Garbage[]): [string, string][] {
 
 /** Collects everything that no version retains, whatever its lease. */
 export async function collectEverything(artifact: TestArtifact): Promise<void> {
-  do await passTime(artifact.database.url, 100)
+  do await ageLeases(artifact.database.url, 100)
   while ((await collectGarbage(artifact)).length > 0)
 }
 
@@ -66,7 +66,7 @@ export function garbageCalls(artifact: TestArtifact) {
       return (await artifact.client(ManifestService).createManifest({ files })).manifest!.digest
     },
     collect: (options: { namespace?: string; dryRun?: boolean } = {}) => collectGarbage(artifact, options),
-    pass: (hours: number) => passTime(artifact.database.url, hours),
+    age: (hours: number) => ageLeases(artifact.database.url, hours),
     /** Event types of a blob or manifest, in order. */
     eventsOf: async (digest: string): Promise<string[]> => {
       const rows = await artifact.sql<{ type: string }>(

@@ -8,7 +8,7 @@ import { SERVICE_NAMES } from '../../services/lib/process/settings.ts'
 import { migrate } from '../../services/migrate.ts'
 import { startPostgres } from '../../services/standalone/postgres.ts'
 import { closeSql, runSql, TEMPLATE } from './database.ts'
-import { dockerIsThere } from './docker.ts'
+import { isDockerAvailable } from './docker.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -42,7 +42,7 @@ async function makeTemplate(url: string): Promise<void> {
 async function findServer(): Promise<{ url: string; stop: () => Promise<void> }> {
   const given = process.env['TEST_DATABASE_URL']
   if (given) return { url: given, stop: async () => {} }
-  if (await dockerIsThere()) {
+  if (await isDockerAvailable()) {
     const { GenericContainer, Wait } = await import('testcontainers')
     const container = await new GenericContainer('postgres:18')
       .withEnvironment({ POSTGRES_PASSWORD: 'test' })

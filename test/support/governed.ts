@@ -69,14 +69,14 @@ export const START = [
 /** Returns the event with erased fields. */
 export const without = (storyEvent: LeafEvent, ...erased: string[]): StoryEvent => ({ ...storyEvent, erased })
 
-/** Replays the events after START. Returns `kept`, or the verdict. */
+/** Replays the events after START. Returns `accepted`, or the verdict. */
 export function verdict(...events: StoryEvent[]): string {
   const governance = replayGovernance()
   for (const [index, storyEvent] of [...(START as StoryEvent[]), ...events].entries())
     governance.apply(index, storyEvent, storyEvent.erased)
   try {
     governance.finish()
-    return 'kept'
+    return 'accepted'
   } catch (error) {
     return (error as Error).message
   }

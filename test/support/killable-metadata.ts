@@ -23,7 +23,7 @@ export interface KillableMetadata extends KillableService {
   peers: FakePeers
   sql: <T extends object>(statement: string, values?: unknown[]) => Promise<T[]>
   /** Expires the claims of a killed process. */
-  passClaims: () => Promise<void>
+  expireClaims: () => Promise<void>
 }
 
 export type KillableClients = ReturnType<typeof clientsOf>
@@ -55,7 +55,7 @@ export async function startKillableMetadata(): Promise<KillableMetadata> {
     audit,
     peers,
     sql,
-    async passClaims() {
+    async expireClaims() {
       await sql('update metadata.outbox_counter set sender_until = clock_timestamp()')
       await sql('update metadata.manifest_release set due_time = now()')
     },

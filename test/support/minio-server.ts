@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from '../../services/standalone/postgres.ts'
-import { dockerIsThere } from './docker.ts'
+import { isDockerAvailable } from './docker.ts'
 import { goTool } from './go-tool.ts'
 
 export interface S3Access {
@@ -30,7 +30,7 @@ const ROOT = { MINIO_ROOT_USER: KEYS.accessKey, MINIO_ROOT_PASSWORD: KEYS.secret
 export async function startMinio(): Promise<MinioServer> {
   const endpoint = process.env['MODELKEEP_TEST_S3_ENDPOINT']
   if (endpoint) return { access: givenAccess(endpoint), stop: async () => {} }
-  if (await dockerIsThere()) return startContainer()
+  if (await isDockerAvailable()) return startContainer()
   return startBinary(await goTool('minio', 'github.com/minio/minio@latest'))
 }
 

@@ -27,8 +27,8 @@ export function gate(type: string, name: string, details: Details = {}, change: 
   })
 }
 
-export const asked = (name: string, revision = 1) => ({ id: `gate-${name}`, revision })
-export const met = (name: string, revision = 1) => ({ ...asked(name, revision), conditions: ['TRUE', 'TRUE'] })
+export const requested = (name: string, revision = 1) => ({ id: `gate-${name}`, revision })
+export const gateMet = (name: string, revision = 1) => ({ ...requested(name, revision), conditions: ['TRUE', 'TRUE'] })
 
 const TARGET = { model_id: 'm', alias: 'live', number: 2 }
 
@@ -48,16 +48,16 @@ export const request = (details: Details = {}, change: Init = {}): LeafEvent =>
   promotion(
     'requested',
     'carol',
-    { from: 1, creator: 'alice', expire_time: at(12), gates: [met('g')], evaluations: [], ...details },
+    { from: 1, creator: 'alice', expire_time: at(12), gates: [gateMet('g')], evaluations: [], ...details },
     change,
   )
 export const approve = (who: string, details: Details = {}, change: Init = {}): LeafEvent =>
-  promotion('approved', who, { gates: [asked('g')], ...details }, change)
+  promotion('approved', who, { gates: [requested('g')], ...details }, change)
 export const apply = (approvers: string[], details: Details = {}, change: Init = {}): LeafEvent =>
   promotion(
     'applied',
     approvers.at(-1) ?? 'carol',
-    { from: 1, gates: [met('g')], evaluations: [], approvers, ...details },
+    { from: 1, gates: [gateMet('g')], evaluations: [], approvers, ...details },
     change,
   )
 /** Closes the promotion without applying it. */
@@ -72,12 +72,12 @@ export const promoted = (details: Details = {}, change: Init = {}): LeafEvent =>
   })
 
 export const GATED = [...PEOPLE, gate('created', 'g')]
-export const ASKED = [...GATED, request()]
-export const AGREED = [...ASKED, approve('erin'), approve('frank')]
-export const BOTH = ['erin', 'frank']
-export const forced = (from: number, to: number, gates: object[] = [asked('g')], who = 'alice'): LeafEvent => ({
+export const REQUESTED = [...GATED, request()]
+export const APPROVED = [...REQUESTED, approve('erin'), approve('frank')]
+export const APPROVERS = ['erin', 'frank']
+export const forced = (from: number, to: number, gates: object[] = [requested('g')], who = 'alice'): LeafEvent => ({
   ...move(from, to, { actor: by(who), details: { from, to, model_id: 'm', gates } }),
   type: 'alias.forced.v1',
 })
 export const deleted = (name: string, revision: number) => gate('deleted', name, { revision })
-export const OTHER = { id: 'q', namespace: 'fraud', name: 'fraud/scorer@live', digest: 'sha256:2' }
+export const OTHER_PROMOTION = { id: 'q', namespace: 'fraud', name: 'fraud/scorer@live', digest: 'sha256:2' }

@@ -2,7 +2,7 @@
 import type { LeafEvent } from '../../clients/verifier/export/event.ts'
 import { EVENT_TYPES, type EventType } from '../../services/lib/events/event-types.ts'
 import { at, by, event, model, move, role, SERVER, START, token, version, type StoryEvent } from './governed.ts'
-import { apply, approve, ASKED, close, forced, gate, GATED, request } from './promoted.ts'
+import { apply, approve, REQUESTED, close, forced, gate, GATED, request } from './promoted.ts'
 
 type Role = 'READER' | 'CONTRIBUTOR' | 'APPROVER' | 'ADMIN'
 
@@ -64,20 +64,20 @@ export const ACTIONS: Record<GovernedType, Action[]> = {
   'gate.updated.v1': [{ ...admin, before: GATED, done: gate('updated', 'g', { revision: 2 }, DANA) }],
   'gate.deleted.v1': [{ ...admin, before: GATED, done: gate('deleted', 'g', { revision: 2 }, DANA) }],
   'promotion.requested.v1': [{ ...contributor, before: GATED, done: request({}, DANA) }],
-  'promotion.approved.v1': [{ ...approver, before: ASKED, done: approve('dana', {}, LATER) }],
-  'promotion.rejected.v1': [{ ...approver, before: ASKED, done: close('rejected', 'dana', {}, LATER) }],
+  'promotion.approved.v1': [{ ...approver, before: REQUESTED, done: approve('dana', {}, LATER) }],
+  'promotion.rejected.v1': [{ ...approver, before: REQUESTED, done: close('rejected', 'dana', {}, LATER) }],
   'promotion.withdrawn.v1': [
     {
       ...contributor,
       before: [...GATED, request({}, { actor: by('dana') })],
       done: close('withdrawn', 'dana', {}, LATER),
     },
-    { ...admin, before: ASKED, done: close('withdrawn', 'dana', {}, LATER) },
+    { ...admin, before: REQUESTED, done: close('withdrawn', 'dana', {}, LATER) },
   ],
   'promotion.voided.v1': [
     {
       ...contributor,
-      before: [...ASKED, forced(1, 2)],
+      before: [...REQUESTED, forced(1, 2)],
       done: close('voided', 'dana', { because: 'ALIAS_MOVED' }, LATER),
     },
   ],
@@ -86,7 +86,7 @@ export const ACTIONS: Record<GovernedType, Action[]> = {
       needs: 'SERVICE',
       place: 'fraud',
       isByService: true,
-      before: ASKED,
+      before: REQUESTED,
       done: close('expired', 'dana', {}, { minute: 12 }),
     },
   ],
@@ -145,8 +145,8 @@ function storyOf({ needs, place, before = [], done }: Action, [held, namespace]:
 
 const ALL = Object.values(ACTIONS).flat()
 
-export const ENTITLED = ALL.flatMap((action) => sufficing(action).map((holding) => storyOf(action, holding)))
-export const UNENTITLED = ALL.flatMap((action) => insufficient(action).map((holding) => storyOf(action, holding)))
+export const ALLOWED = ALL.flatMap((action) => sufficing(action).map((holding) => storyOf(action, holding)))
+export const DENIED = ALL.flatMap((action) => insufficient(action).map((holding) => storyOf(action, holding)))
 
 /** The same actions by the service itself, without a token. */
 const BY_SERVICE = ALL.map((action) => {
@@ -155,5 +155,5 @@ const BY_SERVICE = ALL.map((action) => {
   const text = `${type} on "${action.place}" by the service itself`
   return { text, type, isAccepted, events: [...events.slice(0, -1), { ...action.done, actor: SERVER }] }
 })
-export const OF_SERVICE: Story[] = BY_SERVICE.filter(({ isAccepted }) => isAccepted)
-export const NOT_OF_SERVICE: Story[] = BY_SERVICE.filter(({ isAccepted }) => !isAccepted)
+export const ALLOWED_FOR_SERVICE: Story[] = BY_SERVICE.filter(({ isAccepted }) => isAccepted)
+export const DENIED_FOR_SERVICE: Story[] = BY_SERVICE.filter(({ isAccepted }) => !isAccepted)

@@ -47,7 +47,7 @@ export async function witnessOf(
 }
 
 /** Starts an HTTP server in place of a witness, and returns its address. */
-export async function serveInstead(listener: RequestListener): Promise<string> {
+export async function serveFakeWitness(listener: RequestListener): Promise<string> {
   const server = createServer(listener)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   closing.push(async () => {

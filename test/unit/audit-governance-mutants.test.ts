@@ -6,15 +6,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, expect, test, vi } from 'vitest'
-import { BROKEN_GATES } from '../support/broken-gates.ts'
-import { BROKEN_PROMOTIONS } from '../support/broken-promotions.ts'
-import { BROKEN } from '../support/broken-rules.ts'
-import { BROKEN_VOTES } from '../support/broken-votes.ts'
+import { BROKEN_GATE_STORIES } from '../support/broken-gates.ts'
+import { BROKEN_PROMOTION_STORIES } from '../support/broken-promotions.ts'
+import { BROKEN_RULE_STORIES } from '../support/broken-rules.ts'
+import { BROKEN_STATE_STORIES } from '../support/broken-states.ts'
+import { BROKEN_VOTE_STORIES } from '../support/broken-votes.ts'
 import { by, event, role, START, token } from '../support/governed.ts'
 import type { Run } from '../support/governance-runner.ts'
-import { KEPT } from '../support/kept-rules.ts'
+import { HONEST_STORIES } from '../support/honest-stories.ts'
 import type { Mutant } from '../support/mutants.ts'
-import { ENTITLED, NOT_OF_SERVICE, OF_SERVICE, UNENTITLED } from '../support/required-roles.ts'
+import { ALLOWED, DENIED_FOR_SERVICE, ALLOWED_FOR_SERVICE, DENIED } from '../support/required-roles.ts'
 
 vi.setConfig({ testTimeout: 120_000 })
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -34,12 +35,16 @@ const BY_READER = [
   ),
 ]
 const STORIES = [
-  ...[...KEPT, ...BROKEN, ...BROKEN_GATES, ...BROKEN_PROMOTIONS, ...BROKEN_VOTES].map(([, events]) => [
-    ...START,
-    ...events,
-  ]),
+  ...[
+    ...HONEST_STORIES,
+    ...BROKEN_RULE_STORIES,
+    ...BROKEN_GATE_STORIES,
+    ...BROKEN_PROMOTION_STORIES,
+    ...BROKEN_STATE_STORIES,
+    ...BROKEN_VOTE_STORIES,
+  ].map(([, events]) => [...START, ...events]),
   BY_READER,
-  ...[...ENTITLED, ...OF_SERVICE, ...UNENTITLED, ...NOT_OF_SERVICE].map(({ events }) => events),
+  ...[...ALLOWED, ...ALLOWED_FOR_SERVICE, ...DENIED, ...DENIED_FOR_SERVICE].map(({ events }) => events),
 ]
 
 const LOWER: Record<string, string> = {

@@ -3,7 +3,14 @@ import { expect, test } from 'vitest'
 import { findReplayEvent, replayGovernance } from '../../clients/verifier/replay/replay.ts'
 import { EVENT_TYPES } from '../../services/lib/events/event-types.ts'
 import { by, event, type StoryEvent } from '../support/governed.ts'
-import { ACTIONS, ENTITLED, NOT_OF_SERVICE, OF_SERVICE, UNENTITLED, UNGOVERNED } from '../support/required-roles.ts'
+import {
+  ACTIONS,
+  ALLOWED,
+  DENIED_FOR_SERVICE,
+  ALLOWED_FOR_SERVICE,
+  DENIED,
+  UNGOVERNED,
+} from '../support/required-roles.ts'
 
 function brokenBy(events: StoryEvent[]): readonly string[] {
   const governance = replayGovernance()
@@ -25,11 +32,11 @@ test.each(ofMetadata)('the replay covers a %s, unless it changes nothing', (type
   expect(findReplayEvent(0, storyEvent) !== undefined).toBe(!UNGOVERNED.some((other) => other === type))
 })
 
-test.each([...ENTITLED, ...OF_SERVICE])('accepts $text', ({ events }) => {
+test.each([...ALLOWED, ...ALLOWED_FOR_SERVICE])('accepts $text', ({ events }) => {
   expect(brokenBy(events)).toEqual([])
 })
 
-test.each(UNENTITLED)('rejects $text', ({ type, events }) => {
+test.each(DENIED)('rejects $text', ({ type, events }) => {
   const place = `entry ${events.length - 1}, ${type} of `
   const reason = type === 'promotion.expired.v1' ? 'only the service expires promotions' : 'dana lacked the role'
   const broken = brokenBy(events)
@@ -38,6 +45,6 @@ test.each(UNENTITLED)('rejects $text', ({ type, events }) => {
   expect(broken[0]).toContain(reason)
 })
 
-test.each(NOT_OF_SERVICE)('rejects $text', ({ events }) => {
+test.each(DENIED_FOR_SERVICE)('rejects $text', ({ events }) => {
   expect(brokenBy(events)).not.toEqual([])
 })

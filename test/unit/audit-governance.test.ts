@@ -3,19 +3,26 @@ import { expect, test } from 'vitest'
 import { formatRedacted } from '../../clients/verifier/export/export-file.ts'
 import { verifyExport } from '../../clients/verifier/verify-export.ts'
 import { findVerifier } from '../../services/lib/tlog/note.ts'
-import { BROKEN_GATES } from '../support/broken-gates.ts'
-import { BROKEN_PROMOTIONS } from '../support/broken-promotions.ts'
-import { BROKEN } from '../support/broken-rules.ts'
-import { BROKEN_VOTES } from '../support/broken-votes.ts'
+import { BROKEN_GATE_STORIES } from '../support/broken-gates.ts'
+import { BROKEN_PROMOTION_STORIES } from '../support/broken-promotions.ts'
+import { BROKEN_RULE_STORIES } from '../support/broken-rules.ts'
+import { BROKEN_STATE_STORIES } from '../support/broken-states.ts'
+import { BROKEN_VOTE_STORIES } from '../support/broken-votes.ts'
 import { exportOf, makeLeaf, openingOf, VKEY } from '../support/exports.ts'
 import { move, START, verdict } from '../support/governed.ts'
-import { KEPT } from '../support/kept-rules.ts'
+import { HONEST_STORIES } from '../support/honest-stories.ts'
 
-test.each(KEPT)('accepts %s', (_, events) => {
-  expect(verdict(...events)).toBe('kept')
+test.each(HONEST_STORIES)('accepts %s', (_, events) => {
+  expect(verdict(...events)).toBe('accepted')
 })
 
-test.each([...BROKEN, ...BROKEN_GATES, ...BROKEN_PROMOTIONS, ...BROKEN_VOTES])('reports: %s', (text, events) => {
+test.each([
+  ...BROKEN_RULE_STORIES,
+  ...BROKEN_GATE_STORIES,
+  ...BROKEN_PROMOTION_STORIES,
+  ...BROKEN_STATE_STORIES,
+  ...BROKEN_VOTE_STORIES,
+])('reports: %s', (text, events) => {
   const message = verdict(...events)
   expect(message).toContain(text)
   const [, index, type] = /entry (\d+), ([a-z.]+v1) of /.exec(message)!

@@ -12,7 +12,17 @@ import { verifyExport } from '../../clients/verifier/verify-export.ts'
 import { findVerifier } from '../../services/lib/tlog/note.ts'
 import { exportOf, makeLeaf, openingOf, VKEY } from '../support/exports.ts'
 import { at, by, START } from '../support/governed.ts'
-import { AGREED, apply, BOTH, close, deleted, forced, OTHER, promoted, request } from '../support/promoted.ts'
+import {
+  APPROVED,
+  apply,
+  APPROVERS,
+  close,
+  deleted,
+  forced,
+  OTHER_PROMOTION,
+  promoted,
+  request,
+} from '../support/promoted.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
 const home = await mkdtemp(join(tmpdir(), 'modelkeep-hostile-'))
@@ -32,9 +42,16 @@ const secret = {
   commitments: { 'details.number': amount.commitment, reason: reason.commitment },
   details: { other: true },
 }
-const STORY = [...START, ...AGREED, apply(BOTH), promoted(), forced(2, 1), request({}, { resource: OTHER })]
+const STORY = [
+  ...START,
+  ...APPROVED,
+  apply(APPROVERS),
+  promoted(),
+  forced(2, 1),
+  request({}, { resource: OTHER_PROMOTION }),
+]
 const EVENTS: object[] = [
-  ...[...STORY, close('rejected', 'erin', {}, { resource: OTHER }), deleted('g', 2)].map((event, index) => ({
+  ...[...STORY, close('rejected', 'erin', {}, { resource: OTHER_PROMOTION }), deleted('g', 2)].map((event, index) => ({
     ...event,
     sequence: String(index + 1),
   })),

@@ -1,7 +1,7 @@
 // Faults that a mutation run chooses by its seed.
 import { expect, test } from 'vitest'
 import { findProblem, REPOSITORY, type Fault } from '../mutate/faults.ts'
-import { phrase, pickFreshFaults, shareOut, takeShares } from '../mutate/fresh.ts'
+import { phrase, pickFreshFaults, distribute, pickProportionally } from '../mutate/fresh.ts'
 import { findNeighbours, nounsOf, readTests } from '../mutate/neighbours.ts'
 import { applyChange, listChanges } from '../mutate/operators.ts'
 import { ROOM_NAMES } from '../mutate/rooms.ts'
@@ -44,8 +44,8 @@ test('quotes a change with as many preceding lines as make it unique', () => {
 })
 
 test('gives every area its minimum share, and distributes the whole count', () => {
-  expect(shareOut(60, [1, 1000, 3000])).toEqual([3, 16, 41])
-  expect(shareOut(2, [1, 1, 1]).reduce((sum, share) => sum + share)).toBe(2)
+  expect(distribute(60, [1, 1000, 3000])).toEqual([3, 16, 41])
+  expect(distribute(2, [1, 1, 1]).reduce((sum, share) => sum + share)).toBe(2)
 })
 
 test('picks the same applicable faults in every area for the same seed', async () => {
@@ -73,7 +73,7 @@ test('finds the tests of a file by imports, by nouns, and by the shortest chain 
 test('picks faults of each area in proportion to its candidates', () => {
   const of = (room: 'lib' | 'cli', count: number) => Array.from({ length: count }, () => ({ room }) as Fault)
   const candidates = [...of('lib', 6), ...of('cli', 12)]
-  expect(takeShares(candidates.slice(0, 12), candidates, 9, ['lib', 'cli']).map(({ room }) => room)).toEqual([
+  expect(pickProportionally(candidates.slice(0, 12), candidates, 9, ['lib', 'cli']).map(({ room }) => room)).toEqual([
     ...Array<string>(4).fill('lib'),
     ...Array<string>(5).fill('cli'),
   ])

@@ -4,7 +4,7 @@ import { MIB } from '../../support/artifact.ts'
 import { makeBytes } from '../../support/bytes.ts'
 import {
   expectNothingLeft,
-  persist,
+  retryUntilSuccess,
   pull,
   pushInOneStream,
   pushInParts,
@@ -37,12 +37,13 @@ test('every acknowledged blob is stored, and no other object', { timeout: (60 + 
   for (let round = 1; round <= ROUNDS; round += 1) {
     const steps = Array.from({ length: CLIENTS }, async (_, client) => {
       const known = [...acknowledged.values()]
-      if (known.length > 0 && random.below(3) === 0) return persist(() => pull(place, random.pick(known)), MOST_TRIES)
+      if (known.length > 0 && random.below(3) === 0)
+        return retryUntilSuccess(() => pull(place, random.pick(known)), MOST_TRIES)
       // Sometimes two clients send the same bytes.
       const name = `${seed} ${round} ${random.below(3) === 0 ? 'shared' : client}`
       const bytes = makeBytes(SIZES[(round + (name.endsWith('shared') ? 0 : client)) % SIZES.length]!, name)
       const push = random.pick([pushInParts, pushInOneStream])
-      const reasons = await persist(() => push(place, bytes), MOST_TRIES)
+      const reasons = await retryUntilSuccess(() => push(place, bytes), MOST_TRIES)
       acknowledged.set(name, bytes)
       return reasons
     })

@@ -5,7 +5,7 @@ import { MIB } from '../../support/artifact.ts'
 import { blobMessages, makeBytes, startUpload, writePart } from '../../support/bytes.ts'
 import {
   expectNothingLeft,
-  persist,
+  retryUntilSuccess,
   pull,
   pushInOneStream,
   pushInParts,
@@ -43,7 +43,7 @@ function faultsOf(operations: Operation[]): [FaultName, Operation[]][] {
 async function meet(fault: FaultName, operations: Operation[], go: () => Promise<void>): Promise<string[]> {
   const from = place.chaos.seen.length
   for (const operation of operations) place.chaos.harm({ operation, fault })
-  const reasons = await persist(go, 2 * operations.length + 1)
+  const reasons = await retryUntilSuccess(go, 2 * operations.length + 1)
   place.chaos.heal()
   const met = new Set(place.chaos.seen.slice(from).flatMap((seen) => (seen.fault === fault ? [seen.operation] : [])))
   // The service checks for an object only where a completion failed.
@@ -83,7 +83,7 @@ test('a blob in parts survives a lost answer to its completion while its object 
   const bytes = makeBytes(LARGE, 'stale')
   place.chaos.harm({ operation: 'CompleteMultipartUpload', fault: 'a lost answer' })
   place.chaos.harm({ operation: 'HeadObject', fault: 'not found yet', times: 2 })
-  expectClear(await persist(() => pushInParts(place, bytes), 6))
+  expectClear(await retryUntilSuccess(() => pushInParts(place, bytes), 6))
   place.chaos.heal()
   await pull(place, bytes)
 })
@@ -104,7 +104,7 @@ describe('while every request of a kind fails', () => {
       const bytes = makeBytes(size, `down ${operation} ${fault}`)
       place.chaos.harm({ operation, fault, times: Infinity })
       for (const go of [pushInOneStream, size === LARGE ? pushInParts : pushInOneStream]) {
-        await expect(persist(() => go(place, bytes), 1)).rejects.toThrow('DEPENDENCY_UNAVAILABLE')
+        await expect(retryUntilSuccess(() => go(place, bytes), 1)).rejects.toThrow('DEPENDENCY_UNAVAILABLE')
       }
       place.chaos.heal()
       await pushInParts(place, bytes)
@@ -116,7 +116,9 @@ describe('while every request of a kind fails', () => {
     place.chaos.harm({ operation: 'GetObject', fault: 'too busy', times: 150 })
     const bytes = makeBytes(10, 'refused often')
     await pushInOneStream(place, bytes)
-    const tries = Array.from({ length: 150 }, () => persist(() => pull(place, bytes), 1).catch(() => undefined))
+    const tries = Array.from({ length: 150 }, () =>
+      retryUntilSuccess(() => pull(place, bytes), 1).catch(() => undefined),
+    )
     await Promise.all(tries)
     place.chaos.heal()
     await pull(place, bytes)

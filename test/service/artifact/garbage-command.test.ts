@@ -4,7 +4,7 @@ import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { startArtifact, STORES } from '../../support/artifact.ts'
 import { blobMessages, digestOf, makeBytes } from '../../support/bytes.ts'
 import { runCli } from '../../support/cli.ts'
-import { passTime } from '../../support/garbage.ts'
+import { ageLeases } from '../../support/garbage.ts'
 
 const [, createStore] = STORES[1]!
 const store = await createStore()
@@ -24,7 +24,7 @@ const upload = async (bytes: Buffer): Promise<string> => {
 test('gc previews, condemns and collects garbage, and reports when there is none', async () => {
   const digest = await upload(makeBytes(2048, 'garbage of the command'))
   expect(await run('root', 'gc')).toMatchObject({ code: 0, out: 'no garbage\n' })
-  await passTime(artifact.database.url, 25)
+  await ageLeases(artifact.database.url, 25)
   const dry = await run('root', 'gc', '--dry-run')
   expect(dry.out).toMatch(/to condemn +default +sha256:[0-9a-f]{12}… +2\.0 KiB\nto condemn: 1, 2\.0 KiB\n$/)
   expect(dry.err).toContain('grace period')
@@ -34,7 +34,7 @@ test('gc previews, condemns and collects garbage, and reports when there is none
     garbage: [{ kind: 'GARBAGE_KIND_CONDEMNED', namespace: 'default', name: digest, sizeBytes: '2048' }],
   })
   expect((await run('alice', 'stat', digest)).out).toMatch(/condemned +2\.0 KiB .* sha256:/)
-  await passTime(artifact.database.url, 26)
+  await ageLeases(artifact.database.url, 26)
   expect((await run('root', 'gc')).out).toContain('removed: 1, 2.0 KiB')
   expect(await run('alice', 'stat', digest)).toMatchObject({ code: 3 })
   expect(await run('alice', 'gc')).toMatchObject({ code: 4 })

@@ -9,7 +9,7 @@ import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { DirectoryStore } from '../../../services/artifact/store/directory/directory-store.ts'
 import { blobMessages, digestOf, download, makeBytes } from '../../support/bytes.ts'
 import { createDatabase, runSql } from '../../support/database.ts'
-import { passTime } from '../../support/garbage.ts'
+import { ageLeases } from '../../support/garbage.ts'
 import { startFakeIdentity } from '../../support/fake-identity.ts'
 import { grpcClient, startProcess, type RunningProcess } from '../../support/suite.ts'
 
@@ -56,7 +56,7 @@ test('a killed collector loses no blob and leaves no object behind', { timeout: 
   for (let at = 0; at < BLOBS; at += 50) {
     await Promise.all(all.slice(at, at + 50).map((bytes) => blobs().uploadBlob(blobMessages(bytes))))
   }
-  await passTime(database.url, 30)
+  await ageLeases(database.url, 30)
   for (const { messages, left = 0 } of KILLS) {
     await blobs().uploadBlob(blobMessages(kept))
     await collectFor(messages).catch(() => undefined)
@@ -66,7 +66,7 @@ test('a killed collector loses no blob and leaves no object behind', { timeout: 
     // Expires the claims of the killed process.
     await runSql(database.url, 'update artifact.doomed_object set claimed_until = null')
     running = await start()
-    await passTime(database.url, 30)
+    await ageLeases(database.url, 30)
     expect((await download(blobs(), { digest: digestOf(kept) })).equals(kept)).toBe(true)
   }
   await blobs().uploadBlob(blobMessages(kept))

@@ -3,7 +3,7 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { DEFAULT_TERMS } from '../../../services/artifact/jobs/garbage/collector.ts'
 import { startArtifact, STORES, type Replica } from '../../support/artifact.ts'
-import { collectEverything, passTime } from '../../support/garbage.ts'
+import { collectEverything, ageLeases } from '../../support/garbage.ts'
 import { GarbageWorld } from '../../support/garbage-world.ts'
 
 const ROUNDS = 16
@@ -30,7 +30,7 @@ describe.each(STORES)('garbage collection during other calls, in %s', async (_ki
       const world = new GarbageWorld(seed, replicas)
       for (let round = 0; round < ROUNDS; round += 1) {
         const hours = world.pick([0, 1, 5, 12, 23.5, 24.5, 26, 60])
-        await passTime(artifact.database.url, hours)
+        await ageLeases(artifact.database.url, hours)
         world.now += hours
         await Promise.all(Array.from({ length: AT_ONCE }, () => world.act()))
         await world.checkAll()

@@ -5,7 +5,7 @@ import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { MIB, startArtifact } from '../../support/artifact.ts'
 import { blobMessages, digestOf, download, makeBytes, startUpload } from '../../support/bytes.ts'
-import { persist, pushInParts } from '../../support/chaos-artifact.ts'
+import { retryUntilSuccess, pushInParts } from '../../support/chaos-artifact.ts'
 import { startCommitProxy } from '../../support/commit-proxy.ts'
 import { createDatabase } from '../../support/database.ts'
 import { S3Store } from '../../../services/artifact/store/s3/s3-store.ts'
@@ -29,15 +29,15 @@ const CLEAR = ['DEPENDENCY_UNAVAILABLE', 'UPLOAD_BUSY']
 /** Runs `step` once for each of its commits, and drops the answer to that commit. */
 async function loseEach(step: (attempt: number) => Promise<void>): Promise<void> {
   for (let nth = 1; ; nth += 1) {
-    proxy.lose(nth)
-    const reasons = await persist(async () => {
+    proxy.dropResponse(nth)
+    const reasons = await retryUntilSuccess(async () => {
       // The lease of the lost call is released.
       if (nth > 1) await artifact.sql('update artifact.upload set lease_until = now() where lease_until > now()')
       await step(nth)
     })
     for (const reason of reasons) expect(CLEAR).toContain(reason)
     const { lost } = proxy
-    proxy.lose(0)
+    proxy.dropResponse(0)
     if (!lost) return expect(nth).toBeGreaterThan(1)
   }
 }
@@ -61,7 +61,7 @@ test('completes an upload in parts when its calls are retried', async () => {
 test('aborts an upload when the call is retried', async () => {
   await loseEach(async (nth) => {
     const upload = await startUpload(uploads, makeBytes(16 * MIB + 1, `aborted, commit ${nth}`))
-    await persist(async () => void (await uploads.abortUpload({ uploadId: upload.id })))
+    await retryUntilSuccess(async () => void (await uploads.abortUpload({ uploadId: upload.id })))
   })
 })
 

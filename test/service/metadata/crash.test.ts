@@ -9,7 +9,7 @@ import { startKillableMetadata } from '../../support/killable-metadata.ts'
 
 const metadata = await startKillableMetadata()
 afterAll(() => metadata.stop())
-const { admin, audit, passClaims, peers, sql } = metadata
+const { admin, audit, expireClaims, peers, sql } = metadata
 
 async function counters() {
   const [row] = await sql<{ last: string; sent: string }>(
@@ -82,7 +82,7 @@ describe('stores a change completely or not at all, and once when it is repeated
 describe('releases the manifest of a version that was not created, after a kill', () => {
   const pendingReleases = () => sql<{ version_id: string }>('select version_id from metadata.manifest_release')
   const expectNoPendingReleases = async (): Promise<void> => {
-    await passClaims()
+    await expireClaims()
     await expect.poll(pendingReleases).toEqual([])
   }
   const expectRetained = async (): Promise<void> => {
@@ -136,7 +136,7 @@ describe('sends an event from the outbox to the log once, after a kill', () => {
     ['after the log has appended it, before that is recorded', before(/^update outbox_counter set sent_seq/), 1, false],
     ['after that is recorded', after(/^update outbox_counter set sent_seq/), 1, true],
   ])('%s', async (_when, point, taken, isRecorded) => {
-    await passClaims()
+    await expireClaims()
     const { last: all } = await counters()
     await expect.poll(counters).toEqual({ last: all, sent: all })
     const name = newName()
@@ -146,14 +146,14 @@ describe('sends an event from the outbox to the log once, after a kill', () => {
     expect(await counters()).toEqual({ last, sent: isRecorded ? last : all })
     expect(await logOf(name)).toEqual([last].slice(0, taken))
     await metadata.killAndStart()
-    await passClaims()
+    await expireClaims()
     await expect.poll(counters).toEqual({ last, sent: last })
     expect(await logOf(name)).toEqual([last])
   })
 })
 
 test('ends with every committed event in the log, once and in order', async () => {
-  await passClaims()
+  await expireClaims()
   const { last } = await counters()
   await expect.poll(() => logOf()).toEqual(Array.from({ length: last }, (_, at) => at + 1))
   expect((await audit.log.getLogHealth({})).alarms).toEqual([])

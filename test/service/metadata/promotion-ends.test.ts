@@ -101,7 +101,7 @@ test('shows a promotion as expired at once, and records the event later', async 
 })
 
 /** Lets promotions expire and makes the database reject the record of it; the service retries every five seconds. */
-async function passTime(ids: string[]): Promise<void> {
+async function expireUnrecorded(ids: string[]): Promise<void> {
   const list = ids.map((id) => `'${id}'`).join(', ')
   await metadata.sql(`create or replace function metadata.refuse_expiry() returns trigger language plpgsql
       as $$ begin raise exception 'held up by a test'; end $$;
@@ -117,7 +117,7 @@ test('rejects votes on an expired promotion, also before the service has recorde
   const model = byName(room.model, namespace)
   const ids = [(await room.request(bob, 1)).promotion!.id, (await room.request(bob, 2)).promotion!.id]
   const id = ids[0]!
-  await passTime(ids)
+  await expireUnrecorded(ids)
   const list = async (state: PromotionState) =>
     (await bob.promotions.listPromotions({ model, state })).promotions.map((found) => found.id)
   const decide = [

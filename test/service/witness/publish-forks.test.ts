@@ -19,7 +19,7 @@ import {
   freshDatabase,
   prepareHome,
   published,
-  serveInstead,
+  serveFakeWitness,
   start,
   witnessOf,
 } from '../../support/witnessed-log.ts'
@@ -62,7 +62,7 @@ test('a witness that claims a larger size stops signing until it is removed from
   const url = await freshDatabase()
   const signer = makeSigner()
   const liar = {
-    url: await serveInstead((_request, response) => response.writeHead(409).end('1000\n')),
+    url: await serveFakeWitness((_request, response) => response.writeHead(409).end('1000\n')),
     vkey: formatVerifierKey('w', makeKey(), KEY_TYPE.cosignature),
   }
   const logs: string[] = []

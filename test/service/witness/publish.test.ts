@@ -18,7 +18,7 @@ import {
   freshDatabase,
   prepareHome,
   published,
-  serveInstead,
+  serveFakeWitness,
   start,
   witnessOf,
 } from '../../support/witnessed-log.ts'
@@ -117,7 +117,7 @@ test.each([
   const name = 'witness.example/liar'
   let requests = 0
   let replayed: string | undefined
-  const url = await serveInstead(async (request, response) => {
+  const url = await serveFakeWitness(async (request, response) => {
     let body = ''
     for await (const chunk of request as AsyncIterable<Buffer>) body += chunk.toString()
     requests += 1

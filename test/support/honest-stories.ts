@@ -1,19 +1,19 @@
 // Honest stories, each with a name.
 import { aliasResource, by, event, model, move, role, SERVER, version, type StoryEvent, without } from './governed.ts'
 import {
-  AGREED,
+  APPROVED,
   apply,
   approve,
-  ASKED,
-  asked,
-  BOTH,
+  REQUESTED,
+  requested,
+  APPROVERS,
   close,
   deleted,
   forced,
   gate,
   GATED,
-  met,
-  OTHER,
+  gateMet,
+  OTHER_PROMOTION,
   PEOPLE,
   promoted,
   request,
@@ -27,7 +27,7 @@ const NEW = { resource: aliasResource(2, 'new') }
 
 const BY_CAROL = { actor: by('carol') }
 
-export const KEPT: [string, StoryEvent[]][] = [
+export const HONEST_STORIES: [string, StoryEvent[]][] = [
   ['nothing more', []],
   ['a chain of moves', [move(1, 2), move(2, 1), move(1, 0), move(0, 2)]],
   [
@@ -80,11 +80,11 @@ export const KEPT: [string, StoryEvent[]][] = [
   ['another producer', [{ ...move(7, 9), producer: 'artifact' }]],
   ['an event of an unknown type', [event('future.told', { actor: by('nobody') })]],
 
-  ['a promotion that two approved', [...AGREED, apply(BOTH), promoted()]],
+  ['a promotion that two approved', [...APPROVED, apply(APPROVERS), promoted()]],
   [
     'a promotion of which somebody who had approved has left',
     [
-      ...ASKED,
+      ...REQUESTED,
       approve('erin'),
       role('erin', 'fraud', 'CONTRIBUTOR', { minute: 3 }),
       approve('frank', {}, { minute: 5 }),
@@ -96,9 +96,9 @@ export const KEPT: [string, StoryEvent[]][] = [
   [
     'a promotion of a model that was renamed meanwhile',
     [
-      ...AGREED,
+      ...APPROVED,
       model('renamed', { resource: { id: 'm', namespace: 'fraud', name: 'fraud/new' } }),
-      apply(BOTH),
+      apply(APPROVERS),
       promoted({}, NEW),
     ],
   ],
@@ -107,8 +107,8 @@ export const KEPT: [string, StoryEvent[]][] = [
     [
       ...GATED,
       gate('updated', 'g', { revision: 2, approvals_required: 0 }),
-      request({ gates: [met('g', 2)] }),
-      apply([], { gates: [met('g', 2)] }),
+      request({ gates: [gateMet('g', 2)] }),
+      apply([], { gates: [gateMet('g', 2)] }),
       promoted({}, BY_CAROL),
     ],
   ],
@@ -131,23 +131,23 @@ export const KEPT: [string, StoryEvent[]][] = [
   [
     'a promotion that is rejected, and one that is withdrawn',
     [
-      ...ASKED,
+      ...REQUESTED,
       close('rejected', 'erin'),
-      request({}, { resource: OTHER }),
-      close('withdrawn', 'carol', {}, { resource: OTHER }),
+      request({}, { resource: OTHER_PROMOTION }),
+      close('withdrawn', 'carol', {}, { resource: OTHER_PROMOTION }),
     ],
   ],
-  ['a promotion withdrawn by an admin', [...ASKED, close('withdrawn', 'alice')]],
-  ['a promotion that expires', [...ASKED, close('expired', '', {}, { actor: SERVER, minute: 12 })]],
+  ['a promotion withdrawn by an admin', [...REQUESTED, close('withdrawn', 'alice')]],
+  ['a promotion that expires', [...REQUESTED, close('expired', '', {}, { actor: SERVER, minute: 12 })]],
   [
-    'a gate made after a promotion was asked for, which voids it',
-    [...ASKED, gate('created', 'h'), close('voided', 'alice', { because: 'GATE_CHANGED' })],
+    'a gate made after a promotion was requested, which voids it',
+    [...REQUESTED, gate('created', 'h'), close('voided', 'alice', { because: 'GATE_CHANGED' })],
   ],
   [
     'a gate that comes to guard another alias, which voids a promotion to it',
     [
       gate('created', 'h', { alias_pattern: 'x' }),
-      ...ASKED,
+      ...REQUESTED,
       gate('updated', 'h', { revision: 2 }),
       close('voided', 'alice', { because: 'GATE_CHANGED' }),
     ],
@@ -155,7 +155,7 @@ export const KEPT: [string, StoryEvent[]][] = [
   [
     'a gate changed to another pattern, which voids it',
     [
-      ...ASKED,
+      ...REQUESTED,
       gate('updated', 'g', { revision: 2, alias_pattern: 'x' }),
       close('voided', 'alice', { because: 'GATE_CHANGED' }),
       move(1, 2),
@@ -163,33 +163,33 @@ export const KEPT: [string, StoryEvent[]][] = [
   ],
   [
     'a gate deleted, which voids it',
-    [...ASKED, deleted('g', 2), close('voided', 'alice', { because: 'GATE_CHANGED' }), move(1, 2)],
+    [...REQUESTED, deleted('g', 2), close('voided', 'alice', { because: 'GATE_CHANGED' }), move(1, 2)],
   ],
   [
     'a gate made after a promotion that it does not touch',
     [
-      ...ASKED,
+      ...REQUESTED,
       gate('created', 'h', { alias_pattern: 'x' }),
       approve('erin'),
       approve('frank'),
-      apply(BOTH),
+      apply(APPROVERS),
       promoted(),
     ],
   ],
   [
     'a glass broken, which voids a promotion',
-    [...ASKED, forced(1, 2), close('voided', 'alice', { because: 'ALIAS_MOVED' })],
+    [...REQUESTED, forced(1, 2), close('voided', 'alice', { because: 'ALIAS_MOVED' })],
   ],
   [
     'another promotion, which voids the first',
     [
-      ...ASKED,
-      request({}, { resource: OTHER }),
+      ...REQUESTED,
+      request({}, { resource: OTHER_PROMOTION }),
       approve('erin'),
       approve('frank'),
-      apply(BOTH),
+      apply(APPROVERS),
       promoted(),
-      close('voided', 'frank', { because: 'ALIAS_MOVED' }, { resource: OTHER }),
+      close('voided', 'frank', { because: 'ALIAS_MOVED' }, { resource: OTHER_PROMOTION }),
     ],
   ],
   [
@@ -197,10 +197,10 @@ export const KEPT: [string, StoryEvent[]][] = [
     [
       ...GATED,
       gate('created', 'h', { approvals_required: 1, approvers: ['grace'] }),
-      request({ gates: [met('g'), met('h')] }),
-      approve('grace', { gates: [asked('h'), asked('g')] }),
-      approve('erin', { gates: [asked('g'), asked('h')] }),
-      apply(['grace', 'erin'], { gates: [met('g'), met('h')] }),
+      request({ gates: [gateMet('g'), gateMet('h')] }),
+      approve('grace', { gates: [requested('h'), requested('g')] }),
+      approve('erin', { gates: [requested('g'), requested('h')] }),
+      apply(['grace', 'erin'], { gates: [gateMet('g'), gateMet('h')] }),
       promoted({}, { actor: by('erin') }),
     ],
   ],
