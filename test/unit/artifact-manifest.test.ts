@@ -12,7 +12,7 @@ const B = `sha256:${'b'.repeat(64)}`
 const file = (path: string, digest = A, sizeBytes = 3n, mediaType = '') => ({ path, digest, sizeBytes, mediaType })
 const layer = (path: string, kind: string, digest: string, size: number) =>
   `{"mediaType":"application/vnd.cncf.model.${kind}.v1.raw","digest":"${digest}","size":${size},` +
-  `"annotations":{"org.cncf.model.filepath":"${path}"}}`
+  `"annotations":{"org.cncf.model.filepath":"${path}","org.opencontainers.image.title":"${path}"}}`
 
 test('writes a manifest in one canonical form', async () => {
   const { content, digest, config, totalSizeBytes } = await writeManifest(

@@ -13,7 +13,10 @@ const MAX_FILES = 100_000
 const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json'
 const ARTIFACT_TYPE = 'application/vnd.cncf.model.manifest.v1+json'
 const CONFIG_TYPE = 'application/vnd.cncf.model.config.v1+json'
+/** The path of a file, for tools of ModelPack. */
 const FILE_PATH = 'org.cncf.model.filepath'
+/** The path of a file, for `oras pull`. Manifests of earlier releases lack it. */
+const TITLE = 'org.opencontainers.image.title'
 const LAYERS = '"layers":['
 /** The end of a layer and the begin of the next. No path contains it, because it has a quotation mark. */
 const NEXT_LAYER = '}},{"mediaType":'
@@ -83,8 +86,12 @@ function checkSize(files: File[], index: number, first: Map<string, number>): vo
   )
 }
 
-/** `files`: as `parseFiles` returns them. */
-export async function writeManifest(files: File[], signal?: AbortSignal): Promise<CanonicalManifest> {
+/** `files`: as `parseFiles` returns them. `titles`: false for the form of earlier releases. */
+export async function writeManifest(
+  files: File[],
+  signal?: AbortSignal,
+  { titles = true } = {},
+): Promise<CanonicalManifest> {
   const config = await writeConfig(files, signal)
   const head = {
     schemaVersion: 2,
@@ -96,7 +103,8 @@ export async function writeManifest(files: File[], signal?: AbortSignal): Promis
   const list = { head: `${JSON.stringify(head).slice(0, -1)},"layers":[`, tail: ']}' }
   const { digest, content } = await writeList(list, files, signal, ({ path, digest: blob, sizeBytes, mediaType }) => {
     totalSizeBytes += BigInt(sizeBytes)
-    return { mediaType, digest: blob, size: sizeBytes, annotations: { [FILE_PATH]: path } }
+    const annotations = { [FILE_PATH]: path, ...(titles && { [TITLE]: path }) }
+    return { mediaType, digest: blob, size: sizeBytes, annotations }
   })
   return { digest, content, config, files, totalSizeBytes }
 }

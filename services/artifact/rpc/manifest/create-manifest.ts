@@ -9,7 +9,7 @@ import { parseFiles, writeManifest, type CanonicalManifest, type File } from '..
 import { parseNamespace } from '../../domain/namespace.ts'
 import { PartBuffer } from '../../domain/part-buffer.ts'
 import { extendLeases } from '../../store/blobs/blob-lease.ts'
-import { addManifest, renewManifest } from '../../store/blobs/manifest.ts'
+import { addManifest, renewManifests } from '../../store/blobs/manifest.ts'
 import { manifestResource } from '../../store/events.ts'
 import type { Backend } from '../../deps.ts'
 import { renewLeases } from '../../changes/blob-leases.ts'
@@ -25,8 +25,7 @@ export async function createManifest(backend: Backend, request: CreateManifestRe
   accessOf(context).require(namespace)
   const files = await parseFiles(request.files, context.signal)
   const manifest = await writeManifest(files, context.signal)
-  const key = { namespace, digest: manifest.digest }
-  const find = () => inTransaction(backend.database, context.signal, (em) => renewManifest(em, key))
+  const find = await finder(backend, context, namespace, manifest)
   let stored = await find()
   if (!stored) {
     const sizes = await renewLeases(backend, context, namespace, digestsOf(files))
@@ -36,8 +35,25 @@ export async function createManifest(backend: Backend, request: CreateManifestRe
     await commitManifest(backend, namespace, manifest, context)
     stored = (await find())!
   }
-  const { createTime } = stored
-  return { manifest: await presentManifest({ ...manifest, createTime }, files, context.signal) }
+  return { manifest: await presentManifest(stored, files, context.signal) }
+}
+
+/** Returns a function that finds the manifest of the files, and renews its lease. Files whose manifest an earlier release
+ * created keep that one, so that repeated pushes find the version that has it. */
+async function finder(
+  { database }: Backend,
+  { signal }: HandlerContext,
+  namespace: string,
+  manifest: CanonicalManifest,
+) {
+  const forms = [await writeManifest(manifest.files, signal, { titles: false }), manifest]
+  const digests = forms.map(({ digest }) => digest)
+  return async () => {
+    const renewed = await inTransaction(database, signal, (em) => renewManifests(em, namespace, digests))
+    const times = new Map(renewed.map(({ digest, createTime }) => [digest, createTime]))
+    const stored = forms.find(({ digest }) => times.has(digest))
+    return stored && { ...stored, createTime: times.get(stored.digest)! }
+  }
 }
 
 function digestsOf(files: { digest: string }[]): string[] {

@@ -1,7 +1,9 @@
 // Manifests, the blobs they name and the versions that retain them.
 import { defineEntity, LockMode, p } from '@mikro-orm/postgresql'
+import { sql } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
-import { createTimeColumn, transactionTime } from '#lib/store/time.ts'
+import { query } from '#lib/store/query.ts'
+import { createTimeColumn } from '#lib/store/time.ts'
 import { insertIfAbsent } from '../insert.ts'
 
 const ManifestSchema = defineEntity({
@@ -56,14 +58,17 @@ export interface ManifestInit extends ManifestKey, Pick<Manifest, 'content' | 't
   blobDigests: string[]
 }
 
-/** Renews the lease of a manifest. Returns undefined if the namespace does not have the manifest. The content is not loaded:
- * the transaction would compare its megabytes for changes. */
-export async function renewManifest(
+/** Renews the leases of those of the manifests that the namespace has, and returns them. */
+export function renewManifests(
   em: EntityManager,
-  key: ManifestKey,
-): Promise<Pick<Manifest, 'createTime'> | undefined> {
-  const renewed = await em.nativeUpdate(Manifest, key, { leaseTime: transactionTime() })
-  return renewed > 0 ? em.findOneOrFail(Manifest, key, { fields: ['createTime'] }) : undefined
+  namespace: string,
+  digests: string[],
+): Promise<Pick<Manifest, 'digest' | 'createTime'>[]> {
+  return query(
+    em,
+    sql`update manifest set lease_time = now() where namespace = ${namespace} and digest = any(${digests})
+      returning digest, create_time as "createTime"`,
+  )
 }
 
 /** Returns whether the namespace got the manifest by this call. */
