@@ -13,7 +13,7 @@ import { openStore as openMetadata } from '../../services/metadata/store/orm.ts'
 import { ARTIFACT_TOKEN, makeEvent, makeEvents, type RunningAudit } from '../support/audit.ts'
 import { eventAt } from './audit-events.ts'
 import { median, percentile, type Figures } from './figures.ts'
-import type { Registry } from './metadata-registry.ts'
+import type { Registry } from './metadata/registry.ts'
 
 const BATCH = 256
 

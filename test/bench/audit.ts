@@ -17,7 +17,7 @@ import { measureReads } from './audit-reads.ts'
 import { requireRoom, seedTo } from './audit-seed.ts'
 import { Figures, median, percentile } from './figures.ts'
 import { makeHome } from './home.ts'
-import { openRegistry } from './metadata-registry.ts'
+import { openRegistry } from './metadata/registry.ts'
 
 const { values: options } = parseArgs({
   options: { quick: { type: 'boolean' }, size: { type: 'string', default: '' }, json: { type: 'string' } },

@@ -12,11 +12,11 @@ import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts
 import { peerClient } from '#lib/server/peers.ts'
 import { createLogger } from '#lib/process/log.ts'
 import { serve } from '#lib/server/serve.ts'
-import { createAdminToken } from '../../services/metadata/admin-token.ts'
-import { metadataService } from '../../services/metadata/service.ts'
-import { openOwnedStore, openStore } from '../../services/metadata/store/orm.ts'
-import { migrate } from '../../services/migrate.ts'
-import { startPostgres } from '../../services/standalone/postgres.ts'
+import { createAdminToken } from '../../../services/metadata/admin-token.ts'
+import { metadataService } from '../../../services/metadata/service.ts'
+import { openOwnedStore, openStore } from '../../../services/metadata/store/orm.ts'
+import { migrate } from '../../../services/migrate.ts'
+import { startPostgres } from '../../../services/standalone/postgres.ts'
 
 type Selector = { case: 'number'; value: number } | { case: 'alias'; value: string }
 
@@ -86,7 +86,7 @@ export async function openRegistry(directory: string): Promise<Registry> {
   }
 }
 
-async function startFakePeer() {
+export async function startFakePeer() {
   const handler = connectNodeAdapter({
     routes(router) {
       router.service(ManifestService, { retainManifest: () => ({ totalSizeBytes: 2_345_678n, fileCount: 3 }) })
@@ -142,7 +142,7 @@ async function startService(url: string, peerAddress: string) {
 }
 
 /** Inserts rows as the service would, but without the triggers that require events. */
-async function insertVersions(url: string, modelId: string, count: number): Promise<void> {
+export async function insertVersions(url: string, modelId: string, count: number): Promise<void> {
   const store = openOwnedStore({ url })
   const facts = `jsonb_build_object(
     'source', jsonb_build_object('repository', 'https://git.example/scorer', 'commit', md5(n::text)),
@@ -177,7 +177,7 @@ async function insertVersions(url: string, modelId: string, count: number): Prom
   }
 }
 
-function newDigest(): string {
+export function newDigest(): string {
   return `sha256:${randomBytes(32).toString('hex')}`
 }
 
