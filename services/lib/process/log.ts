@@ -1,10 +1,18 @@
 // Structured logs: one JSON object per line, on standard error.
-import { destination, pino, stdSerializers, type DestinationStream, type Logger } from 'pino'
+import { destination, levels, pino, stdSerializers, type DestinationStream, type Logger } from 'pino'
 
 export type { Logger }
 
-/** `stream` defaults to standard error. */
+/** Lines are written together once they fill a page, or after this time. */
+const BATCH_BYTES = 4096
+const BATCH_MS = 100
+/** If the reader of standard error stands still, further lines are dropped. */
+const MAX_WAITING_BYTES = 16 * 1024 * 1024
+
+/** `stream` defaults to standard error, which is written behind the calls that log. Warnings and errors are written at
+ * once; all other lines within a tenth of a second, and before the process exits. */
 export function createLogger(service: string, level: string, stream?: DestinationStream): Logger {
+  const standardError = stream ? undefined : openStandardError()
   return pino(
     {
       level,
@@ -15,9 +23,27 @@ export function createLogger(service: string, level: string, stream?: Destinatio
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
       redact: ['authorization', '*.authorization', 'token', 'secret', 'password'],
+      hooks: {
+        logMethod(input, method, levelNumber) {
+          method.apply(this, input)
+          if (levelNumber >= WARN) standardError?.flush()
+        },
+      },
     },
-    stream ?? destination({ fd: 2, sync: true }),
+    stream ?? standardError,
   )
+}
+
+const WARN = levels.values['warn']!
+
+function openStandardError() {
+  return destination({
+    fd: 2,
+    sync: false,
+    minLength: BATCH_BYTES,
+    periodicFlush: BATCH_MS,
+    maxLength: MAX_WAITING_BYTES,
+  })
 }
 
 /** PostgreSQL quotes whole rows in error details, and user data does not belong in a log. */
