@@ -11,6 +11,8 @@ export interface RegistryDeps {
   relay: { wake(): void; settle(): Promise<void> }
   /** The job that releases manifests. */
   releases: { wake(): void }
+  /** The callers that this process remembers. */
+  callers: { clear(): void }
 }
 
 export interface IdentityDeps {
@@ -18,4 +20,6 @@ export interface IdentityDeps {
   /** Relays events to the audit log; see `settleChange`. */
   relay: { wake(): void; settle(): Promise<void> }
   reportRejectedToken: ReportRejectedToken
+  /** The callers that this process remembers. */
+  callers: { clear(): void }
 }

@@ -10,6 +10,7 @@ import { NamespaceService } from '#gen/modelkeep/metadata/v1/namespace_service_p
 import { PromotionService } from '#gen/modelkeep/metadata/v1/promotion_service_pb.ts'
 import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
 import { createAuthenticate, type TrustedServices } from '#lib/access/authenticate.ts'
+import { createCallerCache } from '#lib/access/caller-cache.ts'
 import type { Logger } from '#lib/process/log.ts'
 import { RefusalThrottle } from '#lib/server/refusals.ts'
 import { startRelay } from '#lib/events/relay.ts'
@@ -30,7 +31,7 @@ import { modelRoutes } from './rpc/model/routes.ts'
 import { namespaceRoutes } from './rpc/namespace/routes.ts'
 import { promotionRoutes } from './rpc/promotion/routes.ts'
 import { versionRoutes } from './rpc/version/routes.ts'
-import { lookUpToken } from './store/identity/token-lookup.ts'
+import { findCaller } from './store/identity/token-lookup.ts'
 
 export interface MetadataDeps {
   database: Database
@@ -66,9 +67,13 @@ export function metadataService(deps: MetadataDeps): Service {
     relay.wake()
   }, logger)
   const reportRejectedToken = rejectedTokenReporter((refusal) => refusals.report(refusal), logger)
+  const callers = createCallerCache((tokenHash) => findCaller(database, tokenHash, reportRejectedToken))
   return {
-    ...registryServices({ database, manifests, relay, releases }, { database, relay, reportRejectedToken }),
-    authenticate: createAuthenticate(deps.trustedServices, lookUpToken(database, reportRejectedToken)),
+    ...registryServices(
+      { database, manifests, relay, releases, callers },
+      { database, relay, reportRejectedToken, callers },
+    ),
+    authenticate: createAuthenticate(deps.trustedServices, callers.lookUp),
     recordRefusal: (refusal) => refusals.report(refusal),
     async check(_service, signal) {
       await forkFor(database, signal).execute('select 1')
@@ -82,18 +87,25 @@ export function metadataService(deps: MetadataDeps): Service {
   }
 }
 
-function registryServices(registry: RegistryDeps, identity: IdentityDeps): Pick<Service, 'services' | 'routes'> {
+const SERVICES = [
+  NamespaceService,
+  ModelService,
+  VersionService,
+  AliasService,
+  EvaluationService,
+  GateService,
+  PromotionService,
+  IdentityService,
+]
+
+function registryServices(
+  registry: RegistryDeps,
+  identity: IdentityDeps,
+): Pick<Service, 'services' | 'routes' | 'fastMethods'> {
   return {
-    services: [
-      NamespaceService,
-      ModelService,
-      VersionService,
-      AliasService,
-      EvaluationService,
-      GateService,
-      PromotionService,
-      IdentityService,
-    ],
+    services: SERVICES,
+    // Deployment controllers resolve often, and each call is small: the work around a handler is most of its cost.
+    fastMethods: SERVICES.flatMap(({ methods }) => methods.map((method) => ({ method }))),
     routes(router) {
       router.service(NamespaceService, namespaceRoutes(registry))
       router.service(ModelService, modelRoutes(registry))

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { hashToken } from '#lib/access/authenticate.ts'
 import { ModelkeepError } from '#lib/errors/errors.ts'
 import { createAdminToken } from '../metadata/admin-token.ts'
-import { lookUpToken } from '../metadata/store/identity/token-lookup.ts'
+import { findCaller } from '../metadata/store/identity/token-lookup.ts'
 import { openStore } from '../metadata/store/orm.ts'
 import { writeWhole } from './data-directory.ts'
 
@@ -17,7 +17,7 @@ export async function prepareAdminToken(databaseUrl: string, file: string): Prom
       return 'new'
     }
     const token = readFileSync(file, 'utf8').trim()
-    await lookUpToken(database)(hashToken(token), new AbortController().signal)
+    await findCaller(database, hashToken(token))
     return 'valid'
   } catch (error) {
     if (error instanceof ModelkeepError && ['TOKEN_INVALID', 'TOKEN_EXPIRED'].includes(error.reason)) return 'invalid'

@@ -5,7 +5,7 @@ import { hashToken } from '../../services/lib/access/authenticate.ts'
 import { forkFor, type Database } from '../../services/lib/store/database.ts'
 import { outboxReader } from '../../services/lib/store/outbox.ts'
 import { createAdminToken } from '../../services/metadata/admin-token.ts'
-import { lookUpToken } from '../../services/metadata/store/identity/token-lookup.ts'
+import { findCaller } from '../../services/metadata/store/identity/token-lookup.ts'
 import { openStore } from '../../services/metadata/store/orm.ts'
 import { createDatabase, runSql } from '../support/database.ts'
 
@@ -28,7 +28,7 @@ afterAll(async () => {
 
 test('an ordinary login changes rows and records events', async () => {
   const secret = await createAdminToken(database)
-  const caller = await lookUpToken(database)(hashToken(secret), new AbortController().signal)
+  const { caller } = await findCaller(database, hashToken(secret))
   expect(caller).toMatchObject({ principal: 'admin', roles: new Map([['*', 3]]) })
   const outbox = outboxReader(database, 'metadata')
   expect(await outbox.claim('me', 5)).toBe(0)

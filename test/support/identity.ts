@@ -11,7 +11,8 @@ import { recordRefusal } from '../../services/lib/store/outbox.ts'
 import { createAdminToken } from '../../services/metadata/admin-token.ts'
 import { rejectedTokenReporter } from '../../services/metadata/rpc/identity/report-rejected-token.ts'
 import { identityRoutes } from '../../services/metadata/rpc/identity/routes.ts'
-import { lookUpToken } from '../../services/metadata/store/identity/token-lookup.ts'
+import { createCallerCache } from '../../services/lib/access/caller-cache.ts'
+import { findCaller } from '../../services/metadata/store/identity/token-lookup.ts'
 import { openStore } from '../../services/metadata/store/orm.ts'
 import { createDatabase, runSql } from './database.ts'
 
@@ -58,16 +59,17 @@ export async function openIdentity(): Promise<Identity> {
   const wake = (): void => void (woken += 1)
   const logger = createLogger('metadata', 'info', { write: (line: string) => void logs.push(line) })
   const reportRejectedToken = rejectedTokenReporter((refusal) => recordRefusal(database, refusal), logger)
+  const callers = createCallerCache((tokenHash) => findCaller(database, tokenHash, reportRejectedToken))
   const serving: Serving = {
     services: [IdentityService],
     routes: (router) =>
       router.service(
         IdentityService,
-        identityRoutes({ database, relay: { wake, settle: async () => wake() }, reportRejectedToken }),
+        identityRoutes({ database, relay: { wake, settle: async () => wake() }, reportRejectedToken, callers }),
       ),
     authenticate: createAuthenticate(
       new Map([[hashToken(ARTIFACT_TOKEN).toString('hex'), 'artifact']]),
-      lookUpToken(database, reportRejectedToken),
+      callers.lookUp,
     ),
     recordRefusal: (refusal) => recordRefusal(database, refusal),
     check: async () => true,

@@ -40,12 +40,12 @@ function metadataService(known: Record<string, number>) {
 
 const HOUR = 3_600_000
 
-test('caches a valid token for five seconds, then looks it up again', async () => {
+test('caches a valid token for a second, then looks it up again', async () => {
   const { state, lookUp } = metadataService({ mk_alice: NOW + HOUR })
   const ask = () => lookUp(hashToken('mk_alice'), signal)
   expect(await ask()).toMatchObject({ principal: 'alice', method: 'token', credentialId: 'id-mk_alice', service: '' })
   expect((await ask()).roles).toEqual(new Map([['default', Role.READER]]))
-  vi.advanceTimersByTime(4_999)
+  vi.advanceTimersByTime(999)
   await ask()
   expect(state.asked).toHaveLength(1)
   vi.advanceTimersByTime(1)
@@ -53,18 +53,18 @@ test('caches a valid token for five seconds, then looks it up again', async () =
   expect(state.asked).toHaveLength(2)
 })
 
-test('rejects a revoked token within five seconds, and an expired one at once', async () => {
-  const { state, lookUp } = metadataService({ mk_alice: NOW + HOUR, mk_brief: NOW + 2_000 })
+test('rejects a revoked token within a second, and an expired one at once', async () => {
+  const { state, lookUp } = metadataService({ mk_alice: NOW + HOUR, mk_brief: NOW + 500 })
   await lookUp(hashToken('mk_alice'), signal)
   await lookUp(hashToken('mk_brief'), signal)
   delete state.known['mk_alice']
-  vi.advanceTimersByTime(2_000)
+  vi.advanceTimersByTime(500)
   await expect(lookUp(hashToken('mk_brief'), signal)).rejects.toMatchObject({
     reason: 'TOKEN_EXPIRED',
-    metadata: { expire_time: '2026-11-23T00:00:02.000Z' },
+    metadata: { expire_time: '2026-11-23T00:00:00.500Z' },
   })
   await lookUp(hashToken('mk_alice'), signal)
-  vi.advanceTimersByTime(3_000)
+  vi.advanceTimersByTime(500)
   await expect(lookUp(hashToken('mk_alice'), signal)).rejects.toMatchObject({ reason: 'TOKEN_INVALID' })
 })
 
@@ -81,7 +81,7 @@ test('while the metadata service is down, accepts cached tokens and fails others
   state.down = true
   await lookUp(hashToken('mk_alice'), signal)
   await expect(lookUp(hashToken('mk_bob'), signal)).rejects.toMatchObject({ reason: 'DEPENDENCY_UNAVAILABLE' })
-  vi.advanceTimersByTime(5_000)
+  vi.advanceTimersByTime(1_000)
   await expect(lookUp(hashToken('mk_alice'), signal)).rejects.toMatchObject({ reason: 'DEPENDENCY_UNAVAILABLE' })
 })
 

@@ -1,8 +1,8 @@
 // Authentication of bearer tokens: a peer service by its own token, a principal by an API token.
 import type { Client } from '@connectrpc/connect'
-import { LRUCache } from 'lru-cache'
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IdentityService, AuthenticateTokenResponse } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
+import { createCallerCache, type FoundCaller, type LookUpToken } from './caller-cache.ts'
 import type { Caller } from './caller.ts'
 import type { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { fail } from '../errors/errors.ts'
@@ -11,13 +11,7 @@ import type { Authenticate } from '../server/gate.ts'
 /** Names of peer services by the SHA-256 of their token, in hex. */
 export type TrustedServices = ReadonlyMap<string, string>
 
-/** Finds the caller to whom an API token belongs, by its SHA-256. Throws TOKEN_INVALID or TOKEN_EXPIRED. */
-export type LookUpToken = (tokenHash: Buffer, signal: AbortSignal) => Promise<Caller>
-
 export const SERVICE_TOKEN_PREFIX = 'mks_'
-/** A revoked token or role is accepted at most this long by a service other than metadata. */
-const CACHED_MS = 5_000
-const CACHED_TOKENS = 10_000
 
 export function createAuthenticate(trusted: TrustedServices, lookUp: LookUpToken): Authenticate {
   return async (token, signal) => {
@@ -30,21 +24,13 @@ export function createAuthenticate(trusted: TrustedServices, lookUp: LookUpToken
   }
 }
 
-/** Looks tokens up in the metadata service, and caches the callers it finds for a few seconds. */
+/** Looks tokens up in the metadata service, and remembers the callers that it finds for a moment. */
 export function createTokenLookup(identity: Client<typeof IdentityService>): LookUpToken {
-  const known = new LRUCache<string, { caller: Caller; until: number }>({ max: CACHED_TOKENS })
-  return async (hash) => {
-    const key = hash.toString('base64')
-    const cached = known.get(key)
-    if (cached && cached.until > Date.now()) return cached.caller
-    known.delete(key)
-    // The lookup ignores the call's signal: a caller that disconnects must not fail others that wait for it.
-    const found = await identity.authenticateToken({ tokenSha256: hash }).catch(asUnauthenticated)
-    const caller = tokenCaller(found)
-    const expires = Number(found.token!.expireTime!.seconds) * 1000
-    known.set(key, { caller, until: Math.min(Date.now() + CACHED_MS, expires) })
-    return caller
+  const find = async (tokenSha256: Buffer): Promise<FoundCaller> => {
+    const found = await identity.authenticateToken({ tokenSha256 }).catch(asUnauthenticated)
+    return { caller: tokenCaller(found), expires: Number(found.token!.expireTime!.seconds) * 1000 }
   }
+  return createCallerCache(find).lookUp
 }
 
 /** The metadata service reports an unusable token as TOKEN_NOT_FOUND. */

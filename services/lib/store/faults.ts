@@ -47,9 +47,12 @@ export function explainAbsence(error: unknown): string | undefined {
   return `database is unavailable: ${why || codeOf(cause)}`
 }
 
-/** Returns the name of the violated unique constraint; undefined for other errors. */
+/** SQLSTATEs of violated foreign keys and unique constraints. */
+const VIOLATIONS = ['23503', '23505']
+
+/** Returns the name of the violated unique constraint or foreign key; undefined for other errors. */
 export function violatedConstraint(error: unknown): string | undefined {
-  if (codeOf(error) !== '23505') return undefined
+  if (!VIOLATIONS.includes(codeOf(error))) return undefined
   return (error as { constraint?: string }).constraint
 }
 

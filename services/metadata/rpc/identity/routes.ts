@@ -15,9 +15,9 @@ export function identityRoutes(deps: IdentityDeps): ServiceImpl<typeof IdentityS
     whoAmI: (_request, context) => whoAmI(deps, context),
     createToken: (request, context) => createToken(deps, request, context),
     listTokens: (request, context) => listTokens(deps, request, context),
-    revokeToken: (request, context) => revokeToken(deps, request, context),
-    grantRole: (request, context) => grantRole(deps, request, context),
-    revokeRole: (request, context) => revokeRole(deps, request, context),
+    revokeToken: (request, context) => revokeToken(deps, request, context).finally(() => deps.callers.clear()),
+    grantRole: (request, context) => grantRole(deps, request, context).finally(() => deps.callers.clear()),
+    revokeRole: (request, context) => revokeRole(deps, request, context).finally(() => deps.callers.clear()),
     listRoles: (request, context) => listRoles(deps, request, context),
     authenticateToken: (request, context) => authenticateToken(deps, request, context),
   }

@@ -13,6 +13,6 @@ export function namespaceRoutes(deps: RegistryDeps): ServiceImpl<typeof Namespac
     getNamespace: (request, context) => getNamespace(deps, request, context),
     listNamespaces: (request, context) => listNamespaces(deps, request, context),
     updateNamespace: (request, context) => updateNamespace(deps, request, context),
-    deleteNamespace: (request, context) => deleteNamespace(deps, request, context),
+    deleteNamespace: (request, context) => deleteNamespace(deps, request, context).finally(() => deps.callers.clear()),
   }
 }

@@ -1,10 +1,11 @@
-// Hot reads: one for each call of this service, and one for each token that another service has not cached.
+// Hot reads: one for each token that this service has not cached, and one for each that another service has not.
 import { sql } from 'kysely'
 import { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
-import type { LookUpToken } from '#lib/access/authenticate.ts'
+import type { FoundCaller } from '#lib/access/caller-cache.ts'
 import { fail } from '#lib/errors/errors.ts'
 import { forkFor, type Database, type EntityManager } from '#lib/store/database.ts'
 import { translateFault } from '#lib/store/faults.ts'
+import { prepare, runPrepared } from '#lib/store/prepared.ts'
 import { query } from '#lib/store/query.ts'
 import { rfc3339 } from '#lib/store/time.ts'
 import type { RoleName } from '../../domain/identity.ts'
@@ -59,20 +60,28 @@ interface CallerToken {
   roles: string[]
 }
 
-/** Authenticates a token in the metadata service itself: never cached, so the statement reads as little as possible. */
-export function lookUpToken(database: Database, report?: ReportRejectedToken): LookUpToken {
-  return async (tokenHash, signal) => {
-    const statement = sql<CallerToken>`select id, principal, expire_time, revoke_time is not null as revoked, expire_time <= now() as expired,
-        array(select namespace || ' ' || role from role_binding b where b.principal = token.principal) as roles
-      from token where token_hash = ${tokenHash}`
-    const [found] = await query(forkFor(database, signal), statement).catch(translateFault)
-    const rejected = found && rejectionOf(found.revoked, found.expired)
-    if (rejected) await report?.(found, rejected)
-    if (!found || rejected === 'TOKEN_REVOKED') fail('TOKEN_INVALID', 'token is unknown or revoked')
-    const { id, principal, expire_time: end } = found
-    if (rejected) fail('TOKEN_EXPIRED', 'token has expired', { expire_time: rfc3339(end) })
-    return { principal, method: 'token', credentialId: id, service: '', roles: new Map(found.roles.map(parseBinding)) }
-  }
+const FIND_CALLER = prepare<CallerToken>(
+  'find-caller',
+  sql`select id, principal, expire_time, revoke_time is not null as revoked, expire_time <= now() as expired,
+      array(select namespace || ' ' || role from role_binding b where b.principal = token.principal) as roles
+    from token where token_hash = $1`,
+)
+
+/** Finds the caller that a token stands for. Throws TOKEN_INVALID or TOKEN_EXPIRED. */
+export async function findCaller(
+  database: Database,
+  tokenHash: Buffer,
+  report?: ReportRejectedToken,
+): Promise<FoundCaller> {
+  const [found] = await runPrepared(forkFor(database), FIND_CALLER, [tokenHash]).catch(translateFault)
+  const rejected = found && rejectionOf(found.revoked, found.expired)
+  if (rejected) await report?.(found, rejected)
+  if (!found || rejected === 'TOKEN_REVOKED') fail('TOKEN_INVALID', 'token is unknown or revoked')
+  const { id, principal, expire_time: end } = found
+  if (rejected) fail('TOKEN_EXPIRED', 'token has expired', { expire_time: rfc3339(end) })
+  const roles = new Map(found.roles.map(parseBinding))
+  const caller = { principal, method: 'token' as const, credentialId: id, service: '', roles }
+  return { caller, expires: Date.parse(rfc3339(end)) }
 }
 
 function parseBinding(text: string): [string, Role] {
