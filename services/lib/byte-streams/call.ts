@@ -1,8 +1,8 @@
 // One call that a zero-copy handler answers: the gRPC protocol, spoken on the HTTP/2 stream itself.
 import type { DescMethod, Message } from '@bufbuild/protobuf'
 import { Code, ConnectError, createContextValues, createHandlerContext, type HandlerContext } from '@connectrpc/connect'
-import { universalRequestFromNodeRequest } from '@connectrpc/connect-node'
 import { contentTypeProto, grpcStatusOk, parseTimeout, setTrailerStatus } from '@connectrpc/connect/protocol-grpc'
+import type { IncomingHttpHeaders } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse, Http2Stream } from 'node:http2'
 import { BodyTimer, hasOneRequest } from '../server/limits/body-timer.ts'
 import { CallConnection, connectionKey, type Connections } from '../server/limits/connections.ts'
@@ -33,8 +33,6 @@ type Context = ReturnType<typeof createHandlerContext>
 const KEPT_BYTES = 64 * 1024
 /** Created once, because every call ends with it and an error is slow to create. */
 const CALL_ENDED = new ConnectError('the call has ended', Code.Canceled)
-/** `readMessages` reads the body. */
-const NO_BODY = {}
 
 export async function answerCall(
   options: CallOptions,
@@ -61,23 +59,25 @@ export async function answerCall(
 }
 
 function openContext(options: CallOptions, request: Http2ServerRequest, response: Http2ServerResponse) {
-  const { signal, header, url } = universalRequestFromNodeRequest(request, response, NO_BODY, undefined)
+  const header = toWebHeaders(request.headers)
   const timeout = parseTimeout(header.get('grpc-timeout'), Number.MAX_SAFE_INTEGER)
   const context = createHandlerContext({
     method: options.method,
     service: options.method.parent,
     protocolName: 'grpc',
     requestMethod: 'POST',
-    url,
+    url: `http://${request.authority}${request.url}`,
     ...(timeout.timeoutMs === undefined ? {} : { timeoutMs: Math.min(timeout.timeoutMs, MAX_TIMER_MS) }),
     shutdownSignal: options.shutdownSignal,
-    requestSignal: signal,
     requestHeader: header,
     responseHeader: { 'content-type': contentTypeProto },
     responseTrailer: { 'grpc-status': grpcStatusOk },
     contextValues: createContextValues()
       .set(carriesChunksKey, true)
       .set(connectionKey, new CallConnection(options.connections, request.socket)),
+  })
+  response.stream.once('close', () => {
+    if (!context.signal.aborted) context.abort(new ConnectError('the client closed the stream', Code.Canceled))
   })
   return { context, timeoutError: timeout.error }
 }
@@ -123,6 +123,15 @@ function end(stream: Http2Stream, response: Http2ServerResponse, context: Contex
   stream.resume()
   const timer = setTimeout(() => stream.close(), LINGER_MS)
   stream.once('close', () => clearTimeout(timer))
+}
+
+function toWebHeaders(headers: IncomingHttpHeaders): Headers {
+  const web = new Headers()
+  for (const [name, value] of Object.entries(headers)) {
+    if (value === undefined || name.startsWith(':')) continue
+    for (const one of Array.isArray(value) ? value : [value]) web.append(name, one)
+  }
+  return web
 }
 
 function toNodeHeaders(headers: Headers): Record<string, string> {
