@@ -10,7 +10,13 @@ import {
   type ModelKey,
   type VersionKey,
 } from '../domain/refs.ts'
-import { findModel, findNamespaceOfModel, lockModel } from '../store/models/find-model.ts'
+import {
+  findModel,
+  findModelHead,
+  findNamespaceOfModel,
+  lockModel,
+  type ModelHead,
+} from '../store/models/find-model.ts'
 import type { Model } from '../store/models/model.ts'
 import { findNamespaceOfVersion, lockVersion } from '../store/versions/find-version.ts'
 import type { Version } from '../store/versions/version.ts'
@@ -44,6 +50,12 @@ export async function requireModel(em: EntityManager, context: HandlerContext, k
   return (await findModel(em, key)) ?? failNoModel(key)
 }
 
+/** Hot read: returns what most calls need of the model, which the caller may read. */
+export async function requireModelHead(em: EntityManager, context: HandlerContext, key: ModelKey): Promise<ModelHead> {
+  await authorizeModel(em, context, key)
+  return (await findModelHead(em, key)) ?? failNoModel(key)
+}
+
 export async function requireModelLock(em: EntityManager, key: ModelKey): Promise<Model> {
   return (await lockModel(em, key)) ?? failNoModel(key)
 }
@@ -53,7 +65,7 @@ export async function requireVersionLock(em: EntityManager, key: ExactVersionKey
   return (await lockVersion(em, key)) ?? failNoVersion(key)
 }
 
-export function requireActive(model: Model): void {
+export function requireActive(model: ModelHead): void {
   if (model.state === 'ACTIVE') return
   const name = `${model.namespace}/${model.name}`
   fail('MODEL_ARCHIVED', `model "${name}" is archived; unarchive it first`, { model: name })

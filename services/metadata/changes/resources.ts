@@ -16,7 +16,13 @@ export function modelResource({ id, namespace, name }: Pick<Model, 'id' | 'names
   return { type: 'model', id, namespace, name: `${namespace}/${name}` }
 }
 
-export function versionResource({ id, namespace, modelName, number, digest }: Version) {
+export function versionResource({
+  id,
+  namespace,
+  modelName,
+  number,
+  digest,
+}: Pick<Version, 'id' | 'namespace' | 'modelName' | 'number' | 'digest'>) {
   return { type: 'version', id, namespace, name: `${namespace}/${modelName}:${number}`, digest }
 }
 

@@ -13,8 +13,10 @@ export function modelDigest({ name, description, owner, labels, state }: Model):
   return digestOf({ name, description, owner, labels, state })
 }
 
+type DigestedVersion = Pick<Version, 'digest' | 'semver' | 'facts' | 'description' | 'labels' | 'modelCard'>
+
 /** The digest covers the facts of the version. */
-export function versionDigest({ digest, semver, facts, description, labels, modelCard }: Version): string {
+export function versionDigest({ digest, semver, facts, description, labels, modelCard }: DigestedVersion): string {
   return digestOf({ digest, semver, facts, description, labels, model_card: modelCard })
 }
 

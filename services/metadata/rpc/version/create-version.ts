@@ -3,7 +3,7 @@
 import { create, toBinary, toJson } from '@bufbuild/protobuf'
 import type { HandlerContext } from '@connectrpc/connect'
 import { v7 as uuidv7 } from 'uuid'
-import { ParentRelation, VersionFactsSchema, type VersionFacts } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
+import { ParentRelation, VersionFactsSchema } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
 import {
   CreateVersionRequestSchema,
   CreateVersionResponseSchema,
@@ -15,7 +15,8 @@ import { accessOf, holds } from '#lib/access/caller.ts'
 import { fail, ModelkeepError } from '#lib/errors/errors.ts'
 import { parseDigest } from '#lib/values/ids.ts'
 import { forkFor, type EntityManager } from '#lib/store/database.ts'
-import { emit } from '#lib/store/outbox.ts'
+import { violatedConstraint, translateFault } from '#lib/store/faults.ts'
+import { outboxRow } from '#lib/store/outbox.ts'
 import { answerOnce, findAnswer } from '#lib/store/requests.ts'
 import { wordOf } from '#lib/values/words.ts'
 import { parseFacts } from '../../domain/facts.ts'
@@ -24,18 +25,10 @@ import { parseSemver } from '../../domain/names.ts'
 import { parseModelRef } from '../../domain/refs.ts'
 import { MAX_DESCRIPTION_BYTES, parseDescription, parseText } from '../../domain/text.ts'
 import { parseValue } from '../../domain/values.ts'
-import {
-  cancelRelease,
-  expediteRelease,
-  finishRelease,
-  scheduleRelease,
-} from '../../store/versions/manifest-release.ts'
-import { findModel } from '../../store/models/find-model.ts'
-import type { Model } from '../../store/models/model.ts'
-import { readVersion } from '../../store/versions/resolve-version.ts'
+import { expediteRelease, finishRelease, scheduleRelease } from '../../store/versions/manifest-release.ts'
+import { findModelHead, type ModelHead } from '../../store/models/find-model.ts'
 import { findDuplicate, findNamespacesOfVersions, insertVersion } from '../../store/versions/insert-version.ts'
-import type { Version } from '../../store/versions/version.ts'
-import { authorizeModel, failNoModel, failNoVersion, requireActive, requireModelLock } from '../../changes/checks.ts'
+import { authorizeModel, failNoModel, failNoVersion, requireActive } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { presentVersion } from './present-version.ts'
 import { versionResource } from '../../changes/resources.ts'
@@ -65,21 +58,32 @@ async function createOnce(
   const once = { context, request, input: CreateVersionRequestSchema, output: CreateVersionResponseSchema }
   const earlierAnswer = await findAnswer(em, once)
   if (earlierAnswer) return earlierAnswer
-  const model = (await findModel(em, init.model)) ?? failNoModel(init.model)
+  const model = (await findModelHead(em, init.model)) ?? failNoModel(init.model)
   requireActive(model)
+  await requireParents(em, context, init.parents)
   const id = uuidv7()
   const manifest = await retain(deps, context, { id, namespace: model.namespace, digest: init.digest })
+  const version = { ...init, ...manifest, id, modelId: model.id, namespace: model.namespace, modelName: model.name }
   let isCreated = false
   try {
-    const answer = await answerOnce(deps.database, once, async (tx) => {
-      const row = await insert(tx, context, { ...init, ...manifest, id, modelId: model.id })
-      return create(CreateVersionResponseSchema, { version: presentVersion(row) })
-    })
+    const answer = await runOnce(deps, once, (tx) => insert(tx, context, version))
     isCreated = answer.version?.id === id
     return answer
+  } catch (error) {
+    throw await explain(em, context, version, error)
   } finally {
     if (!isCreated) await releaseManifest(deps, id)
   }
+}
+
+/** Without a request id, the statement that inserts the version is the whole transaction. */
+async function runOnce(
+  { database }: RegistryDeps,
+  once: Parameters<typeof answerOnce<typeof CreateVersionRequestSchema, typeof CreateVersionResponseSchema>>[1],
+  work: (em: EntityManager) => Promise<CreateVersionResponse>,
+): Promise<CreateVersionResponse> {
+  if (once.request.requestId !== '') return answerOnce(database, once, work)
+  return work(forkFor(database, once.context.signal)).catch(translateFault)
 }
 
 function parseInit(request: CreateVersionRequest) {
@@ -125,32 +129,58 @@ async function releaseManifest({ database, releases }: RegistryDeps, id: string)
   releases.wake()
 }
 
-type NewVersion = Omit<Init, 'model'> & { id: string; modelId: string; sizeBytes: bigint; fileCount: number }
+type NewVersion = Omit<Init, 'model'> & {
+  id: string
+  modelId: string
+  namespace: string
+  modelName: string
+  sizeBytes: bigint
+  fileCount: number
+}
 
-async function insert(em: EntityManager, context: HandlerContext, init: NewVersion): Promise<Version> {
-  const model = await requireModelLock(em, { id: init.modelId })
+async function insert(em: EntityManager, context: HandlerContext, init: NewVersion): Promise<CreateVersionResponse> {
+  const facts = toJson(VersionFactsSchema, init.facts)
+  const creator = accessOf(context).caller.principal
+  // The statement adds the number, and the present name of the model.
+  const unnumbered = { ...init, number: 0 }
+  const event = outboxRow(context, {
+    type: 'version.created.v1',
+    resource: versionResource(unnumbered),
+    afterDigest: versionDigest({ ...init, semver: init.semver || null, facts }),
+    details: describe(unnumbered),
+  })
+  const version = { ...init, facts, metrics: init.facts.metrics, creator, event }
+  const inserted = await insertVersion(em, version)
+  if (!inserted) fail('CONFLICT', 'model or manifest has changed meanwhile; retry')
+  const { createTime } = inserted
+  return create(CreateVersionResponseSchema, {
+    version: presentVersion({
+      ...version,
+      ...inserted,
+      model: init.modelId,
+      state: 'READY',
+      sizeBytes: String(init.sizeBytes),
+      updateTime: createTime,
+      aliases: [],
+      revision: 1,
+    }),
+  })
+}
+
+/** Returns the reason why the version could not be inserted, if the registry shows one, and else the error. */
+async function explain(em: EntityManager, context: HandlerContext, init: NewVersion, error: unknown): Promise<unknown> {
+  const isConflict = error instanceof ModelkeepError && error.reason === 'CONFLICT'
+  if (!isConflict && violatedConstraint(error) === undefined) return error
+  const model = (await findModelHead(em, { id: init.modelId })) ?? failNoModel({ id: init.modelId })
   requireActive(model)
   await requireNoDuplicate(em, model, init)
   await requireParents(em, context, init.parents)
-  if (!(await cancelRelease(em, init.id))) fail('CONFLICT', 'call took too long to complete; retry')
-  await insertVersion(em, {
-    ...init,
-    namespace: model.namespace,
-    facts: toJson(VersionFactsSchema, init.facts),
-    metrics: init.facts.metrics,
-    creator: accessOf(context).caller.principal,
-  })
-  const version = (await readVersion(em, init.id))!
-  emit(em, context, {
-    type: 'version.created.v1',
-    resource: versionResource(version),
-    afterDigest: versionDigest(version),
-    details: describe(version, init.facts),
-  })
-  return version
+  return isConflict
+    ? error
+    : new ModelkeepError('CONFLICT', 'registry has changed meanwhile; retry', {}, [], { cause: error })
 }
 
-async function requireNoDuplicate(em: EntityManager, model: Model, { digest, semver }: NewVersion): Promise<void> {
+async function requireNoDuplicate(em: EntityManager, model: ModelHead, { digest, semver }: NewVersion): Promise<void> {
   const duplicate = await findDuplicate(em, { modelId: model.id, digest, semver })
   if (!duplicate) return
   const number = String(duplicate.number)
@@ -171,12 +201,13 @@ async function requireParents(em: EntityManager, context: HandlerContext, parent
 }
 
 /** The details of the event. They are bounded, because an event has at most 60,000 bytes of details. */
-function describe({ number, semver, digest, sizeBytes }: Version, { source, run, parents }: VersionFacts) {
+function describe({ number, semver, digest, sizeBytes, facts }: NewVersion & { number: number }) {
+  const { source, run, parents } = facts
   return {
     number,
-    semver: semver ?? '',
+    semver,
     digest,
-    size_bytes: sizeBytes,
+    size_bytes: String(sizeBytes),
     source_repository: source?.repository ?? '',
     source_commit: source?.commit ?? '',
     source_dirty: source?.dirty ?? false,

@@ -11,7 +11,7 @@ import { listVersions as selectVersions, type VersionQuery } from '../../store/v
 import type { RegistryDeps } from '../../deps.ts'
 import { checkKeys, isFiniteKey, isIdKey, isNumberKey, isTimeKey } from '../page-keys.ts'
 import { presentVersion } from './present-version.ts'
-import { requireModel } from '../../changes/checks.ts'
+import { requireModelHead } from '../../changes/checks.ts'
 
 export async function listVersions({ database }: RegistryDeps, request: ListVersionsRequest, context: HandlerContext) {
   const key = request.model && parseModelRef(request.model, 'model')
@@ -33,7 +33,7 @@ async function authorizeScope(
   key: ModelKey | undefined,
 ): Promise<VersionQuery['within']> {
   if (!key) return { namespaces: accessOf(context).namespaces() }
-  const model = await requireModel(em, context, key)
+  const model = await requireModelHead(em, context, key)
   return { modelId: model.id }
 }
 

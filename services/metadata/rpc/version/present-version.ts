@@ -5,7 +5,10 @@ import { toTimestamp } from '#lib/store/time.ts'
 import type { Version as StoredVersion } from '../../store/versions/version.ts'
 import { etagOf } from '../../domain/etags.ts'
 
-export function presentVersion(version: StoredVersion): Version {
+/** A version that is read or has just been inserted. */
+export type PresentableVersion = Omit<StoredVersion, 'parameters' | 'messageBytes'>
+
+export function presentVersion(version: PresentableVersion): Version {
   return create(VersionSchema, {
     id: version.id,
     modelId: version.model,

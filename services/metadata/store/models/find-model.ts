@@ -1,6 +1,8 @@
 // Reads and locks of one model. Every change of a model, its versions or its aliases locks the row of the model first.
 import { LockMode } from '@mikro-orm/postgresql'
+import { sql } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
+import { prepare, runPrepared } from '#lib/store/prepared.ts'
 import { nameKey } from '../../domain/names.ts'
 import type { ModelKey } from '../../domain/refs.ts'
 import { Model, ModelRedirect } from './model.ts'
@@ -11,6 +13,22 @@ type Options = { lockMode?: LockMode; populate?: ['aliases'] }
 /** Returns the model with its aliases. */
 export async function findModel(em: EntityManager, key: ModelKey): Promise<Model | null> {
   return findByKey(em, key, { populate: ['aliases'] })
+}
+
+/** What most calls need of a model before they change it. */
+export type ModelHead = Pick<Model, 'id' | 'namespace' | 'name' | 'state'>
+
+const HEAD = sql`select id, namespace, name, state from model`
+const HEAD_BY_NAME = prepare<ModelHead>('model-head', sql`${HEAD} where namespace = $1 and name_key = $2`)
+const HEAD_BY_ID = prepare<ModelHead>('model-head-by-id', sql`${HEAD} where id = $1`)
+
+/** Hot read of lists and of CreateVersion. */
+export async function findModelHead(em: EntityManager, key: ModelKey): Promise<ModelHead | undefined> {
+  if ('id' in key) return (await runPrepared(em, HEAD_BY_ID, [key.id]))[0]
+  const [head] = await runPrepared(em, HEAD_BY_NAME, [key.namespace, nameKey(key.model)])
+  if (head) return head
+  const former = await findRedirect(em, key)
+  return former === undefined ? undefined : (await runPrepared(em, HEAD_BY_ID, [former]))[0]
 }
 
 /** Locks the model, and returns it without its aliases: they are read after the lock is held. */

@@ -1,6 +1,7 @@
 import { defineEntity, p, raw } from '@mikro-orm/postgresql'
 import { sql } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
+import { prepare, runPrepared } from '#lib/store/prepared.ts'
 import { query } from '#lib/store/query.ts'
 import { timeColumn, transactionTime } from '#lib/store/time.ts'
 import { readRow } from '../rows.ts'
@@ -32,22 +33,16 @@ const MAX_RETRY_SECONDS = 300
 const afterAttempts = () =>
   raw('now() + make_interval(secs => least(power(2, least(attempts, 20)), ?))', [MAX_RETRY_SECONDS])
 
-/** Hot write of CreateVersion: schedules the release before the manifest is retained, so that a crash in between leaves
- * no garbage. */
-export async function scheduleRelease(em: EntityManager, retention: Retention): Promise<void> {
-  const { versionId, namespace, digest } = retention
-  await query(
-    em,
-    sql`insert into manifest_release (version_id, namespace, digest, due_time)
-      values (${versionId}, ${namespace}, ${digest}, now() + make_interval(secs => ${UNCERTAIN_SECONDS}))`,
-  )
-}
+const SCHEDULE = prepare(
+  'schedule-release',
+  sql`insert into manifest_release (version_id, namespace, digest, due_time)
+    values ($1, $2, $3, now() + make_interval(secs => $4))`,
+)
 
-/** Hot write of CreateVersion: cancels the release, in the transaction that creates the version. Returns false when it
- * has already begun. */
-export async function cancelRelease(em: EntityManager, versionId: string): Promise<boolean> {
-  const statement = sql`delete from manifest_release where version_id = ${versionId} and attempts = 0 returning 1`
-  return (await query(em, statement)).length > 0
+/** Hot write of CreateVersion: schedules the release before the manifest is retained, so that a crash in between leaves
+ * no garbage. The statement that inserts the version cancels it. */
+export async function scheduleRelease(em: EntityManager, retention: Retention): Promise<void> {
+  await runPrepared(em, SCHEDULE, [retention.versionId, retention.namespace, retention.digest, UNCERTAIN_SECONDS])
 }
 
 /** Makes the release due now, because the version was not created. */

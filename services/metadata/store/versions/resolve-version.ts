@@ -1,19 +1,19 @@
-// Hot read of ResolveVersion: each kind of reference is one indexed statement.
+// Hot read of ResolveVersion: each kind of reference is one indexed statement, prepared once per connection.
 import { sql, type RawBuilder } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
-import { query } from '#lib/store/query.ts'
+import { prepare, runPrepared, type PreparedStatement } from '#lib/store/prepared.ts'
 import { LATEST, nameKey } from '../../domain/names.ts'
 import type { Selector, VersionKey } from '../../domain/refs.ts'
 import { findRedirect } from '../models/find-model.ts'
 import { Tombstone } from '../models/tombstone.ts'
 import { Version } from './version.ts'
-import { readRow } from '../rows.ts'
 
-/** The columns of a version `v` of the model `m`, with its aliases. */
-export const VERSION_COLUMNS = sql`v.id, v.model_id, v.namespace, m.name as model_name, v.number, v.semver, v.digest,
-  v.size_bytes, v.file_count, v.state, v.facts, v.creator, v.create_time, v.description, v.labels, v.model_card,
+/** The columns of a version `v` of the model `m`, with its aliases, under the property names of `Version`. */
+export const VERSION_COLUMNS = sql`v.id, v.model_id as model, v.namespace, m.name as "modelName", v.number, v.semver,
+  v.digest, v.size_bytes as "sizeBytes", v.file_count as "fileCount", v.state, v.facts, v.creator,
+  v.create_time as "createTime", v.description, v.labels, v.model_card as "modelCard",
   (select coalesce(json_agg(a.name order by a.name), '[]') from alias a where a.version_id = v.id) as aliases,
-  v.update_time, v.revision`
+  v.update_time as "updateTime", v.revision`
 
 /** The result of resolving a reference by name. */
 export interface ResolvedReference {
@@ -28,21 +28,23 @@ export interface ResolvedReference {
   future: boolean
 }
 
-interface ResolvedRow {
+interface ResolvedRow extends Omit<Version, 'id'> {
   /** Null when no version matches. */
   id: string | null
-  alias_number: number | null
-  alias_version_id: string | null
-  future: boolean
+  aliasNumber: number | null
+  aliasVersionId: string | null
+  isFuture: boolean
 }
+
+const READ = prepare<Version>(
+  'read-version',
+  sql`select ${VERSION_COLUMNS} from version v join model m on m.id = v.model_id where v.id = $1`,
+)
 
 /** Returns the version without making it managed, for a caller that only presents it. */
 export async function readVersion(em: EntityManager, id: string): Promise<Version | undefined> {
-  const [row] = await query<object>(
-    em,
-    sql`select ${VERSION_COLUMNS} from version v join model m on m.id = v.model_id where v.id = ${id}`,
-  )
-  return row && readRow(em, Version, row)
+  const [version] = await runPrepared(em, READ, [id])
+  return version
 }
 
 /** Resolves a reference by name. `atTime` selects the version that an alias pointed at then. */
@@ -51,44 +53,74 @@ export async function resolveByName(
   key: Exclude<VersionKey, { id: string }>,
   atTime: string | undefined,
 ): Promise<ResolvedReference> {
-  const isAlias = key.selector.kind === 'alias' && key.selector.value !== LATEST
-  const alias = isAlias
-    ? sql`x.number as alias_number, x.version_id as alias_version_id`
-    : sql`null as alias_number, null as alias_version_id`
-  const future = atTime === undefined ? sql`false` : sql`${atTime}::timestamptz > clock_timestamp()`
-  const select = sql`select ${VERSION_COLUMNS}, ${alias}, ${future} as future
-    from model m ${joinSelected(key.selector, atTime)}`
-  const byName = sql`m.namespace = ${key.namespace} and m.name_key = ${nameKey(key.model)}`
-  let [row] = await query<ResolvedRow>(em, sql`${select} where ${byName}`)
+  const statement = statementOf(key.selector, atTime)
+  const selected =
+    statement === BY.latest ? [] : atTime === undefined ? [key.selector.value] : [key.selector.value, atTime]
+  let [row] = await runPrepared(em, statement.byName, [key.namespace, nameKey(key.model), ...selected])
   if (!row) {
     const id = await findRedirect(em, key)
-    if (id !== undefined) [row] = await query<ResolvedRow>(em, sql`${select} where m.id = ${id}`)
+    if (id !== undefined) [row] = await runPrepared(em, statement.byId, ['', id, ...selected])
   }
   if (!row) return { model: false, alias: false, version: undefined, deleted: undefined, future: false }
-  const version = row.id === null ? undefined : readRow(em, Version, row)
-  const deletedId = version ? null : row.alias_version_id
-  const deleted = deletedId === null ? undefined : await findTombstone(em, deletedId)
-  return { model: true, alias: (row.alias_number ?? 0) > 0, version, deleted, future: row.future }
+  const version = hasVersion(row) ? row : undefined
+  const deleted = version || row.aliasVersionId === null ? undefined : await findTombstone(em, row.aliasVersionId)
+  return { model: true, alias: (row.aliasNumber ?? 0) > 0, version, deleted, future: row.isFuture }
+}
+
+function hasVersion(row: ResolvedRow): row is ResolvedRow & Version {
+  return row.id !== null
 }
 
 async function findTombstone(em: EntityManager, id: string): Promise<Tombstone | undefined> {
   return (await em.findOne(Tombstone, { id, type: 'version' })) ?? undefined
 }
 
-/** Joins the version `v` that the selector leads to and, for an alias, its target `x`. */
-function joinSelected(selector: Selector, atTime: string | undefined): RawBuilder<unknown> {
-  const { kind, value } = selector
-  if (kind !== 'alias') return sql`left join version v on v.model_id = m.id and ${sql.ref(`v.${kind}`)} = ${value}`
-  if (value === LATEST) {
-    return sql`left join lateral (
-      select * from version where model_id = m.id and state = 'READY' order by number desc limit 1
-    ) v on true`
+interface Statements {
+  byName: PreparedStatement<ResolvedRow>
+  byId: PreparedStatement<ResolvedRow>
+}
+
+const NO_ALIAS = { number: sql`null`, version: sql`null`, future: sql`false` }
+const ALIAS = { ...NO_ALIAS, number: sql`x.number`, version: sql`x.version_id` }
+
+/** `$1` and `$2` find the model, `$3` is the selector, `$4` a time. */
+function resolveStatements(name: string, join: RawBuilder<unknown>, alias = NO_ALIAS): Statements {
+  const select = sql`select ${VERSION_COLUMNS}, ${alias.number}::int as "aliasNumber",
+    ${alias.version}::uuid as "aliasVersionId", ${alias.future} as "isFuture" from model m ${join}`
+  return {
+    byName: prepare(`resolve-${name}`, sql`${select} where m.namespace = $1 and m.name_key = $2`),
+    byId: prepare(`resolve-${name}-by-id`, sql`${select} where $1 = '' and m.id = $2::uuid`),
   }
-  const version = sql`left join version v on v.id = x.version_id`
-  if (atTime === undefined) return sql`left join alias x on x.model_id = m.id and x.name = ${value} ${version}`
-  return sql`left join lateral (
-    select to_number as number, version_id from alias_move
-      where model_id = m.id and name = ${value} and move_time <= ${atTime}::timestamptz
-      order by move_time desc, id desc limit 1
-  ) x on true ${version}`
+}
+
+const ALIAS_VERSION = sql`left join version v on v.id = x.version_id`
+
+const BY = {
+  number: resolveStatements('number', sql`left join version v on v.model_id = m.id and v.number = $3`),
+  semver: resolveStatements('semver', sql`left join version v on v.model_id = m.id and v.semver = $3`),
+  digest: resolveStatements('digest', sql`left join version v on v.model_id = m.id and v.digest = $3`),
+  latest: resolveStatements(
+    'latest',
+    sql`left join lateral (
+      select * from version where model_id = m.id and state = 'READY' order by number desc limit 1) v on true`,
+  ),
+  alias: resolveStatements(
+    'alias',
+    sql`left join alias x on x.model_id = m.id and x.name = $3 ${ALIAS_VERSION}`,
+    ALIAS,
+  ),
+  /** By the last move of the alias until the time. */
+  aliasAtTime: resolveStatements(
+    'alias-at-time',
+    sql`left join lateral (
+      select to_number as number, version_id from alias_move where model_id = m.id and name = $3
+        and move_time <= $4::timestamptz order by move_time desc, id desc limit 1) x on true ${ALIAS_VERSION}`,
+    { ...ALIAS, future: sql`$4::timestamptz > clock_timestamp()` },
+  ),
+}
+
+function statementOf({ kind, value }: Selector, atTime: string | undefined): Statements {
+  if (kind !== 'alias') return BY[kind]
+  if (value === LATEST) return BY.latest
+  return atTime === undefined ? BY.alias : BY.aliasAtTime
 }

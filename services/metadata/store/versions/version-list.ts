@@ -9,8 +9,7 @@ import type { VersionOrder } from '../../domain/orders.ts'
 import { truncatePage, withinBudget } from '../budget.ts'
 import { toVersionSql } from './version-filter.ts'
 import { VERSION_COLUMNS } from './resolve-version.ts'
-import { Version } from './version.ts'
-import { readRow } from '../rows.ts'
+import type { Version } from './version.ts'
 
 export interface VersionQuery {
   /** Versions of this model only, or of all models in these namespaces. */
@@ -39,16 +38,18 @@ export async function listVersions(
   const keys = sql`select v.id, ${column} as sort_key, v.message_bytes as bytes
     from ${from} ${joined} where ${sql.join(conditions, sql` and `)}
     order by ${column} ${direction}${tie} limit ${page.size + 1}`
-  const rows = await query<{ sort_key: string | number; fetched: string }>(
+  const rows = await query<ListedRow>(
     em,
     sql`select ${VERSION_COLUMNS}, p.sort_key, p.fetched
       from ${withinBudget(keys, order.descending)} as p
         join version v on v.id = p.id join model m on m.id = v.model_id
       order by p.ordinal`,
   )
-  const listed = rows.map((row) => ({ version: readRow(em, Version, row), sortKey: row.sort_key }))
+  const listed = rows.map((row) => ({ version: row, sortKey: row.sort_key }))
   return { rows: listed, page: truncatePage(page, rows) }
 }
+
+type ListedRow = Version & { sort_key: string | number; fetched: string }
 
 interface Source {
   from: RawBuilder<unknown>
