@@ -1,7 +1,7 @@
 // `npm run service -- metadata|artifact|audit|witness`: runs one service, configured by the environment.
 import { ConfigError, processEnvironment, type Environment } from '#lib/process/env.ts'
 import { SERVICE_NAMES } from '#lib/process/settings.ts'
-import { explainAbsence } from '#lib/store/faults.ts'
+import { describeUnavailable } from '#lib/store/faults.ts'
 
 type Run = (environment: Environment) => Promise<void>
 
@@ -38,8 +38,8 @@ async function main(args: string[]): Promise<number> {
 }
 
 function explain(name: string, error: unknown): unknown {
-  const absence = explainAbsence(error)
-  if (absence !== undefined) return `${name}: ${absence}`
+  const unavailable = describeUnavailable(error)
+  if (unavailable !== undefined) return `${name}: ${unavailable}`
   const { code, address, port } = error as { code?: string; address?: string; port?: number }
   return code === 'EADDRINUSE' ? `${name}: address ${address}:${port} is in use; set PORT to another` : error
 }

@@ -2,7 +2,7 @@
 import { ConfigError, EnvReader, processEnvironment } from '#lib/process/env.ts'
 import { readDatabaseUrl, SERVICE_NAMES, type ServiceName } from '#lib/process/settings.ts'
 import type { Database } from '#lib/store/database.ts'
-import { explainAbsence } from '#lib/store/faults.ts'
+import { describeUnavailable } from '#lib/store/faults.ts'
 import { openOwnedStore as openArtifact } from './artifact/store/orm.ts'
 import { openOwnedStore as openAudit } from './audit/store/orm.ts'
 import { openOwnedStore as openMetadata } from './metadata/store/orm.ts'
@@ -48,7 +48,7 @@ async function main(choice: string | undefined): Promise<void> {
 
 if (import.meta.main) {
   await main(process.argv[2]).catch((error: unknown) => {
-    console.error(error instanceof ConfigError ? error.message : (explainAbsence(error) ?? error))
+    console.error(error instanceof ConfigError ? error.message : (describeUnavailable(error) ?? error))
     process.exitCode = 1
   })
 }

@@ -4,7 +4,7 @@ import { readCommonSettings, readText, type CommonSettings } from '#lib/process/
 import { DOWNLOAD_POLICIES, type DownloadPolicy } from './domain/download-policy.ts'
 import { ALLOWED_MODES, type AllowedModes } from './domain/transfer-modes.ts'
 import type { ArtifactLimits } from './service.ts'
-import { DEFAULT_TERMS, type GarbageTerms } from './jobs/garbage/collector.ts'
+import { DEFAULT_PERIODS, type GarbagePeriods } from './jobs/garbage/collector.ts'
 import type { S3Options } from './store/s3/options.ts'
 
 export type StoreSettings = { kind: 's3'; s3: S3Options } | { kind: 'directory'; path: string }
@@ -60,8 +60,8 @@ export function readArtifactSettings(environment: Environment): ArtifactSettings
 /** The clock difference that S3 servers tolerate. */
 const MAX_SKEW_SECONDS = 900
 
-function checkGrace(env: EnvReader, { presignSeconds = 0 }: S3Options, { terms }: ArtifactLimits): void {
-  if (terms!.graceSeconds >= presignSeconds + MAX_SKEW_SECONDS) return
+function checkGrace(env: EnvReader, { presignSeconds = 0 }: S3Options, { periods }: ArtifactLimits): void {
+  if (periods!.graceSeconds >= presignSeconds + MAX_SKEW_SECONDS) return
   const why = 'otherwise an object is removed before its signed URL expires'
   env.problem(`GARBAGE_GRACE_HOURS must be a quarter of an hour longer than PRESIGN_SECONDS; ${why}`)
 }
@@ -79,12 +79,12 @@ export function readArtifactLimits(env: EnvReader): ArtifactLimits {
     // MinIO removes unfinished uploads a day after they began, unless it is configured otherwise.
     uploadExpireSeconds: env.integer('UPLOAD_EXPIRE_HOURS', 20, { min: 1, max: 24 * 30 }) * 3600,
     uploadLimit: env.integer('UPLOADS_PER_PRINCIPAL', 1000, { min: 1, max: 100_000 }),
-    terms: readTerms(env),
+    periods: readPeriods(env),
   }
 }
 
-function readTerms(env: EnvReader): GarbageTerms {
-  const { leaseSeconds, graceSeconds, orphanSeconds, scrubDays, scrubBytesPerSecond } = DEFAULT_TERMS
+function readPeriods(env: EnvReader): GarbagePeriods {
+  const { leaseSeconds, graceSeconds, orphanSeconds, scrubDays, scrubBytesPerSecond } = DEFAULT_PERIODS
   const hours = { min: 1, max: 24 * 365 }
   return {
     leaseSeconds: env.integer('GARBAGE_LEASE_HOURS', leaseSeconds / 3600, hours) * 3600,

@@ -10,7 +10,7 @@ import type { ByteStore } from './store/byte-store.ts'
 import type { Background } from '#lib/process/background.ts'
 import type { ReadAudit } from './rpc/streaming/read-audit.ts'
 import type { BlobCommitBatcher } from './changes/blob-commit-batcher.ts'
-import type { GarbageTerms } from './jobs/garbage/collector.ts'
+import type { GarbagePeriods } from './jobs/garbage/collector.ts'
 
 export interface Backend {
   database: Database
@@ -30,7 +30,7 @@ export interface Backend {
   /** Verifies stored bytes in the background. */
   scrubber: Background
   /** The times after which unused data counts as garbage. */
-  terms: GarbageTerms
+  periods: GarbagePeriods
   blobCommits: BlobCommitBatcher
   streamIdleSeconds: number
   uploadMinBytesPerSecond: number

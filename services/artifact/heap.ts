@@ -13,12 +13,12 @@ const COLLECT_EVERY = 64 * MIB
 type Collect = (options: { type: 'minor' | 'major' }) => void
 
 /** Bytes since the last check. */
-let passed = 0
+let received = 0
 /** Bytes of buffers after the last major collection. */
 let left = 0
 let collect: Collect = () => {}
 
-/** Makes V8 collect less often, and lets `countPassed` collect when buffers exceed their bound. */
+/** Makes V8 collect less often, and lets `countReceived` collect when buffers exceed their bound. */
 export function boundGarbage(): void {
   countBuffersInHeapLimit()
   setFlagsFromString('--expose-gc')
@@ -27,10 +27,10 @@ export function boundGarbage(): void {
 
 /** Counts bytes that were received, and collects garbage when all buffers together exceed the budget. Nearly all of the
  * garbage is young, so a minor collection comes first. */
-export function countPassed(bytes: number, { limit, used }: { limit: number; used: number }): void {
-  passed += bytes
-  if (passed < CHECK_EVERY) return
-  passed = 0
+export function countReceived(bytes: number, { limit, used }: { limit: number; used: number }): void {
+  received += bytes
+  if (received < CHECK_EVERY) return
+  received = 0
   const bound = Math.max(limit, used + OVERHEAD)
   if (process.memoryUsage().arrayBuffers < bound) return
   collect({ type: 'minor' })

@@ -25,7 +25,7 @@ import { ReadAudit } from './rpc/streaming/read-audit.ts'
 import { artifactRoutes, BYTE_METHODS } from './rpc/routes.ts'
 import { BlobCommitBatcher } from './changes/blob-commit-batcher.ts'
 import type { ByteStore } from './store/byte-store.ts'
-import { startCollector, DEFAULT_TERMS, type GarbageTerms } from './jobs/garbage/collector.ts'
+import { startCollector, DEFAULT_PERIODS, type GarbagePeriods } from './jobs/garbage/collector.ts'
 import { requireStore } from './store/installation.ts'
 import { startJanitor } from './jobs/garbage/janitor.ts'
 import { startScrubber } from './jobs/scrub/scrubber.ts'
@@ -66,12 +66,12 @@ export interface ArtifactLimits {
   uploadExpireSeconds: number
   /** Limit of the unfinished uploads of a principal in a namespace. */
   uploadLimit: number
-  /** The times after which unused data counts as garbage. Default `DEFAULT_TERMS`. */
-  terms?: GarbageTerms
+  /** The times after which unused data counts as garbage. Default `DEFAULT_PERIODS`. */
+  periods?: GarbagePeriods
   /** Interval between two searches for garbage. Default 30 s. */
   sweepEveryMs?: number
   /** How long a transfer waits for budget. Default 5 s. */
-  patienceMs?: number
+  budgetWaitMs?: number
 }
 
 /** Limit of the running digests of resumable uploads. Each has a few hundred bytes, and 32 for each part. */
@@ -82,13 +82,13 @@ export function artifactService(deps: ArtifactDeps): Service {
   const { database, bytes, logger, limits } = deps
   boundGarbage()
   const relay = startRelay(outboxReader(database, 'artifact'), (request) => deps.ingest.appendEvents(request), logger)
-  const { terms = DEFAULT_TERMS, sweepEveryMs: everyMs = 30_000 } = limits
+  const { periods = DEFAULT_PERIODS, sweepEveryMs: everyMs = 30_000 } = limits
   const janitor = startJanitor({ database, bytes, logger, everyMs })
-  const collector = startCollector({ database, bytes, logger, terms, everyMs })
-  const scrubber = startScrubber({ database, bytes, logger, terms, everyMs })
+  const collector = startCollector({ database, bytes, logger, periods, everyMs })
+  const scrubber = startScrubber({ database, bytes, logger, limits: periods, everyMs })
   const refusals = new RefusalThrottle((refusal) => recordRefusal(database, refusal), logger)
   const closing = new AbortController()
-  const backend = createBackend(deps, { relay, janitor, scrubber, terms, closing: closing.signal })
+  const backend = createBackend(deps, { relay, janitor, scrubber, periods, closing: closing.signal })
   return {
     services: [BlobService, UploadService, DirectService, ManifestService, ByteStream, MaintenanceService],
     routes: artifactRoutes(backend),
@@ -110,7 +110,7 @@ export function artifactService(deps: ArtifactDeps): Service {
   }
 }
 
-type Started = Pick<Backend, 'relay' | 'janitor' | 'scrubber' | 'terms' | 'closing'>
+type Started = Pick<Backend, 'relay' | 'janitor' | 'scrubber' | 'periods' | 'closing'>
 
 function createBackend(deps: ArtifactDeps, started: Started): Backend {
   const { database, bytes, logger, limits } = deps
@@ -127,7 +127,7 @@ function createBackend(deps: ArtifactDeps, started: Started): Backend {
     blobCommits: new BlobCommitBatcher(database, streams),
     digests: new RunningDigests(MAX_DIGESTS),
     streams,
-    budget: deps.budget ?? new ByteBudget(limits.uploadMemoryBytes, limits.patienceMs ?? 5_000),
+    budget: deps.budget ?? new ByteBudget(limits.uploadMemoryBytes, limits.budgetWaitMs ?? 5_000),
     running: new Set(),
   }
 }

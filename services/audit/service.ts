@@ -9,7 +9,7 @@ import type { Service } from '#lib/server/service.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { recordRefusal } from './changes/record-refusal.ts'
 import type { AuditDeps, LogDeps } from './deps.ts'
-import { FOR_EVER } from './domain/retention.ts'
+import { FOREVER } from './domain/retention.ts'
 import { startPublisher } from './jobs/publisher.ts'
 import { startRetention } from './jobs/retention.ts'
 import { startCopier } from './jobs/worm.ts'
@@ -34,7 +34,7 @@ const FAST_METHODS: FastMethod[] = [
 /** The governance log: records the events of the other services, shows them to authorized callers, and proves them. */
 export function auditService(deps: AuditDeps): Service {
   const { database, logger, draining, trustedServices, identity, signer, cosigning, worm } = deps
-  const { privateDetails = [], retention = FOR_EVER } = deps
+  const { privateDetails = [], retention = FOREVER } = deps
   const tree = new KnownTree(database)
   const tail = createLogTail(() => readLogSize(forkFor(database)))
   const log: LogDeps = { database, tree, draining, tail, logger, privateDetails, retention }

@@ -2,7 +2,7 @@
 import { EnvReader, processEnvironment } from '#lib/process/env.ts'
 import { readDatabaseUrl } from '#lib/process/settings.ts'
 import { inTransaction, type Database } from '#lib/store/database.ts'
-import { explainAbsence } from '#lib/store/faults.ts'
+import { describeUnavailable } from '#lib/store/faults.ts'
 import { emitAs } from '#lib/store/outbox.ts'
 import { rfc3339, transactionTime } from '#lib/store/time.ts'
 import { parsePrincipal } from './domain/identity.ts'
@@ -66,7 +66,7 @@ async function main(principal: string | undefined): Promise<void> {
 
 if (import.meta.main) {
   await main(process.argv[2]).catch((error: unknown) => {
-    console.error(explainAbsence(error) ?? (error instanceof Error ? error.message : error))
+    console.error(describeUnavailable(error) ?? (error instanceof Error ? error.message : error))
     process.exitCode = 1
   })
 }

@@ -5,7 +5,7 @@ import { ModelkeepError } from '#lib/errors/errors.ts'
 import { createAdminToken } from '../metadata/admin-token.ts'
 import { findCaller } from '../metadata/store/identity/token-lookup.ts'
 import { openStore } from '../metadata/store/orm.ts'
-import { writeWhole } from './data-directory.ts'
+import { replaceFile } from './data-directory.ts'
 
 /** Creates a token and its file where there is no file. Returns whether the token is new, still valid, or expired or
  * revoked; an invalid one is replaced only after the operator has removed the file. */
@@ -13,7 +13,7 @@ export async function prepareAdminToken(databaseUrl: string, file: string): Prom
   const database = openStore({ url: databaseUrl, poolSize: 2 })
   try {
     if (!existsSync(file)) {
-      writeWhole(file, `${await createAdminToken(database)}\n`, 0o600)
+      replaceFile(file, `${await createAdminToken(database)}\n`, 0o600)
       return 'new'
     }
     const token = readFileSync(file, 'utf8').trim()

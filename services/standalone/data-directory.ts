@@ -18,7 +18,7 @@ export interface DataDirectory {
   /** Directory of the PostgreSQL cluster. */
   postgres: string
   /** Writes the address of the server for clients on this machine. */
-  announce(address: string): void
+  writeAddress(address: string): void
   /** Releases the directory. Further calls do nothing. */
   release(): void
 }
@@ -54,7 +54,7 @@ export function openDataDirectory(path: string): DataDirectory {
     auditCheckpoint: join(path, 'audit.checkpoint'),
     objects,
     postgres: join(path, 'postgres'),
-    announce: (address) => writeWhole(server, `${JSON.stringify({ address, pid: process.pid })}\n`, 0o644),
+    writeAddress: (address) => replaceFile(server, `${JSON.stringify({ address, pid: process.pid })}\n`, 0o644),
     release() {
       rmSync(server, { force: true })
       if (isMine(lock)) rmSync(lock, { force: true })
@@ -63,7 +63,7 @@ export function openDataDirectory(path: string): DataDirectory {
 }
 
 /** Replaces a file atomically. */
-export function writeWhole(path: string, text: string, mode: number): void {
+export function replaceFile(path: string, text: string, mode: number): void {
   const fresh = `${path}.${process.pid}`
   rmSync(fresh, { force: true })
   writeFileSync(fresh, text, { mode, flag: 'wx', flush: true })
@@ -72,7 +72,7 @@ export function writeWhole(path: string, text: string, mode: number): void {
 
 function takeLock(lock: string, directory: string): void {
   const fresh = `${lock}.${process.pid}`
-  writeWhole(fresh, JSON.stringify({ pid: process.pid, started: startOf(process.pid) } satisfies Owner), 0o644)
+  replaceFile(fresh, JSON.stringify({ pid: process.pid, started: startOf(process.pid) } satisfies Owner), 0o644)
   try {
     for (let attempt = 1; !tryLink(fresh, lock); attempt += 1) {
       const owner = readOwner(lock)

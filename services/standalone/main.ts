@@ -59,7 +59,7 @@ async function runOn(
   const process = { name: 'modelkeep', host, port, drainSeconds, logger, draining }
   await runUntilSignal(service, process, (taken) => {
     const address = `http://${reachableHost(host)}:${taken}`
-    data.announce(address)
+    data.writeAddress(address)
     printWelcome(address, settings, data, { token, database: postgres.home })
   }).catch((error: unknown) => failListen(error, service, settings))
 }

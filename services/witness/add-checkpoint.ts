@@ -7,7 +7,7 @@ import { verifyConsistency } from '#lib/tlog/merkle-proof.ts'
 import { EMPTY_ROOT } from '#lib/tlog/merkle.ts'
 import { openNoteWithAny, splitNote, type Verifier } from '#lib/tlog/note.ts'
 import { findAddCheckpoint, type AddCheckpoint } from './domain/request.ts'
-import type { Seen, StateDirectory } from './store/state.ts'
+import type { CosignedState, StateDirectory } from './store/state.ts'
 
 export interface Witness {
   cosigner: Verifier
@@ -52,7 +52,7 @@ export function addCheckpoint(witness: Witness, body: string): Answer {
   return { status: 503, body: 'witness is busy with other requests for this log; retry\n' }
 }
 
-function isExtension({ oldSize, proof, checkpoint }: AddCheckpoint, { checkpoint: seen }: Seen): boolean {
+function isExtension({ oldSize, proof, checkpoint }: AddCheckpoint, { checkpoint: seen }: CosignedState): boolean {
   if (checkpoint.size === 0n && !checkpoint.root.equals(EMPTY_ROOT)) return false
   if (oldSize === 0n) return proof.length === 0
   const { size: newSize, root: newRoot } = checkpoint
@@ -60,7 +60,7 @@ function isExtension({ oldSize, proof, checkpoint }: AddCheckpoint, { checkpoint
 }
 
 /** Logs both checkpoints: the log has signed them, so they are evidence of a fork where no proof connects them. */
-function reject({ logger }: Witness, { note, checkpoint }: AddCheckpoint, { note: stored }: Seen): Answer {
+function reject({ logger }: Witness, { note, checkpoint }: AddCheckpoint, { note: stored }: CosignedState): Answer {
   logger.error(
     { origin: checkpoint.origin, seen: stored, refused: note },
     'checkpoint rejected: the proof does not show that it extends the log',
@@ -69,7 +69,7 @@ function reject({ logger }: Witness, { note, checkpoint }: AddCheckpoint, { note
 }
 
 /** Returns the time of the next cosignature in seconds: never before the last one, even where the clock was set back. */
-function nextTime({ now, cosigner }: Witness, { note }: Seen): bigint {
+function nextTime({ now, cosigner }: Witness, { note }: CosignedState): bigint {
   const last = note === undefined ? undefined : findCosignature(note, cosigner)
   const time = BigInt(Math.max(1, Math.floor(now() / 1000)))
   return typeof last === 'bigint' && last > time ? last : time

@@ -13,13 +13,13 @@ const REQUEST_MS = 10_000
 /** Timeout for receiving its headers. */
 const HEADERS_MS = 5_000
 
-export interface ServedWitness {
+export interface RunningWitness {
   port: number
   /** Waits at most `graceMs` milliseconds for requests in flight. */
   close(graceMs: number): Promise<void>
 }
 
-export async function serveWitness(witness: Witness, address: { host: string; port: number }): Promise<ServedWitness> {
+export async function serveWitness(witness: Witness, address: { host: string; port: number }): Promise<RunningWitness> {
   const limits = { requestTimeout: REQUEST_MS, headersTimeout: HEADERS_MS, connectionsCheckingInterval: 1_000 }
   const server = createServer(limits, (request, response) => void respond(witness, request, response))
   server.maxConnections = MAX_CONNECTIONS

@@ -45,7 +45,7 @@ test('an S3 store is the default', () => {
       uploadMemoryBytes: 256 * 1024 * 1024,
       streamIdleSeconds: 30,
       uploadExpireSeconds: 72_000,
-      terms: {
+      periods: {
         leaseSeconds: 86_400,
         graceSeconds: 90_000,
         orphanSeconds: 172_800,

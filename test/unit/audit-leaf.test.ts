@@ -1,7 +1,7 @@
 import { create, toJson } from '@bufbuild/protobuf'
 import { expect, test } from 'vitest'
 import { EventSchema, Outcome } from '#gen/modelkeep/audit/v1/event_pb.ts'
-import { canonicalJson, encodeLeaf, holdsEvent } from '../../services/audit/domain/leaf.ts'
+import { canonicalJson, encodeLeaf, isLeafOf } from '../../services/audit/domain/leaf.ts'
 import { hashLeaf } from '../../services/lib/tlog/merkle.ts'
 
 const event = create(EventSchema, {
@@ -36,7 +36,7 @@ test('the leaf of an event never changes its bytes', () => {
 test('distinguishes the leaf of an event from that of a different event', () => {
   const canonical = canonicalJson(toJson(EventSchema, event))
   const leaf = Buffer.from(encodeLeaf(canonical, '2026-11-18T11:06:41.000001Z'))
-  expect(holdsEvent(leaf, canonical)).toBe(true)
-  expect(holdsEvent(leaf, canonical.replace('alice', 'malice'))).toBe(false)
-  expect(holdsEvent(leaf, canonical.slice(0, -1))).toBe(false)
+  expect(isLeafOf(leaf, canonical)).toBe(true)
+  expect(isLeafOf(leaf, canonical.replace('alice', 'malice'))).toBe(false)
+  expect(isLeafOf(leaf, canonical.slice(0, -1))).toBe(false)
 })

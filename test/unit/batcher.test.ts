@@ -14,7 +14,7 @@ function controlled(isJobError = (_error: unknown) => true) {
 describe('a batcher', () => {
   test('runs a lone job at once, and batches those that arrive meanwhile, in order and up to the maximum', async () => {
     const { batcher, batches } = controlled()
-    const results = ['a', 'b', 'c', 'd', 'e'].map((job) => batcher.do(job))
+    const results = ['a', 'b', 'c', 'd', 'e'].map((job) => batcher.submit(job))
     expect(batches.map(({ jobs }) => jobs)).toEqual([['a']])
     batches[0]!.end()
     expect(await results[0]).toBe('a done')
@@ -24,7 +24,7 @@ describe('a batcher', () => {
     await expect.poll(() => batches.length).toBe(3)
     batches[2]!.end()
     expect(await Promise.all(results)).toEqual(['a done', 'b done', 'c done', 'd done', 'e done'])
-    const later = batcher.do('f')
+    const later = batcher.submit('f')
     await expect.poll(() => batches.length).toBe(4)
     batches[3]!.end()
     expect(await later).toBe('f done')
@@ -32,7 +32,7 @@ describe('a batcher', () => {
 
   test('retries each job alone when one may have failed the batch', async () => {
     const { batcher, batches } = controlled()
-    const results = ['a', 'b', 'c'].map((job) => batcher.do(job))
+    const results = ['a', 'b', 'c'].map((job) => batcher.submit(job))
     batches[0]!.end()
     await expect.poll(() => batches.length).toBe(2)
     batches[1]!.end(new Error('one of these'))
@@ -48,7 +48,7 @@ describe('a batcher', () => {
 
   test('retries nothing when the batch itself failed', async () => {
     const { batcher, batches } = controlled(() => false)
-    const results = ['a', 'b', 'c'].map((job) => batcher.do(job))
+    const results = ['a', 'b', 'c'].map((job) => batcher.submit(job))
     const refused = [1, 2].map((index) => expect(results[index]).rejects.toThrow('lost'))
     batches[0]!.end()
     await expect.poll(() => batches.length).toBe(2)
@@ -66,16 +66,16 @@ describe('a batcher', () => {
     }
     const options = { work, maxJobs: 3, isJobError: () => false, minJobs: () => minimum }
     const batcher = new Batcher({ ...options, gatherMs: 100_000 })
-    const results = [batcher.do('a')]
+    const results = [batcher.submit('a')]
     expect(batches).toEqual([])
-    results.push(batcher.do('b'))
+    results.push(batcher.submit('b'))
     expect(await Promise.all(results)).toEqual(['a', 'b'])
-    const later = batcher.do('c')
+    const later = batcher.submit('c')
     minimum = 1
     batcher.recheck()
     await later
     minimum = 2
-    await new Batcher({ ...options, gatherMs: 1 }).do('d')
+    await new Batcher({ ...options, gatherMs: 1 }).submit('d')
     expect(batches).toEqual([['a', 'b'], ['c'], ['d']])
   })
 })

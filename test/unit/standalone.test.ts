@@ -20,7 +20,7 @@ beforeEach(async () => {
 test('one process at a time locks a data directory', async () => {
   const first = openDataDirectory(path)
   expect(() => openDataDirectory(path)).toThrow(/data directory .* is in use by process \d+/)
-  first.announce('http://127.0.0.1:1')
+  first.writeAddress('http://127.0.0.1:1')
   expect(JSON.parse(await readFile(join(path, 'server.json'), 'utf8'))).toEqual({
     address: 'http://127.0.0.1:1',
     pid: process.pid,

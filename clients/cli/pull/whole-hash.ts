@@ -20,7 +20,7 @@ export class WholeHash {
 
   add(part: FilePart): void {
     this.#arrived.set(part.index, part)
-    this.#reading = this.#reading.then(() => this.#readOn())
+    this.#reading = this.#reading.then(() => this.#readNext())
   }
 
   /** Must be called after all parts have arrived. */
@@ -30,7 +30,7 @@ export class WholeHash {
     return `sha256:${this.#hash.digest('hex')}`
   }
 
-  async #readOn(): Promise<void> {
+  async #readNext(): Promise<void> {
     try {
       for (let part = this.#take(); part; part = this.#take()) await this.#read(part)
     } catch (error) {

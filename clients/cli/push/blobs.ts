@@ -80,7 +80,7 @@ async function sendSmall(context: PushContext, file: HashedFile): Promise<number
   try {
     return await sendWhole(context, file)
   } catch (error) {
-    if (!context.modes.noteStreamClosed(error)) throw error
+    if (!context.modes.recordStreamClosed(error)) throw error
     return sendParts(context, file)
   }
 }

@@ -46,13 +46,13 @@ export class DirectParts {
 
   /** Uploads a part with `put`, which returns the ETag of the store. */
   async upload(part: HashedPart, put: (request: SignedRequest) => Promise<string>): Promise<Outcome> {
-    const request = await this.#signatures.do(part)
+    const request = await this.#signatures.submit(part)
     if (!request) return 'not needed'
     const etag = await put(request).finally(() => {
       this.#inFlight -= 1
       this.#signatures.recheck()
     })
-    return this.#records.do({ ...part, etag })
+    return this.#records.submit({ ...part, etag })
   }
 
   get #service(): Client<typeof DirectService> {

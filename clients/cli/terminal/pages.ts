@@ -36,6 +36,6 @@ export async function takePages<T>(
   }
 }
 
-export function noteMore(context: Context, hasMore: boolean): void {
+export function printMoreHint(context: Context, hasMore: boolean): void {
   if (hasMore) context.note('More results exist; use --limit <count> or --all.')
 }

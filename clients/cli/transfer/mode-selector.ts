@@ -55,19 +55,19 @@ export class ModeSelector {
         return await actions.direct()
       } catch (error) {
         signal.throwIfAborted()
-        this.#learn(error)
+        this.#recordFailure(error)
       }
     }
     try {
       return await actions.stream()
     } catch (error) {
-      if (!this.noteStreamClosed(error)) throw error
+      if (!this.recordStreamClosed(error)) throw error
       return this.#requireDirect(signal, actions.direct)
     }
   }
 
   /** Returns true if the failure says that the server accepts direct transfers only, and this command may use them. */
-  noteStreamClosed(error: unknown): boolean {
+  recordStreamClosed(error: unknown): boolean {
     if (!isClosed(error, 'stream') || this.settings.mode !== 'auto') return false
     this.#offersStream = false
     this.#offersDirect = true
@@ -80,7 +80,7 @@ export class ModeSelector {
   }
 
   /** Records a failure of the transfer mode direct; rethrows failures that it did not cause. */
-  #learn(error: unknown): void {
+  #recordFailure(error: unknown): void {
     if (isUnavailable(error)) this.#offersDirect = false
     else if (isStoreError(error)) this.#failures = error.kind === 'unreachable' ? MAX_FAILURES : this.#failures + 1
     else if (!isTransient(error)) throw error

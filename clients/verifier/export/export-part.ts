@@ -7,7 +7,7 @@ import { findReplayEvent } from '../replay/replay.ts'
 import type { ReplayEvent } from '../replay/replay-event.ts'
 import { linesOf } from './lines.ts'
 import { checkOpenings, type Openings } from './openings.ts'
-import { addTime, emptyTimes, type Times } from './times.ts'
+import { addTime, emptyTimes, type RecordTimes } from './times.ts'
 import { Tampered, Unusable } from '../verdict.ts'
 
 /** The facts of an export that the check of each part needs. */
@@ -18,7 +18,7 @@ export interface PartContext {
 }
 
 /** The events of one producer in a part. */
-export interface Run {
+export interface SequenceRun {
   /** The entry of the first event. */
   index: number
   line: number
@@ -34,8 +34,8 @@ export interface Part {
   from: number
   /** The leaf hashes of the entries, concatenated. */
   hashes: Uint8Array
-  runs: Map<string, Run>
-  times: Times
+  runs: Map<string, SequenceRun>
+  times: RecordTimes
   shown: number
   erased: ErasedValue[]
   privacyEvents: { index: number; line: number; event: PrivacyEvent }[]
@@ -67,7 +67,7 @@ class PartScan {
   /** The fields of the last entry that were erased. */
   #erased: string[] = []
   #hashes = Buffer.alloc(256 * HASH_BYTES)
-  readonly #runs = new Map<string, Run>()
+  readonly #runs = new Map<string, SequenceRun>()
   readonly #times = emptyTimes()
   readonly #openings: Openings = checkOpenings()
   readonly #privacyEvents: Part['privacyEvents'] = []

@@ -4,7 +4,7 @@ import type { LeafEvent } from './event.ts'
 import { textOf } from './values.ts'
 
 /** The record times of one part of an export. */
-export interface Times {
+export interface RecordTimes {
   /** The time of the first entry; empty if the part has no entry. */
   first: string
   firstIndex: number
@@ -13,12 +13,12 @@ export interface Times {
   problems: string[]
 }
 
-export function emptyTimes(): Times {
+export function emptyTimes(): RecordTimes {
   return { first: '', firstIndex: -1, isFirstBound: false, last: '', problems: [] }
 }
 
 /** Must be called for each entry of the part, in order. */
-export function addTime(times: Times, index: number, { recordTime, retentionClass }: LeafEvent): void {
+export function addTime(times: RecordTimes, index: number, { recordTime, retentionClass }: LeafEvent): void {
   const time = textOf(recordTime)
   const isBound = retentionClass !== undefined
   if (times.firstIndex === -1) Object.assign(times, { first: time, firstIndex: index, isFirstBound: isBound })
@@ -27,7 +27,7 @@ export function addTime(times: Times, index: number, { recordTime, retentionClas
 }
 
 /** Returns the problems of a part that follows an entry recorded at `before`. */
-export function checkTimes(before: string, { first, firstIndex, isFirstBound, problems }: Times): string[] {
+export function checkTimes(before: string, { first, firstIndex, isFirstBound, problems }: RecordTimes): string[] {
   return isFirstBound && first < before ? [describe(firstIndex, first), ...problems] : problems
 }
 

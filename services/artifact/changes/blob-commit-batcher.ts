@@ -45,13 +45,13 @@ export class BlobCommitBatcher {
 
   /** Records an upload. Returns false, and records nothing, if the namespace has the blob. */
   async begin(upload: SimpleUpload): Promise<boolean> {
-    return (await this.#steps.do({ begun: upload })) === true
+    return (await this.#steps.submit({ begun: upload })) === true
   }
 
   /** Commits the blob of an upload whose object is stored. */
   async finish({ upload, context }: FinishedUpload): Promise<CommitResult> {
     const row = outboxRow(context, committedEvent(upload))
-    const result = await this.#steps.do({ sent: { ...upload, row } })
+    const result = await this.#steps.submit({ sent: { ...upload, row } })
     return typeof result === 'object' ? result : this.#finishKnown({ upload, context })
   }
 

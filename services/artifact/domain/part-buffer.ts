@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { Chunk } from '#lib/byte-streams/chunk.ts'
 import { PieceList } from '#lib/byte-streams/piece-list.ts'
-import { KEPT_BYTES, Part } from './part.ts'
+import { MIN_VIEW_BYTES, Part } from './part.ts'
 
 /** Collects and hashes the bytes of a part whose digest the sender did not announce. */
 export class PartBuffer {
   readonly #hash = createHash('sha256')
-  readonly #list = new PieceList(KEPT_BYTES)
+  readonly #list = new PieceList(MIN_VIEW_BYTES)
 
   get length(): number {
     return this.#list.length

@@ -6,7 +6,7 @@ import { PieceList } from '#lib/byte-streams/piece-list.ts'
 
 /** The smallest size of a view that is not copied. An HTTP/2 frame is 16 KiB: sending each to the store separately costs
  * more than joining them by a copy. */
-export const KEPT_BYTES = 64 * 1024
+export const MIN_VIEW_BYTES = 64 * 1024
 /** Readers are woken once per this many bytes: waking them for each block costs 7 % more CPU time. */
 const WAKE_BYTES = 512 * 1024
 
@@ -15,7 +15,7 @@ export class Part {
   readonly sha256: Buffer
   /** Whether `sha256` was computed from the bytes. Otherwise the sender announced it, and the store verifies it. */
   readonly isVerified: boolean
-  readonly #list = new PieceList(KEPT_BYTES)
+  readonly #list = new PieceList(MIN_VIEW_BYTES)
   #pieces: Uint8Array[] = []
   #received = 0
   #sinceWake = 0

@@ -2,7 +2,7 @@
 import type { Timestamp } from '@bufbuild/protobuf/wkt'
 import { randomBytes } from 'node:crypto'
 import { fail } from '#lib/errors/errors.ts'
-import { canonicalJson, encodeLeaf, holdsEvent } from './leaf.ts'
+import { canonicalJson, encodeLeaf, isLeafOf } from './leaf.ts'
 import type { RetentionClass } from './retention.ts'
 import { commitTo, SALT_BYTES, removeValues, type Json, type Opening, type StoredOpening } from './private.ts'
 
@@ -66,7 +66,7 @@ function isStored({ leaf, openings }: StoredEvent, { content }: NewEvent): boole
   const { commitments, retentionClass } = event
   const { rest, values } = removeValues(content, Object.keys(commitments ?? {}))
   const added = { ...(commitments && { commitments }), ...(retentionClass && { retentionClass }) }
-  if (!holdsEvent(leaf, canonicalJson({ ...rest, ...added }))) return false
+  if (!isLeafOf(leaf, canonicalJson({ ...rest, ...added }))) return false
   return openings.every((opening) => {
     const value = values.find(({ field }) => field === opening.field)?.value
     if (value === undefined || opening.redactIndex !== null) return value !== undefined
@@ -77,7 +77,7 @@ function isStored({ leaf, openings }: StoredEvent, { content }: NewEvent): boole
 /** Returns the events that are not recorded yet. The others must equal the recorded ones, and the new ones must continue the
  * producer's sequence at `expected`. `stored` has the recorded events with the same ids. Fails with SEQUENCE_GAP or
  * EVENT_ALTERED. */
-export function findFresh(
+export function findNewEvents(
   producer: string,
   events: NewEvent[],
   expected: number,

@@ -12,7 +12,7 @@ export function encodeLeaf(event: string, recordTime: string): string {
 }
 
 /** Returns whether a stored leaf is the leaf of exactly this event. */
-export function holdsEvent(leaf: Buffer, event: string): boolean {
+export function isLeafOf(leaf: Buffer, event: string): boolean {
   const part = Buffer.from(eventPart(event))
   return leaf.subarray(0, part.length).equals(part)
 }

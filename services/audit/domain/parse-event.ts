@@ -13,7 +13,7 @@ import {
 import { failField, failLimit } from '#lib/errors/errors.ts'
 import { parseUuid } from '#lib/values/ids.ts'
 import { MAX_EVENT_BYTES, MAX_PUBLIC_BYTES, MAX_REASON_BYTES, MAX_TEXT_BYTES, type NewEvent } from './event.ts'
-import { choosePrivate, type Json } from './private.ts'
+import { privateFieldsOf, type Json } from './private.ts'
 import { classOf } from './retention.ts'
 
 const TYPE = /^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+\.v[1-9][0-9]*$/
@@ -47,7 +47,7 @@ export function parseEvent(event: Event, field: string, privateDetails: readonly
   }
   parseText(event.reason, `${field}.reason`, MAX_REASON_BYTES)
   const content = parseContent(event, field)
-  return { ...indexed, content, privateFields: choosePrivate(content, privateDetails, MAX_PUBLIC_BYTES) }
+  return { ...indexed, content, privateFields: privateFieldsOf(content, privateDetails, MAX_PUBLIC_BYTES) }
 }
 
 function parseActor(actor: Actor | undefined, field: string): Actor {

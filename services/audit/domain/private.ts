@@ -27,7 +27,7 @@ export function commitTo({ salt, value }: Pick<Opening, 'salt' | 'value'>): stri
 }
 
 /** Returns the private fields of an event: `details` as a whole where the event exceeds `maxBytes`. */
-export function choosePrivate(event: Json, privateDetails: readonly string[], maxBytes: number): string[] {
+export function privateFieldsOf(event: Json, privateDetails: readonly string[], maxBytes: number): string[] {
   const fields = event['reason'] === undefined ? [] : ['reason']
   const details = event['details'] as Json | undefined
   if (!details) return fields

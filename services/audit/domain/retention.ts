@@ -6,7 +6,7 @@ export type RetentionClass = (typeof RETENTION_CLASSES)[number]
 /** Retention in seconds by class; 0 means without limit. */
 export type Retention = Record<RetentionClass, number>
 
-export const FOR_EVER: Retention = { OPERATIONAL: 0, SECURITY: 0, GOVERNANCE: 0 }
+export const FOREVER: Retention = { OPERATIONAL: 0, SECURITY: 0, GOVERNANCE: 0 }
 
 /** Classes by the first word of the event type. */
 const CLASSES = new Map<string, RetentionClass>([

@@ -75,7 +75,7 @@ export function startPublisher(deps: PublisherDeps): Publisher {
 }
 
 async function publish({ database, signer, cosigning }: PublisherDeps, panel: WitnessPanel | undefined) {
-  await panel?.confront((await findNewestSigned(forkFor(database))) ?? emptyCheckpoint(signer))
+  await panel?.checkLastSigned((await findNewestSigned(forkFor(database))) ?? emptyCheckpoint(signer))
   const signed = await signHead(database, signer, panel === undefined)
   if (!signed || !panel) return { size: signed?.size ?? 0, isQuorum: true }
   const { size } = signed

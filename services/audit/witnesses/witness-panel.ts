@@ -25,7 +25,7 @@ export class WitnessPanel {
   readonly #requests = new Map<WitnessClient, Promise<void>>()
   /** The problem last logged for each witness. */
   readonly #problems = new Map<WitnessClient, string>()
-  #wasConfronted = false
+  #hasCheckedLast = false
 
   constructor(database: Database, cosigning: Cosigning, logger: Logger) {
     this.#database = database
@@ -42,15 +42,15 @@ export class WitnessPanel {
 
   /** Shows the witnesses the last signed checkpoint before anything is signed, so that a witness that has cosigned a
    * larger one can report it. Throws ForkError then, and an Error where a required quorum has not responded yet. */
-  async confront(lastSigned: StoredCheckpoint): Promise<void> {
+  async checkLastSigned(lastSigned: StoredCheckpoint): Promise<void> {
     const { policy, withhold } = this.#cosigning
     const isAgreed = () =>
       policy.isQuorum(new Set(this.#clients.filter((one) => one.hasAnswered).map(({ name }) => name)))
     const rejecting = this.#clients.filter(({ rejection }) => rejection)
-    if (rejecting.length === 0 && this.#wasConfronted && (!withhold || isAgreed())) return
+    if (rejecting.length === 0 && this.#hasCheckedLast && (!withhold || isAgreed())) return
     const unheard = this.#clients.filter(({ hasAnswered, rejection }) => !hasAnswered || rejection)
     await Promise.all(unheard.map((client) => this.#request(client, lastSigned, async () => {})))
-    this.#wasConfronted = true
+    this.#hasCheckedLast = true
     this.#throwRejection()
     if (withhold && !isAgreed()) {
       throw new Error('quorum of witnesses has not answered yet; nothing is signed until it does')

@@ -30,7 +30,7 @@ export interface CallOptions {
 type Context = ReturnType<typeof createHandlerContext>
 
 /** HTTP/2 delivers 16 KiB at a time: to pass on each buffer costs more than to copy them together. */
-const KEPT_BYTES = 64 * 1024
+const MIN_VIEW_BYTES = 64 * 1024
 /** Created once, because every call ends with it and an error is slow to create. */
 const CALL_ENDED = new ConnectError('the call has ended', Code.Canceled)
 
@@ -89,7 +89,7 @@ async function* readMessages(
   timeoutError: ConnectError | undefined,
 ): AsyncGenerator<Message> {
   if (timeoutError) throw timeoutError
-  const reader = new FrameReader(readMaxBytes, requestChunk, KEPT_BYTES)
+  const reader = new FrameReader(readMaxBytes, requestChunk, MIN_VIEW_BYTES)
   const { signal } = context
   using timer = hasOneRequest(method) ? new BodyTimer(bodySeconds, (late) => context.abort(late)) : undefined
   for await (const frame of readFrames(stream, reader, { signal, timer })) yield decode(frame)

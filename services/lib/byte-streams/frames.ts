@@ -32,11 +32,11 @@ export class FrameReader {
   /** Bytes of the current message that have not arrived. */
   #left = 0
 
-  /** `keptBytes`: see `PieceList`. */
-  constructor(maxBytes: number, chunk?: ChunkField, keptBytes?: number) {
+  /** `minViewBytes`: see `PieceList`. */
+  constructor(maxBytes: number, chunk?: ChunkField, minViewBytes?: number) {
     this.#maxBytes = maxBytes
     this.#chunk = chunk
-    this.#pieces = new PieceList(keptBytes)
+    this.#pieces = new PieceList(minViewBytes)
   }
 
   /** Adds to `frames` those that `bytes` complete. Throws a `ConnectError` when the stream cannot be parsed. */

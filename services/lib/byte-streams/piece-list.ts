@@ -2,27 +2,27 @@
 // copied together into blocks, so that the memory in use stays near the number of bytes however finely a peer cuts them.
 import { BLOCK_BYTES, lend, recycle, seal, takeBlock } from './blocks.ts'
 
-const KEPT_BYTES = 8 * 1024
+const MIN_VIEW_BYTES = 8 * 1024
 /** A view is copied if its buffer is more than this many times larger. */
 const MAX_HELD = 4
 
 export class PieceList {
   length = 0
-  readonly #keptBytes: number
+  readonly #minViewBytes: number
   #pieces: Uint8Array[] = []
   #block: Buffer | undefined
   /** Bytes of the block before `start` are in pieces already, those from `start` to `used` are not. */
   #start = 0
   #used = 0
 
-  /** `keptBytes`: buffers of this size or more stay as they are, because a copy would cost their reader more. */
-  constructor(keptBytes = KEPT_BYTES) {
-    this.#keptBytes = keptBytes
+  /** `minViewBytes`: buffers of this size or more stay as they are, because a copy would cost their reader more. */
+  constructor(minViewBytes = MIN_VIEW_BYTES) {
+    this.#minViewBytes = minViewBytes
   }
 
   add(bytes: Uint8Array): void {
     this.length += bytes.length
-    if (bytes.length >= this.#keptBytes && bytes.buffer.byteLength <= MAX_HELD * bytes.length) {
+    if (bytes.length >= this.#minViewBytes && bytes.buffer.byteLength <= MAX_HELD * bytes.length) {
       this.#cut()
       this.#pieces.push(bytes)
       return

@@ -29,7 +29,7 @@ export class Batcher<J, R> {
     this.#options = options
   }
 
-  do(job: J): Promise<R> {
+  submit(job: J): Promise<R> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ job, resolve, reject })
       if (!this.#busy) void this.#drain()

@@ -38,7 +38,7 @@ export function asModelkeepError(error: unknown): ModelkeepError | undefined {
 const LOCKED_OUT = ['28000', '28P01', '3D000']
 
 /** Describes an unavailable database in one line, for an operator at a terminal; undefined for other errors. */
-export function explainAbsence(error: unknown): string | undefined {
+export function describeUnavailable(error: unknown): string | undefined {
   const known = error instanceof ModelkeepError ? error : asModelkeepError(error)
   const cause = known ? known.cause : error
   const isAbsent = known?.reason === 'DEPENDENCY_UNAVAILABLE' && known.metadata['dependency'] === 'database'

@@ -36,11 +36,11 @@ export function toCondition(filter: Filter, fields: FilterFields): Condition {
 }
 
 /** Whether the filter has a condition on the field `name`. */
-export function mentions(filter: Filter | undefined, name: string): boolean {
+export function hasConditionOn(filter: Filter | undefined, name: string): boolean {
   if (filter === undefined) return false
   if (filter.kind === 'restriction') return filter.field[0] === name
-  if (filter.kind === 'not') return mentions(filter.operand, name)
-  return filter.operands.some((operand) => mentions(operand, name))
+  if (filter.kind === 'not') return hasConditionOn(filter.operand, name)
+  return filter.operands.some((operand) => hasConditionOn(operand, name))
 }
 
 function restriction(path: string[], operator: Operator, value: FilterValue, fields: FilterFields): Condition {

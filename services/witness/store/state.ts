@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { createDurably, makeDirectoryDurably } from '#lib/process/durable.ts'
 import { findCheckpoint, splitNote, type Checkpoint } from '#lib/tlog/note.ts'
 
-export interface Seen {
+export interface CosignedState {
   /** Number of the file; 0 where nothing was cosigned yet. */
   generation: number
   /** The cosigned checkpoint with the signatures of log and witness. */
@@ -27,7 +27,7 @@ export class StateDirectory {
   }
 
   /** Throws where the state cannot be read or is not a checkpoint of this log: nothing may be cosigned then. */
-  read(origin: string): Seen {
+  read(origin: string): CosignedState {
     const directory = join(this.#path, hashOrigin(origin))
     // Another process may advance and remove the file between listing and reading.
     for (let attempt = 1; ; attempt += 1) {

@@ -10,7 +10,7 @@ describe.each(STORES)('broken streams to %s', async (_kind, createStore) => {
   const store = await createStore()
   const artifact = await startArtifact(store)
   const hasty = await artifact.addReplica({ limits: { streamIdleSeconds: 1 } })
-  const small = await artifact.addReplica({ limits: { uploadMemoryBytes: 96 * MIB, patienceMs: 100 } })
+  const small = await artifact.addReplica({ limits: { uploadMemoryBytes: 96 * MIB, budgetWaitMs: 100 } })
   afterAll(async () => {
     await hasty.stop()
     await small.stop()

@@ -56,7 +56,7 @@ describe.each(['fast', 'general'] as const)('by the %s framing', async (framing)
       yield piece
     }
   }
-  const limits = { uploadMemoryBytes: 32 * MIB, patienceMs: 60_000 }
+  const limits = { uploadMemoryBytes: 32 * MIB, budgetWaitMs: 60_000 }
   const replica = await artifact.addReplica({ framing, bytes, limits })
   const client = new RawClient(replica.address)
   afterAll(async () => {

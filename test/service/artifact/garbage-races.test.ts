@@ -1,7 +1,7 @@
 // Uploads, lookups, manifests, versions and several collectors run at once in seeded random schedules, and a model checks
 // the promises: a blob reported as present stays for its lease, and a blob that a version needs stays until its release.
 import { afterAll, describe, expect, test } from 'vitest'
-import { DEFAULT_TERMS } from '../../../services/artifact/jobs/garbage/collector.ts'
+import { DEFAULT_PERIODS } from '../../../services/artifact/jobs/garbage/collector.ts'
 import { startArtifact, STORES, type Replica } from '../../support/artifact.ts'
 import { collectEverything, ageLeases } from '../../support/garbage.ts'
 import { GarbageWorld } from '../../support/garbage-world.ts'
@@ -14,7 +14,7 @@ describe.each(STORES)('garbage collection during other calls, in %s', async (_ki
   const artifact = await startArtifact(store, { bytes: store.open() })
   // The first of them has no grace period, so that a mistake which the grace period would hide becomes visible.
   const others = [
-    await artifact.addReplica({ limits: { terms: { ...DEFAULT_TERMS, graceSeconds: 0 } } }),
+    await artifact.addReplica({ limits: { periods: { ...DEFAULT_PERIODS, graceSeconds: 0 } } }),
     await artifact.addReplica(),
   ]
   const replicas: Replica[] = [artifact, ...others]

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { Part } from '../../../services/artifact/domain/part.ts'
 import { newObjectKey, storeUnavailable } from '../../../services/artifact/store/byte-store.ts'
-import { DEFAULT_TERMS } from '../../../services/artifact/jobs/garbage/collector.ts'
+import { DEFAULT_PERIODS } from '../../../services/artifact/jobs/garbage/collector.ts'
 import { MIB, startArtifact, STORES } from '../../support/artifact.ts'
 import { blobMessages, makeBytes } from '../../support/bytes.ts'
 import {
@@ -42,7 +42,7 @@ describe.each(STORES)('the janitor of %s', async (_kind, createStore) => {
     lost.push({ key, part: new Part(part.length, part.sha256, copies) })
     throw storeUnavailable(new Error('no answer'))
   }
-  const limits = { terms: { ...DEFAULT_TERMS, orphanSeconds: 0 } }
+  const limits = { periods: { ...DEFAULT_PERIODS, orphanSeconds: 0 } }
   const artifact = await startArtifact(store, { bytes: changed(own, { remove, put }), limits })
   afterAll(() => artifact.stop())
 

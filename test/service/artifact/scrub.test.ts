@@ -192,7 +192,7 @@ describe.each(STORES)('verification of bytes in %s', async (_kind, createStore) 
       }
       expect(await collect(artifact, false)).not.toContain(orphan)
       expect(await store.listObjects()).toContain(orphan)
-      const impatient = await artifact.addReplica({ limits: { terms: old } })
+      const impatient = await artifact.addReplica({ limits: { periods: old } })
       try {
         expect(await collect(impatient, true)).toEqual([orphan, begun])
         expect(await store.listObjects()).toContain(orphan)

@@ -8,12 +8,12 @@ import type { ByteStore } from '../../../services/artifact/store/byte-store.ts'
 import { openStore } from '../../../services/artifact/store/orm.ts'
 import { reportWrongBytes } from '../../../services/artifact/store/blobs/quarantine.ts'
 import { scrubOne } from '../../../services/artifact/jobs/scrub/scrubber.ts'
-import type { ScrubTerms } from '../../../services/artifact/store/blobs/scrub-queue.ts'
+import type { ScrubLimits } from '../../../services/artifact/store/blobs/scrub-queue.ts'
 import { startArtifact, STORES } from '../../support/artifact.ts'
 import { blobMessages, digestOf, download, makeBytes } from '../../support/bytes.ts'
 import { changed, counted } from '../../support/store-spies.ts'
 
-const TERMS: ScrubTerms = { scrubDays: 30, scrubBytesPerSecond: 1024 ** 3 }
+const LIMITS: ScrubLimits = { scrubDays: 30, scrubBytesPerSecond: 1024 ** 3 }
 /** The service's own scrubber runs once, when nothing is due. */
 const QUIET = { sweepEveryMs: 3_600_000 }
 
@@ -32,12 +32,12 @@ beforeEach(() => artifact.sql('update artifact.blob set verify_time = now(), ver
 
 interface Scrub {
   bytes?: ByteStore
-  terms?: Partial<ScrubTerms>
+  limits?: Partial<ScrubLimits>
   signal?: AbortSignal
 }
 
-function scrub({ bytes = own, terms, signal = new AbortController().signal }: Scrub = {}): Promise<boolean> {
-  return scrubOne({ database, bytes, logger, terms: { ...TERMS, ...terms } }, signal)
+function scrub({ bytes = own, limits, signal = new AbortController().signal }: Scrub = {}): Promise<boolean> {
+  return scrubOne({ database, bytes, logger, limits: { ...LIMITS, ...limits } }, signal)
 }
 
 async function storeBlob(seed: string, age?: string) {
@@ -98,10 +98,10 @@ describe('the scrubber', () => {
 
   test('verifies only reported blobs when its interval is 0 days', async () => {
     const blob = await storeBlob('never', '4000 days')
-    expect(await scrub({ terms: { scrubDays: 0 } })).toBe(false)
+    expect(await scrub({ limits: { scrubDays: 0 } })).toBe(false)
     await blob.suspect()
-    expect(await scrub({ terms: { scrubDays: 0 } })).toBe(true)
-    expect(await scrub({ terms: { scrubDays: 0 } })).toBe(false)
+    expect(await scrub({ limits: { scrubDays: 0 } })).toBe(true)
+    expect(await scrub({ limits: { scrubDays: 0 } })).toBe(false)
   })
 
   test('throttles its reads to the configured rate', async () => {
@@ -113,7 +113,7 @@ describe('the scrubber', () => {
       },
     })
     const stop = new AbortController()
-    const work = scrub({ bytes, terms: { scrubBytesPerSecond: 1 }, signal: stop.signal })
+    const work = scrub({ bytes, limits: { scrubBytesPerSecond: 1 }, signal: stop.signal })
     const waiting = expect(work).rejects.toThrow('aborted')
     await expect.poll(() => chunks).toBeGreaterThan(0)
     expect(chunks).toBe(1)
@@ -155,21 +155,21 @@ describe('a quarantined blob', () => {
   test.each([30, 0])(
     'is read again after an hour, with %i days, and served again if it is right',
     async (scrubDays) => {
-      const terms = { scrubDays }
+      const limits = { scrubDays }
       const blob = await storeBlob(`by mistake ${scrubDays}`)
       await blob.damage()
       await blob.suspect()
-      await scrub({ terms })
+      await scrub({ limits })
       expect(await blob.stateOf()).toBe('QUARANTINED')
       await blob.repair()
       await blob.setAge('55 minutes')
-      expect(await scrub({ terms })).toBe(false)
+      expect(await scrub({ limits })).toBe(false)
       await blob.setAge('65 minutes')
-      expect(await scrub({ terms })).toBe(true)
+      expect(await scrub({ limits })).toBe(true)
       expect(await blob.download()).toBe(true)
       expect(await blob.events()).toEqual(['committed', 'quarantined', 'repaired'])
       await blob.setAge('65 minutes')
-      expect(await scrub({ terms })).toBe(false)
+      expect(await scrub({ limits })).toBe(false)
     },
   )
 
@@ -186,7 +186,7 @@ describe('a quarantined blob', () => {
     expect(reads).toHaveLength(2)
     await old.setAge('1 day')
     await blob.setAge('2 hours')
-    expect(await scrub({ terms: { scrubBytesPerSecond: 1 } })).toBe(false)
+    expect(await scrub({ limits: { scrubBytesPerSecond: 1 } })).toBe(false)
     expect(await blob.events()).toEqual(['committed', 'quarantined'])
     await blobs.uploadBlob(blobMessages(blob.bytes))
   })

@@ -3,14 +3,14 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { MaintenanceService } from '#gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
 import type { ByteStore } from '../../../services/artifact/store/byte-store.ts'
-import { DEFAULT_TERMS } from '../../../services/artifact/jobs/garbage/collector.ts'
+import { DEFAULT_PERIODS } from '../../../services/artifact/jobs/garbage/collector.ts'
 import { MIB, startArtifact, STORES, type Replica, type TestArtifact } from '../../support/artifact.ts'
 import { blobMessages, digestOf, download, makeBytes } from '../../support/bytes.ts'
 import { refusalOf } from '../../support/refusal.ts'
 import { changed } from '../../support/store-spies.ts'
 
 /** Every unknown object is old enough to be deleted. */
-const IMPATIENT = { terms: { ...DEFAULT_TERMS, orphanSeconds: 0 } }
+const IMPATIENT = { periods: { ...DEFAULT_PERIODS, orphanSeconds: 0 } }
 
 describe.each(STORES)('two installations in %s', async (_kind, createStore) => {
   const store = await createStore()

@@ -4,7 +4,7 @@ import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
 import { CliError } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { jsonOf, shortDigest, table, time } from '../../terminal/output.ts'
-import { readLimit, takePages, noteMore, type LimitOptions } from '../../terminal/pages.ts'
+import { readLimit, takePages, printMoreHint, type LimitOptions } from '../../terminal/pages.ts'
 import { parseModelRef, parseRef } from '../../arguments/refs.ts'
 import { unary } from '../../connection/registry.ts'
 
@@ -45,7 +45,7 @@ export async function listAliasMoves(context: Context, text: string, options: Li
   if (output.json) return output.document({ moves: items.map((move) => jsonOf(AliasMoveSchema, move)), hasMore })
   const head = ['WHEN', 'ALIAS', 'FROM', 'TO', 'BY', 'HOW', 'WHY']
   output.write(items.length > 0 ? table(head, items.map(moveRow)) : 'no moves')
-  noteMore(context, hasMore)
+  printMoreHint(context, hasMore)
 }
 
 function moveRow(move: AliasMove): string[] {

@@ -3,7 +3,7 @@ import { EvaluationSchema, VerdictSchema, type Evaluation } from '#gen/modelkeep
 import { EvaluationService } from '#gen/modelkeep/metadata/v1/evaluation_service_pb.ts'
 import type { Context } from '../../context.ts'
 import { facts as factLines, jsonOf, plain, table, time, versionName, word } from '../../terminal/output.ts'
-import { readLimit, takePages, noteMore, type LimitOptions } from '../../terminal/pages.ts'
+import { readLimit, takePages, printMoreHint, type LimitOptions } from '../../terminal/pages.ts'
 import { parseVersionRef } from '../../arguments/refs.ts'
 import { unary } from '../../connection/registry.ts'
 import { datasetText, metricText, rows } from '../model/show-facts.ts'
@@ -26,7 +26,7 @@ export async function listEvaluations(
   }
   if (items.length === 0) return output.write('no evaluations')
   output.write(table(['ID', 'VERSION', 'SUITE', 'VERDICT', 'METRICS', 'WHEN', 'BY'], items.map(listRow)))
-  noteMore(context, hasMore)
+  printMoreHint(context, hasMore)
 }
 
 const METRICS_SHOWN = 3

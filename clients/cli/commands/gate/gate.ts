@@ -4,7 +4,7 @@ import { GateService } from '#gen/modelkeep/metadata/v1/gate_service_pb.ts'
 import { isUuid } from '#lib/values/ids.ts'
 import type { Context } from '../../context.ts'
 import { facts, jsonOf, table, time } from '../../terminal/output.ts'
-import { readLimit, takePages, noteMore, type LimitOptions } from '../../terminal/pages.ts'
+import { readLimit, takePages, printMoreHint, type LimitOptions } from '../../terminal/pages.ts'
 import { requireNamespace, unary } from '../../connection/registry.ts'
 import { parseGateName } from './gate-name.ts'
 import { ruleRows } from './gate-rules.ts'
@@ -71,7 +71,7 @@ export async function showGateHistory(context: Context, text: string, options: L
     return output.document({ revisions: items.map((item) => jsonOf(GateRevisionSchema, item)), hasMore })
   }
   output.write(items.map((item) => facts(revisionRows(item))).join('\n\n'))
-  noteMore(context, hasMore)
+  printMoreHint(context, hasMore)
 }
 
 function revisionRows({ revision, changer, changeTime, reason, rules }: GateRevision): [string, string][] {

@@ -6,7 +6,7 @@ import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import { CliError } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { clean, jsonOf, shortenDigests, table, time } from '../../terminal/output.ts'
-import { readLimit, takePages, noteMore, type LimitOptions } from '../../terminal/pages.ts'
+import { readLimit, takePages, printMoreHint, type LimitOptions } from '../../terminal/pages.ts'
 import { unary } from '../../connection/registry.ts'
 import { retry } from '../../connection/retry.ts'
 import { findSubject, type LogSubject } from './log-subject.ts'
@@ -34,7 +34,7 @@ export async function log(context: Context, text: string | undefined, options: L
   const { output } = context
   if (output.json) return output.document({ entries: entries.map(entryJson), hasMore, logSize: String(logSize) })
   output.write(entries.length > 0 ? table(HEAD, entries.map(entryRow)) : 'no entries')
-  noteMore(context, hasMore)
+  printMoreHint(context, hasMore)
 }
 
 async function describeUnknown(context: Context, text: string): Promise<CliError> {

@@ -7,7 +7,7 @@ import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts
 import { reasonOf } from '#lib/errors/read-error.ts'
 import type { Context } from '../../context.ts'
 import { bytes, jsonOf, shortDigest, table, time, word } from '../../terminal/output.ts'
-import { readLimit, takePages, noteMore, type LimitOptions } from '../../terminal/pages.ts'
+import { readLimit, takePages, printMoreHint, type LimitOptions } from '../../terminal/pages.ts'
 import { parseModelRef, type ModelRef } from '../../arguments/refs.ts'
 import { requireNamespace, unary } from '../../connection/registry.ts'
 
@@ -54,7 +54,7 @@ async function listModels(context: Context, namespace: string, options: ListOpti
   if (output.json) return output.document({ models: items.map((model) => jsonOf(ModelSchema, model)), hasMore })
   if (items.length === 0) return output.write('no models')
   output.write(table(['MODEL', 'LATEST', 'ALIASES', 'OWNER', 'CREATED', 'STATE'], items.map(modelRow)))
-  noteMore(context, hasMore)
+  printMoreHint(context, hasMore)
 }
 
 function modelRow({ namespace, name, latestNumber, aliases, owner, createTime, state }: Model): string[] {
@@ -79,7 +79,7 @@ async function listVersions(context: Context, model: ModelRef, options: ListOpti
   if (output.json) return output.document({ versions: items.map((version) => jsonOf(VersionSchema, version)), hasMore })
   if (items.length === 0) return output.write('no versions')
   output.write(table(['VERSION', 'ALIASES', 'METRICS', 'SIZE', 'DIGEST', 'CREATED', 'BY'], items.map(versionRow)))
-  noteMore(context, hasMore)
+  printMoreHint(context, hasMore)
 }
 
 const METRICS_SHOWN = 3

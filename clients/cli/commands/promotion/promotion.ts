@@ -5,7 +5,7 @@ import { PromotionService } from '#gen/modelkeep/metadata/v1/promotion_service_p
 import { failUsage } from '../../terminal/cli-error.ts'
 import type { Context } from '../../context.ts'
 import { facts, jsonOf, table, time } from '../../terminal/output.ts'
-import { readLimit, takePages, noteMore, type LimitOptions } from '../../terminal/pages.ts'
+import { readLimit, takePages, printMoreHint, type LimitOptions } from '../../terminal/pages.ts'
 import { parseModelRef } from '../../arguments/refs.ts'
 import { requireNamespace, unary } from '../../connection/registry.ts'
 import { gatesWithApprovals, countsFor, decisionText } from './decisions.ts'
@@ -35,7 +35,7 @@ export async function listPromotions(
   if (items.length === 0 && model === undefined) await requireNamespace(registry, namespace)
   if (output.json) return output.document({ promotions: items.map((item) => jsonOf(PromotionSchema, item)), hasMore })
   output.write(items.length > 0 ? table(HEAD, items.map(promotionRow)) : 'no promotions')
-  noteMore(context, hasMore)
+  printMoreHint(context, hasMore)
 }
 
 const HEAD = ['ID', 'ALIAS', 'MOVE', 'STATE', 'APPROVALS', 'REQUESTED', 'UNTIL', 'BY', 'WHY']

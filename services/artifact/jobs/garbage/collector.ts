@@ -2,21 +2,21 @@
 import { loop, type Background } from '#lib/process/background.ts'
 import type { Logger } from '#lib/process/log.ts'
 import type { Database } from '#lib/store/database.ts'
-import type { ScrubTerms } from '../../store/blobs/scrub-queue.ts'
+import type { ScrubLimits } from '../../store/blobs/scrub-queue.ts'
 import type { ByteStore } from '../../store/byte-store.ts'
 import { claimChore } from '../../store/chore.ts'
 import { bySystem } from '../../store/events.ts'
-import { collect, type Terms } from '../../store/garbage/collect.ts'
+import { collect, type CollectPeriods } from '../../store/garbage/collect.ts'
 import { sweepOrphans } from '../../store/garbage/orphans.ts'
 import { requireStore } from '../../store/installation.ts'
 
-export interface GarbageTerms extends Terms, ScrubTerms {
+export interface GarbagePeriods extends CollectPeriods, ScrubLimits {
   /** Age from which an object in the store that has no row counts as an orphan. */
   orphanSeconds: number
 }
 
 const HOUR = 3600
-export const DEFAULT_TERMS: GarbageTerms = {
+export const DEFAULT_PERIODS: GarbagePeriods = {
   leaseSeconds: 24 * HOUR,
   graceSeconds: 25 * HOUR,
   orphanSeconds: 48 * HOUR,
@@ -28,7 +28,7 @@ export interface CollectorOptions {
   database: Database
   bytes: ByteStore
   logger: Logger
-  terms: GarbageTerms
+  periods: GarbagePeriods
   everyMs: number
 }
 
@@ -36,7 +36,7 @@ const COLLECT_EVERY_SECONDS = 600
 const SWEEP_EVERY_SECONDS = 6 * HOUR
 
 export function startCollector(options: CollectorOptions): Background {
-  const { database, logger, terms } = options
+  const { database, logger, periods } = options
   let failing = false
   let isMarked = false
   return loop(options.everyMs, async (stopping) => {
@@ -45,7 +45,7 @@ export function startCollector(options: CollectorOptions): Background {
       if (!isMarked) await requireStore(options)
       isMarked = true
       if (await claimChore(database, 'collect', COLLECT_EVERY_SECONDS)) {
-        for await (const _ of collect(database, bySystem, { ...terms, stopping }));
+        for await (const _ of collect(database, bySystem, { ...periods, stopping }));
       }
       if (await claimChore(database, 'sweep', SWEEP_EVERY_SECONDS)) {
         await sweep(options, stopping)
@@ -59,9 +59,9 @@ export function startCollector(options: CollectorOptions): Background {
   })
 }
 
-async function sweep({ database, bytes, logger, terms }: CollectorOptions, stopping: AbortSignal): Promise<void> {
+async function sweep({ database, bytes, logger, periods }: CollectorOptions, stopping: AbortSignal): Promise<void> {
   try {
-    for await (const _ of sweepOrphans(database, bytes, bySystem, { ...terms, stopping }));
+    for await (const _ of sweepOrphans(database, bytes, bySystem, { ...periods, stopping }));
   } catch (error) {
     if (!stopping.aborted) logger.error({ error }, 'the sweep of orphans failed')
   }

@@ -3,7 +3,7 @@ import { loop, type Background } from '#lib/process/background.ts'
 import type { Logger } from '#lib/process/log.ts'
 import type { Database } from '#lib/store/database.ts'
 import { recordVerdict } from '../../store/blobs/quarantine.ts'
-import { claimDue, type ScrubTerms } from '../../store/blobs/scrub-queue.ts'
+import { claimDue, type ScrubLimits } from '../../store/blobs/scrub-queue.ts'
 import { verifyBytes } from '../../store/blobs/verify-bytes.ts'
 import type { ByteStore } from '../../store/byte-store.ts'
 
@@ -11,7 +11,7 @@ export interface ScrubberOptions {
   database: Database
   bytes: ByteStore
   logger: Logger
-  terms: ScrubTerms
+  limits: ScrubLimits
   everyMs: number
 }
 
@@ -30,9 +30,9 @@ export function startScrubber(options: ScrubberOptions): Background {
 
 /** Verifies the bytes that were verified longest ago. Returns false if nothing is due. */
 export async function scrubOne(options: Omit<ScrubberOptions, 'everyMs'>, stopping: AbortSignal): Promise<boolean> {
-  const due = await claimDue(options.database, options.terms)
+  const due = await claimDue(options.database, options.limits)
   if (!due) return false
-  const bytesPerSecond = options.terms.scrubBytesPerSecond
+  const bytesPerSecond = options.limits.scrubBytesPerSecond
   const problem = await verifyBytes(options, due, { signal: stopping, bytesPerSecond })
   await recordVerdict(options, due, problem)
   return true

@@ -3,7 +3,7 @@ import type { ConfirmPartsRequest, PartToConfirm } from '#gen/modelkeep/artifact
 import { failField } from '#lib/errors/errors.ts'
 import { forkFor } from '#lib/store/database.ts'
 import { partLengthOf } from '../../domain/blob.ts'
-import { recordForeignParts, type PartInit } from '../../store/uploads/upload-part.ts'
+import { recordDirectParts, type PartInit } from '../../store/uploads/upload-part.ts'
 import type { Upload } from '../../store/uploads/upload.ts'
 import type { Backend } from '../../deps.ts'
 import { presentBlob } from '../present.ts'
@@ -20,7 +20,7 @@ export async function confirmParts(backend: Backend, request: ConfirmPartsReques
   checkParts(request.parts, upload)
   const parts = request.parts.map((part, index) => parsePart(part, upload, `parts[${index}]`))
   const em = forkFor(backend.database, context.signal)
-  const isRecorded = await recordForeignParts(em, upload.id, parts, backend.uploadExpireSeconds)
+  const isRecorded = await recordDirectParts(em, upload.id, parts, backend.uploadExpireSeconds)
   if (!isRecorded) await failClosedNow(backend, upload.id)
   return { parts: parts.map(({ number, sizeBytes, sha256 }) => ({ number, sizeBytes: BigInt(sizeBytes), sha256 })) }
 }

@@ -38,16 +38,16 @@ export async function* collectGarbage(
 }
 
 async function* findGarbage(
-  { database, bytes, terms, closing }: Backend,
+  { database, bytes, periods, closing }: Backend,
   dryRun: boolean,
   namespace: string | undefined,
   context: HandlerContext,
 ): AsyncGenerator<Garbage[]> {
   const stopping = AbortSignal.any([context.signal, closing])
-  const options: CollectOptions = { ...terms, stopping, ...(namespace === undefined ? {} : { namespace }) }
+  const options: CollectOptions = { ...periods, stopping, ...(namespace === undefined ? {} : { namespace }) }
   yield* dryRun ? previewGarbage(database, options) : collect(database, byCaller(context), options)
   if (namespace !== undefined) return
-  yield* sweepOrphans(database, bytes, byCaller(context), { ...terms, stopping, dryRun })
+  yield* sweepOrphans(database, bytes, byCaller(context), { ...periods, stopping, dryRun })
 }
 
 async function emitCollected(

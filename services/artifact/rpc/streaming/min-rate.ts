@@ -1,6 +1,6 @@
 import type { Chunk } from '#lib/byte-streams/chunk.ts'
 import { fail } from '#lib/errors/errors.ts'
-import { countPassed } from '../../heap.ts'
+import { countReceived } from '../../heap.ts'
 import type { ByteBudget } from '../../domain/byte-budget.ts'
 
 export interface MinRate {
@@ -26,7 +26,7 @@ export async function* enforceMinRate(
       if (next.done) return
       waitedMs += performance.now() - began
       received += next.value.length
-      countPassed(next.value.length, budget)
+      countReceived(next.value.length, budget)
       if (waitedMs >= seconds * 1000) {
         if (received < (rate * waitedMs) / 1000) failSlow(seconds, rate)
         waitedMs = 0

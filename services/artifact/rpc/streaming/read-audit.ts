@@ -66,7 +66,7 @@ export class ReadAudit {
     const key = JSON.stringify([principal, credentialId, init.resource.name, init.details])
     const known = this.#recorded.get(key)
     if (known) return void (await known)
-    const recording = this.#batcher.do({ init, context })
+    const recording = this.#batcher.submit({ init, context })
     this.#recorded.set(key, recording)
     try {
       await recording

@@ -14,7 +14,7 @@ import {
   closeUpload,
   commitUpload,
   lockUpload,
-  ownUpload,
+  acquireUpload,
   releaseLease,
   reopenUpload,
   type Ownership,
@@ -28,7 +28,7 @@ import { presentBlob } from '../present.ts'
 import { holdCompletionLease } from './completion-lease.ts'
 import { findPrefix, noPrefix } from './hashed-prefix.ts'
 import { requireUpload } from './require-upload.ts'
-import { FORGOTTEN, failBusy, failClosed, failMissing } from './upload-errors.ts'
+import { LOST_PARTS, failBusy, failClosed, failMissing } from './upload-errors.ts'
 
 /** Bytes in memory while an object is read back. */
 const READ_BACK_BYTES = 1024 * 1024
@@ -70,7 +70,7 @@ async function claim(backend: Backend, upload: Upload, context: HandlerContext):
       const missing = await listMissingParts(em, upload.id, partCountOf(upload.sizeBytes, upload.partSizeBytes))
       if (missing.length > 0) failMissing(missing)
     }
-    return ownUpload(em, upload.id, backend.uploadExpireSeconds)
+    return acquireUpload(em, upload.id, backend.uploadExpireSeconds)
   })
 }
 
@@ -152,13 +152,13 @@ async function recover(backend: Backend, upload: Upload, { epoch }: Ownership, e
     failMissing(Array.from({ length: Math.min(count, 100) }, (_, index) => index + 1))
   }
   if (isGone(error)) {
-    if (!(await closeUpload(forkFor(database), upload.id, { ...FORGOTTEN, epoch }))) failBusy(upload.id)
+    if (!(await closeUpload(forkFor(database), upload.id, { ...LOST_PARTS, epoch }))) failBusy(upload.id)
     janitor.wake()
     failClosed({
       id: upload.id,
       state: 'EXPIRED',
       failureReason: 'STORE_FORGOT',
-      failureMessage: FORGOTTEN.failure.message,
+      failureMessage: LOST_PARTS.failure.message,
     })
   }
   await releaseLease(forkFor(database), upload.id, epoch).catch(() => undefined)

@@ -5,11 +5,11 @@ import { partCountOf } from '../../domain/blob.ts'
 import type { Part } from '../../domain/part.ts'
 import { isByteStoreProblem, storeUnavailable } from '../../store/byte-store.ts'
 import { requireStore } from '../../store/installation.ts'
-import { countAttempt, discountAttempt, recordPart } from '../../store/uploads/upload-part.ts'
+import { countAttempt, undoAttempt, recordPart } from '../../store/uploads/upload-part.ts'
 import { closeUpload } from '../../store/uploads/upload-state.ts'
 import type { Upload } from '../../store/uploads/upload.ts'
 import type { Backend } from '../../deps.ts'
-import { FORGOTTEN, failClosedNow, failPartDigest } from './upload-errors.ts'
+import { LOST_PARTS, failClosedNow, failPartDigest } from './upload-errors.ts'
 
 /** Writes the part to the store, records it, and adds it to the running digest of the blob. Recycles its memory once it is
  * stored. Throws UPLOAD_CLOSED when the upload accepts no more parts. */
@@ -25,7 +25,7 @@ export async function storePart(backend: Backend, upload: Upload, number: number
     await record(backend, upload, number, part, etag)
   } catch (error) {
     // The store accepts no part that is not complete, so this attempt changed nothing.
-    if (!isStored && !part.isComplete) await discountAttempt(forkFor(database), upload.id)
+    if (!isStored && !part.isComplete) await undoAttempt(forkFor(database), upload.id)
     throw error
   } finally {
     await leaveDigest?.(isStored)
@@ -44,7 +44,7 @@ async function writeToStore(backend: Backend, upload: Upload, number: number, pa
     if (!isByteStoreProblem(error, 'upload gone')) throw error
     await requireStore(backend)
     // Another call completed or expired the upload, or the store removed it, as S3 servers do with old unfinished uploads.
-    await closeUpload(forkFor(backend.database), upload.id, { ...FORGOTTEN, epoch: upload.epoch })
+    await closeUpload(forkFor(backend.database), upload.id, { ...LOST_PARTS, epoch: upload.epoch })
     return failClosedNow(backend, upload.id)
   }
 }
@@ -57,7 +57,7 @@ async function failDiffering(
   part: Part,
   cause: unknown,
 ): Promise<never> {
-  await discountAttempt(forkFor(database), id)
+  await undoAttempt(forkFor(database), id)
   const hash = createHash('sha256')
   for (const piece of (await part.readAll()).pieces) hash.update(piece)
   const [expected, actual] = [part.sha256.toString('hex'), hash.digest('hex')]

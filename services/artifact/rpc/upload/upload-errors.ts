@@ -5,7 +5,7 @@ import type { Backend } from '../../deps.ts'
 import { Upload, type UploadFailure, type UploadState } from '../../store/uploads/upload.ts'
 
 /** The end of an upload whose parts the store has removed. */
-export const FORGOTTEN = {
+export const LOST_PARTS = {
   state: 'EXPIRED',
   failure: { reason: 'STORE_FORGOT', message: 'the store no longer has its parts; start a new upload' },
 } as const

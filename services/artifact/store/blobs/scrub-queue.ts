@@ -2,7 +2,7 @@
 import { forkFor, type Database } from '#lib/store/database.ts'
 import type { VerifiableBlob } from './verify-bytes.ts'
 
-export interface ScrubTerms {
+export interface ScrubLimits {
   /** Each stored byte is verified once in this time; 0 switches that off. Bytes that a caller found wrong, and quarantined
    * ones, are verified in any case. */
   scrubDays: number
@@ -16,8 +16,8 @@ const IS_DUE_AGAIN = `state = 'QUARANTINED' and verify_time < now() - make_inter
 
 /** Claims the bytes that were verified longest ago, for four times as long as the work should take. Returns undefined if
  * nothing is due. */
-export async function claimDue(database: Database, terms: ScrubTerms): Promise<VerifiableBlob | undefined> {
-  const { scrubDays, scrubBytesPerSecond } = terms
+export async function claimDue(database: Database, limits: ScrubLimits): Promise<VerifiableBlob | undefined> {
+  const { scrubDays, scrubBytesPerSecond } = limits
   const [due] = await forkFor(database).execute<VerifiableBlob[]>(
     `update blob set verifying_until = now() + make_interval(secs => 60 + size_bytes * 4.0 / ?)
       where digest = coalesce(

@@ -8,7 +8,7 @@ import { inTransaction, type Database, type EntityManager } from '#lib/store/dat
 import { DELETE_OBJECT_SQL } from './pending-deletion.ts'
 import { blobResource, manifestResource, type Emit } from '../events.ts'
 
-export interface Terms {
+export interface CollectPeriods {
   /** Duration of a lease. */
   leaseSeconds: number
   /** Time between the condemnation of a blob and its collection. */
@@ -25,7 +25,7 @@ export interface Garbage {
   sizeBytes: number
 }
 
-export interface CollectOptions extends Terms {
+export interface CollectOptions extends CollectPeriods {
   /** Default: all namespaces. */
   namespace?: string
   stopping?: AbortSignal

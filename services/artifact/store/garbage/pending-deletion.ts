@@ -54,7 +54,7 @@ export async function scheduleAbort(em: EntityManager, objectKey: string): Promi
 
 export type ClaimedDeletion = Pick<PendingDeletion, 'objectKey' | 'keepsObject'> & { storeUploadId: string | null }
 
-export interface ClaimTerms {
+export interface ClaimLimits {
   limit: number
   /** Duration of the first claim; each later claim of the same object lasts twice as long. */
   seconds: number
@@ -62,7 +62,7 @@ export interface ClaimTerms {
 }
 
 /** Claims the oldest deletions that are due. An abort waits until the upload of its object has ended. */
-export function claimDeletions(database: Database, terms: ClaimTerms): Promise<ClaimedDeletion[]> {
+export function claimDeletions(database: Database, limits: ClaimLimits): Promise<ClaimedDeletion[]> {
   return forkFor(database).execute<ClaimedDeletion[]>(
     `update doomed_object set attempts = attempts + 1,
         claimed_until = now() + make_interval(secs => least(?, ? * power(2, least(attempts, 10))))
@@ -72,7 +72,7 @@ export function claimDeletions(database: Database, terms: ClaimTerms): Promise<C
             select from upload where object_key = doomed.object_key and state in ${UNFINISHED_SQL}))
           order by create_time limit ? for update skip locked
       ) returning object_key "objectKey", store_upload_id "storeUploadId", keeps_object "keepsObject"`,
-    [terms.maxSeconds, terms.seconds, terms.limit],
+    [limits.maxSeconds, limits.seconds, limits.limit],
   )
 }
 

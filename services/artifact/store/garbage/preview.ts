@@ -46,7 +46,7 @@ async function* pages(
   database: Database,
   { namespace = null, stopping }: Omit<CollectOptions, 'namespace'> & { namespace?: string | null },
   kind: Garbage['kind'],
-  terms: number[],
+  periods: number[],
   garbage: string,
 ): AsyncGenerator<Garbage[]> {
   let after = ['', '']
@@ -54,7 +54,7 @@ async function* pages(
     const rows = await forkFor(database, stopping).execute<GarbageRow[]>(
       `select * from (${garbage}) garbage where coalesce(namespace = ?, true) and (namespace, digest) > (?, ?)
         order by namespace, digest limit ?`,
-      [...terms, namespace, ...after, PAGE],
+      [...periods, namespace, ...after, PAGE],
     )
     if (rows.length === 0) return
     yield presentGarbage(kind, rows)

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net'
 import type { Chunk } from '#lib/byte-streams/chunk.ts'
 import { lend, seal, takeBlock } from '#lib/byte-streams/blocks.ts'
 import type { Part } from '../../domain/part.ts'
-import { lost, refusalOf, silence, unexpected } from './faults.ts'
+import { connectionLost, errorOfResponse, storeTimeout, unexpectedResponse } from './faults.ts'
 import { HEAD_END, parseHead, type Head } from './head.ts'
 import { openSocket, writePieces, type Address } from './socket.ts'
 
@@ -60,7 +60,7 @@ export class Connection {
     this.#socket.on('drain', () => this.#onDrain())
     this.#socket.on('error', (error) => this.#fail(error)).on('end', () => this.#onEnd())
     this.#socket.once('close', () => {
-      this.#fail(lost())
+      this.#fail(connectionLost())
       onClose()
     })
     this.#socket.resume()
@@ -82,7 +82,7 @@ export class Connection {
     this.#socket.ref()
     this.#resume()
     this.#write(exchange).catch((error: Error) => this.destroy(error))
-    while (!this.#head && !this.#failure) await this.#news()
+    while (!this.#head && !this.#failure) await this.#waitForChange()
     if (!this.#head) throw this.#failure
     return this.#head
   }
@@ -97,11 +97,11 @@ export class Connection {
       }
       if (this.#state === 'idle') return undefined
       if (this.#failure) throw this.#failure
-      await this.#news()
+      await this.#waitForChange()
     }
   }
 
-  destroy(reason: Error = lost()): void {
+  destroy(reason: Error = connectionLost()): void {
     this.#fail(reason)
     this.#socket.destroy()
   }
@@ -160,7 +160,7 @@ export class Connection {
     const head = parseHead(this.#block.toString('latin1', 0, end))
     this.#start = end + HEAD_END.length
     const length = this.#exchange!.accept(head)
-    if (length === undefined && head.status < 300) return this.destroy(unexpected(head.status))
+    if (length === undefined && head.status < 300) return this.destroy(unexpectedResponse(head.status))
     if (length === undefined) return this.#readRefusal((this.#refusal = { head, text: '' }))
     // Bytes that are neither read nor sent would be taken for those of another exchange.
     const isWhole = head.headers.get('content-length') === String(length) && !this.#isSending
@@ -210,7 +210,7 @@ export class Connection {
   }
 
   #onEnd(): void {
-    this.destroy(this.#refusal ? refusalOf(this.#refusal.head.status, this.#refusal.text) : lost())
+    this.destroy(this.#refusal ? errorOfResponse(this.#refusal.head.status, this.#refusal.text) : connectionLost())
   }
 
   #resumeReading(): void {
@@ -224,10 +224,10 @@ export class Connection {
   }
 
   #onSilence(): void {
-    if (!this.#isPaused) this.destroy(silence())
+    if (!this.#isPaused) this.destroy(storeTimeout())
   }
 
-  #news(): Promise<void> {
+  #waitForChange(): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = resolve
     })

@@ -2,7 +2,7 @@
 import { Client } from 'minio'
 import http from 'node:http'
 import https from 'node:https'
-import { silence } from './faults.ts'
+import { storeTimeout } from './faults.ts'
 import type { S3Options } from './options.ts'
 
 const MAX_SOCKETS = 128
@@ -36,7 +36,7 @@ function createTransport(request: typeof http.request, silenceMs: number): Pick<
     request(options: http.RequestOptions, onResponse: (response: http.IncomingMessage) => void): http.ClientRequest {
       const sent = request(options, onResponse)
       let waiting: http.ClientRequest | http.IncomingMessage = sent
-      sent.setTimeout(silenceMs, () => void waiting.destroy(silence()))
+      sent.setTimeout(silenceMs, () => void waiting.destroy(storeTimeout()))
       sent.once('response', (response) => {
         waiting = response
         if (UNREAD_STATUSES.includes(response.statusCode ?? 0)) response.resume()

@@ -72,22 +72,22 @@ export function ignoreGone(problem: 'object gone' | 'upload gone'): (error: unkn
   }
 }
 
-export function lost(): Error {
+export function connectionLost(): Error {
   return Object.assign(new Error('connection to the store lost'), { code: 'ECONNRESET' })
 }
 
-export function silence(): Error {
+export function storeTimeout(): Error {
   return Object.assign(new Error('store timed out'), { code: 'ETIMEDOUT' })
 }
 
 /** An answer that promises other bytes than were requested. */
-export function unexpected(status: number): Error {
+export function unexpectedResponse(status: number): Error {
   const message = `store answered ${status} with an unexpected length or range`
   return Object.assign(new Error(message), { code: 'UnexpectedAnswer' })
 }
 
 /** The refusal that an answer's status and XML body describe. */
-export function refusalOf(status: number, body: string): Error {
+export function errorOfResponse(status: number, body: string): Error {
   const [, code = codeOfStatus(status)] = /<Code>(\w{1,64})<\/Code>/.exec(body) ?? []
   return Object.assign(new Error(`store answered ${status} ${code ?? ''}`.trim()), code && { code })
 }

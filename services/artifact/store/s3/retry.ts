@@ -11,13 +11,13 @@ export async function retry<T>(work: (attempt: number) => Promise<T>): Promise<T
     try {
       return await work(attempt)
     } catch (error) {
-      await pauseOrThrow(error, attempt)
+      await waitForRetry(error, attempt)
     }
   }
 }
 
 /** Waits before the next attempt. Throws where there is none. */
-export async function pauseOrThrow(error: unknown, attempt: number): Promise<void> {
+export async function waitForRetry(error: unknown, attempt: number): Promise<void> {
   if (attempt === ATTEMPTS || !isRetryable(error)) translateS3Fault(error)
   await sleep(FIRST_PAUSE_MS * 2 ** (attempt - 1) * (1 + Math.random()))
 }

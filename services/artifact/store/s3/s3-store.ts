@@ -21,7 +21,7 @@ import type { Part } from '../../domain/part.ts'
 import { listMarks, listObjects, listUploads } from './lists.ts'
 import type { S3Options } from './options.ts'
 import { S3Presigner } from './presign.ts'
-import { pauseOrThrow, retry } from './retry.ts'
+import { waitForRetry, retry } from './retry.ts'
 import { S3Sender } from './sender.ts'
 import { S3Transfers } from './transfers.ts'
 
@@ -106,7 +106,7 @@ export class S3Store implements ByteStore {
         return
       } catch (error) {
         signal?.throwIfAborted()
-        await pauseOrThrow(error, attempt)
+        await waitForRetry(error, attempt)
         attempt += 1
       }
     }

@@ -11,22 +11,22 @@ export function countAttempt(em: EntityManager, id: string): Promise<boolean> {
 }
 
 /** Undoes `countAttempt` for a part of which the store certainly has nothing. */
-export async function discountAttempt(em: EntityManager, id: string): Promise<void> {
+export async function undoAttempt(em: EntityManager, id: string): Promise<void> {
   await em.nativeUpdate(Upload, { id }, { attempts: raw<number>('attempts - 1') })
 }
 
 /** Added to the attempts of an upload whose parts must be read back; exceeds the number of parts of any upload. */
-const FOREIGN_ATTEMPTS = 1_000_000
+const DIRECT_ATTEMPTS = 1_000_000
 
 /** Whether `distrustParts` was called for an upload. That cannot be undone. */
 export function isDistrusted({ attempts }: Pick<Upload, 'attempts'>): boolean {
-  return attempts >= FOREIGN_ATTEMPTS
+  return attempts >= DIRECT_ATTEMPTS
 }
 
 /** Records that clients may send parts to the store directly. This service has not hashed those, so the whole object will be
  * read back. Returns false if the upload is no longer open. */
 export function distrustParts(em: EntityManager, id: string): Promise<boolean> {
-  return addAttempts(em, id, FOREIGN_ATTEMPTS)
+  return addAttempts(em, id, DIRECT_ATTEMPTS)
 }
 
 async function addAttempts(em: EntityManager, id: string, count: number): Promise<boolean> {
@@ -41,13 +41,8 @@ export function recordPart(em: EntityManager, id: string, part: PartInit, second
 
 /** Records parts that a client sent to the store directly. Returns false, and records nothing, if the upload is no longer
  * open. */
-export function recordForeignParts(
-  em: EntityManager,
-  id: string,
-  parts: PartInit[],
-  seconds: number,
-): Promise<boolean> {
-  return recordParts(em, id, parts, { attempts: FOREIGN_ATTEMPTS, seconds })
+export function recordDirectParts(em: EntityManager, id: string, parts: PartInit[], seconds: number): Promise<boolean> {
+  return recordParts(em, id, parts, { attempts: DIRECT_ATTEMPTS, seconds })
 }
 
 /** The hot write of every part, for a set of parts: one statement extends the upload and replaces the parts. */

@@ -55,7 +55,7 @@ export interface Ownership {
 }
 
 /** Makes the caller the owner of an unfinished upload that it has locked, and seals an open one. */
-export async function ownUpload(em: EntityManager, id: string, expireSeconds: number): Promise<Ownership> {
+export async function acquireUpload(em: EntityManager, id: string, expireSeconds: number): Promise<Ownership> {
   const upload = await em.findOneOrFail(Upload, { id })
   const state = upload.state === 'OPEN' ? 'SEALING' : (upload.state as SealedState)
   const epoch = upload.epoch + 1
@@ -99,7 +99,7 @@ function owned(id: string, epoch: number) {
   return { id, epoch, state: { $in: SEALED } }
 }
 
-export interface Closing {
+export interface UploadEnd {
   state: 'COMMITTED' | 'ABORTED' | 'EXPIRED' | 'FAILED'
   /** The epoch of the caller. Without it, the upload is closed under any owner. */
   epoch?: number
@@ -108,7 +108,7 @@ export interface Closing {
 
 /** Closes an unfinished upload, and schedules the deletion of its object. Returns false if it is closed already, or another
  * call owns it. Joins the transaction of `em`, if there is one. */
-export function closeUpload(em: EntityManager, id: string, { state, epoch, failure }: Closing): Promise<boolean> {
+export function closeUpload(em: EntityManager, id: string, { state, epoch, failure }: UploadEnd): Promise<boolean> {
   return inOneTransaction(em, async (tx) => {
     const upload = await tx.findOne(
       Upload,

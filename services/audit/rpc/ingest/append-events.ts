@@ -5,7 +5,7 @@ import { inTransaction } from '#lib/store/database.ts'
 import { raiseAlarm } from '../../changes/raise-alarm.ts'
 import { logClockSkew, recordClockSkews } from '../../changes/record-clock-skews.ts'
 import type { LogDeps } from '../../deps.ts'
-import { findFresh, type NewEvent } from '../../domain/event.ts'
+import { findNewEvents, type NewEvent } from '../../domain/event.ts'
 import { appendToLog, findStored, lockLog } from '../../store/log/append.ts'
 import { parseEvents } from './parse-events.ts'
 
@@ -28,7 +28,7 @@ function append({ database }: LogDeps, producer: string, events: NewEvent[], sig
     const log = await lockLog(em, producer, signal)
     const ids = events.map(({ id }) => id)
     const stored = await findStored(em, ids)
-    const fresh = findFresh(producer, events, log.nextSequence, stored)
+    const fresh = findNewEvents(producer, events, log.nextSequence, stored)
     if (fresh.length > 0) await appendToLog(em, log, fresh)
     const skews = await recordClockSkews(em, log, fresh)
     const indexes = new Map([...stored].map(([id, { index }]) => [id, index]))

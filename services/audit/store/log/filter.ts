@@ -5,7 +5,7 @@ import { parseFilter } from '#lib/lists/filter.ts'
 import {
   compare,
   joinOnce,
-  mentions,
+  hasConditionOn,
   NO_FILTER,
   textField,
   timeField,
@@ -43,7 +43,7 @@ const FIELDS: FilterFields = {
 export function parseEntryFilter(text: string): FilterSql | undefined {
   const filter = parseFilter(text)
   if (!filter) return undefined
-  const joined = mentions(filter, 'reason') ? joinOnce(REASON) : NO_FILTER.joined
+  const joined = hasConditionOn(filter, 'reason') ? joinOnce(REASON) : NO_FILTER.joined
   return { joined, condition: toCondition(filter, FIELDS) }
 }
 

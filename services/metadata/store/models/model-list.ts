@@ -6,7 +6,7 @@ import type { EntityManager } from '#lib/store/database.ts'
 import { query } from '#lib/store/query.ts'
 import {
   labelsField,
-  mentions,
+  hasConditionOn,
   textField,
   timeField,
   toCondition,
@@ -54,7 +54,7 @@ export async function listModels(
   const conditions = [sql`true`]
   if (namespaces !== 'all') conditions.push(sql`m.namespace = any(${namespaces})`)
   if (filter) conditions.push(sql`(${toCondition(filter, FIELDS)})`)
-  if (!mentions(filter, 'state')) conditions.push(sql`m.state = 'ACTIVE'`)
+  if (!hasConditionOn(filter, 'state')) conditions.push(sql`m.state = 'ACTIVE'`)
   const column = SORT_COLUMNS[order.by]
   const direction = order.descending ? sql`desc` : sql`asc`
   if (page.after) {

@@ -6,7 +6,7 @@ import {
   compare,
   joinOnce,
   labelsField,
-  mentions,
+  hasConditionOn,
   NO_FILTER,
   numberField,
   onePath,
@@ -118,7 +118,7 @@ const DOCUMENTS: { columns: RawBuilder<unknown>; fields: string[] }[] = [
 ]
 
 export function toVersionSql(filter: Filter): FilterSql {
-  const read = DOCUMENTS.filter(({ fields }) => fields.some((field) => mentions(filter, field)))
+  const read = DOCUMENTS.filter(({ fields }) => fields.some((field) => hasConditionOn(filter, field)))
   const columns = read.map((document) => document.columns)
   const joined = columns.length === 0 ? NO_FILTER.joined : joinOnce(sql`select ${sql.join(columns)}`)
   return { joined, condition: toCondition(filter, VERSION_FIELDS) }
