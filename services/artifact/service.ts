@@ -94,7 +94,7 @@ export function artifactService(deps: ArtifactDeps): Service {
     routes: artifactRoutes(backend),
     authenticate: createAuthenticate(deps.trustedServices, createTokenLookup(deps.identity)),
     recordRefusal: (refusal) => refusals.report(refusal),
-    fastMethods: BYTE_METHODS,
+    zeroCopyMethods: BYTE_METHODS,
     check: async (_service, late) => {
       await requireStore(deps, late)
       return true

@@ -3,7 +3,7 @@ import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import { PrivacyService } from '#gen/modelkeep/audit/v1/privacy_service_pb.ts'
 import { ProofService } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
 import { createTokenLookup, createAuthenticate } from '#lib/access/authenticate.ts'
-import type { FastMethod } from '#lib/byte-streams/handler.ts'
+import type { ZeroCopyMethod } from '#lib/byte-streams/handler.ts'
 import { RefusalThrottle } from '#lib/server/refusals.ts'
 import type { Service } from '#lib/server/service.ts'
 import { forkFor } from '#lib/store/database.ts'
@@ -23,7 +23,7 @@ import { KnownTree } from './store/tree/known-tree.ts'
 import { readLogSize } from './store/log/log-head.ts'
 
 /** The methods that are called most often. */
-const FAST_METHODS: FastMethod[] = [
+const ZERO_COPY_METHODS: ZeroCopyMethod[] = [
   { method: IngestService.method.appendEvents },
   { method: ProofService.method.getCheckpoint },
   { method: ProofService.method.getInclusionProof },
@@ -45,7 +45,7 @@ export function auditService(deps: AuditDeps): Service {
   return {
     services: [IngestService, LogService, ProofService, PrivacyService],
     routes: (router) => [ingestRoutes, logRoutes, proofRoutes, privacyRoutes].forEach((routes) => routes(log)(router)),
-    fastMethods: FAST_METHODS,
+    zeroCopyMethods: ZERO_COPY_METHODS,
     plain: (path, admit) => serveTiles(log, path, admit),
     authenticate: createAuthenticate(trustedServices, createTokenLookup(identity)),
     recordRefusal: (refusal) => refusals.report(refusal),

@@ -112,7 +112,7 @@ function combine(parts: Record<ServiceName, Service>): Omit<Service, 'authentica
       return name ? parts[name].recordRefusal(refusal) : Promise.resolve()
     },
     check: async (...request) => (await Promise.all(all.map(({ check }) => check(...request)))).every(Boolean),
-    fastMethods: all.flatMap(({ fastMethods = [] }) => fastMethods),
+    zeroCopyMethods: all.flatMap(({ zeroCopyMethods = [] }) => zeroCopyMethods),
     plain: (path, admit) => parts.audit.plain!(path, admit),
   }
 }

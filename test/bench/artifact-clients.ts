@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { fromField } from '#lib/byte-streams/chunk.ts'
-import { createFastTransport } from '#lib/byte-streams/transport.ts'
+import { createZeroCopyTransport } from '#lib/byte-streams/transport.ts'
 import { WideSessionManager } from '../../clients/cli/connection/sessions.ts'
 import { BYTE_METHODS } from '../../services/artifact/rpc/routes.ts'
 import { stockClient, stockMetadata, type StockClient } from '../support/raw-grpc.ts'
@@ -118,7 +118,7 @@ export function connectClient(address: string, isFast: boolean): ConnectBlobClie
   const general = createGrpcTransport({ baseUrl: address, sessionManager, interceptors, acceptCompression: [] })
   const methods = isFast ? BYTE_METHODS : []
   const readMaxBytes = 4 * MIB
-  const transport = createFastTransport({
+  const transport = createZeroCopyTransport({
     general,
     sessionManager,
     baseUrl: address,

@@ -25,7 +25,7 @@ const ZEROS = Buffer.alloc(CHUNK_BYTES)
 
 /** Compares one stream in each direction with 20 ms of latency to one without. */
 export async function measureLatency(world: World, figures: Figures, quick: boolean): Promise<void> {
-  const service = await world.startService('fast')
+  const service = await world.startService('zero-copy')
   const proxy = await startDelayProxy(service.address, RTT_MS / 2)
   const far = connectClient(proxy.address, true)
   const near = connectClient(service.address, true)
@@ -61,7 +61,7 @@ async function rateOf(bytes: Buffer, work: () => Promise<void>): Promise<number>
 
 /** Runs 32 uploads at the same time. Each retries while the memory budget is used up. */
 export async function measureMemory(world: World, figures: Figures, quick: boolean): Promise<void> {
-  const service = await world.startService('fast')
+  const service = await world.startService('zero-copy')
   const size = quick ? 64 * MIB : 1024 * MIB
   const base = randomFillSync(Buffer.allocUnsafeSlow(size))
   const digests = Array.from({ length: 32 }, (_, stamp) => {
@@ -101,7 +101,7 @@ async function patiently(work: () => Promise<void>): Promise<void> {
 
 /** Uploads 10 GB that the store has. They are only rows, because nothing reads them. */
 export async function measureEarlyExit(world: World, figures: Figures): Promise<void> {
-  const service = await world.startService('fast')
+  const service = await world.startService('zero-copy')
   const digest = `sha256:${randomBytes(32).toString('hex')}`
   const size = 10_000_000_000
   await seedBlob(world, digest, size)
@@ -154,7 +154,7 @@ async function seedBlob({ databaseUrl }: World, digest: string, size: number): P
 
 /** Measures a push of new files, from the disk until each is committed. */
 export async function measureSmall(world: World, figures: Figures, quick: boolean): Promise<void> {
-  const service = await world.startService('fast')
+  const service = await world.startService('zero-copy')
   const directory = await mkdtemp(join(tmpdir(), 'modelkeep-bench-small-'))
   const addresses = { metadata: service.address, artifact: service.address, audit: service.address }
   const registry = openRegistry({ addresses, token: TOKEN, origin: '' }, new AbortController().signal)
@@ -192,7 +192,7 @@ async function makeFiles(directory: string, count: number, bytes: number): Promi
 /** Kills the service while four streams send parts, and queries another replica for the parts that have arrived. */
 export async function measureCrash(world: World, figures: Figures): Promise<void> {
   const streams = 4
-  const first = await world.startService('fast')
+  const first = await world.startService('zero-copy')
   const blob: Blob = renew(randomFillSync(Buffer.allocUnsafeSlow(16 * PART_BYTES)))
   const client = connectClient(first.address, true)
   const upload = await client.startParts(blob)
@@ -210,7 +210,7 @@ export async function measureCrash(world: World, figures: Figures): Promise<void
   )
   await work.catch(() => undefined)
   client.close()
-  const second = await world.startService('fast')
+  const second = await world.startService('zero-copy')
   const next = connectClient(second.address, true)
   const arrived = await next.partsOf(upload)
   const sentAgain = [...begun].filter((number) => !arrived.includes(number))

@@ -29,7 +29,7 @@ const service = artifactService({
   limits: settings.limits,
   transferModes: settings.transferModes,
 })
-const fastMethods = process.argv[2] === 'general' ? [] : service.fastMethods!
-const { port } = await serve({ ...service, fastMethods, logger, draining }, settings)
+const zeroCopyMethods = process.argv[2] === 'general' ? [] : service.zeroCopyMethods!
+const { port } = await serve({ ...service, zeroCopyMethods, logger, draining }, settings)
 console.log(port)
 process.once('SIGTERM', () => process.exit(0))

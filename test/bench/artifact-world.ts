@@ -18,7 +18,7 @@ import { startPostgres } from '../../services/standalone/postgres.ts'
 import { startMinio } from '../support/minio-server.ts'
 import { makeHome } from './home.ts'
 
-export type Framing = 'fast' | 'general'
+export type Framing = 'zero-copy' | 'general'
 
 export interface BenchService {
   address: string

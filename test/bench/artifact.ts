@@ -56,12 +56,12 @@ try {
 }
 
 async function compareModes(world: World): Promise<void> {
-  const [fast, general] = [await world.startService('fast'), await world.startService('general')]
+  const [fast, general] = [await world.startService('zero-copy'), await world.startService('general')]
   const paths: Record<string, Path> = {
     direct: { client: directClient(world) },
     'direct mode, our client': { client: directModeClient(fast.address), pid: fast.pid, isOurs: true },
-    'fast, grpc-js': { client: grpcJsClient(fast.address), pid: fast.pid },
-    'fast, our client': { client: connectClient(fast.address, true), pid: fast.pid, isOurs: true },
+    'zero-copy, grpc-js': { client: grpcJsClient(fast.address), pid: fast.pid },
+    'zero-copy, our client': { client: connectClient(fast.address, true), pid: fast.pid, isOurs: true },
     'general, grpc-js': { client: grpcJsClient(general.address), pid: general.pid },
     'general, connect-node': { client: connectClient(general.address, false), pid: general.pid },
   }
@@ -84,9 +84,19 @@ async function compareModes(world: World): Promise<void> {
       ;(down[name] ??= []).push(download)
     }
   }
-  report('upload', up, { 'direct mode, our client': 0.95, 'fast, grpc-js': 0.65, 'fast, our client': 0.65 }, 1.4)
+  report(
+    'upload',
+    up,
+    { 'direct mode, our client': 0.95, 'zero-copy, grpc-js': 0.65, 'zero-copy, our client': 0.65 },
+    1.4,
+  )
   figures.report('direct mode, reading back what was sent', SIZE / MIB / median(readBack), 'MiB/s')
-  report('download', down, { 'direct mode, our client': 0.95, 'fast, grpc-js': 0.45, 'fast, our client': 0.6 }, 2)
+  report(
+    'download',
+    down,
+    { 'direct mode, our client': 0.95, 'zero-copy, grpc-js': 0.45, 'zero-copy, our client': 0.6 },
+    2,
+  )
   for (const { client } of Object.values(paths)) client.close()
   await Promise.all([fast.kill(), general.kill()])
 }
@@ -122,7 +132,7 @@ function report(way: string, usages: Record<string, Usage[]>, targets: Record<st
     figures.report(`${way}, ${name}, against direct`, ratio(name, 'direct'), '×', { least })
     figures.report('  if all cores worked', limitOf(name) / rateOf('direct'), '×')
   }
-  const [fast, general] = ['fast, grpc-js', 'general, grpc-js']
+  const [fast, general] = ['zero-copy, grpc-js', 'general, grpc-js']
   figures.report(`${way}, grpc-js, zero-copy handler against general`, ratio(fast, general), '×', { least: gain })
   figures.report('  if all cores worked', allCpuOf(general) / allCpuOf(fast), '×')
   figures.report('  CPU of the service alone', cpuOf(general, 'service') / cpuOf(fast, 'service'), '×')

@@ -30,7 +30,7 @@ const serving = {
     return { type: 'text/plain', cache: 'no-store', body: 'a tile' }
   },
 }
-const fastMethods = [{ method: IdentityService.method.whoAmI }]
+const zeroCopyMethods = [{ method: IdentityService.method.whoAmI }]
 
 let served: Served
 const open: { destroy(): void }[] = []
@@ -40,7 +40,7 @@ afterEach(async () => {
 })
 
 async function start(limits: Partial<Address>, isFast = false): Promise<void> {
-  served = await serve({ ...serving, ...(isFast ? { fastMethods } : {}) }, { host: HOST, port: 0, ...limits })
+  served = await serve({ ...serving, ...(isFast ? { zeroCopyMethods } : {}) }, { host: HOST, port: 0, ...limits })
 }
 
 function openSocket(bytes: Buffer | string = '', localAddress = HOST): Socket {

@@ -26,13 +26,13 @@ const serving = stubServing([IdentityService], (router) =>
     },
   }),
 )
-const fastMethods = [{ method: IdentityService.method.createToken }]
+const zeroCopyMethods = [{ method: IdentityService.method.createToken }]
 let general: Served
 let zeroCopy: Served
 beforeAll(async () => {
   const address = { host: '127.0.0.1', port: 0, bodySeconds: BODY_SECONDS }
   general = await serve(serving, address)
-  zeroCopy = await serve({ ...serving, fastMethods }, address)
+  zeroCopy = await serve({ ...serving, zeroCopyMethods }, address)
 })
 afterAll(() => Promise.all([general.close(0), zeroCopy.close(0)]))
 

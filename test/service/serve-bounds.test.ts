@@ -28,7 +28,7 @@ function countingServing(): Serving {
       },
     }),
   )
-  return { ...serving, fastMethods: [{ method: BlobService.method.uploadBlob, request: CHUNK }] }
+  return { ...serving, zeroCopyMethods: [{ method: BlobService.method.uploadBlob, request: CHUNK }] }
 }
 
 test('serves zero-copy gRPC, Connect and HTTP/1.1 on one port with TLS', async () => {
@@ -44,13 +44,13 @@ test('serves zero-copy gRPC, Connect and HTTP/1.1 on one port with TLS', async (
       yield { message: { case: 'chunk' as const, value: new Uint8Array(1_000_000) } }
     }
   }
-  for (const [transport, fastCalls] of [
+  for (const [transport, zeroCopyCalls] of [
     [createGrpcTransport(options), 1],
     [createConnectTransport({ ...options, httpVersion: '2' }), 1],
   ] as const) {
     const { blob } = await createClient(BlobService, transport).uploadBlob(messages(), { headers })
     expect(blob!.sizeBytes).toBe(8_000_000n)
-    expect(served.zeroCopy.calls).toBe(fastCalls)
+    expect(served.zeroCopy.calls).toBe(zeroCopyCalls)
   }
   const status = await new Promise((resolve) =>
     get({ host: '127.0.0.1', port: served.port, path: '/healthz', ca: cert! }, (response) => {

@@ -79,7 +79,7 @@ export async function startAllServices({ bytes, signer }: AllServicesOptions = {
     }),
   ]
   serving.services = services.flatMap((service) => service.services)
-  serving.fastMethods = services.flatMap((service) => service.fastMethods ?? [])
+  serving.zeroCopyMethods = services.flatMap((service) => service.zeroCopyMethods ?? [])
   serving.recordRefusal = async (refusal) => {
     serving.refusals.push(refusal)
     const { method } = refusal

@@ -78,7 +78,7 @@ async function createDirectoryStore(): Promise<TestStore> {
 export interface Replica {
   address: string
   /** Number of calls that the zero-copy handler has answered. */
-  fastCalls(): number
+  zeroCopyCalls(): number
   client<S extends DescService>(service: S, token?: string): Client<S>
   stop(): Promise<void>
 }
@@ -101,7 +101,7 @@ export interface ArtifactOptions extends ReplicaOptions {
 export interface ReplicaOptions {
   limits?: Partial<ArtifactLimits>
   /** `general`: every call goes through the general adapter. */
-  framing?: 'fast' | 'general'
+  framing?: 'zero-copy' | 'general'
   bytes?: ByteStore
   budget?: ByteBudget
   transferModes?: AllowedModes
@@ -188,13 +188,13 @@ async function startReplica(
     downloads,
     budget,
   })
-  const fastMethods = framing === 'general' ? [] : service.fastMethods!
-  const serving = { ...service, fastMethods, logger, draining: draining.signal }
+  const zeroCopyMethods = framing === 'general' ? [] : service.zeroCopyMethods!
+  const serving = { ...service, zeroCopyMethods, logger, draining: draining.signal }
   const served = await serve(serving, { host: '127.0.0.1', port: 0 })
   const address = `http://127.0.0.1:${served.port}`
   return {
     address,
-    fastCalls: () => served.zeroCopy.calls,
+    zeroCopyCalls: () => served.zeroCopy.calls,
     client: (descriptor, token = 'alice') => createClient(descriptor, transportTo(address, token)),
     async stop() {
       draining.abort()

@@ -38,7 +38,7 @@ export interface RunningAudit {
   log: Client<typeof LogService>
   proofs: Client<typeof ProofService>
   /** Number of calls that the zero-copy handler has answered. */
-  fastCalls(): number
+  zeroCopyCalls(): number
   close(): Promise<void>
 }
 
@@ -86,9 +86,9 @@ export async function startAudit(
     retention,
     expireEveryMs,
   })
-  const fastMethods = framing === 'general' ? [] : service.fastMethods!
+  const zeroCopyMethods = framing === 'general' ? [] : service.zeroCopyMethods!
   // Tests see a change of health at once.
-  const serving = { ...service, fastMethods, logger, draining: draining.signal, checkWithinMs, healthCachedMs: 0 }
+  const serving = { ...service, zeroCopyMethods, logger, draining: draining.signal, checkWithinMs, healthCachedMs: 0 }
   const served = await serve(serving, { host: '127.0.0.1', port: 0 })
   const address = `http://127.0.0.1:${served.port}`
   const client = <S extends DescService>(descriptor: S, token: string): Client<S> =>
@@ -101,7 +101,7 @@ export async function startAudit(
     ingest: client(IngestService, METADATA_TOKEN),
     log: client(LogService, PLATFORM_TOKEN),
     proofs: client(ProofService, PLATFORM_TOKEN),
-    fastCalls: () => served.zeroCopy.calls,
+    zeroCopyCalls: () => served.zeroCopy.calls,
     async close() {
       draining.abort()
       await served.close(200)

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { NamespaceService } from '#gen/modelkeep/metadata/v1/namespace_service_pb.ts'
-import { createFastTransport } from '#lib/byte-streams/transport.ts'
+import { createZeroCopyTransport } from '#lib/byte-streams/transport.ts'
 import { reasonOf } from '#lib/errors/read-error.ts'
 import { retry } from './retry.ts'
 import { WideSessionManager } from './sessions.ts'
@@ -64,7 +64,7 @@ function openTransport(
     readMaxBytes: MAX_MESSAGE_BYTES,
   }
   const general = createGrpcTransport({ ...common, acceptCompression: [] })
-  return createFastTransport({ ...common, general, methods: BYTE_METHODS })
+  return createZeroCopyTransport({ ...common, general, methods: BYTE_METHODS })
 }
 
 const CHUNK = { number: 2, maxBytes: 1024 * 1024 }

@@ -5,7 +5,7 @@ import { DirectService } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
 import { MaintenanceService } from '#gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
-import type { FastMethod } from '#lib/byte-streams/handler.ts'
+import type { ZeroCopyMethod } from '#lib/byte-streams/handler.ts'
 import { MAX_CHUNK_BYTES } from '../domain/blob.ts'
 import type { Backend } from '../deps.ts'
 import { downloadBlob } from './blob/download-blob.ts'
@@ -34,7 +34,7 @@ import { writePart } from './upload/write-part.ts'
 const CHUNK = { number: 2, maxBytes: MAX_CHUNK_BYTES }
 
 /** The methods that the zero-copy handler answers: their messages carry bytes in the field `chunk`. */
-export const BYTE_METHODS: FastMethod[] = [
+export const BYTE_METHODS: ZeroCopyMethod[] = [
   { method: BlobService.method.uploadBlob, request: CHUNK },
   { method: BlobService.method.downloadBlob, response: CHUNK },
   { method: UploadService.method.writePart, request: CHUNK },

@@ -13,14 +13,14 @@ import type { ChunkField } from './frames.ts'
 import { invoke } from './invoke.ts'
 
 /** A method for the zero-copy handler, and the fields of its messages that carry bytes. */
-export interface FastMethod {
+export interface ZeroCopyMethod {
   method: DescMethod
   request?: ChunkField
   response?: ChunkField
 }
 
 export interface ZeroCopyOptions {
-  methods: FastMethod[]
+  methods: ZeroCopyMethod[]
   requestGate: (context: HandlerContext) => Promise<void>
   interceptors: Interceptor[]
   readMaxBytes: number
@@ -77,7 +77,7 @@ export class ZeroCopyHandler {
     return run(request, response)
   }
 
-  #add({ method, request, response }: FastMethod, run: Run): void {
+  #add({ method, request, response }: ZeroCopyMethod, run: Run): void {
     const { interceptors, requestGate, readMaxBytes, bodySeconds, connections, shutdownSignal } = this.#options
     const spec = createMethodImplSpec(method, run as never)
     const call: CallOptions = {

@@ -15,20 +15,20 @@ import { requestHeader, validateResponse, validateTrailer } from '@connectrpc/co
 import { constants, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2'
 import { createDecode, createEncode } from './codec.ts'
 import { FrameReader } from './frames.ts'
-import type { FastMethod } from './handler.ts'
+import type { ZeroCopyMethod } from './handler.ts'
 import { readFrames, writeFrame } from './stream.ts'
 
-export interface FastTransportOptions {
+export interface ZeroCopyTransportOptions {
   /** Carries the calls of all other methods. */
   general: Transport
   sessionManager: Http2SessionManager
   baseUrl: string
-  methods: FastMethod[]
+  methods: ZeroCopyMethod[]
   interceptors: Interceptor[]
   readMaxBytes: number
 }
 
-export function createFastTransport(options: FastTransportOptions): Transport {
+export function createZeroCopyTransport(options: ZeroCopyTransportOptions): Transport {
   const { general, methods, interceptors, baseUrl } = options
   return {
     unary: (...parameters) => general.unary(...parameters),
@@ -57,8 +57,8 @@ export function createFastTransport(options: FastTransportOptions): Transport {
 }
 
 async function call(
-  { sessionManager, readMaxBytes }: FastTransportOptions,
-  { method, request, response }: FastMethod,
+  { sessionManager, readMaxBytes }: ZeroCopyTransportOptions,
+  { method, request, response }: ZeroCopyMethod,
   outgoing: StreamRequest,
 ): Promise<StreamResponse> {
   const { pathname } = new URL(outgoing.url)

@@ -6,7 +6,7 @@ import { Health } from '#gen/health/v1/health_pb.ts'
 import { createAdapter } from './adapter.ts'
 import { BODY_SECONDS } from './limits/body-timer.ts'
 import { COMPRESS_NO_RESPONSE, requestGzip } from './compression.ts'
-import { ZeroCopyHandler, type FastMethod } from '../byte-streams/handler.ts'
+import { ZeroCopyHandler, type ZeroCopyMethod } from '../byte-streams/handler.ts'
 import { createGate, type GateOptions } from './gate.ts'
 import { healthRoutes, HealthMonitor, type HealthOptions } from './health.ts'
 import { createInterceptors } from './interceptors.ts'
@@ -27,7 +27,7 @@ export interface Serving extends GateOptions {
   checkWithinMs?: HealthOptions['checkWithinMs']
   healthCachedMs?: HealthOptions['healthCachedMs']
   /** Methods that the zero-copy handler serves: they carry bytes, or are called very often. */
-  fastMethods?: FastMethod[]
+  zeroCopyMethods?: ZeroCopyMethod[]
   /** Handler of plain HTTP GET requests. */
   plain?: AnswerPlain
   /** Aborted when the process begins to drain; endless streams then end. */
@@ -67,7 +67,7 @@ export async function serve(serving: Serving, address: Address): Promise<Served>
   const { bodySeconds = BODY_SECONDS } = address
   const connections = new Connections(address)
   const shared = { ...options, bodySeconds, connections }
-  const zeroCopy = new ZeroCopyHandler({ ...shared, methods: serving.fastMethods ?? [] })
+  const zeroCopy = new ZeroCopyHandler({ ...shared, methods: serving.zeroCopyMethods ?? [] })
   const fallback = plainHandler({ ...serving, health, connections })
   const handler = createAdapter({ ...shared, zeroCopy, logger: serving.logger, fallback })
   const listening = await listen(handler, address, connections, () => cutOff.abort())

@@ -3,7 +3,7 @@ import type { DescService } from '@bufbuild/protobuf'
 import type { ConnectRouter } from '@connectrpc/connect'
 import { once } from 'node:events'
 import { processEnvironment } from '../process/env.ts'
-import type { FastMethod } from '../byte-streams/handler.ts'
+import type { ZeroCopyMethod } from '../byte-streams/handler.ts'
 import type { Authenticate } from './gate.ts'
 import type { HealthOptions } from './health.ts'
 import type { Address } from './listen.ts'
@@ -21,7 +21,7 @@ export interface Service {
   recordRefusal: RecordRefusal
   check: HealthOptions['check']
   /** Methods that the zero-copy handler serves: they carry bytes, or are called very often. */
-  fastMethods?: FastMethod[]
+  zeroCopyMethods?: ZeroCopyMethod[]
   /** Handler of plain HTTP GET requests. */
   plain?: AnswerPlain
   /** Stops background jobs and closes connections. Called after the last call has ended. */

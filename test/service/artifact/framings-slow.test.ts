@@ -46,7 +46,7 @@ function* chunks(of: Buffer): Generator<Buffer> {
   for (let at = 0; at < of.length; at += CHUNK_BYTES) yield envelope(field(2, of.subarray(at, at + CHUNK_BYTES)))
 }
 
-describe.each(['fast', 'general'] as const)('by the %s framing', async (framing) => {
+describe.each(['zero-copy', 'general'] as const)('by the %s framing', async (framing) => {
   let bytesRead = 0
   const bytes = store.open()
   const read = bytes.read.bind(bytes)

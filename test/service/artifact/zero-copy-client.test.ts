@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
 import { Chunk } from '#lib/byte-streams/chunk.ts'
-import { createFastTransport } from '#lib/byte-streams/transport.ts'
+import { createZeroCopyTransport } from '#lib/byte-streams/transport.ts'
 import { BYTE_METHODS } from '../../../services/artifact/rpc/routes.ts'
 import { MIB, startArtifact, STORES } from '../../support/artifact.ts'
 import { blobMessages, digestOf, makeBytes, startUpload, writePart } from '../../support/bytes.ts'
@@ -20,7 +20,7 @@ afterAll(async () => {
 })
 
 describe.each([
-  ['fast', artifact],
+  ['zero-copy', artifact],
   ['general', general],
 ])('our client and the %s framing', (framing, { address }) => {
   const sessionManager = new Http2SessionManager(address)
@@ -30,7 +30,7 @@ describe.each([
       return next(request as never)
     },
   ] as never
-  const transport = createFastTransport({
+  const transport = createZeroCopyTransport({
     general: createGrpcTransport({ baseUrl: address, sessionManager, interceptors, acceptCompression: [] }),
     sessionManager,
     baseUrl: address,
