@@ -140,19 +140,19 @@ test('accepts promotions with every outcome, changed gates and a forced move', a
 async function forgeMove(from: number, to: number, change: object): Promise<void> {
   const made = `
     do $$
-    declare told jsonb;
+    declare forged jsonb;
     begin
-      select event into told from metadata.outbox where event ->> 'type' = 'alias.forced.v1' order by sequence limit 1;
-      told := told || jsonb_build_object('id', gen_random_uuid(), 'type', 'alias.moved.v1',
+      select event into forged from metadata.outbox where event ->> 'type' = 'alias.forced.v1' order by sequence limit 1;
+      forged := forged || jsonb_build_object('id', gen_random_uuid(), 'type', 'alias.moved.v1',
         'beforeDigest', (select digest from metadata.version where number = ${from}),
         'afterDigest', (select digest from metadata.version where number = ${to}));
-      told := jsonb_set(told, '{resource,digest}', told -> 'afterDigest');
-      told := jsonb_set(told, '{details}', (told -> 'details') - 'gates'
+      forged := jsonb_set(forged, '{resource,digest}', forged -> 'afterDigest');
+      forged := jsonb_set(forged, '{details}', (forged -> 'details') - 'gates'
         || '{"from":${from},"to":${to}}'::jsonb || '${JSON.stringify(change)}'::jsonb);
       insert into metadata.outbox (event_id, resource_id, event)
-        values ((told ->> 'id')::uuid, told #>> '{resource,id}', told);
+        values ((forged ->> 'id')::uuid, forged #>> '{resource,id}', forged);
       update metadata.alias set number = ${to}, version_id = (select id from metadata.version where number = ${to})
-        where id = (told #>> '{resource,id}')::uuid;
+        where id = (forged #>> '{resource,id}')::uuid;
     end $$`
   await runSql(suite.databaseUrl, made)
 }

@@ -56,7 +56,7 @@ export const FAULTS = {
     exchange.response.writeHead(answer.statusCode!, answer.headers)
     exchange.response.end(body)
   },
-  'a body shorter than asked for': async (exchange) => {
+  'a body shorter than requested': async (exchange) => {
     const answer = await exchange.forward()
     const body = await bodyOf(answer)
     const half = body.subarray(0, body.length / 2)
@@ -105,7 +105,7 @@ export const POSSIBLE: Record<Operation, FaultName[]> = {
   GetObject: [
     ...BROKEN_CONNECTIONS,
     ...REFUSALS,
-    ...(['not found yet', 'a flipped bit', 'a body shorter than asked for', 'a trickle'] as FaultName[]),
+    ...(['not found yet', 'a flipped bit', 'a body shorter than requested', 'a trickle'] as FaultName[]),
   ],
   ListUploads: [...REFUSALS, 'a reset before the body', 'silence', 'not found yet'],
   AbortMultipartUpload: WRITING,

@@ -57,7 +57,7 @@ const moves = [1, 2].map((sequence) =>
     ...(sequence === 1 && { commitments: { 'details.to': target.commitment } }),
   }),
 )
-const forgotten = makeLeaf(1, {
+const redactedEvent = makeLeaf(1, {
   producer: 'audit',
   type: 'event.redacted.v1',
   details: { index: '0', fields: ['details.to'] },
@@ -101,7 +101,7 @@ export const CASES: [string, Buffer, string?][] = [
   ['erased after the end', exportOf(TWO, { after: { 1: [erased(7)] } })],
   ['erased without a word', exportOf([plain, secret, makeLeaf(3)], { after: { 1: [erased(2)] } })],
   [
-    'erased by an event that tells of nothing',
+    'erased by an event that names no value',
     exportOf([plain, secret, makeLeaf(1, { producer: 'audit', type: 'event.redacted.v1' })], {
       after: { 1: [erased(2)] },
     }),
@@ -132,7 +132,7 @@ export const CASES: [string, Buffer, string?][] = [
   ['a broken rule', exportOf([plain, makeLeaf(2), makeLeaf(3), move])],
   [
     'a move that cannot be judged, before another',
-    exportOf([...moves, forgotten], { after: { 0: [formatRedacted(0, 'details.to', 2).toString()] } }),
+    exportOf([...moves, redactedEvent], { after: { 0: [formatRedacted(0, 'details.to', 2).toString()] } }),
   ],
   ['cosigned', withNote(cosigned()), POLICY],
   ['not cosigned', withNote(noteOf(TWO)), POLICY],

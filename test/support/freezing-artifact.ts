@@ -8,13 +8,13 @@ import { runArtifact } from '../../services/artifact/main.ts'
 
 const at = process.env['FREEZE_AT'] ?? ''
 
-function tell(message: string, key = ''): void {
+function logMessage(message: string, key = ''): void {
   process.stderr.write(`${JSON.stringify({ message, key })}\n`)
 }
 
 async function pass(step: string): Promise<void> {
   if (step !== at) return
-  tell('frozen')
+  logMessage('frozen')
   await new Promise(() => {})
 }
 
@@ -39,7 +39,7 @@ function freezeStore(prototype: S3Store | DirectoryStore): void {
   for (const name of ['begin', 'putPart', 'complete', 'put'] as const) {
     wrap(prototype, name, async (work, [first]) => {
       await pass(`before ${name}`)
-      if (name === 'complete') tell('complete', String(first))
+      if (name === 'complete') logMessage('complete', String(first))
       const result = await work()
       await pass(`after ${name}`)
       return result

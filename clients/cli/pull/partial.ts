@@ -74,7 +74,7 @@ export async function preparePath(root: string, path: string): Promise<string> {
   return join(root, path)
 }
 
-/** Opens a file for reading and writing, and keeps its content. A hard link to the cache is removed first. */
+/** Opens a file for reading and writing without truncation. A hard link to the cache is removed first. */
 export async function openPartialFile(path: string): Promise<FileHandle> {
   const found = await lstat(path).catch(() => undefined)
   if (found && found.nlink > 1) await rm(path)

@@ -73,7 +73,7 @@ function trimLines(text: string): string {
     .join('\n')
 }
 
-/** Removes control characters from untrusted text, but keeps its lines. */
+/** Removes control characters from untrusted text, but no line breaks. */
 export function plain(text: string): string {
   return text.split('\n').map(clean).join('\n')
 }

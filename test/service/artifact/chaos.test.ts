@@ -137,7 +137,7 @@ describe('the removal of pending deletions', () => {
   }
 
   test.each(faultsOf(REMOVING))('succeeds in spite of %s at %s', async (fault, operations) => {
-    const bytes = makeBytes(LARGE, `given up ${fault}`)
+    const bytes = makeBytes(LARGE, `aborted ${fault}`)
     const upload = await startUpload(place.uploads, bytes)
     await writePart(place.uploads, upload, bytes, 2)
     for (const operation of operations) place.chaos.harm({ operation, fault })

@@ -142,7 +142,7 @@ describe.each(STORES)('the completion of an upload on %s', async (_kind, createS
   })
 
   test('stops reading from the store when a download is cancelled', async () => {
-    const bytes = makeBytes(40 * MIB, 'given up')
+    const bytes = makeBytes(40 * MIB, 'aborted')
     let ended = false
     const watched = changed(bytesOfStore, {
       async *read(...args: Parameters<ByteStore['read']>) {

@@ -118,7 +118,7 @@ describe('an object that was begun more than once', async () => {
   })
 
   test('stays while its upload is open, and is deleted with an aborted upload', async () => {
-    const bytes = makeBytes(17 * MIB, 'given up')
+    const bytes = makeBytes(17 * MIB, 'aborted')
     chaos.harm({ operation: 'CreateMultipartUpload', fault: 'a lost answer' })
     const { result } = await place.uploads.startUpload({
       digest: `sha256:${'ab'.repeat(32)}`,

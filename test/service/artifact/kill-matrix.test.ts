@@ -90,7 +90,7 @@ describe.each(PLACES)('a service killed on %s', { timeout: 120_000 }, async (kin
 
   async function wakeJanitor(): Promise<void> {
     const uploads = grpcClient(UploadService, survivor.address, 'alice')
-    const { id: uploadId } = await startUpload(uploads, Buffer.from('to be given up'))
+    const { id: uploadId } = await startUpload(uploads, Buffer.from('to be aborted'))
     await uploads.abortUpload({ uploadId })
   }
 

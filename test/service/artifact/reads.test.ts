@@ -25,7 +25,7 @@ afterAll(async () => {
   await artifact.stop()
 })
 
-interface Told {
+interface ReadEvent {
   type: string
   actor: { principal: string; credentialId: string }
   resource: { digest: string; namespace: string }
@@ -34,14 +34,14 @@ interface Told {
 
 /** The reads that were recorded since the last call. */
 let seen = 0
-async function told(): Promise<Told[]> {
-  const rows = await artifact.sql<{ event: Told; sequence: string }>(
+async function newReads(): Promise<ReadEvent[]> {
+  const rows = await artifact.sql<{ event: ReadEvent; sequence: string }>(
     `select event, sequence from artifact.outbox where sequence > ${seen} order by sequence`,
   )
   seen = Math.max(seen, ...rows.map(({ sequence }) => Number(sequence)))
   return rows.map(({ event }) => event).filter(({ type }) => type.endsWith('.read.v1') || type === 'access.denied.v1')
 }
-const brief = (events: Told[]) =>
+const brief = (events: ReadEvent[]) =>
   events.map(({ type, actor, details = {} }) => [type, actor.principal, ...Object.values(details)])
 
 async function addReplica(downloads: 'off' | 'manifests' | 'all', framing?: 'general'): Promise<Replica> {
@@ -71,9 +71,9 @@ const readBy = (who: string) => [
 const sorted = (rows: string[][]) => rows.map(([type, who, ...details]) => [type, who, ...details.toSorted()])
 
 test('all: records each read in every mode before its bytes are sent, with caller, resource and range', async () => {
-  await told()
+  await newReads()
   await readAll(artifact, 'reader')
-  const events = await told()
+  const events = await newReads()
   expect(sorted(brief(events))).toEqual(sorted(readBy('reader')))
   for (const { resource } of events) expect(resource.namespace).toBe('default')
   expect(events.map(({ resource }) => resource.digest)).toEqual([manifestDigest, digest, digest, digest, digest])
@@ -82,26 +82,26 @@ test('all: records each read in every mode before its bytes are sent, with calle
 test('records the same reads through the general adapter and the zero-copy handler', async () => {
   const general = await addReplica('all', 'general')
   await readAll(general, 'reader')
-  expect((await told()).length).toBe(5)
+  expect((await newReads()).length).toBe(5)
 })
 
 test('records repeated and parallel reads of one token once, and reads of another token as well', async () => {
   await Promise.all(Array.from({ length: 40 }, () => readAll(artifact, 'bob')))
   await readAll(artifact, 'alice')
-  const events = await told()
+  const events = await newReads()
   const count = (who: string) => events.filter(({ actor }) => actor.principal === who).length
   expect([count('bob'), count('alice'), events.length]).toEqual([5, 5, 10])
   await readAll(artifact, 'bob')
-  expect(await told()).toEqual([])
+  expect(await newReads()).toEqual([])
   await readAll(artifact, 'bob2')
-  expect(sorted(brief(await told()))).toEqual(sorted(readBy('bob')))
+  expect(sorted(brief(await newReads()))).toEqual(sorted(readBy('bob')))
 })
 
 test('manifests: records reads of manifests only; off: records none', async () => {
   await readAll(await addReplica('manifests'), 'bob')
-  expect(brief(await told())).toEqual([['manifest.read.v1', 'bob']])
+  expect(brief(await newReads())).toEqual([['manifest.read.v1', 'bob']])
   await readAll(await addReplica('off'), 'bob')
-  expect(await told()).toEqual([])
+  expect(await newReads()).toEqual([])
 })
 
 test('denies a read in every mode to a caller without permission, and records no read', async () => {
@@ -119,13 +119,13 @@ test('denies a read in every mode to a caller without permission, and records no
   ]
   for (const [, read] of denied) expect(await refusalOf(read())).toMatchObject({ reason: 'PERMISSION_DENIED' })
   const events = await vi.waitFor(async () => {
-    const rows = await artifact.sql<{ event: Told & { resource: { id: string } } }>(
+    const rows = await artifact.sql<{ event: ReadEvent & { resource: { id: string } } }>(
       `select event from artifact.outbox where sequence > ${seen} order by sequence`,
     )
     expect(rows.length).toBe(denied.length)
     return rows.map(({ event }) => event)
   })
-  await told()
+  await newReads()
   expect(events.map(({ resource }) => resource.id.split('.').at(-1))).toEqual(denied.map(([name]) => name))
   for (const { type, actor } of events) expect([type, actor.principal]).toEqual(['access.denied.v1', 'carol'])
 })
@@ -135,7 +135,7 @@ test('records no read of a blob that does not exist', async () => {
   await refusalOf(download(artifact.client(BlobService, 'reader'), { digest: none }))
   await refusalOf(download(artifact.client(BlobService, 'reader'), { digest, offset: 1001n }))
   await refusalOf(artifact.client(ManifestService, 'reader').getManifest({ digest: none }))
-  expect(await told()).toEqual([])
+  expect(await newReads()).toEqual([])
 })
 
 test('sends no bytes while the event cannot be recorded, and sends them afterwards', async () => {
@@ -153,5 +153,5 @@ test('sends no bytes while the event cannot be recorded, and sends them afterwar
   expect(received).toBe(0)
   await artifact.sql('drop trigger no_room on artifact.outbox')
   await readAll(fresh, 'reader')
-  expect((await told()).length).toBe(5)
+  expect((await newReads()).length).toBe(5)
 })

@@ -107,7 +107,7 @@ async function testService(access: S3Access): Promise<void> {
   })
 
   test('removes all bytes of an aborted upload', async () => {
-    const bytes = makeBytes(17 * MIB, 'ceph, given up')
+    const bytes = makeBytes(17 * MIB, 'ceph, aborted')
     const before = await store.listObjects()
     const upload = await startUpload(uploads, bytes)
     await writePart(uploads, upload, bytes, 1)

@@ -14,7 +14,7 @@ export function faultOf({ path, verdict, text }: Mutant, error: ConnectError | u
   const { reason } = error.findDetails(ErrorInfoSchema)[0] ?? {}
   const said = `${Code[error.code]} ${reason}: ${error.rawMessage}`.slice(0, 300)
   const bare = text ? error.rawMessage.replaceAll(text, '') : error.rawMessage
-  if (INTERNAL.test(bare)) return `tells what is internal: ${said}`
+  if (INTERNAL.test(bare)) return `reveals internals: ${said}`
   if (Buffer.byteLength(error.rawMessage) > MAX_MESSAGE_BYTES) return `says too much: ${said}`
   if (verdict === 'unreadable') return isUnreadable(error) ? undefined : `${said}, but cannot be read`
   const [, field = path] = /^refused(?: as (.*))?$/.exec(verdict) ?? [undefined, '']

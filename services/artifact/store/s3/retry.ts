@@ -1,4 +1,4 @@
-// Retries of requests that a lost connection or an overloaded server may have kept from taking effect.
+// Retries of requests that a lost connection or an overloaded server may have prevented.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isRetryable, translateS3Fault } from './faults.ts'
 
