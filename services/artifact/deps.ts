@@ -1,9 +1,9 @@
 // The dependencies of the handlers.
 import type { Logger } from '#lib/process/log.ts'
 import type { Relay } from '#lib/events/relay.ts'
+import type { ShareLimit } from '#lib/server/limits/share-limit.ts'
 import type { Database } from '#lib/store/database.ts'
 import type { ByteBudget } from './domain/byte-budget.ts'
-import type { StreamLimit } from './domain/stream-limit.ts'
 import type { RunningDigests } from './domain/running-digest.ts'
 import type { AllowedModes } from './domain/transfer-modes.ts'
 import type { ByteStore } from './store/byte-store.ts'
@@ -17,7 +17,7 @@ export interface Backend {
   bytes: ByteStore
   logger: Logger
   /** Limits the streams that carry bytes at a time. */
-  streams: StreamLimit
+  streams: ShareLimit
   /** Limits the memory that transfers share. */
   budget: ByteBudget
   /** Running digests of the resumable uploads whose parts this process receives. */

@@ -9,6 +9,7 @@ import type { IngestService } from '#gen/modelkeep/audit/v1/ingest_service_pb.ts
 import type { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
 import { createTokenLookup, createAuthenticate, type TrustedServices } from '#lib/access/authenticate.ts'
 import type { Logger } from '#lib/process/log.ts'
+import { ShareLimit } from '#lib/server/limits/share-limit.ts'
 import { RefusalThrottle } from '#lib/server/refusals.ts'
 import { startRelay } from '#lib/events/relay.ts'
 import type { Service } from '#lib/server/service.ts'
@@ -17,7 +18,6 @@ import { outboxReader, recordRefusal } from '#lib/store/outbox.ts'
 import { ByteBudget } from './domain/byte-budget.ts'
 import type { DownloadPolicy } from './domain/download-policy.ts'
 import { RunningDigests } from './domain/running-digest.ts'
-import { StreamLimit } from './domain/stream-limit.ts'
 import type { AllowedModes } from './domain/transfer-modes.ts'
 import { boundGarbage } from './heap.ts'
 import type { Backend } from './deps.ts'
@@ -56,7 +56,7 @@ export interface ArtifactDeps {
 export interface ArtifactLimits {
   /** Bytes of memory that all transfers share. */
   uploadMemoryBytes: number
-  /** Limit of the streams that carry bytes at a time. Default 1,024. */
+  /** Limit of the streams that carry bytes at a time; one principal has three quarters. Default 1,024. */
   maxStreams?: number
   /** How long an upload may send nothing, or a download accept nothing, before its stream is closed. */
   streamIdleSeconds: number
@@ -114,7 +114,7 @@ type Started = Pick<Backend, 'relay' | 'janitor' | 'scrubber' | 'periods' | 'clo
 
 function createBackend(deps: ArtifactDeps, started: Started): Backend {
   const { database, bytes, logger, limits } = deps
-  const streams = new StreamLimit(limits.maxStreams ?? DEFAULT_MAX_STREAMS)
+  const streams = new ShareLimit(limits.maxStreams ?? DEFAULT_MAX_STREAMS, 'open streams')
   return {
     uploadMinBytesPerSecond: DEFAULT_MIN_BYTES_PER_SECOND,
     ...limits,

@@ -18,6 +18,8 @@ export interface AuditSettings extends CommonSettings {
   cosigning: Cosigning | undefined
   /** The locked bucket to which the log is copied; undefined without one. */
   worm: WormSettings | undefined
+  /** Limit of the watches and exports at a time. */
+  maxStreams: number
 }
 
 const DEFAULT_PORT = 7703
@@ -32,6 +34,7 @@ export function readAuditSettings(environment: Environment): AuditSettings {
     retention: readRetention(env),
     cosigning: readCosigning(env),
     worm: readWorm(env),
+    maxStreams: env.integer('MAX_STREAMS', 1024, { min: 1, max: 1_000_000 }),
   }
   env.check()
   return settings

@@ -3,6 +3,8 @@ import type { IdentityService } from '#gen/modelkeep/metadata/v1/identity_servic
 import type { TrustedServices } from '#lib/access/authenticate.ts'
 import type { Logger } from '#lib/process/log.ts'
 import type { Database } from '#lib/store/database.ts'
+import type { ShareLimit } from '#lib/server/limits/share-limit.ts'
+import type { Turns } from '#lib/server/limits/turns.ts'
 import type { Retention } from './domain/retention.ts'
 import type { WormSettings } from './jobs/worm.ts'
 import type { LogTail } from './log-tail.ts'
@@ -31,12 +33,18 @@ export interface AuditDeps {
   cosigning?: Cosigning | undefined
   /** The locked bucket to which the log is copied. */
   worm?: WormSettings | undefined
+  /** Limit of the watches and exports at a time; one principal has three quarters. Default 1,024. */
+  maxStreams?: number | undefined
 }
 
 /** Dependencies of the handlers, changes and jobs of the log. */
 export interface LogDeps extends Pick<AuditDeps, 'database' | 'draining' | 'logger'> {
   tree: KnownTree
   tail: LogTail
+  /** Limits the watches and exports at a time. */
+  streams: ShareLimit
+  /** The reads of watches and exports, which leave most connections of the pool to other calls. */
+  reads: Turns
   privateDetails: readonly string[]
   retention: Retention
 }

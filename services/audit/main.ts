@@ -26,6 +26,7 @@ export async function runAudit(environment: Environment): Promise<void> {
     retention: settings.retention,
     cosigning: settings.cosigning,
     worm: settings.worm,
+    maxStreams: settings.maxStreams,
   })
   logSigning(settings, logger)
   await runUntilSignal(service, { ...settings, name: 'audit', logger, draining })

@@ -4,6 +4,8 @@ import { PrivacyService } from '#gen/modelkeep/audit/v1/privacy_service_pb.ts'
 import { ProofService } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
 import { createTokenLookup, createAuthenticate } from '#lib/access/authenticate.ts'
 import type { ZeroCopyMethod } from '#lib/byte-streams/handler.ts'
+import { ShareLimit } from '#lib/server/limits/share-limit.ts'
+import { Turns } from '#lib/server/limits/turns.ts'
 import { RefusalThrottle } from '#lib/server/refusals.ts'
 import type { Service } from '#lib/server/service.ts'
 import { forkFor } from '#lib/store/database.ts'
@@ -31,13 +33,19 @@ const ZERO_COPY_METHODS: ZeroCopyMethod[] = [
   { method: ProofService.method.getProofBundle },
 ]
 
+const DEFAULT_MAX_STREAMS = 1024
+/** Reads of watches and exports at a time. Thousands of watches that begin together begin one after the other. */
+const STREAM_READS = 2
+
 /** The governance log: records the events of the other services, shows them to authorized callers, and proves them. */
 export function auditService(deps: AuditDeps): Service {
   const { database, logger, draining, trustedServices, identity, signer, cosigning, worm } = deps
   const { privateDetails = [], retention = FOREVER } = deps
   const tree = new KnownTree(database)
   const tail = createLogTail(() => readLogSize(forkFor(database)))
-  const log: LogDeps = { database, tree, draining, tail, logger, privateDetails, retention }
+  const streams = new ShareLimit(deps.maxStreams ?? DEFAULT_MAX_STREAMS, 'open streams')
+  const reads = new Turns(STREAM_READS)
+  const log: LogDeps = { database, tree, draining, tail, streams, reads, logger, privateDetails, retention }
   const refusals = new RefusalThrottle((refusal) => recordRefusal(log, refusal), logger)
   const expiry = startRetention(log, retention, deps.expireEveryMs)
   const publisher = signer && startPublisher({ database, signer, cosigning, logger })

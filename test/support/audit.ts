@@ -54,11 +54,23 @@ export interface AuditInit {
   /** Called with every log line. */
   logs?: string[]
   checkWithinMs?: number
+  maxStreams?: number
 }
 
 export async function startAudit(
   databaseUrl: string,
-  { signer, cosigning, worm, framing, logs, privateDetails, retention, expireEveryMs, checkWithinMs }: AuditInit = {},
+  {
+    signer,
+    cosigning,
+    worm,
+    framing,
+    logs,
+    privateDetails,
+    retention,
+    expireEveryMs,
+    checkWithinMs,
+    maxStreams,
+  }: AuditInit = {},
 ): Promise<RunningAudit> {
   const peer = await startFakeIdentity({ [PLATFORM_TOKEN]: { principal: 'root', roles: { '*': Role.READER } } })
   const identity = peerClient(IdentityService, { name: 'metadata', address: peer.address, token: 'mks_audit' })
@@ -85,6 +97,7 @@ export async function startAudit(
     worm,
     retention,
     expireEveryMs,
+    maxStreams,
   })
   const zeroCopyMethods = framing === 'general' ? [] : service.zeroCopyMethods!
   // Tests see a change of health at once.

@@ -5,7 +5,7 @@ import { forkFor, inTransaction, type Database } from '#lib/store/database.ts'
 import { asModelkeepError, translateFault } from '#lib/store/faults.ts'
 import { outboxRow } from '#lib/store/outbox.ts'
 import { Batcher } from '#lib/process/batcher.ts'
-import type { StreamLimit } from '../domain/stream-limit.ts'
+import type { ShareLimit } from '#lib/server/limits/share-limit.ts'
 import type { BlobInit, KnownBlob } from '../store/blobs/blob.ts'
 import {
   deleteSimpleUpload,
@@ -33,7 +33,7 @@ export class BlobCommitBatcher {
   readonly #database: Database
   readonly #steps: Batcher<Step, CommitResult | boolean>
 
-  constructor(database: Database, streams: StreamLimit) {
+  constructor(database: Database, streams: ShareLimit) {
     this.#database = database
     this.#steps = new Batcher({
       maxJobs: MAX_STEPS,

@@ -1,10 +1,11 @@
-import type { ConnectRouter } from '@connectrpc/connect'
+import type { ConnectRouter, HandlerContext } from '@connectrpc/connect'
 import { ByteStream } from '#gen/google/bytestream/bytestream_pb.ts'
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { DirectService } from '#gen/modelkeep/artifact/v1/direct_service_pb.ts'
 import { MaintenanceService } from '#gen/modelkeep/artifact/v1/maintenance_service_pb.ts'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { UploadService } from '#gen/modelkeep/artifact/v1/upload_service_pb.ts'
+import { accessOf } from '#lib/access/caller.ts'
 import type { ZeroCopyMethod } from '#lib/byte-streams/handler.ts'
 import { MAX_CHUNK_BYTES } from '../domain/blob.ts'
 import type { Backend } from '../deps.ts'
@@ -46,12 +47,13 @@ export function artifactRoutes(backend: Backend): (router: ConnectRouter) => voi
     router.service(BlobService, {
       findMissingBlobs: (request, context) => findMissingBlobs(backend, request, context),
       getBlob: (request, context) => getBlob(backend, request, context),
-      uploadBlob: (requests, context) => streams.run(() => uploadBlob(backend, requests, context)),
-      downloadBlob: (request, context) => streams.pass(() => downloadBlob(backend, request, context)),
+      uploadBlob: (requests, context) => streams.run(holderOf(context), () => uploadBlob(backend, requests, context)),
+      downloadBlob: (request, context) =>
+        streams.pass(holderOf(context), () => downloadBlob(backend, request, context)),
     })
     router.service(UploadService, {
       startUpload: (request, context) => startUpload(backend, request, context),
-      writePart: (requests, context) => streams.run(() => writePart(backend, requests, context)),
+      writePart: (requests, context) => streams.run(holderOf(context), () => writePart(backend, requests, context)),
       getUpload: (request, context) => getUpload(backend, request, context),
       completeUpload: (request, context) => completeUpload(backend, request, context),
       abortUpload: (request, context) => abortUpload(backend, request, context),
@@ -63,7 +65,7 @@ export function artifactRoutes(backend: Backend): (router: ConnectRouter) => voi
     })
     router.service(MaintenanceService, {
       collectGarbage: (request, context) => collectGarbage(backend, request, context),
-      verifyBlob: (request, context) => verifyBlob(backend, request, context),
+      verifyBlob: (request, context) => streams.pass(holderOf(context), () => verifyBlob(backend, request, context)),
       getStorage: (_request, context) => getStorage(backend, context),
     })
     router.service(ManifestService, {
@@ -73,9 +75,14 @@ export function artifactRoutes(backend: Backend): (router: ConnectRouter) => voi
       releaseManifest: (request, context) => releaseManifest(backend, request, context),
     })
     router.service(ByteStream, {
-      read: (request, context) => streams.pass(() => read(backend, request, context)),
-      write: (requests, context) => streams.run(() => write(backend, requests, context)),
+      read: (request, context) => streams.pass(holderOf(context), () => read(backend, request, context)),
+      write: (requests, context) => streams.run(holderOf(context), () => write(backend, requests, context)),
       queryWriteStatus: (request, context) => queryWriteStatus(backend, request, context),
     })
   }
+}
+
+/** Who holds a stream of bytes. */
+function holderOf(context: HandlerContext): string {
+  return accessOf(context).caller.principal
 }

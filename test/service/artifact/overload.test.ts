@@ -167,6 +167,22 @@ describe.each(STORES)('overload on %s', async (kind, createStore) => {
     foreign.close()
   })
 
+  test('one principal has three quarters of the streams', async () => {
+    const four = await artifact.addReplica({ limits: { maxStreams: 4 } })
+    const gate = Promise.withResolvers<void>()
+    const client = four.client(BlobService)
+    const running = ['1', '2', '3'].map((seed) => client.uploadBlob(paused(make(3 * MIB, seed), gate.promise)))
+    const known = make(10, 'known to all')
+    await blobs.uploadBlob(blobMessages(known))
+    await expect
+      .poll(async () => refusalOf(download(client, { digest: digestOf(known) })).catch(() => undefined))
+      .toMatchObject({ reason: 'OVERLOADED' })
+    expect(await four.client(BlobService, 'bob').uploadBlob(blobMessages(known))).toMatchObject({ existed: true })
+    gate.resolve()
+    await Promise.all(running)
+    await four.stop()
+  })
+
   test('releases budget and streams after every kind of broken stream', { timeout: 120_000 }, async () => {
     const random = seeded(7)
     // grpc-js sends nothing for a call that is cancelled at once, so the service can only detect its silence.

@@ -1,5 +1,6 @@
 import type { ConnectRouter } from '@connectrpc/connect'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
+import { accessOf } from '#lib/access/caller.ts'
 import type { LogDeps } from '../../deps.ts'
 import { getEntry } from './get-entry.ts'
 import { getLogHealth } from './get-log-health.ts'
@@ -12,7 +13,8 @@ export function logRoutes(deps: LogDeps): (router: ConnectRouter) => void {
       getEntry: (request, context) => getEntry(deps, request, context),
       listEntries: (request, context) => listEntries(deps, request, context),
       getLogHealth: (_, context) => getLogHealth(deps, context),
-      watchEntries: (request, context) => watchEntries(deps, request, context),
+      watchEntries: (request, context) =>
+        deps.streams.pass(accessOf(context).caller.principal, () => watchEntries(deps, request, context)),
     })
   }
 }

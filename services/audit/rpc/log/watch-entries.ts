@@ -19,7 +19,8 @@ const BATCH = 256
 const SCAN_SIZE = 20_000
 
 export async function* watchEntries(deps: LogDeps, request: WatchEntriesRequest, context: HandlerContext) {
-  const { database, tail, draining } = deps
+  const { database, tail, draining, reads } = deps
+  const { caller } = accessOf(context)
   let readable: Readable = accessOf(context).namespaces()
   let next = parseIndex(request.fromIndex, 'from_index')
   const filter = parseEntryFilter(request.filter)
@@ -32,7 +33,8 @@ export async function* watchEntries(deps: LogDeps, request: WatchEntriesRequest,
       renewedAt = performance.now()
     }
     const size = await tail.size()
-    const batch = await readNext(database, { next, size, readable, filter }, context.signal)
+    const position = { next, size, readable, filter }
+    const batch = await reads.run(caller.principal, () => readNext(database, position, context.signal))
     next = batch.next
     if (batch.rows.length > 0 || performance.now() - sentAt >= HEARTBEAT_MS) {
       yield { entries: batch.rows.map(presentEntry), nextIndex: BigInt(next) }

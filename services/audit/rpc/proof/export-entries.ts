@@ -9,7 +9,12 @@ import { failNoCheckpoint, presentCheckpoint, requireNewest } from './get-checkp
 import type { LogDeps } from '../../deps.ts'
 import { presentOpening } from '../present-entry.ts'
 
-export async function* exportEntries({ database }: LogDeps, request: ExportEntriesRequest, context: HandlerContext) {
+export async function* exportEntries(
+  { database, reads }: LogDeps,
+  request: ExportEntriesRequest,
+  context: HandlerContext,
+) {
+  const { principal } = accessOf(context).caller
   accessOf(context).require(ALL_NAMESPACES)
   const requested = parseIndex(request.treeSize, 'tree_size')
   const em = forkFor(database, context.signal)
@@ -17,7 +22,9 @@ export async function* exportEntries({ database }: LogDeps, request: ExportEntri
   if (!checkpoint || (requested !== 0 && checkpoint.size !== requested)) failNoCheckpoint(requested)
   yield { checkpoint: presentCheckpoint(checkpoint) }
   for (let next = 0; next < checkpoint.size;) {
-    const entries = await readLeaves(forkFor(database, context.signal), next, checkpoint.size, context.signal)
+    const from = next
+    const read = () => readLeaves(forkFor(database, context.signal), from, checkpoint.size, context.signal)
+    const entries = await reads.run(principal, read)
     if (entries.length === 0) throw new Error(`entry ${next} not found in the log`)
     yield {
       entries: entries.map(({ leaf, leafHash, openings }) => ({

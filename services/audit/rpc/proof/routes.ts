@@ -1,5 +1,6 @@
 import type { ConnectRouter } from '@connectrpc/connect'
 import { ProofService } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
+import { accessOf } from '#lib/access/caller.ts'
 import type { LogDeps } from '../../deps.ts'
 import { exportEntries } from './export-entries.ts'
 import { getCheckpoint } from './get-checkpoint.ts'
@@ -14,7 +15,8 @@ export function proofRoutes(deps: LogDeps): (router: ConnectRouter) => void {
       getInclusionProof: (request, context) => getInclusionProof(deps, request, context),
       getConsistencyProof: (request, context) => getConsistencyProof(deps, request, context),
       getProofBundle: (request, context) => getProofBundle(deps, request, context),
-      exportEntries: (request, context) => exportEntries(deps, request, context),
+      exportEntries: (request, context) =>
+        deps.streams.pass(accessOf(context).caller.principal, () => exportEntries(deps, request, context)),
     })
   }
 }
