@@ -101,11 +101,11 @@ const SERVICES = [
 function registryServices(
   registry: RegistryDeps,
   identity: IdentityDeps,
-): Pick<Service, 'services' | 'routes' | 'fastMethods'> {
+): Pick<Service, 'services' | 'routes' | 'zeroCopyMethods'> {
   return {
     services: SERVICES,
     // Deployment controllers resolve often, and each call is small: the work around a handler is most of its cost.
-    fastMethods: SERVICES.flatMap(({ methods }) => methods.map((method) => ({ method }))),
+    zeroCopyMethods: SERVICES.flatMap(({ methods }) => methods.map((method) => ({ method }))),
     routes(router) {
       router.service(NamespaceService, namespaceRoutes(registry))
       router.service(ModelService, modelRoutes(registry))

@@ -3,12 +3,12 @@ import { afterAll, expect, test } from 'vitest'
 import { inTransaction } from '#lib/store/database.ts'
 import { openOwnedStore } from '../../../services/metadata/store/orm.ts'
 import { startMetadata } from '../../support/metadata.ts'
-import { production, roomsOf } from '../../support/promotion-room.ts'
+import { createNamespacesFor, production } from '../../support/promotion-namespace.ts'
 
 const metadata = await startMetadata()
 const owner = openOwnedStore({ url: metadata.url })
 afterAll(() => owner.close(true))
-const startRoom = roomsOf(metadata)
+const startNamespace = createNamespacesFor(metadata)
 
 /** Runs the statements in a transaction that stays open. Returns the function that commits it. */
 async function hold(...statements: string[]): Promise<() => Promise<void>> {
@@ -33,7 +33,7 @@ const waitingFor = async (word: string) =>
   ).length
 
 test('records no expiry of a promotion that was voided while the job waited for it', async () => {
-  const room = await startRoom(production({ approvalsRequired: 1 }))
+  const room = await startNamespace(production({ approvalsRequired: 1 }))
   const { id, modelId } = (await room.request(room.bob, 1)).promotion!
   const lockModel = `select from metadata.model where id = '${modelId}' for update`
   const asReplica = 'set local session_replication_role = replica'
