@@ -1,6 +1,6 @@
 // The floor: the same rows read or written through bare `pg`, with as many connections as the service has.
 import { randomUUID } from 'node:crypto'
-import pg from 'pg'
+import { Pool } from 'pg'
 import { newDigest } from './registry.ts'
 import { FACTS, METRICS, PARAMETERS } from './facts.ts'
 
@@ -63,7 +63,7 @@ const EVENT = JSON.stringify({
 })
 
 export function openFloor(databaseUrl: string): Floor {
-  const pool = new pg.Pool({ connectionString: databaseUrl, max: CONNECTIONS, options: '-c search_path=metadata' })
+  const pool = new Pool({ connectionString: databaseUrl, max: CONNECTIONS, options: '-c search_path=metadata' })
   // A connection that breaks fails its statement, too.
   pool.on('error', () => {})
   const read = async (text: string, values: unknown[]): Promise<void> => {

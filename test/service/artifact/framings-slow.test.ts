@@ -1,6 +1,6 @@
 // Peers that stop within a stream, in both framings: buffered bytes are bounded, and nothing is left behind.
 import { create, toBinary } from '@bufbuild/protobuf'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   BlobService,
   DownloadBlobRequestSchema,
@@ -58,7 +58,9 @@ describe.each(['zero-copy', 'general'] as const)('by the %s framing', async (fra
   }
   const limits = { uploadMemoryBytes: 32 * MIB, budgetWaitMs: 60_000 }
   const replica = await artifact.addReplica({ framing, bytes, limits })
-  const client = new RawClient(replica.address)
+  let client: RawClient
+  // A connection without a call is closed after some seconds, so it is opened when the tests begin.
+  beforeAll(() => void (client = new RawClient(replica.address)))
   afterAll(async () => {
     client.close()
     await replica.stop()
