@@ -83,6 +83,30 @@ test('cancels a read outside a transaction, and a statement that waits for a loc
   await works()
 })
 
+test('ends the wait for a connection when the caller disconnects', async () => {
+  const single = openStore({ url: testDatabase.url, poolSize: 1 })
+  const held = Promise.withResolvers<void>()
+  const mayEnd = Promise.withResolvers<void>()
+  const holder = inTransaction(single, undefined, async (em) => {
+    await em.execute('select 1')
+    held.resolve()
+    await mayEnd.promise
+  })
+  await held.promise
+  const leaving = new AbortController()
+  const calls = [
+    inTransaction(single, leaving.signal, (em) => em.execute('select 1')),
+    forkFor(single, leaving.signal).execute('select 1'),
+  ]
+  const ended = Promise.all(calls.map((call) => expect(call).rejects.toThrow('gone')))
+  leaving.abort(new Error('gone'))
+  await ended
+  mayEnd.resolve()
+  await holder
+  expect(await forkFor(single).execute('select 1 as one')).toEqual([{ one: 1 }])
+  await single.close(true)
+})
+
 test('does nothing for a call that was cancelled before it started', async () => {
   let ran = false
   const call = inTransaction(database, AbortSignal.abort(), async (em) => {

@@ -1,4 +1,7 @@
 // Batches jobs: those that arrive while a batch runs form the next one. A job that arrives alone runs at once.
+import { OWN_WORK } from './fair-queue.ts'
+import { runFor } from './principal.ts'
+
 interface Waiting<J, R> {
   job: J
   resolve: (result: R) => void
@@ -32,7 +35,8 @@ export class Batcher<J, R> {
   submit(job: J): Promise<R> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ job, resolve, reject })
-      if (!this.#busy) void this.#drain()
+      // A batch has jobs of several principals.
+      if (!this.#busy) void runFor(OWN_WORK, () => this.#drain())
       else this.#onMore()
     })
   }

@@ -1,4 +1,5 @@
-// Interceptors around every call, outermost first: log line, error translation, and proof that access was checked.
+// Interceptors around every call, outermost first: log line, error translation, proof that access was checked, and the
+// principal for whom the handler runs.
 import { Code, ConnectError, type Interceptor, type StreamResponse, type UnaryResponse } from '@connectrpc/connect'
 import { Permission } from '#gen/modelkeep/common/v1/access_pb.ts'
 import { accessKey, requestIdKey, type Access } from '../access/caller.ts'
@@ -6,12 +7,13 @@ import { ModelkeepError } from '../errors/errors.ts'
 import { toConnectError } from '../errors/connect-error.ts'
 import { methodName } from '../access/method-rules.ts'
 import type { Logger } from '../process/log.ts'
+import { iterateFor, runFor } from '../process/principal.ts'
 import { findRefusal, tryRecordRefusal, type RecordRefusal } from './refusals.ts'
 
 type Answer = UnaryResponse | StreamResponse
 
 export function createInterceptors(logger: Logger, recordRefusal: RecordRefusal): Interceptor[] {
-  return [observe(logger), translate(logger, recordRefusal), enforce]
+  return [observe(logger), translate(logger, recordRefusal), enforce, account]
 }
 
 /** Logs one line per call when it ends. */
@@ -87,6 +89,13 @@ function assertChecked(access: Access): void {
   const isPublic = access.permission === Permission.UNSPECIFIED
   if (isPublic || access.isChecked || CHECKED_BY_GATE.includes(access.permission)) return
   throw new ModelkeepError('INTERNAL', 'response withheld: the handler did not check access')
+}
+
+/** What the handler holds, such as connections of the pool, counts as its caller's. */
+const account: Interceptor = (next) => async (request) => {
+  const { principal } = request.contextValues.get(accessKey).caller
+  const answer = await runFor(principal, () => next(request))
+  return answer.stream ? { ...answer, message: iterateFor(principal, answer.message) } : answer
 }
 
 /** Runs `onError` wherever a call can fail: at once, or while the messages of its response are read. */

@@ -2,6 +2,7 @@
 import { Migrator, type Migration } from '@mikro-orm/migrations'
 import { MikroORM, type EntityManager, type Options } from '@mikro-orm/postgresql'
 import { translateFault } from './faults.ts'
+import { beginWith, preparePool } from './pool.ts'
 
 export type Database = MikroORM
 export type { EntityManager }
@@ -40,7 +41,10 @@ export function defineStore(store: Pick<DatabaseOptions, 'schema' | 'entities' |
   }
 }
 
+const DEFAULT_SIZE = 10
+
 function openDatabase(options: DatabaseOptions): Database {
+  const { poolSize = DEFAULT_SIZE } = options
   const settings = [`search_path=${options.schema}`, 'TimeZone=UTC']
   if (options.role) settings.push(`role=${options.role}`)
   return new MikroORM({
@@ -48,10 +52,10 @@ function openDatabase(options: DatabaseOptions): Database {
     schema: options.schema,
     entities: options.entities,
     extensions: [Migrator],
-    pool: { min: 0, max: options.poolSize ?? 10 },
+    pool: { min: 0, max: poolSize },
     driverOptions: {
       options: settings.map((setting) => `-c ${setting}`).join(' '),
-      onPoolCreated: preparePool,
+      onPoolCreated: preparePool(poolSize),
     },
     migrations: {
       migrationsList: options.migrations.map((migration) => ({ name: migration.name, class: migration })),
@@ -72,40 +76,6 @@ function openDatabase(options: DatabaseOptions): Database {
   })
 }
 
-/** The parts of `pg` that are used here; the package has no types. */
-interface ConnectionPool {
-  options: object
-  on(event: 'connect', take: (client: PooledConnection) => void): void
-}
-interface PooledConnection {
-  once(event: 'end', take: () => void): void
-  release(broken: boolean): void
-}
-
-/** MikroORM cancels a statement over a new connection, created from the enumerable options. That connection must not
- * assume the service's role, because only the user who opened a session may cancel its statements. */
-function preparePool(pool: ConnectionPool): void {
-  Object.defineProperty(pool.options, 'options', { enumerable: false })
-  pool.on('connect', releaseWhenBroken)
-}
-
-/** Releases a connection that broke in a transaction. MikroORM does not, because its rollback fails first; each such
- * connection would occupy a place in the pool for good. */
-function releaseWhenBroken(client: PooledConnection): void {
-  client.once('end', () =>
-    setTimeout(() => {
-      try {
-        client.release(true)
-      } catch {
-        // The holder has released it, or it was idle.
-      }
-    }, RELEASE_AFTER_MS).unref(),
-  )
-}
-
-/** Leaves a holder that does release the connection the time to do so: a second release there would throw. */
-const RELEASE_AFTER_MS = 500
-
 /** Runs `work` in one transaction on its own fork. Database errors become `ModelkeepError`s where `faults.ts` lists them.
  * Aborting `signal` cancels the running statement. */
 export async function inTransaction<T>(
@@ -115,7 +85,7 @@ export async function inTransaction<T>(
 ): Promise<T> {
   signal?.throwIfAborted()
   const em = forkFor(database, signal)
-  return em.transactional((tx) => work(tx)).catch(translateFault)
+  return beginWith(signal, () => em.transactional((tx) => work(tx))).catch(translateFault)
 }
 
 /** Returns a fork for reads outside a transaction. */

@@ -1,0 +1,31 @@
+// The principal for whom code runs, wherever it runs. What callers share, such as the connections of a pool, counts what each
+// of them holds.
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { OWN_WORK } from './fair-queue.ts'
+
+const principals = new AsyncLocalStorage<string>()
+
+/** Returns the principal for whom this code runs; `OWN_WORK` outside of calls. */
+export function currentPrincipal(): string {
+  return principals.getStore() ?? OWN_WORK
+}
+
+/** Runs the work for the principal. Work that several callers share runs for `OWN_WORK`. */
+export function runFor<T>(principal: string, work: () => T): T {
+  return principals.run(principal, work)
+}
+
+/** Iterates for the principal, although somebody else asks for the next item. */
+export function iterateFor<T>(principal: string, items: AsyncIterable<T>): AsyncIterable<T> {
+  return {
+    [Symbol.asyncIterator]() {
+      const iterator = items[Symbol.asyncIterator]()
+      return {
+        next: () => runFor(principal, () => iterator.next()),
+        return: () => runFor(principal, () => iterator.return?.() ?? ENDED),
+      }
+    },
+  }
+}
+
+const ENDED = Promise.resolve({ done: true as const, value: undefined })

@@ -1,0 +1,72 @@
+// A pool of connections: shared fairly between the principals whose calls need them, and without the broken ones.
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { FairQueue } from '../process/fair-queue.ts'
+import { currentPrincipal } from '../process/principal.ts'
+
+/** The parts of `pg` that are used here; the package has no types. */
+interface ConnectionPool {
+  options: object
+  connect(): Promise<PooledConnection>
+  on(event: 'connect', take: (client: PooledConnection) => void): void
+  on(event: 'release', take: (error: unknown, client: PooledConnection) => void): void
+}
+interface PooledConnection {
+  once(event: 'end', take: () => void): void
+  release(broken: boolean): void
+}
+
+/** How long a call waits for a connection. */
+const MAX_WAIT_MS = 10_000
+
+/** Returns the preparation of a new pool with `size` connections. */
+export function preparePool(size: number): (pool: ConnectionPool) => void {
+  return (pool) => {
+    // MikroORM cancels a statement over a new connection, created from the enumerable options. That connection must not
+    // assume the service's role, because only the user who opened a session may cancel its statements.
+    Object.defineProperty(pool.options, 'options', { enumerable: false })
+    pool.on('connect', releaseWhenBroken)
+    shareConnections(pool, new FairQueue({ places: size, maxWaitMs: MAX_WAIT_MS, what: 'connections to the database' }))
+  }
+}
+
+/** The signal of the transaction that begins: MikroORM does not pass it on to the pool. */
+const beginning = new AsyncLocalStorage<AbortSignal | undefined>()
+
+/** Runs `begin`. While it waits for a connection, an abort of `signal` ends the wait. */
+export function beginWith<T>(signal: AbortSignal | undefined, begin: () => T): T {
+  return beginning.run(signal, begin)
+}
+
+function shareConnections(pool: ConnectionPool, queue: FairQueue): void {
+  const connect = pool.connect.bind(pool)
+  const places = new WeakMap<PooledConnection, () => void>()
+  pool.connect = async () => {
+    const release = await queue.take(currentPrincipal(), beginning.getStore())
+    try {
+      const client = await connect()
+      places.set(client, release)
+      return client
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+  pool.on('release', (_error, client) => places.get(client)?.())
+}
+
+/** Releases a connection that broke in a transaction. MikroORM does not, because its rollback fails first; each such
+ * connection would occupy a place in the pool for good. */
+function releaseWhenBroken(client: PooledConnection): void {
+  client.once('end', () =>
+    setTimeout(() => {
+      try {
+        client.release(true)
+      } catch {
+        // The holder has released it, or it was idle.
+      }
+    }, RELEASE_AFTER_MS).unref(),
+  )
+}
+
+/** Leaves a holder that does release the connection the time to do so: a second release there would throw. */
+const RELEASE_AFTER_MS = 500
