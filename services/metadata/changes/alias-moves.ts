@@ -6,15 +6,15 @@ import { Permission } from '#gen/modelkeep/common/v1/access_pb.ts'
 import { accessOf, failPermission, holds } from '#lib/access/caller.ts'
 import { fail, failField } from '#lib/errors/errors.ts'
 import type { EntityManager } from '#lib/store/database.ts'
-import { emit } from '#lib/store/outbox.ts'
+import { outboxRow, type EventInit } from '#lib/store/outbox.ts'
 import type { Target } from '../domain/alias-targets.ts'
-import { Alias, aliasId, AliasMove, findAliases, nextMoveTime } from '../store/aliases/alias.ts'
+import { aliasId } from '../store/aliases/alias.ts'
+import { findMoveTargets, recordMoves, type AliasTarget, type VersionTarget } from '../store/aliases/record-moves.ts'
 import { rulesOf } from '../domain/governance/gate-rules.ts'
 import { findGatesOfModel, isGuarded } from '../store/governance/find-gates.ts'
 import type { Gate } from '../store/governance/gate.ts'
 import type { Model } from '../store/models/model.ts'
 import { lockNamespaceShared } from '../store/models/namespace.ts'
-import { Version } from '../store/versions/version.ts'
 import { failNoVersion } from './checks.ts'
 import { voidPromotions } from './void-promotions.ts'
 
@@ -30,12 +30,10 @@ export interface Moves {
 
 interface Move {
   name: string
-  /** Undefined when the alias does not exist yet. */
-  alias: Alias | undefined
   /** The previous target of the alias; the number is 0 when it did not exist. */
   from: { number: number; digest: string }
   /** Undefined when the alias is removed. */
-  to: { number: number; id: string; digest: string } | undefined
+  to: VersionTarget | undefined
 }
 
 interface GuardedMove extends Move {
@@ -43,34 +41,36 @@ interface GuardedMove extends Move {
   bypassed: Gate[]
 }
 
-/** Makes the moves. An alias that already points at its target stays unchanged, without a move or an event. */
-export async function moveAliases(em: EntityManager, context: HandlerContext, request: Moves): Promise<void> {
+/** Makes the moves. An alias that already points at its target stays unchanged, without a move or an event. Returns the
+ * named aliases that exist after the moves, by name. */
+export async function moveAliases(
+  em: EntityManager,
+  context: HandlerContext,
+  request: Moves,
+): Promise<Map<string, AliasTarget>> {
   const { model, targets } = request
-  const planned = (await plan(em, model, targets)).filter(({ from, to }) => from.number !== (to?.number ?? 0))
-  if (planned.length === 0) return
+  const names = targets.map(({ name }) => name)
+  const numbers = targets.flatMap(({ number }) => number ?? [])
+  const { aliases, versions } = await findMoveTargets(em, model.id, names, numbers)
+  const planned = plan(request, aliases, versions).filter(({ from, to }) => from.number !== (to?.number ?? 0))
+  if (planned.length === 0) return aliases
   const { moves, guarded } = await guard(em, context, request, planned)
-  const moveTime = await nextMoveTime(em, model.id)
-  for (const move of moves) {
-    record(em, context, request, move, moveTime)
-    emitMove(em, context, request, move)
-  }
+  // Earlier events of this transaction come before those of the moves.
   await em.flush()
-  if (guarded.length === 0) return
-  const filter = { modelId: model.id, alias: guarded }
-  await voidPromotions(em, context, filter, { because: 'ALIAS_MOVED', except: request.promotionId })
+  const moved = await record(em, context, request, moves)
+  if (guarded.length > 0) {
+    const filter = { modelId: model.id, alias: guarded }
+    await voidPromotions(em, context, filter, { because: 'ALIAS_MOVED', except: request.promotionId })
+  }
+  for (const { name } of moves) aliases.delete(name)
+  return new Map([...aliases, ...moved])
 }
 
-async function plan(em: EntityManager, model: Model, targets: Target[]): Promise<Move[]> {
-  const aliases = await findAliases(
-    em,
-    model.id,
-    targets.map(({ name }) => name),
-  )
-  const versions = await findVersions(
-    em,
-    model,
-    targets.flatMap(({ number }) => number ?? []),
-  )
+function plan(
+  { model, targets }: Moves,
+  aliases: Map<string, AliasTarget>,
+  versions: Map<number, VersionTarget>,
+): Move[] {
   return targets.map(({ name, number, expected }) => {
     const alias = aliases.get(name)
     if (number === undefined && !alias) {
@@ -78,18 +78,11 @@ async function plan(em: EntityManager, model: Model, targets: Target[]): Promise
     }
     const from = { number: alias?.number ?? 0, digest: alias?.digest ?? '' }
     if (from.number !== expected) failAliasMoved(name, expected, from.number)
-    if (number === undefined) return { name, alias, from, to: undefined }
-    const version = versions.get(number)
-    if (!version) failNoVersion({ namespace: model.namespace, model: model.name, number })
-    return { name, alias, from, to: { number, id: version.id, digest: version.digest } }
+    if (number === undefined) return { name, from, to: undefined }
+    const to = versions.get(number)
+    if (!to) failNoVersion({ namespace: model.namespace, model: model.name, number })
+    return { name, from, to }
   })
-}
-
-/** Returns the versions of the model that have these numbers, by number. */
-async function findVersions(em: EntityManager, model: Model, numbers: number[]) {
-  const where = { model: model.id, number: { $in: numbers } }
-  const versions = await em.find(Version, where, { fields: ['number', 'digest'] })
-  return new Map(versions.map((version) => [version.number, version]))
 }
 
 export function failAliasMoved(alias: string, expected: number, current: number): never {
@@ -138,38 +131,39 @@ function requireBreakGlass(context: HandlerContext, { model, reason }: Moves): v
   if (reason.trim() === '') failField('reason', 'is required with break_glass')
 }
 
-/** Stores the move and the new target of the alias. */
-function record(
+/** Stores the moves and the new targets of the aliases. Returns the aliases that exist now, by name. */
+async function record(
   em: EntityManager,
   context: HandlerContext,
-  { model, reason, promotionId }: Moves,
-  { name, alias, from, to, bypassed }: GuardedMove,
-  moveTime: string,
-): void {
-  const id = aliasId(model.id, name)
-  const move = { name, mover: accessOf(context).caller.principal, moveTime, reason }
-  em.create(AliasMove, {
-    ...move,
-    id: uuidv7(),
-    aliasId: id,
+  request: Moves,
+  moves: GuardedMove[],
+): Promise<Map<string, AliasTarget>> {
+  const { model, reason, promotionId } = request
+  const mover = accessOf(context).caller.principal
+  const moveTime = await recordMoves(em, {
     modelId: model.id,
-    fromNumber: from.number,
-    toNumber: to?.number ?? 0,
-    versionId: to?.id ?? null,
+    mover,
+    reason,
     promotionId: promotionId ?? null,
-    forced: bypassed.length > 0,
+    moves: moves.map(({ name, from, to, bypassed }) => ({
+      id: uuidv7(),
+      aliasId: aliasId(model.id, name),
+      name,
+      fromNumber: from.number,
+      toNumber: to?.number ?? 0,
+      versionId: to?.id ?? null,
+      forced: bypassed.length > 0,
+    })),
+    events: moves.map((move) => outboxRow(context, describeMove(request, move))),
   })
-  if (to && alias) em.assign(alias, { ...move, number: to.number, version: to.id })
-  else if (to) em.create(Alias, { ...move, id, model: model.id, number: to.number, version: to.id })
-  else if (alias) em.remove(alias)
+  return new Map(
+    moves.flatMap(({ name, to }) =>
+      to ? [[name, { name, number: to.number, version: to.id, digest: to.digest, mover, moveTime, reason }]] : [],
+    ),
+  )
 }
 
-function emitMove(
-  em: EntityManager,
-  context: HandlerContext,
-  { model, reason, promotionId }: Moves,
-  { name, from, to, bypassed }: GuardedMove,
-): void {
+function describeMove({ model, reason, promotionId }: Moves, { name, from, to, bypassed }: GuardedMove): EventInit {
   const resource = {
     type: 'alias',
     id: aliasId(model.id, name),
@@ -178,7 +172,7 @@ function emitMove(
     digest: to?.digest ?? '',
   }
   const forced = bypassed.length > 0 && { gates: bypassed.map(({ id, revision }) => ({ id, revision })) }
-  emit(em, context, {
+  return {
     type: forced ? 'alias.forced.v1' : to ? 'alias.moved.v1' : 'alias.removed.v1',
     resource,
     reason,
@@ -191,5 +185,5 @@ function emitMove(
       ...(promotionId !== undefined && { promotion_id: promotionId }),
       ...forced,
     },
-  })
+  }
 }

@@ -1,10 +1,11 @@
 import { create } from '@bufbuild/protobuf'
 import { AliasMoveSchema, AliasSchema, type Alias, type AliasMove } from '#gen/modelkeep/metadata/v1/alias_pb.ts'
 import { toTimestamp } from '#lib/store/time.ts'
-import type { Alias as StoredAlias, AliasMove as StoredMove } from '../../store/aliases/alias.ts'
+import type { AliasMove as StoredMove } from '../../store/aliases/alias.ts'
+import type { AliasTarget } from '../../store/aliases/record-moves.ts'
 import type { Model } from '../../store/models/model.ts'
 
-export function presentAlias(alias: StoredAlias, model: Model): Alias {
+export function presentAlias(alias: AliasTarget, model: Model): Alias {
   return create(AliasSchema, {
     modelId: model.id,
     namespace: model.namespace,

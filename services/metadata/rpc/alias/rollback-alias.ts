@@ -11,7 +11,7 @@ import { answerOnce } from '#lib/store/requests.ts'
 import { parseAliasName, parseNumber } from '../../domain/names.ts'
 import { parseModelRef } from '../../domain/refs.ts'
 import { parseReason } from '../../domain/text.ts'
-import { AliasMove, findAliases } from '../../store/aliases/alias.ts'
+import { AliasMove } from '../../store/aliases/alias.ts'
 import type { Model } from '../../store/models/model.ts'
 import { moveAliases } from '../../changes/alias-moves.ts'
 import { authorizeModel, requireActive, requireModelLock } from '../../changes/checks.ts'
@@ -31,9 +31,8 @@ export async function rollbackAlias(deps: RegistryDeps, request: RollbackAliasRe
     requireActive(model)
     const number = await findPrevious(em, model, name, expected)
     const targets = [{ name, number, expected }]
-    await moveAliases(em, context, { model, targets, reason, breakGlass: request.breakGlass })
-    const alias = (await findAliases(em, model.id, [name])).get(name)!
-    return create(RollbackAliasResponseSchema, { alias: presentAlias(alias, model) })
+    const present = await moveAliases(em, context, { model, targets, reason, breakGlass: request.breakGlass })
+    return create(RollbackAliasResponseSchema, { alias: presentAlias(present.get(name)!, model) })
   })
   await settleChange(deps.relay, context)
   return answer

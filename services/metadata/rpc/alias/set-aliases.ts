@@ -10,7 +10,6 @@ import { answerOnce } from '#lib/store/requests.ts'
 import { parseTargets } from '../../domain/alias-targets.ts'
 import { parseModelRef } from '../../domain/refs.ts'
 import { parseReason } from '../../domain/text.ts'
-import { findAliases } from '../../store/aliases/alias.ts'
 import { moveAliases } from '../../changes/alias-moves.ts'
 import { authorizeModel, requireActive, requireModelLock } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
@@ -26,12 +25,7 @@ export async function setAliases(deps: RegistryDeps, request: SetAliasesRequest,
   const answer = await answerOnce(deps.database, once, async (em) => {
     const model = await requireModelLock(em, key)
     requireActive(model)
-    await moveAliases(em, context, { model, targets, reason, breakGlass: request.breakGlass })
-    const present = await findAliases(
-      em,
-      model.id,
-      targets.map(({ name }) => name),
-    )
+    const present = await moveAliases(em, context, { model, targets, reason, breakGlass: request.breakGlass })
     const rows = targets.flatMap(({ name }) => present.get(name) ?? [])
     return create(SetAliasesResponseSchema, { aliases: rows.map((row) => presentAlias(row, model)) })
   })

@@ -1,11 +1,9 @@
 import { defineEntity, p } from '@mikro-orm/postgresql'
-import { sql } from 'kysely'
 import { timeColumn } from '#lib/store/time.ts'
 import { Model } from '../models/model.ts'
 import { Version } from '../versions/version.ts'
 import { v5 as uuidv5 } from 'uuid'
 import type { EntityManager } from '#lib/store/database.ts'
-import { query } from '#lib/store/query.ts'
 
 const AliasSchema = defineEntity({
   name: 'Alias',
@@ -70,15 +68,4 @@ export async function findAliases(em: EntityManager, modelId: string, names: str
   const where = { model: modelId, name: { $in: names } }
   const aliases = await em.find(Alias, where, { populate: ['digest'], refresh: true })
   return new Map(aliases.map((alias) => [alias.name, alias]))
-}
-
-/** Returns the present time, or a microsecond after the newest move of the model, whichever is later: a read at a past
- * time sees the moves in their order. */
-export async function nextMoveTime(em: EntityManager, modelId: string): Promise<string> {
-  const [row] = await query<{ time: string }>(
-    em,
-    sql`select greatest(clock_timestamp(), max(move_time) + interval '1 microsecond') as time
-      from alias_move where model_id = ${modelId}`,
-  )
-  return row!.time
 }
