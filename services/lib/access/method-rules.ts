@@ -14,7 +14,18 @@ const FOREIGN: Record<string, Access> = {
 
 const UNDECLARED = create(AccessSchema)
 
+/** Options are decoded at each access, so each method's are decoded once. */
+const rules = new WeakMap<DescMethod, Access>()
+
 export function accessRuleOf(method: DescMethod): Access {
+  const known = rules.get(method)
+  if (known) return known
+  const rule = findRule(method)
+  rules.set(method, rule)
+  return rule
+}
+
+function findRule(method: DescMethod): Access {
   if (hasOption(method, access)) return getOption(method, access)
   const name = methodName(method)
   return Object.hasOwn(FOREIGN, name) ? FOREIGN[name]! : UNDECLARED

@@ -13,13 +13,13 @@ import { findMoveTargets, recordMoves, type AliasTarget, type VersionTarget } fr
 import { rulesOf } from '../domain/governance/gate-rules.ts'
 import { findGatesOfModel, isGuarded } from '../store/governance/find-gates.ts'
 import type { Gate } from '../store/governance/gate.ts'
-import type { Model } from '../store/models/model.ts'
+import type { ModelHead } from '../store/models/find-model.ts'
 import { lockNamespaceShared } from '../store/models/namespace.ts'
 import { failNoVersion } from './checks.ts'
 import { voidPromotions } from './void-promotions.ts'
 
 export interface Moves {
-  model: Model
+  model: ModelHead
   targets: Target[]
   reason: string
   /** The id of an approved promotion. Its presence means that the gates of the alias are met. */

@@ -15,6 +15,7 @@ import {
   findModelHead,
   findNamespaceOfModel,
   lockModel,
+  lockModelHead,
   type ModelHead,
 } from '../store/models/find-model.ts'
 import type { Model } from '../store/models/model.ts'
@@ -58,6 +59,11 @@ export async function requireModelHead(em: EntityManager, context: HandlerContex
 
 export async function requireModelLock(em: EntityManager, key: ModelKey): Promise<Model> {
   return (await lockModel(em, key)) ?? failNoModel(key)
+}
+
+/** Hot read of SetAliases. */
+export async function requireModelHeadLock(em: EntityManager, key: ModelKey): Promise<ModelHead> {
+  return (await lockModelHead(em, key)) ?? failNoModel(key)
 }
 
 /** Locks the model of the version, and returns the version. */

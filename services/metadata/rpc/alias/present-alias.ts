@@ -3,9 +3,9 @@ import { AliasMoveSchema, AliasSchema, type Alias, type AliasMove } from '#gen/m
 import { toTimestamp } from '#lib/store/time.ts'
 import type { AliasMove as StoredMove } from '../../store/aliases/alias.ts'
 import type { AliasTarget } from '../../store/aliases/record-moves.ts'
-import type { Model } from '../../store/models/model.ts'
+import type { ModelHead } from '../../store/models/find-model.ts'
 
-export function presentAlias(alias: AliasTarget, model: Model): Alias {
+export function presentAlias(alias: AliasTarget, model: ModelHead): Alias {
   return create(AliasSchema, {
     modelId: model.id,
     namespace: model.namespace,

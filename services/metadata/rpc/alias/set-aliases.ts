@@ -11,7 +11,7 @@ import { parseTargets } from '../../domain/alias-targets.ts'
 import { parseModelRef } from '../../domain/refs.ts'
 import { parseReason } from '../../domain/text.ts'
 import { moveAliases } from '../../changes/alias-moves.ts'
-import { authorizeModel, requireActive, requireModelLock } from '../../changes/checks.ts'
+import { authorizeModel, requireActive, requireModelHeadLock } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { presentAlias } from './present-alias.ts'
 import { settleChange } from '../../changes/settle-change.ts'
@@ -23,7 +23,7 @@ export async function setAliases(deps: RegistryDeps, request: SetAliasesRequest,
   await authorizeModel(forkFor(deps.database, context.signal), context, key)
   const once = { context, request, input: SetAliasesRequestSchema, output: SetAliasesResponseSchema }
   const answer = await answerOnce(deps.database, once, async (em) => {
-    const model = await requireModelLock(em, key)
+    const model = await requireModelHeadLock(em, key)
     requireActive(model)
     const present = await moveAliases(em, context, { model, targets, reason, breakGlass: request.breakGlass })
     const rows = targets.flatMap(({ name }) => present.get(name) ?? [])

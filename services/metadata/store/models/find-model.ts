@@ -18,17 +18,31 @@ export async function findModel(em: EntityManager, key: ModelKey): Promise<Model
 /** What most calls need of a model before they change it. */
 export type ModelHead = Pick<Model, 'id' | 'namespace' | 'name' | 'state'>
 
-const HEAD = sql`select id, namespace, name, state from model`
-const HEAD_BY_NAME = prepare<ModelHead>('model-head', sql`${HEAD} where namespace = $1 and name_key = $2`)
-const HEAD_BY_ID = prepare<ModelHead>('model-head-by-id', sql`${HEAD} where id = $1`)
+const BY_NAME = sql`select id, namespace, name, state from model where namespace = $1 and name_key = $2`
+const BY_ID = sql`select id, namespace, name, state from model where id = $1`
+
+const HEAD = { byName: prepare<ModelHead>('model-head', BY_NAME), byId: prepare<ModelHead>('model-head-by-id', BY_ID) }
+const LOCKED_HEAD = {
+  byName: prepare<ModelHead>('locked-model-head', sql`${BY_NAME} for update`),
+  byId: prepare<ModelHead>('locked-model-head-by-id', sql`${BY_ID} for update`),
+}
 
 /** Hot read of lists and of CreateVersion. */
 export async function findModelHead(em: EntityManager, key: ModelKey): Promise<ModelHead | undefined> {
-  if ('id' in key) return (await runPrepared(em, HEAD_BY_ID, [key.id]))[0]
-  const [head] = await runPrepared(em, HEAD_BY_NAME, [key.namespace, nameKey(key.model)])
+  return findHead(em, key, HEAD)
+}
+
+/** Hot read of SetAliases: locks the model. */
+export async function lockModelHead(em: EntityManager, key: ModelKey): Promise<ModelHead | undefined> {
+  return findHead(em, key, LOCKED_HEAD)
+}
+
+async function findHead(em: EntityManager, key: ModelKey, by: typeof HEAD): Promise<ModelHead | undefined> {
+  if ('id' in key) return (await runPrepared(em, by.byId, [key.id]))[0]
+  const [head] = await runPrepared(em, by.byName, [key.namespace, nameKey(key.model)])
   if (head) return head
   const former = await findRedirect(em, key)
-  return former === undefined ? undefined : (await runPrepared(em, HEAD_BY_ID, [former]))[0]
+  return former === undefined ? undefined : (await runPrepared(em, by.byId, [former]))[0]
 }
 
 /** Locks the model, and returns it without its aliases: they are read after the lock is held. */

@@ -1,5 +1,7 @@
 import { defineEntity, LockMode, p } from '@mikro-orm/postgresql'
+import { sql } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
+import { prepare, runPrepared } from '#lib/store/prepared.ts'
 import { createTimeColumn } from '#lib/store/time.ts'
 
 const NamespaceSchema = defineEntity({
@@ -23,8 +25,10 @@ export async function lockNamespace(em: EntityManager, name: string): Promise<Na
   return em.findOne(Namespace, name, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true })
 }
 
+const LOCK_SHARED = prepare('lock-namespace-shared', sql`select 1 from namespace where name = $1 for share`)
+
 /** Locks the namespace against deletion and its gates against changes, until the transaction ends. A transaction takes
- * it after the lock of a model. */
-export async function lockNamespaceShared(em: EntityManager, name: string): Promise<Namespace | null> {
-  return em.findOne(Namespace, name, { lockMode: LockMode.PESSIMISTIC_READ, refresh: true })
+ * it after the lock of a model. Returns whether the namespace exists. */
+export async function lockNamespaceShared(em: EntityManager, name: string): Promise<boolean> {
+  return (await runPrepared(em, LOCK_SHARED, [name])).length > 0
 }
