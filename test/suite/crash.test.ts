@@ -45,7 +45,7 @@ const VERSION = /insert into version /
 const MOVE = /insert into "metadata"\."alias_move"/
 const HOLD = /insert into "artifact"\."manifest_hold"/
 /** The same statement starts and completes uploads: this form completes one. */
-const BLOB = /"partSha256s":[^]*insert into namespace_blob/
+const BLOB = /insert into namespace_blob[^]*"partSha256s":/
 const TREE = /update log_head set/
 const ENTRY = /insert into entry /
 

@@ -1,6 +1,7 @@
 // The artifact service as a process that stops at one step (FREEZE_AT) and reports it, so that a test can kill it there. It
 // also reports its calls to the store. The service is the real one; only the functions that it calls are wrapped.
-import { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
+import { SqlEntityManager } from '@mikro-orm/sql'
+import { DefaultQueryExecutor, type CompiledQuery } from 'kysely'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { DirectoryStore } from '../../services/artifact/store/directory/directory-store.ts'
 import { S3Store } from '../../services/artifact/store/s3/s3-store.ts'
@@ -65,12 +66,15 @@ const STATEMENTS: [string, RegExp][] = [
 
 function freezeDatabase(): void {
   const transactions = new AsyncLocalStorage<string[]>()
-  wrap(AbstractSqlConnection.prototype, 'execute', async (work, [sql, params]) => {
+  // Statements of entities pass here, too.
+  wrap(DefaultQueryExecutor.prototype, 'executeQuery', async (work, [query]) => {
     const result = await work()
+    const { sql, parameters } = query as CompiledQuery
     // The same statement begins and ends an upload in one stream.
-    if (String(sql).startsWith('with begun') && (params as unknown[]).includes('{}')) return result
+    const endsNone = parameters.some((value) => Array.isArray(value) && value.length === 0)
+    if (sql.startsWith('with begun') && endsNone) return result
     for (const [step, statement] of STATEMENTS) {
-      if (!statement.test(String(sql))) continue
+      if (!statement.test(sql)) continue
       const steps = transactions.getStore()
       if (steps) steps.push(step)
       else await pass(step)

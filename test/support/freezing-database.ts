@@ -115,13 +115,14 @@ class Trap {
 
 function forward(client: Socket, upstream: Socket, trap: Trap): void {
   const frames = new Frames()
+  const statements = new Statements()
   let transaction: string[] = []
   let stopped: { side: FreezePoint['side']; sql: string } | undefined
   let tail = Buffer.alloc(0)
   client.on('data', (bytes: Buffer) => {
     for (const frame of frames.add(bytes)) {
       if (stopped?.side === 'before') return
-      const sql = statementOf(frame)
+      const sql = statements.read(frame)
       const side = sql === undefined ? undefined : trap.take(sql, transaction)
       if (sql !== undefined) transaction = /^begin/i.test(sql) ? [] : [...transaction, sql]
       if (side) stopped = { side, sql: sql! }
@@ -158,11 +159,19 @@ class Frames {
   }
 }
 
-/** Returns the SQL of a simple or a parsed query; undefined for all other messages. */
-function statementOf(frame: Buffer): string | undefined {
-  const type = String.fromCharCode(frame[0]!)
-  if (type === 'Q') return frame.toString('utf8', 5, frame.length - 1)
-  if (type !== 'P') return undefined
-  const start = frame.indexOf(0, 5) + 1
-  return frame.toString('utf8', start, frame.indexOf(0, start)).trim()
+/** The statements in the messages of one client. */
+class Statements {
+  #parsed = ''
+
+  /** Returns the SQL of a simple query, or that of a parsed one followed by its parameters; undefined for all other
+   * messages. */
+  read(frame: Buffer): string | undefined {
+    const type = String.fromCharCode(frame[0]!)
+    if (type === 'Q') return frame.toString('utf8', 5, frame.length - 1)
+    if (type === 'B') return `${this.#parsed} ${frame.toString('utf8', 5)}`
+    if (type !== 'P') return undefined
+    const start = frame.indexOf(0, 5) + 1
+    this.#parsed = frame.toString('utf8', start, frame.indexOf(0, start)).trim()
+    return undefined
+  }
 }

@@ -1,6 +1,8 @@
 // Leases on blobs. A caller that stored a blob, or received the answer that it is there, has time to name it in a manifest.
 // Each such answer renews the lease; the collector decides how long it lasts. Each statement handles a set of blobs.
+import { sql, type RawBuilder } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
+import { query } from '#lib/store/query.ts'
 import { blobResource, type Emit } from '../events.ts'
 
 /** A younger lease is not renewed, which saves most writes. Far shorter than any lease. */
@@ -14,14 +16,20 @@ export interface LeasedBlob {
   isCondemned: boolean
 }
 
-const LEASED_SQL = `select held.digest, blob.size_bytes::float8 "sizeBytes", held.condemn_time is not null "isCondemned",
-    held.condemn_time is null and held.lease_time > now() - make_interval(secs => ?) "isFresh"
+function leasedSql(namespace: string, digests: string[]): RawBuilder<LeasedBlob> {
+  return sql`select held.digest, blob.size_bytes::float8 "sizeBytes", held.condemn_time is not null "isCondemned",
+    held.condemn_time is null and held.lease_time > now() - make_interval(secs => ${FRESH_SECONDS}) "isFresh"
   from namespace_blob held join blob using (digest)
-  where held.namespace = ? and held.digest in (select jsonb_array_elements_text(?::jsonb)) and blob.state = 'PRESENT'`
+  where held.namespace = ${namespace} and held.digest in (${listOf(digests)}) and blob.state = 'PRESENT'`
+}
+
+function listOf(digests: string[]): RawBuilder<unknown> {
+  return sql`select jsonb_array_elements_text(${JSON.stringify(digests)}::jsonb)`
+}
 
 /** Returns those of the digests that the namespace has. Quarantined blobs are left out. */
 export function findLeases(em: EntityManager, namespace: string, digests: string[]): Promise<LeasedBlob[]> {
-  return em.execute<LeasedBlob[]>(LEASED_SQL, [FRESH_SECONDS, namespace, JSON.stringify(digests)])
+  return query(em, leasedSql(namespace, digests))
 }
 
 /** Renews the leases of those of the digests that the namespace has, and revives condemned blobs. Their rows stay locked, so
@@ -32,19 +40,17 @@ export async function extendLeases(
   namespace: string,
   digests: string[],
 ): Promise<Map<string, number>> {
-  const leased = await em.execute<LeasedBlob[]>(`${LEASED_SQL} order by held.digest for no key update of held`, [
-    FRESH_SECONDS,
-    namespace,
-    JSON.stringify(digests),
-  ])
+  const leased = await query<LeasedBlob>(
+    em,
+    sql`${leasedSql(namespace, digests)} order by held.digest for no key update of held`,
+  )
   const condemned = leased.filter(({ isCondemned }) => isCondemned).map(({ digest }) => digest)
   if (condemned.length > 0) await revive(em, emit, namespace, condemned)
   const old = leased.filter(({ isFresh, isCondemned }) => !isFresh && !isCondemned).map(({ digest }) => digest)
   if (old.length > 0) {
-    await em.execute(
-      `update namespace_blob set lease_time = now()
-        where namespace = ? and digest in (select jsonb_array_elements_text(?::jsonb))`,
-      [namespace, JSON.stringify(old)],
+    await query(
+      em,
+      sql`update namespace_blob set lease_time = now() where namespace = ${namespace} and digest in (${listOf(old)})`,
     )
   }
   return new Map(leased.map(({ digest, sizeBytes }) => [digest, sizeBytes]))
@@ -52,10 +58,10 @@ export async function extendLeases(
 
 /** A change of `condemn_time` requires an event, unlike the renewal of a lease. */
 async function revive(em: EntityManager, emit: Emit, namespace: string, digests: string[]): Promise<void> {
-  await em.execute(
-    `update namespace_blob set condemn_time = null, lease_time = now()
-      where namespace = ? and digest in (select jsonb_array_elements_text(?::jsonb))`,
-    [namespace, JSON.stringify(digests)],
+  await query(
+    em,
+    sql`update namespace_blob set condemn_time = null, lease_time = now()
+      where namespace = ${namespace} and digest in (${listOf(digests)})`,
   )
   for (const digest of digests) {
     emit(em, { type: 'blob.revived.v1', resource: blobResource(namespace, digest), afterDigest: digest })

@@ -74,10 +74,12 @@ export function renewManifests(
 /** Returns whether the namespace got the manifest by this call. */
 export async function addManifest(em: EntityManager, { blobDigests, ...manifest }: ManifestInit): Promise<boolean> {
   if (!(await insertIfAbsent(em, Manifest, manifest))) return false
-  await em.execute(
-    `insert into manifest_blob (namespace, manifest_digest, blob_digest)
-      select distinct ?, ?, blob from jsonb_array_elements_text(?::jsonb) blob`,
-    [manifest.namespace, manifest.digest, JSON.stringify(blobDigests)],
+  const { namespace, digest } = manifest
+  await query(
+    em,
+    sql`insert into manifest_blob (namespace, manifest_digest, blob_digest)
+      select distinct ${namespace}::text, ${digest}::text, blob
+      from jsonb_array_elements_text(${JSON.stringify(blobDigests)}::jsonb) blob`,
   )
   return true
 }

@@ -1,5 +1,7 @@
 // Totals of the stored bytes, and of each namespace.
+import { sql } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
+import { query } from '#lib/store/query.ts'
 import { UNFINISHED_SQL } from '../uploads/upload.ts'
 
 /** PostgreSQL's text of each number: sums may exceed 2^53. */
@@ -20,8 +22,9 @@ export type NamespaceTotal = 'manifests' | 'file_bytes' | 'blobs' | 'blob_bytes'
 const MAX_NAMESPACES = 1000
 
 export async function countStorage(em: EntityManager): Promise<Counts<Total>> {
-  const [row] = await em.execute<Counts<Total>[]>(
-    `select * from
+  const [row] = await query<Counts<Total>>(
+    em,
+    sql`select * from
       (select count(*) blobs, coalesce(sum(size_bytes), 0) blob_bytes,
           count(*) filter (where state = 'QUARANTINED') quarantined_blobs,
           coalesce(sum(size_bytes) filter (where state = 'QUARANTINED'), 0) quarantined_bytes
@@ -37,8 +40,11 @@ export async function countStorage(em: EntityManager): Promise<Counts<Total>> {
 
 /** Ordered by size, the largest namespace first. At most a thousand. */
 export async function countNamespaces(em: EntityManager): Promise<(Counts<NamespaceTotal> & { namespace: string })[]> {
-  return em.execute(
-    `select namespace, coalesce(manifests, 0) manifests, coalesce(file_bytes, 0) file_bytes, coalesce(blobs, 0) blobs,
+  return query(
+    em,
+    sql<
+      Counts<NamespaceTotal> & { namespace: string }
+    >`select namespace, coalesce(manifests, 0) manifests, coalesce(file_bytes, 0) file_bytes, coalesce(blobs, 0) blobs,
         coalesce(blob_bytes, 0) blob_bytes, coalesce(condemned_blobs, 0) condemned_blobs,
         coalesce(condemned_bytes, 0) condemned_bytes
       from (select namespace, count(*) blobs, sum(size_bytes) blob_bytes,
@@ -47,7 +53,6 @@ export async function countNamespaces(em: EntityManager): Promise<(Counts<Namesp
           from namespace_blob join blob using (digest) group by namespace) blob
         full join (select namespace, count(*) manifests, sum(total_size_bytes) file_bytes
           from manifest group by namespace) manifest using (namespace)
-      order by 5 desc, namespace limit ?`,
-    [MAX_NAMESPACES],
+      order by 5 desc, namespace limit ${MAX_NAMESPACES}`,
   )
 }

@@ -4,8 +4,10 @@
 //
 // Each step locks a set of rows, and reads the references to them in a second statement: a transaction that adds a reference
 // holds the same lock until the reference is visible. Rows that another transaction has locked wait for the next collection.
+import { sql, type RawBuilder } from 'kysely'
 import { inTransaction, type Database, type EntityManager } from '#lib/store/database.ts'
-import { DELETE_OBJECT_SQL } from './pending-deletion.ts'
+import { query } from '#lib/store/query.ts'
+import { scheduleDeletions } from './pending-deletion.ts'
 import { blobResource, manifestResource, type Emit } from '../events.ts'
 
 export interface CollectPeriods {
@@ -56,39 +58,43 @@ export interface GarbageRow {
 
 type Key = Pick<GarbageRow, 'namespace' | 'digest'>
 
-const KEYS = 'select key ->> 0, key ->> 1 from jsonb_array_elements(?::jsonb) key'
-const LEASE_IS_OVER = 'lease_time <= now() - make_interval(secs => ?)'
-const IS_HELD = `exists (select from manifest_hold hold
+const isLeaseOver = ({ leaseSeconds }: CollectPeriods) =>
+  sql`lease_time <= now() - make_interval(secs => ${leaseSeconds})`
+const IS_HELD = sql`exists (select from manifest_hold hold
   where hold.namespace = manifest.namespace and hold.digest = manifest.digest)`
-const IS_NAMED = `exists (select from manifest_blob named
+const IS_NAMED = sql`exists (select from manifest_blob named
   where named.namespace = held.namespace and named.blob_digest = held.digest)`
 
-function keysOf(rows: Key[]): string {
-  return JSON.stringify(rows.map(({ namespace, digest }) => [namespace, digest]))
+/** A list of keys, to be compared with `(namespace, digest)`. */
+function keysOf(rows: Key[]): RawBuilder<unknown> {
+  const namespaces = rows.map(({ namespace }) => namespace)
+  const digests = rows.map(({ digest }) => digest)
+  return sql`select * from unnest(${namespaces}::text[], ${digests}::text[])`
 }
+
+const isWithin = ({ namespace = null }: { namespace?: string | null }) => sql`coalesce(namespace = ${namespace}, true)`
 
 export function presentGarbage(kind: Garbage['kind'], rows: GarbageRow[]): Garbage[] {
   return rows.map(({ namespace, digest, sizeBytes }) => ({ kind, namespace, name: digest, sizeBytes }))
 }
 
 async function collectManifests(em: EntityManager, emit: Emit, options: CollectOptions): Promise<Garbage[]> {
-  const { leaseSeconds, namespace = null } = options
-  const due = await em.execute<Key[]>(
-    `select namespace, digest from manifest where ${LEASE_IS_OVER} and not ${IS_HELD}
-      and coalesce(namespace = ?, true) limit ? for update skip locked`,
-    [leaseSeconds, namespace, MANIFEST_BATCH],
+  const due = await query<Key>(
+    em,
+    sql`select namespace, digest from manifest where ${isLeaseOver(options)} and not ${IS_HELD}
+      and ${isWithin(options)} limit ${MANIFEST_BATCH} for update skip locked`,
   )
-  const gone = await em.execute<(GarbageRow & { totalSizeBytes: string; fileCount: number })[]>(
-    `delete from manifest where (namespace, digest) in (${KEYS}) and not ${IS_HELD}
+  const gone = await query<GarbageRow & { totalSizeBytes: string; fileCount: number }>(
+    em,
+    sql`delete from manifest where (namespace, digest) in (${keysOf(due)}) and not ${IS_HELD}
       returning namespace, digest, total_size_bytes::float8 "sizeBytes", total_size_bytes "totalSizeBytes",
         file_count "fileCount"`,
-    [keysOf(due)],
   )
-  await em.execute(`delete from manifest_blob where (namespace, manifest_digest) in (${KEYS})`, [keysOf(gone)])
-  for (const { namespace: of, digest, totalSizeBytes, fileCount } of gone) {
+  await query(em, sql`delete from manifest_blob where (namespace, manifest_digest) in (${keysOf(gone)})`)
+  for (const { namespace, digest, totalSizeBytes, fileCount } of gone) {
     emit(em, {
       type: 'manifest.collected.v1',
-      resource: manifestResource(of, digest),
+      resource: manifestResource(namespace, digest),
       beforeDigest: digest,
       details: { totalSizeBytes, fileCount },
     })
@@ -97,24 +103,23 @@ async function collectManifests(em: EntityManager, emit: Emit, options: CollectO
 }
 
 async function condemnBlobs(em: EntityManager, emit: Emit, options: CollectOptions): Promise<Garbage[]> {
-  const { leaseSeconds, graceSeconds, namespace = null } = options
-  const due = await em.execute<Key[]>(
-    `select namespace, digest from namespace_blob held where condemn_time is null and ${LEASE_IS_OVER}
-      and not ${IS_NAMED} and coalesce(namespace = ?, true) limit ? for update skip locked`,
-    [leaseSeconds, namespace, BATCH],
+  const due = await query<Key>(
+    em,
+    sql`select namespace, digest from namespace_blob held where condemn_time is null and ${isLeaseOver(options)}
+      and not ${IS_NAMED} and ${isWithin(options)} limit ${BATCH} for update skip locked`,
   )
-  const condemned = await em.execute<GarbageRow[]>(
-    `update namespace_blob held set condemn_time = now() from blob
-      where blob.digest = held.digest and (held.namespace, held.digest) in (${KEYS}) and not ${IS_NAMED}
+  const condemned = await query<GarbageRow>(
+    em,
+    sql`update namespace_blob held set condemn_time = now() from blob
+      where blob.digest = held.digest and (held.namespace, held.digest) in (${keysOf(due)}) and not ${IS_NAMED}
       returning held.namespace, held.digest, blob.size_bytes::float8 "sizeBytes"`,
-    [keysOf(due)],
   )
-  for (const { namespace: of, digest, sizeBytes } of condemned) {
+  for (const { namespace, digest, sizeBytes } of condemned) {
     emit(em, {
       type: 'blob.condemned.v1',
-      resource: blobResource(of, digest),
+      resource: blobResource(namespace, digest),
       beforeDigest: digest,
-      details: { sizeBytes: String(sizeBytes), graceSeconds },
+      details: { sizeBytes: String(sizeBytes), graceSeconds: options.graceSeconds },
     })
   }
   return presentGarbage('CONDEMNED', condemned)
@@ -122,21 +127,21 @@ async function condemnBlobs(em: EntityManager, emit: Emit, options: CollectOptio
 
 async function removeBlobs(em: EntityManager, emit: Emit, options: CollectOptions): Promise<Garbage[]> {
   const due = await lockCondemned(em, options)
-  const removed = await em.execute<GarbageRow[]>(
-    `delete from namespace_blob held using blob
-      where blob.digest = held.digest and (held.namespace, held.digest) in (${KEYS}) and not ${IS_NAMED}
+  const removed = await query<GarbageRow>(
+    em,
+    sql`delete from namespace_blob held using blob
+      where blob.digest = held.digest and (held.namespace, held.digest) in (${keysOf(due)}) and not ${IS_NAMED}
       returning held.namespace, held.digest, blob.size_bytes::float8 "sizeBytes"`,
-    [keysOf(due)],
   )
-  const freed = await em.execute<{ digest: string; objectKey: string }[]>(
-    `delete from blob where digest in (select jsonb_array_elements_text(?::jsonb))
+  const freed = await query<{ digest: string; objectKey: string }>(
+    em,
+    sql`delete from blob where digest = any(${removed.map(({ digest }) => digest)}::text[])
       and not exists (select from namespace_blob held where held.digest = blob.digest)
       returning digest, object_key "objectKey"`,
-    [JSON.stringify(removed.map(({ digest }) => digest))],
   )
-  await em.execute(
-    `insert into doomed_object (object_key) select jsonb_array_elements_text(?::jsonb) ${DELETE_OBJECT_SQL}`,
-    [JSON.stringify(freed.map(({ objectKey }) => objectKey))],
+  await scheduleDeletions(
+    em,
+    freed.map(({ objectKey }) => objectKey),
   )
   const digests = new Set(freed.map(({ digest }) => digest))
   for (const { namespace, digest, sizeBytes } of removed) {
@@ -152,22 +157,22 @@ async function removeBlobs(em: EntityManager, emit: Emit, options: CollectOption
 
 /** Locks the rows of the bytes before those of the namespaces, as `addBlob` does: the other order would cause deadlocks. */
 async function lockCondemned(em: EntityManager, options: CollectOptions): Promise<Key[]> {
-  const { graceSeconds, namespace = null } = options
-  const isDue = 'held.condemn_time <= now() - make_interval(secs => ?)'
-  const due = await em.execute<Key[]>(
-    `select namespace, digest from namespace_blob held
-      where ${isDue} and coalesce(namespace = ?, true) order by condemn_time limit ?`,
-    [graceSeconds, namespace, BATCH],
+  const isDue = sql`held.condemn_time <= now() - make_interval(secs => ${options.graceSeconds})`
+  const due = await query<Key>(
+    em,
+    sql`select namespace, digest from namespace_blob held
+      where ${isDue} and ${isWithin(options)} order by condemn_time limit ${BATCH}`,
   )
-  const bytes = await em.execute<{ digest: string }[]>(
-    `select digest from blob where digest in (select jsonb_array_elements_text(?::jsonb))
+  const bytes = await query<{ digest: string }>(
+    em,
+    sql`select digest from blob where digest = any(${due.map(({ digest }) => digest)}::text[])
       order by digest for update skip locked`,
-    [JSON.stringify(due.map(({ digest }) => digest))],
   )
   const mine = new Set(bytes.map(({ digest }) => digest))
-  return em.execute<Key[]>(
-    `select namespace, digest from namespace_blob held where (namespace, digest) in (${KEYS}) and ${isDue}
+  const keys = keysOf(due.filter(({ digest }) => mine.has(digest)))
+  return query<Key>(
+    em,
+    sql`select namespace, digest from namespace_blob held where (namespace, digest) in (${keys}) and ${isDue}
       order by digest, namespace for update skip locked`,
-    [keysOf(due.filter(({ digest }) => mine.has(digest))), graceSeconds],
   )
 }

@@ -1,10 +1,12 @@
 // Orphans: objects in the store without a row. They come from writes that arrived after the deletion of their object, and
 // from a database that was restored from a backup. Every object has a row from before its first byte until its deletion, so
 // an old object without a row is an orphan. The lists of the store may be incomplete; only what they contain counts.
+import { sql } from 'kysely'
 import { forkFor, inTransaction, type Database, type EntityManager } from '#lib/store/database.ts'
+import { query } from '#lib/store/query.ts'
 import type { ByteStore, ListedObject, ListedUpload } from '../byte-store.ts'
 import type { Garbage } from './collect.ts'
-import { DELETE_OBJECT_SQL } from './pending-deletion.ts'
+import { scheduleDeletions } from './pending-deletion.ts'
 import type { Emit } from '../events.ts'
 import { requireOwnStore } from '../installation.ts'
 import { UNFINISHED_SQL } from '../uploads/upload.ts'
@@ -62,12 +64,12 @@ async function* batches<T extends { modifyTime: Date }>(
 
 /** One statement reads all tables, because a transaction may move an object from one to another. */
 async function findOrphans(em: EntityManager, listed: ListedObject[]): Promise<ListedObject[]> {
-  const rows = await em.execute<{ key: string }[]>(
-    `select key from jsonb_array_elements_text(?::jsonb) key
+  const rows = await query<{ key: string }>(
+    em,
+    sql`select key from unnest(${listed.map(({ key }) => key)}::text[]) key
       where not exists (select from blob where object_key = key)
         and not exists (select from upload where object_key = key)
         and not exists (select from doomed_object where object_key = key)`,
-    [JSON.stringify(listed.map(({ key }) => key))],
   )
   const unknown = new Set(rows.map(({ key }) => key))
   return listed.filter(({ key }) => unknown.has(key))
@@ -75,11 +77,11 @@ async function findOrphans(em: EntityManager, listed: ListedObject[]): Promise<L
 
 /** Returns second multipart uploads of one key, too. Those of a pending deletion are aborted with its object. */
 async function findUnfinishedOrphans(em: EntityManager, listed: ListedUpload[]): Promise<ListedUpload[]> {
-  const rows = await em.execute<{ key: string }[]>(
-    `select key from jsonb_array_elements_text(?::jsonb) key
+  const rows = await query<{ key: string }>(
+    em,
+    sql`select key from unnest(${listed.map(({ key }) => key)}::text[]) key
       where not exists (select from upload where object_key = key and state in ${UNFINISHED_SQL})
         and not exists (select from doomed_object where object_key = key)`,
-    [JSON.stringify(listed.map(({ key }) => key))],
   )
   const unknown = new Set(rows.map(({ key }) => key))
   return listed.filter(({ key }) => unknown.has(key))
@@ -87,9 +89,9 @@ async function findUnfinishedOrphans(em: EntityManager, listed: ListedUpload[]):
 
 async function deleteOrphans(database: Database, emit: Emit, orphans: ListedObject[]): Promise<void> {
   await inTransaction(database, undefined, async (em) => {
-    await em.execute(
-      `insert into doomed_object (object_key) select jsonb_array_elements_text(?::jsonb) ${DELETE_OBJECT_SQL}`,
-      [JSON.stringify(orphans.map(({ key }) => key))],
+    await scheduleDeletions(
+      em,
+      orphans.map(({ key }) => key),
     )
     const sizeBytes = orphans.reduce((sum, orphan) => sum + orphan.sizeBytes, 0)
     emitRemoved(em, emit, 'objects', orphans, { sizeBytes: String(sizeBytes) })

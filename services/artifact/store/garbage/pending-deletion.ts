@@ -1,6 +1,8 @@
 // Objects that nothing needs any more. The janitor deletes them from the store.
 import { defineEntity, p } from '@mikro-orm/postgresql'
+import { sql } from 'kysely'
 import { forkFor, type Database, type EntityManager } from '#lib/store/database.ts'
+import { query } from '#lib/store/query.ts'
 import { createTimeColumn, timeColumn, transactionTime } from '#lib/store/time.ts'
 import { insertIfAbsent } from '../insert.ts'
 import { UNFINISHED_SQL } from '../uploads/upload.ts'
@@ -26,7 +28,7 @@ export class PendingDeletion extends PendingDeletionSchema.class {}
 PendingDeletionSchema.setClass(PendingDeletion)
 
 /** Follows the insert of a set of pending deletions. A deletion of the object prevails over an abort that leaves the object. */
-export const DELETE_OBJECT_SQL = `on conflict (object_key) do update set keeps_object = false,
+export const DELETE_OBJECT_SQL = sql`on conflict (object_key) do update set keeps_object = false,
   store_upload_id = coalesce(excluded.store_upload_id, doomed_object.store_upload_id)`
 
 /** Schedules the deletion of an object, and the abort of its multipart upload where it has one. */
@@ -37,6 +39,11 @@ export async function scheduleDeletion(
 ): Promise<void> {
   const deletion = { objectKey, keepsObject: false }
   await em.upsert(PendingDeletion, storeUploadId === null ? deletion : { ...deletion, storeUploadId })
+}
+
+/** Schedules the deletion of a set of objects. */
+export async function scheduleDeletions(em: EntityManager, objectKeys: string[]): Promise<void> {
+  await query(em, sql`insert into doomed_object (object_key) select unnest(${objectKeys}::text[]) ${DELETE_OBJECT_SQL}`)
 }
 
 /** A request that its sender has abandoned may still reach the store within this time. */
@@ -63,16 +70,17 @@ export interface ClaimLimits {
 
 /** Claims the oldest deletions that are due. An abort waits until the upload of its object has ended. */
 export function claimDeletions(database: Database, limits: ClaimLimits): Promise<ClaimedDeletion[]> {
-  return forkFor(database).execute<ClaimedDeletion[]>(
-    `update doomed_object set attempts = attempts + 1,
-        claimed_until = now() + make_interval(secs => least(?, ? * power(2, least(attempts, 10))))
+  return query<ClaimedDeletion>(
+    forkFor(database),
+    sql`update doomed_object set attempts = attempts + 1,
+        claimed_until = now() + make_interval(secs => least(${limits.maxSeconds},
+          ${limits.seconds} * power(2, least(attempts, 10))))
       where object_key in (
         select object_key from doomed_object doomed where (claimed_until is null or claimed_until < now())
           and not (keeps_object and exists (
             select from upload where object_key = doomed.object_key and state in ${UNFINISHED_SQL}))
-          order by create_time limit ? for update skip locked
+          order by create_time limit ${limits.limit} for update skip locked
       ) returning object_key "objectKey", store_upload_id "storeUploadId", keeps_object "keepsObject"`,
-    [limits.maxSeconds, limits.seconds, limits.limit],
   )
 }
 

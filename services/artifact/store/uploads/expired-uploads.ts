@@ -1,13 +1,16 @@
 // The end of uploads that nobody has completed or aborted.
+import { sql } from 'kysely'
 import { forkFor, type Database } from '#lib/store/database.ts'
+import { query } from '#lib/store/query.ts'
 import { transactionTime } from '#lib/store/time.ts'
 import { DELETE_OBJECT_SQL } from '../garbage/pending-deletion.ts'
 import { UNFINISHED, UNFINISHED_SQL, Upload } from './upload.ts'
 
 /** Expires the uploads whose time is over and that no call is completing, and schedules the deletion of their objects. */
 export async function expireUploads(database: Database): Promise<void> {
-  await forkFor(database).execute(
-    `with due as (
+  await query(
+    forkFor(database),
+    sql`with due as (
         select id from upload
           where state in ${UNFINISHED_SQL} and expire_time < now()
             and (lease_until is null or lease_until < now())

@@ -1,7 +1,9 @@
 // Uploads that end with their stream: the row exists only while a crash would leave the object behind. They are many and
 // small, so one statement begins some and commits others. It is the hot write of `npm run bench:artifact`, scene "small".
 import { LockMode, TransactionPropagation } from '@mikro-orm/postgresql'
+import { sql, type RawBuilder } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
+import { query } from '#lib/store/query.ts'
 import type { OutboxRow } from '#lib/store/outbox.ts'
 import type { BlobInit } from '../blobs/blob.ts'
 import { scheduleDeletion } from '../garbage/pending-deletion.ts'
@@ -32,23 +34,46 @@ export interface AppliedUploads {
   sent: Map<string, string | undefined>
 }
 
-const COLUMNS = `id uuid, namespace text, principal text, digest text, "sizeBytes" bigint, "partSizeBytes" bigint,
+interface AppliedRow {
+  id: string
+  begun: boolean
+  time: string | null
+}
+
+const COLUMNS = sql`id uuid, namespace text, principal text, digest text, "sizeBytes" bigint, "partSizeBytes" bigint,
   "objectKey" text`
 
-// The tables change so fast that the planner has no statistics of them: arrays and subqueries make it use the indexes.
-const APPLY_SQL = `with begun as (
+/** Records those of the begun uploads whose namespaces do not have the blobs, and makes the sent objects blobs of their
+ * namespaces. */
+export async function applySimpleUploads(em: EntityManager, uploads: SimpleUploads): Promise<AppliedUploads> {
+  const rows = await query(em, applySql(uploads))
+  const applied: AppliedUploads = { begun: new Set(), sent: new Map() }
+  for (const row of rows) {
+    if (row.begun) applied.begun.add(row.id)
+    else applied.sent.set(row.id, row.time ?? undefined)
+  }
+  return applied
+}
+
+/** The tables change so fast that the planner has no statistics of them: arrays and subqueries make it use the
+ * indexes. */
+function applySql({ begun, sent, expireSeconds }: SimpleUploads): RawBuilder<AppliedRow> {
+  const ids = sent.map(({ id }) => id)
+  const inits = sent.map((upload) => ({ ...upload, partSha256s: upload.partSha256s.toString('hex') }))
+  return sql`with begun as (
     insert into upload (id, namespace, principal, digest, size_bytes, part_size_bytes, resumable, object_key, expire_time)
       select id, namespace, principal, digest, "sizeBytes", "partSizeBytes", false, "objectKey",
-          now() + make_interval(secs => ?)
-        from jsonb_to_recordset(?::jsonb) init(${COLUMNS})
+          now() + make_interval(secs => ${expireSeconds})
+        from jsonb_to_recordset(${JSON.stringify(begun)}::jsonb) init(${COLUMNS})
         where (
           select blob.state from namespace_blob held join blob using (digest)
             where held.namespace = init.namespace and held.digest = init.digest
         ) is distinct from 'PRESENT' returning id
   ), open as (
-    select id from upload where id = any(?::uuid[]) and state = 'OPEN' for update
+    select id from upload where id = any(${ids}::uuid[]) and state = 'OPEN' for update
   ), sent as (
-    select init.* from jsonb_to_recordset(?::jsonb) init(${COLUMNS}, "partSha256s" text, row jsonb) join open using (id)
+    select init.* from jsonb_to_recordset(${JSON.stringify(inits)}::jsonb)
+        init(${COLUMNS}, "partSha256s" text, row jsonb) join open using (id)
   ), stored as (
     insert into blob (digest, size_bytes, part_size_bytes, part_sha256s, object_key)
       select digest, "sizeBytes", "partSizeBytes", decode("partSha256s", 'hex'), "objectKey" from sent order by digest
@@ -65,27 +90,6 @@ const APPLY_SQL = `with begun as (
   )
   select id, true begun, null time from begun
   union all select sent.id, false, case when done.id is not null then now() end from sent left join done using (id)`
-
-/** Records those of the begun uploads whose namespaces do not have the blobs, and makes the sent objects blobs of their
- * namespaces. */
-export async function applySimpleUploads(
-  em: EntityManager,
-  { begun, sent, expireSeconds }: SimpleUploads,
-): Promise<AppliedUploads> {
-  const ids = `{${sent.map(({ id }) => id).join()}}`
-  const inits = sent.map((upload) => ({ ...upload, partSha256s: upload.partSha256s.toString('hex') }))
-  const rows = await em.execute<{ id: string; begun: boolean; time: string | null }[]>(APPLY_SQL, [
-    expireSeconds,
-    JSON.stringify(begun),
-    ids,
-    JSON.stringify(inits),
-  ])
-  const applied: AppliedUploads = { begun: new Set(), sent: new Map() }
-  for (const row of rows) {
-    if (row.begun) applied.begun.add(row.id)
-    else applied.sent.set(row.id, row.time ?? undefined)
-  }
-  return applied
 }
 
 /** Deletes the row of an upload whose object is a blob's, or is to be deleted. Returns false if it was closed before. */

@@ -1,6 +1,8 @@
 // The stored parts of resumable uploads.
 import { raw } from '@mikro-orm/postgresql'
+import { sql } from 'kysely'
 import type { EntityManager } from '#lib/store/database.ts'
+import { query } from '#lib/store/query.ts'
 import { Upload, UploadPart } from './upload.ts'
 
 export type PartInit = Pick<UploadPart, 'number' | 'sizeBytes' | 'sha256' | 'etag'>
@@ -52,18 +54,19 @@ async function recordParts(
   parts: PartInit[],
   { attempts, seconds }: { attempts: number; seconds: number },
 ): Promise<boolean> {
-  const recorded = await em.execute<object[]>(
-    `with open as (
-        update upload set attempts = attempts + ?, expire_time = now() + make_interval(secs => ?)
-          where id = ? and state = 'OPEN' returning id
+  const rows = JSON.stringify(parts.map((part) => ({ ...part, sha256: part.sha256.toString('hex') })))
+  const recorded = await query(
+    em,
+    sql`with open as (
+        update upload set attempts = attempts + ${attempts}, expire_time = now() + make_interval(secs => ${seconds})
+          where id = ${id} and state = 'OPEN' returning id
       )
       insert into upload_part (upload_id, number, size_bytes, sha256, etag)
         select open.id, number, "sizeBytes", decode(part.sha256, 'hex'), part.etag from open,
-            jsonb_to_recordset(?::jsonb) part(number int, "sizeBytes" bigint, sha256 text, etag text)
+            jsonb_to_recordset(${rows}::jsonb) part(number int, "sizeBytes" bigint, sha256 text, etag text)
         on conflict (upload_id, number) do update
           set size_bytes = excluded.size_bytes, sha256 = excluded.sha256, etag = excluded.etag
         returning 1`,
-    [attempts, seconds, id, JSON.stringify(parts.map((part) => ({ ...part, sha256: part.sha256.toString('hex') })))],
   )
   return recorded.length > 0
 }
@@ -74,11 +77,11 @@ export function listParts(em: EntityManager, upload: string): Promise<UploadPart
 
 /** The numbers of the first hundred parts that are missing. */
 export async function listMissingParts(em: EntityManager, id: string, partCount: number): Promise<number[]> {
-  const rows = await em.execute<{ number: number }[]>(
-    `select number from generate_series(1, ?::int) number
-      where not exists (select from upload_part part where part.upload_id = ? and part.number = number.number)
+  const rows = await query<{ number: number }>(
+    em,
+    sql`select number from generate_series(1, ${partCount}::int) number
+      where not exists (select from upload_part part where part.upload_id = ${id} and part.number = number.number)
       order by number limit 100`,
-    [partCount, id],
   )
   return rows.map(({ number }) => number)
 }

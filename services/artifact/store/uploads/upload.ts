@@ -1,5 +1,6 @@
 // Uploads. Each is recorded before its first byte goes to the store, so that the leftovers of a killed process are found.
 import { defineEntity, p, type Opt } from '@mikro-orm/postgresql'
+import { sql } from 'kysely'
 import { createTimeColumn, timeColumn } from '#lib/store/time.ts'
 
 /** The states of an upload that one call at a time completes. */
@@ -8,7 +9,8 @@ export type UploadState = 'OPEN' | SealedState | 'COMMITTED' | 'ABORTED' | 'EXPI
 export type UploadFailure = 'DIGEST_MISMATCH' | 'STORE_FORGOT'
 
 export const UNFINISHED: UploadState[] = ['OPEN', 'SEALING', 'COMPLETING', 'VERIFYING']
-export const UNFINISHED_SQL = `('OPEN', 'SEALING', 'COMPLETING', 'VERIFYING')`
+const UNFINISHED_LIST = `('OPEN', 'SEALING', 'COMPLETING', 'VERIFYING')`
+export const UNFINISHED_SQL = sql.raw(UNFINISHED_LIST)
 
 const UploadSchema = defineEntity({
   name: 'Upload',
@@ -47,7 +49,7 @@ const UploadSchema = defineEntity({
     {
       name: 'upload_unfinished_unique',
       properties: ['principal', 'namespace', 'digest', 'sizeBytes'],
-      where: `resumable and state in ${UNFINISHED_SQL}`,
+      where: `resumable and state in ${UNFINISHED_LIST}`,
     },
   ],
   indexes: [{ name: 'upload_state_expire_time_index', properties: ['state', 'expireTime'] }],
