@@ -7,11 +7,19 @@ import { frameChunk, frameMessage, type ChunkField, type Frame } from './frames.
 export type Decode = (frame: Frame) => Message
 export type Encode = (message: Message) => Uint8Array[]
 
-/** The message of a chunk frame holds the `Chunk` in its chunk field: read it with `fromField`. */
-export function createDecode(schema: DescMessage, field: ChunkField | undefined): Decode {
+/** The message of a chunk frame holds the `Chunk` in its chunk field: read it with `fromField`. `check` throws for the bytes of
+ * a message that must not be decoded. */
+export function createDecode(
+  schema: DescMessage,
+  field: ChunkField | undefined,
+  check: (bytes: Uint8Array) => void = () => {},
+): Decode {
   const { oneof, name } = findNames(schema, field)
   return (frame) => {
-    if (frame.kind === 'message') return parse(schema, frame.bytes)
+    if (frame.kind === 'message') {
+      check(frame.bytes)
+      return parse(schema, frame.bytes)
+    }
     return create(schema, { [oneof]: { case: name, value: frame.chunk } })
   }
 }

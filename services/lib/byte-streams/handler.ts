@@ -8,6 +8,7 @@ import type { IncomingMessage } from 'node:http'
 import { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { Connections } from '../server/limits/connections.ts'
 import { answerCall, type CallOptions } from './call.ts'
+import { limitItems } from '../server/limits/body-items.ts'
 import { createDecode, createEncode } from './codec.ts'
 import type { ChunkField } from './frames.ts'
 import { invoke } from './invoke.ts'
@@ -85,7 +86,7 @@ export class ZeroCopyHandler {
       requestChunk: request,
       readMaxBytes,
       bodySeconds,
-      decode: createDecode(method.input, request),
+      decode: createDecode(method.input, request, (bytes) => limitItems(method, bytes)),
       encode: createEncode(method.output, response),
       requestGate,
       invoke: (context, messages) => invoke(spec, context, interceptors, messages),

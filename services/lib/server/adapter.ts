@@ -9,6 +9,7 @@ import {
 import type { ZeroCopyHandler } from '../byte-streams/handler.ts'
 import { LINGER_MS } from '../byte-streams/stream.ts'
 import type { Logger } from '../process/log.ts'
+import { checkBody } from './limits/body-items.ts'
 import { hasOneRequest, limitBody } from './limits/body-timer.ts'
 import { CallConnection, connectionKey, type Connections } from './limits/connections.ts'
 import { shortenDeadline } from './limits/deadline.ts'
@@ -21,6 +22,7 @@ interface AdapterOptions extends ConnectNodeAdapterOptions {
   fallback: Handler
   /** Handles the zero-copy methods; tried before the generic handlers. */
   zeroCopy: ZeroCopyHandler
+  readMaxBytes: number
   /** Time limit for the body of a call with one request message. */
   bodySeconds: number
   connections: Connections
@@ -29,6 +31,7 @@ interface AdapterOptions extends ConnectNodeAdapterOptions {
 
 export function createAdapter(adapter: AdapterOptions): Handler {
   const { fallback, zeroCopy, bodySeconds, connections, logger, ...options } = adapter
+  const { readMaxBytes } = options
   const router: ConnectRouter = createConnectRouter(options)
   options.routes(zeroCopy.wrap(router))
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]))
@@ -55,6 +58,7 @@ export function createAdapter(adapter: AdapterOptions): Handler {
       if (hasOneRequest(handler!.method)) {
         universal.body = limitBody(universal.body as AsyncIterable<Uint8Array>, bodySeconds)
       }
+      universal.body = checkBody(handler!.method, universal, readMaxBytes)
       closeUnfinished(request, response)
       await universalResponseToNodeResponse(await handler!(universal), response)
     }
