@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf'
+import type { HandlerContext } from '@connectrpc/connect'
 import { BlobSchema, BlobState, type Blob } from '#gen/modelkeep/artifact/v1/blob_pb.ts'
 import { ManifestFileSchema, ManifestSchema, type Manifest } from '#gen/modelkeep/artifact/v1/manifest_pb.ts'
 import {
@@ -9,6 +10,7 @@ import {
   type Upload,
   type UploadFailure,
 } from '#gen/modelkeep/artifact/v1/upload_pb.ts'
+import { failLimit } from '#lib/errors/errors.ts'
 import { forEachInTurns } from '#lib/values/turns.ts'
 import { rfc3339, toTimestamp } from '#lib/store/time.ts'
 import { partCountOf } from '../domain/blob.ts'
@@ -18,6 +20,8 @@ import type { Manifest as StoredManifest } from '../store/blobs/manifest.ts'
 import type { Upload as StoredUpload, UploadPart as StoredPart } from '../store/uploads/upload.ts'
 
 const SHA256_BYTES = 32
+/** The library takes up to a quarter of a second to encode so much as JSON, within one turn of the event loop. */
+const MAX_JSON_CONTENT_BYTES = 4 * 1024 * 1024
 
 export function presentBlob(blob: KnownBlob): Blob {
   const partSha256s: Uint8Array[] = []
@@ -64,6 +68,12 @@ function presentFailure(upload: StoredUpload): { failure?: UploadFailure } {
   if (!failureReason) return {}
   const failure = { reason: UploadFailureReason[failureReason], message: failureMessage ?? '' }
   return { failure: create(UploadFailureSchema, { ...failure, partNumber: failurePart ?? 0 }) }
+}
+
+/** Throws LIMIT_EXCEEDED if the response would be JSON, and too large for it. */
+export function requireFewForJson({ responseHeader }: HandlerContext, content: Uint8Array): void {
+  if (content.length <= MAX_JSON_CONTENT_BYTES || !responseHeader.get('content-type')?.includes('json')) return
+  failLimit('manifest.content', MAX_JSON_CONTENT_BYTES, 'bytes in a JSON response; use gRPC or Connect with protobuf')
 }
 
 /** `files`: those that the content lists. */

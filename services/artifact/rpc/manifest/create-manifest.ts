@@ -14,7 +14,7 @@ import { manifestResource } from '../../store/events.ts'
 import type { Backend } from '../../deps.ts'
 import { renewLeases } from '../../changes/blob-leases.ts'
 import { byCaller } from '../../changes/by-caller.ts'
-import { presentManifest } from '../present.ts'
+import { presentManifest, requireFewForJson } from '../present.ts'
 import { storeBlob } from '../streaming/store-blob.ts'
 
 /** Missing blobs that an error names. */
@@ -25,6 +25,7 @@ export async function createManifest(backend: Backend, request: CreateManifestRe
   accessOf(context).require(namespace)
   const files = await parseFiles(request.files, context.signal)
   const manifest = await writeManifest(files, context.signal)
+  requireFewForJson(context, manifest.content)
   const find = await finder(backend, context, namespace, manifest)
   let stored = await find()
   if (!stored) {

@@ -7,7 +7,7 @@ import { readManifest } from '../../domain/manifest.ts'
 import { parseNamespace } from '../../domain/namespace.ts'
 import { Manifest } from '../../store/blobs/manifest.ts'
 import type { Backend } from '../../deps.ts'
-import { presentManifest } from '../present.ts'
+import { presentManifest, requireFewForJson } from '../present.ts'
 import { failManifestNotFound } from './hold.ts'
 
 export async function getManifest(
@@ -20,6 +20,7 @@ export async function getManifest(
   const digest = parseDigest(request.digest, 'digest')
   const manifest = await forkFor(database, context.signal).findOne(Manifest, { namespace, digest })
   if (!manifest) failManifestNotFound(namespace, digest)
+  requireFewForJson(context, manifest.content)
   await readAudit.recordManifest(context, digest)
   const files = await readManifest(Buffer.from(manifest.content), context.signal)
   return { manifest: await presentManifest(manifest, files, context.signal) }
