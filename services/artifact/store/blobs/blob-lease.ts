@@ -7,6 +7,8 @@ import { blobResource, type Emit } from '../events.ts'
 
 /** A younger lease is not renewed, which saves most writes. Far shorter than any lease. */
 const FRESH_SECONDS = 600
+/** A manifest can revive tens of thousands of blobs. */
+const EVENTS_AT_ONCE = 256
 
 export interface LeasedBlob {
   digest: string
@@ -63,7 +65,12 @@ async function revive(em: EntityManager, emit: Emit, namespace: string, digests:
     sql`update namespace_blob set condemn_time = null, lease_time = now()
       where namespace = ${namespace} and digest in (${listOf(digests)})`,
   )
-  for (const digest of digests) {
-    emit(em, { type: 'blob.revived.v1', resource: blobResource(namespace, digest), afterDigest: digest })
+  for (let from = 0; from < digests.length; from += EVENTS_AT_ONCE) {
+    // An entity manager computes all of its changes in one turn of the event loop, so each batch has its own.
+    const batch = em.fork({ keepTransactionContext: true })
+    for (const digest of digests.slice(from, from + EVENTS_AT_ONCE)) {
+      emit(batch, { type: 'blob.revived.v1', resource: blobResource(namespace, digest), afterDigest: digest })
+    }
+    await batch.flush()
   }
 }
