@@ -19,7 +19,7 @@ const serving = stubServing([ModelService], (router) =>
 )
 const general = await serve(serving, { host: '127.0.0.1', port: 0 })
 const fast = await serve(
-  { ...serving, fastMethods: [{ method: ModelService.method.createModel }] },
+  { ...serving, zeroCopyMethods: [{ method: ModelService.method.createModel }] },
   { host: '127.0.0.1', port: 0 },
 )
 afterAll(() => Promise.all([general.close(0), fast.close(0)]))

@@ -46,7 +46,7 @@ function findWrongRequest(event: ReplayEvent, promotion: Promotion, registry: Re
   if (problem) return problem
   if (details['creator'] !== creator) return `the version was created by ${creator}`
   const gates = gatesGuarding(registry, promotion)
-  const seconds = Math.min(...gates.map(({ expirySeconds }) => expirySeconds))
+  const seconds = gates.reduce((least, { expirySeconds }) => Math.min(least, expirySeconds), Infinity)
   if (!(expires <= time + seconds * MS + GRACE_MS)) return 'it expires later than its gates allow'
   return findUnlisted(details['gates'], gates) ?? findUnmet(details['gates'], gates)
 }

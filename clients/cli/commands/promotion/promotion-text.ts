@@ -44,6 +44,6 @@ export function approvalsOf({ decisions }: Promotion): string {
 }
 
 function approvalsText({ decisions }: Promotion): string {
-  const missing = Math.max(0, ...decisions.map((gate) => gate.approvalsRequired - gate.approvalsGiven))
+  const missing = decisions.reduce((most, gate) => Math.max(most, gate.approvalsRequired - gate.approvalsGiven), 0)
   return missing === 1 ? 'an approval' : `${missing} approvals`
 }

@@ -93,5 +93,6 @@ function parseExpiry(expiry: Duration | undefined): Duration {
 
 /** Returns the seconds until a promotion under these gates expires. */
 export function shortestExpiry(rules: GateRules[]): number {
-  return Math.min(...(rules.length > 0 ? rules.map(({ expiry }) => Number(expiry!.seconds)) : [DEFAULT_EXPIRY_SECONDS]))
+  if (rules.length === 0) return DEFAULT_EXPIRY_SECONDS
+  return rules.reduce((least, { expiry }) => Math.min(least, Number(expiry!.seconds)), Infinity)
 }
