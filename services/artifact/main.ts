@@ -17,7 +17,7 @@ export async function runArtifact(environment: Environment): Promise<void> {
   const logger = createLogger('artifact', settings.logLevel)
   const draining = new AbortController()
   const bytes = openBytes(settings.store)
-  const database = openStore({ url: settings.databaseUrl, poolSize: settings.databasePoolSize })
+  const database = openStore(settings.database)
   await prepareStore({ database, bytes, logger })
   const token = settings.serviceToken
   const service = artifactService({

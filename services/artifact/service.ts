@@ -83,9 +83,10 @@ export function artifactService(deps: ArtifactDeps): Service {
   boundGarbage()
   const relay = startRelay(outboxReader(database, 'artifact'), (request) => deps.ingest.appendEvents(request), logger)
   const { periods = DEFAULT_PERIODS, sweepEveryMs: everyMs = 30_000 } = limits
-  const janitor = startJanitor({ database, bytes, logger, everyMs })
-  const collector = startCollector({ database, bytes, logger, periods, everyMs })
-  const scrubber = startScrubber({ database, bytes, logger, limits: periods, everyMs })
+  const job = { database: database.jobs, bytes, logger, everyMs }
+  const janitor = startJanitor(job)
+  const collector = startCollector({ ...job, periods })
+  const scrubber = startScrubber({ ...job, limits: periods })
   const refusals = new RefusalThrottle((refusal) => recordRefusal(database, refusal), logger)
   const closing = new AbortController()
   const backend = createBackend(deps, { relay, janitor, scrubber, periods, closing: closing.signal })
@@ -96,7 +97,7 @@ export function artifactService(deps: ArtifactDeps): Service {
     recordRefusal: (refusal) => refusals.report(refusal),
     zeroCopyMethods: BYTE_METHODS,
     check: async (_service, late) => {
-      await requireStore(deps, late)
+      await requireStore({ database: database.health, bytes }, late)
       return true
     },
     close: async () => {

@@ -12,7 +12,7 @@ export async function runAudit(environment: Environment): Promise<void> {
   const logger = createLogger('audit', settings.logLevel)
   const draining = new AbortController()
   const service = auditService({
-    database: openStore({ url: settings.databaseUrl, poolSize: settings.databasePoolSize }),
+    database: openStore(settings.database),
     logger,
     draining: draining.signal,
     trustedServices: settings.trustedServices,

@@ -46,10 +46,12 @@ export function auditService(deps: AuditDeps): Service {
   const streams = new ShareLimit(deps.maxStreams ?? DEFAULT_MAX_STREAMS, 'open streams')
   const reads = new Turns(STREAM_READS)
   const log: LogDeps = { database, tree, draining, tail, streams, reads, logger, privateDetails, retention }
-  const refusals = new RefusalThrottle((refusal) => recordRefusal(log, refusal), logger)
-  const expiry = startRetention(log, retention, deps.expireEveryMs)
-  const publisher = signer && startPublisher({ database, signer, cosigning, logger })
-  const copier = worm && startCopier(database, worm, logger)
+  const { jobs, health } = database
+  const ownWork: LogDeps = { ...log, database: jobs }
+  const refusals = new RefusalThrottle((refusal) => recordRefusal(ownWork, refusal), logger)
+  const expiry = startRetention(ownWork, retention, deps.expireEveryMs)
+  const publisher = signer && startPublisher({ database: jobs, signer, cosigning, logger })
+  const copier = worm && startCopier(jobs, worm, logger)
   return {
     services: [IngestService, LogService, ProofService, PrivacyService],
     routes: (router) => [ingestRoutes, logRoutes, proofRoutes, privacyRoutes].forEach((routes) => routes(log)(router)),
@@ -59,7 +61,7 @@ export function auditService(deps: AuditDeps): Service {
     recordRefusal: (refusal) => refusals.report(refusal),
     async check(service, late) {
       if (service === ProofService.typeName && publisher?.isSigning() === false) return false
-      return (await readLogSize(forkFor(database, late))) >= 0
+      return (await readLogSize(forkFor(health, late))) >= 0
     },
     async close() {
       await refusals.close()

@@ -14,7 +14,7 @@ export async function runMetadata(environment: Environment): Promise<void> {
   const draining = new AbortController()
   const token = settings.serviceToken
   const service = metadataService({
-    database: openStore({ url: settings.databaseUrl, poolSize: settings.databasePoolSize }),
+    database: openStore(settings.database),
     logger,
     draining: draining.signal,
     trustedServices: settings.trustedServices,

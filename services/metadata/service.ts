@@ -53,13 +53,14 @@ const CLEANUP_INTERVAL_MS = 10 * 60_000
 export function metadataService(deps: MetadataDeps): Service {
   const { database, logger, manifests, ingest } = deps
   const append = (request: AppendEventsRequest) => ingest.appendEvents(request)
+  const { jobs, health, identity } = database
   const relay = startRelay(outboxReader(database, 'metadata'), append, logger, deps.failClosedSeconds)
-  const releases = startReleases({ database, manifests, logger })
-  const expiry = startExpiry({ database, relay, logger })
+  const releases = startReleases({ database: jobs, manifests, logger })
+  const expiry = startExpiry({ database: jobs, relay, logger })
   const cleanup = repeat(
     'deletion of expired requests',
     CLEANUP_INTERVAL_MS,
-    () => deleteExpiredRequests(forkFor(database)),
+    () => deleteExpiredRequests(forkFor(jobs)),
     logger,
   )
   const refusals = new RefusalThrottle(async (refusal) => {
@@ -67,7 +68,7 @@ export function metadataService(deps: MetadataDeps): Service {
     relay.wake()
   }, logger)
   const reportRejectedToken = rejectedTokenReporter((refusal) => refusals.report(refusal), logger)
-  const callers = createCallerCache((tokenHash) => findCaller(database, tokenHash, reportRejectedToken))
+  const callers = createCallerCache((tokenHash) => findCaller(identity, tokenHash, reportRejectedToken))
   return {
     ...registryServices(
       { database, manifests, relay, releases, callers },
@@ -76,7 +77,7 @@ export function metadataService(deps: MetadataDeps): Service {
     authenticate: createAuthenticate(deps.trustedServices, callers.lookUp),
     recordRefusal: (refusal) => refusals.report(refusal),
     async check(_service, signal) {
-      await forkFor(database, signal).execute('select 1')
+      await forkFor(health, signal).execute('select 1')
       return true
     },
     async close() {

@@ -17,7 +17,7 @@ if (settings.store.kind !== 's3') throw new Error('the benchmark is of S3')
 const logger = createLogger('artifact', settings.logLevel)
 const draining = new AbortController().signal
 const peer = { address: settings.metadataAddress, token: settings.serviceToken }
-const database = openStore({ url: settings.databaseUrl, poolSize: settings.databasePoolSize })
+const database = openStore(settings.database)
 const stores = { database, bytes: new S3Store(settings.store.s3), logger }
 await prepareStore(stores)
 const service = artifactService({

@@ -15,6 +15,7 @@ import { hashToken } from '#lib/access/authenticate.ts'
 import { peerClient } from '#lib/server/peers.ts'
 import { createLogger } from '#lib/process/log.ts'
 import { serve } from '#lib/server/serve.ts'
+import type { StoreOptions } from '#lib/store/database.ts'
 import type { Cosigning } from '../../services/audit/witnesses/cosigning.ts'
 import type { Retention } from '../../services/audit/domain/retention.ts'
 import { auditService } from '../../services/audit/service.ts'
@@ -55,6 +56,7 @@ export interface AuditInit {
   logs?: string[]
   checkWithinMs?: number
   maxStreams?: number
+  store?: Omit<StoreOptions, 'url'>
 }
 
 export async function startAudit(
@@ -70,6 +72,7 @@ export async function startAudit(
     expireEveryMs,
     checkWithinMs,
     maxStreams,
+    store,
   }: AuditInit = {},
 ): Promise<RunningAudit> {
   const peer = await startFakeIdentity({ [PLATFORM_TOKEN]: { principal: 'root', roles: { '*': Role.READER } } })
@@ -84,7 +87,7 @@ export async function startAudit(
       [ARTIFACT_TOKEN, 'artifact'],
     ].map(([token, name]): [string, string] => [hashToken(token!).toString('hex'), name!]),
   )
-  const database = openStore({ url: databaseUrl })
+  const database = openStore({ url: databaseUrl, ...store })
   const service = auditService({
     database,
     logger,

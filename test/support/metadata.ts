@@ -4,6 +4,7 @@ import { createClient, createRouterTransport, type Client } from '@connectrpc/co
 import { randomBytes } from 'node:crypto'
 import { pino } from 'pino'
 import { afterAll, expect } from 'vitest'
+import { Health } from '#gen/health/v1/health_pb.ts'
 import { AliasService } from '#gen/modelkeep/metadata/v1/alias_service_pb.ts'
 import { EvaluationService } from '#gen/modelkeep/metadata/v1/evaluation_service_pb.ts'
 import { GateService } from '#gen/modelkeep/metadata/v1/gate_service_pb.ts'
@@ -15,6 +16,7 @@ import { PromotionService } from '#gen/modelkeep/metadata/v1/promotion_service_p
 import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
 import { adapterOptions } from '#lib/server/serve.ts'
 import type { Service } from '#lib/server/service.ts'
+import type { StoreOptions } from '#lib/store/database.ts'
 import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import { createAdminToken } from '../../services/metadata/admin-token.ts'
 import { metadataService } from '../../services/metadata/service.ts'
@@ -31,6 +33,7 @@ export interface Clients {
   gates: Client<typeof GateService>
   promotions: Client<typeof PromotionService>
   identity: Client<typeof IdentityService>
+  health: Client<typeof Health>
   /** Any RPC, for tests that take them from the descriptors. */
   call(method: DescMethodUnary, request: Message): Promise<Message>
 }
@@ -62,11 +65,14 @@ export interface Metadata {
 }
 
 /** Starts two replicas for a test file, and closes them after its last test. */
-export async function startMetadata({ failClosedSeconds = 0 } = {}): Promise<Metadata> {
+export async function startMetadata({
+  failClosedSeconds = 0,
+  store = {},
+}: { failClosedSeconds?: number; store?: Omit<StoreOptions, 'url'> } = {}): Promise<Metadata> {
   const database = await createDatabase()
   const peers = await startFakePeers()
   const logs: string[] = []
-  const services = [1, 2].map(() => openService(database.url, peers, logs, failClosedSeconds))
+  const services = [1, 2].map(() => openService({ url: database.url, ...store }, peers, logs, failClosedSeconds))
   const [first, second] = services as [Running, Running]
   const adminToken = await createAdminToken(first.database)
   const admin = first.as(adminToken)
@@ -114,8 +120,8 @@ interface Running {
   as(token: string): Clients
 }
 
-function openService(url: string, peers: FakePeers, logs: string[], failClosedSeconds: number): Running {
-  const database = openStore({ url, poolSize: 10 })
+function openService(store: StoreOptions, peers: FakePeers, logs: string[], failClosedSeconds: number): Running {
+  const database = openStore(store)
   const logger = pino({}, { write: (line: string) => void logs.push(line) })
   const draining = new AbortController().signal
   const deps = {
@@ -153,6 +159,7 @@ function openService(url: string, peers: FakePeers, logs: string[], failClosedSe
         gates: client(GateService),
         promotions: client(PromotionService),
         identity: client(IdentityService),
+        health: client(Health),
         async call(method, request) {
           return (await transport.unary(method, undefined, undefined, undefined, request)).message
         },

@@ -20,8 +20,7 @@ test('has defaults for omitted settings', () => {
     authenticateSeconds: 10,
     bodySeconds: 30,
     maxConnections: 4096,
-    databaseUrl: complete.DATABASE_URL,
-    databasePoolSize: 10,
+    database: { url: complete.DATABASE_URL, poolSize: 10, statementMs: 60_000, filterMs: 5_000 },
     serviceToken: complete.SERVICE_TOKEN,
     trustedServices: new Map([
       [hash, 'artifact'],

@@ -41,8 +41,7 @@ test('requires three settings, and has defaults for the others', () => {
     maxConnectionsPerAddress: 3072,
     authenticateSeconds: 10,
     bodySeconds: 30,
-    databaseUrl: GOOD.DATABASE_URL,
-    databasePoolSize: 10,
+    database: { url: GOOD.DATABASE_URL, poolSize: 10, statementMs: 60_000, filterMs: 5_000 },
     serviceToken: GOOD.SERVICE_TOKEN,
     trustedServices: new Map([[hash, 'artifact']]),
   })
@@ -61,11 +60,14 @@ test('reports all invalid settings at once, without secrets', () => {
     DRAIN_SECONDS: '-1',
     DATABASE_URL: 'mysql://user:pa55word@db',
     DATABASE_POOL_SIZE: '1',
+    DATABASE_STATEMENT_SECONDS: '-1',
+    DATABASE_FILTER_SECONDS: '0.5',
     SERVICE_TOKEN: secret,
     TRUSTED_SERVICES: `artifact=${hash},console=${hash},audit=abc`,
   })
   const settings = ['PORT', 'LOG_LEVEL', 'DRAIN_SECONDS', 'DATABASE_URL', 'DATABASE_POOL_SIZE', 'SERVICE_TOKEN']
-  for (const name of [...settings, 'TRUSTED_SERVICES']) expect(problems.join('\n')).toContain(`${name} must`)
+  const limits = ['DATABASE_STATEMENT_SECONDS', 'DATABASE_FILTER_SECONDS']
+  for (const name of [...settings, ...limits, 'TRUSTED_SERVICES']) expect(problems.join('\n')).toContain(`${name} must`)
   expect(problems.join('\n')).not.toContain(secret)
   expect(problems.join('\n')).not.toContain('pa55word')
 })

@@ -37,6 +37,7 @@ const EXITS: Partial<Record<Code, ExitName>> = {
   [Code.DataLoss]: 'integrity',
 }
 const REASON_EXITS: Record<string, ExitName> = {
+  FILTER_TOO_EXPENSIVE: 'usage',
   DIGEST_MISMATCH: 'integrity',
   SIZE_MISMATCH: 'integrity',
   BLOB_CORRUPT: 'integrity',

@@ -30,6 +30,7 @@ const CODES = {
   OVERLOADED: Code.ResourceExhausted,
   DEPENDENCY_UNAVAILABLE: Code.Unavailable,
   INTERNAL: Code.Internal,
+  FILTER_TOO_EXPENSIVE: Code.ResourceExhausted,
   NAMESPACE_NOT_FOUND: Code.NotFound,
   NAMESPACE_EXISTS: Code.AlreadyExists,
   NAMESPACE_NOT_EMPTY: Code.FailedPrecondition,

@@ -6,6 +6,7 @@ import { EnvReader } from './env.ts'
 import { BODY_SECONDS } from '../server/limits/body-timer.ts'
 import { AUTHENTICATE_SECONDS, MAX_CONNECTIONS, perAddressOf } from '../server/limits/connections.ts'
 import type { Address } from '../server/listen.ts'
+import type { StoreOptions } from '../store/database.ts'
 
 export const SERVICE_NAMES = ['metadata', 'artifact', 'audit'] as const
 export type ServiceName = (typeof SERVICE_NAMES)[number]
@@ -29,8 +30,7 @@ export interface CommonSettings extends ProcessSettings {
   authenticateSeconds: number
   /** Time limit for the body of a call with one request message. */
   bodySeconds: number
-  databaseUrl: string
-  databasePoolSize: number
+  database: Required<StoreOptions>
   /** This service's own token, which it presents to its peers. */
   serviceToken: string
   trustedServices: TrustedServices
@@ -47,8 +47,12 @@ export function readCommonSettings(env: EnvReader, defaultPort: number): CommonS
     maxConnectionsPerAddress: env.integer('MAX_CONNECTIONS_PER_ADDRESS', perAddress, { min: 1, max: 1_000_000 }),
     authenticateSeconds: env.integer('AUTHENTICATE_SECONDS', AUTHENTICATE_SECONDS, { min: 1, max: 600 }),
     bodySeconds: env.integer('REQUEST_BODY_SECONDS', BODY_SECONDS, { min: 1, max: 3600 }),
-    databaseUrl: readDatabaseUrl(env),
-    databasePoolSize: env.integer('DATABASE_POOL_SIZE', 10, { min: 2, max: 200 }),
+    database: {
+      url: readDatabaseUrl(env),
+      poolSize: env.integer('DATABASE_POOL_SIZE', 10, { min: 2, max: 200 }),
+      statementMs: env.integer('DATABASE_STATEMENT_SECONDS', 60, { min: 0, max: 86_400 }) * 1000,
+      filterMs: env.integer('DATABASE_FILTER_SECONDS', 5, { min: 0, max: 86_400 }) * 1000,
+    },
     serviceToken: readServiceToken(env),
     trustedServices: readTrustedServices(env),
   }

@@ -4,7 +4,6 @@ import { MikroORM, type EntityManager, type Options } from '@mikro-orm/postgresq
 import { translateFault } from './faults.ts'
 import { beginWith, preparePool } from './pool.ts'
 
-export type Database = MikroORM
 export type { EntityManager }
 
 interface DatabaseOptions extends StoreOptions {
@@ -29,33 +28,99 @@ export interface ServiceStore {
 export interface StoreOptions {
   /** `postgresql://user:password@host:port/database?sslmode=…`. */
   url: string
-  /** Maximum number of connections. Default 10. */
+  /** Maximum number of connections for calls. Default 10. */
   poolSize?: number
+  /** Time limit of a statement of a call, in milliseconds; 0 for none. Default 60,000. */
+  statementMs?: number
+  /** Time limit of a statement with a caller's filter, in milliseconds; 0 for none. Default 5,000. */
+  filterMs?: number
 }
 
 /** Defines the store of a service. Its role is named after its schema. */
 export function defineStore(store: Pick<DatabaseOptions, 'schema' | 'entities' | 'migrations'>): ServiceStore {
   return {
-    openStore: (options) => openDatabase({ ...store, ...options, role: `modelkeep_${store.schema}` }),
-    openOwnedStore: (options) => openDatabase({ ...store, ...options }),
+    openStore: (options) => new Database({ ...store, ...options, role: `modelkeep_${store.schema}` }),
+    // A migration may take as long as it needs.
+    openOwnedStore: (options) => new Database({ ...store, ...options, statementMs: 0 }),
   }
 }
 
-const DEFAULT_SIZE = 10
+interface PoolSettings {
+  name: string
+  size: number
+  /** Time limit of a statement; 0 for none. */
+  statementMs: number
+}
 
-function openDatabase(options: DatabaseOptions): Database {
-  const { poolSize = DEFAULT_SIZE } = options
-  const settings = [`search_path=${options.schema}`, 'TimeZone=UTC']
+const DEFAULT_SIZE = 10
+const DEFAULT_STATEMENT_MS = 60_000
+const DEFAULT_FILTER_MS = 5_000
+/** A token or a health check is read within milliseconds, unless the database is in trouble. */
+const SMALL_STATEMENT_MS = 5_000
+
+/** The database of a service: a pool of connections for its calls, and small ones beside it, so that what must not wait for
+ * calls does not. Connections are opened when they are needed, and closed when they are not. */
+export class Database extends MikroORM {
+  readonly #options: DatabaseOptions
+  readonly #beside = new Map<string, Database>()
+
+  constructor(options: DatabaseOptions, pool = poolOfCalls(options)) {
+    super(configure(options, pool))
+    this.#options = options
+  }
+
+  /** For reads with a caller's filter, which may be as costly as their time limit allows. */
+  get searches(): Database {
+    const { poolSize = DEFAULT_SIZE, filterMs = DEFAULT_FILTER_MS } = this.#options
+    return this.#open({ name: 'searches', size: Math.ceil(poolSize / 2), statementMs: filterMs })
+  }
+
+  /** For background work, and for the few calls whose statements may take as long as they need. */
+  get jobs(): Database {
+    return this.#open({ name: 'jobs', size: 4, statementMs: 0 })
+  }
+
+  /** For the authentication of callers. */
+  get identity(): Database {
+    return this.#open({ name: 'identity', size: 2, statementMs: SMALL_STATEMENT_MS })
+  }
+
+  /** For health checks. */
+  get health(): Database {
+    return this.#open({ name: 'health', size: 2, statementMs: SMALL_STATEMENT_MS })
+  }
+
+  override async close(force?: boolean): Promise<void> {
+    await Promise.all([...this.#beside.values()].map((database) => database.close(force)))
+    await super.close(force)
+  }
+
+  #open(pool: PoolSettings): Database {
+    const known = this.#beside.get(pool.name)
+    if (known) return known
+    const database = new Database(this.#options, pool)
+    this.#beside.set(pool.name, database)
+    return database
+  }
+}
+
+function poolOfCalls({ poolSize = DEFAULT_SIZE, statementMs = DEFAULT_STATEMENT_MS }: DatabaseOptions): PoolSettings {
+  return { name: 'calls', size: poolSize, statementMs }
+}
+
+function configure(options: DatabaseOptions, { name, size, statementMs }: PoolSettings): Options {
+  const settings = [`search_path=${options.schema}`, 'TimeZone=UTC', `statement_timeout=${statementMs}`]
+  settings.push(`application_name=modelkeep_${options.schema}_${name}`)
   if (options.role) settings.push(`role=${options.role}`)
-  return new MikroORM({
+  return {
     clientUrl: options.url,
     schema: options.schema,
     entities: options.entities,
     extensions: [Migrator],
-    pool: { min: 0, max: poolSize },
+    pool: { min: 0, max: size },
     driverOptions: {
       options: settings.map((setting) => `-c ${setting}`).join(' '),
-      onPoolCreated: preparePool(poolSize),
+      onPoolCreated: preparePool(size),
     },
     migrations: {
       migrationsList: options.migrations.map((migration) => ({ name: migration.name, class: migration })),
@@ -73,7 +138,7 @@ function openDatabase(options: DatabaseOptions): Database {
     allowGlobalContext: false,
     discovery: { warnWhenNoEntities: false },
     logger: () => {},
-  })
+  }
 }
 
 /** Runs `work` in one transaction on its own fork. Database errors become `ModelkeepError`s where `faults.ts` lists them.

@@ -15,6 +15,14 @@ const EXHAUSTED = ['53100', '53200']
 const LOST_CONNECTION =
   /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Cannot use a pool after calling end)/
 
+/** SQLSTATE of a canceled statement. A caller who leaves gets no answer, so that an answer has one that exceeded its time
+ * limit. */
+const CANCELED = '57014'
+
+export function exceededTimeLimit(error: unknown): boolean {
+  return codeOf(error) === CANCELED
+}
+
 export function translateFault(error: unknown): never {
   throw asModelkeepError(error) ?? error
 }
@@ -24,6 +32,11 @@ export function asModelkeepError(error: unknown): ModelkeepError | undefined {
   const code = codeOf(error)
   if (RETRYABLE.includes(code)) {
     return new ModelkeepError('CONFLICT', 'transaction conflict; retry', {}, [], { cause: error })
+  }
+  if (exceededTimeLimit(error)) {
+    const metadata = { dependency: 'database' }
+    const message = 'database exceeded the time limit of a statement; retry'
+    return new ModelkeepError('DEPENDENCY_UNAVAILABLE', message, metadata, [], { cause: error })
   }
   if (UNAVAILABLE.includes(code) || UNREACHABLE.includes(code) || EXHAUSTED.includes(code) || isLostConnection(error)) {
     const metadata = { dependency: 'database' }

@@ -107,7 +107,7 @@ export function emitAs(em: EntityManager, principal: string, init: EventInit): v
 
 /** Records a refusal as an event in its own transaction. */
 export async function recordRefusal(database: Database, refusal: Refusal): Promise<void> {
-  await inTransaction(database, undefined, async (em) => {
+  await inTransaction(database.jobs, undefined, async (em) => {
     write(em, create(EventSchema, refusalEvent(refusal)))
     await em.flush()
   })
@@ -129,7 +129,9 @@ function toRow(event: Event): OutboxRow {
 
 /** Returns the outbox of a service for its relay. */
 export function outboxReader(database: Database, producer: string): OutboxReader {
+  const { jobs } = database
   return {
+    // Calls ask for it, when the service fails closed.
     async position() {
       const [row] = await query<{ last: string; sent: string }>(
         forkFor(database),
@@ -137,24 +139,24 @@ export function outboxReader(database: Database, producer: string): OutboxReader
       )
       return { last: Number(row!.last), sent: Number(row!.sent) }
     },
-    claim: (sender, seconds) => claimOutbox(forkFor(database), sender, seconds),
+    claim: (sender, seconds) => claimOutbox(forkFor(jobs), sender, seconds),
     async read(after, limit) {
       const rows = await query<NumberedRow>(
-        forkFor(database),
+        forkFor(jobs),
         sql`select sequence, event, occur_time from outbox where sequence > ${after} order by sequence limit ${limit}`,
       )
       return rows.map((row) => toEvent(row, producer))
     },
     async markSent(sequence) {
       await query(
-        forkFor(database),
+        forkFor(jobs),
         sql`update outbox_counter set sent_sequence = ${sequence} where sent_sequence < ${sequence}`,
       )
     },
-    prune: () => deleteSent(database),
+    prune: () => deleteSent(jobs),
     async release(sender) {
       await query(
-        forkFor(database),
+        forkFor(jobs),
         sql`update outbox_counter set sender = null, sender_until = null where sender = ${sender}`,
       )
     },

@@ -44,10 +44,11 @@ async function* findGarbage(
   context: HandlerContext,
 ): AsyncGenerator<Garbage[]> {
   const stopping = AbortSignal.any([context.signal, closing])
+  const { jobs } = database
   const options: CollectOptions = { ...periods, stopping, ...(namespace === undefined ? {} : { namespace }) }
-  yield* dryRun ? previewGarbage(database, options) : collect(database, byCaller(context), options)
+  yield* dryRun ? previewGarbage(jobs, options) : collect(jobs, byCaller(context), options)
   if (namespace !== undefined) return
-  yield* sweepOrphans(database, bytes, byCaller(context), { ...periods, stopping, dryRun })
+  yield* sweepOrphans(jobs, bytes, byCaller(context), { ...periods, stopping, dryRun })
 }
 
 async function emitCollected(

@@ -6,7 +6,7 @@ import type { Backend } from '../../deps.ts'
 
 export async function getStorage({ database }: Backend, context: HandlerContext) {
   accessOf(context).requirePlatform()
-  const em = forkFor(database, context.signal)
+  const em = forkFor(database.jobs, context.signal)
   const total = await countStorage(em)
   const namespaces = await countNamespaces(em)
   return {

@@ -2,11 +2,11 @@ import type { HandlerContext } from '@connectrpc/connect'
 import type { WatchEntriesRequest } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import { accessOf, renewAccessKey } from '#lib/access/caller.ts'
 import { fail } from '#lib/errors/errors.ts'
-import { forkFor, type Database } from '#lib/store/database.ts'
+import type { Database } from '#lib/store/database.ts'
 import type { FilterSql } from '#lib/store/filter.ts'
 import { parseIndex } from '../../domain/entry.ts'
 import { parseEntryFilter } from '../../store/log/filter.ts'
-import { readEntries } from '../../store/log/entry-lists.ts'
+import { searchEntries } from '../../store/log/entry-lists.ts'
 import type { Readable } from '../../store/log/find-entry.ts'
 import type { OpenedEntry } from '../../store/log/openings.ts'
 import type { LogDeps } from '../../deps.ts'
@@ -62,7 +62,7 @@ async function readNext(
   if (next >= size) return { rows: [], next }
   const below = Math.min(size, next + SCAN_SIZE)
   const query = { readable, filter, from: next, below, order: 'asc' as const, limit: BATCH }
-  const { rows: found, fitting } = await readEntries(forkFor(database, signal), query, signal)
+  const { rows: found, fitting } = await searchEntries(database, query, signal)
   const rows = found.slice(0, fitting)
   const isAll = rows.length === found.length && found.length < BATCH
   return { rows, next: isAll ? below : rows.at(-1)!.index + 1 }

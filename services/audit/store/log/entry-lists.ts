@@ -1,8 +1,9 @@
 // Lists of entries. A page costs the same wherever it begins, and entries that the caller may not read are left out in
 // SQL.
 import { sql, type RawBuilder } from 'kysely'
-import type { EntityManager } from '#lib/store/database.ts'
+import type { Database, EntityManager } from '#lib/store/database.ts'
 import { NO_FILTER, type Condition, type FilterSql } from '#lib/store/filter.ts'
+import { search } from '#lib/store/search.ts'
 import type { Entry } from '../entities.ts'
 import type { Readable } from './find-entry.ts'
 import { readOpenings, type OpenedEntry } from './openings.ts'
@@ -22,12 +23,23 @@ export interface EntryQuery {
 /** Bytes of the leaves and private values in one response, which has each of them twice: as bytes and as an event. gRPC
  * clients accept 4 MiB. */
 const MAX_LEAF_BYTES = 1_500_000
+/** Fields with an index. */
+const NARROW = 'index, namespace, actor, type, resource.name or resource.id'
 /** Entries in one message of an export. */
 const EXPORT_BATCH = 2_000
 
 /** Returns entries in order, and how many of them fit one response: at least one, where there is any. There may be fewer
  * than `limit`, although more match. */
-export async function readEntries(
+export function searchEntries(
+  database: Database,
+  wanted: EntryQuery,
+  signal: AbortSignal,
+): Promise<{ rows: OpenedEntry[]; fitting: number }> {
+  const { filter } = wanted
+  return search(database, { filter, narrow: NARROW, signal }, (em) => readEntries(em, wanted, signal))
+}
+
+async function readEntries(
   em: EntityManager,
   wanted: EntryQuery,
   signal: AbortSignal,

@@ -16,7 +16,7 @@ export async function authenticateToken(
   context: HandlerContext,
 ) {
   const hash = parseTokenHash(request.tokenSha256)
-  const found = await findToken(forkFor(database, context.signal), hash).catch(translateFault)
+  const found = await findToken(forkFor(database.identity, context.signal), hash).catch(translateFault)
   if (found?.rejected) await reportRejectedToken(found.token, found.rejected, context.values.get(requestIdKey))
   if (!found || found.rejected === 'TOKEN_REVOKED') fail('TOKEN_NOT_FOUND', 'token is unknown or revoked')
   const { token, rejected, roles } = found

@@ -25,7 +25,8 @@ import { reloadModel } from '../../store/models/find-model.ts'
 export async function deleteModel(deps: RegistryDeps, request: DeleteModelRequest, context: HandlerContext) {
   const { key, reason, etag } = await authorizeStateChange(deps, request, context)
   const once = { context, request, input: DeleteModelRequestSchema, output: DeleteModelResponseSchema }
-  const answer = await answerOnce(deps.database, once, async (em) => {
+  // A model can have so many versions that their removal exceeds the time limit of a call's statement.
+  const answer = await answerOnce(deps.database.jobs, once, async (em) => {
     const model = await requireModelLock(em, key)
     requireEtag(model, etag)
     requireUnused(await reloadModel(em, model))

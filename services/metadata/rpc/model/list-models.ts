@@ -3,7 +3,7 @@ import type { ListModelsRequest } from '#gen/modelkeep/metadata/v1/model_service
 import { accessOf, type Access } from '#lib/access/caller.ts'
 import { parseFilter } from '#lib/lists/filter.ts'
 import { cutPage, parsePage } from '#lib/lists/pages.ts'
-import { forkFor } from '#lib/store/database.ts'
+import { search } from '#lib/store/search.ts'
 import { parseNamespace } from '../../domain/names.ts'
 import { parseModelOrder } from '../../domain/orders.ts'
 import { MAX_FILTER_BYTES, parseText } from '../../domain/text.ts'
@@ -19,7 +19,8 @@ export async function listModels({ database }: RegistryDeps, request: ListModels
   const query = ['ListModels', request.namespace, request.filter, order.by, String(order.descending)]
   const isKey = order.by === 'name' ? isTextKey : isTimeKey
   const page = checkKeys(parsePage(request, query, ['string', 'string']), [isKey, isIdKey])
-  const found = await selectModels(forkFor(database, context.signal), { namespaces, filter, order, page })
+  const wanted = { filter, narrow: 'name, owner or create_time', signal: context.signal }
+  const found = await search(database, wanted, (em) => selectModels(em, { namespaces, filter, order, page }))
   const { rows, nextPageToken } = cutPage(found.rows, found.page, ({ sortKey, model }) => [sortKey, model.id])
   return { models: rows.map(({ model }) => presentModel(model)), nextPageToken }
 }

@@ -4,6 +4,7 @@ import { accessOf } from '#lib/access/caller.ts'
 import { parseFilter } from '#lib/lists/filter.ts'
 import { cutPage, parsePage } from '#lib/lists/pages.ts'
 import { forkFor, type EntityManager } from '#lib/store/database.ts'
+import { search } from '#lib/store/search.ts'
 import { parseVersionOrder, type VersionOrder } from '../../domain/orders.ts'
 import { parseModelRef, type ModelKey } from '../../domain/refs.ts'
 import { MAX_FILTER_BYTES, parseText } from '../../domain/text.ts'
@@ -22,7 +23,8 @@ export async function listVersions({ database }: RegistryDeps, request: ListVers
   const modelId = 'modelId' in within ? within.modelId : ''
   const query = ['ListVersions', modelId, request.filter, ...Object.values(order).map(String)]
   const page = parseVersionPage(request, query, order)
-  const found = await selectVersions(em, { within, filter, order, page })
+  const wanted = { filter, narrow: 'number, semver, digest or create_time', signal: context.signal }
+  const found = await search(database, wanted, (reader) => selectVersions(reader, { within, filter, order, page }))
   const { rows, nextPageToken } = cutPage(found.rows, found.page, ({ sortKey, version }) => [sortKey, version.id])
   return { versions: rows.map(({ version }) => presentVersion(version)), nextPageToken }
 }

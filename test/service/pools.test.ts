@@ -1,0 +1,60 @@
+// The pools of a service: their time limits, and their rights.
+import { afterAll, expect, test } from 'vitest'
+import { forkFor, inTransaction, type Database } from '#lib/store/database.ts'
+import { openOwnedStore, openStore } from '../../services/metadata/store/orm.ts'
+import { createDatabase, runSql } from '../support/database.ts'
+
+const testDatabase = await createDatabase()
+const { url } = testDatabase
+const database = openStore({ url, poolSize: 3, statementMs: 100, filterMs: 50 })
+afterAll(async () => {
+  await database.close(true)
+  await testDatabase.drop()
+})
+
+const POOLS: [name: string, pool: Database, limit: string][] = [
+  ['calls', database, '100ms'],
+  ['searches', database.searches, '50ms'],
+  ['jobs', database.jobs, '0'],
+  ['identity', database.identity, '5s'],
+  ['health', database.health, '5s'],
+]
+
+test.each(POOLS)(
+  'the pool of %s has its time limit, its name and the rights of the service',
+  async (name, pool, limit) => {
+    const [row] = await forkFor(pool).execute(
+      `select current_setting('statement_timeout') as limit, current_setting('application_name') as name,
+      current_user as role, current_schema as schema`,
+    )
+    const expected = { limit, name: `modelkeep_metadata_${name}`, role: 'modelkeep_metadata', schema: 'metadata' }
+    expect(row).toEqual(expected)
+  },
+)
+
+test('ends a statement of a call at its time limit, and no statement of background work', async () => {
+  const statement = 'select pg_sleep(0.3)'
+  const refused = { reason: 'DEPENDENCY_UNAVAILABLE', metadata: { dependency: 'database' } }
+  const call = inTransaction(database, undefined, (em) => em.execute(statement))
+  await expect(call).rejects.toMatchObject(refused)
+  await inTransaction(database.jobs, undefined, (em) => em.execute(statement))
+  expect(await forkFor(database).execute('select 1 as one')).toEqual([{ one: 1 }])
+})
+
+test('gives migrations no time limit', async () => {
+  const owned = openOwnedStore({ url })
+  expect(await forkFor(owned).execute('show statement_timeout')).toEqual([{ statement_timeout: '0' }])
+  await owned.close(true)
+})
+
+test('closes the connections of all pools', async () => {
+  const other = openStore({ url })
+  const pids: number[] = []
+  for (const pool of [other, other.searches, other.jobs, other.identity, other.health]) {
+    const [row] = await forkFor(pool).execute<{ pid: number }[]>('select pg_backend_pid() as pid')
+    pids.push(row!.pid)
+  }
+  await other.close(true)
+  const open = () => runSql(url, `select pid from pg_stat_activity where pid in (${pids.join(', ')})`)
+  await expect.poll(open).toEqual([])
+})
