@@ -161,17 +161,19 @@ class Frames {
 
 /** The statements in the messages of one client. */
 class Statements {
-  #parsed = ''
+  /** By name; the statement without a name has the empty one. */
+  readonly #parsed = new Map<string, string>()
 
   /** Returns the SQL of a simple query, or that of a parsed one followed by its parameters; undefined for all other
    * messages. */
   read(frame: Buffer): string | undefined {
     const type = String.fromCharCode(frame[0]!)
     if (type === 'Q') return frame.toString('utf8', 5, frame.length - 1)
-    if (type === 'B') return `${this.#parsed} ${frame.toString('utf8', 5)}`
-    if (type !== 'P') return undefined
-    const start = frame.indexOf(0, 5) + 1
-    this.#parsed = frame.toString('utf8', start, frame.indexOf(0, start)).trim()
+    const nameAt = type === 'B' ? frame.indexOf(0, 5) + 1 : 5
+    const nameEnd = frame.indexOf(0, nameAt)
+    const name = frame.toString('utf8', nameAt, nameEnd)
+    if (type === 'B') return `${this.#parsed.get(name)} ${frame.toString('utf8', nameEnd + 1)}`
+    if (type === 'P') this.#parsed.set(name, frame.toString('utf8', nameEnd + 1, frame.indexOf(0, nameEnd + 1)).trim())
     return undefined
   }
 }

@@ -58,7 +58,7 @@ test('refuses lists and watches with a filter that takes too long', async () => 
   await hasty.close()
 })
 
-test('lets the watches of a principal hold three quarters of the connections', async () => {
+test('lets watches read the log two at a time, so that other calls have connections', async () => {
   const small = await startAudit(database.url, { store: { poolSize: 4 } })
   small.known.set('mk_hog', { principal: 'hog', roles: { '*': Role.READER } })
   const hog = small.client(LogService, 'mk_hog')
@@ -72,10 +72,10 @@ test('lets the watches of a principal hold three quarters of the connections', a
       for await (const _ of hog.watchEntries({}, { signal: leaving.signal }));
     })
     const ended = Promise.all(watches.map((watch) => expect(watch).rejects.toThrow()))
-    await expect.poll(() => runSql(database.url, waiting)).toHaveLength(3)
+    await expect.poll(() => runSql(database.url, waiting)).toHaveLength(2)
     // The proof needs no entries.
     expect((await small.proofs.getConsistencyProof({ oldSize: 1n, newSize: 2n })).hashes).toHaveLength(1)
-    expect(await runSql(database.url, waiting)).toHaveLength(3)
+    expect(await runSql(database.url, waiting)).toHaveLength(2)
     leaving.abort()
     await ended
   })
