@@ -4,8 +4,9 @@ import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { finishPartial } from '../../clients/cli/pull/partial.ts'
-import { findFiles } from '../../clients/cli/push/files.ts'
+import { finishPartial, preparePath } from '../../clients/cli/pull/partial.ts'
+import { findFiles, type LocalFile } from '../../clients/cli/push/files.ts'
+import { requireListable } from '../../clients/cli/push/register.ts'
 
 let directory: string
 
@@ -50,6 +51,23 @@ test('rejects a path of more than 32 segments, and no empty directory', async ()
   expect((await findFiles(directory)).map(({ path }) => path)).toEqual([deepest])
   await write(`d/${deepest}`)
   await expect(findFiles(directory)).rejects.toThrow(`path "d/${deepest}" has more than 32 segments`)
+})
+
+test('rejects a list of files that no request can hold, before anything is sent', () => {
+  const listOf = (count: number): LocalFile[] =>
+    Array.from({ length: count }, (_, index) => ({ file: '', path: `shards/${index}`, size: 7, fingerprint: '' }))
+  expect(() => requireListable('default', listOf(40_000))).not.toThrow()
+  const message = 'the list of 60000 files has 5.2 MiB; at most 4.0 MiB are allowed'
+  expect(() => requireListable('default', listOf(60_000))).toThrow(message)
+})
+
+test('prepares the directories of a pull once', async () => {
+  const prepared = new Set<string>()
+  for (const path of ['a/b/x', 'a/b/y', 'a/c', 'z']) {
+    expect(await preparePath(directory, path, prepared)).toBe(join(directory, path))
+  }
+  expect([...prepared]).toEqual([join(directory, 'a'), join(directory, 'a', 'b')])
+  expect(await readdir(join(directory, 'a'))).toEqual(['b'])
 })
 
 test('a pull retains the directories of its files, however deep, and removes the others', async () => {

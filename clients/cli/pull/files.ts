@@ -32,9 +32,10 @@ export interface Fetched {
 export async function fetchFiles(fetching: Fetching, files: RemoteFile[]): Promise<Fetched> {
   const { registry, root, cache } = fetching
   const slots = new Semaphore(PARTS_AT_ONCE)
+  const prepared = new Set<string>()
   const fetched = { receivedBytes: 0, cachedBytes: 0 }
   await forEach(files, FILES_AT_ONCE, registry.signal, async (file, signal) => {
-    const path = await preparePath(root, file.path)
+    const path = await preparePath(root, file.path, prepared)
     if (cache && (await restoreCached(cache, path, file, { ...fetching, registry: { ...registry, signal } }))) {
       fetched.cachedBytes += file.size
       return

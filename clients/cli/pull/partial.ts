@@ -61,17 +61,22 @@ export async function openPartial({ partial }: TargetPaths): Promise<void> {
   }
 }
 
-/** Creates the parent directories of a file, and returns its path. Links are not followed. */
-export async function preparePath(root: string, path: string): Promise<string> {
+/** Creates the parent directories of a file, and returns its path. Links are not followed. `prepared`: the directories of earlier
+ * files, which are not created and checked again. */
+export async function preparePath(root: string, path: string, prepared: Set<string>): Promise<string> {
+  const target = join(root, path)
+  if (prepared.has(dirname(target))) return target
   let directory = root
   for (const segment of path.split('/').slice(0, -1)) {
     directory = join(directory, segment)
+    if (prepared.has(directory)) continue
     await mkdir(directory).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error
     })
     if (!(await lstat(directory)).isDirectory()) throw new CliError('conflict', `${directory} is not a directory`)
+    prepared.add(directory)
   }
-  return join(root, path)
+  return target
 }
 
 /** Opens a file for reading and writing without truncation. A hard link to the cache is removed first. */

@@ -1,7 +1,11 @@
 // Registers stored blobs as a version: model, manifest and version, each of which may exist from an earlier attempt.
 import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
 import { createHash } from 'node:crypto'
-import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
+import {
+  CreateManifestRequestSchema,
+  ManifestService,
+  type CreateManifestRequest,
+} from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import type { Model } from '#gen/modelkeep/metadata/v1/model_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
 import type { VersionFacts } from '#gen/modelkeep/metadata/v1/facts_pb.ts'
@@ -14,10 +18,14 @@ import {
 import { reasonOf } from '#lib/errors/read-error.ts'
 import { unary, type Registry } from '../connection/registry.ts'
 import { modelRef, type VersionRef } from '../arguments/refs.ts'
-import type { HashedFile } from './files.ts'
+import { CliError } from '../terminal/cli-error.ts'
+import { bytes } from '../terminal/output.ts'
+import type { HashedFile, LocalFile } from './files.ts'
 
 /** Timeout of CreateManifest, long enough for 100,000 files. */
 const MANIFEST_TIMEOUT_MS = 120_000
+/** The server's limit of a request. */
+const MAX_REQUEST_BYTES = 4 * 1024 * 1024
 
 export async function findModel(registry: Registry, namespace: string, name: string): Promise<Model | undefined> {
   try {
@@ -44,10 +52,26 @@ export async function findOrCreateModel(registry: Registry, namespace: string, n
 }
 
 export async function createManifest(registry: Registry, namespace: string, files: HashedFile[]): Promise<string> {
-  const listed = files.map(({ path, digest, size }) => ({ path, digest, sizeBytes: BigInt(size) }))
   const options = unary(registry, MANIFEST_TIMEOUT_MS)
-  const { manifest } = await registry.artifact(ManifestService).createManifest({ namespace, files: listed }, options)
+  const { manifest } = await registry.artifact(ManifestService).createManifest(listFiles(namespace, files), options)
   return manifest!.digest
+}
+
+function listFiles(namespace: string, files: Pick<HashedFile, 'path' | 'digest' | 'size'>[]): CreateManifestRequest {
+  const listed = files.map(({ path, digest, size }) => ({ path, digest, sizeBytes: BigInt(size) }))
+  return create(CreateManifestRequestSchema, { namespace, files: listed })
+}
+
+/** Throws CliError if the list of the files is too long for a request, before the files are hashed and sent. */
+export function requireListable(namespace: string, files: LocalFile[]): void {
+  const request = listFiles(
+    namespace,
+    files.map(({ path, size }) => ({ path, size, digest: `sha256:${'0'.repeat(64)}` })),
+  )
+  const { length } = toBinary(CreateManifestRequestSchema, request)
+  if (length <= MAX_REQUEST_BYTES) return
+  const message = `the list of ${files.length} files has ${bytes(length)}; at most ${bytes(MAX_REQUEST_BYTES)} are allowed`
+  throw new CliError('usage', message, { hint: 'Pack small files into fewer large ones, or shorten their paths.' })
 }
 
 export type NewVersion = Pick<

@@ -16,7 +16,7 @@ import { findMissing, sendBlobs, type Sent } from '../../push/blobs.ts'
 import { checkAliases, checkModel, checkSemverFree, checkTexts } from '../../push/checks.ts'
 import { FACT_OPTIONS, readFacts, type FactOptions } from '../../push/facts.ts'
 import { findFiles, hashFiles, type HashedFile } from '../../push/files.ts'
-import { createManifest, createVersion, findOrCreateModel } from '../../push/register.ts'
+import { createManifest, createVersion, findOrCreateModel, requireListable } from '../../push/register.ts'
 import { parseRef } from '../../arguments/refs.ts'
 import { environment } from '../../settings.ts'
 import { moveAlias } from '../alias/alias-move.ts'
@@ -38,6 +38,7 @@ export async function push(context: Context, path: string, model: string, option
   checkTexts(texts)
   checkAliases(options.alias ?? [], options.reason ?? '')
   const files = await findFiles(path)
+  requireListable(target.namespace, files)
   const registry = context.registry()
   const modes = openModeSelector(options.lane, environment(), registry.settings.addresses.artifact)
   const facts = await readFacts(context, path, options)
