@@ -1,8 +1,9 @@
 // Messages of very many items are refused before they are decoded, in every protocol.
+import { create } from '@bufbuild/protobuf'
 import { Code, ConnectError, createClient } from '@connectrpc/connect'
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node'
-import { afterAll, expect, test } from 'vitest'
-import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
+import { afterAll, beforeEach, expect, test } from 'vitest'
+import { CreateModelRequestSchema, ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { accessOf } from '../../services/lib/access/caller.ts'
 import { serve } from '../../services/lib/server/serve.ts'
 import { stubServing } from '../support/serving.ts'
@@ -10,10 +11,10 @@ import { stubServing } from '../support/serving.ts'
 let calls = 0
 const serving = stubServing([ModelService], (router) =>
   router.service(ModelService, {
-    createModel: ({ name }, context) => {
+    createModel: ({ name, $unknown }, context) => {
       accessOf(context).require('default')
       calls += 1
-      return { model: { name } }
+      return { model: { name, description: $unknown ? 'unknown fields' : 'none' } }
     },
   }),
 )
@@ -22,6 +23,9 @@ const fast = await serve(
   { ...serving, zeroCopyMethods: [{ method: ModelService.method.createModel }] },
   { host: '127.0.0.1', port: 0 },
 )
+beforeEach(() => {
+  calls = 0
+})
 afterAll(() => Promise.all([general.close(0), fast.close(0)]))
 const at = ({ port }: typeof general) => `http://127.0.0.1:${port}`
 
@@ -46,7 +50,14 @@ test.each([
   expect(calls).toBe(0)
   const { model } = await models.createModel({ name: 'vad', labels: { a: 'b' } }, { headers })
   expect(model).toMatchObject({ name: 'vad' })
-  calls = 0
+})
+
+test('unknown fields are accepted, and not retained', async () => {
+  const models = createClient(ModelService, createGrpcTransport({ baseUrl: at(general) }))
+  const $unknown = Array.from({ length: 1_000 }, () => ({ no: 999, wireType: 0, data: Uint8Array.of(1) }))
+  const request = { ...create(CreateModelRequestSchema, { name: 'vad' }), $unknown }
+  const { model } = await models.createModel(request, { headers: { authorization: 'Bearer mk_contributor' } })
+  expect(model).toMatchObject({ name: 'vad', description: 'none' })
 })
 
 test('JSON of 150,000 members is refused', async () => {

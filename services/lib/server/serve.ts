@@ -51,6 +51,8 @@ export function adapterOptions(serving: Serving) {
       reflectionRoutes([...serving.services, Health])(router)
     },
     requestGate: createGate(serving),
+    // No handler needs them, and each of the two million that a message of a stream can have would become an object.
+    binaryOptions: { readUnknownFields: false },
     interceptors: createInterceptors(serving.logger, serving.recordRefusal),
     readMaxBytes: MAX_MESSAGE_BYTES,
     acceptCompression: [requestGzip],
