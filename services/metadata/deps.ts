@@ -1,5 +1,6 @@
 import type { Client } from '@connectrpc/connect'
 import type { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
+import type { Evaluator } from './conditions/evaluator.ts'
 import type { Database } from '#lib/store/database.ts'
 import type { ReportRejectedToken } from './store/identity/token-lookup.ts'
 
@@ -11,6 +12,8 @@ export interface RegistryDeps {
   relay: { wake(): void; settle(): Promise<void> }
   /** The job that releases manifests. */
   releases: { wake(): void }
+  /** Evaluates the conditions of gates. */
+  evaluator: Evaluator
   /** The callers that this process remembers. */
   callers: { clear(): void }
 }

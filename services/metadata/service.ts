@@ -19,6 +19,7 @@ import { forkFor, type Database } from '#lib/store/database.ts'
 import { outboxReader, recordRefusal } from '#lib/store/outbox.ts'
 import { deleteExpiredRequests } from '#lib/store/requests.ts'
 import { repeat } from '#lib/process/background.ts'
+import { createEvaluator } from './conditions/evaluator.ts'
 import { startExpiry } from './jobs/expiry.ts'
 import { startReleases } from './jobs/releases.ts'
 import { aliasRoutes } from './rpc/alias/routes.ts'
@@ -69,9 +70,10 @@ export function metadataService(deps: MetadataDeps): Service {
   }, logger)
   const reportRejectedToken = rejectedTokenReporter((refusal) => refusals.report(refusal), logger)
   const callers = createCallerCache((tokenHash) => findCaller(identity, tokenHash, reportRejectedToken))
+  const evaluator = createEvaluator()
   return {
     ...registryServices(
-      { database, manifests, relay, releases, callers },
+      { database, manifests, relay, releases, evaluator, callers },
       { database, relay, reportRejectedToken, callers },
     ),
     authenticate: createAuthenticate(deps.trustedServices, callers.lookUp),
@@ -82,7 +84,7 @@ export function metadataService(deps: MetadataDeps): Service {
     },
     async close() {
       await refusals.close()
-      await Promise.all([relay.stop(), releases.stop(), expiry.stop(), cleanup.stop()])
+      await Promise.all([relay.stop(), releases.stop(), expiry.stop(), cleanup.stop(), evaluator.close()])
       await database.close(true)
     },
   }

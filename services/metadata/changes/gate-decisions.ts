@@ -3,38 +3,41 @@ import { create } from '@bufbuild/protobuf'
 import {
   ConditionOutcome,
   GateDecisionSchema,
-  type Condition,
   type ConditionResult,
   type GateDecision,
   type GateRules,
 } from '#gen/modelkeep/metadata/v1/gate_pb.ts'
 import { ModelkeepError } from '#lib/errors/errors.ts'
 import { wordOf } from '#lib/values/words.ts'
-import { evaluate, type VariableValues } from '../domain/governance/condition.ts'
+import type { Outcome } from '../domain/governance/condition.ts'
 import { rulesOf } from '../domain/governance/gate-rules.ts'
 import type { Gate } from '../store/governance/gate.ts'
 
-export function decideGates(gates: Gate[], variables: VariableValues): GateDecision[] {
-  return gates.map((gate) => ({
-    ...decideRules(rulesOf(gate), variables),
-    gateId: gate.id,
-    gate: gate.name,
-    revision: gate.revision,
-  }))
+/** Returns the expressions of the gates, in order. */
+export function expressionsOf(rules: GateRules[]): string[] {
+  return rules.flatMap(({ conditions }) => conditions.map(({ expression }) => expression))
+}
+
+/** `outcomes` are those of all conditions of the gates, in order. */
+export function decideGates(gates: Gate[], outcomes: Outcome[]): GateDecision[] {
+  const remaining = [...outcomes]
+  return gates.map((gate) => {
+    const rules = rulesOf(gate)
+    const decision = decideRules(rules, remaining.splice(0, rules.conditions.length))
+    return { ...decision, gateId: gate.id, gate: gate.name, revision: gate.revision }
+  })
 }
 
 /** Decides by rules that need not belong to a gate yet. */
 export function decideRules(
   { conditions, approvalsRequired, approvers }: GateRules,
-  variables: VariableValues,
+  outcomes: Outcome[],
 ): GateDecision {
-  const results = conditions.map((condition) => evaluateCondition(condition, variables))
+  const results = conditions.map(({ expression, sentence }, index) => {
+    const { outcome, error } = outcomes[index]!
+    return { expression, sentence, outcome: ConditionOutcome[outcome], error }
+  })
   return create(GateDecisionSchema, { conditions: results, approvalsRequired, approvers })
-}
-
-function evaluateCondition({ expression, sentence }: Condition, variables: VariableValues) {
-  const { outcome, error } = evaluate(expression, variables)
-  return { expression, sentence, outcome: ConditionOutcome[outcome], error }
 }
 
 export function areConditionsMet({ conditions }: Pick<GateDecision, 'conditions'>): boolean {

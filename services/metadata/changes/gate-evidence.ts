@@ -29,6 +29,8 @@ export interface Evidence {
   /** The version that the alias points at; undefined if the alias does not exist. */
   current: Version | undefined
   variables: VariableValues
+  /** Equal for equal variables. */
+  key: string
   /** Ids of the evaluations in `variables`. */
   evaluations: string[]
 }
@@ -59,7 +61,21 @@ export async function findEvidence(em: EntityManager, candidate: Candidate): Pro
     alias,
     requester,
   }
-  return { current, variables, evaluations: rows.map(({ id }) => id) }
+  const ids = rows.map(({ id }) => id)
+  const key = JSON.stringify([
+    stateOf(version),
+    current ? stateOf(current) : null,
+    stateOf(model),
+    ids,
+    alias,
+    requester,
+  ])
+  return { current, variables, key, evaluations: ids }
+}
+
+/** What distinguishes states of the row: its facts never change, and its aliases change without a new revision. */
+function stateOf({ id, revision, aliases }: Version | Model) {
+  return [id, revision, aliases]
 }
 
 function describeVersion(version: Version): CelInput {

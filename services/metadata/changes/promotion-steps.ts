@@ -15,9 +15,11 @@ import type { Promotion } from '../store/governance/promotion.ts'
 import type { Version } from '../store/versions/version.ts'
 import { moveAliases } from './alias-moves.ts'
 import { closePromotion } from './close-promotion.ts'
-import { decideGates, outcomesOf } from './gate-decisions.ts'
+import { decideGates, expressionsOf, outcomesOf } from './gate-decisions.ts'
+import type { Evaluate } from './gate-evaluation.ts'
 import { findEvidence, type Candidate } from './gate-evidence.ts'
 import { decisionsToJson } from '../domain/governance/gate-decision.ts'
+import { rulesOf } from '../domain/governance/gate-rules.ts'
 import { stateOf } from '../domain/governance/promotion-state.ts'
 import { promotionEvent } from './promotion-event.ts'
 
@@ -51,11 +53,13 @@ export interface GateResults {
 }
 
 /** Evaluates the gates that guard the alias against the candidate. */
-export async function evaluateGates(em: EntityManager, candidate: Candidate): Promise<GateResults> {
+export async function evaluateGates(em: EntityManager, candidate: Candidate, evaluate: Evaluate): Promise<GateResults> {
   const { model, alias } = candidate
   const gates = await findGuardingGates(em, { namespace: model.namespace, modelId: model.id, alias })
-  const { current, variables, evaluations } = await findEvidence(em, candidate)
-  return { current, gates, decisions: decideGates(gates, variables), evaluations }
+  const evidence = await findEvidence(em, candidate)
+  const outcomes = evaluate(expressionsOf(gates.map(rulesOf)), evidence)
+  const { current, evaluations } = evidence
+  return { current, gates, decisions: decideGates(gates, outcomes), evaluations }
 }
 
 /** Closes the promotion as APPLIED and moves the alias, in the transaction of the deciding request or approval. */

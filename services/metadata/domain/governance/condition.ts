@@ -1,6 +1,5 @@
-// Conditions of gates in CEL. They are checked when a gate is written and evaluated against a candidate. The run time
-// of an expression is bounded: it is short, its macros do not nest, lists are bounded, and regular expressions are
-// RE2's.
+// Conditions of gates in CEL. They are checked when a gate is written and evaluated against a candidate, in a thread with a
+// budget (`conditions/`).
 import { celEnv, isCelError, parse, plan, type CelInput } from '@bufbuild/cel'
 import { failField, failLimit } from '#lib/errors/errors.ts'
 import { parseText } from '../text.ts'
@@ -58,9 +57,9 @@ export function checkExpression(expression: string, field: string): void {
   checker.check(parseExpression(expression, field), { names: new Set([...VARIABLES, ...TYPES]), insideMacro: false })
 }
 
-export function evaluate(expression: string, variables: VariableValues): Outcome {
+export function evaluate(expression: string, variables: VariableValues, environment = ENVIRONMENT): Outcome {
   try {
-    const result = plan(ENVIRONMENT, parse(expression).expr)(variables)
+    const result = plan(environment, parse(expression).expr)(variables)
     if (isCelError(result)) return errorOutcome(result.message + explainMissingCurrent(expression, variables))
     if (typeof result !== 'boolean') return errorOutcome('the result is not a boolean')
     return { outcome: result ? 'TRUE' : 'FALSE', error: '' }

@@ -4,6 +4,7 @@ import {
   ApprovePromotionRequestSchema,
   ApprovePromotionResponseSchema,
   type ApprovePromotionRequest,
+  type ApprovePromotionResponse,
 } from '#gen/modelkeep/metadata/v1/promotion_service_pb.ts'
 import { parseUuid } from '#lib/values/ids.ts'
 import { forkFor, type EntityManager } from '#lib/store/database.ts'
@@ -19,6 +20,7 @@ import { findVersion } from '../../store/versions/find-version.ts'
 import { requireActive } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { requireGatesMet } from '../../changes/gate-decisions.ts'
+import { withEvaluation, type Evaluate } from '../../changes/gate-evaluation.ts'
 import { presentPromotion } from './present-promotion.ts'
 import { promotionEvent } from '../../changes/promotion-event.ts'
 import { applyPromotion, authorizePromotion, evaluateGates, requirePending } from '../../changes/promotion-steps.ts'
@@ -31,18 +33,27 @@ export async function approvePromotion(deps: RegistryDeps, request: ApprovePromo
   const reason = parseRequiredReason(request.reason)
   const found = await authorizePromotion(forkFor(deps.database, context.signal), context, id)
   const once = { context, request, input: ApprovePromotionRequestSchema, output: ApprovePromotionResponseSchema }
-  const answer = await answerOnce(deps.database, once, async (em) => {
-    const { promotion, model } = await requirePending(em, found)
-    requireActive(model)
-    const principal = requireVoter(context, promotion)
-    await addVote(em, promotion, { principal, approved: true, reason })
-    const gates = decisionsOf(promotion).map(({ gateId, revision }) => ({ id: gateId, revision }))
-    emit(em, context, promotionEvent(promotion, { type: 'promotion.approved.v1', reason, details: { gates } }))
-    const voted = await applyIfApproved(em, context, { id, model, reason })
-    return create(ApprovePromotionResponseSchema, { promotion: presentPromotion(voted) })
-  })
+  const answer = await withEvaluation(deps.evaluator, context, (evaluate) =>
+    answerOnce(deps.database, once, (em) => approveOnce(em, context, { found, reason }, evaluate)),
+  )
   await settleChange(deps.relay, context)
   return answer
+}
+
+async function approveOnce(
+  em: EntityManager,
+  context: HandlerContext,
+  { found, reason }: { found: Promotion; reason: string },
+  evaluate: Evaluate,
+): Promise<ApprovePromotionResponse> {
+  const { promotion, model } = await requirePending(em, found)
+  requireActive(model)
+  const principal = requireVoter(context, promotion)
+  await addVote(em, promotion, { principal, approved: true, reason })
+  const gates = decisionsOf(promotion).map(({ gateId, revision }) => ({ id: gateId, revision }))
+  emit(em, context, promotionEvent(promotion, { type: 'promotion.approved.v1', reason, details: { gates } }))
+  const voted = await applyIfApproved(em, context, { id: found.id, model, reason }, evaluate)
+  return create(ApprovePromotionResponseSchema, { promotion: presentPromotion(voted) })
 }
 
 /** Applies the promotion if it has all approvals that it requires, and returns it. */
@@ -50,12 +61,13 @@ async function applyIfApproved(
   em: EntityManager,
   context: HandlerContext,
   { id, model, reason }: { id: string; model: Model; reason: string },
+  evaluate: Evaluate,
 ): Promise<Promotion> {
   const promotion = (await findPromotion(em, id))!
   if (!hasApprovals(decisionsOf(promotion), promotion.votes)) return promotion
   const version = (await findVersion(em, promotion.versionId))!
   const { alias, requester } = promotion
-  const results = await evaluateGates(em, { version, model, alias, requester })
+  const results = await evaluateGates(em, { version, model, alias, requester }, evaluate)
   requireGatesMet(alias, results.decisions)
   return applyPromotion(em, context, { promotion, model, results, reason })
 }

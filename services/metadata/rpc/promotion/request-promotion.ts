@@ -5,6 +5,7 @@ import {
   RequestPromotionRequestSchema,
   RequestPromotionResponseSchema,
   type RequestPromotionRequest,
+  type RequestPromotionResponse,
 } from '#gen/modelkeep/metadata/v1/promotion_service_pb.ts'
 import { accessOf } from '#lib/access/caller.ts'
 import { fail, failField } from '#lib/errors/errors.ts'
@@ -16,7 +17,7 @@ import { hasApprovals } from '../../domain/governance/approvals.ts'
 import { decisionsToJson } from '../../domain/governance/gate-decision.ts'
 import { rulesOf, shortestExpiry } from '../../domain/governance/gate-rules.ts'
 import { parseAliasName } from '../../domain/names.ts'
-import { parseExactVersionRef } from '../../domain/refs.ts'
+import { parseExactVersionRef, type ExactVersionKey } from '../../domain/refs.ts'
 import { parseRequiredReason } from '../../domain/text.ts'
 import { findModel } from '../../store/models/find-model.ts'
 import type { Model } from '../../store/models/model.ts'
@@ -28,6 +29,7 @@ import { failAliasMoved } from '../../changes/alias-moves.ts'
 import { authorizeVersion, requireActive, requireVersionLock } from '../../changes/checks.ts'
 import type { RegistryDeps } from '../../deps.ts'
 import { outcomesOf, requireGatesMet } from '../../changes/gate-decisions.ts'
+import { withEvaluation, type Evaluate } from '../../changes/gate-evaluation.ts'
 import { presentPromotion } from './present-promotion.ts'
 import { promotionEvent } from '../../changes/promotion-event.ts'
 import { applyPromotion, evaluateGates, type GateResults } from '../../changes/promotion-steps.ts'
@@ -52,24 +54,35 @@ export async function requestPromotion(deps: RegistryDeps, request: RequestPromo
   await authorizeVersion(forkFor(deps.database, context.signal), context, key)
   const requester = accessOf(context).caller.principal
   const once = { context, request, input: RequestPromotionRequestSchema, output: RequestPromotionResponseSchema }
-  const answer = await answerOnce(deps.database, once, async (em) => {
-    const version = await requireVersionLock(em, key)
-    const model = (await findModel(em, { id: version.model }))!
-    requireActive(model)
-    await lockNamespaceShared(em, model.namespace)
-    const init = { version, model, alias, expected, requester, reason }
-    const results = await evaluateGates(em, init)
-    await checkPreconditions(em, init, results)
-    requireGatesMet(alias, results.decisions)
-    const promotion = await record(em, context, init, results)
-    const needsNoApproval = hasApprovals(results.decisions, [])
-    const outcome = needsNoApproval
-      ? await applyPromotion(em, context, { promotion, model, results, reason })
-      : promotion
-    return create(RequestPromotionResponseSchema, { promotion: presentPromotion(outcome) })
-  })
+  const init = { key, alias, expected, requester, reason }
+  const answer = await withEvaluation(deps.evaluator, context, (evaluate) =>
+    answerOnce(deps.database, once, (em) => requestOnce(em, context, init, evaluate)),
+  )
+
   await settleChange(deps.relay, context)
   return answer
+}
+
+async function requestOnce(
+  em: EntityManager,
+  context: HandlerContext,
+  wanted: Omit<PromotionInit, 'version' | 'model'> & { key: ExactVersionKey },
+  evaluate: Evaluate,
+): Promise<RequestPromotionResponse> {
+  const version = await requireVersionLock(em, wanted.key)
+  const model = (await findModel(em, { id: version.model }))!
+  requireActive(model)
+  await lockNamespaceShared(em, model.namespace)
+  const init = { ...wanted, version, model }
+  const results = await evaluateGates(em, init, evaluate)
+  await checkPreconditions(em, init, results)
+  requireGatesMet(wanted.alias, results.decisions)
+  const promotion = await record(em, context, init, results)
+  const needsNoApproval = hasApprovals(results.decisions, [])
+  const outcome = needsNoApproval
+    ? await applyPromotion(em, context, { promotion, model, results, reason: wanted.reason })
+    : promotion
+  return create(RequestPromotionResponseSchema, { promotion: presentPromotion(outcome) })
 }
 
 /** Requires that the alias points where the caller expects, that it does not point at the version already, and that no

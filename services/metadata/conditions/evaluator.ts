@@ -1,0 +1,38 @@
+// Evaluates the conditions of gates in threads, with a budget for each decision and turns between principals.
+import { FairQueue } from '#lib/process/fair-queue.ts'
+import type { Outcome } from '../domain/governance/condition.ts'
+import { EvaluationThread, type EvaluationBudget } from './evaluation-thread.ts'
+import type { EvaluationRequest } from './evaluation-worker.ts'
+
+export interface Evaluator {
+  /** Returns an outcome for each expression, as part of the principal's share of the threads. Throws OVERLOADED after too
+   * long a wait. */
+  evaluate: (principal: string, request: EvaluationRequest, signal?: AbortSignal) => Promise<Outcome[]>
+  close: () => Promise<void>
+}
+
+export const BUDGET: EvaluationBudget = { cpuMs: 250, elapsedMs: 1_000, maxMebibytes: 64 }
+const THREADS = 2
+const MAX_WAIT_MS = 10_000
+
+export function createEvaluator(budget: EvaluationBudget = BUDGET): Evaluator {
+  const threads = Array.from({ length: THREADS }, () => new EvaluationThread(budget))
+  const idle = [...threads]
+  const turns = new FairQueue({ places: THREADS, maxWaitMs: MAX_WAIT_MS, what: 'evaluations of gates' })
+  return {
+    async evaluate(principal, request, signal) {
+      if (request.expressions.length === 0) return []
+      const release = await turns.take(principal, signal)
+      const thread = idle.pop()!
+      try {
+        return await thread.evaluate(request)
+      } finally {
+        idle.push(thread)
+        release()
+      }
+    },
+    async close() {
+      await Promise.all(threads.map((thread) => thread.close()))
+    },
+  }
+}
