@@ -32,7 +32,7 @@ export class EvaluationThread {
     const outcomes: Outcome[] = []
     const done = new AbortController()
     const answered = this.#collect(worker, outcomes, done.signal)
-    worker.postMessage(request)
+    worker.postMessage(request, [])
     const problem = await Promise.race([answered, this.#watchTime(worker, done.signal)])
     done.abort()
     worker.unref()

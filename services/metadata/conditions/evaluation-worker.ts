@@ -18,7 +18,7 @@ export interface EvaluationRequest {
 export type EvaluationReply = Outcome | 'ready'
 
 const port = parentPort!
-const reply = (message: EvaluationReply): void => port.postMessage(message)
+const reply = (message: EvaluationReply): void => port.postMessage(message, [])
 const budget = createMemoryBudget((workerData as WorkerSettings).maxBytes)
 const environment = celEnv({ funcs: budget.functions })
 
