@@ -13,6 +13,7 @@ import { checkBody } from './limits/body-items.ts'
 import { hasOneRequest, limitBody } from './limits/body-timer.ts'
 import { CallConnection, connectionKey, type Connections } from './limits/connections.ts'
 import { shortenDeadline } from './limits/deadline.ts'
+import { Starts } from './limits/starts.ts'
 
 type Handler = ReturnType<typeof connectNodeAdapter>
 type Request = Parameters<Handler>[0]
@@ -35,7 +36,15 @@ export function createAdapter(adapter: AdapterOptions): Handler {
   const router: ConnectRouter = createConnectRouter(options)
   options.routes(zeroCopy.wrap(router))
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]))
+  const starts = new Starts()
   return (request, response) => {
+    const connection = 'stream' in request ? (request.stream.session ?? request) : request.socket
+    starts.begin(connection, (isLater) => {
+      if (!isLater || !hasGone(request)) handle(request, response)
+    })
+  }
+
+  function handle(request: Request, response: Response): void {
     const path = request.url?.split('?', 2)[0] ?? ''
     const handler = handlers.get(path)
     if (!handler) return fallback(request, response)
@@ -63,6 +72,11 @@ export function createAdapter(adapter: AdapterOptions): Handler {
       await universalResponseToNodeResponse(await handler!(universal), response)
     }
   }
+}
+
+/** Whether the caller left before the request began. */
+function hasGone(request: Request): boolean {
+  return 'stream' in request ? request.stream.closed || request.stream.destroyed : request.socket.destroyed
 }
 
 /** Closes what carries the request when the client goes on sending for too long after it got the answer. */

@@ -28,6 +28,8 @@ const MAX_STREAMS = 256
 const SESSION_MEMORY_MEGABYTES = 256
 const HTTP2_PREFACE = 'PRI'
 
+/** Connections that the system accepts before the process does, so that a flood of them delays others little. */
+const BACKLOG = 4096
 /** Time limit for the headers of an HTTP/1.1 request. */
 const HEADERS_MS = 60_000
 /** Delay of TCP keep-alive probes, which detect vanished peers. */
@@ -52,7 +54,7 @@ export async function listen(
   connections.attach(server)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(address.port, address.host, resolve)
+    server.listen({ port: address.port, host: address.host, backlog: BACKLOG }, resolve)
   })
   return {
     port: (server.address() as AddressInfo).port,
