@@ -12,6 +12,8 @@ import { refusalOf } from '../../support/refusal.ts'
 
 const ROOM = 16
 const SHARE = 12
+/** They fit the first message of a watch. */
+const ENTRIES = 10
 
 const database = await createDatabase()
 const audit = await startAudit(database.url, { maxStreams: ROOM })
@@ -23,7 +25,7 @@ afterAll(async () => {
   await audit.close()
   await database.drop()
 })
-await audit.ingest.appendEvents({ events: makeEvents(1, 20) })
+await audit.ingest.appendEvents({ events: makeEvents(1, ENTRIES) })
 
 /** Begins watches, and does not read them. */
 function watchUnread(token: string, count: number): RawClient {
@@ -53,10 +55,10 @@ test('a principal has three quarters of the watches and exports, and others the 
     .toMatchObject({ code: 'ResourceExhausted', reason: 'OVERLOADED' })
   const exported = Array.fromAsync(audit.client(ProofService, 'alice').exportEntries({}))
   expect(await refusalOf(exported)).toMatchObject({ reason: 'OVERLOADED' })
-  expect(await firstOf('bob')).toBe(20)
+  expect(await firstOf('bob')).toBe(ENTRIES)
   await settled()
   held.close()
-  await expect.poll(() => firstOf('alice').catch(() => 0)).toBe(20)
+  await expect.poll(() => firstOf('alice').catch(() => 0)).toBe(ENTRIES)
 })
 
 test('watches that begin together leave connections of the pool to others', async () => {

@@ -40,6 +40,7 @@ export class Turns {
     const begin = queue.shift()!
     this.#waiting.delete(holder)
     if (queue.length > 0) this.#waiting.set(holder, queue)
-    begin()
+    // Other work of the process comes in between.
+    setImmediate(begin)
   }
 }
