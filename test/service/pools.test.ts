@@ -1,6 +1,9 @@
 // The pools of a service: their time limits, and their rights.
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, expect, test, vi } from 'vitest'
+import { toConnectError } from '#lib/errors/connect-error.ts'
+import { reasonOf } from '#lib/errors/read-error.ts'
 import { forkFor, inTransaction, type Database } from '#lib/store/database.ts'
+import { Token } from '../../services/metadata/store/identity/token.ts'
 import { openOwnedStore, openStore } from '../../services/metadata/store/orm.ts'
 import { createDatabase, runSql } from '../support/database.ts'
 
@@ -39,6 +42,31 @@ test('ends a statement of a call at its time limit, and no statement of backgrou
   await expect(call).rejects.toMatchObject(refused)
   await inTransaction(database.jobs, undefined, (em) => em.execute(statement))
   expect(await forkFor(database).execute('select 1 as one')).toEqual([{ one: 1 }])
+})
+
+test('refuses what waits ten seconds for a connection with OVERLOADED', async () => {
+  const single = openStore({ url, poolSize: 1 })
+  const held = Promise.withResolvers<void>()
+  const mayEnd = Promise.withResolvers<void>()
+  const holder = inTransaction(single, undefined, async (em) => {
+    await em.execute('select 1')
+    held.resolve()
+    await mayEnd.promise
+  })
+  await held.promise
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const works = [
+    () => forkFor(single).execute('select 1'),
+    () => forkFor(single).find(Token, {}),
+    () => inTransaction(single, undefined, (em) => em.execute('select 1')),
+  ]
+  const refused = Promise.all(works.map((work) => work().catch((error: unknown) => reasonOf(toConnectError(error)))))
+  await vi.advanceTimersByTimeAsync(10_000)
+  vi.useRealTimers()
+  expect(await refused).toEqual(works.map(() => ({ reason: 'OVERLOADED', metadata: {} })))
+  mayEnd.resolve()
+  await holder
+  await single.close(true)
 })
 
 test('gives migrations no time limit', async () => {

@@ -29,6 +29,7 @@ export function translateFault(error: unknown): never {
 
 /** Returns undefined for errors that are not listed. */
 export function asModelkeepError(error: unknown): ModelkeepError | undefined {
+  if (isCopyOfOverloaded(error)) return new ModelkeepError('OVERLOADED', error.message)
   const code = codeOf(error)
   if (RETRYABLE.includes(code)) {
     return new ModelkeepError('CONFLICT', 'transaction conflict; retry', {}, [], { cause: error })
@@ -72,6 +73,13 @@ export function violatedConstraint(error: unknown): string | undefined {
 function codeOf(error: unknown): string {
   const code = (error as { code?: unknown } | undefined)?.code
   return typeof code === 'string' ? code : ''
+}
+
+/** MikroORM copies the error of a pool with too many calls in line into one of its own. */
+function isCopyOfOverloaded(error: unknown): error is Error {
+  return (
+    error instanceof Error && error.name === 'DriverException' && 'reason' in error && error.reason === 'OVERLOADED'
+  )
 }
 
 function isLostConnection(error: unknown): boolean {
