@@ -5,8 +5,10 @@ import type { Page } from '#lib/lists/pages.ts'
 import type { EntityManager } from '#lib/store/database.ts'
 import { query } from '#lib/store/query.ts'
 import {
+  joinOnce,
   labelsField,
   hasConditionOn,
+  NO_FILTER,
   textField,
   timeField,
   toCondition,
@@ -34,8 +36,9 @@ const FIELDS: FilterFields = {
   state: wordField(sql`m.state`, ['ACTIVE', 'ARCHIVED']),
   create_time: timeField(sql`m.create_time`),
   update_time: timeField(sql`m.update_time`),
-  labels: labelsField(sql`m.labels`),
+  labels: labelsField(sql`d.labels`),
 }
+const LABELS = joinOnce(sql`select m.labels || '{}' as labels`)
 
 const SORT_COLUMNS = { name: sql`m.name_key`, create_time: sql`m.create_time`, update_time: sql`m.update_time` }
 
@@ -53,6 +56,7 @@ export async function listModels(
 ): Promise<{ rows: ListedModel[]; page: Page }> {
   const conditions = [sql`true`]
   if (namespaces !== 'all') conditions.push(sql`m.namespace = any(${namespaces})`)
+  const joined = hasConditionOn(filter, 'labels') ? LABELS : NO_FILTER.joined
   if (filter) conditions.push(sql`(${toCondition(filter, FIELDS)})`)
   if (!hasConditionOn(filter, 'state')) conditions.push(sql`m.state = 'ACTIVE'`)
   const column = SORT_COLUMNS[order.by]
@@ -64,7 +68,7 @@ export async function listModels(
     conditions.push(sql`(${column}, m.id) ${beyond} (${key}::${type}, ${id}::uuid)`)
   }
   const keys = sql`select m.id, ${column} as sort_key, octet_length(m.description) + octet_length(m.labels::text) as bytes
-    from model m where ${sql.join(conditions, sql` and `)}
+    from model m ${joined} where ${sql.join(conditions, sql` and `)}
     order by ${column} ${direction}, m.id ${direction} limit ${page.size + 1}`
   const rows = await query<{ sort_key: string; fetched: string }>(
     em,
