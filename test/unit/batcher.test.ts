@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Batcher } from '../../services/lib/process/batcher.ts'
+import { OWN_WORK } from '../../services/lib/process/fair-queue.ts'
+import { currentPrincipal, runFor } from '../../services/lib/process/principal.ts'
 
 /** A batcher whose batches end one by one, when the test ends them. */
 function controlled(isJobError = (_error: unknown) => true) {
@@ -77,5 +79,12 @@ describe('a batcher', () => {
     minimum = 2
     await new Batcher({ ...options, gatherMs: 1 }).submit('d')
     expect(batches).toEqual([['a', 'b'], ['c'], ['d']])
+  })
+
+  test('runs its batches for the service, not for the principal who came first', async () => {
+    const work = (jobs: string[]) => Promise.resolve(jobs.map(() => currentPrincipal()))
+    const batcher = new Batcher({ work, maxJobs: 3, isJobError: () => false })
+    const results = ['alice', 'bob'].map((principal) => runFor(principal, () => batcher.submit(principal)))
+    expect(await Promise.all(results)).toEqual([OWN_WORK, OWN_WORK])
   })
 })
