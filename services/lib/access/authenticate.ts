@@ -6,7 +6,6 @@ import { createCallerCache, type FoundCaller, type LookUpToken } from './caller-
 import type { Caller } from './caller.ts'
 import type { Role } from '#gen/modelkeep/metadata/v1/identity_pb.ts'
 import { fail } from '../errors/errors.ts'
-import { shareLookups } from './share-lookups.ts'
 import type { Authenticate } from '../server/gate.ts'
 
 /** Names of peer services by the SHA-256 of their token, in hex. */
@@ -14,8 +13,7 @@ export type TrustedServices = ReadonlyMap<string, string>
 
 export const SERVICE_TOKEN_PREFIX = 'mks_'
 
-export function createAuthenticate(trusted: TrustedServices, lookUpOne: LookUpToken): Authenticate {
-  const lookUp = shareLookups(lookUpOne)
+export function createAuthenticate(trusted: TrustedServices, lookUp: LookUpToken): Authenticate {
   return async (token, signal) => {
     const hash = hashToken(token)
     if (!token.startsWith(SERVICE_TOKEN_PREFIX)) return lookUp(hash, signal)
