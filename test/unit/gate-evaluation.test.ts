@@ -2,7 +2,7 @@
 import { createContextValues, createHandlerContext } from '@connectrpc/connect'
 import { expect, test } from 'vitest'
 import { GateService } from '#gen/modelkeep/metadata/v1/gate_service_pb.ts'
-import { withEvaluation } from '../../services/metadata/changes/gate-evaluation.ts'
+import { withEvaluation } from '../../services/metadata/conditions/with-evaluation.ts'
 import type { Evidence } from '../../services/metadata/changes/gate-evidence.ts'
 import type { Evaluator } from '../../services/metadata/conditions/evaluator.ts'
 

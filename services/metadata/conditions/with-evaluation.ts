@@ -4,9 +4,14 @@
 import type { HandlerContext } from '@connectrpc/connect'
 import { accessOf } from '#lib/access/caller.ts'
 import { fail } from '#lib/errors/errors.ts'
-import type { Evaluator } from '../conditions/evaluator.ts'
-import type { Outcome } from '../domain/governance/condition.ts'
-import type { Evidence } from './gate-evidence.ts'
+import type { Outcome, VariableValues } from '../domain/governance/condition.ts'
+import type { Evaluator } from './evaluator.ts'
+
+interface Evidence {
+  variables: VariableValues
+  /** Equal for equal variables. */
+  key: string
+}
 
 /** Returns the outcomes of the expressions by the evidence. Throws if they are not known yet, which rolls back the transaction. */
 export type Evaluate = (expressions: string[], evidence: Evidence) => Outcome[]
