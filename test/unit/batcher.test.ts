@@ -32,6 +32,14 @@ describe('a batcher', () => {
     expect(await later).toBe('f done')
   })
 
+  test('lets holders take turns when more jobs wait than a batch has', async () => {
+    const batches: string[][] = []
+    const work = async (jobs: string[]) => (batches.push(jobs), jobs)
+    const batcher = new Batcher({ work, maxJobs: 3, isJobError: () => false, holderOf: (job) => job[0]! })
+    await Promise.all(['a1', 'a2', 'a3', 'a4', 'a5', 'b1', 'c1', 'b2'].map((job) => batcher.do(job)))
+    expect(batches).toEqual([['a1'], ['a2', 'b1', 'c1'], ['a3', 'b2', 'a4'], ['a5']])
+  })
+
   test('retries each job alone when one may have failed the batch', async () => {
     const { batcher, batches } = controlled()
     const results = ['a', 'b', 'c'].map((job) => batcher.submit(job))

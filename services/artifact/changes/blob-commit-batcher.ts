@@ -5,6 +5,7 @@ import { forkFor, inTransaction, type Database } from '#lib/store/database.ts'
 import { asModelkeepError, translateFault } from '#lib/store/faults.ts'
 import { outboxRow } from '#lib/store/outbox.ts'
 import { Batcher } from '#lib/process/batcher.ts'
+import { accessOf } from '#lib/access/caller.ts'
 import type { ShareLimit } from '#lib/server/limits/share-limit.ts'
 import type { BlobInit, KnownBlob } from '../store/blobs/blob.ts'
 import {
@@ -23,7 +24,7 @@ export interface FinishedUpload {
 /** `isExpired`: the upload took too long, and nothing was committed. `blob`: the new blob, if its bytes were new. */
 export type CommitResult = { isExpired: true } | { isExpired: false; blob?: KnownBlob }
 
-type Step = { begun: SimpleUpload; sent?: never } | { sent: SentUpload; begun?: never }
+type Step = { principal: string } & ({ begun: SimpleUpload; sent?: never } | { sent: SentUpload; begun?: never })
 
 /** A simple upload expires if it stores no part for this long. */
 export const SIMPLE_EXPIRE_SECONDS = 3600
@@ -40,18 +41,20 @@ export class BlobCommitBatcher {
       isJobError,
       work: (steps) => runBatch(database, steps),
       minJobs: () => streams.open / 2,
+      holderOf: ({ principal }) => principal,
     })
   }
 
   /** Records an upload. Returns false, and records nothing, if the namespace has the blob. */
   async begin(upload: SimpleUpload): Promise<boolean> {
-    return (await this.#steps.submit({ begun: upload })) === true
+    return (await this.#steps.submit({ principal: upload.principal, begun: upload })) === true
   }
 
   /** Commits the blob of an upload whose object is stored. */
   async finish({ upload, context }: FinishedUpload): Promise<CommitResult> {
     const row = outboxRow(context, committedEvent(upload))
-    const result = await this.#steps.submit({ sent: { ...upload, row } })
+    const { principal } = accessOf(context).caller
+    const result = await this.#steps.submit({ principal, sent: { ...upload, row } })
     return typeof result === 'object' ? result : this.#finishKnown({ upload, context })
   }
 

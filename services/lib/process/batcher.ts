@@ -20,11 +20,13 @@ export interface BatcherOptions<J, R> {
   minJobs?: () => number
   /** Default 10. */
   gatherMs?: number
+  /** Who waits for a job. Where more jobs wait than a batch has, holders take turns. Default: one holder for all. */
+  holderOf?: (job: J) => string
 }
 
 export class Batcher<J, R> {
   readonly #options: BatcherOptions<J, R>
-  readonly #waiting: Waiting<J, R>[] = []
+  #waiting: Waiting<J, R>[] = []
   #busy = false
   #onMore = (): void => {}
 
@@ -50,9 +52,22 @@ export class Batcher<J, R> {
     this.#busy = true
     while (this.#waiting.length > 0) {
       if (!this.#isEnough()) await this.#gather()
-      await this.#run(this.#waiting.splice(0, this.#options.maxJobs))
+      await this.#run(this.#take())
     }
     this.#busy = false
+  }
+
+  /** Takes the jobs of the next batch: the first of each holder, then the second of each, and so on. */
+  #take(): Waiting<J, R>[] {
+    const { maxJobs, holderOf } = this.#options
+    if (!holderOf || this.#waiting.length <= maxJobs) return this.#waiting.splice(0, maxJobs)
+    const queues = [...Map.groupBy(this.#waiting, ({ job }) => holderOf(job)).values()]
+    const batch = new Set<Waiting<J, R>>()
+    for (let turn = 0; batch.size < maxJobs; turn += 1) {
+      for (const waiting of queues.flatMap((queue) => queue[turn] ?? [])) if (batch.size < maxJobs) batch.add(waiting)
+    }
+    this.#waiting = this.#waiting.filter((waiting) => !batch.has(waiting))
+    return [...batch]
   }
 
   #isEnough(): boolean {
