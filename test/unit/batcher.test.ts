@@ -36,7 +36,7 @@ describe('a batcher', () => {
     const batches: string[][] = []
     const work = async (jobs: string[]) => (batches.push(jobs), jobs)
     const batcher = new Batcher({ work, maxJobs: 3, isJobError: () => false, holderOf: (job) => job[0]! })
-    await Promise.all(['a1', 'a2', 'a3', 'a4', 'a5', 'b1', 'c1', 'b2'].map((job) => batcher.do(job)))
+    await Promise.all(['a1', 'a2', 'a3', 'a4', 'a5', 'b1', 'c1', 'b2'].map((job) => batcher.submit(job)))
     expect(batches).toEqual([['a1'], ['a2', 'b1', 'c1'], ['a3', 'b2', 'a4'], ['a5']])
   })
 
