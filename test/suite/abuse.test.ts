@@ -42,7 +42,7 @@ beforeAll(async () => {
   const models = createClient(ModelService, transport)
   await Promise.all(Array.from({ length: MODELS }, (_, number) => models.createModel({ name: `m${number}` })))
   honest = new HonestClient(address, await admit('honest'), 'served')
-  target = { address, token: await admit('mallory'), largeBlob: digestOf(large) }
+  target = { address, token: await admit('mallory'), model: 'served', largeBlob: digestOf(large) }
   // The first calls load what they need.
   await honest.callWhile(() => false)
 })

@@ -16,11 +16,14 @@ import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
 import { ModelService } from '#gen/modelkeep/metadata/v1/model_service_pb.ts'
 import { VersionService } from '#gen/modelkeep/metadata/v1/version_service_pb.ts'
 import { envelope, RawClient, readAnswer } from '../raw-grpc.ts'
+import { costlyCondition, costlyFilters, costlyManifest, type CostlyCall } from './costly-calls.ts'
 
 export interface Target {
   address: string
   /** The token of a contributor, who abuses it. */
   token: string
+  /** A model with a version 1. */
+  model: string
   /** The digest of a blob of many MiB. */
   largeBlob: string
 }
@@ -121,6 +124,17 @@ async function guessTokens({ address, ...target }: Target): Promise<void> {
   })
 }
 
+/** Costly conditions, manifests or filters, one after the other on four streams. */
+async function repeatCostly(target: Target, calls: CostlyCall[]): Promise<void> {
+  let turn = 0
+  await repeatCalls(target, 4, (client) => {
+    const { method, body } = calls[(turn += 1) % calls.length]!
+    const stream = client.open(method)
+    stream.end(body)
+    return readAnswer(stream)
+  })
+}
+
 /** Makes calls without end on `width` streams at a time. Resolves after the first of each. */
 async function repeatCalls(target: Target, width: number, call: (client: RawClient) => Promise<unknown>) {
   const client = new RawClient(target.address, target.token)
@@ -140,6 +154,9 @@ export const ABUSERS = {
   'withholds bodies': withholdBodies,
   'sends bombs': sendBombs,
   'guesses tokens': guessTokens,
+  'tests costly conditions': (target) => repeatCostly(target, [costlyCondition(target.model)]),
+  'creates huge manifests': (target) => repeatCostly(target, [costlyManifest()]),
+  'filters by many conditions': (target) => repeatCostly(target, costlyFilters()),
 } satisfies Record<string, (target: Target) => Promise<void>>
 
 export type AbuserName = keyof typeof ABUSERS
