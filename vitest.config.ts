@@ -1,5 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
+const ABUSE = ['test/suite/abuse.test.ts']
+
 export default defineConfig({
   test: {
     globalSetup: ['test/support/temporary-setup.ts', 'test/support/global-setup.ts', 'test/support/programs-setup.ts'],
@@ -25,8 +27,19 @@ export default defineConfig({
         test: {
           name: 'suite',
           include: ['test/suite/**/*.test.ts'],
+          exclude: ABUSE,
           globalSetup: ['test/support/minio-setup.ts', 'test/support/prepared-data-setup.ts'],
           testTimeout: 180_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'abuse',
+          include: ABUSE,
+          globalSetup: ['test/support/prepared-data-setup.ts'],
+          // After all others: it measures how long an honest client waits.
+          sequence: { groupOrder: 1 },
         },
       },
     ],
