@@ -42,7 +42,7 @@ interface Stop {
 
 const TOKEN = /from token where token_hash/
 const VERSION = /insert into version /
-const MOVE = /insert into "metadata"\."alias_move"/
+const MOVE = /insert into alias_move /
 const HOLD = /insert into "artifact"\."manifest_hold"/
 /** The same statement starts and completes uploads: this form completes one. */
 const BLOB = /insert into namespace_blob[^]*"partSha256s":/

@@ -53,7 +53,7 @@ export async function freezeAt<T>(
       return false
     },
   )
-  const isThere = (): void => expect(database.frozen(), problem).toMatch(point.statement)
+  const isThere = (): void => expect(database.frozen() ?? '', problem).toMatch(point.statement)
   await vi.waitFor(isThere, { timeout: 20_000, interval: 10 })
   return { answer, isAnswered }
 }

@@ -50,6 +50,8 @@ interface PoolSettings {
   size: number
   /** Time limit of a statement; 0 for none. */
   statementMs: number
+  /** Whether one principal gets a share of the connections only. */
+  hasShares?: boolean
 }
 
 const DEFAULT_SIZE = 10
@@ -72,7 +74,7 @@ export class Database extends MikroORM {
   /** For reads with a caller's filter, which may be as costly as their time limit allows. */
   get searches(): Database {
     const { poolSize = DEFAULT_SIZE, filterMs = DEFAULT_FILTER_MS } = this.#options
-    return this.#open({ name: 'searches', size: Math.ceil(poolSize / 2), statementMs: filterMs })
+    return this.#open({ name: 'searches', size: Math.ceil(poolSize / 2), statementMs: filterMs, hasShares: true })
   }
 
   /** For background work, and for the few calls whose statements may take as long as they need. */
@@ -105,10 +107,10 @@ export class Database extends MikroORM {
 }
 
 function poolOfCalls({ poolSize = DEFAULT_SIZE, statementMs = DEFAULT_STATEMENT_MS }: DatabaseOptions): PoolSettings {
-  return { name: 'calls', size: poolSize, statementMs }
+  return { name: 'calls', size: poolSize, statementMs, hasShares: true }
 }
 
-function configure(options: DatabaseOptions, { name, size, statementMs }: PoolSettings): Options {
+function configure(options: DatabaseOptions, { name, size, statementMs, hasShares = false }: PoolSettings): Options {
   const settings = [`search_path=${options.schema}`, 'TimeZone=UTC', `statement_timeout=${statementMs}`]
   settings.push(`application_name=modelkeep_${options.schema}_${name}`)
   if (options.role) settings.push(`role=${options.role}`)
@@ -120,7 +122,7 @@ function configure(options: DatabaseOptions, { name, size, statementMs }: PoolSe
     pool: { min: 0, max: size },
     driverOptions: {
       options: settings.map((setting) => `-c ${setting}`).join(' '),
-      onPoolCreated: preparePool(size),
+      onPoolCreated: preparePool(size, hasShares),
     },
     migrations: {
       migrationsList: options.migrations.map((migration) => ({ name: migration.name, class: migration })),

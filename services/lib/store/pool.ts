@@ -1,6 +1,6 @@
 // A pool of connections: shared fairly between the principals whose calls need them, and without the broken ones.
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { FairQueue } from '../process/fair-queue.ts'
+import { FairQueue, OWN_WORK } from '../process/fair-queue.ts'
 import { currentPrincipal } from '../process/principal.ts'
 
 /** The parts of `pg` that are used here; the package has no types. */
@@ -18,14 +18,18 @@ interface PooledConnection {
 /** How long a call waits for a connection. */
 const MAX_WAIT_MS = 10_000
 
-/** Returns the preparation of a new pool with `size` connections. */
-export function preparePool(size: number): (pool: ConnectionPool) => void {
+/** Returns a function that prepares a new pool of `size` connections. `hasShares`: a principal gets a share of them. */
+export function preparePool(size: number, hasShares: boolean): (pool: ConnectionPool) => void {
   return (pool) => {
     // MikroORM cancels a statement over a new connection, created from the enumerable options. That connection must not
     // assume the service's role, because only the user who opened a session may cancel its statements.
     Object.defineProperty(pool.options, 'options', { enumerable: false })
     pool.on('connect', releaseWhenBroken)
-    shareConnections(pool, new FairQueue({ places: size, maxWaitMs: MAX_WAIT_MS, what: 'connections to the database' }))
+    shareConnections(
+      pool,
+      new FairQueue({ places: size, maxWaitMs: MAX_WAIT_MS, what: 'connections to the database' }),
+      hasShares,
+    )
   }
 }
 
@@ -37,11 +41,11 @@ export function beginWith<T>(signal: AbortSignal | undefined, begin: () => T): T
   return beginning.run(signal, begin)
 }
 
-function shareConnections(pool: ConnectionPool, queue: FairQueue): void {
+function shareConnections(pool: ConnectionPool, queue: FairQueue, hasShares: boolean): void {
   const connect = pool.connect.bind(pool)
   const places = new WeakMap<PooledConnection, () => void>()
   pool.connect = async () => {
-    const release = await queue.take(currentPrincipal(), beginning.getStore())
+    const release = await queue.take(hasShares ? currentPrincipal() : OWN_WORK, beginning.getStore())
     try {
       const client = await connect()
       places.set(client, release)
