@@ -118,12 +118,12 @@ export async function findDuplicate(
   return row
 }
 
-/** Returns the namespaces of the given versions by id, and locks the versions against deletion. */
+/** Returns the namespaces of the given versions by id. */
 export async function findNamespacesOfVersions(em: EntityManager, ids: string[]): Promise<Map<string, string>> {
   if (ids.length === 0) return new Map()
   const rows = await query<{ id: string; namespace: string }>(
     em,
-    sql`select id, namespace from version where id = any(${ids}::uuid[]) for key share`,
+    sql`select id, namespace from version where id = any(${ids}::uuid[])`,
   )
   return new Map(rows.map(({ id, namespace }) => [id, namespace]))
 }
