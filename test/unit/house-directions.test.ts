@@ -11,9 +11,14 @@ const MAY_IMPORT: Record<string, string[]> = {
   changes: ['store', 'domain'],
   jobs: ['changes', 'store', 'domain', 'witnesses'],
   witnesses: ['store', 'domain'],
+  conditions: ['domain'],
   store: ['domain'],
   domain: [],
 }
+/** Rooms that only one service has. */
+const OWNERS: Record<string, string> = { witnesses: 'audit', conditions: 'metadata' }
+/** The only file of conditions that rpc and changes may import. */
+const EVALUATION = '../../conditions/with-evaluation.ts'
 const DOMAIN_MAY_IMPORT = ['errors', 'values', 'tlog', 'byte-streams']
 const LIB = [...DOMAIN_MAY_IMPORT, 'access', 'events', 'lists', 'process', 'server', 'store']
 const DATABASE = ['@mikro-orm/postgresql', 'kysely', 'pg']
@@ -26,8 +31,7 @@ interface Import {
 }
 
 function importsOf(service: string): Import[] {
-  // Of the services, only audit has witnesses.
-  const rooms = Object.keys(MAY_IMPORT).filter((room) => room !== 'witnesses' || service === 'audit')
+  const rooms = Object.keys(MAY_IMPORT).filter((room) => (OWNERS[room] ?? service) === service)
   const peers = [...SERVICES, 'standalone', 'witness'].filter((peer) => peer !== service)
   return rooms.flatMap((room) => {
     const others = rooms.filter((other) => other !== room)
@@ -38,6 +42,9 @@ function importsOf(service: string): Import[] {
     })
     return [
       ...others.map((other) => toImport(other, `../../${other}/noun/file.ts`, MAY_IMPORT[room]!.includes(other))),
+      ...(others.includes('conditions')
+        ? [toImport('evaluation', EVALUATION, room === 'rpc' || room === 'changes')]
+        : []),
       ...peers.map((peer) => toImport(peer, `../../../${peer}/domain/file.ts`, false)),
       ...LIB.map((name) => {
         const isAllowed = room !== 'domain' || DOMAIN_MAY_IMPORT.includes(name)
