@@ -86,6 +86,12 @@ export const EXPECTED_SKIPS: ExpectedSkip[] = [
     reason: 'only root can give a directory to another user',
     isExpected: ({ isRoot }) => !isRoot,
   },
+  {
+    file: 'test/suite/abuse.test.ts',
+    test: 'all of them together',
+    reason: 'it needs a machine of its own, and ABUSE_MAX_MS',
+    isExpected: () => true,
+  },
   ...['test/suite/soak.test.ts', 'test/suite/large-file.test.ts', 'test/unit/cli-output.test.ts'].map((file) => ({
     file,
     reason: 'it reads /proc or stops processes as Linux does',

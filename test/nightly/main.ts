@@ -42,6 +42,11 @@ const soakSeed = String(chosenSeed())
 const killSeed = String(chosenSeed())
 const tasks: Task[] = [
   { name: 'memory at 2 GiB', command: vitest(...MEMORY), environment: { LARGE_MIB: '2048' } },
+  {
+    name: 'honest client beside abusers',
+    command: vitest('test/suite/abuse.test.ts'),
+    environment: { ABUSE_MAX_MS: '1000' },
+  },
   ...Array.from({ length: Number(values.seeds) }, chaos),
   {
     name: `${values.kills} kills of the log, its sender and their database with seed ${killSeed}`,
