@@ -9,7 +9,7 @@ export interface Context {
   output: Output
   /** The namespace of references without one. */
   namespace: string
-  /** Aborted by Ctrl-C. */
+  /** The signal that Ctrl-C aborts. */
   signal: AbortSignal
   /** Opens the clients of the services. Throws CliError if no server or token is configured. */
   registry(): Registry

@@ -41,9 +41,9 @@ export interface AuditDeps {
 export interface LogDeps extends Pick<AuditDeps, 'database' | 'draining' | 'logger'> {
   tree: KnownTree
   tail: LogTail
-  /** Limits the watches and exports at a time. */
+  /** Limits the number of watches and exports at a time. */
   streams: ShareLimit
-  /** The reads of watches and exports, which leave most connections of the pool to other calls. */
+  /** Limits the reads of watches and exports at a time, so that most connections of the pool serve other calls. */
   reads: Turns
   privateDetails: readonly string[]
   retention: Retention

@@ -88,7 +88,7 @@ export const EXPECTED_SKIPS: ExpectedSkip[] = [
   },
   {
     file: 'test/suite/abuse.test.ts',
-    test: 'all of them together',
+    test: 'while all abusers run',
     reason: 'it needs a machine of its own, and ABUSE_MAX_MS',
     isExpected: () => true,
   },

@@ -1,4 +1,4 @@
-// Which connections a server accepts, and how long it keeps them.
+// The limits on the connections of a server.
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { Agent, get, request as requestHttp1 } from 'node:http'
@@ -111,7 +111,7 @@ describe.each([
   ['the general adapter', false],
   ['the zero-copy handler', true],
 ])('%s', (_name, isFast) => {
-  test('keeps an HTTP/2 connection with an authenticated call', async () => {
+  test('does not close an HTTP/2 connection with an authenticated call', async () => {
     await start({ authenticateSeconds: 0.3 }, isFast)
     const session = openSession()
     expect(await whoAmI(session)).toBe('0')
@@ -121,7 +121,7 @@ describe.each([
   })
 })
 
-test('keeps a TLS connection with an authenticated call', async () => {
+test('does not close a TLS connection with an authenticated call', async () => {
   const [cert, key] = await Promise.all(
     ['cert', 'key'].map((name) => readFile(new URL(`../support/tls/localhost.${name}.pem`, import.meta.url), 'utf8')),
   )
@@ -136,7 +136,7 @@ test('keeps a TLS connection with an authenticated call', async () => {
 test.each([
   ['a call', 'POST', WHO_AM_I],
   ['a request without RPC', 'GET', TILE],
-])('keeps an HTTP/1.1 connection with %s that is authenticated', async (_name, method, path) => {
+])('does not close an HTTP/1.1 connection with %s that is authenticated', async (_name, method, path) => {
   await start({ authenticateSeconds: 0.3 })
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   const call = async () => {

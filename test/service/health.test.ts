@@ -54,7 +54,7 @@ test('cancels checks that the database blocks, and reports SERVING when it respo
   await database.drop()
 })
 
-test('checks once for thousands of watchers and probes, and refuses streams beyond the share of an address', async () => {
+test('checks once for thousands of watchers and probes, and rejects streams beyond the share of an address', async () => {
   const SERVED = 3072
   const BEYOND = 28
   const PER_SESSION = 100

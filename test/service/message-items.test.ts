@@ -37,7 +37,7 @@ test.each([
   ['gRPC-Web', createGrpcWebTransport({ baseUrl: at(general), httpVersion: '1.1' })],
   ['Connect', createConnectTransport({ baseUrl: at(general), httpVersion: '2' })],
   ['Connect with HTTP/1.1', createConnectTransport({ baseUrl: at(general), httpVersion: '1.1' })],
-])('150,000 labels are refused over %s', async (_name, transport) => {
+])('150,000 labels are rejected over %s', async (_name, transport) => {
   const models = createClient(ModelService, transport)
   const headers = { authorization: 'Bearer mk_contributor' }
   const error = await models
@@ -60,7 +60,7 @@ test('unknown fields are accepted, and not retained', async () => {
   expect(model).toMatchObject({ name: 'vad', description: 'none' })
 })
 
-test('JSON of 150,000 members is refused', async () => {
+test('JSON of 150,000 members is rejected', async () => {
   const send = (labels: object) =>
     fetch(`${at(general)}/modelkeep.metadata.v1.ModelService/CreateModel`, {
       method: 'POST',

@@ -44,7 +44,7 @@ test('ends a statement of a call at its time limit, and no statement of backgrou
   expect(await forkFor(database).execute('select 1 as one')).toEqual([{ one: 1 }])
 })
 
-test('refuses what waits ten seconds for a connection with OVERLOADED', async () => {
+test('rejects work that waits ten seconds for a connection, with OVERLOADED', async () => {
   const single = openStore({ url, poolSize: 1 })
   const held = Promise.withResolvers<void>()
   const mayEnd = Promise.withResolvers<void>()
@@ -69,7 +69,7 @@ test('refuses what waits ten seconds for a connection with OVERLOADED', async ()
   await single.close(true)
 })
 
-test('gives migrations no time limit', async () => {
+test('sets no time limit for migrations', async () => {
   const owned = openOwnedStore({ url })
   expect(await forkFor(owned).execute('show statement_timeout')).toEqual([{ statement_timeout: '0' }])
   await owned.close(true)

@@ -87,7 +87,7 @@ describe.each(CALLS)('$name', ({ send, served }) => {
     expect([code, message]).toEqual(['Unimplemented', 'unknown compression "zstd": supported encodings are gzip'])
   })
 
-  test.each(['600H', '2147484S', '99999999H', '35792M'])('takes the deadline %s for a long one', async (deadline) => {
+  test.each(['600H', '2147484S', '99999999H', '35792M'])('accepts the long deadline %s', async (deadline) => {
     const milliseconds = { '600H': 2_160_000_000, '2147484S': 2_147_484_000, '35792M': 2_147_520_000 }[deadline]
     const headers = { 'grpc-timeout': deadline, 'connect-timeout-ms': String(milliseconds ?? 9_999_999_999) }
     const answer = await call(messageOf('x'), { headers })
@@ -133,7 +133,7 @@ function readable(text: string): string {
   return text.replaceAll('%20', ' ')
 }
 
-test('ends a call over HTTP/1.1 whose body never comes, and closes what carries a call that stays unfinished', async () => {
+test('fails a call over HTTP/1.1 whose body does not arrive, and closes the transport of an unfinished call', async () => {
   const types = ['application/json', 'application/proto', 'application/grpc-web+proto']
   const http1 = types.map(async (type) => {
     const socket = connect(general.port, '127.0.0.1')

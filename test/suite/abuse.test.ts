@@ -77,14 +77,14 @@ function expectServed({ worst, refusals }: HonestReport): void {
   expect(Math.max(...Object.values(worst))).toBeLessThanOrEqual(MAX_LATENCY_MS)
 }
 
-test.each(NAMES)('an honest client is served beside one who %s', async (name) => {
+test.each(NAMES)('serves an honest client while an abuser %s', async (name) => {
   const report = await besides([name])
   print(name, report)
   expectServed(report)
 })
 
 // The abusers take most of a small machine, so this runs with a bound only.
-test.skipIf(MAX_LATENCY_MS === Infinity)('an honest client is served beside all of them together', async () => {
+test.skipIf(MAX_LATENCY_MS === Infinity)('serves an honest client while all abusers run', async () => {
   const report = await besides(NAMES)
   print('all together', report)
   expectServed(report)

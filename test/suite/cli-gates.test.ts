@@ -159,7 +159,7 @@ test.each([
   expect(code).toBe(3)
 })
 
-test('completion includes the governance commands', async () => {
+test('completion offers the governance commands', async () => {
   const script = await server.ok('completion', 'bash')
   for (const words of [
     "'gate create') words='--model --alias",

@@ -161,7 +161,7 @@ class Frames {
 
 /** The statements in the messages of one client. */
 class Statements {
-  /** By name; the statement without a name has the empty one. */
+  /** The parsed statements by name; the unnamed statement has the empty name. */
   readonly #parsed = new Map<string, string>()
 
   /** Returns the SQL of a simple query, or that of a parsed one followed by its parameters; undefined for all other

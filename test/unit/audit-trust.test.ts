@@ -118,7 +118,7 @@ test('a policy requires cosignatures: exit code 8 if too few, 7 if one is forged
   expect((await verify(full, '--policy', 'nowhere')).code).toBe(2)
 })
 
-test('the program takes several keys and a policy, and ends with the same exit codes', async () => {
+test('the command accepts several keys and a policy, and exits with the code of each result', async () => {
   const both = ['--key', vkeyOf(), '--key', 'keys']
   await verify(noteOf(lineOf(), cosigned('w1')), '--key', vkeyOf())
   const results = await Promise.all([

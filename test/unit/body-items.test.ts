@@ -59,7 +59,7 @@ test.each(['application/grpc', 'application/proto'])('checks %s that arrives byt
   await expect(pass(wrap(many), { 'content-type': type }, 1)).rejects.toThrow(`message has more than ${MAX_ITEMS}`)
 })
 
-test('passes on the begin of a message before its end arrives', async () => {
+test('passes on the start of a message before its end arrives', async () => {
   const head = envelope(many).subarray(0, 5)
   const { promise: never } = Promise.withResolvers<void>()
   async function* pieces() {

@@ -17,7 +17,7 @@ const BACKTRACKS = `[0,1,2,3,4,5,6,7,8,9].exists(n, ${LETTERS}.matches("(a|b)*a(
 const GROWS = `[0,1,2,3,4,5,6,7,8,9].map(n, bytes(${Array(80).fill('version.parameters.text').join('+')})).size() > 0`
 const TOO_LONG: Outcome = { outcome: 'ERROR', error: 'it takes longer than 250 ms to evaluate' }
 
-test('ends conditions beyond the budget of their decision, and those after them', async () => {
+test('fails a condition that exceeds the budget of its decision, and all conditions after it', async () => {
   const expressions = ['alias == "live"', BACKTRACKS, 'true']
   const outcomes = await evaluator.evaluate('mallory', { expressions, variables })
   expect(outcomes).toEqual([{ outcome: 'TRUE', error: '' }, TOO_LONG, TOO_LONG])

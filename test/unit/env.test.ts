@@ -38,7 +38,7 @@ test.each(['0', '11', '1.5', 'x', '1e1', '0x5', ' ', '5 '])('rejects %j as a who
   ])
 })
 
-test('returns whole numbers, switches and choices, or their fallbacks', () => {
+test('returns integers, booleans and choices, or their defaults', () => {
   const env = new EnvReader({ N: '10', ON: 'true', LEVEL: 'warn' })
   expect(env.integer('N', 5, { min: 1, max: 10 })).toBe(10)
   expect(env.integer('M', 5, { min: 1, max: 10 })).toBe(5)

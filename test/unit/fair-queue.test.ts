@@ -82,7 +82,7 @@ test('passes over a principal at its share, and admits it once it has released a
   expect(admitted.at(-1)).toBe('a4')
 })
 
-test('refuses a call with OVERLOADED that waits too long, and leaves no timer after one that does not', async () => {
+test('rejects a call that waits too long, with OVERLOADED, and clears the timer of a call that does not', async () => {
   const { call, settle, release, admitted } = startQueue(1)
   void call('alice', 'a1')
   const late = call('bob', 'late')

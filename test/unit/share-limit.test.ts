@@ -21,14 +21,14 @@ test('one holder gets three quarters, and others the rest', () => {
   expect(() => limit.enter('alice')).toThrow(OVERLOADED)
 })
 
-test('a limit of one still serves', () => {
+test('a limit of one allows one at a time', () => {
   const limit = new ShareLimit(1, 'open streams')
   limit.enter('alice')()
   limit.enter('alice')
   expect(() => limit.enter('bob')).toThrow(OVERLOADED)
 })
 
-test('work that fails and iterations that are left release their place', async () => {
+test('work that fails and iterations that end early release their slots', async () => {
   const limit = new ShareLimit(4, 'open streams')
   await expect(limit.run('alice', () => Promise.reject(new Error('failed')))).rejects.toThrow('failed')
   const forever = async function* () {

@@ -86,7 +86,7 @@ function checkSize(files: File[], index: number, first: Map<string, number>): vo
   )
 }
 
-/** `files`: as `parseFiles` returns them. `titles`: false for the form of earlier releases. */
+/** `files` must come from `parseFiles`. Without `titles`, the manifest has the format of earlier releases. */
 export async function writeManifest(
   files: File[],
   signal?: AbortSignal,

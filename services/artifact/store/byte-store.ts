@@ -50,7 +50,7 @@ export interface Presigner {
 export interface PartToSign {
   key: string
   uploadId: string
-  /** From 1. */
+  /** The part number; the first part is 1. */
   number: number
   length: number
   sha256: Buffer
@@ -95,7 +95,7 @@ export async function verifyPart(part: Part): Promise<void> {
 export interface PartPlace {
   key: string
   uploadId: string
-  /** From 1. */
+  /** The part number; the first part is 1. */
   number: number
   /** Position of its first byte in the object. */
   offset: number

@@ -102,7 +102,7 @@ const CheckpointSchema = defineEntity({
     /** Ids of the keys that signed, in hex, with commas between them. */
     keyId: p.text().primary(),
     root: bytes(),
-    /** With the signatures of the log. */
+    /** The checkpoint with the signatures of the log. */
     note: p.text(),
     signTime: clockColumn(),
   },

@@ -1,10 +1,10 @@
-// Callers by token, remembered for a moment, so that a call need not wait for a database or a peer.
+// Callers by token, cached for one second, so that a call need not wait for a database or a peer.
 import { LRUCache } from 'lru-cache'
 import type { Caller } from './caller.ts'
 
 export interface FoundCaller {
   caller: Caller
-  /** When its token expires, in milliseconds since 1970. */
+  /** The expiry time of the token, in milliseconds since 1970. */
   expires: number
 }
 
@@ -13,7 +13,7 @@ export type LookUpToken = (tokenHash: Buffer, signal: AbortSignal) => Promise<Ca
 
 export interface CallerCache {
   lookUp: LookUpToken
-  /** Forgets all callers. Called after a change of tokens or roles in this process. */
+  /** Clears the cache. Called after a change of tokens or roles in this process. */
   clear: () => void
 }
 
@@ -21,7 +21,7 @@ export interface CallerCache {
 const CACHED_MS = 1_000
 const CACHED_TOKENS = 10_000
 
-/** Remembers callers for a second, and none of the refusals. Calls with one token share a lookup. */
+/** Creates the cache. Callers are cached, errors are not. Concurrent calls with the same token share one lookup. */
 export function createCallerCache(find: (tokenHash: Buffer) => Promise<FoundCaller>): CallerCache {
   const known = new LRUCache<string, FoundCaller & { until: number }>({ max: CACHED_TOKENS })
   const pending = new Map<string, Promise<FoundCaller>>()
@@ -44,7 +44,7 @@ export function createCallerCache(find: (tokenHash: Buffer) => Promise<FoundCall
       const key = tokenHash.toString('latin1')
       const cached = known.get(key)
       if (cached && cached.until > Date.now()) return cached.caller
-      // Not cancelled with the call: a caller that leaves must not fail the others who wait.
+      // The lookup is not cancelled with the call: other calls with the token may wait for it, too.
       const { caller } = await (pending.get(key) ?? load(key, tokenHash))
       return caller
     },

@@ -6,7 +6,7 @@ export type Reason = Exclude<keyof typeof ErrorReason, 'UNSPECIFIED'>
 export interface Violation {
   /** Path of the field in the request, for example `facts.metrics[2].name`. */
   field: string
-  /** What the field must be, for example `must be finite`. */
+  /** The requirement on the field, for example `must be finite`. */
   rule: string
 }
 

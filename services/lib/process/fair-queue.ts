@@ -1,19 +1,19 @@
-// Places that many callers share, such as the connections of a pool. Principals who wait get their turns in a circle, so that
-// one with many calls delays mostly its own, and none of them holds all places.
+// A queue for slots that many callers share, such as the connections of a pool. Waiting principals are served round-robin, so
+// that a principal with many calls delays mostly its own calls, and no principal holds all slots.
 import { ModelkeepError } from '../errors/errors.ts'
 
 export interface FairQueueOptions {
-  /** Number of places. */
+  /** Number of slots. */
   places: number
-  /** How long a call waits for its turn. */
+  /** The longest time that a call waits for a slot. */
   maxWaitMs: number
-  /** What is short, for the error message, for example `database connections`. */
+  /** The name of the slots in the error message, for example `database connections`. */
   what: string
 }
 
-/** The part of the places that one principal may hold at a time. */
+/** The share of the slots that one principal may hold at a time. */
 const SHARE = 3 / 4
-/** The name under which a service waits for itself. It has no share, because its work is bounded by other means. */
+/** The principal of work that the service does for itself. It has no share, because other limits bound this work. */
 export const OWN_WORK = ''
 
 type Admit = () => void
@@ -23,7 +23,7 @@ export class FairQueue {
   readonly #share: number
   #free: number
   readonly #held = new Map<string, number>()
-  /** The principals who wait, the one whose turn is next first; and the calls of each in their order. */
+  /** The waiting calls of each principal, in their order. The principal that is served next comes first. */
   readonly #waiting = new Map<string, Set<Admit>>()
 
   constructor(options: FairQueueOptions) {
@@ -32,11 +32,11 @@ export class FairQueue {
     this.#share = Math.max(1, Math.floor(options.places * SHARE))
   }
 
-  /** Waits for a place, and returns the function that releases it. Throws OVERLOADED after too long a wait, and the reason
-   * of `signal` when it is aborted. */
+  /** Waits for a slot, and returns the function that releases it. Throws OVERLOADED after `maxWaitMs`, and the reason of
+   * `signal` when it is aborted. */
   async take(principal: string, signal?: AbortSignal): Promise<() => void> {
     signal?.throwIfAborted()
-    // Everybody who waits is at the limit of a share, or no place is free.
+    // If calls wait, no slot is free or their principals hold their whole shares.
     if (this.#free > 0 && this.#mayHold(principal)) this.#hold(principal)
     else await this.#wait(principal, signal)
     let isHeld = true
@@ -66,7 +66,7 @@ export class FairQueue {
   async #wait(principal: string, signal: AbortSignal | undefined): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const giveUp = (error: unknown): void => {
-      // At once, so that no place is given to a call that has left.
+      // The call leaves the queue at once, so that it does not get a slot afterwards.
       this.#dequeue(principal, resolve)
       reject(error)
     }
@@ -97,7 +97,7 @@ export class FairQueue {
     if (calls?.size === 0) this.#waiting.delete(principal)
   }
 
-  /** Gives the free place to the first in the circle who may hold it, and puts that principal at the end. */
+  /** Assigns the free slot to the first principal that may hold it, and moves that principal to the end. */
   #admitNext(): void {
     for (const [principal, calls] of this.#waiting) {
       if (!this.#mayHold(principal)) continue

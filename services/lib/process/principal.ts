@@ -1,5 +1,5 @@
-// The principal for whom code runs, wherever it runs. What callers share, such as the connections of a pool, counts what each
-// of them holds.
+// The principal for whom code runs, in an async context. Shared resources, such as the connections of a pool, count per
+// principal.
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { OWN_WORK } from './fair-queue.ts'
 
@@ -15,7 +15,7 @@ export function runFor<T>(principal: string, work: () => T): T {
   return principals.run(principal, work)
 }
 
-/** Iterates for the principal, although somebody else asks for the next item. */
+/** Iterates for the principal, whichever async context requests the next item. */
 export function iterateFor<T>(principal: string, items: AsyncIterable<T>): AsyncIterable<T> {
   return {
     [Symbol.asyncIterator]() {

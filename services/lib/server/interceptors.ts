@@ -91,7 +91,7 @@ function assertChecked(access: Access): void {
   throw new ModelkeepError('INTERNAL', 'response withheld: the handler did not check access')
 }
 
-/** What the handler holds, such as connections of the pool, counts as its caller's. */
+/** Runs the handler for the principal of the call, so that connections and other shared resources count as theirs. */
 const account: Interceptor = (next) => async (request) => {
   const { principal } = request.contextValues.get(accessKey).caller
   const answer = await runFor(principal, () => next(request))

@@ -60,8 +60,8 @@ const DEFAULT_FILTER_MS = 5_000
 /** A token or a health check is read within milliseconds, unless the database is in trouble. */
 const SMALL_STATEMENT_MS = 5_000
 
-/** The database of a service: a pool of connections for its calls, and small ones beside it, so that what must not wait for
- * calls does not. Connections are opened when they are needed, and closed when they are not. */
+/** The database of a service: a pool of connections for its calls, and small separate pools for work that must not wait for
+ * calls. Connections are opened when they are needed, and closed when they are idle. */
 export class Database extends MikroORM {
   readonly #options: DatabaseOptions
   readonly #beside = new Map<string, Database>()
@@ -71,23 +71,23 @@ export class Database extends MikroORM {
     this.#options = options
   }
 
-  /** For reads with a caller's filter, which may be as costly as their time limit allows. */
+  /** The pool of reads with a caller's filter, which may be as costly as their time limit allows. */
   get searches(): Database {
     const { poolSize = DEFAULT_SIZE, filterMs = DEFAULT_FILTER_MS } = this.#options
     return this.#open({ name: 'searches', size: Math.ceil(poolSize / 2), statementMs: filterMs, hasShares: true })
   }
 
-  /** For background work, and for the few calls whose statements may take as long as they need. */
+  /** The pool of background jobs, and of the few calls whose statements have no time limit. */
   get jobs(): Database {
     return this.#open({ name: 'jobs', size: 4, statementMs: 0 })
   }
 
-  /** For the authentication of callers. */
+  /** The pool of the authentication of callers. */
   get identity(): Database {
     return this.#open({ name: 'identity', size: 2, statementMs: SMALL_STATEMENT_MS })
   }
 
-  /** For health checks. */
+  /** The pool of health checks. */
   get health(): Database {
     return this.#open({ name: 'health', size: 2, statementMs: SMALL_STATEMENT_MS })
   }

@@ -131,7 +131,7 @@ function toRow(event: Event): OutboxRow {
 export function outboxReader(database: Database, producer: string): OutboxReader {
   const { jobs } = database
   return {
-    // Calls ask for it, when the service fails closed.
+    // Calls read the position when the service fails closed, so the pool of calls is used.
     async position() {
       const [row] = await query<{ last: string; sent: string }>(
         forkFor(database),

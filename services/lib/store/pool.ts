@@ -1,4 +1,4 @@
-// A pool of connections: shared fairly between the principals whose calls need them, and without the broken ones.
+// Prepares a pool of connections: principals share it fairly, and broken connections are removed.
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { FairQueue, OWN_WORK } from '../process/fair-queue.ts'
 import { currentPrincipal } from '../process/principal.ts'
@@ -15,7 +15,7 @@ interface PooledConnection {
   release(broken: boolean): void
 }
 
-/** How long a call waits for a connection. */
+/** The longest time that a call waits for a connection. */
 const MAX_WAIT_MS = 10_000
 
 /** Returns a function that prepares a new pool of `size` connections. `hasShares`: a principal gets a share of them. */
@@ -33,7 +33,7 @@ export function preparePool(size: number, hasShares: boolean): (pool: Connection
   }
 }
 
-/** The signal of the transaction that begins: MikroORM does not pass it on to the pool. */
+/** The signal of the transaction that begins. MikroORM does not pass it to the pool. */
 const beginning = new AsyncLocalStorage<AbortSignal | undefined>()
 
 /** Runs `begin`. While it waits for a connection, an abort of `signal` ends the wait. */
@@ -59,7 +59,7 @@ function shareConnections(pool: ConnectionPool, queue: FairQueue, hasShares: boo
 }
 
 /** Releases a connection that broke in a transaction. MikroORM does not, because its rollback fails first; each such
- * connection would occupy a place in the pool for good. */
+ * connection would occupy a slot of the pool forever. */
 function releaseWhenBroken(client: PooledConnection): void {
   client.once('end', () =>
     setTimeout(() => {
@@ -72,5 +72,5 @@ function releaseWhenBroken(client: PooledConnection): void {
   )
 }
 
-/** Leaves a holder that does release the connection the time to do so: a second release there would throw. */
+/** The time in which the holder of a broken connection may release it, because a second release would throw there. */
 const RELEASE_AFTER_MS = 500

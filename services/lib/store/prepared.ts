@@ -1,15 +1,15 @@
-// Statements that a benchmark names as hot: PostgreSQL parses and plans each once per connection.
+// Prepared statements for the hot paths that a benchmark measures. PostgreSQL parses and plans each once per connection.
 import { CompiledQuery, type RawBuilder } from 'kysely'
 import type { EntityManager } from './database.ts'
 
 export interface PreparedStatement<Row> {
   name: string
   statement: RawBuilder<Row>
-  /** Its text, once it has been compiled. */
+  /** The compiled text of the statement; undefined before its first run. */
   text?: string
 }
 
-/** The name must be unique in a service. The statement has its parameters as text: `$1`, `$2`, and so on. */
+/** The name must be unique in a service. The statement writes its parameters as `$1`, `$2`, and so on. */
 export function prepare<Row>(name: string, statement: RawBuilder<unknown>): PreparedStatement<Row> {
   return { name, statement: statement as RawBuilder<Row> }
 }

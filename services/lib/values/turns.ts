@@ -1,7 +1,7 @@
-// Long loops in turns: between two batches, the event loop handles other calls.
+// Long loops that yield: between two batches, the event loop handles other calls.
 import { setImmediate } from 'node:timers/promises'
 
-/** The items of one batch, which take a few milliseconds. */
+/** Number of items in a batch, which takes a few milliseconds. */
 const BATCH = 256
 
 /** Runs `work` for every item in order. Throws the reason of `signal` if it is aborted between two batches. */
@@ -17,7 +17,7 @@ export async function forEachInTurns<T>(
   }
 }
 
-/** Lets the event loop handle what has arrived. Throws the reason of `signal` if it is aborted. */
+/** Lets the event loop handle other work. Throws the reason of `signal` if it is aborted. */
 export async function nextTurn(signal: AbortSignal | undefined): Promise<void> {
   await setImmediate()
   signal?.throwIfAborted()

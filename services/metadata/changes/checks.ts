@@ -51,7 +51,7 @@ export async function requireModel(em: EntityManager, context: HandlerContext, k
   return (await findModel(em, key)) ?? failNoModel(key)
 }
 
-/** Hot read: returns what most calls need of the model, which the caller may read. */
+/** Checks that the caller may read the model, and returns the columns that most calls need. This is a hot read. */
 export async function requireModelHead(em: EntityManager, context: HandlerContext, key: ModelKey): Promise<ModelHead> {
   await authorizeModel(em, context, key)
   return (await findModelHead(em, key)) ?? failNoModel(key)

@@ -73,7 +73,8 @@ export async function findEvidence(em: EntityManager, candidate: Candidate): Pro
   return { current, variables, key, evaluations: ids }
 }
 
-/** What distinguishes states of the row: its facts never change, and its aliases change without a new revision. */
+/** Returns the values that distinguish states of the row. Its facts never change, and its aliases change without a new
+ * revision. */
 function stateOf({ id, revision, aliases }: Version | Model) {
   return [id, revision, aliases]
 }

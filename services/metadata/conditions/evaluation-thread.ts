@@ -8,9 +8,9 @@ import type { EvaluationReply, EvaluationRequest, WorkerSettings } from './evalu
 export interface EvaluationBudget {
   /** CPU time for all conditions of one decision, in milliseconds. */
   cpuMs: number
-  /** Time after which a decision ends, however little CPU time its thread got, in milliseconds. */
+  /** Limit of the elapsed time of a decision, even if its thread got little CPU time, in milliseconds. */
   elapsedMs: number
-  /** Limit of the heap of the thread, and of the strings and bytes that the conditions of a decision create. */
+  /** Limit of the heap of the thread, and of the strings and bytes that the conditions of a decision create, in MiB. */
   maxMebibytes: number
 }
 
@@ -25,7 +25,7 @@ export class EvaluationThread {
     this.#budget = budget
   }
 
-  /** Returns an outcome for each expression. Those beyond the budget are errors. */
+  /** Returns an outcome for each expression. Expressions beyond the budget fail with an error. */
   async evaluate(request: EvaluationRequest): Promise<Outcome[]> {
     const worker = (this.#worker ??= await this.#start())
     worker.ref()
@@ -57,7 +57,8 @@ export class EvaluationThread {
     return worker
   }
 
-  /** Collects outcomes until the thread accepts another request. Returns what went wrong, if anything did. */
+  /** Collects outcomes until the thread accepts another request. Returns the error of a thread that ended, and undefined
+   * otherwise. */
   async #collect(worker: Worker, outcomes: Outcome[], signal: AbortSignal): Promise<string | undefined> {
     try {
       for await (const [reply] of on(worker, 'message', { signal, close: ['exit'] }) as AsyncIterable<
@@ -75,8 +76,8 @@ export class EvaluationThread {
     }
   }
 
-  /** Returns what is wrong once the budget is spent. On a busy machine a thread waits for a core, which does not count
-   * against its conditions. */
+  /** Returns the error once the budget is spent. Time in which the thread waits for a core of a busy machine is not CPU
+   * time. */
   async #watchTime(worker: Worker, signal: AbortSignal): Promise<string> {
     const { cpuMs, elapsedMs } = this.#budget
     const began = performance.now()

@@ -1,5 +1,5 @@
-// The thread that evaluates conditions. Their author decides how much they cost, so they never run on the event loop of the
-// service.
+// The entry point of the thread that evaluates conditions. The author of a condition chooses its cost, so conditions never run
+// on the event loop of the service.
 import { celEnv } from '@bufbuild/cel'
 import { parentPort, workerData } from 'node:worker_threads'
 import { evaluate, type Outcome, type VariableValues } from '../domain/governance/condition.ts'

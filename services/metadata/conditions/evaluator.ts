@@ -1,12 +1,11 @@
-// Evaluates the conditions of gates in threads, with a budget for each decision and turns between principals.
+// Evaluates the conditions of gates in threads, with a budget for each decision and a fair queue of principals.
 import { FairQueue } from '#lib/process/fair-queue.ts'
 import type { Outcome } from '../domain/governance/condition.ts'
 import { EvaluationThread, type EvaluationBudget } from './evaluation-thread.ts'
 import type { EvaluationRequest } from './evaluation-worker.ts'
 
 export interface Evaluator {
-  /** Returns an outcome for each expression, as part of the principal's share of the threads. Throws OVERLOADED after too
-   * long a wait. */
+  /** Returns an outcome for each expression. Throws OVERLOADED if the principal waits too long for a thread. */
   evaluate: (principal: string, request: EvaluationRequest, signal?: AbortSignal) => Promise<Outcome[]>
   close: () => Promise<void>
 }

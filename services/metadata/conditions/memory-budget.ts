@@ -1,4 +1,4 @@
-// CEL functions that create new values, with a limit of the bytes that they create: an expression of 60 characters can
+// CEL functions that create new values, with a limit on the bytes that they create, because an expression of 60 characters can
 // create gigabytes, and buffers do not count as heap.
 import { celFunc, CelScalar } from '@bufbuild/cel'
 
@@ -7,13 +7,13 @@ const ENCODER = new TextEncoder()
 const MIB = 1024 * 1024
 
 export interface MemoryBudget {
-  /** Replace the functions of these names in `celEnv`. */
+  /** The functions that replace those of the same names in `celEnv`. */
   functions: ReturnType<typeof celFunc>[]
   /** Makes the whole budget available again. */
   reset: () => void
 }
 
-/** A call beyond the budget throws, and the expression ends in an error. */
+/** Creates the functions. A call beyond the budget throws, and its expression fails with an error. */
 export function createMemoryBudget(maxBytes: number): MemoryBudget {
   let left = maxBytes
   const take = (bytes: number): void => {

@@ -1,6 +1,6 @@
-// Evaluation of conditions for a transaction. It takes place outside the transaction, because its cost is the choice of the
-// gate's author and a lock must not wait for it. The outcomes count only for exactly what the transaction reads under its
-// locks: otherwise it is rolled back and tried again.
+// Evaluates the conditions of a transaction outside it, because the author of the gate chooses their cost and no lock may be
+// held meanwhile. The outcomes count only for the evidence that the transaction reads under its locks: if it differs, the
+// transaction is rolled back and retried.
 import type { HandlerContext } from '@connectrpc/connect'
 import { accessOf } from '#lib/access/caller.ts'
 import { fail } from '#lib/errors/errors.ts'
@@ -9,11 +9,12 @@ import type { Evaluator } from './evaluator.ts'
 
 interface Evidence {
   variables: VariableValues
-  /** Equal for equal variables. */
+  /** The identity of the variables: equal variables have equal keys. */
   key: string
 }
 
-/** Returns the outcomes of the expressions by the evidence. Throws if they are not known yet, which rolls back the transaction. */
+/** Returns the outcomes of the expressions for the evidence. Throws, which rolls back the transaction, if they have not been
+ * evaluated yet. */
 export type Evaluate = (expressions: string[], evidence: Evidence) => Outcome[]
 
 class EvaluationNeeded extends Error {
@@ -31,8 +32,8 @@ class EvaluationNeeded extends Error {
 
 const MAX_ATTEMPTS = 5
 
-/** Runs `transact`, and evaluates what it needs while it holds no lock. Throws CONFLICT if what the gates decide by changes
- * between all attempts. */
+/** Runs `transact`, and evaluates the conditions that it needs between attempts, while it holds no lock. Throws CONFLICT if the
+ * evidence changed in every attempt. */
 export async function withEvaluation<T>(
   evaluator: Evaluator,
   context: HandlerContext,

@@ -14,7 +14,7 @@ export const VERSION_FACTS = create(VersionFactsSchema, {
   license: 'Apache-2.0',
 })
 
-/** As they are stored, in JSON. */
+/** The facts in JSON, as the service stores them. */
 export const FACTS = toJsonString(VersionFactsSchema, VERSION_FACTS)
 export const PARAMETERS = JSON.stringify(
   Object.fromEntries(VERSION_FACTS.parameters.map(({ name }, index) => [name, index / 7])),

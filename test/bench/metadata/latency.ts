@@ -1,4 +1,4 @@
-// How long a resolve takes at a steady rate while another principal lists and watches.
+// Measures the latency of resolves at a steady rate while another principal lists and watches.
 import { createClient } from '@connectrpc/connect'
 import { createGrpcTransport } from '@connectrpc/connect-node'
 import { Health } from '#gen/health/v1/health_pb.ts'

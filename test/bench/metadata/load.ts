@@ -1,20 +1,21 @@
-// Load on a service by raw HTTP: calls are encoded once and answers are not decoded, so that the load generator takes as
-// little as possible of the cores that it shares with the service.
+// Puts load on a service by raw HTTP. Calls are encoded once and answers are not decoded, because the load generator shares the
+// cores with the service.
 import { once } from 'node:events'
 import { Agent, request as httpRequest } from 'node:http'
 import { connect, type ClientHttp2Session } from 'node:http2'
 
-/** A call of an RPC. Resolves with the body of its answer; rejects unless the call succeeds. */
+/** An encoded call of an RPC. */
 export interface Call {
   path: string
   body: Buffer
 }
 export interface Connection {
+  /** Resolves with the body of the answer; rejects unless the call succeeds. */
   call: (call: Call) => Promise<Buffer>
   close: () => void
 }
 
-/** A gRPC frame: no compression, then the length. */
+/** Returns the gRPC frame of a message, without compression. */
 export function grpcFrame(message: Uint8Array): Buffer {
   const frame = Buffer.alloc(5 + message.length)
   frame.writeUInt32BE(message.length, 1)
@@ -22,11 +23,11 @@ export function grpcFrame(message: Uint8Array): Buffer {
   return frame
 }
 
-/** One HTTP/2 session. The bodies are frames, the answers too. */
+/** Opens one HTTP/2 session. The bodies of calls and answers are gRPC frames. */
 export async function openGrpc(address: string, token: string): Promise<Connection> {
   const session: ClientHttp2Session = connect(address)
   await once(session, 'connect')
-  // Its calls fail, too.
+  // The calls of a failed session fail, too.
   session.on('error', () => {})
   const common = {
     ':method': 'POST',
@@ -57,7 +58,7 @@ export async function openGrpc(address: string, token: string): Promise<Connecti
   }
 }
 
-/** Connect with JSON on HTTP/1.1, over as many connections as there are calls in flight. */
+/** Opens Connect with JSON over HTTP/1.1, with as many connections as there are calls in flight. */
 export function openJson(address: string, token: string): Connection {
   const agent = new Agent({ keepAlive: true })
   const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` }
@@ -84,7 +85,7 @@ export function openJson(address: string, token: string): Connection {
 
 export type Work = (turn: number) => Promise<unknown>
 
-/** Repeats the work, always with `inFlight` of them at once. Returns how often it was done per second. */
+/** Repeats the work, `inFlight` times in parallel. Returns the rate per second. */
 export async function measureRate(work: Work, inFlight: number, milliseconds: number, from = 0): Promise<number> {
   let turn = from
   const began = performance.now()
@@ -96,8 +97,8 @@ export async function measureRate(work: Work, inFlight: number, milliseconds: nu
   return ((turn - from) * 1000) / (performance.now() - began)
 }
 
-/** Starts the work at a steady rate, whether or not earlier ones have ended. Returns how long each took from when it was
- * due, in milliseconds. */
+/** Starts the work at a steady rate, even while earlier work runs. Returns the time from each scheduled start to the end of the
+ * work, in milliseconds. */
 export async function measureOpenLoop(work: Work, perSecond: number, milliseconds: number): Promise<number[]> {
   const count = Math.round((perSecond * milliseconds) / 1000)
   const began = performance.now()

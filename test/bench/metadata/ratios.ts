@@ -53,7 +53,7 @@ export async function compare(figures: Figures, comparison: Comparison, rounds: 
   console.log(`  ${Math.round(median(rates))}/s; CPU in ms a call: ${cpu.join(', ')}`)
 }
 
-/** The rounds of one subject: a small or a large model. */
+/** Compares the reads of each subject, which is a small or a large model. */
 export async function compareReads(figures: Figures, world: World, subjects: Subject[], rounds: Rounds): Promise<void> {
   const floor = openFloor(world.databaseUrl)
   const connections = {
@@ -100,13 +100,13 @@ function resolves(floor: Floor, connection: Connection, encoding: Encoding, { mo
   ]
 }
 
-/** The digest that `insertVersions` gives to a number. */
+/** Returns the digest of the version that `insertVersions` inserts with this number. */
 function seededDigest(number: number): string {
   const md5 = (text: string): string => createHash('md5').update(text).digest('hex')
   return `sha256:${md5(String(number))}${md5(String(-number))}`
 }
 
-/** Compares writes, each in flight on a model of its own. */
+/** Compares writes. Each write in flight has its own model. */
 export async function compareWrites(figures: Figures, world: World, models: Subject[], rounds: Rounds): Promise<void> {
   const floor = openFloor(world.databaseUrl)
   const connection = await openGrpc(world.metadata.address, world.token)
@@ -131,10 +131,10 @@ export async function compareWrites(figures: Figures, world: World, models: Subj
   await floor.close()
 }
 
-/** The target of the alias by model. */
+/** The current target of the alias by model. */
 const targets = new Map<string, number>()
 
-/** Moves the alias to a version, or to and fro between the first two. */
+/** Moves the alias to the version, or by default between the first two versions in turn. */
 export async function moveAlias(connection: Connection, { model }: Subject, number?: number): Promise<void> {
   const from = targets.get(model) ?? 0
   const to = number ?? (from === 1 ? 2 : 1)
@@ -157,7 +157,7 @@ export function lend<T>(subjects: T[]): <R>(work: (subject: T) => Promise<R>) =>
 
 const COUNTED_CALLS = 50
 
-/** Prints the round trips of each call to the database, those of background jobs meanwhile included. */
+/** Prints the round trips of each call to the database, including those of background jobs meanwhile. */
 export async function printFlights(world: World, { model }: Subject, [written]: Subject[]): Promise<void> {
   const counter = await countFlights(world.databaseUrl)
   const service = await world.startMetadata(counter.url)

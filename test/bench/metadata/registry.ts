@@ -25,12 +25,12 @@ export interface Registry {
   asOwner: (statement: string) => Promise<unknown>
   /** The number of versions by model. */
   counts: Record<string, number>
-  /** Creates a model with `count` versions, the middle one of which is in production. */
+  /** Creates a model with `count` versions, and points the alias `production` at the middle one. */
   fill: (model: string, count: number) => Promise<void>
   create: (model: string) => Promise<unknown>
   resolve: (model: string, selector: Selector) => Promise<unknown>
   list: (model: string, orderBy: string, pageToken: string, pageSize: number) => Promise<unknown>
-  /** Returns the token of the page after a number of versions. */
+  /** Returns the token of the page after the first `skipped` versions. */
   tokenAt: (model: string, orderBy: string, skipped: number) => Promise<string>
   close: () => Promise<void>
 }
@@ -141,7 +141,7 @@ async function startService(url: string, peerAddress: string) {
   }
 }
 
-/** Inserts rows as the service would, but without the triggers that require events. */
+/** Inserts the rows that the service would insert, but without the triggers that require events. */
 export async function insertVersions(url: string, modelId: string, count: number): Promise<void> {
   const store = openOwnedStore({ url })
   const facts = `jsonb_build_object(

@@ -1,11 +1,11 @@
-// The rates of create, resolve and list in a large model as a share of those in a small one, and of a late page as a share
-// of those of the first.
+// Compares the rates of create, resolve and list in a large model with those in a small one, and the rate of a late page with
+// that of the first.
 import { median, type Figures } from '../figures.ts'
 import type { Registry } from './registry.ts'
 
 interface Measure {
   name: string
-  /** Calls in one round. */
+  /** Number of calls in one round. */
   calls: number
   call: (subject: string, turn: number) => Promise<unknown>
 }
@@ -58,7 +58,7 @@ export async function comparePages(figures: Figures, { list, tokenAt }: Registry
   }
 }
 
-/** Measures a missed target again: a busy machine misses sometimes, a slow query always. */
+/** Measures a missed target again, because a busy machine misses it sometimes and a slow query always. */
 async function compare(measure: Measure, subjects: [string, string], rounds: number): Promise<number> {
   for (let attempt = 1; ; attempt += 1) {
     const ratio = await interleave(measure, subjects, rounds)
@@ -67,8 +67,8 @@ async function compare(measure: Measure, subjects: [string, string], rounds: num
   }
 }
 
-/** Alternates the two subjects in many short rounds, so that other load affects both. Returns the second rate divided by the
- * first, the median of the rounds. */
+/** Alternates the two subjects in many short rounds, so that other load affects both. Returns the median, over the rounds, of
+ * the second rate divided by the first. */
 async function interleave(measure: Measure, subjects: [string, string], rounds: number): Promise<number> {
   const ratios: number[] = []
   for (let round = -1; round < rounds; round += 1) {

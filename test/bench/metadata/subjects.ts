@@ -17,7 +17,7 @@ export async function insertSubject(databaseUrl: string, model: string, count: n
   const store = openOwnedStore({ url: databaseUrl })
   try {
     await forkFor(store).transactional(async (em) => {
-      // Without the triggers that require events.
+      // This disables the triggers that require events.
       await em.execute('set local session_replication_role = replica')
       await em.execute(
         `insert into model (id, namespace, name, name_key, description, owner, labels, state, creator)

@@ -1,5 +1,5 @@
-// A metadata service as its own process, as it runs in production, on a real PostgreSQL. The audit service is a peer that
-// accepts every event, so that a log under load does not take the cores.
+// Runs services as their own processes, as in production, on a real PostgreSQL. The audit service is a fake peer that accepts
+// every event, so that the log does not use the cores.
 import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -15,12 +15,12 @@ import { freePort, startPostgres } from '../../../services/standalone/postgres.t
 import { startFakePeer } from './registry.ts'
 
 export interface World {
-  /** URL of the database, as its superuser. */
+  /** URL of the database for its superuser. */
   databaseUrl: string
   token: string
-  /** Creates versions of any manifest; the artifact service is a peer that has them all. */
+  /** A metadata service whose artifact service is a fake peer that has every manifest. */
   metadata: Running
-  /** Creates versions of manifests that `artifact` has. */
+  /** A metadata service whose artifact service is `artifact`. */
   wholeMetadata: Running
   artifact: Running
   pids: Record<string, number>
@@ -80,7 +80,7 @@ export async function openWorld(home: string): Promise<World> {
   }
 }
 
-/** Starts the service with its log in a file. */
+/** Starts the service, and writes its log to a file. */
 async function start(name: ServiceName, home: string, settings: Record<string, string>): Promise<Running> {
   const log = join(home, `${name}-${randomBytes(4).toString('hex')}.log`)
   const file = openSync(log, 'a')

@@ -112,7 +112,7 @@ describe('while every request of a kind fails', () => {
     },
   )
 
-  test('refused requests use up no connections', async () => {
+  test('rejected requests do not use up connections', async () => {
     place.chaos.harm({ operation: 'GetObject', fault: 'too busy', times: 150 })
     const bytes = makeBytes(10, 'refused often')
     await pushInOneStream(place, bytes)

@@ -40,7 +40,7 @@ test('the manifest of an earlier release is returned for equal files', async () 
   expect(count).toBe('1')
 })
 
-test('equal files get a manifest with titles in a namespace without an earlier one', async () => {
+test('creates a manifest with titles in a namespace that lacks the earlier manifest of the same files', async () => {
   const files = [requested('model.onnx')]
   const { manifest } = await artifact.client(ManifestService, 'carol').createManifest({ namespace: 'other', files })
   expect(Buffer.from(manifest!.content).toString()).toContain('"org.opencontainers.image.title":"model.onnx"')

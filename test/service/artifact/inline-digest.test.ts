@@ -133,7 +133,7 @@ describe.each(STORES)('the bytes of an upload to %s', async (kind, createStore) 
     }
   })
 
-  test('with another digest than announced are rejected, before the store completes them if all parts were hashed', async () => {
+  test('with a digest other than declared are rejected, before the store completes them if all parts were hashed', async () => {
     for (const order of [
       [1, 2],
       [2, 1],

@@ -58,7 +58,7 @@ test('others are answered while a manifest of 45,000 files is created and read',
   expect(await longestWait(read)).toBeLessThan(MAX_WAIT_MS)
 })
 
-test.each(['CreateManifest', 'GetManifest'])('%s refuses a manifest that is too large for JSON', async (method) => {
+test.each(['CreateManifest', 'GetManifest'])('%s rejects a manifest that is too large for JSON', async (method) => {
   const files = Array.from({ length: 20_000 }, (_, index) => fileAt(`json/${index}`))
   const listed = files.map((file) => ({ ...file, sizeBytes: String(file.sizeBytes) }))
   const request = method === 'CreateManifest' ? { files: listed } : await digestOfManifest(files)

@@ -167,7 +167,7 @@ describe.each(STORES)('overload on %s', async (kind, createStore) => {
     foreign.close()
   })
 
-  test('one principal has three quarters of the streams', async () => {
+  test('limits a principal to three quarters of the streams', async () => {
     const four = await artifact.addReplica({ limits: { maxStreams: 4 } })
     const gate = Promise.withResolvers<void>()
     const client = four.client(BlobService)

@@ -1,4 +1,4 @@
-// The S3 store over TLS: the same contract, over the same connections.
+// The S3 store over TLS fulfils the same contract, and reuses its connections.
 import { afterAll, describe, expect, test } from 'vitest'
 import { newObjectKey } from '../../../services/artifact/store/byte-store.ts'
 import { S3Store } from '../../../services/artifact/store/s3/s3-store.ts'

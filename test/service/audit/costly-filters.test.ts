@@ -41,7 +41,7 @@ test.each([
   expect(performance.now() - began).toBeLessThan(limitMs)
 })
 
-test('refuses lists and watches with a filter that takes too long', async () => {
+test('rejects lists and watches with a filter that takes too long', async () => {
   const hasty = await startAudit(database.url, { store: { filterMs: 20 } })
   const filter = anyOf((index) => `reason:y${index}`, 100)
   const firstOf = async (messages: AsyncIterable<unknown>): Promise<unknown> => {

@@ -48,7 +48,7 @@ async function firstOf(token: string): Promise<number> {
   return 0
 }
 
-test('a principal has three quarters of the watches and exports, and others the rest', async () => {
+test('limits a principal to three quarters of the watches and exports', async () => {
   const held = watchUnread('alice', SHARE)
   await expect
     .poll(() => refusalOf(firstOf('alice')).catch(() => undefined))

@@ -17,7 +17,7 @@ const conditions = [
   { expression: 'true', sentence: 'it comes too late' },
 ]
 
-test('reports the conditions that a test of a gate cannot afford', async () => {
+test('reports the conditions that exceed the budget of TestGate', async () => {
   const { bob, model, namespace } = await startNamespace()
   const { decisions, passed } = await bob.gates.testGate({
     version: { ref: { case: 'name', value: { namespace, model, selector: { case: 'number', value: 1 } } } },

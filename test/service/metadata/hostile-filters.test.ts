@@ -45,7 +45,7 @@ const countIn = async (pool: string, state: string): Promise<number> =>
       and application_name = 'modelkeep_metadata_${pool}' and ${state}`)
   ).length
 
-test('refuses filters that take too long, and answers others meanwhile', async () => {
+test('rejects filters that take too long, and serves other calls meanwhile', async () => {
   let open = CALLS
   const calls = Array.from({ length: CALLS }, () =>
     refusalOf(hog.versions.listVersions({ model: byName('many'), filter: COSTLY })).finally(() => (open -= 1)),
@@ -69,7 +69,7 @@ test('answers the same filter once it is narrow', async () => {
   expect(await hog.versions.listVersions({ model: byName('many'), filter })).toMatchObject({ versions: [] })
 })
 
-test('lets a principal whose calls wait hold three quarters of the connections', async () => {
+test('limits a principal with waiting calls to three quarters of the connections', async () => {
   const mayEnd = Promise.withResolvers<void>()
   const locked = Promise.withResolvers<void>()
   const holder = inTransaction(owner, undefined, async (em) => {

@@ -1,5 +1,5 @@
-// Callers who try to take a registry away from the others. Each is one function, which resolves once the abuse is under
-// way; it goes on until the thread that runs it ends (worker.ts). To add one, add a function to `ABUSERS`.
+// Callers who try to make a registry unusable for others. Each is a function that resolves once the abuse has started; the abuse
+// continues until the thread that runs it ends (worker.ts). To add an abuser, add a function to `ABUSERS`.
 import { create, toBinary } from '@bufbuild/protobuf'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -20,7 +20,7 @@ import { costlyCondition, costlyFilters, costlyManifest, type CostlyCall } from 
 
 export interface Target {
   address: string
-  /** The token of a contributor, who abuses it. */
+  /** The token of a contributor, with which the abusers call. */
   token: string
   /** A model with a version 1. */
   model: string
@@ -30,7 +30,7 @@ export interface Target {
 
 const MIB = 1024 * 1024
 const EMPTY = envelope(Buffer.alloc(0))
-/** Fewer than the streams that a connection may have. */
+/** Streams per connection, fewer than a connection may have. */
 const PER_CONNECTION = 250
 /** Abusers without a token come from another address, where the machine has one. */
 const OTHER_ADDRESS = process.platform === 'linux' ? '127.0.0.2' : '127.0.0.1'
@@ -42,7 +42,7 @@ async function openMany(target: Target, count: number, open: (client: RawClient,
     () => new RawClient(target.address, target.token),
   )
   for (let number = 0; number < count; number += 1) open(clients[number % clients.length]!, number)
-  // The server has seen what was opened before.
+  // The answer to the ping shows that the server has seen all streams.
   for (const client of clients) await pingOf(client.session)
 }
 
@@ -54,7 +54,7 @@ function pingOf(session: ClientHttp2Session): Promise<void> {
   })
 }
 
-/** 1,200 uploads that send a byte every now and then. */
+/** Opens 1,200 uploads, each of which sends a byte every half second. */
 async function uploadSlowly(target: Target): Promise<void> {
   const byte = create(UploadBlobRequestSchema, { message: { case: 'chunk', value: Buffer.from('x') } })
   const chunk = envelope(toBinary(UploadBlobRequestSchema, byte))
@@ -69,20 +69,20 @@ async function uploadSlowly(target: Target): Promise<void> {
   })
 }
 
-/** 1,000 watches of the log from its beginning that are never read. */
+/** Opens 1,000 watches of the log from its beginning, and never reads them. */
 async function watchUnread(target: Target): Promise<void> {
   await openMany(target, 1_000, (client) => client.open(LogService.method.watchEntries).end(EMPTY))
 }
 
-/** 400 downloads that are never read. */
+/** Starts 400 downloads, and never reads them. */
 async function downloadUnread(target: Target): Promise<void> {
   const request = create(DownloadBlobRequestSchema, { namespace: 'default', digest: target.largeBlob })
   const message = envelope(toBinary(DownloadBlobRequestSchema, request))
   await openMany(target, 400, (client) => client.open(BlobService.method.downloadBlob).end(message))
 }
 
-/** As many connections as a service has, without a token and silent after the preface of HTTP/2. They come in portions that
- * the system can queue: it makes all of them wait for a second otherwise. */
+/** Opens as many connections as a service accepts, which send no token and nothing after the preface of HTTP/2. They are opened
+ * in batches that fit into the listen backlog, because a full backlog delays all of them by a second. */
 async function fillTheDoor({ address }: Target): Promise<void> {
   const { hostname: host, port } = new URL(address)
   const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u0004\0\0\0\0\0', 'latin1')
@@ -97,21 +97,21 @@ async function fillTheDoor({ address }: Target): Promise<void> {
   }
 }
 
-/** 2,000 watches of the health, without a token. */
+/** Opens 2,000 health watches without a token. */
 async function watchHealth({ address, ...target }: Target): Promise<void> {
   await openMany({ ...target, address, token: '' }, 2_000, (client) => {
     client.open(Health.method.watch).resume().end(EMPTY)
   })
 }
 
-/** 1,000 calls whose body never comes. */
+/** Starts 1,000 calls, and never sends their bodies. */
 async function withholdBodies(target: Target): Promise<void> {
   await openMany(target, 1_000, (client) => {
     client.open(VersionService.method.resolveVersion).resume().write(EMPTY.subarray(0, 3))
   })
 }
 
-/** Bodies that unpack to more than a message may have, one after the other on eight streams. */
+/** Sends bodies that decompress to more than a message may have, one after the other on eight streams. */
 async function sendBombs(target: Target): Promise<void> {
   const bomb = envelope(gzipSync(Buffer.alloc(4 * MIB + 1)), 1)
   await repeatCalls(target, 8, (client) => {
@@ -121,7 +121,7 @@ async function sendBombs(target: Target): Promise<void> {
   })
 }
 
-/** Tokens that do not exist, one after the other on sixteen streams. */
+/** Sends tokens that do not exist, one after the other on sixteen streams. */
 async function guessTokens({ address, ...target }: Target): Promise<void> {
   await repeatCalls({ ...target, address, token: '' }, 16, (client) => {
     const authorization = `Bearer mk_${randomBytes(32).toString('base64url')}`
@@ -131,7 +131,7 @@ async function guessTokens({ address, ...target }: Target): Promise<void> {
   })
 }
 
-/** Costly conditions, manifests or filters, one after the other on four streams. */
+/** Sends costly conditions, manifests or filters, one after the other on four streams. */
 async function repeatCostly(target: Target, calls: CostlyCall[]): Promise<void> {
   let turn = 0
   await repeatCalls(target, 4, (client) => {
@@ -142,7 +142,7 @@ async function repeatCostly(target: Target, calls: CostlyCall[]): Promise<void> 
   })
 }
 
-/** Makes calls without end on `width` streams at a time. Resolves after the first of each. */
+/** Makes calls without end on `width` streams at a time. Resolves after the first call of each stream. */
 async function repeatCalls(target: Target, width: number, call: (client: RawClient) => Promise<unknown>) {
   const client = new RawClient(target.address, target.token)
   const forever = async (): Promise<void> => {

@@ -1,4 +1,4 @@
-// Requests whose cost their author chooses.
+// Requests that are small, but costly for the server.
 import { create, toBinary, type DescMethod, type MessageInitShape } from '@bufbuild/protobuf'
 import { ManifestService } from '#gen/modelkeep/artifact/v1/manifest_service_pb.ts'
 import { LogService } from '#gen/modelkeep/audit/v1/log_service_pb.ts'
@@ -15,7 +15,8 @@ function call<M extends DescMethod>(method: M, init: MessageInitShape<M['input']
   return { method, body: envelope(toBinary(method.input, create(method.input, init))) }
 }
 
-/** A condition for which RE2 takes seconds, ten times. `model` has a version 1. */
+/** Returns a test of a condition that matches a regular expression ten times, each of which takes RE2 seconds. `model` must
+ * have a version 1. */
 export function costlyCondition(model: string): CostlyCall {
   const expression = `[0, 1, 2, 3, 4, 5, 6, 7, 8, 9].exists(n, "${'ab'.repeat(750)}".matches("(a|b)*a(a|b){900}[cd]$"))`
   return call(GateService.method.testGate, {
@@ -25,14 +26,14 @@ export function costlyCondition(model: string): CostlyCall {
   })
 }
 
-/** As many files as fit into a request, each in a directory of its own, of blobs that nobody has. */
+/** Returns a manifest with as many files as fit into a request, each in its own directory, of blobs that do not exist. */
 export function costlyManifest(): CostlyCall {
   const digest = `sha256:${'0'.repeat(64)}`
   const files = Array.from({ length: 30_000 }, (_, number) => ({ path: `${number}/a/b/c`, digest, sizeBytes: 1n }))
   return call(ManifestService.method.createManifest, { files })
 }
 
-/** As many conditions as a filter may have, on documents of each row. */
+/** Returns lists whose filters have as many conditions as allowed, on JSON columns of each row. */
 export function costlyFilters(): CostlyCall[] {
   const conditions = (condition: (number: number) => string): string =>
     Array.from({ length: 60 }, (_, number) => condition(number)).join(' OR ')

@@ -1,4 +1,4 @@
-// One honest client: it does what clients do, again and again, and records how long each call took and what was refused.
+// An honest client, which repeats the usual calls and records their latency and errors.
 import { createClient } from '@connectrpc/connect'
 import { createGrpcTransport } from '@connectrpc/connect-node'
 import { randomBytes } from 'node:crypto'
@@ -18,7 +18,7 @@ export interface HonestReport {
 }
 
 const PATIENCE_MS = 5_000
-/** A connection of its own. */
+/** Returns the options of a request on a new connection. */
 const anew = () => ({ agent: false, signal: AbortSignal.timeout(PATIENCE_MS) })
 
 export class HonestClient {
@@ -26,7 +26,7 @@ export class HonestClient {
   readonly #token: string
   readonly #kinds: Record<string, () => Promise<unknown>>
 
-  /** `model` has a version 1. */
+  /** `model` must have a version 1. */
   constructor(address: string, token: string, model: string) {
     this.#address = address
     this.#token = token
@@ -50,7 +50,7 @@ export class HonestClient {
     }
   }
 
-  /** Calls for so long, and makes each kind of call at least once. */
+  /** Repeats the calls while `isWanted` returns true, and makes each kind of call at least once. */
   async callWhile(isWanted: () => boolean): Promise<HonestReport> {
     const report: HonestReport = { calls: 0, worst: {}, refusals: [] }
     do {

@@ -1,4 +1,4 @@
-// The thread of abusers: it starts those that it is told, and reports when all are under way.
+// The thread of abusers, which starts the named ones and reports when all have started.
 import { parentPort, workerData } from 'node:worker_threads'
 import { ABUSERS, type AbuserName, type Target } from './abusers.ts'
 

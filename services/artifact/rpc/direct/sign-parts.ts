@@ -12,8 +12,8 @@ export async function signParts(backend: Backend, request: SignPartsRequest, con
   const { upload, blob, presigner } = await requireOpen(backend, request.uploadId, context)
   if (blob) return { blob: presentBlob(blob) }
   checkParts(request.parts, upload)
-  // Recorded before a URL is signed: from then on the client can change parts that were hashed on their way in, so the
-  // whole upload must be read back.
+  // The upload is marked before a URL is signed: with the URL, the client can replace parts that were hashed on arrival, so
+  // the whole upload must be read back.
   const isReadBack = isDistrusted(upload) || (await distrustParts(forkFor(backend.database), upload.id))
   if (!isReadBack) await failClosedNow(backend, upload.id)
   const { objectKey: key, storeUploadId, sizeBytes, partSizeBytes } = upload

@@ -6,7 +6,7 @@ import { transactionTime } from '#lib/store/time.ts'
 import { blobResource, bySystem } from '../events.ts'
 import { Blob, NamespaceBlob } from './blob.ts'
 
-/** What is wrong with stored bytes; undefined if nothing is. */
+/** The defect of stored bytes; undefined if they are intact. */
 export type Problem = 'missing' | 'size' | 'content' | undefined
 
 export type SeenBytes = Pick<Blob, 'digest' | 'objectKey' | 'verifyTime'>

@@ -5,7 +5,7 @@ import { M0004Garbage } from './0004-garbage.ts'
 import { M0005Installation } from './0005-installation.ts'
 import { M0006MarkedStore } from './0006-marked-store.ts'
 
-/** In order. A migration that has been released is never changed. */
+/** The migrations in order. A migration that has been released is never changed. */
 export const MIGRATIONS = [
   M0001Outbox,
   M0002Artifacts,

@@ -29,8 +29,8 @@ export interface SimpleUploads {
 export interface AppliedUploads {
   /** The ids of the uploads that were recorded: their namespaces did not have the blobs. */
   begun: Set<string>
-  /** By the id of each upload that was still open: the time at which the namespace got the blob. Undefined, and nothing is
-   * done, if the same bytes were stored before. */
+  /** The time at which the namespace got the blob, by the id of each upload that was still open. Undefined, without a
+   * change, if the same bytes were stored before. */
   sent: Map<string, string | undefined>
 }
 

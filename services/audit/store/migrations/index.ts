@@ -7,7 +7,7 @@ import { M0011Worm } from './0011-worm.ts'
 import { M0012Retention } from './0012-retention.ts'
 import { M0013Clock } from './0013-clock.ts'
 
-/** In order. A migration that has been released is never changed. */
+/** The migrations in order. A migration that has been released is never changed. */
 export const MIGRATIONS = [
   M0001Log,
   M0002Tree,

@@ -4,10 +4,10 @@ import type { EntityManager } from '#lib/store/database.ts'
 import { Checkpoint, Cosignature, Publication } from '../entities.ts'
 import { query } from '#lib/store/query.ts'
 
-/** `note` has the signatures of the log, and of a published checkpoint also the cosignatures. */
+/** A signed checkpoint. Its `note` has the signatures of the log, and if it is published also the cosignatures. */
 export type StoredCheckpoint = Pick<Checkpoint, 'size' | 'root' | 'note'>
 
-/** Whether enough witnesses have cosigned; NONE without a policy. */
+/** The state of the quorum: whether enough witnesses have cosigned; NONE without a policy. */
 export type Quorum = Publication['quorum']
 
 /** Holds a lock until the end of the transaction, so that one process at a time signs. */

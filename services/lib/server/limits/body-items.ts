@@ -20,8 +20,9 @@ export function limitItems(method: DescMethod, message: Uint8Array, isJson = fal
   else requireFewItems(method.input, message)
 }
 
-/** Returns the body of a call. If the call has one request message, its items are limited. The piece that completes the message
- * is passed on after the check, all others at once, so that the library rejects what it can as early as without the check. */
+/** Returns the body of a call, with a limit on the items of its request message if the call has only one. The chunk that
+ * completes the message is yielded after the check, all other chunks at once, so that the library rejects a body as early as
+ * without the check. */
 export function checkBody(method: DescMethod, { header, body }: Request, maxBytes: number): Request['body'] {
   const hasOneRequest = method.methodKind === 'unary' || method.methodKind === 'server_streaming'
   if (!hasOneRequest || !isStream(body)) return body
@@ -34,7 +35,7 @@ export function checkBody(method: DescMethod, { header, body }: Request, maxByte
   return /^application\/(grpc|connect)/i.test(type) ? checkEnvelopes(body, check) : checkWhole(body, maxBytes, check)
 }
 
-/** The library reports a message that cannot be unzipped. */
+/** Stands for a message that cannot be decompressed. The library reports the error. */
 const NO_MESSAGE = new Uint8Array()
 
 type Check = (message: Uint8Array, isZipped?: boolean) => Promise<void>
@@ -52,7 +53,7 @@ async function* checkWhole(
   let length = 0
   for await (const piece of body) {
     if (length > 0) yield pieces.at(-1)!
-    // The library has rejected a body that is too long.
+    // The library has already rejected a body that exceeds the limit.
     if (length > maxBytes) return
     pieces.push(piece)
     length += piece.length
@@ -62,7 +63,7 @@ async function* checkWhole(
   yield pieces.at(-1)!
 }
 
-/** Checks the first two messages: a second one is an error, but the library decodes it. */
+/** Checks the first two messages, because the library decodes a second message before it reports the error. */
 async function* checkEnvelopes(body: AsyncIterable<Uint8Array>, check: Check): AsyncGenerator<Uint8Array> {
   let pieces: Uint8Array[] = []
   let length = 0

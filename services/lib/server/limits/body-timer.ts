@@ -46,7 +46,7 @@ export async function* limitBody(body: AsyncIterable<Uint8Array>, seconds: numbe
   const pieces = body[Symbol.asyncIterator]()
   for (;;) {
     const next = pieces.next()
-    // It may lose the race, and fail when the connection is closed.
+    // The read may lose the race, and fail when the connection is closed.
     next.catch(() => undefined)
     const piece = await Promise.race([next, late.promise])
     if (piece.done) return

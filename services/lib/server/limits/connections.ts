@@ -1,21 +1,21 @@
-// The connections of a server. One that makes no authenticated call within seconds is closed, and no address can take all
-// of them, so that callers without a token cannot lock the others out.
+// Limits the connections of a server. A connection that makes no authenticated call within seconds is closed, and no address can
+// hold all connections, so that callers without a token cannot lock out the others.
 import { createContextKey } from '@connectrpc/connect'
 import type { ServerHttp2Session } from 'node:http2'
 import type { Server, Socket } from 'node:net'
 
 export interface ConnectionLimits {
-  /** Further connections are closed at once. Default 4,096. */
+  /** The limit on all connections; further ones are closed at once. Default 4,096. */
   maxConnections?: number | undefined
-  /** Default: three quarters of `maxConnections`. */
+  /** The limit on the connections of one address. Default: three quarters of `maxConnections`. */
   maxConnectionsPerAddress?: number | undefined
-  /** Time limit for the first authenticated call of a connection. Default 10. */
+  /** Time limit for the first authenticated call of a connection, in seconds. Default 10. */
   authenticateSeconds?: number | undefined
 }
 
 export const MAX_CONNECTIONS = 4096
 export const AUTHENTICATE_SECONDS = 10
-/** How long calls in flight may take to end on a connection that is being closed, at most. */
+/** The longest time that calls in flight may take to end on a connection that is being closed. */
 const MAX_GRACE_MS = 5_000
 /** The share of all connections that an address may hold without an authenticated call, and the least number of them. */
 const UNAUTHENTICATED_SHARE = 1 / 8
@@ -30,13 +30,13 @@ type Peer = Pick<Socket, 'remoteAddress' | 'remotePort'>
 interface Connection {
   socket: Socket
   session?: ServerHttp2Session
-  /** Closes it. */
+  /** The timer that closes the connection. */
   timer: NodeJS.Timeout
 }
 
 interface Network {
   connections: Set<Connection>
-  /** Those without an authenticated call, oldest first. */
+  /** The connections without an authenticated call, oldest first. */
   unauthenticated: Set<Connection>
 }
 
@@ -56,13 +56,13 @@ export class Connections {
     this.#patienceMs = authenticateSeconds * 1000
   }
 
-  /** Watches the connections of a server. */
+  /** Applies the limits to the connections of a server. */
   attach(server: Server): void {
     server.maxConnections = this.#maxConnections
     server.on('connection', (socket: Socket) => this.#enter(socket))
   }
 
-  /** Lets a connection stay: it has made an authenticated call. */
+  /** Records that a connection has made an authenticated call, so that it is not closed. */
   admit(peer: Peer): void {
     const connection = this.#open.get(keyOf(peer))
     if (!connection) return
@@ -70,7 +70,7 @@ export class Connections {
     this.#networks.get(networkOf(peer))?.unauthenticated.delete(connection)
   }
 
-  /** Declares that a connection speaks HTTP/2, so that its peer is told before it is closed. */
+  /** Records the HTTP/2 session of a connection, so that its peer gets a GOAWAY frame before the connection is closed. */
   addSession(session: ServerHttp2Session): void {
     const connection = this.#open.get(keyOf(session.socket))
     if (connection) connection.session = session
@@ -82,7 +82,7 @@ export class Connections {
 
   #enter(socket: Socket): void {
     socket.on('error', () => socket.destroy())
-    // The peer has gone already.
+    // The peer has already closed the connection.
     if (socket.remoteAddress === undefined) return void socket.destroy()
     const address = networkOf(socket)
     const network = this.#networks.get(address) ?? { connections: new Set(), unauthenticated: new Set() }
@@ -108,8 +108,8 @@ export class Connections {
     connection.timer = setTimeout(() => socket.destroy(), Math.min(this.#patienceMs, MAX_GRACE_MS))
   }
 
-  /** Makes room for one more, if need be at the cost of the oldest without an authenticated call: the newest is the one that
-   * is most likely to make one yet. */
+  /** Returns whether the network may have another connection. At the limit, the oldest connection without an authenticated
+   * call is closed, because newer ones are more likely to make such a call. */
   #hasRoom(network: Network): boolean {
     const { connections, unauthenticated } = network
     if (connections.size < this.#perAddress && unauthenticated.size < this.#maxUnauthenticated) return true
@@ -127,12 +127,12 @@ function remove(connection: Connection, { connections, unauthenticated }: Networ
   unauthenticated.delete(connection)
 }
 
-/** Identifies a connection, also by the view of its socket that HTTP/2 and TLS offer. */
+/** Returns the key of a connection, which is the same for the sockets that HTTP/2 and TLS expose. */
 function keyOf({ remoteAddress, remotePort }: Peer): string {
   return `${remoteAddress} ${remotePort}`
 }
 
-/** The IPv4 address, or the first 64 bits of the IPv6 address: whoever has one of the latter has 2^64 of them. */
+/** Returns the IPv4 address, or the first 64 bits of the IPv6 address, because a client with one IPv6 address has 2^64. */
 export function networkOf({ remoteAddress = '' }: Peer): string {
   if (!remoteAddress.includes(':')) return remoteAddress
   if (remoteAddress.startsWith('::ffff:')) return remoteAddress.slice('::ffff:'.length)

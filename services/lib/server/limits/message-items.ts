@@ -1,20 +1,20 @@
-// Limits what it costs to decode a message. 4 MiB can hold two million items, each of which becomes an object, within one turn
-// of the event loop. To count them in the bytes costs far less, and ends at the limit.
+// Limits the cost of decoding a message. 4 MiB can hold two million items, each of which becomes an object, within one iteration
+// of the event loop. Counting the items in the bytes costs far less, and stops at the limit.
 import { ScalarType, type DescField, type DescMessage } from '@bufbuild/protobuf'
 import { WireType } from '@bufbuild/protobuf/wire'
 import { Code, ConnectError } from '@connectrpc/connect'
 
-/** List items, map entries, messages and unknown fields of one message, at all levels together. */
+/** The limit on the list items, map entries, messages and unknown fields of one message, summed over all levels. */
 export const MAX_ITEMS = 100_000
-/** The codec rejects messages that are nested as deep as this. */
+/** The nesting depth at which the codec rejects a message. */
 const MAX_DEPTH = 100
 
-/** Throws RESOURCE_EXHAUSTED for a message with too many items. Bytes that are no message are left to the codec. */
+/** Throws RESOURCE_EXHAUSTED for a message with too many items. The codec rejects bytes that are not a message. */
 export function requireFewItems(schema: DescMessage, bytes: Uint8Array): void {
   new ItemCounter(bytes).count(shapeOf(schema), bytes.length, 0)
 }
 
-/** The same for JSON, in which each member of an object and each item of a list counts. */
+/** Throws RESOURCE_EXHAUSTED for JSON with too many object members and list items. */
 export function requireFewJsonItems(bytes: Uint8Array): void {
   let items = 0
   let isText = false
@@ -34,7 +34,7 @@ function failItems(): never {
   throw new ConnectError(message, Code.ResourceExhausted)
 }
 
-/** What a field may hold: one value, values of a list, numbers of a list, which may be packed, or messages. */
+/** The content of a field: one value, values of a list, numbers of a list, which may be packed, or messages. */
 type Content = 'value' | 'values' | 'numbers' | Shape
 /** The contents of a message by the number of the field. */
 type Shape = Map<number, Content>

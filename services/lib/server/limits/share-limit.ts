@@ -1,4 +1,5 @@
-// Limits how much is open at a time. One holder has at most three quarters of it, so that it cannot lock the others out.
+// Limits the number of open items, such as streams. One holder has at most three quarters of the limit, so that it cannot lock
+// out the others.
 import { fail } from '../../errors/errors.ts'
 
 const SHARE = 3 / 4

@@ -1,10 +1,10 @@
-// The pace at which requests begin. A thousand that arrive in one packet would hold up the process until all have begun: so
-// only some begin in each turn of the event loop, and connections take turns.
+// Limits the requests that start in one iteration of the event loop, because a thousand requests that arrive in one packet would
+// block the process until all have started. Connections are served round-robin.
 
-/** Requests that begin in one turn: some tens of milliseconds of work. */
+/** Number of requests that start in one iteration, which takes some tens of milliseconds. */
 const PER_TURN = 64
 
-/** `isLater`: whether other work came between the arrival of the request and its start. */
+/** `isLater` is true if the request starts in a later iteration than the one in which it arrived. */
 type Start = (isLater: boolean) => void
 
 export class Starts {
@@ -12,7 +12,7 @@ export class Starts {
   #begun = 0
   #isScheduled = false
 
-  /** Runs `start` now, or in a later turn if many came before it. */
+  /** Runs `start` now, or in a later iteration if many requests wait or have started in this one. */
   begin(connection: object, start: Start): void {
     this.#schedule()
     if (this.#begun < PER_TURN && this.#waiting.size === 0) {
@@ -41,7 +41,7 @@ export class Starts {
     else this.#begun = 0
   }
 
-  /** Takes the first request of the connection whose turn it is, and puts that connection at the end. */
+  /** Removes the first request of the next connection, and moves that connection to the end. */
   #takeNext(): Start {
     const [[connection, queue]] = this.#waiting as unknown as [[object, Start[]]]
     const start = queue.shift()!

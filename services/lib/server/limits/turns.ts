@@ -1,16 +1,16 @@
-// Work of many holders that takes turns: little of it runs at a time, and a holder with much does not delay one with little.
+// A round-robin scheduler: little work runs at a time, and a holder with much work does not delay a holder with little.
 
 export class Turns {
   readonly #width: number
   readonly #waiting = new Map<string, (() => void)[]>()
   #running = 0
 
-  /** `width`: how much may run at a time. */
+  /** `width` is the number of pieces of work that may run at a time. */
   constructor(width: number) {
     this.#width = width
   }
 
-  /** Runs the work when its turn comes. */
+  /** Waits until the holder is scheduled, and runs the work. */
   async run<T>(holder: string, work: () => Promise<T>): Promise<T> {
     if (this.#running < this.#width) this.#running += 1
     else await this.#wait(holder)
@@ -29,7 +29,7 @@ export class Turns {
     })
   }
 
-  /** Gives the place to the holder that has waited longest for a turn. */
+  /** Assigns the slot to the holder that was scheduled least recently. */
   #passOn(): void {
     const [next] = this.#waiting
     if (!next) {
@@ -40,7 +40,7 @@ export class Turns {
     const begin = queue.shift()!
     this.#waiting.delete(holder)
     if (queue.length > 0) this.#waiting.set(holder, queue)
-    // Other work of the process comes in between.
+    // The event loop handles other work first.
     setImmediate(begin)
   }
 }

@@ -15,7 +15,7 @@ export async function findModel(em: EntityManager, key: ModelKey): Promise<Model
   return findByKey(em, key, { populate: ['aliases'] })
 }
 
-/** What most calls need of a model before they change it. */
+/** The columns of a model that most calls need. */
 export type ModelHead = Pick<Model, 'id' | 'namespace' | 'name' | 'state'>
 
 const BY_NAME = sql`select id, namespace, name, state from model where namespace = $1 and name_key = $2`

@@ -22,7 +22,7 @@ export interface NewVersion {
   modelCard: string
   messageBytes: number
   creator: string
-  /** The event without the number and the name of the version, which are added. */
+  /** The event without the number and the name of the version, which the statement adds. */
   event: OutboxRow
 }
 
@@ -33,8 +33,8 @@ export interface InsertedVersion {
   createTime: string
 }
 
-/** One statement, so that all rows come into being in one round trip or none does. The time is read after the row of the model
- * is locked, so that it increases with the number. */
+/** Inserts all rows of a version in one statement and one round trip. The time is read after the row of the model is locked,
+ * so that it increases with the number. */
 const INSERT = prepare<InsertedVersion>(
   'insert-version',
   sql`with locked as (

@@ -109,7 +109,7 @@ const BY = {
     sql`left join alias x on x.model_id = m.id and x.name = $3 ${ALIAS_VERSION}`,
     ALIAS,
   ),
-  /** By the last move of the alias until the time. */
+  /** The statements that use the last move of the alias before or at the time. */
   aliasAtTime: resolveStatements(
     'alias-at-time',
     sql`left join lateral (
