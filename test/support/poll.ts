@@ -7,7 +7,7 @@ const EVERY_MS = 50
 export async function pollUntil(isDone: () => Promise<boolean>): Promise<void> {
   const until = performance.now() + LIMIT_MS
   while (!(await isDone())) {
-    if (performance.now() > until) throw new Error(`it has not come to pass within ${LIMIT_MS} ms`)
+    if (performance.now() > until) throw new Error(`condition was not met within ${LIMIT_MS} ms`)
     await sleep(EVERY_MS)
   }
 }

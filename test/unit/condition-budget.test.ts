@@ -15,7 +15,7 @@ const variables = {
 const LETTERS = `"${'ab'.repeat(750)}"`
 const BACKTRACKS = `[0,1,2,3,4,5,6,7,8,9].exists(n, ${LETTERS}.matches("(a|b)*a(a|b){900}[cd]$"))`
 const GROWS = `[0,1,2,3,4,5,6,7,8,9].map(n, bytes(${Array(80).fill('version.parameters.text').join('+')})).size() > 0`
-const TOO_LONG: Outcome = { outcome: 'ERROR', error: 'it takes longer than 250 ms to evaluate' }
+const TOO_LONG: Outcome = { outcome: 'ERROR', error: 'evaluation of the conditions exceeded 250 ms of CPU time' }
 
 test('fails a condition that exceeds the budget of its decision, and all conditions after it', async () => {
   const expressions = ['alias == "live"', BACKTRACKS, 'true']
@@ -23,16 +23,16 @@ test('fails a condition that exceeds the budget of its decision, and all conditi
   expect(outcomes).toEqual([{ outcome: 'TRUE', error: '' }, TOO_LONG, TOO_LONG])
 })
 
-test('ends a condition that creates more than 64 MiB of strings and bytes', async () => {
+test('fails a condition that creates more than 64 MiB of strings and bytes', async () => {
   const [outcome] = await evaluator.evaluate('mallory', { expressions: [GROWS], variables })
-  expect(outcome).toEqual({ outcome: 'ERROR', error: 'it creates more than 64 MiB of strings and bytes' })
+  expect(outcome).toEqual({ outcome: 'ERROR', error: 'evaluation exceeded 64 MiB of created strings and bytes' })
 })
 
-test('ends a condition whose heap exceeds the budget, and evaluates the next one', async () => {
+test('fails a condition whose heap exceeds the budget, and evaluates the next one', async () => {
   const small = createEvaluator({ cpuMs: 5_000, elapsedMs: 20_000, maxMebibytes: 32 })
   const large = { ...variables, requester: Array.from({ length: 1_000_000 }, (_, n) => `${n} is a long text`) }
   const [outcome] = await small.evaluate('mallory', { expressions: ['true'], variables: large })
-  expect(outcome).toEqual({ outcome: 'ERROR', error: 'it needs more than 32 MiB of memory' })
+  expect(outcome).toEqual({ outcome: 'ERROR', error: 'evaluation exceeded 32 MiB of memory' })
   const next = await small.evaluate('mallory', { expressions: ['true'], variables })
   expect(next).toEqual([{ outcome: 'TRUE', error: '' }])
   await small.close()

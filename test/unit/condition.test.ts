@@ -90,7 +90,7 @@ describe('an invalid condition is rejected with the reason', () => {
     ['evaluations.map(a, [1].map(b, b)).size() > 0', 'must not nest macros'],
     [`alias == "${'a'.repeat(2048)}"`, 'must have at most 2048 bytes'],
     [Array.from({ length: 260 }, () => 'true').join('&&'), 'must have at most 500 parts'],
-    [`${'('.repeat(1000)}true${')'.repeat(1000)}`, 'must be a valid CEL expression: it is nested too deeply'],
+    [`${'('.repeat(1000)}true${')'.repeat(1000)}`, 'must be a valid CEL expression: expression is nested too deeply'],
     ['alias == "\0"', 'must be Unicode text without NUL'],
     ['evaluations.exists(it, it.verdict == its)', 'must not use the unknown name "its"'],
   ])('%s', (expression, rule) => {

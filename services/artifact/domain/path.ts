@@ -30,7 +30,7 @@ export function parsePath(path: string, field: string): string {
 
 function checkSegment(segment: string, field: string): void {
   if (segment === '') failField(field, 'must have no empty segment')
-  if (segment === '.' || segment === '..') failField(field, 'must have no segment . or ..')
+  if (segment === '.' || segment === '..') failField(field, 'must have no segment "." or ".."')
   if (Buffer.byteLength(segment) > MAX_SEGMENT_BYTES) {
     failField(field, `must have segments of at most ${MAX_SEGMENT_BYTES} bytes`)
   }

@@ -67,11 +67,11 @@ export class EvaluationThread {
         if (reply === 'ready') return undefined
         outcomes.push(reply)
       }
-      return 'its evaluation was interrupted'
+      return 'evaluation was interrupted'
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
       return code === 'ERR_WORKER_OUT_OF_MEMORY'
-        ? `it needs more than ${this.#budget.maxMebibytes} MiB of memory`
+        ? `evaluation exceeded ${this.#budget.maxMebibytes} MiB of memory`
         : message
     }
   }
@@ -87,7 +87,9 @@ export class EvaluationThread {
       if (signal.aborted) return ''
       const { user, system } = await worker.cpuUsage(before)
       const left = cpuMs - (user + system) / 1000
-      if (left <= 0 || performance.now() - began >= elapsedMs) return `it takes longer than ${cpuMs} ms to evaluate`
+      if (left <= 0 || performance.now() - began >= elapsedMs) {
+        return `evaluation of the conditions exceeded ${cpuMs} ms of CPU time`
+      }
       wait = Math.max(MIN_WAIT_MS, left)
     }
   }

@@ -18,7 +18,7 @@ export function createMemoryBudget(maxBytes: number): MemoryBudget {
   let left = maxBytes
   const take = (bytes: number): void => {
     left -= bytes
-    if (left < 0) throw new Error(`it creates more than ${maxBytes / MIB} MiB of strings and bytes`)
+    if (left < 0) throw new Error(`evaluation exceeded ${maxBytes / MIB} MiB of created strings and bytes`)
   }
   return {
     functions: [

@@ -23,7 +23,7 @@ class EvaluationNeeded extends Error {
   readonly evidence: Evidence
 
   constructor(key: string, expressions: string[], evidence: Evidence) {
-    super('conditions are evaluated outside the transaction')
+    super('conditions must be evaluated outside the transaction')
     this.key = key
     this.expressions = expressions
     this.evidence = evidence
@@ -58,5 +58,5 @@ export async function withEvaluation<T>(
       known.set(key, await evaluator.evaluate(principal, request, context.signal))
     }
   }
-  fail('CONFLICT', 'what the gates decide by changes too often; retry')
+  fail('CONFLICT', 'gate evidence changed during evaluation; retry')
 }

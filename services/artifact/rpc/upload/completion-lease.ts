@@ -2,6 +2,7 @@
 import { forkFor, type Database } from '#lib/store/database.ts'
 import { ModelkeepError } from '#lib/errors/errors.ts'
 import { renewLease } from '../../store/uploads/upload-state.ts'
+import { busyError } from './upload-errors.ts'
 
 const RENEW_EVERY_MS = 4_000
 
@@ -28,8 +29,7 @@ export function holdCompletionLease(
   const timer = setInterval(() => {
     renewLease(forkFor(database), id, epoch)
       .then((isRenewed) => {
-        if (!isRenewed)
-          lost.abort(new ModelkeepError('UPLOAD_BUSY', `another call is completing upload ${id}`, { upload: id }))
+        if (!isRenewed) lost.abort(busyError(id))
       })
       // The next renewal may succeed before the lease expires; if none does, the commit is rejected.
       .catch(() => undefined)

@@ -1,5 +1,5 @@
 // Errors of uploads.
-import { fail } from '#lib/errors/errors.ts'
+import { fail, ModelkeepError } from '#lib/errors/errors.ts'
 import { forkFor } from '#lib/store/database.ts'
 import type { Backend } from '../../deps.ts'
 import { Upload, type UploadFailure, type UploadState } from '../../store/uploads/upload.ts'
@@ -35,8 +35,12 @@ export async function failClosedNow({ database }: Pick<Backend, 'database'>, id:
   failClosed(upload ?? failUnknown(id))
 }
 
+export function busyError(upload: string): ModelkeepError {
+  return new ModelkeepError('UPLOAD_BUSY', `upload "${upload}" is being completed by another call; retry`, { upload })
+}
+
 export function failBusy(upload: string): never {
-  fail('UPLOAD_BUSY', `another call is completing upload ${upload}`, { upload })
+  throw busyError(upload)
 }
 
 export function failMissing(missing: number[]): never {

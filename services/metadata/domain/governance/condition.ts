@@ -84,7 +84,7 @@ function parseExpression(expression: string, field: string): Expr {
     return parse(expression).expr
   } catch (error) {
     const why =
-      error instanceof RangeError ? 'it is nested too deeply' : (error as Error).message.replace('<input>:', '')
+      error instanceof RangeError ? 'expression is nested too deeply' : (error as Error).message.replace('<input>:', '')
     failField(field, `must be a valid CEL expression: ${why}`)
   }
 }
