@@ -11,7 +11,7 @@ export const LOST_PARTS = {
 } as const
 
 export function failUnknown(upload: string): never {
-  fail('UPLOAD_NOT_FOUND', `upload ${upload} not found`, { upload })
+  fail('UPLOAD_NOT_FOUND', `upload "${upload}" not found`, { upload })
 }
 
 interface Ended {
@@ -25,7 +25,7 @@ const SEALED: UploadState[] = ['SEALING', 'COMPLETING', 'VERIFYING']
 
 export function failClosed({ id, state, failureReason, failureMessage }: Ended): never {
   const text = SEALED.includes(state) ? `is being completed (${state}) and accepts no parts` : `is closed (${state})`
-  const message = failureMessage ? `upload ${id} ${text}; ${failureMessage}` : `upload ${id} ${text}`
+  const message = failureMessage ? `upload "${id}" ${text}; ${failureMessage}` : `upload "${id}" ${text}`
   fail('UPLOAD_CLOSED', message, { upload: id, state, ...(failureReason ? { failure: failureReason } : {}) })
 }
 
