@@ -4,7 +4,7 @@ import type { TrustedServices } from '#lib/access/authenticate.ts'
 import type { Logger } from '#lib/process/log.ts'
 import type { Database } from '#lib/store/database.ts'
 import type { ShareLimit } from '#lib/server/limits/share-limit.ts'
-import type { Turns } from '#lib/server/limits/turns.ts'
+import type { FairScheduler } from '#lib/server/limits/fair-scheduler.ts'
 import type { Retention } from './domain/retention.ts'
 import type { WormSettings } from './jobs/worm.ts'
 import type { LogTail } from './log-tail.ts'
@@ -44,7 +44,7 @@ export interface LogDeps extends Pick<AuditDeps, 'database' | 'draining' | 'logg
   /** Limits the number of watches and exports at a time. */
   streams: ShareLimit
   /** Limits the reads of watches and exports at a time, so that most connections of the pool serve other calls. */
-  reads: Turns
+  reads: FairScheduler
   privateDetails: readonly string[]
   retention: Retention
 }

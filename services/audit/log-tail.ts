@@ -1,6 +1,6 @@
 // The end of the log, shared by all watchers of this process: they poll the size together every half second, and are
 // woken at once when this process appends.
-import { OWN_WORK } from '#lib/process/fair-queue.ts'
+import { SERVICE_WORK } from '#lib/process/fair-queue.ts'
 import { runFor } from '#lib/process/principal.ts'
 
 export interface LogTail {
@@ -28,7 +28,7 @@ export function createLogTail(readSize: () => Promise<number>): LogTail {
     },
     async size() {
       const now = performance.now()
-      if (now - poll.at > COALESCE_MS) poll = { at: now, size: runFor(OWN_WORK, readSize) }
+      if (now - poll.at > COALESCE_MS) poll = { at: now, size: runFor(SERVICE_WORK, readSize) }
       recordSize(await poll.size)
       return largest
     },

@@ -5,7 +5,7 @@ import { ProofService } from '#gen/modelkeep/audit/v1/proof_service_pb.ts'
 import { createTokenLookup, createAuthenticate } from '#lib/access/authenticate.ts'
 import type { ZeroCopyMethod } from '#lib/byte-streams/handler.ts'
 import { ShareLimit } from '#lib/server/limits/share-limit.ts'
-import { Turns } from '#lib/server/limits/turns.ts'
+import { FairScheduler } from '#lib/server/limits/fair-scheduler.ts'
 import { RefusalThrottle } from '#lib/server/refusals.ts'
 import type { Service } from '#lib/server/service.ts'
 import { forkFor } from '#lib/store/database.ts'
@@ -44,7 +44,7 @@ export function auditService(deps: AuditDeps): Service {
   const tree = new KnownTree(database)
   const tail = createLogTail(() => readLogSize(forkFor(database)))
   const streams = new ShareLimit(deps.maxStreams ?? DEFAULT_MAX_STREAMS, 'open streams')
-  const reads = new Turns(STREAM_READS)
+  const reads = new FairScheduler(STREAM_READS)
   const log: LogDeps = { database, tree, draining, tail, streams, reads, logger, privateDetails, retention }
   const { jobs, health } = database
   const ownWork: LogDeps = { ...log, database: jobs }

@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { Health } from '#gen/health/v1/health_pb.ts'
 import { IdentityService } from '#gen/modelkeep/metadata/v1/identity_service_pb.ts'
-import { perAddressOf } from '#lib/server/limits/connections.ts'
+import { defaultMaxPerAddress } from '#lib/server/limits/connections.ts'
 import type { Address } from '#lib/server/listen.ts'
 import { serve, type Served } from '#lib/server/serve.ts'
 import { envelope, readAnswer } from '../support/raw-grpc.ts'
@@ -167,7 +167,7 @@ test.runIf(process.platform === 'linux')(
   async () => {
     const maxConnections = 8
     await start({ maxConnections })
-    const sessions = Array.from({ length: perAddressOf(maxConnections) }, () => openSession(OTHER_HOST))
+    const sessions = Array.from({ length: defaultMaxPerAddress(maxConnections) }, () => openSession(OTHER_HOST))
     for (const session of sessions) expect(await whoAmI(session)).toBe('0')
     await once(openSocket(PREFACE, OTHER_HOST), 'close')
     expect(await whoAmI(openSession())).toBe('0')

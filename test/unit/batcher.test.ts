@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { Batcher } from '../../services/lib/process/batcher.ts'
-import { OWN_WORK } from '../../services/lib/process/fair-queue.ts'
+import { SERVICE_WORK } from '../../services/lib/process/fair-queue.ts'
 import { currentPrincipal, runFor } from '../../services/lib/process/principal.ts'
 
 /** A batcher whose batches end one by one, when the test ends them. */
@@ -93,6 +93,6 @@ describe('a batcher', () => {
     const work = (jobs: string[]) => Promise.resolve(jobs.map(() => currentPrincipal()))
     const batcher = new Batcher({ work, maxJobs: 3, isJobError: () => false })
     const results = ['alice', 'bob'].map((principal) => runFor(principal, () => batcher.submit(principal)))
-    expect(await Promise.all(results)).toEqual([OWN_WORK, OWN_WORK])
+    expect(await Promise.all(results)).toEqual([SERVICE_WORK, SERVICE_WORK])
   })
 })

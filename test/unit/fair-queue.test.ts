@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { FairQueue, OWN_WORK } from '../../services/lib/process/fair-queue.ts'
+import { FairQueue, SERVICE_WORK } from '../../services/lib/process/fair-queue.ts'
 
 const MAX_WAIT_MS = 1_000
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }))
 afterEach(() => void vi.useRealTimers())
 
-/** A queue whose calls write their name when they get a place. */
-function startQueue(places: number) {
-  const queue = new FairQueue({ places, maxWaitMs: MAX_WAIT_MS, what: 'places' })
+/** A queue whose calls write their name when they get a slot. */
+function startQueue(slots: number) {
+  const queue = new FairQueue({ slots, maxWaitMs: MAX_WAIT_MS, what: 'slots' })
   const admitted: string[] = []
   const releases = new Map<string, () => void>()
   const call = (principal: string, name = principal, signal?: AbortSignal): Promise<string> =>
@@ -28,7 +28,7 @@ function startQueue(places: number) {
   return { admitted, call, settle, release }
 }
 
-test('gives a principal at most three quarters of the places, and the rest to others', async () => {
+test('gives a principal at most three quarters of the slots, and the rest to others', async () => {
   const { admitted, call, settle } = startQueue(4)
   for (const name of ['a1', 'a2', 'a3', 'a4', 'a5']) void call('alice', name)
   await settle()
@@ -43,8 +43,8 @@ test.each([
   [2, 1],
   [3, 2],
   [10, 7],
-])('of %i places gives a principal %i', async (places, share) => {
-  const { admitted, call, settle } = startQueue(places)
+])('of %i slots gives a principal %i', async (slots, share) => {
+  const { admitted, call, settle } = startQueue(slots)
   for (let count = 0; count < 20; count += 1) void call('alice')
   await settle()
   expect(admitted).toHaveLength(share)
@@ -52,7 +52,7 @@ test.each([
 
 test('does not limit the work of the service itself', async () => {
   const { admitted, call, settle } = startQueue(4)
-  for (const name of ['1', '2', '3', '4']) void call(OWN_WORK, name)
+  for (const name of ['1', '2', '3', '4']) void call(SERVICE_WORK, name)
   await settle()
   expect(admitted).toEqual(['1', '2', '3', '4'])
 })
@@ -70,7 +70,7 @@ test('gives turns in a circle of principals, and to each in the order of its cal
   expect(admitted).toHaveLength(7)
 })
 
-test('passes over a principal at its share, and admits it once it has released a place', async () => {
+test('passes over a principal at its share, and admits it once it has released a slot', async () => {
   const { admitted, call, settle, release } = startQueue(4)
   for (const name of ['a1', 'a2', 'a3', 'a4']) void call('alice', name)
   for (const name of ['b1', 'b2']) void call('bob', name)
@@ -96,7 +96,7 @@ test('rejects a call that waits too long, with OVERLOADED, and clears the timer 
   expect(vi.getTimerCount()).toBe(0)
 })
 
-test('ends the wait of a caller who leaves, and gives the place to the next', async () => {
+test('ends the wait of a cancelled call, and gives the slot to the next call', async () => {
   const { call, admitted, release } = startQueue(1)
   void call('alice', 'a1')
   const leaving = new AbortController()
@@ -109,7 +109,7 @@ test('ends the wait of a caller who leaves, and gives the place to the next', as
   expect(await call('carol', 'c1', AbortSignal.abort('gone before'))).toBe('gone before')
 })
 
-test('gives no place to a call that leaves in the moment in which one is released', async () => {
+test('gives no slot to a call that is cancelled while a slot is released', async () => {
   const { call, admitted, settle, release } = startQueue(1)
   void call('alice', 'a1')
   const leaving = new AbortController()
@@ -122,7 +122,7 @@ test('gives no place to a call that leaves in the moment in which one is release
   expect(admitted).toEqual(['a1', 'c1'])
 })
 
-test('counts a place that is released twice once', async () => {
+test('counts a slot that is released twice once', async () => {
   const { call, admitted, settle, release } = startQueue(1)
   for (const name of ['a1', 'a2', 'a3']) void call('alice', name)
   await settle()

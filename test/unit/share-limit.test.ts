@@ -1,7 +1,7 @@
-// Fair shares: of what is open at a time, and of turns.
+// Fair shares of open items and of scheduled work.
 import { expect, test } from 'vitest'
 import { ShareLimit } from '#lib/server/limits/share-limit.ts'
-import { Turns } from '#lib/server/limits/turns.ts'
+import { FairScheduler } from '#lib/server/limits/fair-scheduler.ts'
 
 const OVERLOADED = expect.objectContaining({ reason: 'OVERLOADED' })
 
@@ -42,7 +42,7 @@ test('work that fails and iterations that end early release their slots', async 
 })
 
 test('a holder with little work does not wait for all the work of another', async () => {
-  const turns = new Turns(2)
+  const scheduler = new FairScheduler(2)
   const order: string[] = []
   let running = 0
   const work = (name: string) => async () => {
@@ -52,12 +52,12 @@ test('a holder with little work does not wait for all the work of another', asyn
     running -= 1
     order.push(name)
   }
-  const all = Array.from({ length: 10 }, (_, at) => turns.run('alice', work(`alice ${at}`)))
-  all.push(turns.run('bob', work('bob 0')), turns.run('bob', work('bob 1')))
+  const all = Array.from({ length: 10 }, (_, at) => scheduler.run('alice', work(`alice ${at}`)))
+  all.push(scheduler.run('bob', work('bob 0')), scheduler.run('bob', work('bob 1')))
   await Promise.all(all)
   expect(order).toHaveLength(12)
   expect(order.indexOf('bob 0')).toBeLessThan(5)
   expect(order.indexOf('bob 1')).toBeLessThan(8)
-  await expect(turns.run('alice', () => Promise.reject(new Error('failed')))).rejects.toThrow('failed')
-  expect(await turns.run('alice', async () => 'still works')).toBe('still works')
+  await expect(scheduler.run('alice', () => Promise.reject(new Error('failed')))).rejects.toThrow('failed')
+  expect(await scheduler.run('alice', async () => 'still works')).toBe('still works')
 })

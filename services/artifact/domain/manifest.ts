@@ -2,7 +2,7 @@
 // files sorted by path, no white space, no times. The stored bytes are never regenerated.
 import { createHash } from 'node:crypto'
 import { fail, failField, failLimit } from '#lib/errors/errors.ts'
-import { forEachInTurns, nextTurn } from '#lib/values/turns.ts'
+import { forEachYielding, yieldToEventLoop } from '#lib/values/event-loop.ts'
 import { parseDigest } from '#lib/values/ids.ts'
 import { PathTree } from '#lib/values/path-tree.ts'
 import { parseBlobSize } from './blob.ts'
@@ -53,7 +53,7 @@ export async function parseFiles(files: FileInit[], signal?: AbortSignal): Promi
   const parsed: File[] = []
   const tree = new PathTree()
   const sizes = new Map<string, number>()
-  await forEachInTurns(files, signal, (init, index) => {
+  await forEachYielding(files, signal, (init, index) => {
     const file = parseFile(init, `files[${index}]`)
     parsed.push(file)
     addPath(tree, file.path, index)
@@ -123,7 +123,7 @@ async function writeList(
 ): Promise<{ digest: string; content: Buffer }> {
   const text = new HashedText()
   text.add(head)
-  await forEachInTurns(files, signal, (file, index) => {
+  await forEachYielding(files, signal, (file, index) => {
     text.add(`${index > 0 ? ',' : ''}${JSON.stringify(itemOf(file))}`)
   })
   text.add(tail)
@@ -159,7 +159,7 @@ export async function readManifest(content: Buffer, signal?: AbortSignal): Promi
   const files: File[] = []
   const end = content.length - ']}'.length
   for (let at = content.indexOf(LAYERS) + LAYERS.length; at < end;) {
-    if (files.length > 0) await nextTurn(signal)
+    if (files.length > 0) await yieldToEventLoop(signal)
     const next = content.indexOf(NEXT_LAYER, at + PIECE_LENGTH)
     const until = next === -1 ? end : next + '}}'.length
     for (const layer of JSON.parse(`[${content.toString('utf8', at, until)}]`) as Layer[]) files.push(fileOf(layer))

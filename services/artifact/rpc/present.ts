@@ -11,7 +11,7 @@ import {
   type UploadFailure,
 } from '#gen/modelkeep/artifact/v1/upload_pb.ts'
 import { failLimit } from '#lib/errors/errors.ts'
-import { forEachInTurns } from '#lib/values/turns.ts'
+import { forEachYielding } from '#lib/values/event-loop.ts'
 import { rfc3339, toTimestamp } from '#lib/store/time.ts'
 import { partCountOf } from '../domain/blob.ts'
 import type { File } from '../domain/manifest.ts'
@@ -88,7 +88,7 @@ export async function presentManifest(
     content: Buffer.from(content),
     createTime: toTimestamp(createTime),
   })
-  await forEachInTurns(files, signal, (file) => {
+  await forEachYielding(files, signal, (file) => {
     manifest.files.push(create(ManifestFileSchema, { ...file, sizeBytes: BigInt(file.sizeBytes) }))
   })
   return manifest

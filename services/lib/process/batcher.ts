@@ -1,5 +1,5 @@
 // Batches jobs: those that arrive while a batch runs form the next one. A job that arrives alone runs at once.
-import { OWN_WORK } from './fair-queue.ts'
+import { SERVICE_WORK } from './fair-queue.ts'
 import { runFor } from './principal.ts'
 
 interface Waiting<J, R> {
@@ -20,7 +20,8 @@ export interface BatcherOptions<J, R> {
   minJobs?: () => number
   /** Default 10. */
   gatherMs?: number
-  /** Who waits for a job. Where more jobs wait than a batch has, holders take turns. Default: one holder for all. */
+  /** The holder that waits for a job. If more jobs wait than a batch has, holders are served round-robin. Default: one holder
+   * for all. */
   holderOf?: (job: J) => string
 }
 
@@ -38,7 +39,7 @@ export class Batcher<J, R> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ job, resolve, reject })
       // A batch has jobs of several principals.
-      if (!this.#busy) void runFor(OWN_WORK, () => this.#drain())
+      if (!this.#busy) void runFor(SERVICE_WORK, () => this.#drain())
       else this.#onMore()
     })
   }

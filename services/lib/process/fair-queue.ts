@@ -4,7 +4,7 @@ import { ModelkeepError } from '../errors/errors.ts'
 
 export interface FairQueueOptions {
   /** Number of slots. */
-  places: number
+  slots: number
   /** The longest time that a call waits for a slot. */
   maxWaitMs: number
   /** The name of the slots in the error message, for example `database connections`. */
@@ -14,7 +14,7 @@ export interface FairQueueOptions {
 /** The share of the slots that one principal may hold at a time. */
 const SHARE = 3 / 4
 /** The principal of work that the service does for itself. It has no share, because other limits bound this work. */
-export const OWN_WORK = ''
+export const SERVICE_WORK = ''
 
 type Admit = () => void
 
@@ -28,8 +28,8 @@ export class FairQueue {
 
   constructor(options: FairQueueOptions) {
     this.#options = options
-    this.#free = options.places
-    this.#share = Math.max(1, Math.floor(options.places * SHARE))
+    this.#free = options.slots
+    this.#share = Math.max(1, Math.floor(options.slots * SHARE))
   }
 
   /** Waits for a slot, and returns the function that releases it. Throws OVERLOADED after `maxWaitMs`, and the reason of
@@ -47,7 +47,7 @@ export class FairQueue {
   }
 
   #mayHold(principal: string): boolean {
-    return principal === OWN_WORK || (this.#held.get(principal) ?? 0) < this.#share
+    return principal === SERVICE_WORK || (this.#held.get(principal) ?? 0) < this.#share
   }
 
   #hold(principal: string): void {
@@ -65,15 +65,15 @@ export class FairQueue {
 
   async #wait(principal: string, signal: AbortSignal | undefined): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const giveUp = (error: unknown): void => {
+    const rejectWait = (error: unknown): void => {
       // The call leaves the queue at once, so that it does not get a slot afterwards.
       this.#dequeue(principal, resolve)
       reject(error)
     }
     const { maxWaitMs, what } = this.#options
     const overloaded = (): void =>
-      giveUp(new ModelkeepError('OVERLOADED', `too many calls wait for ${what}; retry later`))
-    const leave = (): void => giveUp(signal!.reason)
+      rejectWait(new ModelkeepError('OVERLOADED', `too many calls wait for ${what}; retry later`))
+    const leave = (): void => rejectWait(signal!.reason)
     const timer = setTimeout(overloaded, maxWaitMs)
     signal?.addEventListener('abort', leave)
     this.#enqueue(principal, resolve)

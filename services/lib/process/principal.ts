@@ -1,16 +1,16 @@
 // The principal for whom code runs, in an async context. Shared resources, such as the connections of a pool, count per
 // principal.
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { OWN_WORK } from './fair-queue.ts'
+import { SERVICE_WORK } from './fair-queue.ts'
 
 const principals = new AsyncLocalStorage<string>()
 
-/** Returns the principal for whom this code runs; `OWN_WORK` outside of calls. */
+/** Returns the principal for whom this code runs; `SERVICE_WORK` outside of calls. */
 export function currentPrincipal(): string {
-  return principals.getStore() ?? OWN_WORK
+  return principals.getStore() ?? SERVICE_WORK
 }
 
-/** Runs the work for the principal. Work that several callers share runs for `OWN_WORK`. */
+/** Runs the work for the principal. Work that several callers share runs for `SERVICE_WORK`. */
 export function runFor<T>(principal: string, work: () => T): T {
   return principals.run(principal, work)
 }

@@ -4,7 +4,7 @@ import { createSecureContext } from 'node:tls'
 import { SERVICE_TOKEN_PREFIX, type TrustedServices } from '../access/authenticate.ts'
 import { EnvReader } from './env.ts'
 import { BODY_SECONDS } from '../server/limits/body-timer.ts'
-import { AUTHENTICATE_SECONDS, MAX_CONNECTIONS, perAddressOf } from '../server/limits/connections.ts'
+import { AUTHENTICATE_SECONDS, MAX_CONNECTIONS, defaultMaxPerAddress } from '../server/limits/connections.ts'
 import type { Address } from '../server/listen.ts'
 import type { StoreOptions } from '../store/database.ts'
 
@@ -41,7 +41,7 @@ const MIN_TOKEN_LENGTH = 40
 
 export function readCommonSettings(env: EnvReader, defaultPort: number): CommonSettings {
   const common = readProcessSettings(env, defaultPort)
-  const perAddress = perAddressOf(common.maxConnections)
+  const perAddress = defaultMaxPerAddress(common.maxConnections)
   return {
     ...common,
     maxConnectionsPerAddress: env.integer('MAX_CONNECTIONS_PER_ADDRESS', perAddress, { min: 1, max: 1_000_000 }),

@@ -13,7 +13,7 @@ import { checkBody } from './limits/body-items.ts'
 import { hasOneRequest, limitBody } from './limits/body-timer.ts'
 import { CallConnection, connectionKey, type Connections } from './limits/connections.ts'
 import { shortenDeadline } from './limits/deadline.ts'
-import { Starts } from './limits/starts.ts'
+import { RequestPacer } from './limits/request-pacer.ts'
 
 type Handler = ReturnType<typeof connectNodeAdapter>
 type Request = Parameters<Handler>[0]
@@ -36,10 +36,10 @@ export function createAdapter(adapter: AdapterOptions): Handler {
   const router: ConnectRouter = createConnectRouter(options)
   options.routes(zeroCopy.wrap(router))
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]))
-  const starts = new Starts()
+  const pacer = new RequestPacer()
   return (request, response) => {
     const connection = 'stream' in request ? (request.stream.session ?? request) : request.socket
-    starts.begin(connection, (isLater) => {
+    pacer.begin(connection, (isLater) => {
       if (!isLater || !hasGone(request)) handle(request, response)
     })
   }

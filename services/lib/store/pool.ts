@@ -1,6 +1,6 @@
 // Prepares a pool of connections: principals share it fairly, and broken connections are removed.
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { FairQueue, OWN_WORK } from '../process/fair-queue.ts'
+import { FairQueue, SERVICE_WORK } from '../process/fair-queue.ts'
 import { currentPrincipal } from '../process/principal.ts'
 
 /** The parts of `pg` that are used here; the package has no types. */
@@ -27,35 +27,35 @@ export function preparePool(size: number, hasShares: boolean): (pool: Connection
     pool.on('connect', releaseWhenBroken)
     shareConnections(
       pool,
-      new FairQueue({ places: size, maxWaitMs: MAX_WAIT_MS, what: 'connections to the database' }),
+      new FairQueue({ slots: size, maxWaitMs: MAX_WAIT_MS, what: 'connections to the database' }),
       hasShares,
     )
   }
 }
 
 /** The signal of the transaction that begins. MikroORM does not pass it to the pool. */
-const beginning = new AsyncLocalStorage<AbortSignal | undefined>()
+const beginSignal = new AsyncLocalStorage<AbortSignal | undefined>()
 
 /** Runs `begin`. While it waits for a connection, an abort of `signal` ends the wait. */
 export function beginWith<T>(signal: AbortSignal | undefined, begin: () => T): T {
-  return beginning.run(signal, begin)
+  return beginSignal.run(signal, begin)
 }
 
 function shareConnections(pool: ConnectionPool, queue: FairQueue, hasShares: boolean): void {
   const connect = pool.connect.bind(pool)
-  const places = new WeakMap<PooledConnection, () => void>()
+  const slots = new WeakMap<PooledConnection, () => void>()
   pool.connect = async () => {
-    const release = await queue.take(hasShares ? currentPrincipal() : OWN_WORK, beginning.getStore())
+    const release = await queue.take(hasShares ? currentPrincipal() : SERVICE_WORK, beginSignal.getStore())
     try {
       const client = await connect()
-      places.set(client, release)
+      slots.set(client, release)
       return client
     } catch (error) {
       release()
       throw error
     }
   }
-  pool.on('release', (_error, client) => places.get(client)?.())
+  pool.on('release', (_error, client) => slots.get(client)?.())
 }
 
 /** Releases a connection that broke in a transaction. MikroORM does not, because its rollback fails first; each such

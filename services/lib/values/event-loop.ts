@@ -5,20 +5,20 @@ import { setImmediate } from 'node:timers/promises'
 const BATCH = 256
 
 /** Runs `work` for every item in order. Throws the reason of `signal` if it is aborted between two batches. */
-export async function forEachInTurns<T>(
+export async function forEachYielding<T>(
   items: readonly T[],
   signal: AbortSignal | undefined,
   work: (item: T, index: number) => void,
 ): Promise<void> {
   for (let from = 0; from < items.length; from += BATCH) {
-    if (from > 0) await nextTurn(signal)
+    if (from > 0) await yieldToEventLoop(signal)
     const until = Math.min(from + BATCH, items.length)
     for (let index = from; index < until; index += 1) work(items[index]!, index)
   }
 }
 
 /** Lets the event loop handle other work. Throws the reason of `signal` if it is aborted. */
-export async function nextTurn(signal: AbortSignal | undefined): Promise<void> {
+export async function yieldToEventLoop(signal: AbortSignal | undefined): Promise<void> {
   await setImmediate()
   signal?.throwIfAborted()
 }

@@ -17,11 +17,11 @@ const MAX_WAIT_MS = 10_000
 export function createEvaluator(budget: EvaluationBudget = BUDGET): Evaluator {
   const threads = Array.from({ length: THREADS }, () => new EvaluationThread(budget))
   const idle = [...threads]
-  const turns = new FairQueue({ places: THREADS, maxWaitMs: MAX_WAIT_MS, what: 'evaluations of gates' })
+  const queue = new FairQueue({ slots: THREADS, maxWaitMs: MAX_WAIT_MS, what: 'evaluations of gates' })
   return {
     async evaluate(principal, request, signal) {
       if (request.expressions.length === 0) return []
-      const release = await turns.take(principal, signal)
+      const release = await queue.take(principal, signal)
       const thread = idle.pop()!
       try {
         return await thread.evaluate(request)

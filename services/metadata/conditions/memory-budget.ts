@@ -16,29 +16,29 @@ export interface MemoryBudget {
 /** Creates the functions. A call beyond the budget throws, and its expression fails with an error. */
 export function createMemoryBudget(maxBytes: number): MemoryBudget {
   let left = maxBytes
-  const take = (bytes: number): void => {
+  const spend = (bytes: number): void => {
     left -= bytes
     if (left < 0) throw new Error(`evaluation exceeded ${maxBytes / MIB} MiB of created strings and bytes`)
   }
   return {
     functions: [
       celFunc('_+_', [STRING, STRING], STRING, (a: string, b: string) => {
-        take(2 * (a.length + b.length))
+        spend(2 * (a.length + b.length))
         return a + b
       }),
       celFunc('_+_', [BYTES, BYTES], BYTES, (a: Uint8Array, b: Uint8Array) => {
-        take(a.length + b.length)
+        spend(a.length + b.length)
         const joined = new Uint8Array(a.length + b.length)
         joined.set(a)
         joined.set(b, a.length)
         return joined
       }),
       celFunc('bytes', [STRING], BYTES, (text: string) => {
-        take(3 * text.length)
+        spend(3 * text.length)
         return ENCODER.encode(text)
       }),
       celFunc('string', [BYTES], STRING, (bytes: Uint8Array) => {
-        take(2 * bytes.length)
+        spend(2 * bytes.length)
         return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
       }),
     ],

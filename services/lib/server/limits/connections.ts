@@ -21,7 +21,7 @@ const MAX_GRACE_MS = 5_000
 const UNAUTHENTICATED_SHARE = 1 / 8
 const MIN_UNAUTHENTICATED = 64
 
-export function perAddressOf(maxConnections: number): number {
+export function defaultMaxPerAddress(maxConnections: number): number {
   return Math.ceil((maxConnections * 3) / 4)
 }
 
@@ -44,16 +44,16 @@ export class Connections {
   readonly #maxConnections: number
   readonly #perAddress: number
   readonly #maxUnauthenticated: number
-  readonly #patienceMs: number
+  readonly #authenticateMs: number
   readonly #open = new Map<string, Connection>()
   readonly #networks = new Map<string, Network>()
 
   constructor(limits: ConnectionLimits) {
     const { maxConnections = MAX_CONNECTIONS, authenticateSeconds = AUTHENTICATE_SECONDS } = limits
     this.#maxConnections = maxConnections
-    this.#perAddress = limits.maxConnectionsPerAddress ?? perAddressOf(maxConnections)
+    this.#perAddress = limits.maxConnectionsPerAddress ?? defaultMaxPerAddress(maxConnections)
     this.#maxUnauthenticated = Math.max(MIN_UNAUTHENTICATED, Math.ceil(maxConnections * UNAUTHENTICATED_SHARE))
-    this.#patienceMs = authenticateSeconds * 1000
+    this.#authenticateMs = authenticateSeconds * 1000
   }
 
   /** Applies the limits to the connections of a server. */
@@ -88,7 +88,7 @@ export class Connections {
     const network = this.#networks.get(address) ?? { connections: new Set(), unauthenticated: new Set() }
     if (!this.#hasRoom(network)) return void socket.destroy()
     this.#networks.set(address, network)
-    const connection: Connection = { socket, timer: setTimeout(() => this.#close(connection), this.#patienceMs) }
+    const connection: Connection = { socket, timer: setTimeout(() => this.#close(connection), this.#authenticateMs) }
     const key = keyOf(socket)
     this.#open.set(key, connection)
     network.connections.add(connection)
@@ -105,7 +105,7 @@ export class Connections {
     const { socket, session } = connection
     if (!session || session.destroyed) return void socket.destroy()
     session.close()
-    connection.timer = setTimeout(() => socket.destroy(), Math.min(this.#patienceMs, MAX_GRACE_MS))
+    connection.timer = setTimeout(() => socket.destroy(), Math.min(this.#authenticateMs, MAX_GRACE_MS))
   }
 
   /** Returns whether the network may have another connection. At the limit, the oldest connection without an authenticated

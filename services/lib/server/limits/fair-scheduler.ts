@@ -1,6 +1,6 @@
 // A round-robin scheduler: little work runs at a time, and a holder with much work does not delay a holder with little.
 
-export class Turns {
+export class FairScheduler {
   readonly #width: number
   readonly #waiting = new Map<string, (() => void)[]>()
   #running = 0

@@ -2,12 +2,12 @@
 // block the process until all have started. Connections are served round-robin.
 
 /** Number of requests that start in one iteration, which takes some tens of milliseconds. */
-const PER_TURN = 64
+const PER_ITERATION = 64
 
 /** `isLater` is true if the request starts in a later iteration than the one in which it arrived. */
 type Start = (isLater: boolean) => void
 
-export class Starts {
+export class RequestPacer {
   readonly #waiting = new Map<object, Start[]>()
   #begun = 0
   #isScheduled = false
@@ -15,7 +15,7 @@ export class Starts {
   /** Runs `start` now, or in a later iteration if many requests wait or have started in this one. */
   begin(connection: object, start: Start): void {
     this.#schedule()
-    if (this.#begun < PER_TURN && this.#waiting.size === 0) {
+    if (this.#begun < PER_ITERATION && this.#waiting.size === 0) {
       this.#begun += 1
       return start(false)
     }
@@ -27,13 +27,13 @@ export class Starts {
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    setImmediate(() => this.#turn())
+    setImmediate(() => this.#iterate())
   }
 
-  #turn(): void {
+  #iterate(): void {
     this.#isScheduled = false
     this.#begun = 0
-    while (this.#begun < PER_TURN && this.#waiting.size > 0) {
+    while (this.#begun < PER_ITERATION && this.#waiting.size > 0) {
       this.#begun += 1
       this.#takeNext()(true)
     }

@@ -25,7 +25,7 @@ ManifestReleaseSchema.setClass(ManifestRelease)
 export type Retention = Pick<ManifestRelease, 'versionId' | 'namespace' | 'digest'>
 
 /** Delay of the first attempt, far longer than any CreateVersion call lasts. */
-const UNCERTAIN_SECONDS = 900
+const FIRST_ATTEMPT_SECONDS = 900
 /** Time after which another replica retries a release that a replica has claimed. */
 const LEASE_SECONDS = 60
 const MAX_RETRY_SECONDS = 300
@@ -42,7 +42,7 @@ const SCHEDULE = prepare(
 /** Hot write of CreateVersion: schedules the release before the manifest is retained, so that a crash in between leaves
  * no garbage. The statement that inserts the version cancels it. */
 export async function scheduleRelease(em: EntityManager, retention: Retention): Promise<void> {
-  await runPrepared(em, SCHEDULE, [retention.versionId, retention.namespace, retention.digest, UNCERTAIN_SECONDS])
+  await runPrepared(em, SCHEDULE, [retention.versionId, retention.namespace, retention.digest, FIRST_ATTEMPT_SECONDS])
 }
 
 /** Makes the release due now, because the version was not created. */

@@ -34,7 +34,7 @@ export async function listVersions(
   conditions.push(sql`(${condition})`)
   const direction = order.descending ? sql`desc` : sql`asc`
   const tie = order.by === 'number' ? sql`` : sql`, ${id} ${direction}`
-  if (page.after) conditions.push(beyond(order, column, id, type, page.after))
+  if (page.after) conditions.push(afterCursor(order, column, id, type, page.after))
   const keys = sql`select v.id, ${column} as sort_key, v.message_bytes as bytes
     from ${from} ${joined} where ${sql.join(conditions, sql` and `)}
     order by ${column} ${direction}${tie} limit ${page.size + 1}`
@@ -79,7 +79,7 @@ function namespaceCondition(namespaces: string[]): RawBuilder<unknown> {
   return namespaces.length === 1 ? sql`v.namespace = ${namespaces[0]}` : sql`v.namespace = any(${namespaces})`
 }
 
-function beyond(
+function afterCursor(
   order: VersionOrder,
   column: RawBuilder<unknown>,
   id: RawBuilder<unknown>,
