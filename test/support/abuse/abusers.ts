@@ -83,7 +83,7 @@ async function downloadUnread(target: Target): Promise<void> {
 
 /** Opens as many connections as a service accepts, which send no token and nothing after the preface of HTTP/2. They are opened
  * in batches that fit into the listen backlog, because a full backlog delays all of them by a second. */
-async function fillTheDoor({ address }: Target): Promise<void> {
+async function exhaustConnections({ address }: Target): Promise<void> {
   const { hostname: host, port } = new URL(address)
   const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u0004\0\0\0\0\0', 'latin1')
   for (let portion = 0; portion < 16; portion += 1) {
@@ -133,9 +133,9 @@ async function guessTokens({ address, ...target }: Target): Promise<void> {
 
 /** Sends costly conditions, manifests or filters, one after the other on four streams. */
 async function repeatCostly(target: Target, calls: CostlyCall[]): Promise<void> {
-  let turn = 0
+  let sent = 0
   await repeatCalls(target, 4, (client) => {
-    const { method, body } = calls[(turn += 1) % calls.length]!
+    const { method, body } = calls[(sent += 1) % calls.length]!
     const stream = client.open(method)
     stream.end(body)
     return readAnswer(stream)
@@ -154,12 +154,12 @@ async function repeatCalls(target: Target, width: number, call: (client: RawClie
 
 export const ABUSERS = {
   'uploads slowly': uploadSlowly,
-  'reads no watch': watchUnread,
-  'reads no download': downloadUnread,
-  'fills the door': fillTheDoor,
-  'watches the health': watchHealth,
+  'opens watches without reading them': watchUnread,
+  'starts downloads without reading them': downloadUnread,
+  'opens all connections': exhaustConnections,
+  'opens health watches': watchHealth,
   'withholds bodies': withholdBodies,
-  'sends bombs': sendBombs,
+  'sends gzip bombs': sendBombs,
   'guesses tokens': guessTokens,
   'tests costly conditions': (target) => repeatCostly(target, [costlyCondition(target.model)]),
   'creates huge manifests': (target) => repeatCostly(target, [costlyManifest()]),

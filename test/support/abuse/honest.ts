@@ -17,9 +17,9 @@ export interface HonestReport {
   refusals: string[]
 }
 
-const PATIENCE_MS = 5_000
+const TIMEOUT_MS = 5_000
 /** Returns the options of a request on a new connection. */
-const anew = () => ({ agent: false, signal: AbortSignal.timeout(PATIENCE_MS) })
+const newConnection = () => ({ agent: false, signal: AbortSignal.timeout(TIMEOUT_MS) })
 
 export class HonestClient {
   readonly #address: string
@@ -30,7 +30,7 @@ export class HonestClient {
   constructor(address: string, token: string, model: string) {
     this.#address = address
     this.#token = token
-    const options = { baseUrl: address, interceptors: [bearer(token)], defaultTimeoutMs: PATIENCE_MS }
+    const options = { baseUrl: address, interceptors: [bearer(token)], defaultTimeoutMs: TIMEOUT_MS }
     const transport = createGrpcTransport(options)
     const versions = createClient(VersionService, transport)
     const blobs = createClient(BlobService, transport)
@@ -39,7 +39,7 @@ export class HonestClient {
     let bytes = Buffer.alloc(0)
     this.#kinds = {
       resolve: () => versions.resolveVersion({ ref: { ref: { case: 'name', value: { model, selector } } } }),
-      'resolve on a new connection': () => this.#resolveAnew({ ref: { name: { model, number: 1 } } }),
+      'resolve on a new connection': () => this.#resolveOnNewConnection({ ref: { name: { model, number: 1 } } }),
       health: () => this.#get('/healthz'),
       upload: () => blobs.uploadBlob(blobMessages((bytes = randomBytes(64 * 1024)))),
       download: () => download(blobs, { digest: digestOf(bytes) }),
@@ -64,16 +64,16 @@ export class HonestClient {
     return report
   }
 
-  async #resolveAnew(body: object): Promise<void> {
+  async #resolveOnNewConnection(body: object): Promise<void> {
     const headers = { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json' }
     const path = `${this.#address}/${VersionService.typeName}/${VersionService.method.resolveVersion.name}`
-    const sent = request(path, { method: 'POST', headers, ...anew() })
+    const sent = request(path, { method: 'POST', headers, ...newConnection() })
     sent.end(JSON.stringify(body))
     await statusOk(sent)
   }
 
   async #get(path: string): Promise<void> {
-    await statusOk(request(`${this.#address}${path}`, anew()).end())
+    await statusOk(request(`${this.#address}${path}`, newConnection()).end())
   }
 }
 
