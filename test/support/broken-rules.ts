@@ -20,7 +20,7 @@ const measured = (number: number, digest = `sha256:${number}`) =>
   })
 const ELSEWHERE = model('created', { actor: by('carol'), resource: { id: 'o', namespace: 'other', name: 'fraud/m' } })
 
-export const BROKEN_RULE_STORIES: [string, StoryEvent[]][] = [
+export const RULE_VIOLATIONS: [string, StoryEvent[]][] = [
   ['moved from 2, but the alias pointed at 1', [move(2, 1)]],
   ['moved from 0, but the alias pointed at 1', [move(1, 2, { details: { from: 0, to: 2, model_id: 'm' } })]],
   ['version 2 had digest sha256:2', [move(1, 2, { afterDigest: 'sha256:1', resource: aliasResource(1) })]],

@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { afterAll, expect, test, vi } from 'vitest'
 import { BROKEN_GATE_STORIES } from '../support/broken-gates.ts'
 import { BROKEN_PROMOTION_STORIES } from '../support/broken-promotions.ts'
-import { BROKEN_RULE_STORIES } from '../support/broken-rules.ts'
+import { RULE_VIOLATIONS } from '../support/broken-rules.ts'
 import { BROKEN_STATE_STORIES } from '../support/broken-states.ts'
 import { BROKEN_VOTE_STORIES } from '../support/broken-votes.ts'
 import { by, event, role, START, token } from '../support/governed.ts'
@@ -37,7 +37,7 @@ const BY_READER = [
 const STORIES = [
   ...[
     ...HONEST_STORIES,
-    ...BROKEN_RULE_STORIES,
+    ...RULE_VIOLATIONS,
     ...BROKEN_GATE_STORIES,
     ...BROKEN_PROMOTION_STORIES,
     ...BROKEN_STATE_STORIES,

@@ -5,7 +5,7 @@ import { verifyExport } from '../../clients/verifier/verify-export.ts'
 import { findVerifier } from '../../services/lib/tlog/note.ts'
 import { BROKEN_GATE_STORIES } from '../support/broken-gates.ts'
 import { BROKEN_PROMOTION_STORIES } from '../support/broken-promotions.ts'
-import { BROKEN_RULE_STORIES } from '../support/broken-rules.ts'
+import { RULE_VIOLATIONS } from '../support/broken-rules.ts'
 import { BROKEN_STATE_STORIES } from '../support/broken-states.ts'
 import { BROKEN_VOTE_STORIES } from '../support/broken-votes.ts'
 import { exportOf, makeLeaf, openingOf, VKEY } from '../support/exports.ts'
@@ -17,7 +17,7 @@ test.each(HONEST_STORIES)('accepts %s', (_, events) => {
 })
 
 test.each([
-  ...BROKEN_RULE_STORIES,
+  ...RULE_VIOLATIONS,
   ...BROKEN_GATE_STORIES,
   ...BROKEN_PROMOTION_STORIES,
   ...BROKEN_STATE_STORIES,
