@@ -21,7 +21,7 @@ export interface Context {
 type Action<A extends unknown[]> = (context: Context, ...args: A) => Promise<void>
 
 /** Returns a commander action that loads its command when it is called. */
-export function lazily<A extends unknown[]>(load: () => Promise<Action<A>>): (...call: unknown[]) => Promise<void> {
+export function lazyAction<A extends unknown[]>(load: () => Promise<Action<A>>): (...call: unknown[]) => Promise<void> {
   return async (...call) => {
     const command = call.at(-1) as Command
     const options = command.optsWithGlobals<GlobalOptions>()

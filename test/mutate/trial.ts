@@ -47,7 +47,7 @@ export async function tryFaults(faults: readonly Fault[], options: TrialOptions)
 class CleanRuns {
   readonly #verdicts = new Map<string, Promise<Verdict>>()
 
-  of(test: string, bench: Bench): Promise<Verdict> {
+  verdictOf(test: string, bench: Bench): Promise<Verdict> {
     const known = this.#verdicts.get(test)
     if (known) return known
     const verdict = bench.run(test, CLEAN_LIMIT_SECONDS)
@@ -61,7 +61,7 @@ type Found = Pick<Result, 'outcome' | 'why'>
 async function judge(bench: Bench, fault: Fault, clean: CleanRuns): Promise<Found> {
   let passed = 0
   for (const test of fault.tests) {
-    const without = await clean.of(test, bench)
+    const without = await clean.verdictOf(test, bench)
     if (without.failure) return wrong(`${test} fails without the fault: ${describe(without)}`)
     const verdict = await bench.try(fault, test, Math.max(60, 5 * without.seconds))
     if (verdict.failure) {

@@ -1,6 +1,6 @@
 // The command groups token and role.
 import type { Command } from 'commander'
-import { lazily } from '../context.ts'
+import { lazyAction } from '../context.ts'
 
 const REASON = ['--reason <text>', 'reason, stored in the audit log'] as const
 
@@ -15,17 +15,17 @@ function addTokens(token: Command): void {
     .description('create a token for a principal; its secret is shown once')
     .option('--expires <duration>', 'lifetime: 12h, 90d, at most 365d', '90d')
     .option('--description <text>', 'purpose of the token')
-    .action(lazily(async () => (await import('../commands/access/token.ts')).createToken))
+    .action(lazyAction(async () => (await import('../commands/access/token.ts')).createToken))
   token
     .command('list')
     .description('list tokens, newest first')
     .option('--principal <name>', 'only tokens of this principal')
-    .action(lazily(async () => (await import('../commands/access/token.ts')).listTokens))
+    .action(lazyAction(async () => (await import('../commands/access/token.ts')).listTokens))
   token
     .command('revoke <id>')
     .description('revoke a token')
     .option(...REASON)
-    .action(lazily(async () => (await import('../commands/access/token.ts')).revokeToken))
+    .action(lazyAction(async () => (await import('../commands/access/token.ts')).revokeToken))
 }
 
 function addRoles(role: Command): void {
@@ -34,14 +34,14 @@ function addRoles(role: Command): void {
     .command('grant <principal> <role>')
     .description(`grant the role reader, contributor, approver or admin ${where}`)
     .option(...REASON)
-    .action(lazily(async () => (await import('../commands/access/role.ts')).grantRole))
+    .action(lazyAction(async () => (await import('../commands/access/role.ts')).grantRole))
   role
     .command('revoke <principal>')
     .description(`revoke the role ${where}`)
     .option(...REASON)
-    .action(lazily(async () => (await import('../commands/access/role.ts')).revokeRole))
+    .action(lazyAction(async () => (await import('../commands/access/role.ts')).revokeRole))
   role
     .command('list')
     .description(`list role bindings ${where}`)
-    .action(lazily(async () => (await import('../commands/access/role.ts')).listRoles))
+    .action(lazyAction(async () => (await import('../commands/access/role.ts')).listRoles))
 }

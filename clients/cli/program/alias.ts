@@ -1,6 +1,6 @@
 // The commands alias set, remove, list, history and rollback.
 import type { Command } from 'commander'
-import { lazily } from '../context.ts'
+import { lazyAction } from '../context.ts'
 
 const BREAK_GLASS = [
   '--break-glass',
@@ -19,31 +19,31 @@ export function addAliasCommands(program: Command): void {
       'version number that the alias must point at now, 0 for none (default: its current one)',
     )
     .option(...BREAK_GLASS)
-    .action(lazily(async () => (await import('../commands/alias/alias.ts')).setAlias))
+    .action(lazyAction(async () => (await import('../commands/alias/alias.ts')).setAlias))
 
   alias
     .command('remove <alias>')
     .description('remove an alias')
     .option('--reason <text>', 'reason, stored in the history and, until redacted, in the log')
     .option(...BREAK_GLASS)
-    .action(lazily(async () => (await import('../commands/alias/alias.ts')).removeAlias))
+    .action(lazyAction(async () => (await import('../commands/alias/alias.ts')).removeAlias))
 
   alias
     .command('rollback <alias>')
     .description('point an alias back at its previous version')
     .option('--reason <text>', 'reason, stored in the history and, until redacted, in the log')
     .option(...BREAK_GLASS)
-    .action(lazily(async () => (await import('../commands/alias/alias.ts')).rollbackAlias))
+    .action(lazyAction(async () => (await import('../commands/alias/alias.ts')).rollbackAlias))
 
   alias
     .command('list <model>')
     .description('list the aliases of a model')
-    .action(lazily(async () => (await import('../commands/alias/alias-list.ts')).listAliases))
+    .action(lazyAction(async () => (await import('../commands/alias/alias-list.ts')).listAliases))
 
   alias
     .command('history <model>')
     .description('list the moves of one alias (vad@production) or of all aliases of a model (vad)')
     .option('--limit <count>', 'maximum number of results, newest first', '50')
     .option('--all', 'return all results')
-    .action(lazily(async () => (await import('../commands/alias/alias-list.ts')).listAliasMoves))
+    .action(lazyAction(async () => (await import('../commands/alias/alias-list.ts')).listAliasMoves))
 }

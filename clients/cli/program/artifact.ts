@@ -1,6 +1,6 @@
 // The commands artifact gc, verify and stat.
 import type { Command } from 'commander'
-import { lazily } from '../context.ts'
+import { lazyAction } from '../context.ts'
 
 const SUBJECT = 'a version, or the digest of a file in the namespace'
 
@@ -12,15 +12,15 @@ export function addArtifactCommands(program: Command): void {
       'remove data that no version uses, after its lease and grace period; in all namespaces unless -n is given',
     )
     .option('--dry-run', 'list what would be removed, and change nothing')
-    .action(lazily(async () => (await import('../commands/artifact/artifact-gc.ts')).collectGarbage))
+    .action(lazyAction(async () => (await import('../commands/artifact/artifact-gc.ts')).collectGarbage))
   artifact
     .command('verify <ref-or-digest>')
     .description('read the stored bytes again and compare them with their digests; exit code 7 on a mismatch')
     .addHelpText('after', `\n<ref-or-digest>: ${SUBJECT}`)
-    .action(lazily(async () => (await import('../commands/artifact/artifact-verify.ts')).verifyArtifact))
+    .action(lazyAction(async () => (await import('../commands/artifact/artifact-verify.ts')).verifyArtifact))
   artifact
     .command('stat [ref-or-digest]')
     .description('show what is stored, how much is shared, and when it was verified')
     .addHelpText('after', `\n[ref-or-digest]: ${SUBJECT}; all storage if omitted`)
-    .action(lazily(async () => (await import('../commands/artifact/artifact-stat.ts')).showStorage))
+    .action(lazyAction(async () => (await import('../commands/artifact/artifact-stat.ts')).showStorage))
 }

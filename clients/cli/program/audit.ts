@@ -1,6 +1,6 @@
 // The commands audit export, verify, consistency, monitor, proof, checkpoint, redact and hold.
 import type { Command } from 'commander'
-import { lazily } from '../context.ts'
+import { lazyAction } from '../context.ts'
 import { collect } from './collect.ts'
 
 const KEY = 'public key of the log, name+id+base64, or a file that contains it; repeatable'
@@ -12,19 +12,19 @@ export function addAuditCommands(program: Command): void {
     .command('export <file>')
     .description('export the whole log with its signed checkpoint to a file')
     .option('--format <format>', '"proof" for audit verify, or "cloudevents", one JSON event per line', 'proof')
-    .action(lazily(async () => (await import('../commands/audit/audit-export.ts')).exportLog))
+    .action(lazyAction(async () => (await import('../commands/audit/audit-export.ts')).exportLog))
   audit
     .command('verify <file>')
     .description('verify an export or a .tlog-proof; exit code 7 if anything was changed, moved or removed')
     .option('--key <vkey>', KEY, collect)
     .option('--policy <file>', POLICY)
-    .action(lazily(async () => (await import('../commands/audit/audit-verify.ts')).verify))
+    .action(lazyAction(async () => (await import('../commands/audit/audit-verify.ts')).verify))
   audit
     .command('consistency <old> <new>')
     .description('verify that a newer export, or checkpoint with proof, continues an older one; exit code 7 if not')
     .option('--key <vkey>', KEY, collect)
     .option('--policy <file>', POLICY)
-    .action(lazily(async () => (await import('../commands/audit/audit-verify.ts')).consistency))
+    .action(lazyAction(async () => (await import('../commands/audit/audit-verify.ts')).consistency))
   addServerCommands(audit)
   addPrivacyCommands(audit)
 }
@@ -40,23 +40,23 @@ function addServerCommands(audit: Command): void {
     .option('--once', 'check once, then exit')
     .option('--every <seconds>', 'time between two checks', '60')
     .option('--stale-after <seconds>', 'report the log as stale after this time without a newer checkpoint')
-    .action(lazily(async () => (await import('../commands/audit/audit-monitor.ts')).monitor))
+    .action(lazyAction(async () => (await import('../commands/audit/audit-monitor.ts')).monitor))
   audit
     .command('proof <event-id>')
     .description('write a proof that an event is in the log, and the event itself')
     .option('--out <name>', 'base name of the files .tlog-proof and .json (default: the event id)')
-    .action(lazily(async () => (await import('../commands/audit/audit-proof.ts')).proveEvent))
+    .action(lazyAction(async () => (await import('../commands/audit/audit-proof.ts')).proveEvent))
   audit
     .command('checkpoint')
     .description('print the newest signed checkpoint')
     .option('--since <file>', 'prepend a proof that the log continues the checkpoint or export in this file')
     .option('--key <vkey>', `verify its signature with this key: ${KEY}`, collect)
     .option('--policy <file>', POLICY)
-    .action(lazily(async () => (await import('../commands/audit/audit-checkpoint.ts')).showCheckpoint))
+    .action(lazyAction(async () => (await import('../commands/audit/audit-checkpoint.ts')).showCheckpoint))
   audit
     .command('health')
     .description('show the state of the log and its alarms: gaps, altered repeats, clock jumps; exit code 8 on alarms')
-    .action(lazily(async () => (await import('../commands/audit/audit-health.ts')).health))
+    .action(lazyAction(async () => (await import('../commands/audit/audit-health.ts')).health))
 }
 
 function addPrivacyCommands(audit: Command): void {
@@ -67,7 +67,7 @@ function addPrivacyCommands(audit: Command): void {
     .requiredOption('--reason <text>', 'reason and legal basis')
     .option('--field <name...>', 'fields to erase, such as "reason" or "details.email" (default: all)')
     .option('--yes', 'skip the confirmation')
-    .action(lazily(async () => (await load()).redact))
+    .action(lazyAction(async () => (await load()).redact))
   const hold = audit.command('hold').description('manage legal holds, which prevent erasure of private values')
   hold
     .command('place')
@@ -75,18 +75,18 @@ function addPrivacyCommands(audit: Command): void {
     .requiredOption('--reason <text>', 'reason')
     .option('--on <namespace>', 'hold the events of a namespace, or of all with *')
     .option('--resource <id>', 'hold the events of one resource')
-    .action(lazily(async () => (await load()).placeHold))
+    .action(lazyAction(async () => (await load()).placeHold))
   hold
     .command('release <hold>')
     .description('release a legal hold')
     .requiredOption('--reason <text>', 'reason')
-    .action(lazily(async () => (await load()).releaseHold))
+    .action(lazyAction(async () => (await load()).releaseHold))
   audit
     .command('retention')
     .description('show how long private values are stored, by retention class')
-    .action(lazily(async () => (await load()).showRetention))
+    .action(lazyAction(async () => (await load()).showRetention))
   hold
     .command('list')
     .description('list the legal holds')
-    .action(lazily(async () => (await load()).listHolds))
+    .action(lazyAction(async () => (await load()).listHolds))
 }

@@ -1,6 +1,6 @@
 // The commands list, show, resolve, log, status, whoami and completion.
 import type { Command } from 'commander'
-import { lazily } from '../context.ts'
+import { lazyAction } from '../context.ts'
 
 export function addBrowseCommands(program: Command): void {
   program
@@ -10,18 +10,18 @@ export function addBrowseCommands(program: Command): void {
     .option('--order-by <field>', 'for example: create_time desc, or metrics.f1 desc')
     .option('--limit <count>', 'maximum number of results', '50')
     .option('--all', 'return all results')
-    .action(lazily(async () => (await import('../commands/model/list.ts')).list))
+    .action(lazyAction(async () => (await import('../commands/model/list.ts')).list))
 
   program
     .command('show <ref>')
     .description('show a model or a version: facts, files, aliases')
-    .action(lazily(async () => (await import('../commands/model/show.ts')).show))
+    .action(lazyAction(async () => (await import('../commands/model/show.ts')).show))
 
   program
     .command('resolve <ref>')
     .description('print the version that a reference names, and its digest')
     .option('--at <time>', 'resolve the alias as of this time, for example 2026-11-23T05:40:00Z')
-    .action(lazily(async () => (await import('../commands/alias/resolve.ts')).resolve))
+    .action(lazyAction(async () => (await import('../commands/alias/resolve.ts')).resolve))
 
   program
     .command('log [ref]')
@@ -33,7 +33,7 @@ export function addBrowseCommands(program: Command): void {
       'return all results, including reads of a version, or, without a reference, each stored and read file',
     )
     .option('-f, --follow', 'print new entries as they arrive')
-    .action(lazily(async () => (await import('../commands/log/log.ts')).log))
+    .action(lazyAction(async () => (await import('../commands/log/log.ts')).log))
   addStatusCommands(program)
 }
 
@@ -41,12 +41,12 @@ function addStatusCommands(program: Command): void {
   program
     .command('whoami')
     .description('show the principal of the token and its roles')
-    .action(lazily(async () => (await import('../commands/status.ts')).whoAmI))
+    .action(lazyAction(async () => (await import('../commands/status.ts')).whoAmI))
 
   program
     .command('status')
     .description('show addresses, health and versions')
-    .action(lazily(async () => (await import('../commands/status.ts')).status))
+    .action(lazyAction(async () => (await import('../commands/status.ts')).status))
 
   program
     .command('completion <shell>')

@@ -1,6 +1,6 @@
 // The commands evaluation add, list and show.
 import type { Command } from 'commander'
-import { lazily } from '../context.ts'
+import { lazyAction } from '../context.ts'
 import { collect } from './collect.ts'
 
 export function addEvaluationCommands(program: Command): void {
@@ -20,16 +20,16 @@ export function addEvaluationCommands(program: Command): void {
     .option('--report <file-or-uri>', 'report; a file is hashed, but not uploaded')
     .option('--report-digest <digest>', 'digest of the report, sha256:…')
     .option('--summary <text>', 'summary in Markdown')
-    .action(lazily(async () => (await import('../commands/evaluation/evaluation-add.ts')).addEvaluation))
+    .action(lazyAction(async () => (await import('../commands/evaluation/evaluation-add.ts')).addEvaluation))
   evaluation
     .command('list <ref>')
     .description('list the evaluations of a version, newest first')
     .option('--suite <name>', 'only evaluations of this suite')
     .option('--limit <count>', 'maximum number of results', '50')
     .option('--all', 'return all results')
-    .action(lazily(async () => (await import('../commands/evaluation/evaluation.ts')).listEvaluations))
+    .action(lazyAction(async () => (await import('../commands/evaluation/evaluation.ts')).listEvaluations))
   evaluation
     .command('show <id>')
     .description('show an evaluation')
-    .action(lazily(async () => (await import('../commands/evaluation/evaluation.ts')).showEvaluation))
+    .action(lazyAction(async () => (await import('../commands/evaluation/evaluation.ts')).showEvaluation))
 }

@@ -1,6 +1,6 @@
 // The commands gate create, update, delete, show, list, history and test.
 import { Option, type Command } from 'commander'
-import { lazily } from '../context.ts'
+import { lazyAction } from '../context.ts'
 import { collect } from './collect.ts'
 
 const REASON = ['--reason <text>', 'reason, stored in the history and, until redacted, in the log'] as const
@@ -14,7 +14,7 @@ export function addGateCommands(program: Command): void {
       .description('create a gate: gate create two-people --alias production --approvals 2')
       .option('--model <model>', 'guard only aliases of this model (default: all models of the namespace)'),
     { isNew: true },
-  ).action(lazily(async () => (await import('../commands/gate/gate-changes.ts')).createGate))
+  ).action(lazyAction(async () => (await import('../commands/gate/gate-changes.ts')).createGate))
   const update = addRules(
     gate.command('update <gate>').description('change the rules of a gate; omitted rules stay unchanged'),
     { isNew: false },
@@ -24,13 +24,13 @@ export function addGateCommands(program: Command): void {
     .addOption(
       new Option('--no-approvers', 'accept approvals by everyone with the role approver').conflicts('approver'),
     )
-    .action(lazily(async () => (await import('../commands/gate/gate-changes.ts')).updateGate))
+    .action(lazyAction(async () => (await import('../commands/gate/gate-changes.ts')).updateGate))
   gate
     .command('delete <gate>')
     .description('delete a gate; its history remains')
     .option(...REASON)
     .option('--yes', 'skip the confirmation')
-    .action(lazily(async () => (await import('../commands/gate/gate-changes.ts')).deleteGate))
+    .action(lazyAction(async () => (await import('../commands/gate/gate-changes.ts')).deleteGate))
   addReads(gate)
 }
 
@@ -56,21 +56,21 @@ function addReads(gate: Command): void {
   gate
     .command('show <gate>')
     .description('show the rules of a gate')
-    .action(lazily(async () => (await load()).showGate))
+    .action(lazyAction(async () => (await load()).showGate))
   gate
     .command('list')
     .description('list the gates of the namespace')
-    .action(lazily(async () => (await load()).listGates))
+    .action(lazyAction(async () => (await load()).listGates))
   gate
     .command('history <gate-or-id>')
     .description('list the revisions of a gate; name a deleted gate by its id')
     .option('--limit <count>', 'maximum number of results, newest first', '50')
     .option('--all', 'return all results')
-    .action(lazily(async () => (await load()).showGateHistory))
+    .action(lazyAction(async () => (await load()).showGateHistory))
   gate
     .command('test <ref> <alias>')
     .description('test a version against the gates of an alias, or against given rules; exit code 8 if not met')
     .option('--condition <condition>', `test this instead of the gates: ${CONDITION}`, collect)
     .option('--file <file>', 'test these rules (JSON) instead of the gates; - for stdin')
-    .action(lazily(async () => (await import('../commands/gate/gate-test.ts')).testGate))
+    .action(lazyAction(async () => (await import('../commands/gate/gate-test.ts')).testGate))
 }

@@ -1,6 +1,6 @@
 // The command groups model, version and namespace.
 import type { Command } from 'commander'
-import { lazily } from '../context.ts'
+import { lazyAction } from '../context.ts'
 import { collect } from './collect.ts'
 
 const REASON = ['--reason <text>', 'reason, stored in the audit log'] as const
@@ -18,7 +18,7 @@ function addModels(model: Command): void {
     .option('--description <text>', 'description in Markdown')
     .option('--owner <name>', 'owner of the model (default: you)')
     .option('--label <name=value>', 'label; repeatable', collect)
-    .action(lazily(async () => (await import('../commands/model/model.ts')).createModel))
+    .action(lazyAction(async () => (await import('../commands/model/model.ts')).createModel))
   model
     .command('update <model>')
     .description('change the description, owner or labels')
@@ -26,28 +26,28 @@ function addModels(model: Command): void {
     .option('--owner <name>', 'owner of the model')
     .option('--label <name=value>', 'add or change a label; repeatable', collect)
     .option('--remove-label <name>', 'remove a label; repeatable', collect)
-    .action(lazily(async () => (await import('../commands/model/model.ts')).updateModel))
+    .action(lazyAction(async () => (await import('../commands/model/model.ts')).updateModel))
   model
     .command('rename <model> <new-name>')
     .description('rename a model; the old name redirects to it')
     .option(...REASON)
-    .action(lazily(async () => (await import('../commands/model/model.ts')).renameModel))
+    .action(lazyAction(async () => (await import('../commands/model/model.ts')).renameModel))
   model
     .command('archive <model>')
     .description('archive a model; its versions can still be pulled')
     .option(...REASON)
-    .action(lazily(async () => (await import('../commands/model/model.ts')).archiveModel))
+    .action(lazyAction(async () => (await import('../commands/model/model.ts')).archiveModel))
   model
     .command('unarchive <model>')
     .description('restore an archived model')
     .option(...REASON)
-    .action(lazily(async () => (await import('../commands/model/model.ts')).unarchiveModel))
+    .action(lazyAction(async () => (await import('../commands/model/model.ts')).unarchiveModel))
   model
     .command('delete <model>')
     .description('delete an archived model that has no aliases, and all its versions')
     .option(...REASON)
     .option('--yes', 'skip the confirmation')
-    .action(lazily(async () => (await import('../commands/model/model.ts')).deleteModel))
+    .action(lazyAction(async () => (await import('../commands/model/model.ts')).deleteModel))
 }
 
 function addVersions(version: Command): void {
@@ -58,13 +58,13 @@ function addVersions(version: Command): void {
     .option('--card <file>', 'model card, a Markdown file')
     .option('--label <name=value>', 'add or change a label; repeatable', collect)
     .option('--remove-label <name>', 'remove a label; repeatable', collect)
-    .action(lazily(async () => (await import('../commands/model/version.ts')).updateVersion))
+    .action(lazyAction(async () => (await import('../commands/model/version.ts')).updateVersion))
   version
     .command('delete <ref>')
     .description('delete a version that no alias points at; its number is never reused')
     .option(...REASON)
     .option('--yes', 'skip the confirmation')
-    .action(lazily(async () => (await import('../commands/model/version.ts')).deleteVersion))
+    .action(lazyAction(async () => (await import('../commands/model/version.ts')).deleteVersion))
 }
 
 function addNamespaces(namespace: Command): void {
@@ -72,14 +72,14 @@ function addNamespaces(namespace: Command): void {
     .command('create <name>')
     .description('create a namespace')
     .option('--description <text>', 'description in Markdown')
-    .action(lazily(async () => (await import('../commands/model/namespace.ts')).createNamespace))
+    .action(lazyAction(async () => (await import('../commands/model/namespace.ts')).createNamespace))
   namespace
     .command('list')
     .description('list the namespaces that you can read')
-    .action(lazily(async () => (await import('../commands/model/namespace.ts')).listNamespaces))
+    .action(lazyAction(async () => (await import('../commands/model/namespace.ts')).listNamespaces))
   namespace
     .command('delete <name>')
     .description('delete an empty namespace')
     .option(...REASON)
-    .action(lazily(async () => (await import('../commands/model/namespace.ts')).deleteNamespace))
+    .action(lazyAction(async () => (await import('../commands/model/namespace.ts')).deleteNamespace))
 }

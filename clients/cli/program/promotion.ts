@@ -1,6 +1,6 @@
 // The commands promote, and promotion request, list, show, approve, reject and withdraw.
 import type { Command } from 'commander'
-import { lazily } from '../context.ts'
+import { lazyAction } from '../context.ts'
 
 const WHY = ['--reason <text>', 'reason, stored in the history and, until redacted, in the log'] as const
 const STATES = 'pending, applied, rejected, expired, withdrawn or voided'
@@ -16,11 +16,11 @@ export function addPromotionCommands(program: Command): void {
     .option('--state <state>', `only promotions in this state: ${STATES}`)
     .option('--limit <count>', 'maximum number of results', '50')
     .option('--all', 'return all results')
-    .action(lazily(async () => (await import('../commands/promotion/promotion.ts')).listPromotions))
+    .action(lazyAction(async () => (await import('../commands/promotion/promotion.ts')).listPromotions))
   promotion
     .command('show <id>')
     .description('show a promotion with its gate results and approvals')
-    .action(lazily(async () => (await import('../commands/promotion/promotion.ts')).showPromotion))
+    .action(lazyAction(async () => (await import('../commands/promotion/promotion.ts')).showPromotion))
   addVotes(promotion)
 }
 
@@ -28,7 +28,7 @@ function addRequest(command: Command): void {
   command
     .description('request to point an alias at a version; applied at once if its gates are met and need no approval')
     .requiredOption(...WHY)
-    .action(lazily(async () => (await import('../commands/promotion/promote.ts')).requestPromotion))
+    .action(lazyAction(async () => (await import('../commands/promotion/promote.ts')).requestPromotion))
 }
 
 function addVotes(promotion: Command): void {
@@ -37,15 +37,15 @@ function addVotes(promotion: Command): void {
     .command('approve <id>')
     .description('approve a promotion; the last required approval moves the alias')
     .requiredOption(...WHY)
-    .action(lazily(async () => (await load()).approvePromotion))
+    .action(lazyAction(async () => (await load()).approvePromotion))
   promotion
     .command('reject <id>')
     .description('reject and close a promotion')
     .requiredOption(...WHY)
-    .action(lazily(async () => (await load()).rejectPromotion))
+    .action(lazyAction(async () => (await load()).rejectPromotion))
   promotion
     .command('withdraw <id>')
     .description('withdraw a promotion that you requested')
     .option(...WHY)
-    .action(lazily(async () => (await load()).withdrawPromotion))
+    .action(lazyAction(async () => (await load()).withdrawPromotion))
 }

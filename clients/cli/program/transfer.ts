@@ -1,6 +1,6 @@
 // The commands push and pull.
 import { Option, type Command } from 'commander'
-import { lazily } from '../context.ts'
+import { lazyAction } from '../context.ts'
 import { TRANSFER_MODES } from '../transfer/modes.ts'
 import { collect } from './collect.ts'
 
@@ -31,7 +31,7 @@ export function addTransferCommands(program: Command): void {
     .addOption(modeOption())
     .option('--no-create', 'fail if the model does not exist')
     .addOption(new Option('--create', 'create the model if it does not exist').default(true))
-    .action(lazily(async () => (await import('../commands/transfer/push.ts')).push))
+    .action(lazyAction(async () => (await import('../commands/transfer/push.ts')).push))
 
   program
     .command('pull <ref> <directory>')
@@ -40,7 +40,7 @@ export function addTransferCommands(program: Command): void {
     .addOption(modeOption())
     .option('--no-cache', 'neither read nor write the cache')
     .option('--cache-size <size>', 'maximum size of the cache, 0 for none (default: MODELKEEP_CACHE_SIZE or 20GiB)')
-    .action(lazily(async () => (await import('../commands/transfer/pull.ts')).pull))
+    .action(lazyAction(async () => (await import('../commands/transfer/pull.ts')).pull))
 }
 
 function modeOption(): Option {
@@ -57,9 +57,9 @@ export function addCacheCommands(program: Command): void {
   cache
     .command('show')
     .description('show the directory and size of the cache')
-    .action(lazily(async () => (await import('../commands/transfer/cache.ts')).cacheShow))
+    .action(lazyAction(async () => (await import('../commands/transfer/cache.ts')).cacheShow))
   cache
     .command('clear')
     .description('remove all files from the cache')
-    .action(lazily(async () => (await import('../commands/transfer/cache.ts')).cacheClear))
+    .action(lazyAction(async () => (await import('../commands/transfer/cache.ts')).cacheClear))
 }

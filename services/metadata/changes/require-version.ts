@@ -35,10 +35,10 @@ async function resolveNamed(
 ): Promise<Version> {
   accessOf(context).require(key.namespace)
   const found = await resolveByName(em, key, atTime)
-  if (!found.model) failNoModel({ namespace: key.namespace, model: key.model })
-  if (found.future) failField('at_time', 'must not be later than now')
+  if (!found.hasModel) failNoModel({ namespace: key.namespace, model: key.model })
+  if (found.isFuture) failField('at_time', 'must not be later than now')
   const { kind, value } = key.selector
-  if (kind === 'alias' && value !== LATEST && !found.alias) {
+  if (kind === 'alias' && value !== LATEST && !found.hasAlias) {
     const when = atTime === undefined ? '' : ' at that time'
     fail('ALIAS_NOT_FOUND', `alias "${value}" not found in model "${key.namespace}/${key.model}"${when}`, {
       alias: value,

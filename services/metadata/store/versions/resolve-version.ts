@@ -18,14 +18,14 @@ export const VERSION_COLUMNS = sql`v.id, v.model_id as model, v.namespace, m.nam
 /** The result of resolving a reference by name. */
 export interface ResolvedReference {
   /** Whether the model exists. */
-  model: boolean
+  hasModel: boolean
   /** Whether the alias points, or pointed, at a version. */
-  alias: boolean
+  hasAlias: boolean
   version: Version | undefined
   /** The version that the alias pointed at, if it has been deleted since. */
   deleted: Tombstone | undefined
   /** Whether the requested time is in the future. */
-  future: boolean
+  isFuture: boolean
 }
 
 interface ResolvedRow extends Omit<Version, 'id'> {
@@ -61,10 +61,10 @@ export async function resolveByName(
     const id = await findRedirect(em, key)
     if (id !== undefined) [row] = await runPrepared(em, statement.byId, ['', id, ...selected])
   }
-  if (!row) return { model: false, alias: false, version: undefined, deleted: undefined, future: false }
+  if (!row) return { hasModel: false, hasAlias: false, version: undefined, deleted: undefined, isFuture: false }
   const version = hasVersion(row) ? row : undefined
   const deleted = version || row.aliasVersionId === null ? undefined : await findTombstone(em, row.aliasVersionId)
-  return { model: true, alias: (row.aliasNumber ?? 0) > 0, version, deleted, future: row.isFuture }
+  return { hasModel: true, hasAlias: (row.aliasNumber ?? 0) > 0, version, deleted, isFuture: row.isFuture }
 }
 
 function hasVersion(row: ResolvedRow): row is ResolvedRow & Version {
