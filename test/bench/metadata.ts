@@ -1,4 +1,4 @@
-// `npm run bench:metadata [-- --quick] [-- --json FILE]`: the rates of reads and writes as shares of the floor, which is the
+// `npm run bench:metadata [-- --quick] [-- --json FILE]`: the rates of reads and writes as shares of the baseline, which is the
 // same work through bare `pg`; the rates in a large model as shares of those in a small one; and the latency under load.
 // PostgreSQL, processes and sockets are real. The targets are ratios, because they hardly depend on the machine.
 import { mkdir, rm } from 'node:fs/promises'
@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { Figures } from './figures.ts'
 import { makeHome } from './home.ts'
 import { measureLatency } from './metadata/latency.ts'
-import { compareReads, compareWrites, IN_FLIGHT, printFlights } from './metadata/ratios.ts'
+import { compareReads, compareWrites, IN_FLIGHT, printRoundTrips } from './metadata/ratios.ts'
 import { compareRegister } from './metadata/register.ts'
 import { openRegistry } from './metadata/registry.ts'
 import { comparePages, compareSizes, PAGE } from './metadata/sizes.ts'
@@ -44,7 +44,7 @@ async function measureRatios(directory: string): Promise<void> {
     for (let index = 0; index < 2 * IN_FLIGHT; index += 1) written.push(await insert(`written-${index}`, 2))
     const large = await insert('large', LARGE)
     console.log(`filled ${SMALL} and ${LARGE} versions\n`)
-    await printFlights(world, small, written)
+    await printRoundTrips(world, small, written)
     await compareReads(figures, world, [small, large], ROUNDS)
     await compareWrites(figures, world, written, ROUNDS)
     await compareRegister(figures, world, written, ROUNDS)

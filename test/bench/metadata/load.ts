@@ -83,18 +83,18 @@ export function openJson(address: string, token: string): Connection {
   }
 }
 
-export type Work = (turn: number) => Promise<unknown>
+export type Work = (iteration: number) => Promise<unknown>
 
 /** Repeats the work, `inFlight` times in parallel. Returns the rate per second. */
 export async function measureRate(work: Work, inFlight: number, milliseconds: number, from = 0): Promise<number> {
-  let turn = from
+  let iteration = from
   const began = performance.now()
   const end = began + milliseconds
   const worker = async (): Promise<void> => {
-    while (performance.now() < end) await work((turn += 1))
+    while (performance.now() < end) await work((iteration += 1))
   }
   await Promise.all(Array.from({ length: inFlight }, worker))
-  return ((turn - from) * 1000) / (performance.now() - began)
+  return ((iteration - from) * 1000) / (performance.now() - began)
 }
 
 /** Starts the work at a steady rate, even while earlier work runs. Returns the time from each scheduled start to the end of the
@@ -109,8 +109,8 @@ export async function measureOpenLoop(work: Work, perSecond: number, millisecond
       for (; running.length < count;) {
         const due = began + (running.length * 1000) / perSecond
         if (due > performance.now()) break
-        const turn = running.length
-        running.push(work(turn).then(() => times.push(performance.now() - due)))
+        const iteration = running.length
+        running.push(work(iteration).then(() => times.push(performance.now() - due)))
       }
       if (running.length < count) setTimeout(startDue, 1)
       else Promise.all(running).then(() => resolve(), reject)

@@ -1,13 +1,13 @@
-// A whole register over the wire: CreateManifest, CreateVersion and SetAliases, by three processes, against their floors
-// in a row.
+// Compares a complete registration over the wire, which is CreateManifest, CreateVersion and SetAliases, with the sum of their
+// baselines.
 import { BlobService } from '#gen/modelkeep/artifact/v1/blob_service_pb.ts'
 import { blobMessages, digestOf, makeBytes } from '../../support/bytes.ts'
 import { grpcClient } from '../../support/suite.ts'
 import type { Figures } from '../figures.ts'
 import { createCall, createdManifest, createdVersion, manifestCall } from './calls.ts'
-import { openFloor } from './floor.ts'
+import { openBaseline } from './baseline.ts'
 import { openGrpc } from './load.ts'
-import { compare, IN_FLIGHT, lend, moveAlias, type Rounds } from './ratios.ts'
+import { compare, IN_FLIGHT, createLender, moveAlias, type Rounds } from './ratios.ts'
 import type { Subject } from './subjects.ts'
 import type { World } from './world.ts'
 
@@ -19,25 +19,25 @@ export async function compareRegister(
   models: Subject[],
   rounds: Rounds,
 ): Promise<void> {
-  const floor = openFloor(world.databaseUrl)
+  const baseline = openBaseline(world.databaseUrl)
   const artifact = await openGrpc(world.artifact.address, world.token)
-  const metadata = await openGrpc(world.wholeMetadata.address, world.token)
+  const metadata = await openGrpc(world.metadataWithArtifact.address, world.token)
   const bytes = makeBytes(BLOB_BYTES, 'register')
   const blob = { digest: digestOf(bytes), size: bytes.length }
   await grpcClient(BlobService, world.artifact.address, world.token).uploadBlob(blobMessages(bytes))
-  const pick = lend(models.slice(0, IN_FLIGHT))
-  const pickBare = lend(models.slice(IN_FLIGHT))
+  const pick = createLender(models.slice(0, IN_FLIGHT))
+  const pickBare = createLender(models.slice(IN_FLIGHT))
   let made = 0
   await compare(
     figures,
     {
-      name: 'whole register',
+      name: 'complete registration',
       target: 0.35,
-      floor: () =>
+      baseline: () =>
         pickBare(async ({ modelId }) => {
-          await floor.createManifest()
-          await floor.create(modelId)
-          await floor.setAlias(modelId, 1)
+          await baseline.createManifest()
+          await baseline.create(modelId)
+          await baseline.setAlias(modelId, 1)
         }),
       work: () =>
         pick(async (subject) => {
@@ -51,5 +51,5 @@ export async function compareRegister(
   )
   artifact.close()
   metadata.close()
-  await floor.close()
+  await baseline.close()
 }

@@ -7,7 +7,7 @@ interface Measure {
   name: string
   /** Number of calls in one round. */
   calls: number
-  call: (subject: string, turn: number) => Promise<unknown>
+  call: (subject: string, iteration: number) => Promise<unknown>
 }
 
 const CONCURRENCY = 2
@@ -18,13 +18,13 @@ const ATTEMPTS = 3
 
 export async function compareSizes(figures: Figures, registry: Registry, rounds: number, pageSize: number) {
   const { create, resolve, list, counts } = registry
-  const number = (model: string, turn: number): number => ((turn * 7919) % counts[model]!) + 1
+  const number = (model: string, iteration: number): number => ((iteration * 7919) % counts[model]!) + 1
   const measures: Measure[] = [
     { name: 'create', calls: 8, call: (model) => create(model) },
     {
       name: 'resolve by number',
       calls: 20,
-      call: (model, turn) => resolve(model, { case: 'number', value: number(model, turn) }),
+      call: (model, iteration) => resolve(model, { case: 'number', value: number(model, iteration) }),
     },
     {
       name: 'resolve by alias',

@@ -21,7 +21,7 @@ export interface World {
   /** A metadata service whose artifact service is a fake peer that has every manifest. */
   metadata: Running
   /** A metadata service whose artifact service is `artifact`. */
-  wholeMetadata: Running
+  metadataWithArtifact: Running
   artifact: Running
   pids: Record<string, number>
   /** Starts another metadata service on the database at this URL. */
@@ -62,18 +62,18 @@ export async function openWorld(home: string): Promise<World> {
     STORE_DIRECTORY: objects,
     PORT: String(ports.artifact),
   })
-  const wholeMetadata = await startMetadata({ ARTIFACT_ADDRESS: artifactAddress, PORT: String(ports.metadata) })
+  const metadataWithArtifact = await startMetadata({ ARTIFACT_ADDRESS: artifactAddress, PORT: String(ports.metadata) })
   const metadata = await startMetadata({ ARTIFACT_ADDRESS: peer.address })
   return {
     databaseUrl,
     token,
     metadata,
-    wholeMetadata,
+    metadataWithArtifact,
     artifact,
     pids: { service: metadata.pid, database: postgres.pid, client: process.pid },
     startMetadata: (url) => startMetadata({ ARTIFACT_ADDRESS: peer.address, DATABASE_URL: url }),
     async close() {
-      for (const running of [metadata, wholeMetadata, artifact]) await running.stop()
+      for (const running of [metadata, metadataWithArtifact, artifact]) await running.stop()
       await peer.close()
       await postgres.stop()
     },

@@ -2,17 +2,17 @@
 // after the database has answered.
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 
-export interface FlightCounter {
+export interface RoundTripCounter {
   /** URL of the database through the proxy. */
   url: string
   count: () => number
   close: () => void
 }
 
-export async function countFlights(databaseUrl: string): Promise<FlightCounter> {
+export async function countRoundTrips(databaseUrl: string): Promise<RoundTripCounter> {
   const target = new URL(databaseUrl)
   const sockets = new Set<Socket>()
-  let flights = 0
+  let roundTrips = 0
   const server = createServer((client) => {
     const database = connect(Number(target.port || 5432), target.hostname)
     let isAnswered = true
@@ -21,7 +21,7 @@ export async function countFlights(databaseUrl: string): Promise<FlightCounter> 
       socket.on('error', () => socket.destroy())
     }
     client.on('data', (data) => {
-      if (isAnswered) flights += 1
+      if (isAnswered) roundTrips += 1
       isAnswered = false
       database.write(data)
     })
@@ -38,7 +38,7 @@ export async function countFlights(databaseUrl: string): Promise<FlightCounter> 
   url.port = String((server.address() as AddressInfo).port)
   return {
     url: url.href,
-    count: () => flights,
+    count: () => roundTrips,
     close() {
       server.close()
       for (const socket of sockets) socket.destroy()

@@ -1,4 +1,4 @@
-// The floor: the same rows read or written through bare `pg`, with as many connections as the service has.
+// The baseline reads or writes the same rows through bare `pg`, with as many connections as the service has.
 import { randomUUID } from 'node:crypto'
 import { Pool } from 'pg'
 import { newDigest } from './registry.ts'
@@ -7,7 +7,7 @@ import { FACTS, METRICS, PARAMETERS } from './facts.ts'
 /** The default size of a service's pool. */
 const CONNECTIONS = 10
 
-export interface Floor {
+export interface Baseline {
   resolveAlias: (model: string, alias: string) => Promise<void>
   resolveNumber: (model: string, number: number) => Promise<void>
   resolveDigest: (model: string, digest: string) => Promise<void>
@@ -62,13 +62,13 @@ const EVENT = JSON.stringify({
   details: { text: 'x'.repeat(500) },
 })
 
-export function openFloor(databaseUrl: string): Floor {
+export function openBaseline(databaseUrl: string): Baseline {
   const pool = new Pool({ connectionString: databaseUrl, max: CONNECTIONS, options: '-c search_path=metadata' })
-  // A connection that breaks fails its statement, too.
+  // The statement of a broken connection fails, too.
   pool.on('error', () => {})
   const read = async (text: string, values: unknown[]): Promise<void> => {
     const { rows } = await pool.query(text, values)
-    if (rows.length === 0) throw new Error(`the floor found no row by ${text}`)
+    if (rows.length === 0) throw new Error(`the baseline found no row by ${text}`)
   }
   const transaction = async (work: (client: Client) => Promise<void>): Promise<void> => {
     const client = await pool.connect()
