@@ -6,7 +6,7 @@ import { connect, type IncomingHttpHeaders } from 'node:http2'
 import { envelope } from './raw-grpc.ts'
 
 export interface WireRequest {
-  /** For example `/modelkeep.metadata.v1.IdentityService/CreateToken`. */
+  /** The path of the RPC, for example `/modelkeep.metadata.v1.IdentityService/CreateToken`. */
   path: string
   token: string
   body: Buffer

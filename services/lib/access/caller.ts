@@ -12,7 +12,7 @@ export const DEFAULT_NAMESPACE = 'default'
 export const ALL_NAMESPACES = '*'
 
 export interface Caller {
-  /** For example `alice`; a peer service is `service:metadata`; empty when unknown. */
+  /** The name of the principal, for example `alice`, or `service:metadata` for a peer service; empty when unknown. */
   principal: string
   method: 'token' | 'service' | 'none'
   /** UUID of the API token; empty without one. */

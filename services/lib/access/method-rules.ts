@@ -31,7 +31,7 @@ function findRule(method: DescMethod): Access {
   return Object.hasOwn(FOREIGN, name) ? FOREIGN[name]! : UNDECLARED
 }
 
-/** For example `modelkeep.metadata.v1.ModelService/CreateModel`. */
+/** Returns the full name of the RPC, for example `modelkeep.metadata.v1.ModelService/CreateModel`. */
 export function methodName(method: DescMethod): string {
   return `${method.parent.typeName}/${method.name}`
 }

@@ -15,7 +15,7 @@ import type { Logger } from '../process/log.ts'
 export interface Refusal {
   type: EventType
   caller: Caller
-  /** For example `modelkeep.metadata.v1.ModelService/CreateModel`. */
+  /** The full name of the RPC, for example `modelkeep.metadata.v1.ModelService/CreateModel`. */
   method: string
   /** Empty when the call was refused before it named one. */
   namespace: string
