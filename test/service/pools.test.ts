@@ -1,4 +1,5 @@
 // The pools of a service: their time limits, and their rights.
+import type { Client as PgClient } from 'pg'
 import { afterAll, expect, test, vi } from 'vitest'
 import { toConnectError } from '#lib/errors/connect-error.ts'
 import { reasonOf } from '#lib/errors/read-error.ts'
@@ -34,6 +35,20 @@ test.each(POOLS)(
     expect(row).toEqual(expected)
   },
 )
+
+test('a connection that cancels a statement does not end the process when the database closes it', async () => {
+  const connection = database.em.getConnection()
+  const { Client, options } = (await connection.getNativeClient()) as unknown as {
+    Client: typeof PgClient
+    options: object
+  }
+  // As Kysely does it.
+  const client = new Client(options)
+  await client.connect()
+  const [row] = (await client.query('select pg_backend_pid() as pid')).rows as { pid: number }[]
+  await runSql(url, 'select pg_terminate_backend(?)', [row!.pid])
+  await expect(client.query('select 1')).rejects.toThrow()
+})
 
 test('ends a statement of a call at its time limit, and no statement of background work', async () => {
   const statement = 'select pg_sleep(0.3)'

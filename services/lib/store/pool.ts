@@ -6,11 +6,13 @@ import { currentPrincipal } from '../process/principal.ts'
 /** The parts of `pg` that are used here; the package has no types. */
 interface ConnectionPool {
   options: object
+  Client: new (options: object) => PooledConnection
   connect(): Promise<PooledConnection>
   on(event: 'connect', take: (client: PooledConnection) => void): void
   on(event: 'release', take: (error: unknown, client: PooledConnection) => void): void
 }
 interface PooledConnection {
+  on(event: 'error', take: () => void): void
   once(event: 'end', take: () => void): void
   release(broken: boolean): void
 }
@@ -24,12 +26,24 @@ export function preparePool(size: number, hasShares: boolean): (pool: Connection
     // MikroORM cancels a statement over a new connection, created from the enumerable options. That connection must not
     // assume the service's role, because only the user who opened a session may cancel its statements.
     Object.defineProperty(pool.options, 'options', { enumerable: false })
+    pool.Client = withErrorListener(pool.Client)
     pool.on('connect', releaseWhenBroken)
     shareConnections(
       pool,
       new FairQueue({ slots: size, maxWaitMs: MAX_WAIT_MS, what: 'connections to the database' }),
       hasShares,
     )
+  }
+}
+
+/** The connection over which a statement is cancelled has no listener of its own, and an error event without one ends the
+ * process. Its statements fail in any case. */
+function withErrorListener(Client: ConnectionPool['Client']): ConnectionPool['Client'] {
+  return class extends Client {
+    constructor(options: object) {
+      super(options)
+      this.on('error', () => {})
+    }
   }
 }
 
