@@ -14,7 +14,8 @@ import verify
 for number in range(int(sys.argv[2])):
     print('code', verify.main([f'{sys.argv[1]}/{number}', sys.argv[3]]))`
 
-/** Verifies each export, by files in `home`. Returns the exit codes of both verifiers, and the output of the first. */
+/** Writes each export to a file in `home`, and verifies it with the verifiers in TypeScript and in Python. Returns the exit
+ * codes of both, and the output of the former. */
 export async function verifyByBoth(
   { home, vkey }: { home: string; vkey: string },
   texts: string[],

@@ -1,4 +1,4 @@
-// Stories that break a rule of promotions, each with the expected verdict.
+// Sequences of events that break a rule of promotions, each with the expected verdict of the verifier.
 import { aliasResource, at, by, model, move, role, version, type StoryEvent, without } from './governed.ts'
 import {
   APPROVED,

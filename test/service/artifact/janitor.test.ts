@@ -52,7 +52,7 @@ describe.each(STORES)('the janitor of %s', async (_kind, createStore) => {
     for (const key of keys.slice(0, 45)) stubborn.add(key)
     for (const key of keys) await own.put(key, wholePart(Buffer.from(key)))
     const values = keys.map((key, index) => `('${key}', now() - interval '${100 - index} minutes')`)
-    // The sweeper may have found some of them as orphans meanwhile.
+    // The search for orphans may have inserted some of these rows already.
     await artifact.sql(`insert into artifact.doomed_object (object_key, create_time) values ${values.join()}
       on conflict (object_key) do update set create_time = excluded.create_time, claimed_until = null, attempts = 0`)
     const left = keys.slice(0, 45).map((object_key) => ({ object_key, keeps_object: false, waits: true }))

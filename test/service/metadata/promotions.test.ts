@@ -154,7 +154,7 @@ describe('who may vote', () => {
     await approve(carol!)
     expect((await refusalOf(approve(carol!))).metadata['because']).toBe('VOTED')
     expect((await refusalOf(reject(carol!))).metadata['because']).toBe('VOTED')
-    // The rule holds for an administrator too.
+    // An administrator who is not listed as an approver cannot approve either.
     expect((await refusalOf(approve(admin))).metadata['because']).toBe('NOT_ASKED')
     const { promotion } = await admin.promotions.getPromotion({ id })
     expect(promotion!.state).toBe(PromotionState.PENDING_APPROVAL)

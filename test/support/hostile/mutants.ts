@@ -114,7 +114,7 @@ export function textsAt(rule: TextRule, path: string, set: Setter): Found[] {
     if (text === NO_UTF8) return { path, what, verdict: 'unreadable', via: 'grpc', set: set(text) }
     if (!text.isWellFormed()) return { path, what, verdict: 'unreadable', via: 'json', set: set(text) }
     if (text === '' && rule.empty) return { path, what, verdict: rule.empty, via: 'grpc', set: set(text) }
-    // A text that is stored is unique, so that the test can find it.
+    // A counter makes each stored text unique, so that the test can find it.
     const marked = `${text} ${(marks += 1)}`
     const isMarked = rule.kept && text !== '' && rule.judge(marked) === 'allowed'
     const value = isMarked ? marked : text

@@ -65,7 +65,7 @@ export class S3Store implements ByteStore {
 
   async complete(key: string, uploadId: string, parts: StoredPart[]): Promise<void> {
     const etags = parts.map(({ number, etag }) => ({ part: number, etag }))
-    // Not retried: the caller finds out what became of a failed attempt.
+    // The call is not retried: a failed attempt may have succeeded in the store, which the caller checks.
     await this.#client
       .completeMultipartUpload(this.#bucket, checkObjectKey(key), uploadId, etags)
       .catch(async (error: unknown) => {
