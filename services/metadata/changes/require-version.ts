@@ -5,8 +5,7 @@ import type { EntityManager } from '#lib/store/database.ts'
 import { LATEST } from '../domain/names.ts'
 import type { VersionKey } from '../domain/refs.ts'
 import type { Tombstone } from '../store/models/tombstone.ts'
-import { findVersion } from '../store/versions/find-version.ts'
-import { resolveByName } from '../store/versions/resolve-version.ts'
+import { readVersion, resolveByName } from '../store/versions/resolve-version.ts'
 import type { Version } from '../store/versions/version.ts'
 import { failNoModel, failNoVersion } from './checks.ts'
 
@@ -22,7 +21,7 @@ export async function requireVersion(
 }
 
 async function resolveById(em: EntityManager, context: HandlerContext, key: { id: string }): Promise<Version> {
-  const version = (await findVersion(em, key.id)) ?? failNoVersion(key)
+  const version = (await readVersion(em, key.id)) ?? failNoVersion(key)
   accessOf(context).require(version.namespace, () => failNoVersion(key))
   return version
 }
